@@ -1,0 +1,7 @@
+from .artifact_writing import export_artifact as export_artifact
+from .errors import ExportError as ExportError
+from .errors import FolderExists as FolderExists
+from .onnx_conversion import to_onnx as to_onnx
+from .torchscript_conversion import to_torchscript as to_torchscript
+
+__all__ = ["ExportError", "FolderExists", "export_artifact", "to_onnx", "to_torchscript"]

@@ -1,0 +1,119 @@
+"""probe -> artifact folder. The parts are made in files of their own; here they are put together, in order."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+import torch
+
+from probe import Probe
+from runtime.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    METADATA_KEY,
+    ONNX_FILE,
+    REFERENCE_FILE,
+    TORCHSCRIPT_FILE,
+    Manifest,
+    OutputEntry,
+    Preprocessing,
+    SkippedEntry,
+    TensorEntry,
+    Versions,
+)
+from runtime.reference import save_reference
+
+from .errors import ExportError
+from .folder_replacement import replace_folder
+from .onnx_conversion import to_onnx
+from .reference_recording import record_reference
+from .torchscript_conversion import save_torchscript, to_torchscript
+
+__all__ = ["export_artifact"]
+
+_EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
+"""A protobuf file ends at 2 GB; above this the weights go beside it."""
+
+
+def export_artifact(
+    probe: Probe,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    reference_input: tuple[torch.Tensor, ...] | None = None,
+    overwrite: bool = False,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> Path:
+    """Write `probe` as an artifact and return its folder.
+
+    Args:
+        probe: what `build_probe` gave.
+        folder: where to; parents are made. It appears whole or not at all.
+        name: the model's name in the manifest; its class's name by default.
+        preprocessing: how a photo becomes the input; None where the input isn't an image.
+        reference_input: what the reference is recorded on (float32, the model's shapes); standard normal noise with a
+            batch of 1 by default.
+        overwrite: replace an artifact that is there.
+        on_phase: called with the name of each phase as it starts.
+
+    Raises:
+        FolderExists: something is there, and `overwrite` is not set or it isn't an artifact.
+        ExportError: the model can't be converted, or the folder can't be written.
+    """
+    target = Path(folder)
+    with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as partial:
+        on_phase("converting to ONNX")
+        onnx_model = to_onnx(probe)
+        manifest = _describe(probe, name or probe.model_name, preprocessing, onnx_model.opset_imports[""])
+        onnx_model.graph.name = manifest.model
+        onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
+        _save_onnx(onnx_model, partial / ONNX_FILE)
+        on_phase("converting to TorchScript")
+        save_torchscript(to_torchscript(probe), partial / TORCHSCRIPT_FILE, manifest.model_dump_json())
+        on_phase("recording the float64 reference")
+        save_reference(partial / REFERENCE_FILE, record_reference(probe, reference_input or probe.noise_input()))
+        hashes = {file.name: _sha256(file) for file in sorted(partial.iterdir())}
+        complete = manifest.model_copy(update={"files": hashes})
+        (partial / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return target
+
+
+def _describe(probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int) -> Manifest:
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        model=name,
+        files={},
+        inputs=[
+            TensorEntry(name=input_name, shape=list(shape), dtype=str(tensor.dtype).removeprefix("torch."))
+            for input_name, shape, tensor in zip(probe.input_names, probe.input_shapes, probe.example, strict=True)
+        ],
+        preprocessing=preprocessing,
+        outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],
+        results=probe.results,
+        skipped=[SkippedEntry(name=node.name, reason=node.reason) for node in probe.skipped],
+        versions=Versions(
+            layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset
+        ),
+    )
+
+
+def _save_onnx(model: ir.Model, file: Path) -> None:
+    weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
+    if weights > _EXTERNAL_DATA_ABOVE_BYTES:
+        ir.save(model, file, external_data=f"{file.name}.data")
+    else:
+        ir.save(model, file)
+    try:
+        onnx.checker.check_model(file, full_check=True)
+    except Exception as error:
+        raise ExportError(f"The ONNX model does not pass onnx.checker: {error}") from error
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

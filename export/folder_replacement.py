@@ -1,0 +1,98 @@
+"""Writing a folder so that it is there whole or not at all: a kill or a full disk leaves what stood there before."""
+
+import ctypes
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .errors import ExportError, FolderExists
+
+__all__ = ["replace_folder"]
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Path]:
+    """Yield an empty folder beside `target` to write into; on leaving without an error it becomes `target`.
+
+    Args:
+        target: the folder to create.
+        marker: a file that a folder must hold to be overwritten, so that no other folder of the user's is ever lost.
+        overwrite: replace a folder that is there.
+
+    Raises:
+        FolderExists: `target` exists and `overwrite` is not set, or it isn't a folder with the marker.
+        ExportError: the folder can't be written; what stood there before still stands.
+    """
+    target = target.absolute()
+    _check_target(target, marker, overwrite=overwrite)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+    except OSError as error:
+        raise ExportError(f"{target} can't be written: {error.strerror}.\nChoose another folder with -o.") from error
+    try:
+        # mkdtemp makes folders for their owner alone; an artifact is shared like any other folder.
+        partial.chmod(0o777 & ~_umask())
+        yield partial
+        _check_target(target, marker, overwrite=overwrite)
+        _move_into_place(partial, target)
+    except OSError as error:
+        raise ExportError(
+            f"Writing {target} failed: {error.strerror or error}.\nNothing there was changed; free space, or choose "
+            "another folder with -o."
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_target(target: Path, marker: str, *, overwrite: bool) -> None:
+    if not target.exists() and not target.is_symlink():
+        return
+    if not target.is_dir() or target.is_symlink():
+        raise FolderExists(f"{target} exists and is not a folder.\nChoose another place with -o.")
+    if not any(target.iterdir()):
+        return
+    if not (target / marker).is_file():
+        raise FolderExists(f"{target} holds something else than an artifact, so it is left alone.\nChoose another -o.")
+    if not overwrite:
+        raise FolderExists(f"{target} exists already.\nAdd --overwrite to replace it, or choose another -o.")
+
+
+def _move_into_place(partial: Path, target: Path) -> None:
+    """Rename `partial` to `target`. What stood at `target` stands at `partial` then, or is gone."""
+    if not target.exists():
+        partial.rename(target)
+    elif not _exchange(partial, target):
+        # Between these two renames a kill leaves the old folder under its other name, still whole.
+        previous = partial.with_suffix(".previous")
+        target.rename(previous)
+        try:
+            partial.rename(target)
+        except OSError:
+            previous.rename(target)
+            raise
+        shutil.rmtree(previous, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step, which rename(2) can't, and Linux's renameat2(2) can; False where it can't be had."""
+    if not sys.platform.startswith("linux"):
+        return False
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    done: int = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    return done == 0
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

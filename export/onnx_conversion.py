@@ -1,0 +1,143 @@
+"""probe -> ONNX model, whose graph outputs are named and ordered as the probe's.
+
+torch.onnx does the conversion; this file sees to the names, which torch.onnx can't be trusted with: an output named
+like a value inside the graph makes it write an invalid model ("Duplicate definition of name"), and a tensor returned
+twice becomes one output (pytorch issue 167848). So the model is converted with torch's own names, and named here.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable
+
+import onnx_ir as ir
+import onnx_ir.passes.common as ir_passes
+import onnxscript.optimizer
+import torch
+
+from probe import OutputSpec, Probe
+
+from .errors import ExportError
+
+__all__ = ["to_onnx"]
+
+
+def to_onnx(probe: Probe) -> ir.Model:
+    """Return the probe as an ONNX model with a dynamic batch, its outputs named as `probe.outputs`.
+
+    Nothing is fused: the graph holds the model's operations one by one, and the runtime optimises what it may.
+
+    Raises:
+        ExportError: torch.onnx can't convert the probe; the message holds its reason.
+    """
+    model = _convert(probe)
+    graph = model.graph
+    if len(graph.outputs) != len(probe.outputs):
+        raise ExportError(f"torch.onnx gave {len(graph.outputs)} outputs for the probe's {len(probe.outputs)}.")
+    # Only what makes the graph readable and loadable: no rewriting rules, which fuse what is to be observed, and no
+    # merging of equal weights, after which a bias can be called by another layer's mean.
+    ir_passes.InlinePass()(model)
+    onnxscript.optimizer.fold_constants(model)
+    _name_outputs(graph, probe.outputs)
+    ir_passes.RemoveUnusedNodesPass()(model)
+    ir_passes.RemoveUnusedFunctionsPass()(model)
+    ir_passes.RemoveUnusedOpsetsPass()(model)
+    ir_passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
+    _tell_origins(graph, {output.name: output for output in probe.outputs})
+    model.producer_name = "layerprobe"
+    model.producer_version = None
+    return model
+
+
+def _convert(probe: Probe) -> ir.Model:
+    # A batch of 1 would be taken for a constant.
+    example = probe.noise_input(batch=2)
+    shapes = tuple(
+        {axis: torch.export.Dim(size) for axis, size in enumerate(shape) if isinstance(size, str)}
+        for shape in probe.input_shapes
+    )
+    # torch logs a page about optional packages that it doesn't need here.
+    exporter_log = logging.getLogger("torch.onnx")
+    level = exporter_log.level
+    exporter_log.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            # Deprecations inside torch's own code, which no user of layerprobe can act on.
+            warnings.simplefilter("ignore")
+            program = torch.onnx.export(
+                probe.module,
+                example,
+                input_names=list(probe.input_names),
+                dynamic_shapes=shapes,
+                dynamo=True,
+                optimize=False,
+                verbose=False,
+            )
+    except Exception as error:
+        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
+        raise ExportError(
+            f"torch.onnx can't convert this model: {reason[0]}\n"
+            "--outputs exports a part of it; `layerprobe nodes` shows the names."
+        ) from error
+    finally:
+        exporter_log.setLevel(level)
+    assert program is not None
+    return program.model
+
+
+def _name_outputs(graph: ir.Graph, outputs: Iterable[OutputSpec]) -> None:
+    """Give each graph output the probe's name, and its own value, and any other value another name."""
+    specs = list(outputs)
+    reserved = {spec.name for spec in specs}
+    for value in _all_values(graph):
+        if value.name in reserved:
+            value.name = f"{value.name}::value"
+    taken: set[ir.Value] = set(graph.inputs) | set(graph.initializers.values())
+    for index, spec in enumerate(specs):
+        value = _behind_identities(graph.outputs[index])
+        if value in taken:
+            # ONNX has one name for a value, so a tensor that is returned under two names is copied for the second.
+            identity = ir.node("Identity", [value])
+            graph.append(identity)
+            value = identity.outputs[0]
+            value.type = graph.outputs[index].type
+        taken.add(value)
+        value.name = spec.name
+        value.shape = ir.Shape(spec.shape)
+        graph.outputs[index] = value
+
+
+def _all_values(graph: ir.Graph) -> list[ir.Value]:
+    return [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]
+
+
+def _behind_identities(value: ir.Value) -> ir.Value:
+    """Return what `value` is a mere copy of: a clone in PyTorch is an Identity in ONNX, where nothing is overwritten."""
+    producer = value.producer()
+    while producer is not None and producer.op_type == "Identity" and producer.inputs[0] is not None:
+        value = producer.inputs[0]
+        producer = value.producer()
+    return value
+
+
+def _tell_origins(graph: ir.Graph, outputs: dict[str, OutputSpec]) -> None:
+    """Name each node that computes an output after it, and note where in the model's source it stands.
+
+    What torch notes is taken out: its stack traces hold the paths of the machine that exported.
+    """
+    graph.metadata_props.clear()
+    for number, node in enumerate(graph):
+        node.metadata_props.clear()
+        node.name = f"{node.op_type}::{number}"
+        for value in node.outputs:
+            value.metadata_props.clear()
+            output = outputs.get(value.name or "")
+            if output is None:
+                continue
+            node.name = output.name
+            source = f"{output.source_file}:{output.source_line}" if output.source_file else ""
+            node.doc_string = f"{output.label} {output.name} {source}".rstrip()
+            node.metadata_props["layerprobe.operation"] = output.operation
+            node.metadata_props["layerprobe.module_path"] = output.module_path
+            node.metadata_props["layerprobe.source"] = source
+    for initializer in graph.initializers.values():
+        initializer.metadata_props.clear()

@@ -1,0 +1,47 @@
+"""probe -> TorchScript, which returns `Dict[str, Tensor]` with the probe's names in the probe's order."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from probe import Probe
+from runtime.manifest import MANIFEST_FILE
+
+from .errors import ExportError
+
+__all__ = ["save_torchscript", "to_torchscript"]
+
+
+def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
+    """Return the probe as TorchScript, by tracing: the graph has no control flow left that tracing could miss.
+
+    Raises:
+        ExportError: torch.jit can't trace the probe.
+    """
+    try:
+        with _without_warnings(), torch.no_grad():
+            # A dict is a "non-strict" output: torch only fixes the set of keys, which is what is wanted.
+            traced = torch.jit.trace(probe.module, probe.noise_input(batch=2), strict=False, check_trace=False)
+    except Exception as error:
+        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"torch.jit can't trace this model: {first_line}") from error
+    assert isinstance(traced, torch.jit.ScriptModule)
+    return traced
+
+
+def save_torchscript(module: torch.jit.ScriptModule, file: Path, manifest: str) -> None:
+    """Write the module with the manifest's JSON inside, as the extra file `manifest.json`."""
+    with _without_warnings():
+        torch.jit.save(module, file, _extra_files={MANIFEST_FILE: manifest})
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    # TorchScript is deprecated (works up to Python 3.13) and says so at each call; it is offered for those who have
+    # it deployed. Its TracerWarnings are about checks of shapes in Python, which a traced batch can't change.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,9 @@
+"""model -> probe: every intermediate tensor of a PyTorch CNN, by name.
+
+What this package offers stands in `__init__.pyi`. The names are imported when first used, so that
+`layerprobe --help` and a machine without PyTorch don't pay for, or fail on, `import torch`.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

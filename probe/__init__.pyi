@@ -1,0 +1,29 @@
+from .build import Probe as Probe
+from .build import build_probe as build_probe
+from .errors import ModelError as ModelError
+from .errors import ProbeError as ProbeError
+from .errors import UnknownOutput as UnknownOutput
+from .model_loading import LoadedModel as LoadedModel
+from .model_loading import load_model as load_model
+from .specs import OutputSpec as OutputSpec
+from .specs import SkippedNode as SkippedNode
+from .variants import CNN2 as CNN2
+from .variants import CNN3 as CNN3
+from .variants import CNN11 as CNN11
+from .weights import load_weights as load_weights
+
+__all__ = [
+    "CNN2",
+    "CNN3",
+    "CNN11",
+    "LoadedModel",
+    "ModelError",
+    "OutputSpec",
+    "Probe",
+    "ProbeError",
+    "SkippedNode",
+    "UnknownOutput",
+    "build_probe",
+    "load_model",
+    "load_weights",
+]

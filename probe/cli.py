@@ -1,0 +1,32 @@
+"""`layerprobe nodes`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
+
+from typing import Annotated
+
+import typer
+
+__all__ = ["nodes"]
+
+
+def nodes(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")],
+    outputs: Annotated[list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs.")] = None,
+    input_size: Annotated[int | None, typer.Option(min=1, help="Height and width of the input, in pixels.")] = None,
+) -> None:
+    """List every output of a model's probe: name, label, shape, where in the source."""
+    import torch
+    from rich.console import Console
+    from rich.table import Table
+
+    from . import build_probe, load_model
+
+    loaded = load_model(model)
+    size = input_size or loaded.input_size
+    probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size), outputs=outputs or ())
+    table = Table("name", "label", "shape", "source", "alias of", box=None, pad_edge=False)
+    for output in probe.outputs:
+        source = f"{output.source_file}:{output.source_line}" if output.source_file else ""
+        shape = " x ".join(map(str, output.shape))
+        table.add_row(output.name, output.label, shape, source, output.alias_of or "")
+    # On a pipe there is no width to fit: nothing is cut.
+    Console(width=None if Console().is_terminal else 10_000, soft_wrap=True).print(table)
+    typer.echo(f"{len(probe.outputs)} outputs, {len(probe.skipped)} skipped", err=True)

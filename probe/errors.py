@@ -1,0 +1,23 @@
+"""The errors that `probe` raises, each with the command line's exit code."""
+
+__all__ = ["ModelError", "ProbeError", "UnknownOutput", "WeightsError"]
+
+
+class ProbeError(Exception):
+    """Base of what can go wrong between a model and its probe. `exit_code` is what the command line ends with."""
+
+    exit_code = 3
+
+
+class ModelError(ProbeError):
+    """The model can't be found, built, traced, or run on its example input."""
+
+
+class WeightsError(ProbeError):
+    """The weights can't be read, or belong to another model."""
+
+
+class UnknownOutput(ProbeError):
+    """An output was asked for that the model doesn't have."""
+
+    exit_code = 2

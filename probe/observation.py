@@ -1,0 +1,118 @@
+"""What each node of a traced model really holds, found by running it once on the example input.
+
+Tracing tells the order of operations; only running tells shapes, which tensors share memory, and which are
+overwritten after they were computed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from .errors import ModelError
+from .tracing import TracedModel
+
+__all__ = ["Observation", "observe", "observe_shapes"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a node gave when it ran."""
+
+    kind: str
+    """The type's name: `Tensor`, `int`, `tuple`, `Size`."""
+    shape: tuple[int, ...]
+    """Empty unless `kind` is `Tensor`."""
+    dtype: torch.dtype | None
+    overwritten: bool
+    """A later operation wrote into this tensor's memory."""
+    memory: tuple[int, int] | None
+    """Equal for tensors that share memory with no write in between, and so hold the same values."""
+
+
+def observe(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.Node, Observation]:
+    """Run the traced model on `inputs` (left unchanged) and return what each node gave.
+
+    Overwriting is read from the tensors' version counters: torch raises the counter, which a tensor shares with all
+    its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are all seen,
+    whatever they are called, and also where the values happen not to change. (Writes through `.data` are not counted
+    by torch; code that uses it gives up autograd's own protection as well.)
+
+    Raises:
+        ModelError: a node fails; the message names it, the line and the shapes it got.
+    """
+    recorder = _Recorder(traced)
+    with torch.no_grad():
+        recorder.run(*(tensor.clone() for tensor in inputs))
+    observations = {}
+    for node, value in recorder.values.items():
+        if isinstance(value, torch.Tensor):
+            version = recorder.versions[node]
+            memory = (value.untyped_storage()._cdata, version)
+            overwritten = value._version != version
+            observations[node] = Observation("Tensor", tuple(value.shape), value.dtype, overwritten, memory)
+        else:
+            observations[node] = Observation(type(value).__name__, (), None, False, None)
+    return observations
+
+
+def observe_shapes(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.Node, tuple[int, ...]] | None:
+    """Return the tensors' shapes for inputs of another size, without computing; None where the model can't take it."""
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    recorder = _Recorder(traced)
+    try:
+        with fake, torch.no_grad():
+            recorder.run(*(fake.from_tensor(tensor) for tensor in inputs))
+    except Exception:  # noqa: BLE001 - any failure means the same: this size is not one that the model takes
+        return None
+    return {
+        node: tuple(int(size) for size in value.shape)
+        for node, value in recorder.values.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps each node's value, and its version counter at the moment it was computed.
+
+    The values stay alive until the end, so that memory isn't handed to a later tensor, which would look like sharing.
+    """
+
+    def __init__(self, traced: TracedModel) -> None:
+        super().__init__(traced.module)
+        # Interpreter adds a dump of the whole graph to the error; the message below says what matters.
+        self.extra_traceback = False
+        self.values: dict[fx.Node, Any] = {}
+        self.versions: dict[fx.Node, int] = {}
+        self._traced = traced
+
+    def run_node(self, n: fx.Node) -> Any:
+        try:
+            value = super().run_node(n)
+        except Exception as error:
+            raise self._failure(n, error) from error
+        if n.op != "output":
+            self.values[n] = value
+            if isinstance(value, torch.Tensor):
+                self.versions[n] = value._version
+        return value
+
+    def _failure(self, node: fx.Node, error: Exception) -> ModelError:
+        origin = self._traced.origins.get(node)
+        name = origin.name if origin else node.name
+        place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
+        shapes = [tuple(value.shape) for value in map(self.values.get, node.all_input_nodes) if _is_tensor(value)]
+        return ModelError(
+            f"The model fails at {name}{place} on an input of shape "
+            f"{', '.join(str(tuple(self.values[n].shape)) for n in self._inputs())}.\n"
+            f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {str(error).strip().splitlines()[0]}"
+        )
+
+    def _inputs(self) -> list[fx.Node]:
+        return [node for node in self.values if node.op == "placeholder" and _is_tensor(self.values[node])]
+
+
+def _is_tensor(value: object) -> bool:
+    return isinstance(value, torch.Tensor)

@@ -1,0 +1,9 @@
+"""artifact -> tensors, pictures, verdicts: everything that needs neither the model's source nor (for ONNX) PyTorch.
+
+What this package offers stands in `__init__.pyi`. The names are imported when first used, so that drawing a picture
+doesn't load what verifying needs.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,114 @@
+"""An artifact on disk: its manifest, and its files, each checked against its hash before anyone reads it.
+
+How the files are run is the runners' business.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from .errors import ArtifactError
+from .lone_model import read_embedded_manifest
+from .manifest import FORMAT_VERSION, MANIFEST_FILE, REFERENCE_FILE, Manifest
+from .reference import Reference, load_reference
+
+__all__ = ["Artifact", "open_artifact"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What `export` wrote: `manifest` says what is in it, `file` gives the path of a part."""
+
+    path: Path
+    """The folder, or a model file that was taken out of one."""
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file of the artifact, after checking that its content is what was exported.
+
+        Raises:
+            ArtifactError: the file is missing or was altered.
+        """
+        if self.path.is_file():
+            if self.path.suffix != Path(name).suffix:
+                raise ArtifactError(f"{self.path} is a lone model file: {name} is missing.\nGive the artifact's folder.")
+            return self.path
+        expected = self.manifest.files.get(name)
+        path = self.path / name
+        if expected is None:
+            raise ArtifactError(f"{self.path} lists no {name}. It has: {', '.join(sorted(self.manifest.files))}.")
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing.\nCopy the whole folder again, or export it again.")
+        # The weights of a large ONNX model lie in a file of their own, which belongs to it.
+        for part in sorted(listed for listed in self.manifest.files if listed in (name, f"{name}.data")):
+            if _sha256(self.path / part) != self.manifest.files[part]:
+                raise ArtifactError(
+                    f"{self.path / part} was altered after the export: its SHA-256 is not the manifest's.\n"
+                    "Copy the folder again, or export it again."
+                )
+        return path
+
+    def reference(self) -> Reference:
+        """Return the recorded input, the float64 truth and the noise floor of each output.
+
+        Raises:
+            ArtifactError: the reference is missing, altered, or lacks an output that the manifest lists.
+        """
+        reference = load_reference(self.file(REFERENCE_FILE))
+        if list(reference.truths) != self.manifest.output_names:
+            raise ArtifactError(
+                f"{self.path}: the reference holds other outputs than the manifest lists.\nExport the artifact again."
+            )
+        return reference
+
+
+def open_artifact(path: str | Path) -> Artifact:
+    """Open an artifact folder (or a lone `model.onnx` or `model.torchscript.pt`, which describe themselves).
+
+    Raises:
+        ArtifactError: there is none, its manifest can't be read, or it is of a later format version.
+    """
+    path = Path(path)
+    if path.is_file() and path.name != MANIFEST_FILE:
+        return Artifact(path, _parse(read_embedded_manifest(path), path))
+    folder = path.parent if path.is_file() else path
+    file = folder / MANIFEST_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else "does not exist"
+        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{file} can't be read: {error}.") from error
+    return Artifact(folder, _parse(text, file))
+
+
+def _parse(text: str, source: Path) -> Manifest:
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ArtifactError(f"{source} holds no valid JSON ({error}).\nExport the artifact again.") from error
+    # The version comes first: of a later format, nothing else can be judged.
+    found = content.get("format_version") if isinstance(content, dict) else None
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise ArtifactError(
+            f"{source} is of format version {found}; this layerprobe reads up to {FORMAT_VERSION}.\nUpdate layerprobe."
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "manifest"
+        more = f" (and {error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
+        raise ArtifactError(f"{source} is no valid manifest: {place}: {first['msg']}{more}.") from error
+
+
+def _sha256(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read: {error.strerror}.\nCopy the whole folder again.") from error

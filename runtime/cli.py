@@ -1,0 +1,204 @@
+"""The subcommands that need an artifact or images, not PyTorch: run, grid, verify, bench, stats, demo.
+
+What a command needs is imported when it runs, so that each starts as fast as it can.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["bench", "demo", "grid", "run", "stats", "verify"]
+
+_PROGRESS_FROM = 10
+"""Images from which on a progress bar is shown."""
+
+
+class _Provider(StrEnum):
+    AUTO = "auto"
+    CUDA = "cuda"
+    CPU = "cpu"
+
+
+class _Runtime(StrEnum):
+    ONNX = "onnx"
+    TORCHSCRIPT = "torchscript"
+
+
+_ArtifactArgument = Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder that `layerprobe export` made.")]
+_ProviderOption = Annotated[
+    _Provider, typer.Option("--provider", help="auto takes CUDA where it works; cuda never falls back.")
+]
+_RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What executes the model.")]
+_JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
+_RunnersOption = Annotated[
+    list[str] | None,
+    typer.Option("--runner", metavar="R", help="onnx-cpu, onnx-cuda, torchscript, or all; may be repeated."),
+]
+_OutputsOption = Annotated[
+    list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs; may be repeated.")
+]
+
+
+def run(
+    artifact: _ArtifactArgument,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of them.")],
+    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
+    outputs: _OutputsOption = None,
+    provider: _ProviderOption = _Provider.AUTO,
+    runner: _RuntimeOption = _Runtime.ONNX,
+) -> None:
+    """Write every output of one image, several, or a folder, as safetensors stacked along N."""
+    from .artifact import open_artifact
+    from .image_reading import find_images
+    from .output_selection import select_outputs
+    from .runners import open_image_runner
+    from .tensor_recording import record_images
+
+    opened = open_artifact(artifact)
+    kept = [output.name for output in select_outputs(opened.manifest, outputs or ())]
+    found = find_images(images)
+    session = open_image_runner(opened, runner, provider)
+    with _progress("images", len(found)) as advance:
+        record_images(opened, session, found, file, outputs=kept, on_progress=lambda done: advance(done, len(found)))
+    count = "1 image" if len(found) == 1 else f"{len(found)} images"
+    typer.echo(f"{file}: {len(kept)} outputs of {count}, by {session.name} on {session.providers[0]}")
+
+
+def grid(
+    artifact: _ArtifactArgument,
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
+    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
+    cmap: Annotated[str, typer.Option(help="One of matplotlib's colour maps.")] = "viridis",
+    outputs: _OutputsOption = None,
+    provider: _ProviderOption = _Provider.AUTO,
+    runner: _RuntimeOption = _Runtime.ONNX,
+) -> None:
+    """Draw the averaged feature maps of a photo."""
+    from .artifact import open_artifact
+    from .errors import ArtifactError
+    from .feature_grid import draw_grid, picture_format, save_picture
+    from .output_selection import select_outputs
+    from .preprocessing import preprocess_files
+    from .runners import open_image_runner
+
+    picture_format(file)
+    opened = open_artifact(artifact)
+    manifest = opened.manifest
+    if manifest.preprocessing is None or len(manifest.inputs) != 1:
+        raise ArtifactError(f"{artifact} was not exported for images: its manifest holds no preprocessing.")
+    chosen = select_outputs(manifest, outputs or ())
+    batch = preprocess_files([image], manifest.preprocessing)
+    session = open_image_runner(opened, runner, provider)
+    arrays = session.run({manifest.inputs[0].name: batch})
+    picture = draw_grid(arrays, chosen, cmap=cmap, title=f"{manifest.model} · {image.name}")
+    save_picture(picture, file)
+    typer.echo(f"{file}: {picture.width} x {picture.height} px, by {session.name} on {session.providers[0]}")
+
+
+def verify(
+    artifact: _ArtifactArgument,
+    runner: _RunnersOption = None,
+    json: _JsonOption = None,
+) -> None:
+    """Prove each output of each runner against the float64 truth; exit 0 if all pass, 1 if not."""
+    from rich.console import Console
+
+    from .artifact import open_artifact
+    from .report_table import report_table
+    from .verification import choose_runners
+    from .verification import verify as verify_artifact
+
+    opened = open_artifact(artifact)
+    asked = runner or []
+    for name, reason in choose_runners(asked)[1].items():
+        typer.echo(f"{name} is left out: {reason}", err=True)
+    report = verify_artifact(opened, asked)
+    if json:
+        _write_json(json, report.model_dump_json(indent=1))
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console.print(report_table(report, opened.manifest))
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def bench(
+    artifact: _ArtifactArgument,
+    runner: _RunnersOption = None,
+    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
+    json: _JsonOption = None,
+) -> None:
+    """Time the probe in each runner, and the plain model beside it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from .artifact import open_artifact
+    from .benchmark import benchmark
+
+    report = benchmark(open_artifact(artifact), runner or (), batch=batch, repeats=repeats)
+    if json:
+        _write_json(json, report.model_dump_json(indent=1))
+    table = Table("", "p50 ms", "p90 ms", "p99 ms", "mean ms", "images/s", box=None, pad_edge=False)
+    for timing in report.timings:
+        numbers = (timing.p50_ms, timing.p90_ms, timing.p99_ms, timing.mean_ms, timing.images_per_second)
+        table.add_row(timing.name, *(f"{number:.4g}" for number in numbers))
+    console = Console(highlight=False)
+    console.print(table)
+    medians = {timing.name: timing.p50_ms for timing in report.timings}
+    if "onnx-cpu, plain" in medians:
+        ratio = medians["onnx-cpu"] / medians["onnx-cpu, plain"]
+        console.print(f"The probe takes {ratio:.2f} times the plain model's time (onnx-cpu, medians, batch {batch}).")
+
+
+def stats(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
+) -> None:
+    """Print the exact mean and standard deviation of each channel over all pixels of an image folder."""
+    from .channel_statistics import channel_statistics
+
+    with _progress("images", None) as advance:
+        found = channel_statistics(folder, on_progress=advance)
+    mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
+    typer.echo(f"--mean {mean} --std {std}")
+    typer.echo(f"{found.images} images, {found.pixels} pixels", err=True)
+
+
+def demo(
+    folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where everything goes.")] = Path(
+        "artifacts"
+    ),
+) -> None:
+    """Do the whole main job on the built-in photo: export, draw and verify three CNNs."""
+    from .demo import run_demo
+    from .main import app
+
+    run_demo(folder, lambda command: app(args=list(command), standalone_mode=False), typer.echo)
+
+
+@contextmanager
+def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that takes (done, of all); from ten on, and on a terminal, it moves a bar on stderr."""
+    if total is not None and total < _PROGRESS_FROM:
+        yield lambda done, of_all: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total, visible=False)
+        yield lambda done, of_all: bar.update(
+            task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM
+        )
+
+
+def _write_json(file: Path, content: str) -> None:
+    from .file_replacement import replace_file
+
+    with replace_file(file) as stream:
+        stream.write(content.encode() + b"\n")

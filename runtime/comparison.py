@@ -1,0 +1,85 @@
+"""One output of a runner against its float64 truth: numbers and a verdict. Comparing gives data, and asserts nothing."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+from .reference import Truth, sample
+
+__all__ = ["PASSING_DRIFT", "OutputComparison", "Verdict", "compare_output"]
+
+PASSING_DRIFT = 16.0
+"""The largest drift that passes, in multiples of the noise floor.
+
+Two correct float32 programs add up in different orders, so each is off by its own multiple of the rounding error;
+16 is far above what that explains (1 to 4 in practice) and far below what a wrong weight causes (thousands)."""
+
+Verdict = Literal["pass", "drift", "nonfinite", "missing", "shape", "placement"]
+
+
+class OutputComparison(BaseModel):
+    """What came of one output in one runner. The numbers are None where nothing could be compared."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    verdict: Verdict
+    drift: float | None = None
+    """The error as a multiple of the noise floor."""
+    max_abs: float | None = None
+    """Largest absolute error, in the tensor's own unit."""
+    relative_to_scale: float | None = None
+    """`max_abs` divided by the largest absolute value of the truth."""
+    sqnr_db: float | None = None
+    """Power of the truth over power of the error, in decibels; None also where there is no error at all."""
+    cosine: float | None = None
+    """Cosine of the angle between result and truth."""
+
+
+def compare_output(name: str, truth: Truth, candidate: NDArray[Any] | None) -> OutputComparison:
+    """Judge a runner's tensor for the recorded input.
+
+    The drift is the largest error, relative to the tensor's scale, divided by max(noise floor, machine epsilon of the
+    candidate's dtype). The numbers are over the reference's sample; the search for NaN and infinity is over the whole
+    tensor.
+
+    Args:
+        name: the output's name.
+        truth: what the artifact's reference says of it.
+        candidate: what the runner gave; None if it gave nothing.
+    """
+    if candidate is None:
+        return OutputComparison(name=name, verdict="missing")
+    if candidate.shape != truth.shape or not np.issubdtype(candidate.dtype, np.number):
+        return OutputComparison(name=name, verdict="shape")
+    if int(np.count_nonzero(~np.isfinite(candidate))) > truth.nonfinite:
+        return OutputComparison(name=name, verdict="nonfinite")
+    result = sample(candidate).astype(np.float64)
+    # Where eager PyTorch itself has infinities (a mask of -inf, say), the rest can still be compared.
+    both = np.isfinite(result) & np.isfinite(truth.sample)
+    result, expected = result[both], truth.sample[both]
+    error = result - expected
+    max_abs = float(np.max(np.abs(error), initial=0.0))
+    relative = max_abs / truth.scale
+    epsilon = float(np.finfo(candidate.dtype).eps) if np.issubdtype(candidate.dtype, np.floating) else 1.0
+    drift = relative / max(truth.noise_floor, epsilon)
+    error_power, power = float(error @ error), float(expected @ expected)
+    return OutputComparison(
+        name=name,
+        verdict="pass" if drift <= PASSING_DRIFT else "drift",
+        drift=drift,
+        max_abs=max_abs,
+        relative_to_scale=relative,
+        sqnr_db=10 * math.log10(power / error_power) if power and error_power else None,
+        cosine=_cosine(result, expected),
+    )
+
+
+def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    lengths = float(np.linalg.norm(one) * np.linalg.norm(other))
+    if lengths == 0:
+        return float(bool(np.array_equal(one, other)))
+    return float(one @ other) / lengths

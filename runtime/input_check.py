@@ -1,0 +1,36 @@
+"""Comparing what a runner is given with what the manifest says that the model takes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InputError
+from .manifest import Manifest
+
+__all__ = ["check_inputs"]
+
+
+def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the inputs in the manifest's order, contiguous.
+
+    Raises:
+        InputError: an input is missing or unknown, or has another shape or dtype.
+    """
+    if set(inputs) != {entry.name for entry in manifest.inputs}:
+        wanted = ", ".join(entry.name for entry in manifest.inputs)
+        raise InputError(f"{manifest.model} takes the inputs {wanted}; it was given {', '.join(inputs) or 'none'}.")
+    checked = {}
+    for entry in manifest.inputs:
+        array = inputs[entry.name]
+        fits = array.ndim == len(entry.shape) and all(
+            isinstance(size, str) or size == given for size, given in zip(entry.shape, array.shape, strict=True)
+        )
+        if not fits or array.dtype != entry.dtype or array.size == 0:
+            raise InputError(
+                f"{manifest.model} takes {entry.name} as {' x '.join(map(str, entry.shape))} {entry.dtype}; "
+                f"it was given {' x '.join(map(str, array.shape)) or 'a number'} {array.dtype}."
+            )
+        checked[entry.name] = np.ascontiguousarray(array)
+    return checked

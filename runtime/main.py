@@ -1,0 +1,101 @@
+"""The command `layerprobe`: finds its subcommands by entry points, and turns errors into messages and exit codes.
+
+A subcommand's module is imported only when it is asked for, so that `layerprobe grid` never loads PyTorch, and a
+machine without PyTorch still has every command that can do without.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+__all__ = ["app", "main"]
+
+_GROUP = "layerprobe.commands"
+_ORDER = ("nodes", "export", "run", "grid", "verify", "bench", "stats", "demo")
+_INTERNAL_ERROR = 70
+"""EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
+_INTERRUPTED = 130
+
+
+class _EntryPointGroup(TyperGroup):
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
+        names = entry_points(group=_GROUP).names
+        return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
+        found = entry_points(group=_GROUP, name=cmd_name)
+        if not found:
+            return None
+        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single.command(cmd_name)(next(iter(found)).load())
+        return typer.main.get_command(single)
+
+
+app = typer.Typer(
+    cls=_EntryPointGroup,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"layerprobe {version('layerprobe')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _umbrella(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+) -> None:
+    """Every intermediate tensor of a PyTorch CNN by name: export it, run it anywhere, look at it, prove it.
+
+    Exit codes: 0 fine, 1 verification failed, 2 wrong usage, 3 an input is unreadable or invalid,
+    4 a runtime or provider that was asked for is not available.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit; errors go to stderr in one or two lines, with DESIGN's exit codes."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # --debug is for the moment after an error, when one repeats the line and adds it at the end.
+    debug = "--debug" in given
+    try:
+        app(args=[argument for argument in given if argument != "--debug"], prog_name="layerprobe")
+    except Exception as error:
+        if debug:
+            raise
+        message, code = _explain(error)
+        print(f"layerprobe: {message}", file=sys.stderr)
+        sys.exit(code)
+    except KeyboardInterrupt:
+        print("layerprobe: interrupted", file=sys.stderr)
+        sys.exit(_INTERRUPTED)
+
+
+def _explain(error: Exception) -> tuple[str, int]:
+    exit_code = getattr(error, "exit_code", None)
+    if isinstance(exit_code, int):
+        return str(error), exit_code
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        package = error.name.partition(".")[0]
+        return f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'", 4
+    if isinstance(error, BrokenPipeError):
+        # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said on stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "the output was closed before its end", 0
+    if isinstance(error, OSError):
+        return f"{error.filename or 'a file'}: {error.strerror or error}", 3
+    if isinstance(error, MemoryError):
+        return "not enough memory: use a smaller input, fewer --outputs, or fewer images at once", 3
+    return f"internal error: {type(error).__name__}: {error}\nRepeat with --debug to see where.", _INTERNAL_ERROR

@@ -1,0 +1,138 @@
+"""The artifact's contract, format version 1: what `export` writes and `runtime` relies on.
+
+Only the words of the format live here. Reading and checking the files is `artifact.py`.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_FILE",
+    "METADATA_KEY",
+    "ONNX_FILE",
+    "REFERENCE_FILE",
+    "TORCHSCRIPT_FILE",
+    "Manifest",
+    "OutputEntry",
+    "Preprocessing",
+    "SkippedEntry",
+    "TensorEntry",
+    "Versions",
+]
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+ONNX_FILE = "model.onnx"
+TORCHSCRIPT_FILE = "model.torchscript.pt"
+REFERENCE_FILE = "reference.safetensors"
+METADATA_KEY = "layerprobe.manifest"
+"""Key of the manifest (less its hashes) in the ONNX file's `metadata_props`."""
+
+Dimension = Annotated[int, Field(ge=0)] | str
+"""A size, or a symbol such as `N` (batch) that any size may stand for."""
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TensorEntry(_Entry):
+    """One input of the model: name, shape (`["N", 3, 64, 64]`) and NumPy dtype name."""
+
+    name: str
+    shape: list[Dimension]
+    dtype: str
+
+
+class Preprocessing(_Entry):
+    """How a photo becomes the input: torchvision's Resize, CenterCrop, ToTensor, Normalize, in this order."""
+
+    resize: Positive
+    """Pixels that the shorter side is resized to."""
+    crop: tuple[Positive, Positive]
+    """Height and width of the centre crop."""
+    mean: list[float]
+    """Per channel, in units of the scaled image (0 to 1)."""
+    std: list[Annotated[float, Field(gt=0)]]
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = "bilinear"
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> "Preprocessing":
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}: both need 1 or 3")
+        return self
+
+
+class OutputEntry(_Entry):
+    """One named tensor of the probe, in the order of execution."""
+
+    name: str
+    label: str
+    """What a person calls it: `Conv2d`, `relu`, `add`."""
+    operation: str
+    """The full name of what computed it: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
+    module_path: str
+    """The module it ran in (`layer1.0`), or the leaf module itself (`layer1.0.conv1`); empty for the model itself."""
+    source_file: str | None
+    source_line: int | None
+    shape: list[Dimension]
+    dtype: str
+    layout: str
+    """`NCHW`, `NHWC`, `NLC`, `NC`, or another string of one letter an axis."""
+    alias_of: str | None
+    """An earlier output (or input) whose memory this one shares in eager PyTorch, holding the same values."""
+
+
+class SkippedEntry(_Entry):
+    """A step of the model that is not an output, and why."""
+
+    name: str
+    reason: str
+
+
+class Versions(_Entry):
+    """What wrote the artifact."""
+
+    layerprobe: str
+    torch: str
+    onnx: str
+    opset: int
+
+
+class Manifest(_Entry):
+    """Everything that a runtime must know of an artifact, without the model's Python source."""
+
+    format_version: Literal[1]
+    model: str
+    files: dict[str, str]
+    """File name to SHA-256 (hexadecimal). Empty in the copies that lie inside the model files."""
+    inputs: Annotated[list[TensorEntry], Field(min_length=1)]
+    preprocessing: Preprocessing | None
+    """None where the model's input isn't an image."""
+    outputs: Annotated[list[OutputEntry], Field(min_length=1)]
+    results: dict[str, str]
+    """What the model itself returns: path in its return value (empty for a lone tensor) to the output's name."""
+    skipped: list[SkippedEntry]
+    versions: Versions
+
+    @model_validator(mode="after")
+    def _names_are_sound(self) -> "Manifest":
+        seen = {tensor.name for tensor in self.inputs}
+        for output in self.outputs:
+            if output.name in seen:
+                raise ValueError(f"the name {output.name!r} stands twice")
+            if output.alias_of is not None and output.alias_of not in seen:
+                raise ValueError(f"{output.name!r} is an alias of {output.alias_of!r}, which does not come before it")
+            seen.add(output.name)
+        for result in self.results.values():
+            if result not in seen:
+                raise ValueError(f"the result {result!r} is not among the outputs")
+        return self
+
+    @property
+    def output_names(self) -> list[str]:
+        """The outputs' names in the order of execution."""
+        return [output.name for output in self.outputs]

@@ -1,0 +1,71 @@
+"""Runs an artifact on TorchScript: arrays in, every output by name out.
+
+The one runner that needs PyTorch, which is imported when this file is: ask for it only where TorchScript is wanted.
+"""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from numpy.typing import NDArray
+
+from .artifact import Artifact
+from .errors import ArtifactError, RunnerUnavailable
+from .input_check import check_inputs
+from .manifest import TORCHSCRIPT_FILE
+
+__all__ = ["TorchScriptRunner"]
+
+
+class TorchScriptRunner:
+    """An open TorchScript module on one device.
+
+    Attributes:
+        name: `torchscript`, or `torchscript-cuda` on the GPU.
+        providers: the device it runs on.
+        misplaced: always empty; TorchScript runs everything where its weights are.
+    """
+
+    def __init__(self, artifact: Artifact, device: Literal["cpu", "cuda"] = "cpu") -> None:
+        """Open the artifact's TorchScript file.
+
+        Raises:
+            RunnerUnavailable: CUDA was asked for and PyTorch can't use it.
+            ArtifactError: the file is missing, altered, or no TorchScript.
+        """
+        if device == "cuda" and not torch.cuda.is_available():
+            raise RunnerUnavailable("CUDA was asked for, but PyTorch finds no GPU it can use.\nUse --provider cpu.")
+        self.name = "torchscript" if device == "cpu" else "torchscript-cuda"
+        self.providers = [device]
+        self.misplaced: list[str] = []
+        self._manifest = artifact.manifest
+        self._device = device
+        file = artifact.file(TORCHSCRIPT_FILE)
+        try:
+            with warnings.catch_warnings():
+                # TorchScript is deprecated, and says so at each load; the artifact offers it for those who deploy it.
+                warnings.simplefilter("ignore", FutureWarning)
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._module = torch.jit.load(file, map_location=device).eval()
+        except Exception as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise ArtifactError(f"{file} can't be loaded as TorchScript: {reason}") from error
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return every output by name, in the model's order, for inputs by name (N C H W for an image batch).
+
+        Raises:
+            InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ArtifactError: the model gives other outputs than the manifest lists.
+        """
+        tensors = [
+            torch.from_numpy(array).to(self._device) for array in check_inputs(self._manifest, inputs).values()
+        ]
+        with torch.inference_mode():
+            outputs: dict[str, torch.Tensor] = self._module(*tensors)
+        if list(outputs) != self._manifest.output_names:
+            raise ArtifactError(
+                f"{TORCHSCRIPT_FILE} gives other outputs than the manifest lists.\nExport the artifact again."
+            )
+        return {name: tensor.cpu().numpy() for name, tensor in outputs.items()}

@@ -1,0 +1,120 @@
+"""artifact -> report: each runner's outputs against the float64 truth. How the report is shown is `report_table.py`."""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from pydantic import BaseModel
+
+from .artifact import Artifact
+from .comparison import OutputComparison, Verdict, compare_output
+from .reference import Reference
+from .runners import RUNNERS, Runner, open_runner, why_unavailable
+
+__all__ = ["Report", "RunnerReport", "choose_runners", "describe_environment", "verify"]
+
+
+class RunnerReport(BaseModel):
+    """What came of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
+
+    name: str
+    verdict: Verdict
+    first_drifting: str | None
+    """The first output, in the order of execution, that doesn't pass."""
+    providers: list[str]
+    misplaced: list[str]
+    """Compute nodes that ran elsewhere than asked."""
+    outputs: list[OutputComparison]
+
+
+class Report(BaseModel):
+    """What `verify --json` writes."""
+
+    format_version: int = 1
+    environment: dict[str, str | int]
+    runners: list[RunnerReport]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every runner passed; a report without runners proves nothing and does not pass."""
+        return bool(self.runners) and all(runner.verdict == "pass" for runner in self.runners)
+
+
+def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
+    """Return the runners to use, and those left out, each with the reason.
+
+    Args:
+        names: runners asked for by name, each of which is then used or an error; `all`, or none, means those that
+            work on this machine.
+
+    Raises:
+        UsageError: there is no runner of that name.
+    """
+    if names and "all" not in names:
+        for name in names:
+            why_unavailable(name)
+        return list(dict.fromkeys(names)), {}
+    reasons = {name: why_unavailable(name) for name in RUNNERS}
+    return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
+
+
+def verify(
+    artifact: Artifact,
+    runners: Sequence[str] = (),
+    on_runner: Callable[[str], None] = lambda name: None,  # noqa: ARG005
+) -> Report:
+    """Run the recorded input in each runner and judge every output.
+
+    Args:
+        artifact: what `open_artifact` gave.
+        runners: names, as in `RUNNERS`; by default those that work on this machine.
+        on_runner: called with each runner's name as it starts.
+
+    Raises:
+        UsageError: there is no runner of that name.
+        RunnerUnavailable: a runner asked for by name can't work here.
+        ArtifactError: a file of the artifact is missing, altered or invalid.
+    """
+    reference = artifact.reference()
+    reports = []
+    for name in choose_runners(runners)[0]:
+        on_runner(name)
+        reports.append(_judge(artifact, reference, open_runner(artifact, name)))
+    return Report(environment=describe_environment(artifact), runners=reports)
+
+
+def _judge(artifact: Artifact, reference: Reference, runner: Runner) -> RunnerReport:
+    arrays = runner.run(reference.inputs)
+    outputs = [compare_output(name, truth, arrays.get(name)) for name, truth in reference.truths.items()]
+    failed = [output for output in outputs if output.verdict != "pass"]
+    verdict: Verdict = failed[0].verdict if failed else "placement" if runner.misplaced else "pass"
+    return RunnerReport(
+        name=runner.name,
+        verdict=verdict,
+        first_drifting=failed[0].name if failed else None,
+        providers=runner.providers,
+        misplaced=runner.misplaced,
+        outputs=outputs,
+    )
+
+
+def describe_environment(artifact: Artifact) -> dict[str, str | int]:
+    """Return what may explain a difference: versions, machine, and when."""
+    facts: dict[str, str | int] = {
+        "model": artifact.manifest.model,
+        "exported_with_torch": artifact.manifest.versions.torch,
+        "opset": artifact.manifest.versions.opset,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count() or 0,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    for package in ("layerprobe", "numpy", "onnxruntime-gpu", "onnxruntime", "torch"):
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return facts
