@@ -12,7 +12,6 @@ import torch
 
 from probe import Probe
 from runtime.manifest import (
-    FORMAT_VERSION,
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
@@ -85,7 +84,7 @@ def export_artifact(
 
 def _describe(probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int) -> Manifest:
     return Manifest(
-        format_version=FORMAT_VERSION,
+        format_version=1,
         model=name,
         files={},
         inputs=[
@@ -96,9 +95,7 @@ def _describe(probe: Probe, name: str, preprocessing: Preprocessing | None, opse
         outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],
         results=probe.results,
         skipped=[SkippedEntry(name=node.name, reason=node.reason) for node in probe.skipped],
-        versions=Versions(
-            layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset
-        ),
+        versions=Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset),
     )
 
 

@@ -1,7 +1,7 @@
 """`layerprobe export`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -16,7 +16,9 @@ def _numbers(text: str) -> list[float]:
 
 
 def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")
+    ],
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
     weights: Annotated[
         Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt state dict; fresh ones otherwise.")
@@ -36,7 +38,7 @@ def export(
     import torch
 
     from probe import build_probe, load_model, load_weights
-    from runtime.manifest import Preprocessing
+    from runtime.manifest import Interpolation, Preprocessing
 
     from . import export_artifact
 
@@ -56,7 +58,7 @@ def export(
         crop=(size, size),
         mean=means,
         std=stds,
-        interpolation=loaded.interpolation,
+        interpolation=cast("Interpolation", loaded.interpolation),
     )
     export_artifact(probe, folder, name=loaded.name, preprocessing=preprocessing, overwrite=overwrite)
     typer.echo(f"{folder}: {len(probe.outputs)} outputs of {loaded.name}, as ONNX and TorchScript")

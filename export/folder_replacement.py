@@ -82,7 +82,7 @@ def _move_into_place(partial: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, which rename(2) can't, and Linux's renameat2(2) can; False where it can't be had."""
+    """Swap two folders in one step, as Linux's renameat2(2) can and rename(2) can't; False where it can't be had."""
     if not sys.platform.startswith("linux"):
         return False
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

@@ -39,7 +39,7 @@ def to_onnx(probe: Probe) -> ir.Model:
     onnxscript.optimizer.fold_constants(model)
     _name_outputs(graph, probe.outputs)
     ir_passes.RemoveUnusedNodesPass()(model)
-    ir_passes.RemoveUnusedFunctionsPass()(model)
+    ir_passes.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
     ir_passes.RemoveUnusedOpsetsPass()(model)
     ir_passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     _tell_origins(graph, {output.name: output for output in probe.outputs})
@@ -111,7 +111,7 @@ def _all_values(graph: ir.Graph) -> list[ir.Value]:
 
 
 def _behind_identities(value: ir.Value) -> ir.Value:
-    """Return what `value` is a mere copy of: a clone in PyTorch is an Identity in ONNX, where nothing is overwritten."""
+    """Return what `value` is a mere copy of: a clone becomes an Identity in ONNX, where nothing is overwritten."""
     producer = value.producer()
     while producer is not None and producer.op_type == "Identity" and producer.inputs[0] is not None:
         value = producer.inputs[0]

@@ -59,7 +59,7 @@ def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> dict[s
 
 def _largest_error(result: NDArray[np.generic], exact: NDArray[np.generic]) -> float:
     with np.errstate(invalid="ignore"):  # infinity minus infinity, left out in the next line
-        error = np.abs(result.astype(np.float64) - exact)
+        error = np.abs(result.astype(np.float64) - exact.astype(np.float64))
     return float(np.max(error, initial=0.0, where=np.isfinite(error)))
 
 

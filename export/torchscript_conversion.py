@@ -1,5 +1,6 @@
 """probe -> TorchScript, which returns `Dict[str, Tensor]` with the probe's names in the probe's order."""
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,9 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
     try:
         with _without_warnings(), torch.no_grad():
             # A dict is a "non-strict" output: torch only fixes the set of keys, which is what is wanted.
-            traced = torch.jit.trace(probe.module, probe.noise_input(batch=2), strict=False, check_trace=False)
+            traced = torch.jit.trace(  # type: ignore[no-untyped-call]
+                probe.module, probe.noise_input(batch=2), strict=False, check_trace=False
+            )
     except Exception as error:
         first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(f"torch.jit can't trace this model: {first_line}") from error
@@ -34,8 +37,12 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
 
 def save_torchscript(module: torch.jit.ScriptModule, file: Path, manifest: str) -> None:
     """Write the module with the manifest's JSON inside, as the extra file `manifest.json`."""
+    # Through memory: where the disk is full, torch's own writing to a file ends the whole process (an exception in
+    # the destructor of PyTorchStreamWriter) instead of raising an error.
+    content = io.BytesIO()
     with _without_warnings():
-        torch.jit.save(module, file, _extra_files={MANIFEST_FILE: manifest})
+        torch.jit.save(module, content, _extra_files={MANIFEST_FILE: manifest})
+    file.write_bytes(content.getbuffer())
 
 
 @contextmanager

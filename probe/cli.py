@@ -8,7 +8,9 @@ __all__ = ["nodes"]
 
 
 def nodes(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")
+    ],
     outputs: Annotated[list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs.")] = None,
     input_size: Annotated[int | None, typer.Option(min=1, help="Height and width of the input, in pixels.")] = None,
 ) -> None:

@@ -1,4 +1,4 @@
-"""traced model -> the probe's graph, which returns the chosen nodes by name. What to choose is `build.py`'s business."""
+"""traced model -> the probe's graph, which returns the chosen nodes by name. What to choose is told by `build.py`."""
 
 from collections.abc import Mapping
 

@@ -6,6 +6,8 @@ import operator
 import torch
 from torch import fx
 
+from .tracing import AUGMENTED_OPERATORS
+
 __all__ = ["describe_operation", "layout_of"]
 
 _LAYOUTS = {0: "", 1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
@@ -20,7 +22,8 @@ def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]
         return str(node.target), f"torch.Tensor.{node.target}"
     name = getattr(node.target, "__name__", str(node.target))
     if getattr(operator, name, None) is node.target:
-        return name, f"operator.{name}"
+        # `x += y` is operator.iadd: an addition all the same, as its name in the graph says.
+        return AUGMENTED_OPERATORS.get(name, name), f"operator.{name}"
     home = inspect.getmodule(node.target)
     # Functions written in C have no module of their own; torch offers them under its own name.
     module_name = home.__name__ if home else "torch" if hasattr(torch, name) else ""

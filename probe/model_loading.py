@@ -90,7 +90,7 @@ def _from_torchvision(name: str) -> LoadedModel:
         resize[0],
         tuple(getattr(transforms, "mean", _IMAGENET_MEAN)),
         tuple(getattr(transforms, "std", _IMAGENET_STD)),
-        getattr(transforms, "interpolation", None).value if hasattr(transforms, "interpolation") else "bilinear",
+        transforms.interpolation.value if hasattr(transforms, "interpolation") else "bilinear",
     )
 
 

@@ -65,7 +65,7 @@ def observe_shapes(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dic
     try:
         with fake, torch.no_grad():
             recorder.run(*(fake.from_tensor(tensor) for tensor in inputs))
-    except Exception:  # noqa: BLE001 - any failure means the same: this size is not one that the model takes
+    except Exception:
         return None
     return {
         node: tuple(int(size) for size in value.shape)
@@ -103,16 +103,11 @@ class _Recorder(fx.Interpreter):
         origin = self._traced.origins.get(node)
         name = origin.name if origin else node.name
         place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
-        shapes = [tuple(value.shape) for value in map(self.values.get, node.all_input_nodes) if _is_tensor(value)]
+        given = [self.values[source] for source in node.all_input_nodes]
+        shapes = [tuple(value.shape) for value in given if isinstance(value, torch.Tensor)]
+        inputs = [value for source, value in self.values.items() if source.op == "placeholder"]
         return ModelError(
             f"The model fails at {name}{place} on an input of shape "
-            f"{', '.join(str(tuple(self.values[n].shape)) for n in self._inputs())}.\n"
+            f"{', '.join(str(tuple(value.shape)) for value in inputs if isinstance(value, torch.Tensor))}.\n"
             f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {str(error).strip().splitlines()[0]}"
         )
-
-    def _inputs(self) -> list[fx.Node]:
-        return [node for node in self.values if node.op == "placeholder" and _is_tensor(self.values[node])]
-
-
-def _is_tensor(value: object) -> bool:
-    return isinstance(value, torch.Tensor)

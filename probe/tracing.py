@@ -3,6 +3,7 @@
 Only symbolic tracing lives here; what the nodes hold is found by running them (`observation.py`).
 """
 
+import operator
 import os
 import sys
 import traceback
@@ -18,9 +19,16 @@ from torch import fx, nn
 from .errors import ModelError
 from .naming import NodeNamer
 
-__all__ = ["NodeOrigin", "TracedModel", "trace"]
+__all__ = ["AUGMENTED_OPERATORS", "NodeOrigin", "TracedModel", "trace"]
 
 _NOT_MODEL_CODE = (f"{Path(torch.__file__).parent}{os.sep}", __file__, "<")
+
+
+AUGMENTED_OPERATORS = {
+    f"i{name}": name
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
+}
+"""What `+=` and its kin are called in the module `operator`, and what the same without writing is called."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,30 @@ def trace(model: nn.Module) -> TracedModel:
     return TracedModel(fx.GraphModule(model, graph, type(model).__name__), tracer.origins)
 
 
+class _WritingProxy(fx.Proxy):
+    """A proxy that notes `x += y` and `x[i] = y` as the writes they are.
+
+    fx's own takes `x += y` for `x = x + y`, so that whoever else holds `x` would see the old values, and refuses
+    `x[i] = y`. In the graph they are `operator.iadd(x, y)` and `operator.setitem(x, i, y)`.
+    """
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, key, value), {})
+
+
+def _augmented(name: str) -> Callable[[fx.Proxy, object], fx.Proxy]:
+    def operation(self: fx.Proxy, other: object) -> fx.Proxy:
+        # Named without the i: torchvision, which takes it for the operation that doesn't write, calls it so.
+        target = getattr(operator, name)
+        return self.tracer.create_proxy("call_function", target, (self, other), {}, AUGMENTED_OPERATORS[name])
+
+    return operation
+
+
+for _name in AUGMENTED_OPERATORS:
+    setattr(_WritingProxy, f"__{_name.rstrip('_')}__", _augmented(_name))
+
+
 class _NamingTracer(fx.Tracer):
     """Notes for each node its name, the module it ran in and the source line.
 
@@ -88,6 +120,9 @@ class _NamingTracer(fx.Tracer):
             return forward(*args, **kwargs)
         finally:
             self._module_path = outer
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _WritingProxy(node, self)
 
     def create_proxy(self, kind: str, target: fx.node.Target, *args: Any, **kwargs: Any) -> fx.Proxy:
         proxy = super().create_proxy(kind, target, *args, **kwargs)

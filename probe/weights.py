@@ -14,7 +14,7 @@ def load_weights(model: nn.Module, file: Path) -> None:
     """Load the state dict in `file` (`.safetensors`, or `.pt`/`.pth`) into `model`, whole or not at all.
 
     Raises:
-        WeightsError: the file can't be read, or its keys or shapes are not the model's; the first that differ are named.
+        WeightsError: the file can't be read, or its keys or shapes are not the model's (the first are named).
     """
     state = _read_state(file)
     expected = model.state_dict()

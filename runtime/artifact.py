@@ -34,7 +34,9 @@ class Artifact:
         """
         if self.path.is_file():
             if self.path.suffix != Path(name).suffix:
-                raise ArtifactError(f"{self.path} is a lone model file: {name} is missing.\nGive the artifact's folder.")
+                raise ArtifactError(
+                    f"{self.path} is a lone model file: {name} is missing.\nGive the artifact's folder."
+                )
             return self.path
         expected = self.manifest.files.get(name)
         path = self.path / name

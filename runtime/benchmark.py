@@ -41,9 +41,7 @@ class BenchmarkReport(BaseModel):
     timings: list[Timing]
 
 
-def benchmark(
-    artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1, repeats: int = 50
-) -> BenchmarkReport:
+def benchmark(artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1, repeats: int = 50) -> BenchmarkReport:
     """Time each runner and the plain ONNX model, in turns, so that a noisy moment of the machine meets them all.
 
     Args:
@@ -81,7 +79,9 @@ def _noise(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
     inputs: dict[str, NDArray[Any]] = {}
     for entry in artifact.manifest.inputs:
         if isinstance(entry.shape[0], int) and entry.shape[0] != batch:
-            raise UsageError(f"{artifact.manifest.model} takes a batch of {entry.shape[0]} only: --batch {batch} can't.")
+            raise UsageError(
+                f"{artifact.manifest.model} takes a batch of {entry.shape[0]} only: --batch {batch} can't."
+            )
         shape = [batch if isinstance(size, str) else size for size in entry.shape]
         inputs[entry.name] = generator.standard_normal(shape).astype(entry.dtype)
     return inputs

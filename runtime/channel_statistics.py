@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
 
-from runtime.errors import ImageError
-from runtime.image_reading import find_images, read_image
+from .errors import ImageError
+from .image_reading import find_images, read_image
 
 __all__ = ["ChannelStatistics", "channel_statistics"]
 

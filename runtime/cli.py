@@ -184,7 +184,7 @@ def demo(
 def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that takes (done, of all); from ten on, and on a terminal, it moves a bar on stderr."""
     if total is not None and total < _PROGRESS_FROM:
-        yield lambda done, of_all: None
+        yield lambda _done, _of_all: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -192,9 +192,7 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], Non
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(what, total=total, visible=False)
-        yield lambda done, of_all: bar.update(
-            task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM
-        )
+        yield lambda done, of_all: bar.update(task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM)
 
 
 def _write_json(file: Path, content: str) -> None:

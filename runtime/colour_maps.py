@@ -8,9 +8,10 @@ import difflib
 import numpy as np
 from numpy.typing import NDArray
 
-# matplotlib is imported where a table is asked for: it takes longer to load than most commands take to run. Its pyplot
-# is never imported, because that also chooses a window system.
-from runtime.errors import UsageError
+from .errors import UsageError
+
+# matplotlib takes about 0.1 s to import, so it is imported where a table is asked for. Its pyplot, which also sets up a
+# window system, never is.
 
 __all__ = ["colour_map_image", "colour_table", "not_finite_colour", "value_range"]
 
@@ -22,7 +23,6 @@ def colour_table(name: str) -> NDArray[np.uint8]:
 
     Raises:
         UsageError: matplotlib has no such colour map.
-
     """
     from matplotlib import colormaps
 

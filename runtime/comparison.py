@@ -1,4 +1,4 @@
-"""One output of a runner against its float64 truth: numbers and a verdict. Comparing gives data, and asserts nothing."""
+"""One output of a runner against its float64 truth: numbers and a verdict. Comparing gives data; it asserts nothing."""
 
 import math
 from typing import Any, Literal

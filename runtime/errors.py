@@ -3,7 +3,15 @@
 A message says in one or two lines what was asked, what is there, and what to do next; the cause is chained.
 """
 
-__all__ = ["ArtifactError", "ImageError", "InputError", "LayerprobeError", "OutputError", "RunnerUnavailable", "UsageError"]
+__all__ = [
+    "ArtifactError",
+    "ImageError",
+    "InputError",
+    "LayerprobeError",
+    "OutputError",
+    "RunnerUnavailable",
+    "UsageError",
+]
 
 
 class LayerprobeError(Exception):

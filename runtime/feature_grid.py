@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-# matplotlib, which brings the font, is imported where it is used, for the reason told in `colour_maps.py`.
 from PIL import Image, ImageDraw, ImageFont
 
-from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
-from runtime.errors import UsageError
-from runtime.file_replacement import replace_file
-from runtime.manifest import OutputEntry
+from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
+from .errors import UsageError
+from .file_replacement import replace_file
+from .manifest import OutputEntry
+
+# matplotlib, which brings the font, is imported where it is used, for the reason told in `colour_maps.py`.
 
 __all__ = ["channel_mean", "draw_grid", "picture_format", "save_picture", "shorten_front"]
 
@@ -90,7 +90,6 @@ def channel_mean(array: NDArray[Any], layout: str) -> NDArray[np.float64]:
 
     Raises:
         UsageError: `layout` has no height and width, or the array doesn't have its four axes or is empty.
-
     """
     if layout not in _CHANNEL_AXIS or array.ndim != len(layout) or not array.size:
         known = " and ".join(_CHANNEL_AXIS)
@@ -118,7 +117,6 @@ def draw_grid(
 
     Raises:
         UsageError: an unknown colour map, a missing array, nothing to draw, or too many outputs for one picture.
-
     """
     if columns < 1:
         raise UsageError(f"A grid of {columns} columns was asked for; it needs at least 1.")
@@ -212,7 +210,7 @@ def _make_plan(tiles: Sequence[_Tile], columns: int, has_title: bool, notes: Seq
         if max(plan.size) <= _LONGEST_SIDE:
             return plan
     raise UsageError(
-        f"{len(tiles)} tiles in {columns} columns are too many to stay legible in one picture (at most "
+        f"{len(tiles)} tiles in rows of {columns} are too many to stay legible in one picture (at most "
         f"{_LONGEST_SIDE:,} pixels a side). Select fewer outputs with --outputs."
     )
 
@@ -304,7 +302,6 @@ def picture_format(path: Path) -> str:
 
     Raises:
         UsageError: the suffix stands for none of them.
-
     """
     try:
         return _FORMATS[path.suffix.lower()]
@@ -318,7 +315,6 @@ def save_picture(image: Image.Image, path: Path) -> None:
     Raises:
         UsageError: the suffix is not that of JPG, PNG or WebP.
         OutputError: the folder is missing or can't be written to.
-
     """
     picture = picture_format(path)
     with replace_file(path) as stream:

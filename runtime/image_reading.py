@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from runtime.errors import ImageError
+from .errors import ImageError
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "read_image"]
 
@@ -164,7 +164,7 @@ def _from_sixteen_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def _missing(path: Path) -> ImageError:
-    return ImageError(f"There is no image {path}. Check the path.")
+    return ImageError(f"There is no file or folder {path}. Check the path.")
 
 
 def _unsupported(path: Path, pixels: str) -> ImageError:

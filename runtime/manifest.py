@@ -14,6 +14,7 @@ __all__ = [
     "ONNX_FILE",
     "REFERENCE_FILE",
     "TORCHSCRIPT_FILE",
+    "Interpolation",
     "Manifest",
     "OutputEntry",
     "Preprocessing",
@@ -32,7 +33,12 @@ METADATA_KEY = "layerprobe.manifest"
 
 Dimension = Annotated[int, Field(ge=0)] | str
 """A size, or a symbol such as `N` (batch) that any size may stand for."""
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
+"""Pillow's filters, by torchvision's names."""
 Positive = Annotated[int, Field(gt=0)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+"""Of a file in the folder itself: no path leads out of an artifact."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Entry(BaseModel):
@@ -57,7 +63,7 @@ class Preprocessing(_Entry):
     mean: list[float]
     """Per channel, in units of the scaled image (0 to 1)."""
     std: list[Annotated[float, Field(gt=0)]]
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"] = "bilinear"
+    interpolation: Interpolation = "bilinear"
 
     @model_validator(mode="after")
     def _channels_agree(self) -> "Preprocessing":
@@ -107,8 +113,8 @@ class Manifest(_Entry):
 
     format_version: Literal[1]
     model: str
-    files: dict[str, str]
-    """File name to SHA-256 (hexadecimal). Empty in the copies that lie inside the model files."""
+    files: dict[FileName, Sha256]
+    """File to hash. Empty in the copies that lie inside the model files."""
     inputs: Annotated[list[TensorEntry], Field(min_length=1)]
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""

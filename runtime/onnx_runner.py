@@ -16,10 +16,13 @@ from .manifest import ONNX_FILE
 __all__ = ["OnnxRunner"]
 
 _CPU = "CPUExecutionProvider"
-_SHAPE_OPERATIONS = frozenset(
-    "Shape Size Gather Slice Concat Squeeze Unsqueeze Reshape Cast Range Constant ConstantOfShape Identity "
-    "Add Sub Mul Div Mod Floor Ceil Equal Less Greater Where Min Max".split()
-)
+# fmt: off
+_SIZE_OPERATIONS = frozenset({
+    "Shape", "Size", "Gather", "Slice", "Concat", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Range",
+    "ConstantOfShape", "Add", "Sub", "Mul", "Div", "Mod", "Equal", "Less", "Greater", "Where", "Min",
+    "Max",
+})
+# fmt: on
 """What computes on sizes. ONNX Runtime keeps these few integers on the CPU on purpose, also where CUDA works."""
 
 
@@ -51,7 +54,7 @@ class OnnxRunner:
         self._session = _open_session(artifact, provider)
         self.providers: list[str] = self._session.get_providers()
         _compare_with_manifest(self._session, artifact)
-        self.misplaced = _misplaced_nodes(self._session) if provider == "cuda" else []
+        self.misplaced = _misplaced_nodes(self._session, artifact) if provider == "cuda" else []
         if self.misplaced and not allow_misplaced:
             raise RunnerUnavailable(
                 f"CUDA was asked for, but {len(self.misplaced)} nodes run on the CPU: {', '.join(self.misplaced[:3])}."
@@ -95,13 +98,15 @@ def _open_session(artifact: Artifact, provider: str) -> onnxruntime.InferenceSes
     return session
 
 
-def _misplaced_nodes(session: onnxruntime.InferenceSession) -> list[str]:
+def _misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact) -> list[str]:
+    # A node that gives an output is called like it, and computes; so does any node that can't be about sizes.
+    outputs = set(artifact.manifest.output_names)
     return [
         f"{node.op_type} {node.name}"
         for part in session.get_provider_graph_assignment_info()
         if part.ep_name == _CPU
         for node in part.get_nodes()
-        if node.op_type not in _SHAPE_OPERATIONS
+        if node.name in outputs or node.op_type not in _SIZE_OPERATIONS
     ]
 
 

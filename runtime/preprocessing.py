@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from runtime.errors import ImageError
-from runtime.image_reading import read_image
-from runtime.manifest import Preprocessing
+from .errors import ImageError
+from .image_reading import read_image
+from .manifest import Preprocessing
 
 __all__ = ["preprocess", "preprocess_files", "scaled_pixels"]
 
@@ -52,8 +52,10 @@ def preprocess_files(paths: Sequence[Path], steps: Preprocessing) -> NDArray[np.
     """Read and preprocess image files into one batch, N C H W, in the order of `paths`.
 
     Raises:
-        ImageError: a file can't be read or preprocessed; the message names it.
+        ImageError: a file can't be read or preprocessed, the message names it; or the crop has more pixels than
+            Pillow's decompression bomb limit.
     """
+    _check_crop(steps)
     batch = np.empty((len(paths), len(steps.mean), *steps.crop), dtype=np.float32)
     for index, path in enumerate(paths):
         image = read_image(path)
@@ -67,7 +69,7 @@ def preprocess_files(paths: Sequence[Path], steps: Preprocessing) -> NDArray[np.
 def _resized(picture: Image.Image, steps: Preprocessing) -> Image.Image:
     width, height = picture.size
     short, long = sorted(picture.size)
-    # torchvision divides as floats and cuts off; rounding, or dividing whole numbers, is off by one for some sizes.
+    # torchvision cuts off here, where rounding would give another size for every second image.
     new_long = int(steps.resize * long / short)
     new_size = (steps.resize, new_long) if width <= height else (new_long, steps.resize)
     if new_size == picture.size:
@@ -80,7 +82,7 @@ def _center_cropped(picture: Image.Image, steps: Preprocessing) -> Image.Image:
     height, width = steps.crop
     if (width, height) == picture.size:
         return picture
-    _check_size((width, height), "The crop that the preprocessing asks for")
+    _check_crop(steps)
     left, top = _crop_start(picture.width, width), _crop_start(picture.height, height)
     # Outside the picture, Pillow's crop gives zeros: torchvision's padding.
     return picture.crop((left, top, left + width, top + height))
@@ -89,6 +91,11 @@ def _center_cropped(picture: Image.Image, steps: Preprocessing) -> Image.Image:
 def _crop_start(size: int, crop: int) -> int:
     """Where the crop starts on one axis; negative is padding, of which torchvision puts the odd pixel at the end."""
     return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)
+
+
+def _check_crop(steps: Preprocessing) -> None:
+    height, width = steps.crop
+    _check_size((width, height), "The crop that the preprocessing asks for")
 
 
 def _check_size(size: tuple[int, int], what: str) -> None:

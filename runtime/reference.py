@@ -3,13 +3,12 @@
 Both sides of the format stand here, `export` calls the writing half. What is compared with it is `comparison.py`.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, TypeAdapter
 
 from .errors import ArtifactError
 
@@ -43,6 +42,18 @@ class Reference:
     truths: dict[str, Truth]
 
 
+class _Facts(BaseModel):
+    """A `Truth` less its sample, as it stands in the file's metadata."""
+
+    shape: tuple[int, ...]
+    scale: float
+    noise_floor: float
+    nonfinite: int
+
+
+_FACTS = TypeAdapter(dict[str, _Facts])
+
+
 def sample(tensor: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return at most `SAMPLE_LIMIT` elements of the tensor, flat, always from the same positions.
 
@@ -68,13 +79,10 @@ def save_reference(file: Path, reference: Reference) -> None:
     facts = {}
     for name, truth in reference.truths.items():
         tensors[f"truth:{name}"] = np.ascontiguousarray(truth.sample)
-        facts[name] = {
-            "shape": truth.shape,
-            "scale": truth.scale,
-            "noise_floor": truth.noise_floor,
-            "nonfinite": truth.nonfinite,
-        }
-    file.write_bytes(save(tensors, metadata={"layerprobe.reference": json.dumps(facts)}))
+        facts[name] = _Facts(
+            shape=truth.shape, scale=truth.scale, noise_floor=truth.noise_floor, nonfinite=truth.nonfinite
+        )
+    file.write_bytes(save(tensors, metadata={"layerprobe.reference": _FACTS.dump_json(facts).decode()}))
 
 
 def load_reference(file: Path) -> Reference:
@@ -86,21 +94,11 @@ def load_reference(file: Path) -> Reference:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(file, framework="np") as tensors:
-            facts: Mapping[str, dict[str, object]] = json.loads(tensors.metadata()["layerprobe.reference"])
-            inputs = {
-                key.removeprefix("input:"): tensors.get_tensor(key) for key in tensors.keys() if key.startswith("input:")
-            }
-            truths = {
-                name: Truth(
-                    sample=tensors.get_tensor(f"truth:{name}"),
-                    shape=tuple(fact["shape"]),  # type: ignore[arg-type]
-                    scale=float(fact["scale"]),  # type: ignore[arg-type]
-                    noise_floor=float(fact["noise_floor"]),  # type: ignore[arg-type]
-                    nonfinite=int(fact["nonfinite"]),  # type: ignore[call-overload]
-                )
-                for name, fact in facts.items()
-            }
+        with safe_open(file, framework="np") as opened:
+            facts = _FACTS.validate_json(opened.metadata()["layerprobe.reference"])
+            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it can't be iterated
+        inputs = {key.removeprefix("input:"): tensor for key, tensor in tensors.items() if key.startswith("input:")}
+        truths = {name: Truth(sample=tensors[f"truth:{name}"], **vars(fact)) for name, fact in facts.items()}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file} is not a reference: {error}.\nExport the artifact again.") from error
     return Reference(inputs, truths)

@@ -37,7 +37,7 @@ class TorchScriptRunner:
         if device == "cuda" and not torch.cuda.is_available():
             raise RunnerUnavailable("CUDA was asked for, but PyTorch finds no GPU it can use.\nUse --provider cpu.")
         self.name = "torchscript" if device == "cpu" else "torchscript-cuda"
-        self.providers = [device]
+        self.providers: list[str] = [device]
         self.misplaced: list[str] = []
         self._manifest = artifact.manifest
         self._device = device
@@ -47,7 +47,7 @@ class TorchScriptRunner:
                 # TorchScript is deprecated, and says so at each load; the artifact offers it for those who deploy it.
                 warnings.simplefilter("ignore", FutureWarning)
                 warnings.simplefilter("ignore", DeprecationWarning)
-                self._module = torch.jit.load(file, map_location=device).eval()
+                self._module = torch.jit.load(file, map_location=device).eval()  # type: ignore[no-untyped-call]
         except Exception as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise ArtifactError(f"{file} can't be loaded as TorchScript: {reason}") from error
@@ -59,9 +59,7 @@ class TorchScriptRunner:
             InputError: an input is missing, or its shape or dtype isn't the manifest's.
             ArtifactError: the model gives other outputs than the manifest lists.
         """
-        tensors = [
-            torch.from_numpy(array).to(self._device) for array in check_inputs(self._manifest, inputs).values()
-        ]
+        tensors = [torch.from_numpy(array).to(self._device) for array in check_inputs(self._manifest, inputs).values()]
         with torch.inference_mode():
             outputs: dict[str, torch.Tensor] = self._module(*tensors)
         if list(outputs) != self._manifest.output_names:

@@ -81,11 +81,11 @@ def verify(
     reports = []
     for name in choose_runners(runners)[0]:
         on_runner(name)
-        reports.append(_judge(artifact, reference, open_runner(artifact, name)))
+        reports.append(_judge(reference, open_runner(artifact, name)))
     return Report(environment=describe_environment(artifact), runners=reports)
 
 
-def _judge(artifact: Artifact, reference: Reference, runner: Runner) -> RunnerReport:
+def _judge(reference: Reference, runner: Runner) -> RunnerReport:
     arrays = runner.run(reference.inputs)
     outputs = [compare_output(name, truth, arrays.get(name)) for name, truth in reference.truths.items()]
     failed = [output for output in outputs if output.verdict != "pass"]

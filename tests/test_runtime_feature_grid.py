@@ -299,7 +299,7 @@ def test_tiles_shrink_until_the_picture_is_small_enough():
 
 def test_too_many_outputs_for_one_picture_say_so():
     arrays = dict.fromkeys((f"conv{index}" for index in range(150)), random_maps(1, 1, 4, 4))
-    with pytest.raises(UsageError, match=r"150 tiles in 1 columns .* --outputs"):
+    with pytest.raises(UsageError, match=r"150 tiles in rows of 1 .* --outputs"):
         draw_grid(arrays, [output(name) for name in arrays], columns=1)
 
 

@@ -1,0 +1,45 @@
+# Everything runs from .venv, which `make install` makes with nothing but Python (3.11 to 3.13), its venv module and
+# make. `make PYTHON=python3.12 test` takes another Python.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install demo test lint bench lock clean
+
+help:
+	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
+	@echo 'make test     lint, types and tests'
+	@echo 'make bench    time the main path, into artifacts/benchmarks.md'
+	@echo 'make lock     choose the versions in requirements.lock anew'
+
+# The stamp is younger than what it was made from, or the environment is brought up to date.
+install: .venv/installed
+
+.venv/installed: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: install
+	$(BIN)/layerprobe demo -o artifacts
+
+test: install lint
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
+
+# uv resolves for all Pythons and platforms at once; torch and torchvision are pinned because only this pair is tested.
+lock: install
+	$(BIN)/python -m pip install --quiet uv
+	printf 'torch==2.15.0\ntorchvision==0.29.2\n' > .venv/pins
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --fork-strategy fewest \
+	    --constraint .venv/pins --no-annotate --no-emit-index-url --no-header --upgrade --output-file requirements.lock
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,72 @@
+"""What several test files share: exported variants, and the command line as a user meets it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import pytest
+import torch
+
+from export import export_artifact
+from probe import build_probe, load_model
+from runtime import Artifact, Preprocessing, open_artifact
+from runtime.cuda_provider import why_no_cuda
+from runtime.main import main
+
+VARIANTS = ("cnn11", "cnn2", "cnn3")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    reason = why_no_cuda()
+    for item in items:
+        if reason and item.get_closest_marker("cuda"):
+            item.add_marker(pytest.mark.skip(reason=f"needs CUDA: {reason}"))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command line left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def layerprobe(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run `layerprobe ARGUMENTS` and return exit code, stdout and stderr."""
+
+    def run(*arguments: object) -> Outcome:
+        capfd.readouterr()
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def photo() -> Path:
+    return Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Artifact]:
+    """Return the artifact of a variant, exported once; a test that changes one copies it first."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    def export(name: str) -> Artifact:
+        target = folder / name
+        if not target.exists():
+            loaded = load_model(name)
+            steps = Preprocessing(resize=loaded.resize, crop=(64, 64), mean=list(loaded.mean), std=list(loaded.std))
+            probe = build_probe(loaded.module, torch.zeros(1, 3, 64, 64))
+            export_artifact(probe, target, name=name, preprocessing=steps)
+        return open_artifact(target)
+
+    return export

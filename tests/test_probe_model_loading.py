@@ -1,0 +1,54 @@
+"""MODEL on the command line: what it may be, and what is said when it is something else."""
+
+import pytest
+import torch
+
+from probe import ModelError, load_model
+
+
+def test_a_torchvision_model_comes_with_the_images_it_was_made_for():
+    loaded = load_model("torchvision:resnet18")
+    assert (loaded.input_size, loaded.resize, loaded.interpolation) == (224, 256, "bilinear")
+    assert loaded.mean == (0.485, 0.456, 0.406)
+
+
+def test_a_timm_model_comes_with_the_images_it_was_made_for():
+    loaded = load_model("timm:resnet10t")
+    assert (loaded.input_size, loaded.interpolation) == (176, "bicubic")
+    assert isinstance(loaded.module, torch.nn.Module)
+
+
+def test_a_factory_in_a_file_may_import_its_neighbours(tmp_path):
+    (tmp_path / "neighbour_of_factory.py").write_text("CHANNELS = 5\n")
+    (tmp_path / "my_net.py").write_text(
+        "from torch import nn\nfrom neighbour_of_factory import CHANNELS\n"
+        "def make():\n    return nn.Conv2d(3, CHANNELS, 1)\n"
+    )
+    loaded = load_model(f"{tmp_path}/my_net.py:make")
+    assert loaded.module.out_channels == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("cnn12", "Did you mean cnn2"),
+        ("torchvision:resnet19", "resnet18"),
+        ("timm:resnet10tt", "resnet10t"),
+        ("no/such/file.py:make", "There is no file"),
+        ("no.such.package:make", "no module"),
+        ("{file}:fails", "boom"),
+        ("{file}:number", "returned a int"),
+        ("{file}:missing", "has no 'missing'. It has: fails"),
+        ("{file}:VALUE", "not a function"),
+        ("{broken}:make", "can't be imported: SyntaxError"),
+    ],
+)
+def test_what_is_no_model_is_told_with_what_there_is(tmp_path, name, said):
+    file, broken = tmp_path / "factories.py", tmp_path / "broken.py"
+    file.write_text(
+        "VALUE = 3\ndef fails():\n    raise ValueError('boom')\ndef number():\n    return 3\n", encoding="utf-8"
+    )
+    broken.write_text("def make(:\n")
+    with pytest.raises(ModelError) as caught:
+        load_model(name.format(file=file, broken=broken))
+    assert said in str(caught.value)

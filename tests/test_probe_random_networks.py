@@ -1,0 +1,99 @@
+"""Small CNNs drawn by Hypothesis: whatever the wiring, the probe computes the model, and captures what hooks saw."""
+
+import copy
+from typing import Any
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from probe import build_probe
+
+CHANNELS = 4
+STEPS = (
+    "conv",
+    "shared conv",
+    "batch norm",
+    "relu",
+    "relu in place",
+    "add",
+    "concat",
+    "chunk",
+    "add in place",
+    "reuse",
+)
+
+
+class _Drawn(nn.Module):
+    """Carries out a list of steps; each takes one or two earlier tensors, so that branches and reuse arise."""
+
+    def __init__(self, plan: list[tuple[str, int, int]]) -> None:
+        super().__init__()
+        self.plan = plan
+        self.shared = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
+        self.narrow = nn.Conv2d(2 * CHANNELS, CHANNELS, 1)
+        self.relu = nn.ReLU()
+        self.relu_in_place = nn.ReLU(inplace=True)
+        self.own = nn.ModuleList(nn.Conv2d(CHANNELS, CHANNELS, 1) for _ in plan)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(CHANNELS) for _ in plan)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made = [self.shared(x)]
+        for number, (step, first, second) in enumerate(self.plan):
+            made.append(self._carry_out(step, number, made[first % len(made)], made[second % len(made)]))
+        total = made[0].mean((2, 3))
+        for tensor in made[1:]:
+            total = total + tensor.mean((2, 3))
+        return total
+
+    def _carry_out(self, step: str, number: int, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        match step:
+            case "conv":
+                return self.own[number](one)
+            case "shared conv":
+                return self.shared(one)
+            case "batch norm":
+                return self.norms[number](one)
+            case "relu":
+                return self.relu(one)
+            case "relu in place":
+                return self.relu_in_place(one)
+            case "add":
+                return one + other
+            case "concat":
+                return self.narrow(torch.cat([one, other], dim=1))
+            case "chunk":
+                left, right = torch.chunk(one, 2, dim=1)
+                return torch.cat([right, left], dim=1)
+            case "add in place":
+                one += other * 0.5
+                return one
+            case _:
+                return one * one
+
+
+plans = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=plans, seed=st.integers(0, 1000))
+def test_a_drawn_network_is_probed_truly(plan, seed):
+    torch.manual_seed(seed)
+    model = _Drawn(plan).eval()
+    x = torch.randn(2, CHANNELS, 6, 6)
+    hooked: list[Any] = []
+    observed = copy.deepcopy(model)
+    for module in observed.modules():
+        if not list(module.children()):
+            module.register_forward_hook(lambda module, inputs, output: hooked.append(output.clone()))
+    probe = build_probe(model, x)
+    with torch.no_grad():
+        expected = model(x)
+        observed(x)
+        outputs = probe(x)
+    assert torch.equal(outputs[probe.results[""]], expected)
+    captured = [outputs[spec.name] for spec in probe.outputs if spec.operation.startswith("torch.nn.modules")]
+    assert len(captured) == len(hooked)
+    for one, other in zip(captured, hooked, strict=True):
+        assert torch.equal(one, other)

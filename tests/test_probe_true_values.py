@@ -1,0 +1,245 @@
+"""What is captured is what the operation produced at that moment, and the user's model comes back as it was."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+import torchvision
+from torch import nn
+
+from probe import ModelError, UnknownOutput, build_probe
+
+IMAGE = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+
+
+class _InPlace(nn.Module):
+    """Convolution `conv`, whose result the given operation then overwrites."""
+
+    def __init__(self, operation) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.activation = nn.ReLU(inplace=True)
+        self.operation = operation
+
+    def forward(self, x):
+        return self.operation(self, self.conv(x))
+
+
+def _augmented(model, y):
+    y += 1
+    return y * 2
+
+
+def _through_a_view(model, y):
+    y.view(-1).mul_(3)
+    return y + 1
+
+
+def _ignored_result(model, y):
+    model.activation(y)
+    return y + 1
+
+
+def _augmented_under_another_name(model, y):
+    same = y
+    same += 1
+    return y * 2
+
+
+def _item_assignment(model, y):
+    y[:, 0] = 7
+    return y * 2
+
+
+OPERATIONS = {
+    "module": lambda model, y: model.activation(y) + 1,
+    "result ignored": _ignored_result,
+    "method": lambda model, y: y.relu_() + 1,
+    "function": lambda model, y: F.relu(y, inplace=True) + 1,
+    "augmented assignment": _augmented,
+    "augmented assignment under another name": _augmented_under_another_name,
+    "item assignment": _item_assignment,
+    "out=": lambda model, y: torch.add(y, 5, out=y) * 2,
+    "through a view": _through_a_view,
+    "through a chunk": lambda model, y: y.chunk(2, dim=1)[0].zero_() + y[:, 2:],
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
+def test_an_in_place_operation_does_not_change_what_was_captured_before_it(operation):
+    model = _InPlace(operation).eval()
+    with torch.no_grad():
+        before = model.conv(IMAGE)
+        outputs = build_probe(model, IMAGE)(IMAGE)
+        final = list(outputs.values())[-1]
+        assert torch.equal(outputs["conv"], before)
+        assert torch.equal(final, model(IMAGE))
+
+
+def test_without_the_clone_the_capture_would_be_overwritten():
+    from probe import graph_rewrite
+
+    model = _InPlace(OPERATIONS["module"]).eval()
+    probe = build_probe(model, IMAGE)
+    naive = graph_rewrite.return_named(probe.traced.module, probe.nodes, set(), "Naive")
+    with torch.no_grad():
+        assert not torch.equal(naive(IMAGE)["conv"], probe(IMAGE)["conv"])
+        assert torch.equal(naive(IMAGE)["conv"], probe(IMAGE)["activation"])
+
+
+def test_every_module_of_resnet18_gives_what_a_cloning_hook_saw():
+    model = torchvision.models.resnet18(weights=None).eval()
+    x = torch.randn(1, 3, 64, 64)
+    seen: list[torch.Tensor] = []
+    handles = [
+        module.register_forward_hook(lambda module, inputs, output: seen.append(output.clone()))
+        for module in model.modules()
+        if not list(module.children())
+    ]
+    with torch.no_grad():
+        model(x)
+    for handle in handles:
+        handle.remove()
+    probe = build_probe(model, x)
+    with torch.no_grad():
+        outputs = probe(x)
+    captured = [outputs[spec.name] for spec in probe.outputs if spec.operation.startswith("torch.nn.modules")]
+    assert len(captured) == len(seen) == 60
+    assert all(torch.equal(one, other) for one, other in zip(captured, seen, strict=True))
+
+
+def test_the_model_comes_back_as_it_was():
+    model = torchvision.models.resnet18(weights=None).train()
+    model.bn1.eval()
+    model.conv1.weight.requires_grad_(False)
+    calls = []
+    model.fc.register_forward_hook(lambda module, inputs, output: calls.append(1))
+    modes = [module.training for module in model.modules()]
+    addresses = [parameter.data_ptr() for parameter in model.parameters()]
+    state = copy.deepcopy(model.state_dict())
+    x = torch.randn(1, 3, 64, 64)
+    x_before = x.clone()
+    probe = build_probe(model, x)
+    probe.module.double()
+    probe.module.train()
+    assert [module.training for module in model.modules()] == modes
+    assert [parameter.data_ptr() for parameter in model.parameters()] == addresses
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    assert not model.conv1.weight.requires_grad
+    assert model.fc.weight.requires_grad
+    assert len(model.fc._forward_hooks) == 1
+    assert torch.equal(x, x_before)
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+
+
+def test_a_model_that_fails_to_trace_comes_back_as_it_was_too():
+    class Branching(nn.Module):
+        def forward(self, x):
+            return x + 1 if x.sum() > 0 else x
+
+    model = Branching().train()
+    with pytest.raises(ModelError, match=r"test_probe_true_values\.py:\d+"):
+        build_probe(model, IMAGE)
+    assert model.training
+
+
+def test_the_weights_are_shared_in_memory():
+    model = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU())
+    probe = build_probe(model, IMAGE)
+    assert {p.data_ptr() for p in probe.module.parameters()} == {p.data_ptr() for p in model.parameters()}
+    with torch.no_grad():
+        model[0].weight.zero_()
+        model[0].bias.fill_(7)
+        assert torch.equal(probe(IMAGE)["0"], torch.full((2, 4, 6, 6), 7.0))
+
+
+def test_dropout_and_views_are_told_as_aliases_and_a_parameter_as_skipped():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+            self.dropout = nn.Dropout()
+            self.scale = nn.Parameter(torch.ones(1))
+
+        def forward(self, x):
+            x = self.dropout(self.conv(x))
+            parts = torch.chunk(x * self.scale, 2, dim=1)
+            return torch.flatten(parts[0] + parts[1].argmax(1, keepdim=True), 1)
+
+    probe = build_probe(Model(), IMAGE)
+    aliases = {output.name: output.alias_of for output in probe.outputs}
+    assert aliases == {
+        "conv": None,
+        "dropout": "conv",
+        "mul": None,
+        "getitem": "mul",
+        "getitem_1": "mul",
+        "add": None,
+        "flatten": "add",
+    }
+    reasons = {node.name: node.reason for node in probe.skipped}
+    assert reasons == {
+        "x": "an input of the model",
+        "scale": "a parameter or buffer",
+        "chunk": "a Python value (tuple)",
+        "argmax": "not a floating-point tensor (int64)",
+    }
+
+
+def test_several_results_are_found_by_their_place_in_the_return_value():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return {"out": y.relu(), "aux": [y, y.sigmoid()]}
+
+    assert build_probe(Model(), IMAGE).results == {"out": "relu", "aux.0": "conv", "aux.1": "sigmoid"}
+
+
+def test_shapes_say_what_follows_the_batch():
+    class Model(nn.Module):
+        def forward(self, x):
+            y = x.reshape(-1, 8, 8)
+            return y.sum() + y
+
+    shapes = [output.shape for output in build_probe(Model(), IMAGE).outputs]
+    assert shapes == [("4*N", 8, 8), (), ("4*N", 8, 8)]
+
+
+def test_outputs_are_chosen_by_glob_and_a_wrong_name_gets_the_nearest():
+    model = torchvision.models.resnet18(weights=None)
+    x = torch.zeros(1, 3, 64, 64)
+    probe = build_probe(model, x, outputs=["layer1.0.*"])
+    # What the model returns stays, or it would not be the model any more.
+    assert {output.name.rpartition(".")[0] for output in probe.outputs} == {"layer1.0", ""}
+    assert probe.outputs[-1].name == "fc"
+    with pytest.raises(UnknownOutput, match=r"layer1\.0\.conv1"):
+        build_probe(model, x, outputs=["layer1.0.convl1"])
+
+
+def test_a_failing_forward_is_told_with_node_line_and_shapes():
+    with pytest.raises(ModelError, match=r"fails at 1\b.*\(2, 4, 8, 8\)(?s:.)*It got \(2, 5, 8, 8\)"):
+        build_probe(nn.Sequential(nn.Conv2d(4, 5, 1), nn.Conv2d(4, 5, 1)), IMAGE)
+
+
+def test_the_source_line_is_the_models_own_also_behind_a_sequential():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU())
+
+        def forward(self, x):
+            return self.layers(x)  # the line
+
+    lines = Path(__file__).read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if text.endswith("# the line"))
+    for output in build_probe(Model(), IMAGE).outputs:
+        assert output.source_file is not None
+        assert output.source_file.endswith("test_probe_true_values.py")
+        assert not output.source_file.startswith("/")
+        assert output.source_line == line

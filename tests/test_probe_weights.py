@@ -1,0 +1,53 @@
+"""Weights from a file: the model's own are taken whole, another model's are refused by name."""
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from probe import CNN2, CNN11, load_weights
+from probe.errors import WeightsError
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_a_models_own_weights_come_back(tmp_path, suffix):
+    torch.manual_seed(3)
+    source, target = CNN2(), CNN2()
+    file = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(source.state_dict(), file)
+    else:
+        save_file(source.state_dict(), file)
+    load_weights(target, file)
+    assert all(torch.equal(value, target.state_dict()[key]) for key, value in source.state_dict().items())
+
+
+def test_weights_of_another_model_name_the_first_keys_that_differ_and_change_nothing(tmp_path):
+    file = tmp_path / "cnn11.pt"
+    torch.save(CNN11().state_dict(), file)
+    model = CNN2()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(WeightsError, match=r"cnn2\.weight: the model has 64 x 64 x 3 x 3, the file 128 x 64 x 3 x 3"):
+        load_weights(model, file)
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path):
+    file = tmp_path / "whole_model.pt"
+    torch.save(CNN2(), file)
+    with pytest.raises(WeightsError, match="state dict"):
+        load_weights(CNN2(), file)
+
+
+@pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
+def test_an_unreadable_file_is_refused(tmp_path, name):
+    with pytest.raises(WeightsError, match="no weights file"):
+        load_weights(CNN2(), tmp_path / name)
+    (tmp_path / name).write_bytes(b"\x00" * 64)
+    with pytest.raises(WeightsError, match="can't be read as weights"):
+        load_weights(CNN2(), tmp_path / name)
+
+
+def test_a_file_with_something_else_than_tensors_is_refused(tmp_path):
+    torch.save({"epoch": 3}, tmp_path / "checkpoint.pt")
+    with pytest.raises(WeightsError, match="not a state dict of tensors"):
+        load_weights(CNN2(), tmp_path / "checkpoint.pt")

@@ -1,0 +1,87 @@
+"""The verdict on one output: the rule, and each way to fail it."""
+
+import numpy as np
+import pytest
+
+from runtime import compare_output
+from runtime.reference import SAMPLE_LIMIT, Truth, sample
+
+EXACT = np.random.default_rng(0).standard_normal((2, 8, 4, 4))
+SCALE = float(np.abs(EXACT).max())
+FLOOR = 1e-6
+
+
+def _truth(exact=EXACT, floor=FLOOR, nonfinite=0):
+    finite = np.abs(exact[np.isfinite(exact)])
+    return Truth(sample(exact), exact.shape, float(finite.max(initial=0)) or 1.0, floor, nonfinite)
+
+
+def _judge(array, **facts):
+    return compare_output("out", _truth(**facts), array)
+
+
+@pytest.mark.parametrize(("multiple", "verdict"), [(0, "pass"), (1, "pass"), (15.9, "pass"), (16.1, "drift")])
+def test_sixteen_times_the_noise_floor_is_the_limit(multiple, verdict):
+    result = EXACT.copy()
+    result[1, 3, 2, 1] += multiple * FLOOR * SCALE
+    outcome = _judge(result)
+    assert outcome.verdict == verdict
+    assert outcome.drift == pytest.approx(multiple, rel=1e-3)
+    assert outcome.max_abs == pytest.approx(multiple * FLOOR * SCALE, rel=1e-3)
+    assert outcome.relative_to_scale == pytest.approx(multiple * FLOOR, rel=1e-3)
+
+
+def test_below_the_machine_epsilon_of_the_dtype_no_error_counts():
+    result = (EXACT * (1 + 8 * np.finfo(np.float32).eps)).astype(np.float32)
+    assert _judge(result, floor=0.0).verdict == "pass"
+    assert _judge(result.astype(np.float64), floor=0.0).verdict == "drift"
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_are_their_own_verdict(value):
+    result = EXACT.copy()
+    result[0, 0, 0, 0] = value
+    assert _judge(result).verdict == "nonfinite"
+
+
+def test_infinity_is_found_outside_the_sample_too():
+    exact = np.ones(4 * SAMPLE_LIMIT)
+    result = exact.copy()
+    for position in range(exact.size):
+        result[position] = np.nan
+        if not np.isnan(sample(result)).any():
+            break
+        result[position] = 1
+    assert np.isfinite(sample(result)).all()
+    assert _judge(result, exact=exact).verdict == "nonfinite"
+
+
+def test_where_eager_pytorch_has_infinities_the_rest_is_compared():
+    exact = EXACT.copy()
+    exact[0, 0] = -np.inf
+    assert _judge(exact.copy(), exact=exact, nonfinite=16).verdict == "pass"
+    wrong = exact.copy()
+    wrong[1, 1, 1, 1] += 0.5
+    assert _judge(wrong, exact=exact, nonfinite=16).verdict == "drift"
+
+
+def test_a_missing_output_and_a_wrong_shape_are_their_own_verdicts():
+    assert _judge(None).verdict == "missing"
+    assert _judge(EXACT[:1]).verdict == "shape"
+    assert _judge(EXACT.transpose(0, 1, 3, 2)[..., :3]).verdict == "shape"
+    assert _judge(EXACT.astype(str)).verdict == "shape"
+
+
+def test_a_tensor_of_zeros_can_be_compared():
+    zeros = np.zeros((2, 3))
+    assert _judge(zeros, exact=zeros, floor=0.0).verdict == "pass"
+    assert _judge(zeros + 1e-3, exact=zeros, floor=0.0).verdict == "drift"
+
+
+def test_sqnr_and_cosine_are_the_textbooks():
+    result = EXACT + 0.01 * np.random.default_rng(1).standard_normal(EXACT.shape)
+    outcome = _judge(result)
+    assert outcome.sqnr_db == pytest.approx(10 * np.log10((EXACT**2).sum() / ((result - EXACT) ** 2).sum()))
+    cosine = (EXACT * result).sum() / np.sqrt((EXACT**2).sum() * (result**2).sum())
+    assert outcome.cosine == pytest.approx(cosine)
+    assert _judge(EXACT).sqnr_db is None

@@ -1,0 +1,122 @@
+"""An artifact needs neither the model's source nor layerprobe's other packages, nor (for ONNX) PyTorch."""
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+BLOCK = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"{{name}} is blocked in this test", name=name)
+sys.meta_path.insert(0, Block())
+"""
+MODEL = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2)
+        self.activation = nn.ReLU(inplace=True)
+        self.fc = nn.Linear(8 * 31 * 31, 4)
+
+    def forward(self, x):
+        return self.fc(self.activation(self.conv(x)).flatten(1))
+"""
+
+
+def _python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def orphan(tmp_path_factory):
+    """An artifact whose model's source is gone."""
+    folder = tmp_path_factory.mktemp("orphan")
+    source = folder / "net_that_goes.py"
+    source.write_text(MODEL)
+    layerprobe = [sys.executable, "-m", "runtime"]
+    made = subprocess.run(
+        [*layerprobe, "export", f"{source}:Net", "-o", folder / "artifact", "--input-size", "64"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    source.unlink()
+    return folder / "artifact"
+
+
+def test_onnx_runs_draws_records_and_verifies_without_torch_probe_and_export(orphan, photo, tmp_path):
+    code = BLOCK.format(blocked={"torch", "torchvision", "probe", "export"}) + textwrap.dedent("""
+        from runtime.main import main
+        for command in (
+            ["run", sys.argv[1], sys.argv[2], "-o", sys.argv[3] + "/t.safetensors"],
+            ["grid", sys.argv[1], sys.argv[2], "-o", sys.argv[3] + "/maps.png"],
+            ["verify", sys.argv[1], "--runner", "onnx-cpu"],
+            ["bench", sys.argv[1], "--runner", "onnx-cpu", "--repeats", "2"],
+        ):
+            try:
+                main(command)
+            except SystemExit as stop:
+                assert not stop.code, (command, stop.code)
+        assert "torch" not in sys.modules
+        print("alone")
+    """)
+    done = _python(code, orphan, photo, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("alone\n")
+
+
+def test_torchscript_runs_without_probe_and_export(orphan, photo, tmp_path):
+    code = BLOCK.format(blocked={"probe", "export", "onnxruntime", "onnx", "torchvision"}) + textwrap.dedent("""
+        from runtime.main import main
+        main(["run", sys.argv[1], sys.argv[2], "-o", sys.argv[3] + "/t.safetensors", "--runner", "torchscript"])
+    """)
+    done = _python(code, orphan, photo, tmp_path)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("command", [["nodes", "cnn2"], ["export", "cnn2", "-o", "nowhere"]])
+def test_what_needs_torch_says_what_to_install(command):
+    done = _python(BLOCK.format(blocked={"torch"}) + f"\nfrom runtime.main import main\nmain({command!r})")
+    assert done.returncode == 4
+    assert done.stderr.splitlines() == [
+        "layerprobe: this needs the package torch, which is not installed.",
+        "pip install 'layerprobe[export]'",
+    ]
+
+
+def test_help_and_grid_do_not_import_torch(orphan, photo, tmp_path):
+    code = """
+        import sys
+        from runtime.main import main
+        for command in (["--help"], ["grid", sys.argv[1], sys.argv[2], "-o", sys.argv[3]]):
+            try:
+                main(command)
+            except SystemExit as stop:
+                assert not stop.code
+        heavy = {"torch", "onnx", "matplotlib.pyplot", "pandas", "scipy"} & set(sys.modules)
+        assert not heavy, heavy
+    """
+    done = _python(code, orphan, photo, tmp_path / "maps.jpg")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("package", "forbidden"), [("probe", {"export", "runtime", "onnx", "onnxruntime"})])
+def test_probe_imports_only_torch(package, forbidden):
+    code = f"""
+        import sys
+        from {package} import build_probe, load_model
+        import torch
+        build_probe(load_model("cnn2").module, torch.zeros(1, 3, 64, 64))
+        assert not {forbidden!r} & set(sys.modules), {forbidden!r} & set(sys.modules)
+    """
+    done = _python(code)
+    assert done.returncode == 0, done.stderr
