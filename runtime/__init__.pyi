@@ -1,7 +1,6 @@
 from .artifact import Artifact as Artifact
 from .artifact import open_artifact as open_artifact
-from .benchmark import benchmark as benchmark
-from .channel_statistics import channel_statistics as channel_statistics
+from .benchmarking import benchmark as benchmark
 from .comparison import OutputComparison as OutputComparison
 from .comparison import compare_output as compare_output
 from .errors import ArtifactError as ArtifactError
@@ -14,6 +13,7 @@ from .errors import UsageError as UsageError
 from .feature_grid import draw_grid as draw_grid
 from .feature_grid import save_picture as save_picture
 from .image_reading import read_image as read_image
+from .image_statistics import channel_statistics as channel_statistics
 from .manifest import Manifest as Manifest
 from .manifest import Preprocessing as Preprocessing
 from .onnx_runner import OnnxRunner as OnnxRunner

@@ -4,7 +4,7 @@ What a command needs is imported when it runs, so that each starts as fast as it
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -138,7 +138,7 @@ def bench(
     from rich.table import Table
 
     from .artifact import open_artifact
-    from .benchmark import benchmark
+    from .benchmarking import benchmark
 
     report = benchmark(open_artifact(artifact), runner or (), batch=batch, repeats=repeats)
     if json:
@@ -159,7 +159,7 @@ def stats(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
 ) -> None:
     """Print the exact mean and standard deviation of each channel over all pixels of an image folder."""
-    from .channel_statistics import channel_statistics
+    from .image_statistics import channel_statistics
 
     with _progress("images", None) as advance:
         found = channel_statistics(folder, on_progress=advance)
@@ -177,7 +177,12 @@ def demo(
     from .demo import run_demo
     from .main import app
 
-    run_demo(folder, lambda command: app(args=list(command), standalone_mode=False), typer.echo)
+    def run_command(command: Sequence[str]) -> None:
+        code = app(args=list(command), standalone_mode=False)
+        if code:
+            raise typer.Exit(code)
+
+    run_demo(folder, run_command, typer.echo)
 
 
 @contextmanager

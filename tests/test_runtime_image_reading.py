@@ -308,6 +308,20 @@ def test_a_file_that_is_cut_off_is_refused_rather_than_half_read(tmp_path: Path,
     assert "damaged" in refusal(path)
 
 
+def test_wrong_bytes_are_refused_whatever_the_decoder_raises(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    noise = np.random.default_rng(0).integers(0, 256, size=(64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    data = bytearray(path.read_bytes())
+    chunk = data.index(b"IDAT")
+    data[chunk - 4 : chunk] = struct.pack(">I", 8)  # the chunk's length, far too short
+    path.write_bytes(data)
+    with Image.open(path) as broken, pytest.raises(SyntaxError):
+        broken.load()
+
+    assert "damaged" in refusal(path)
+
+
 def test_a_file_that_can_not_be_opened_is_told_with_the_system_s_reason(tmp_path: Path) -> None:
     path = tmp_path / "loop.jpg"
     path.symlink_to(path)
@@ -432,11 +446,12 @@ def test_files_stay_as_they_were_named(touch: Callable[[str], Path]) -> None:
 
 
 def test_a_folder_means_every_image_below_it_in_order(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    deep, top, other = touch("cats/old/z.webp"), touch("A.JPG"), touch("dogs/a.tiff")
+    numbered = [touch(f"cats/old/{name}.webp") for name in "hcagbfed"]
+    top, other = touch("A.JPG"), touch("dogs/a.tiff")
     touch("dogs/labels.csv")
     touch("README.md")
 
-    assert find_images([tmp_path]) == [top, deep, other]
+    assert find_images([tmp_path]) == [top, *sorted(numbered), other]
 
 
 def test_files_and_folders_may_be_mixed(touch: Callable[[str], Path], tmp_path: Path) -> None:

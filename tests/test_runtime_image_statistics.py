@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from runtime.channel_statistics import ChannelStatistics, channel_statistics
 from runtime.errors import ImageError
+from runtime.image_statistics import ChannelStatistics, channel_statistics
 
 
 def save_image(path: Path, values: NDArray[np.uint8]) -> None:

@@ -1,0 +1,266 @@
+"""The command line as a user meets it: what it writes, what it says, and its exit codes."""
+
+import io
+import json
+import shlex
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load_file
+
+from probe import CNN11
+from runtime import open_runner, preprocess_files
+
+
+def test_run_writes_every_output_of_every_image_in_order(exported, photo, tmp_path, layerprobe):
+    rng = np.random.default_rng(0)
+    images = [photo]
+    for number in range(20):
+        images.append(tmp_path / f"{number:02}.png")
+        Image.fromarray(rng.integers(0, 255, (70, 90, 3), dtype=np.uint8)).save(images[-1])
+    artifact = exported("cnn2")
+    outcome = layerprobe("run", artifact.path, *images, "-o", tmp_path / "all.safetensors")
+    assert outcome.code == 0, outcome.err
+    assert "19 outputs of 21 images" in outcome.out
+    arrays = load_file(tmp_path / "all.safetensors")
+    with safe_open(tmp_path / "all.safetensors", framework="np") as file:
+        metadata = file.metadata()
+    assert json.loads(metadata["layerprobe.images"]) == [str(image) for image in images]
+    expected = open_runner(artifact, "onnx-cpu").run({"x": preprocess_files(images, artifact.manifest.preprocessing)})
+    assert set(arrays) == set(artifact.manifest.output_names)
+    for name, array in expected.items():
+        np.testing.assert_allclose(arrays[name], array, atol=1e-5, err_msg=name)
+
+
+def test_run_takes_a_folder_and_chosen_outputs(exported, tmp_path, layerprobe):
+    folder = tmp_path / "photos" / "cats"
+    folder.mkdir(parents=True)
+    for number in range(3):
+        Image.new("RGB", (80, 80), (number, 0, 0)).save(folder / f"{number}.jpg")
+    out = tmp_path / "t.safetensors"
+    outcome = layerprobe("run", exported("cnn3").path, tmp_path / "photos", "-o", out, "--outputs", "cnn2*")
+    assert outcome.code == 0, outcome.err
+    arrays = load_file(out)
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "cnn2": (3, 64, 16, 16),
+        "cnn2_1": (3, 64, 8, 8),
+        "cnn2_2": (3, 64, 4, 4),
+    }
+
+
+def test_onnx_and_torchscript_write_the_same(exported, photo, tmp_path, layerprobe):
+    for runner in ("onnx", "torchscript"):
+        outcome = layerprobe(
+            "run", exported("cnn11").path, photo, "-o", tmp_path / f"{runner}.safetensors", "--runner", runner
+        )
+        assert outcome.code == 0, outcome.err
+    one, other = (load_file(tmp_path / f"{runner}.safetensors") for runner in ("onnx", "torchscript"))
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_allclose(array, other[name], atol=1e-4)
+
+
+def test_grid_draws_jpg_png_and_webp_in_any_colour_map(exported, photo, tmp_path, layerprobe):
+    sizes = set()
+    for suffix in ("jpg", "png", "webp"):
+        file = tmp_path / f"maps.{suffix}"
+        outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--cmap", "magma")
+        assert outcome.code == 0, outcome.err
+        with Image.open(file) as picture:
+            sizes.add(picture.size)
+    assert len(sizes) == 1
+
+
+def test_export_takes_weights_statistics_and_outputs(tmp_path, layerprobe, photo):
+    torch.manual_seed(1)
+    model = CNN11(out_channels=6)
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    outcome = layerprobe(
+        *("export", "cnn11", "-o", tmp_path / "art", "--weights", tmp_path / "weights.pt", "--outputs", "cnn*"),
+        *("--mean", "0.5,0.5,0.5", "--std", "0.25,0.25,0.25"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert layerprobe("run", tmp_path / "art", photo, "-o", tmp_path / "t.safetensors").code == 0
+    arrays = load_file(tmp_path / "t.safetensors")
+    assert set(arrays) == {"cnn1", "cnn2", "fc"}
+    with Image.open(photo) as image:
+        left_top = (image.size[0], image.size[1])
+    assert left_top[0] > 64
+    manifest = json.loads((tmp_path / "art" / "manifest.json").read_text())
+    assert manifest["preprocessing"] == {
+        "resize": 64,
+        "crop": [64, 64],
+        "mean": [0.5, 0.5, 0.5],
+        "std": [0.25, 0.25, 0.25],
+        "interpolation": "bilinear",
+    }
+
+
+def test_nodes_lists_names_labels_shapes_and_source(layerprobe):
+    outcome = layerprobe("nodes", "cnn2")
+    assert outcome.code == 0
+    lines = outcome.out.splitlines()
+    assert lines[0].split() == ["name", "label", "shape", "source", "alias", "of"]
+    assert len(lines) == 20
+    assert lines[5].split()[:2] == ["cnn2", "Conv2d"]
+    assert "N x 64 x 32 x 32" in lines[5]
+    assert "probe/variants.py:" in lines[5]
+    assert "19 outputs, 1 skipped" in outcome.err
+
+
+def test_what_stats_prints_is_ready_for_export(tmp_path, layerprobe):
+    Image.new("RGB", (4, 4), (255, 0, 51)).save(tmp_path / "a.png")
+    Image.new("RGB", (4, 4), (0, 0, 51)).save(tmp_path / "b.png")
+    outcome = layerprobe("stats", tmp_path)
+    assert outcome.code == 0
+    assert outcome.out == "--mean 0.500000,0.000000,0.200000 --std 0.500000,0.000000,0.000000\n"
+
+
+def test_statistics_go_from_stats_to_export(tmp_path, layerprobe, photo):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "hopper.jpg").write_bytes(photo.read_bytes())
+    printed = layerprobe("stats", tmp_path / "photos").out
+    assert layerprobe("export", "cnn3", "-o", tmp_path / "art", *shlex.split(printed)).code == 0
+
+
+def test_bench_reports_percentiles_and_the_plain_model(exported, tmp_path, layerprobe):
+    outcome = layerprobe(
+        *("bench", exported("cnn3").path, "--repeats", 3, "--batch", 2, "--json", tmp_path / "b.json"),
+    )
+    assert outcome.code == 0, outcome.err
+    assert "times the plain model's time" in outcome.out
+    report = json.loads((tmp_path / "b.json").read_text())
+    timings = {timing["name"]: timing for timing in report["timings"]}
+    assert {"onnx-cpu", "torchscript", "onnx-cpu, plain"} <= set(timings)
+    for timing in timings.values():
+        assert 0 < timing["p50_ms"] <= timing["p90_ms"] <= timing["p99_ms"]
+
+
+def test_the_demo_does_the_whole_job(tmp_path, layerprobe):
+    outcome = layerprobe("demo", "-o", tmp_path / "out")
+    assert outcome.code == 0, outcome.err
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"cnn11", "cnn2", "cnn3", "feature_maps1.jpg", "feature_maps2.jpg", "feature_maps3.jpg"} <= names
+    assert outcome.out.count("onnx-cpu: all") == outcome.out.count("torchscript: all") == 3
+    assert str(tmp_path / "out") in outcome.out.splitlines()[-1]
+    for number, tiles in ((1, 8), (2, 16), (3, 12)):
+        with Image.open(tmp_path / "out" / f"feature_maps{number}.jpg") as picture:
+            assert picture.format == "JPEG"
+            assert picture.height > 200 * tiles / 4
+
+
+def _bad_inputs(folder, photo):
+    truncated = folder / "truncated.jpg"
+    truncated.write_bytes(photo.read_bytes()[:2000])
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("no image")
+    (folder / "holiday").mkdir()
+    return {
+        "missing": folder / "missing.jpg",
+        "empty": folder / "empty.jpg",
+        "truncated": truncated,
+        "text": folder / "text.jpg",
+        "folder": folder / "holiday",
+    }
+
+
+@pytest.mark.parametrize("kind", ["missing", "empty", "truncated", "text", "folder"])
+@pytest.mark.parametrize("command", ["grid", "run"])
+def test_an_unreadable_image_ends_with_3_in_two_lines_and_writes_nothing(
+    exported, photo, tmp_path, layerprobe, kind, command
+):
+    image = _bad_inputs(tmp_path, photo)[kind]
+    (tmp_path / "out").mkdir()
+    outcome = layerprobe(command, exported("cnn2").path, image, "-o", tmp_path / "out" / "result.png")
+    assert outcome.code == 3, outcome
+    assert 1 <= len(outcome.err.strip().splitlines()) <= 2
+    assert str(image) in outcome.err
+    assert "Traceback" not in outcome.err
+    assert not list((tmp_path / "out").iterdir())
+
+
+def _zip_bomb_png():
+    buffer = io.BytesIO()
+    Image.new("1", (20000, 20000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
+    (tmp_path / "bomb.png").write_bytes(_zip_bomb_png())
+    outcome = layerprobe("grid", exported("cnn2").path, tmp_path / "bomb.png", "-o", tmp_path / "maps.png")
+    assert outcome.code == 3
+    assert "400" in outcome.err.replace(",", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("grid", "{art}", "{photo}", "-o", "{out}/maps.gif"), 2, ".webp"),
+        (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--cmap", "virdis"), 2, "viridis"),
+        (("grid", "{art}", "{photo}", "-o", "{out}/no/folder/maps.png"), 3, "no folder"),
+        (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--outputs", "cn2"), 2, "cnn2"),
+        (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--outputs", "fc"), 2, "Nothing to draw"),
+        (("run", "{art}", "{out}", "-o", "{out}/t.safetensors"), 3, "image"),
+        (("run", "{art}", "{photo}", "-o", "{out}"), 3, "folder"),
+        (("run", "{art}", "{photo}"), 2, "-o"),
+        (("run", "{art}", "{photo}", "-o", "{out}/t", "--provider", "gpu"), 2, "'auto', 'cuda', 'cpu'"),
+        (("verify", "{out}"), 3, "not an artifact"),
+        (("bench", "{art}", "--repeats", "0"), 2, "repeats"),
+        (("export", "cnn2", "-o", "{art}"), 2, "--overwrite"),
+        (("export", "cnn2", "-o", "{out}/a", "--mean", "1,x,1"), 2, "1,x,1"),
+        (("export", "cnn2", "-o", "{out}/a", "--mean", "0.5"), 2, "3 channels"),
+        (("export", "cnn2", "-o", "{out}/a", "--std", "1,0,1"), 2, "above 0"),
+        (("export", "cnn2", "-o", "{out}/a", "--input-size", "32"), 3, "takes 1024"),
+        (("export", "cnn2", "-o", "{out}/a", "--weights", "{out}/none.pt"), 3, "no weights file"),
+        (("export", "cnn99", "-o", "{out}/a"), 3, "no model 'cnn99'"),
+        (("nodes", "torchvision:resnet19"), 3, "resnet18"),
+        (("nodes", "cnn2", "--outputs", "cnn9"), 2, "nearest"),
+        (("stats", "{out}"), 3, "image"),
+        (("stats", "{out}/nowhere"), 3, "nowhere"),
+        (("gird", "{art}"), 2, "gird"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_right_exit_code(exported, photo, tmp_path, layerprobe, arguments, code, said):
+    filled = [text.format(art=exported("cnn2").path, photo=photo, out=tmp_path) for text in arguments]
+    outcome = layerprobe(*filled)
+    assert outcome.code == code, outcome
+    assert said in outcome.err
+    assert "Traceback" not in outcome.err
+    assert outcome.out == ""
+    assert not list(tmp_path.iterdir())
+
+
+def test_debug_shows_the_traceback_wherever_it_stands(exported, tmp_path):
+    from runtime import ImageError
+    from runtime.main import main
+
+    for arguments in (["--debug", "stats", str(tmp_path)], ["stats", str(tmp_path), "--debug"]):
+        with pytest.raises(ImageError):
+            main(arguments)
+
+
+def test_an_error_of_our_own_is_told_as_one(monkeypatch, layerprobe, tmp_path):
+    def broken(*arguments, **options):
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("runtime.image_statistics.channel_statistics", broken)
+    outcome = layerprobe("stats", tmp_path)
+    assert outcome.code == 70
+    assert "internal error: ZeroDivisionError: oh" in outcome.err
+    assert "--debug" in outcome.err
+
+
+def test_an_existing_result_is_replaced_whole(exported, photo, tmp_path, layerprobe):
+    (tmp_path / "maps.png").write_text("old")
+    assert layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.png").code == 0
+    with Image.open(tmp_path / "maps.png") as picture:
+        assert picture.format == "PNG"
+    assert [path.name for path in tmp_path.iterdir()] == ["maps.png"]
+
+
+def test_the_model_files_are_ordinary_ones(exported):
+    assert zipfile.is_zipfile(exported("cnn2").path / "model.torchscript.pt")

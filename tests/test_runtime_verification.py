@@ -1,0 +1,139 @@
+"""Verify: true models pass, a planted fault is found at its layer, and every form of the report says the same."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from conftest import VARIANTS
+from runtime import RunnerUnavailable, UsageError, open_artifact, verify
+from runtime.comparison import PASSING_DRIFT
+from runtime.verification import Report
+
+
+def _rehash(folder: Path) -> None:
+    """Make the manifest's hashes those of the files, as an exporter with a fault would have done."""
+    file = folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for name in manifest["files"]:
+        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    file.write_text(json.dumps(manifest))
+
+
+def _plant(folder: Path, weight: str, change) -> Path:
+    model = onnx.load(folder / "model.onnx")
+    tensor = next(each for each in model.graph.initializer if each.name == weight)
+    values = numpy_helper.to_array(tensor).copy()
+    change(values)
+    tensor.CopyFrom(numpy_helper.from_array(values, weight))
+    onnx.save(model, folder / "model.onnx")
+    _rehash(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(exported, tmp_path):
+    def copy(variant: str) -> Path:
+        return Path(shutil.copytree(exported(variant).path, tmp_path / variant))
+
+    return copy
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_runner_of_this_machine_passes_on_every_variant(exported, variant):
+    report = verify(exported(variant))
+    assert {"onnx-cpu", "torchscript"} <= {runner.name for runner in report.runners}
+    assert report.passed
+    for runner in report.runners:
+        assert [output.name for output in runner.outputs] == exported(variant).manifest.output_names
+        # Far from the limit: the margin is there for other machines, not used up here.
+        assert max(output.drift for output in runner.outputs) < PASSING_DRIFT / 2
+
+
+@pytest.mark.parametrize(
+    ("variant", "weight", "first"),
+    [
+        ("cnn11", "cnn1.weight", "cnn1"),
+        ("cnn11", "batchnorm1.running_mean", "batchnorm1"),
+        ("cnn11", "cnn2.bias", "cnn2"),
+        ("cnn11", "batchnorm2.weight", "batchnorm2"),
+        ("cnn11", "fc.weight", "fc"),
+        ("cnn2", "cnn2.weight", "cnn2"),
+        ("cnn3", "fc.bias", "fc"),
+    ],
+)
+def test_a_fault_in_one_number_of_a_weight_is_found_at_its_layer(copied, variant, weight, first):
+    def change(values):
+        values.reshape(-1)[values.size // 2] += 0.01
+
+    folder = _plant(copied(variant), weight, change)
+    report = verify(open_artifact(folder), ["onnx-cpu", "torchscript"])
+    faulty, sound = report.runners
+    assert (faulty.verdict, faulty.first_drifting) == ("drift", first)
+    assert (sound.verdict, sound.first_drifting) == ("pass", None)
+
+
+def test_a_nan_is_its_own_verdict_at_the_layer_that_makes_it(copied):
+    def change(values):
+        values[0] = np.nan
+
+    report = verify(open_artifact(_plant(copied("cnn3"), "cnn2.bias", change)), ["onnx-cpu"])
+    assert (report.runners[0].verdict, report.runners[0].first_drifting) == ("nonfinite", "cnn2")
+
+
+def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
+    def change(values):
+        values[0] *= 1.01
+
+    folder = _plant(copied("cnn11"), "cnn2.weight", change)
+    outcome = layerprobe("verify", folder, "--runner", "onnx-cpu", "--json", tmp_path / "r.json")
+    assert outcome.code == 1
+    assert "the first is cnn2 (drift)" in outcome.out
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert list(report) == ["format_version", "environment", "runners"]
+    runner = report["runners"][0]
+    assert (runner["name"], runner["verdict"], runner["first_drifting"]) == ("onnx-cpu", "drift", "cnn2")
+    keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine"}
+    assert all(set(output) == keys for output in runner["outputs"])
+    assert [output["verdict"] for output in runner["outputs"][:5]] == ["pass"] * 4 + ["drift"]
+    assert Report.model_validate(report).passed is False
+    assert layerprobe("verify", folder, "--runner", "torchscript").code == 0
+
+
+def test_a_report_that_compared_nothing_does_not_pass():
+    assert not Report(environment={}, runners=[]).passed
+
+
+def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):
+    with pytest.raises(UsageError, match="onnx-cpu, onnx-cuda, torchscript"):
+        verify(exported("cnn2"), ["onnx-gpu"])
+    assert layerprobe("verify", exported("cnn2").path, "--runner", "onnx-gpu").code == 2
+
+
+def test_a_runner_asked_for_by_name_that_cannot_work_is_an_error(exported, monkeypatch):
+    monkeypatch.setattr("runtime.runners.why_unavailable", lambda name: "it is broken")
+    with pytest.raises(RunnerUnavailable, match="onnx-cpu was asked for, but it is broken"):
+        verify(exported("cnn2"), ["onnx-cpu"])
+
+
+def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, monkeypatch):
+    from runtime import runners
+
+    class Misplaced:
+        name = "onnx-cuda"
+        providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        misplaced = ("Conv cnn2",)
+
+        def __init__(self, artifact) -> None:
+            self.run = runners.RUNNERS["onnx-cpu"](artifact).run
+
+    monkeypatch.setitem(runners.RUNNERS, "onnx-cuda", Misplaced)
+    monkeypatch.setattr("runtime.runners.why_unavailable", lambda name: None)
+    report = verify(exported("cnn2"), ["onnx-cuda"])
+    assert report.runners[0].verdict == "placement"
+    assert not report.passed
