@@ -3,7 +3,6 @@
 Colouring the values is `colour_maps.py`; computing the arrays is the runners' work.
 """
 
-import bisect
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
 from .errors import UsageError
 from .file_replacement import replace_file
 from .manifest import OutputEntry
+from .picture_text import font_of_size, shorten_front, wrap
 
 # matplotlib, which brings the font, is imported where it is used, for the reason told in `colour_maps.py`.
 
-__all__ = ["channel_mean", "draw_grid", "picture_format", "save_picture", "shorten_front"]
+__all__ = ["channel_mean", "draw_grid", "picture_format", "save_picture"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3}
 """The layouts that have a height and a width, each with the axis that is averaged."""
@@ -126,7 +126,7 @@ def draw_grid(
     image = Image.new("RGB", plan.size, _PAPER)
     draw = ImageDraw.Draw(image)
     if title:
-        font = _font(plan.text + 4, bold=True)
+        font = font_of_size(plan.text + 4, bold=True)
         text = shorten_front(title, font, image.width - 2 * _MARGIN)
         draw.text((_MARGIN, _MARGIN + plan.text), text, _INK, font, anchor="ls")
     for index, tile in enumerate(tiles):
@@ -205,7 +205,9 @@ def _make_plan(tiles: Sequence[_Tile], columns: int, has_title: bool, notes: Seq
             map_height=max(_fit(shape, side)[1] for shape in shapes),
             text=text,
             header=2 * text + 10 if has_title else 0,
-            notes=_wrap(notes, _font(text - 1), max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * _MARGIN)),
+            notes=wrap(
+                notes, font_of_size(text - 1), max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * _MARGIN)
+            ),
         )
         if max(plan.size) <= _LONGEST_SIDE:
             return plan
@@ -230,7 +232,7 @@ def _fit(shape: tuple[int, int], side: int) -> tuple[int, int]:
 def _draw_tile(image: Image.Image, tile: _Tile, plan: _Plan, corner: tuple[int, int]) -> None:
     draw = ImageDraw.Draw(image)
     x, y = corner
-    fonts = _font(plan.text, bold=True), _font(plan.text - 1), _font(plan.text - 1)
+    fonts = font_of_size(plan.text, bold=True), font_of_size(plan.text - 1), font_of_size(plan.text - 1)
     for text, font, ink in zip(tile.titles, fonts, (_INK, _SOFT_INK, _SOFT_INK), strict=True):
         draw.text((x, y + plan.text), shorten_front(text, font, plan.side), ink, font, anchor="ls")
         y += plan.line
@@ -244,7 +246,7 @@ def _draw_tile(image: Image.Image, tile: _Tile, plan: _Plan, corner: tuple[int, 
 
 def _draw_footer(image: Image.Image, plan: _Plan, table: NDArray[np.uint8], all_finite: bool) -> None:
     draw = ImageDraw.Draw(image)
-    font = _font(plan.text - 1)
+    font = font_of_size(plan.text - 1)
     legend: list[str | Image.Image] = ["lowest", _swatch(table, 12 * _SWATCH), "highest     "]
     if not all_finite:
         legend += [_swatch(not_finite_colour(table)[None], _SWATCH), "not finite"]
@@ -262,39 +264,6 @@ def _draw_footer(image: Image.Image, plan: _Plan, table: NDArray[np.uint8], all_
 
 def _swatch(colours: NDArray[np.uint8], width: int) -> Image.Image:
     return Image.fromarray(colours[None]).resize((width, _SWATCH), Image.Resampling.NEAREST)
-
-
-def _font(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which has × and −, from matplotlib's own data."""
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
-
-
-def shorten_front(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
-    """`text` on one line, or `…` and as much of its end, the most specific part of a name, as `width` pixels hold."""
-    text = " ".join(text.split())
-    if font.getlength(text) <= width:
-        return text
-    starts = range(1, len(text) + 1)
-    first = bisect.bisect_left(starts, True, key=lambda start: font.getlength("…" + text[start:]) <= width)
-    return "…" + text[first + 1 :]
-
-
-def _wrap(sentences: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """The sentences, each begun on a line of its own, in lines of at most `width` pixels."""
-    lines = []
-    for sentence in sentences:
-        line = ""
-        for word in sentence.split():
-            longer = f"{line} {word}".strip()
-            if line and font.getlength(longer) > width:
-                lines.append(line)
-                longer = word
-            line = shorten_front(longer, font, width)
-        lines.append(line)
-    return lines
 
 
 def picture_format(path: Path) -> str:

@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin
 
 from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour
 from runtime.errors import OutputError, UsageError
-from runtime.feature_grid import channel_mean, draw_grid, picture_format, save_picture, shorten_front
+from runtime.feature_grid import channel_mean, draw_grid, picture_format, save_picture
 from runtime.manifest import OutputEntry
+from runtime.picture_text import shorten_front
 
 LONGEST_SIDE = 16_384
 LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_and_on"

@@ -133,7 +133,7 @@ def test_progress_is_told_after_every_image(tmp_path: Path) -> None:
 
 def test_only_one_image_is_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # By its full name: the package offers the function of this name, too.
-    module = importlib.import_module("runtime.channel_statistics")
+    module = importlib.import_module("runtime.image_statistics")
     read, held = module.read_image, []
 
     def watched(path: Path) -> Image.Image:
