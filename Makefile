@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint bench lock clean
+.PHONY: help install demo test lint bench lock colour-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -33,6 +33,9 @@ lint: install
 
 bench: install
 	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
+
+colour-tables: install
+	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz
 
 # uv resolves for all Pythons and platforms at once; torch and torchvision are pinned because only this pair is tested.
 lock: install

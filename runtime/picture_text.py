@@ -3,9 +3,9 @@
 import bisect
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 
-# matplotlib, which brings the font, is imported where it is used, for the reason told in `colour_maps.py`.
 from PIL import ImageFont
 
 __all__ = ["font_of_size", "shorten_front", "wrap"]
@@ -14,9 +14,12 @@ __all__ = ["font_of_size", "shorten_front", "wrap"]
 @lru_cache(maxsize=32)
 def font_of_size(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which has × and −, from matplotlib's own data; `size` in pixels."""
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
+    # Found without importing matplotlib, which would take longer than drawing the picture.
+    package = find_spec("matplotlib")
+    assert package is not None
+    assert package.origin is not None
+    folder = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf"
+    path = folder / ("DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf")
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 

@@ -5,6 +5,7 @@ both sides, and told as median and spread.
 """
 
 import contextlib
+import gc
 import importlib.metadata
 import io
 import os
@@ -37,6 +38,7 @@ def interleave(ways: dict[str, Callable[[], object]], rounds: int) -> Seconds:
     seconds: Seconds = {name: [] for name in ways}
     for number in range(rounds + 1):
         for name, way in ways.items():
+            gc.collect()  # no side pays for the other's garbage
             started = time.perf_counter()
             way()
             if number:

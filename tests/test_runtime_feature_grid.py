@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin
 
-from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour
+from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour, table_of
 from runtime.errors import OutputError, UsageError
 from runtime.feature_grid import channel_mean, draw_grid, picture_format, save_picture
 from runtime.manifest import OutputEntry
@@ -389,7 +389,7 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path, picture, monkeypatch):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_pyplot_is_never_imported_and_matplotlib_only_to_draw():
+def test_pyplot_is_never_imported_and_matplotlib_only_for_a_colour_map_that_is_not_shipped():
     program = """
 import sys
 import numpy as np
@@ -399,8 +399,16 @@ assert not any(name.partition(".")[0] in ("matplotlib", "torch") for name in sys
 entry = OutputEntry(name="a", label="a", operation="a", module_path="", source_file=None, source_line=None,
                     shape=["N", 1, 2, 2], dtype="float32", layout="NCHW", alias_of=None)
 draw_grid({"a": np.zeros((1, 1, 2, 2))}, [entry])
-assert "matplotlib" in sys.modules
+assert "matplotlib" not in sys.modules
+import matplotlib.colors
+matplotlib.colormaps.register(matplotlib.colors.ListedColormap(["red", "blue"], name="mine"))
+draw_grid({"a": np.zeros((1, 1, 2, 2))}, [entry], cmap="mine")
 assert "matplotlib.pyplot" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", list(colormaps))
+def test_the_shipped_tables_are_matplotlibs_own(name):
+    assert np.array_equal(colour_table(name), table_of(colormaps[name]))
