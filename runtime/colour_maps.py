@@ -4,6 +4,7 @@ Reading tensors, placing tiles and writing text is `feature_grid.py`.
 """
 
 import difflib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,9 @@ def colour_table(name: str) -> NDArray[np.uint8]:
     Raises:
         UsageError: matplotlib has no such colour map.
     """
-    with np.load(_TABLES) as tables:
-        if name in tables:
-            return np.asarray(tables[name], dtype=np.uint8)
+    shipped = _shipped_table(name)
+    if shipped is not None:
+        return shipped
     # One that a later matplotlib has, or that the caller registered there. Its pyplot, which sets up a window system,
     # is never imported.
     from matplotlib import colormaps
@@ -39,6 +40,16 @@ def colour_table(name: str) -> NDArray[np.uint8]:
         hint = f"near names: {', '.join(near)}" if near else "for instance: viridis, magma, cividis, gray"
         raise UsageError(f"There is no colour map {name!r} among matplotlib's {len(colormaps)}; {hint}.")
     return table_of(colormaps[name])
+
+
+@lru_cache(maxsize=8)
+def _shipped_table(name: str) -> NDArray[np.uint8] | None:
+    with np.load(_TABLES) as tables:
+        if name not in tables:
+            return None
+        table = np.asarray(tables[name], dtype=np.uint8)
+    table.flags.writeable = False  # it is handed to every caller
+    return table
 
 
 def table_of(colour_map: Any) -> NDArray[np.uint8]:

@@ -17,7 +17,7 @@ from .colour_maps import colour_map_image, colour_table, not_finite_colour, valu
 from .errors import UsageError
 from .file_replacement import replace_file
 from .manifest import OutputEntry
-from .picture_text import font_of_size, shorten_front, wrap
+from .picture_text import draw_line, font_of_size, shorten_front, text_length, wrap
 
 # matplotlib, which brings the font, is imported where it is used, for the reason told in `colour_maps.py`.
 
@@ -124,11 +124,10 @@ def draw_grid(
     tiles, left_out = _make_tiles(arrays, outputs, table)
     plan = _make_plan(tiles, columns, bool(title), _notes(cmap, left_out))
     image = Image.new("RGB", plan.size, _PAPER)
-    draw = ImageDraw.Draw(image)
     if title:
         font = font_of_size(plan.text + 4, bold=True)
         text = shorten_front(title, font, image.width - 2 * _MARGIN)
-        draw.text((_MARGIN, _MARGIN + plan.text), text, _INK, font, anchor="ls")
+        draw_line(image, (_MARGIN, _MARGIN + plan.text), text, font, _INK)
     for index, tile in enumerate(tiles):
         row, column = divmod(index, plan.columns)
         x, y = _MARGIN + column * (plan.side + _GUTTER), _MARGIN + plan.header + row * plan.row_height
@@ -230,22 +229,20 @@ def _fit(shape: tuple[int, int], side: int) -> tuple[int, int]:
 
 
 def _draw_tile(image: Image.Image, tile: _Tile, plan: _Plan, corner: tuple[int, int]) -> None:
-    draw = ImageDraw.Draw(image)
     x, y = corner
     fonts = font_of_size(plan.text, bold=True), font_of_size(plan.text - 1), font_of_size(plan.text - 1)
     for text, font, ink in zip(tile.titles, fonts, (_INK, _SOFT_INK, _SOFT_INK), strict=True):
-        draw.text((x, y + plan.text), shorten_front(text, font, plan.side), ink, font, anchor="ls")
+        draw_line(image, (x, y + plan.text), shorten_front(text, font, plan.side), font, ink)
         y += plan.line
     y += 6
     width, height = _fit(tile.colours.shape[:2], plan.side)
     enlarged = max(tile.colours.shape[:2]) <= plan.side
     resampling = Image.Resampling.NEAREST if enlarged else Image.Resampling.LANCZOS
-    draw.rectangle((x - 1, y - 1, x + width, y + height), outline=_FRAME)
+    ImageDraw.Draw(image).rectangle((x - 1, y - 1, x + width, y + height), outline=_FRAME)
     image.paste(Image.fromarray(tile.colours).resize((width, height), resampling), (x, y))
 
 
 def _draw_footer(image: Image.Image, plan: _Plan, table: NDArray[np.uint8], all_finite: bool) -> None:
-    draw = ImageDraw.Draw(image)
     font = font_of_size(plan.text - 1)
     legend: list[str | Image.Image] = ["lowest", _swatch(table, 12 * _SWATCH), "highest     "]
     if not all_finite:
@@ -253,13 +250,13 @@ def _draw_footer(image: Image.Image, plan: _Plan, table: NDArray[np.uint8], all_
     x, baseline = _MARGIN, plan.notes_top + plan.text
     for part in legend:
         if isinstance(part, str):
-            draw.text((x, baseline), part, _SOFT_INK, font, anchor="ls")
-            x += round(font.getlength(part)) + 8
+            draw_line(image, (x, baseline), part, font, _SOFT_INK)
+            x += round(text_length(font, part)) + 8
         else:
             image.paste(part, (x, baseline - _SWATCH + 1))
             x += part.width + 8
     for index, note in enumerate(plan.notes, start=1):
-        draw.text((_MARGIN, baseline + index * plan.line + 4), note, _SOFT_INK, font, anchor="ls")
+        draw_line(image, (_MARGIN, baseline + index * plan.line + 4), note, font, _SOFT_INK)
 
 
 def _swatch(colours: NDArray[np.uint8], width: int) -> Image.Image:

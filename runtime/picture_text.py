@@ -6,9 +6,9 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import ImageFont
+from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["font_of_size", "shorten_front", "wrap"]
+__all__ = ["draw_line", "font_of_size", "shorten_front", "text_length", "wrap"]
 
 
 @lru_cache(maxsize=32)
@@ -23,10 +23,33 @@ def font_of_size(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
+# Most of a picture's text comes back in the next one of the same model, and measuring and rendering it takes most of
+# a picture's time: both are kept.
+@lru_cache(maxsize=4096)
+def text_length(font: ImageFont.FreeTypeFont, text: str) -> float:
+    """The width of `text` in pixels."""
+    return font.getlength(text)
+
+
+@lru_cache(maxsize=1024)
+def _rendered(font: ImageFont.FreeTypeFont, text: str) -> tuple[Image.Image, int, int]:
+    """The text as a mask, and where its left upper corner lies from the start of the baseline."""
+    left, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="ls"))
+    mask = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
+    ImageDraw.Draw(mask).text((-left, -top), text, 255, font, anchor="ls")
+    return mask, left, top
+
+
+def draw_line(image: Image.Image, start: tuple[int, int], text: str, font: ImageFont.FreeTypeFont, ink: str) -> None:
+    """Draw one line of text, its baseline beginning at `start` (x, y)."""
+    mask, left, top = _rendered(font, text)
+    image.paste(ink, (start[0] + left, start[1] + top), mask)
+
+
 def shorten_front(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     """`text` on one line, or `…` and as much of its end, the most specific part of a name, as `width` pixels hold."""
     text = " ".join(text.split())
-    if font.getlength(text) <= width:
+    if text_length(font, text) <= width:
         return text
     starts = range(1, len(text) + 1)
     first = bisect.bisect_left(starts, True, key=lambda start: font.getlength("…" + text[start:]) <= width)
@@ -38,12 +61,12 @@ def wrap(sentences: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -
     lines = []
     # Widths of words add up in this font, and measuring a line anew for each of its words would take most of the time
     # of a whole picture.
-    space = font.getlength(" ")
+    space = text_length(font, " ")
     for sentence in sentences:
         line: list[str] = []
         filled = 0.0
         for word in sentence.split():
-            length = font.getlength(word)
+            length = text_length(font, word)
             if line and filled + space + length > width:
                 lines.append(" ".join(line))
                 line, filled = [], 0.0

@@ -16,7 +16,7 @@ from runtime.colour_maps import colour_map_image, colour_table, not_finite_colou
 from runtime.errors import OutputError, UsageError
 from runtime.feature_grid import channel_mean, draw_grid, picture_format, save_picture
 from runtime.manifest import OutputEntry
-from runtime.picture_text import shorten_front
+from runtime.picture_text import draw_line, shorten_front
 
 LONGEST_SIDE = 16_384
 LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_and_on"
@@ -74,13 +74,12 @@ def shrunk(tile: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8
 def written(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every text that was drawn into a picture."""
     texts: list[str] = []
-    draw_text = ImageDraw.ImageDraw.text
 
-    def recording(self, xy, text, *args, **kwargs):
+    def recording(image, start, text, font, ink):
         texts.append(text)
-        return draw_text(self, xy, text, *args, **kwargs)
+        draw_line(image, start, text, font, ink)
 
-    monkeypatch.setattr(ImageDraw.ImageDraw, "text", recording)
+    monkeypatch.setattr("runtime.feature_grid.draw_line", recording)
     return texts
 
 
@@ -412,3 +411,12 @@ assert "matplotlib.pyplot" not in sys.modules
 @pytest.mark.parametrize("name", list(colormaps))
 def test_the_shipped_tables_are_matplotlibs_own(name):
     assert np.array_equal(colour_table(name), table_of(colormaps[name]))
+
+
+def test_a_line_of_text_is_drawn_as_pillow_draws_it():
+    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 14, layout_engine=ImageFont.Layout.BASIC)
+    ours, pillows = (Image.new("RGB", (200, 30), "#ffffff") for _ in range(2))
+    draw_line(ours, (5, 20), "layer1.0 · −0.5 (gy)", font, "#666666")
+    ImageDraw.Draw(pillows).text((5, 20), "layer1.0 · −0.5 (gy)", "#666666", font, anchor="ls")
+    assert np.abs(np.asarray(ours, int) - np.asarray(pillows, int)).max() <= 1
+    assert (np.asarray(ours) != 255).any()
