@@ -275,13 +275,14 @@ def picture_format(path: Path) -> str:
         raise UsageError(f"A picture can't be written as {path.name!r}; end it in .jpg, .png or .webp.") from error
 
 
-def save_picture(image: Image.Image, path: Path) -> None:
+def save_picture(image: Image.Image, path: str | Path) -> None:
     """Write `image` in the format that the suffix says; a picture that was there before stays until this one is whole.
 
     Raises:
         UsageError: the suffix is not that of JPG, PNG or WebP.
         OutputError: the folder is missing or can't be written to.
     """
+    path = Path(path)
     picture = picture_format(path)
     with replace_file(path) as stream:
         image.save(stream, format=picture, **_SAVE_OPTIONS[picture])

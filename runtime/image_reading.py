@@ -36,7 +36,7 @@ _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: str | Path) -> Image.Image:
     """Read one image file as an 8-bit RGB picture without metadata.
 
     EXIF rotation is applied, transparency lies on white, of an animation the first frame is taken, and 16-bit grey is
@@ -47,6 +47,7 @@ def read_image(path: Path) -> Image.Image:
             (32-bit integers, floats), or has more pixels than Pillow's decompression bomb limit. That limit is
             checked on the file's header, before pixels are decoded.
     """
+    path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path} is a folder, and one image file was expected. Name a file in it.")
     try:

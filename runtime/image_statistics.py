@@ -27,7 +27,7 @@ class ChannelStatistics:
     """Pixels of all images together; each has three channels."""
 
 
-def channel_statistics(folder: Path, on_progress: Callable[[int, int], None] | None = None) -> ChannelStatistics:
+def channel_statistics(folder: str | Path, on_progress: Callable[[int, int], None] | None = None) -> ChannelStatistics:
     """Measure every image below `folder`: class folders as torchvision's ImageFolder has them, or images side by side.
 
     Images count as `read_image` shows them: grey ones as RGB, transparent ones on white. `on_progress` is called after
@@ -36,6 +36,7 @@ def channel_statistics(folder: Path, on_progress: Callable[[int, int], None] | N
     Raises:
         ImageError: `folder` is missing, a file, or holds no images; or one of its images can't be read.
     """
+    folder = Path(folder)
     if folder.is_file():
         raise ImageError(f"{folder} is a file, and a folder of images was expected. Name the folder.")
     paths = find_images([folder])

@@ -48,7 +48,7 @@ def scaled_pixels(image: Image.Image, steps: Preprocessing) -> NDArray[np.float3
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
 
 
-def preprocess_files(paths: Sequence[Path], steps: Preprocessing) -> NDArray[np.float32]:
+def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArray[np.float32]:
     """Read and preprocess image files into one batch, N C H W, in the order of `paths`.
 
     Raises:

@@ -1,0 +1,51 @@
+"""Every code block of the README runs, in the order of reading, in an empty folder with a photo."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def test_every_code_block_runs(tmp_path, photo):
+    blocks = BLOCK.findall((ROOT / "README.md").read_text())
+    assert [language for language, _ in blocks] == ["bash", "python", "bash", "bash", "python"]
+    (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for language, code in blocks:
+        if language == "python":
+            command, folder = [sys.executable, "-c", code], tmp_path
+        elif code.startswith("make "):
+            # Not really made: `make test` is what runs this test. That its targets are there is checked.
+            command, folder = ["bash", "-ec", code.replace("make ", "make --dry-run ")], ROOT
+        else:
+            command, folder = ["bash", "-euo", "pipefail", "-c", code], tmp_path
+        done = subprocess.run(
+            command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+    made = {"resnet18", "maps.png", "tensors.safetensors", "layer1.png", "report.json", "mine", "all.safetensors"}
+    assert made <= {path.name for path in tmp_path.iterdir()}
+
+
+def test_the_library_example_has_about_ten_lines():
+    library = next(code for language, code in BLOCK.findall((ROOT / "README.md").read_text()) if language == "python")
+    assert len(library.strip().splitlines()) <= 13
+
+
+def test_the_rule_that_the_readme_states_is_the_one_that_is_used():
+    from runtime.comparison import PASSING_DRIFT
+
+    assert (
+        f"at most {PASSING_DRIFT:g}\ntimes max(noise floor, machine epsilon of the dtype)"
+        in (ROOT / "README.md").read_text()
+    )
+
+
+def test_the_links_of_the_documents_lead_somewhere():
+    for document in (ROOT / "README.md", ROOT / "artifacts" / "README.md"):
+        for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
+            assert (document.parent / target).exists(), target
