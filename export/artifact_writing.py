@@ -87,14 +87,11 @@ def _describe(probe: Probe, name: str, preprocessing: Preprocessing | None, opse
         format_version=1,
         model=name,
         files={},
-        inputs=[
-            TensorEntry(name=input_name, shape=list(shape), dtype=str(tensor.dtype).removeprefix("torch."))
-            for input_name, shape, tensor in zip(probe.input_names, probe.input_shapes, probe.example, strict=True)
-        ],
+        inputs=[TensorEntry.model_validate(asdict(spec)) for spec in probe.inputs],
         preprocessing=preprocessing,
         outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],
         results=probe.results,
-        skipped=[SkippedEntry(name=node.name, reason=node.reason) for node in probe.skipped],
+        skipped=[SkippedEntry.model_validate(asdict(node)) for node in probe.skipped],
         versions=Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset),
     )
 

@@ -15,6 +15,7 @@ import onnxscript.optimizer
 import torch
 
 from probe import OutputSpec, Probe
+from probe.errors import first_line
 
 from .errors import ExportError
 
@@ -52,30 +53,30 @@ def _convert(probe: Probe) -> ir.Model:
     # A batch of 1 would be taken for a constant.
     example = probe.noise_input(batch=2)
     shapes = tuple(
-        {axis: torch.export.Dim(size) for axis, size in enumerate(shape) if isinstance(size, str)}
-        for shape in probe.input_shapes
+        {axis: torch.export.Dim(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)}
+        for spec in probe.inputs
     )
     # torch logs a page about optional packages that it doesn't need here.
     exporter_log = logging.getLogger("torch.onnx")
     level = exporter_log.level
     exporter_log.setLevel(logging.ERROR)
     try:
-        with warnings.catch_warnings():
+        # With gradients on, torch refuses writes into the parts of a chunk that it allows without.
+        with warnings.catch_warnings(), torch.no_grad():
             # Deprecations inside torch's own code, which no user of layerprobe can act on.
             warnings.simplefilter("ignore")
             program = torch.onnx.export(
                 probe.module,
                 example,
-                input_names=list(probe.input_names),
+                input_names=[spec.name for spec in probe.inputs],
                 dynamic_shapes=shapes,
                 dynamo=True,
                 optimize=False,
                 verbose=False,
             )
     except Exception as error:
-        reason = str(error.__cause__ or error).strip().splitlines() or [type(error).__name__]
         raise ExportError(
-            f"torch.onnx can't convert this model: {reason[0]}\n"
+            f"torch.onnx can't convert this model: {first_line(error.__cause__ or error)}\n"
             "--outputs exports a part of it; `layerprobe nodes` shows the names."
         ) from error
     finally:

@@ -1,20 +1,26 @@
 """model -> reference: the float64 truth of each output for one input, and eager float32's own error against it.
 
-The truth is not taken from the probe: the model's own graph is run node by node, and each tensor is read the moment
-it is computed. So a fault in how the probe captures would show as drift.
+The truth is not taken from the probe: the graph that was traced is run node by node, and each tensor is read the
+moment it is computed. So a fault in how the probe captures would show as drift; that the graph is the model's is
+checked when the probe is built (`probe/faithfulness.py`).
 """
 
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import fx
+from torch.utils._pytree import tree_map
 
 from probe import Probe
+from probe.errors import first_line
 from runtime.reference import Reference, Truth, sample
+
+from .errors import ExportError
 
 __all__ = ["record_reference"]
 
@@ -28,33 +34,46 @@ class _Sample:
 
 
 def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Reference:
-    """Return the reference of `probe` for `inputs` (as the model takes them, float32).
+    """Return the reference of `probe` for `inputs` (as the model takes them).
 
     The noise floor is the largest error of three eager float32 runs: on the input itself, and twice on the input with
     its last bit jittered, which any float32 runtime might as well have been given. With a single run, an output of
     one element would pass for exact now and then by luck, and every runtime for drifting.
+
+    Where eager float32 itself gives NaN or infinity (overflow, say), its value stands in for the truth.
+
+    Raises:
+        ExportError: the model can't be run in float64.
     """
     truth = _sample_in_float64(probe, inputs)
     eager = [_Sampler(probe.traced.module, probe.nodes).sample_run(variant) for variant in _jittered(inputs)]
     truths = {}
     for name, exact in truth.items():
         error = max(_largest_error(run[name].sample, exact.sample) for run in eager)
+        own = eager[0][name].sample.astype(np.float64)
         truths[name] = Truth(
-            sample=exact.sample.astype(np.float64),
+            sample=np.where(np.isfinite(own), exact.sample.astype(np.float64), own),
             shape=exact.shape,
             scale=exact.scale,
             noise_floor=error / exact.scale,
             nonfinite=eager[0][name].nonfinite,
         )
-    return Reference({name: tensor.numpy() for name, tensor in zip(probe.input_names, inputs, strict=True)}, truths)
+    arrays = {spec.name: tensor.numpy() for spec, tensor in zip(probe.inputs, inputs, strict=True)}
+    return Reference(arrays, truths)
 
 
 def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> dict[str, "_Sample"]:
     # The graph of the copy has nodes of its own, under the same fx names.
     module = copy.deepcopy(probe.traced.module).double()
     by_name = {node.name: node for node in module.graph.nodes}
-    sampler = _Sampler(module, {name: by_name[node.name] for name, node in probe.nodes.items()})
-    return sampler.sample_run(tuple(tensor.double() if tensor.is_floating_point() else tensor for tensor in inputs))
+    sampler = _WideSampler(module, {name: by_name[node.name] for name, node in probe.nodes.items()})
+    try:
+        return sampler.sample_run(tuple(tensor.double() if tensor.is_floating_point() else tensor for tensor in inputs))
+    except Exception as error:
+        raise ExportError(
+            f"{probe.model_name} can't be run in float64, so there is no truth to verify against: {first_line(error)}\n"
+            "Does its forward fix a dtype by other means than .float(), .to() or dtype=?"
+        ) from error
 
 
 def _largest_error(result: NDArray[np.generic], exact: NDArray[np.generic]) -> float:
@@ -64,15 +83,17 @@ def _largest_error(result: NDArray[np.generic], exact: NDArray[np.generic]) -> f
 
 
 def _jittered(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:
+    """Yield the inputs, and twice with each value moved to its next neighbour, up or down, or left alone."""
     yield inputs
     generator = torch.Generator().manual_seed(0)
     for _ in range(2):
-        yield tuple(
-            tensor * (1 + torch.finfo(tensor.dtype).eps * (torch.rand(tensor.shape, generator=generator) - 0.5))
-            if tensor.is_floating_point()
-            else tensor
-            for tensor in inputs
-        )
+        yield tuple(_jitter(tensor, generator) if tensor.is_floating_point() else tensor for tensor in inputs)
+
+
+def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    step = torch.randint(-1, 2, tensor.shape, generator=generator)
+    towards = torch.where(step == 0, tensor, step.to(tensor.dtype) * torch.inf)
+    return torch.nextafter(tensor, towards)
 
 
 class _Sampler(fx.Interpreter):
@@ -80,12 +101,14 @@ class _Sampler(fx.Interpreter):
 
     def __init__(self, module: fx.GraphModule, nodes: dict[str, fx.Node]) -> None:
         super().__init__(module)
+        # Interpreter adds a dump of the graph to an error.
+        self.extra_traceback = False
         self._names = {node: name for name, node in nodes.items()}
         self._samples: dict[str, _Sample] = {}
 
     def sample_run(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, _Sample]:
         """Return what is kept of each wanted node, in the order of execution."""
-        with torch.no_grad():
+        with torch.inference_mode(False), torch.no_grad():
             self.run(*(tensor.clone() for tensor in inputs))
         return self._samples
 
@@ -102,3 +125,22 @@ class _Sampler(fx.Interpreter):
                 nonfinite=int(whole.size - np.count_nonzero(finite)),
             )
         return value
+
+
+class _WideSampler(_Sampler):
+    """Runs a graph in float64 throughout: where the model asks for a narrower float, it gets float64."""
+
+    _NARROW = frozenset({torch.float32, torch.float16, torch.bfloat16})
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        return super().call_function(target, self._widened(args), self._widened(kwargs))
+
+    def call_method(self, target: Any, args: Any, kwargs: Any) -> Any:
+        wide = "double" if target in {"float", "half", "bfloat16"} else target
+        return super().call_method(wide, self._widened(args), self._widened(kwargs))
+
+    def _widened(self, arguments: Any) -> Any:
+        return tree_map(
+            lambda value: torch.float64 if isinstance(value, torch.dtype) and value in self._NARROW else value,
+            arguments,
+        )

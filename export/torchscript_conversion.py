@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from probe import Probe
+from probe.errors import first_line
 from runtime.manifest import MANIFEST_FILE
 
 from .errors import ExportError
@@ -29,8 +30,7 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
                 probe.module, probe.noise_input(batch=2), strict=False, check_trace=False
             )
     except Exception as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ExportError(f"torch.jit can't trace this model: {first_line}") from error
+        raise ExportError(f"torch.jit can't trace this model: {first_line(error)}") from error
     assert isinstance(traced, torch.jit.ScriptModule)
     return traced
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import fx, nn
 
 from .errors import ModelError
+from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
 from .labels import describe_operation, layout_of
 from .observation import Observation, observe, observe_shapes
+from .results import find_results, settle_results
 from .selection import select_names
 from .shared_copy import shared_copy
-from .specs import Dimension, OutputSpec, SkippedNode
+from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
 from .tracing import TracedModel, trace
 
 __all__ = ["Probe", "build_probe"]
@@ -26,25 +27,24 @@ class Probe:
     Attributes:
         module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. It shares
             the model's weights in memory, in modules of its own.
+        inputs: what the model is called with, in order.
         outputs: what each tensor is.
         skipped: the steps of the model that are not outputs, each with its reason.
         results: what the model itself returns: path in its return value (empty for a lone tensor) to the name of
             the output that holds it.
-        input_names: the model's inputs, in order.
-        input_shapes: their shapes, a symbol where any size fits.
-        example: the input that the probe was built with.
         model_name: the model's class.
-        traced: the model's own graph, unchanged, in which `nodes` tells the node of each output.
+        example: what the probe was built with.
+        traced: the model's own graph, unchanged, in which `nodes` tells the node of each output: with them the
+            outputs can be computed without the probe.
     """
 
     module: fx.GraphModule
+    inputs: tuple[InputSpec, ...]
     outputs: tuple[OutputSpec, ...]
     skipped: tuple[SkippedNode, ...]
     results: dict[str, str]
-    input_names: tuple[str, ...]
-    input_shapes: tuple[tuple[Dimension, ...], ...]
-    example: tuple[torch.Tensor, ...]
     model_name: str
+    example: tuple[torch.Tensor, ...]
     traced: TracedModel
     nodes: dict[str, fx.Node]
 
@@ -54,12 +54,16 @@ class Probe:
         return tensors
 
     def noise_input(self, batch: int = 1, seed: int = 0) -> tuple[torch.Tensor, ...]:
-        """Return standard normal noise in the shapes of the inputs, with `batch` where they say `N`."""
+        """Return inputs with `batch` where the shapes say `N`: standard normal noise, or for integers the example's."""
         generator = torch.Generator().manual_seed(seed)
-        return tuple(
-            torch.randn([batch if isinstance(size, str) else size for size in shape], generator=generator)
-            for shape in self.input_shapes
-        )
+        made = []
+        for spec, example in zip(self.inputs, self.example, strict=True):
+            shape = [batch if isinstance(size, str) else size for size in spec.shape]
+            if example.is_floating_point():
+                made.append(torch.randn(shape, generator=generator).to(example.dtype))
+            else:
+                made.append(example[:1].expand(shape).clone() if example.ndim else example.clone())
+        return tuple(made)
 
 
 def build_probe(
@@ -69,6 +73,9 @@ def build_probe(
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
+    The model and the probe are run on the example, and what the model returns is compared. (The model's hooks fire
+    in these runs.)
+
     Args:
         model: any module whose forward takes tensors.
         example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W).
@@ -76,16 +83,18 @@ def build_probe(
             always kept.
 
     Raises:
-        ModelError: the model can't be traced, or fails on the example.
+        ModelError: the model can't be traced, fails on the example, or its probe would compute something else.
         UnknownOutput: a pattern in `outputs` matches nothing.
     """
     if not example or not all(isinstance(tensor, torch.Tensor) for tensor in example):
         raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
-    traced = trace(shared_copy(model))
+    traced = trace(shared_copy(model), len(example))
     observations = observe(traced, example)
+    while settle_results(traced, observations):
+        observations = observe(traced, example)
+    results = find_results(traced, observations)
     shapes = _symbolic_shapes(traced, observations, example)
     names = {node: origin.name for node, origin in traced.origins.items()}
-    results = dict(_find_results(traced.module.graph.output_node().args[0]))
 
     skipped = []
     candidates: dict[str, fx.Node] = {}
@@ -102,19 +111,22 @@ def build_probe(
         raise ModelError(f"{type(model).__name__} computes no tensor from its input: there is nothing to probe.")
 
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
-    inputs = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
-    return Probe(
+    placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
+    probe = Probe(
         module=return_named(traced.module, nodes, overwritten, f"{type(model).__name__}Probe"),
-        outputs=tuple(_specify(traced, nodes, observations, shapes, inputs)),
+        inputs=tuple(
+            InputSpec(names[node], shapes[node], _dtype_name(observations[node].dtype)) for node in placeholders
+        ),
+        outputs=tuple(_specify(traced, nodes, observations, shapes, placeholders)),
         skipped=tuple(skipped),
         results={path: names[node] for path, node in results.items()},
-        input_names=tuple(names[node] for node in inputs),
-        input_shapes=tuple(shapes[node] for node in inputs),
-        example=example,
         model_name=type(model).__name__,
+        example=example,
         traced=traced,
         nodes=nodes,
     )
+    compare_with_model(shared_copy(model), probe.module, probe.results, example)
+    return probe
 
 
 def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:
@@ -125,23 +137,8 @@ def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:
     if observation.dtype is None:
         return f"a Python value ({observation.kind})"
     if not observation.dtype.is_floating_point:
-        return f"not a floating-point tensor ({str(observation.dtype).removeprefix('torch.')})"
+        return f"not a floating-point tensor ({_dtype_name(observation.dtype)})"
     return None
-
-
-def _find_results(value: Any, path: str = "") -> Iterator[tuple[str, fx.Node]]:
-    """Yield each tensor in the model's return value: `("", node)`, `("out", node)`, `("features.0", node)`."""
-    if isinstance(value, fx.Node):
-        yield path, value
-        return
-    if isinstance(value, dict):
-        parts: list[tuple[Any, Any]] = list(value.items())
-    elif isinstance(value, tuple | list):
-        parts = list(enumerate(value))
-    else:
-        return
-    for key, part in parts:
-        yield from _find_results(part, f"{path}.{key}".lstrip("."))
 
 
 def _symbolic_shapes(
@@ -182,11 +179,15 @@ def _specify(
     shapes: dict[fx.Node, tuple[Dimension, ...]],
     inputs: list[fx.Node],
 ) -> Iterator[OutputSpec]:
-    holders = {observations[node].memory: traced.origins[node].name for node in reversed(inputs)}
+    holders: dict[tuple[int, int] | None, list[fx.Node]] = {}
+    for node in inputs:
+        holders.setdefault(observations[node].memory, []).append(node)
     for name, node in nodes.items():
         observation, origin = observations[node], traced.origins[node]
         label, operation = describe_operation(traced.module, node)
-        holder = holders.setdefault(observation.memory, name)
+        earlier = holders.setdefault(observation.memory, [])
+        holder = next((each for each in earlier if _lies_within(observation, observations[each])), None)
+        earlier.append(node)
         yield OutputSpec(
             name=name,
             label=label,
@@ -195,7 +196,16 @@ def _specify(
             source_file=origin.source_file,
             source_line=origin.source_line,
             shape=shapes[node],
-            dtype=str(observation.dtype).removeprefix("torch."),
-            layout=layout_of(len(observation.shape)),
-            alias_of=None if holder == name else holder,
+            dtype=_dtype_name(observation.dtype),
+            layout=layout_of(shapes[node]),
+            alias_of=traced.origins[holder].name if holder else None,
         )
+
+
+def _lies_within(part: Observation, whole: Observation) -> bool:
+    """Tell whether every element of `part` is one of `whole`, both being in the same memory."""
+    return whole.dense and whole.span[0] <= part.span[0] and part.span[1] <= whole.span[1]
+
+
+def _dtype_name(dtype: torch.dtype | None) -> str:
+    return str(dtype).removeprefix("torch.")

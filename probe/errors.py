@@ -1,6 +1,11 @@
 """The errors that `probe` raises, each with the command line's exit code."""
 
-__all__ = ["ModelError", "ProbeError", "UnknownOutput", "WeightsError"]
+__all__ = ["ModelError", "ProbeError", "UnknownOutput", "WeightsError", "first_line"]
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says first; other libraries' messages can be pages long."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class ProbeError(Exception):

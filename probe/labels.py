@@ -6,11 +6,12 @@ import operator
 import torch
 from torch import fx
 
+from .specs import Dimension
 from .tracing import AUGMENTED_OPERATORS
 
 __all__ = ["describe_operation", "layout_of"]
 
-_LAYOUTS = {0: "", 1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
+_LAYOUTS = {1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
 
 
 def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
@@ -30,6 +31,8 @@ def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]
     return name, f"{module_name}.{name}".lstrip(".")
 
 
-def layout_of(rank: int) -> str:
-    """Return the letters of a tensor with `rank` axes, as convolutional networks order them."""
-    return _LAYOUTS.get(rank, f"{rank}-D")
+def layout_of(shape: tuple[Dimension, ...]) -> str:
+    """Return a letter for each axis, as convolutional networks order them, if the first one is the batch."""
+    if shape and isinstance(shape[0], str) and len(shape) in _LAYOUTS:
+        return _LAYOUTS[len(shape)]
+    return "D" * len(shape)

@@ -11,7 +11,7 @@ import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from .errors import ModelError
+from .errors import ModelError, first_line
 from .tracing import TracedModel
 
 __all__ = ["Observation", "observe", "observe_shapes"]
@@ -29,7 +29,13 @@ class Observation:
     overwritten: bool
     """A later operation wrote into this tensor's memory."""
     memory: tuple[int, int] | None
-    """Equal for tensors that share memory with no write in between, and so hold the same values."""
+    """Storage and version: equal for tensors over one storage with no write in between."""
+    span: tuple[int, int]
+    """Where in the storage the tensor begins and ends, in bytes."""
+    dense: bool
+    """The tensor fills its span, with no gaps."""
+    keys: tuple[Any, ...] | None
+    """Indices or keys, if `kind` is a tuple, list or dictionary."""
 
 
 def observe(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.Node, Observation]:
@@ -44,18 +50,32 @@ def observe(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.No
         ModelError: a node fails; the message names it, the line and the shapes it got.
     """
     recorder = _Recorder(traced)
-    with torch.no_grad():
+    # Tensors made in inference mode, which the caller may be in, have no version counters.
+    with torch.inference_mode(False), torch.no_grad():
         recorder.run(*(tensor.clone() for tensor in inputs))
-    observations = {}
-    for node, value in recorder.values.items():
-        if isinstance(value, torch.Tensor):
-            version = recorder.versions[node]
-            memory = (value.untyped_storage()._cdata, version)
-            overwritten = value._version != version
-            observations[node] = Observation("Tensor", tuple(value.shape), value.dtype, overwritten, memory)
-        else:
-            observations[node] = Observation(type(value).__name__, (), None, False, None)
-    return observations
+    return {node: _describe(value, recorder.versions.get(node, 0)) for node, value in recorder.values.items()}
+
+
+def _describe(value: object, version: int) -> Observation:
+    if not isinstance(value, torch.Tensor):
+        parts: tuple[Any, ...] | None = None
+        if isinstance(value, dict):
+            parts = tuple(value)
+        elif isinstance(value, tuple | list) and not isinstance(value, torch.Size):
+            parts = tuple(range(len(value)))
+        return Observation(type(value).__name__, (), None, False, None, (0, 0), False, parts)
+    begin = int(value.storage_offset()) * value.itemsize
+    extent = 1 + sum((size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True))
+    return Observation(
+        kind="Tensor",
+        shape=tuple(value.shape),
+        dtype=value.dtype,
+        overwritten=value._version != version,
+        memory=(value.untyped_storage()._cdata, version),
+        span=(begin, begin + int(extent) * value.itemsize),
+        dense=value.numel() == extent,
+        keys=None,
+    )
 
 
 def observe_shapes(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.Node, tuple[int, ...]] | None:
@@ -63,7 +83,7 @@ def observe_shapes(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dic
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = _Recorder(traced)
     try:
-        with fake, torch.no_grad():
+        with fake, torch.inference_mode(False), torch.no_grad():
             recorder.run(*(fake.from_tensor(tensor) for tensor in inputs))
     except Exception:
         return None
@@ -109,5 +129,5 @@ class _Recorder(fx.Interpreter):
         return ModelError(
             f"The model fails at {name}{place} on an input of shape "
             f"{', '.join(str(tuple(value.shape)) for value in inputs if isinstance(value, torch.Tensor))}.\n"
-            f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {str(error).strip().splitlines()[0]}"
+            f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {first_line(error)}"
         )

@@ -5,16 +5,17 @@ import copy
 import torch
 from torch import nn
 
-from .errors import ModelError
+from .errors import ModelError, first_line
 
 __all__ = ["shared_copy"]
 
 
 def shared_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of `model` in eval mode: own modules, flags and hooks, but the same weights in memory.
+    """Return a copy of `model` in eval mode: own modules, flags, hooks and buffers, but the same weights in memory.
 
     The copy has its own `Parameter` objects over the model's storage: training the model further shows in the copy,
-    while `copy.double()`, `copy.cuda()` or `copy.train()` leave the model alone.
+    while `copy.double()`, `copy.cuda()` or `copy.train()` leave the model alone. Buffers, which a forward may write
+    to, are copied; next to the weights they are small.
 
     Raises:
         ModelError: the model holds something that can't be copied (an open file, a lock).
@@ -22,20 +23,18 @@ def shared_copy(model: nn.Module) -> nn.Module:
     # deepcopy takes what its memo already holds as copied: that is how the weights stay where they are, while
     # everything else that refers to the modules (bound methods, lists, partials) ends up referring to the copies.
     memo: dict[int, object] = {}
-    for parameter in model.parameters():
-        memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
-    for buffer in model.buffers():
-        memo[id(buffer)] = buffer.detach()
-    for module in model.modules():
-        # A tensor that was computed and stored on the module (old-style weight norm) is no leaf, and torch refuses
-        # to deepcopy it.
-        for value in vars(module).values():
-            if isinstance(value, torch.Tensor):
-                memo.setdefault(id(value), value.detach())
     try:
+        for parameter in model.parameters():
+            memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
+        for module in model.modules():
+            # A tensor that was computed and stored on the module (old-style weight norm) is no leaf, and torch refuses
+            # to deepcopy it.
+            for value in vars(module).values():
+                if isinstance(value, torch.Tensor):
+                    memo.setdefault(id(value), value.detach())
         return copy.deepcopy(model, memo).eval()
     except Exception as error:
         raise ModelError(
-            f"{type(model).__name__} can't be copied ({type(error).__name__}: {error}).\n"
+            f"{type(model).__name__} can't be copied ({type(error).__name__}: {first_line(error)}).\n"
             "A probe needs a copy so that your model stays as it is: take the part that can't be copied off first."
         ) from error

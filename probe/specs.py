@@ -2,10 +2,21 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Dimension", "OutputSpec", "SkippedNode"]
+__all__ = ["Dimension", "InputSpec", "OutputSpec", "SkippedNode"]
 
 Dimension = int | str
 """A size, or a symbol such as `N` (batch) that any size may stand for."""
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One tensor that the model is called with."""
+
+    name: str
+    shape: tuple[Dimension, ...]
+    """`("N", 3, 64, 64)`: a symbol where any size fits."""
+    dtype: str
+    """NumPy's name: `float32`."""
 
 
 @dataclass(frozen=True)
@@ -13,7 +24,8 @@ class OutputSpec:
     """One named tensor of the probe."""
 
     name: str
-    """As in `torchvision.models.feature_extraction.get_graph_node_names`: `layer1.0.conv1`, `layer1.0.add`."""
+    """As in `torchvision.models.feature_extraction.get_graph_node_names`: `layer1.0.conv1`, `layer1.0.add`. Blocks of
+    `torchvision.ops`, which that function leaves closed by default, are opened by the same rule."""
     label: str
     """What a person calls it: `Conv2d`, `relu`, `add`."""
     operation: str
@@ -29,9 +41,10 @@ class OutputSpec:
     dtype: str
     """NumPy's name: `float32`."""
     layout: str
-    """One letter an axis: `NCHW`, `NLC`, `NC`."""
+    """One letter an axis, guessed from the rank: `NCHW`, `NLC`, `NC`; `D` for each axis where there is no batch."""
     alias_of: str | None
-    """An earlier output, or input, whose memory this one shares, holding the same values (views, dropout in eval)."""
+    """An earlier output, or input, in whose memory all of this one lies, with no write in between (views, dropout in
+    eval)."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from .errors import ModelError
+from .errors import ModelError, first_line
 from .naming import NodeNamer
 
 __all__ = ["AUGMENTED_OPERATORS", "NodeOrigin", "TracedModel", "trace"]
@@ -47,10 +47,19 @@ class TracedModel:
 
     module: fx.GraphModule
     origins: dict[fx.Node, NodeOrigin]
+    namer: NodeNamer
+
+    def adopt(self, node: fx.Node) -> None:
+        """Name a node that was added to the graph after tracing."""
+        self.origins[node] = NodeOrigin(self.namer(str(node)), "", None, None)
 
 
-def trace(model: nn.Module) -> TracedModel:
+def trace(model: nn.Module, inputs: int) -> TracedModel:
     """Trace `model` symbolically; leaf modules are those of `torch.nn`.
+
+    Args:
+        model: the module; tracing calls its forward, hooks included.
+        inputs: how many arguments forward is given; later ones keep their defaults.
 
     Raises:
         ModelError: the model's control flow depends on its data, or it uses something fx can't follow; the message
@@ -63,10 +72,40 @@ def trace(model: nn.Module) -> TracedModel:
         file, line = _deepest_model_line(error)
         place = f"{file}:{line}" if file else type(model).__name__
         raise ModelError(
-            f"{type(model).__name__} can't be traced: {_first_line(error)} (at {place}).\n"
+            f"{type(model).__name__} can't be traced: {first_line(error)} (at {place}).\n"
             "Control flow that depends on tensor values can't be probed as one graph: probe a submodule without it."
         ) from error
-    return TracedModel(fx.GraphModule(model, graph, type(model).__name__), tracer.origins)
+    for node, origin in tracer.origins.items():
+        if not origin.name and node.op != "output":
+            tracer.origins[node] = replace(origin, name=tracer.namer(_qualify(node, origin.module_path)))
+    _fix_defaults(graph, type(model).__name__, inputs)
+    return TracedModel(fx.GraphModule(model, graph, type(model).__name__), tracer.origins, tracer.namer)
+
+
+def _qualify(node: fx.Node, module_path: str) -> str:
+    """Return a node's name within the model, as torchvision begins it: `NodeNamer` makes it unique."""
+    if node.op == "call_module":
+        return module_path
+    return f"{module_path}.{node}" if module_path else str(node)
+
+
+def _fix_defaults(graph: fx.Graph, model: str, inputs: int) -> None:
+    """Put the defaults in place of the arguments that forward is not given."""
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    required = [node.name for node in placeholders if not node.args]
+    if not len(required) <= inputs <= len(placeholders):
+        takes = ", ".join(str(node.target) for node in placeholders) or "nothing"
+        raise ModelError(f"{model}.forward takes {takes}, and {inputs} example tensors were given: give as many.")
+    defaults = {node: node.args[0] for node in placeholders[inputs:]}
+
+    def fixed(argument: fx.Node) -> Any:
+        return defaults.get(argument, argument)
+
+    for node in graph.nodes:
+        node.args = fx.node.map_arg(node.args, fixed)
+        node.kwargs = fx.node.map_arg(node.kwargs, fixed)
+    for node in defaults:
+        graph.erase_node(node)
 
 
 class _WritingProxy(fx.Proxy):
@@ -99,14 +138,14 @@ class _NamingTracer(fx.Tracer):
     model.forward
       +- call_module(layer1)           sets the module path
            +- call_module(conv1)       leaf: create_proxy("call_module")
-           +- torch.relu(x)            create_proxy("call_function")
-                +- create_node         fx's own; the origin is recorded once the node is there
+           +- torch.relu(x)            create_proxy("call_function"), which names
+                +- create_node         every node, also a buffer's or a constant's; notes where it comes from
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.origins: dict[fx.Node, NodeOrigin] = {}
-        self._namer = NodeNamer()
+        self.namer = NodeNamer()
         self._module_path = ""
 
     def call_module(
@@ -126,12 +165,15 @@ class _NamingTracer(fx.Tracer):
 
     def create_proxy(self, kind: str, target: fx.node.Target, *args: Any, **kwargs: Any) -> fx.Proxy:
         proxy = super().create_proxy(kind, target, *args, **kwargs)
-        node = proxy.node
-        path = self._module_path
-        name = path if kind == "call_module" else f"{path}.{node}" if path else str(node)
-        file, line = _calling_line(sys._getframe(1))
-        self.origins[node] = NodeOrigin(self._namer(name), path, file, line)
+        origin = self.origins[proxy.node]
+        self.origins[proxy.node] = replace(origin, name=self.namer(_qualify(proxy.node, origin.module_path)))
         return proxy
+
+    def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(kind, *args, **kwargs)
+        file, line = _calling_line(sys._getframe(1))
+        self.origins[node] = NodeOrigin("", self._module_path, file, line)
+        return node
 
 
 def _calling_line(frame: FrameType | None) -> tuple[str | None, int | None]:
@@ -161,8 +203,3 @@ def _portable_path(file: str) -> str:
     if not folders:
         return Path(file).name
     return Path(file).relative_to(max(folders, key=len)).as_posix()
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return text[0] if text else type(error).__name__

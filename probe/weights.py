@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from .errors import WeightsError
+from .errors import WeightsError, first_line
 
 __all__ = ["load_weights"]
 
@@ -47,9 +47,8 @@ def _read_state(file: Path) -> dict[str, torch.Tensor]:
         # weights_only refuses everything but tensors and plain containers: a pickle can run any code.
         state = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise WeightsError(
-            f"{file} can't be read as weights: {first_line}\n"
+            f"{file} can't be read as weights: {first_line(error)}\n"
             "Give a .safetensors file, or a .pt file that torch.save made of a state dict (not of a whole model)."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

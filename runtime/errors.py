@@ -5,13 +5,20 @@ A message says in one or two lines what was asked, what is there, and what to do
 
 __all__ = [
     "ArtifactError",
+    "ExecutionError",
     "ImageError",
     "InputError",
     "LayerprobeError",
     "OutputError",
     "RunnerUnavailable",
     "UsageError",
+    "first_line",
 ]
+
+
+def first_line(error: BaseException) -> str:
+    """Return what an error says first; other libraries' messages can be pages long."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 class LayerprobeError(Exception):
@@ -28,6 +35,10 @@ class UsageError(LayerprobeError):
 
 class ArtifactError(LayerprobeError):
     """The artifact is missing, altered, of another format version, or contradicts itself."""
+
+
+class ExecutionError(LayerprobeError):
+    """A runtime failed while it ran the model: out of memory, or an operation it can't do."""
 
 
 class ImageError(LayerprobeError):
