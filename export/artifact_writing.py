@@ -1,6 +1,5 @@
 """probe -> artifact folder. The parts are made in files of their own; here they are put together, in order."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from runtime.manifest import (
     SkippedEntry,
     TensorEntry,
     Versions,
+    file_hash,
 )
 from runtime.reference import save_reference
 
@@ -76,7 +76,7 @@ def export_artifact(
         save_torchscript(to_torchscript(probe), partial / TORCHSCRIPT_FILE, manifest.model_dump_json())
         on_phase("recording the float64 reference")
         save_reference(partial / REFERENCE_FILE, record_reference(probe, reference_input or probe.noise_input()))
-        hashes = {file.name: _sha256(file) for file in sorted(partial.iterdir())}
+        hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
         complete = manifest.model_copy(update={"files": hashes})
         (partial / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return target
@@ -106,8 +106,3 @@ def _save_onnx(model: ir.Model, file: Path) -> None:
         onnx.checker.check_model(file, full_check=True)
     except Exception as error:
         raise ExportError(f"The ONNX model does not pass onnx.checker: {error}") from error
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,14 +1,18 @@
 """`layerprobe export`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
 
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 __all__ = ["export"]
 
 
-def _numbers(text: str) -> list[float]:
+def _numbers(text: str | None) -> list[float] | None:
+    if text is None:
+        return None
     try:
         return [float(part) for part in text.split(",")]
     except ValueError as error:
@@ -29,36 +33,52 @@ def export(
     input_size: Annotated[int | None, typer.Option(min=1, help="Height and width of the input, in pixels.")] = None,
     mean: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     std: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
-    seed: Annotated[int, typer.Option(help="Of fresh weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of fresh weights.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that is there.")] = False,
 ) -> None:
     """Write a model's probe as an artifact: ONNX, TorchScript, float64 reference and manifest."""
-    # What can be refused at once is refused before PyTorch takes its seconds to load.
-    means, stds = (_numbers(text) if text else None for text in (mean, std))
+    # A slip is told before PyTorch takes its seconds to load.
+    means, stds = _numbers(mean), _numbers(std)
     import torch
+    from pydantic import ValidationError
+    from rich.console import Console
 
     from probe import build_probe, load_model, load_weights
-    from runtime.manifest import Interpolation, Preprocessing
+    from runtime.manifest import Preprocessing
 
     from . import export_artifact
 
-    loaded = load_model(model, seed)
-    if weights:
-        load_weights(loaded.module, weights)
-    means, stds = means or list(loaded.mean), stds or list(loaded.std)
-    if len(means) != len(loaded.mean) or len(stds) != len(loaded.mean):
-        raise typer.BadParameter(f"{model} takes {len(loaded.mean)} channels: give that many numbers for each")
-    if not all(value > 0 for value in stds):
-        raise typer.BadParameter("--std must be above 0 in every channel")
-    size = input_size or loaded.input_size
-    probe = build_probe(loaded.module, torch.zeros(1, len(means), size, size), outputs=outputs or ())
-    preprocessing = Preprocessing(
-        # With another input size the photo keeps its margin around the crop.
-        resize=round(loaded.resize * size / loaded.input_size),
-        crop=(size, size),
-        mean=means,
-        std=stds,
-        interpolation=cast("Interpolation", loaded.interpolation),
-    )
-    export_artifact(probe, folder, name=loaded.name, preprocessing=preprocessing, overwrite=overwrite)
-    typer.echo(f"{folder}: {len(probe.outputs)} outputs of {loaded.name}, as ONNX and TorchScript")
+    # What a model's own code prints is no result of ours.
+    with redirect_stdout(sys.stderr), Console(stderr=True).status("making the model") as status:
+        loaded = load_model(model, seed)
+        size = input_size or loaded.input_size
+        try:
+            preprocessing = Preprocessing.model_validate(
+                {
+                    # With another input size the photo keeps its margin around the crop.
+                    "resize": round(loaded.resize * size / loaded.input_size),
+                    "crop": (size, size),
+                    "mean": means or loaded.mean,
+                    "std": stds or loaded.std,
+                    "interpolation": loaded.interpolation,
+                }
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise typer.BadParameter(f"{'.'.join(map(str, first['loc'])) or 'mean, std'}: {first['msg']}") from error
+        if len(preprocessing.mean) != len(loaded.mean):
+            raise typer.BadParameter(f"{model} takes {len(loaded.mean)} channels: give that many numbers for each")
+        if weights:
+            load_weights(loaded.module, weights)
+        status.update("tracing")
+        probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size), outputs=outputs or ())
+        export_artifact(
+            probe,
+            folder,
+            name=loaded.name,
+            preprocessing=preprocessing,
+            overwrite=overwrite,
+            on_phase=status.update,
+        )
+    fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
+    typer.echo(f"{folder}: {len(probe.outputs)} outputs of {loaded.name}, as ONNX and TorchScript{fixed}")

@@ -2,9 +2,9 @@
 
 import ctypes
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,12 +34,11 @@ def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Pa
     _check_target(target, marker, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent))
+        partial = target.parent / f".layerprobe-{secrets.token_hex(6)}.partial"
+        partial.mkdir()
     except OSError as error:
         raise ExportError(f"{target} can't be written: {error.strerror}.\nChoose another folder with -o.") from error
     try:
-        # mkdtemp makes folders for their owner alone; an artifact is shared like any other folder.
-        partial.chmod(0o777 & ~_umask())
         yield partial
         _check_target(target, marker, overwrite=overwrite)
         _move_into_place(partial, target)
@@ -55,6 +54,8 @@ def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Pa
 def _check_target(target: Path, marker: str, *, overwrite: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
+    if target.is_dir() and Path.cwd().is_relative_to(target.resolve()):
+        raise FolderExists(f"{target} is the folder you are in, which would be gone.\nChoose another place with -o.")
     if not target.is_dir() or target.is_symlink():
         raise FolderExists(f"{target} exists and is not a folder.\nChoose another place with -o.")
     if not any(target.iterdir()):
@@ -90,9 +91,3 @@ def _exchange(one: Path, other: Path) -> bool:
         return False
     done: int = renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
     return done == 0
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

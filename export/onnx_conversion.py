@@ -16,6 +16,7 @@ import torch
 
 from probe import OutputSpec, Probe
 from probe.errors import first_line
+from runtime.manifest import SIZE_NODE_PREFIX
 
 from .errors import ExportError
 
@@ -128,7 +129,8 @@ def _tell_origins(graph: ir.Graph, outputs: dict[str, OutputSpec]) -> None:
     graph.metadata_props.clear()
     for number, node in enumerate(graph):
         node.metadata_props.clear()
-        node.name = f"{node.op_type}::{number}"
+        on_sizes = all(value.dtype is not None and not value.dtype.is_floating_point() for value in node.outputs)
+        node.name = f"{SIZE_NODE_PREFIX if on_sizes else ''}{node.op_type}::{number}"
         for value in node.outputs:
             value.metadata_props.clear()
             output = outputs.get(value.name or "")

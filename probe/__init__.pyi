@@ -3,8 +3,10 @@ from .build import build_probe as build_probe
 from .errors import ModelError as ModelError
 from .errors import ProbeError as ProbeError
 from .errors import UnknownOutput as UnknownOutput
+from .errors import WeightsError as WeightsError
 from .model_loading import LoadedModel as LoadedModel
 from .model_loading import load_model as load_model
+from .specs import InputSpec as InputSpec
 from .specs import OutputSpec as OutputSpec
 from .specs import SkippedNode as SkippedNode
 from .variants import CNN2 as CNN2
@@ -16,6 +18,7 @@ __all__ = [
     "CNN2",
     "CNN3",
     "CNN11",
+    "InputSpec",
     "LoadedModel",
     "ModelError",
     "OutputSpec",
@@ -23,6 +26,7 @@ __all__ = [
     "ProbeError",
     "SkippedNode",
     "UnknownOutput",
+    "WeightsError",
     "build_probe",
     "load_model",
     "load_weights",

@@ -93,6 +93,8 @@ def build_probe(
     while settle_results(traced, observations):
         observations = observe(traced, example)
     results = find_results(traced, observations)
+    if not results:
+        raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
     shapes = _symbolic_shapes(traced, observations, example)
     names = {node: origin.name for node, origin in traced.origins.items()}
 
@@ -107,8 +109,6 @@ def build_probe(
             skipped.append(SkippedNode(names[node], reason))
     kept = set(select_names(list(candidates), outputs)) | {names[node] for node in results.values()}
     nodes = {name: node for name, node in candidates.items() if name in kept}
-    if not nodes:
-        raise ModelError(f"{type(model).__name__} computes no tensor from its input: there is nothing to probe.")
 
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
     placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]

@@ -1,5 +1,7 @@
 """`layerprobe nodes`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
 
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
@@ -21,9 +23,11 @@ def nodes(
 
     from . import build_probe, load_model
 
-    loaded = load_model(model)
-    size = input_size or loaded.input_size
-    probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size), outputs=outputs or ())
+    # What a model's own code prints is no result of ours.
+    with redirect_stdout(sys.stderr):
+        loaded = load_model(model)
+        size = input_size or loaded.input_size
+        probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size), outputs=outputs or ())
     table = Table("name", "label", "shape", "source", "alias of", box=None, pad_edge=False)
     for output in probe.outputs:
         source = f"{output.source_file}:{output.source_line}" if output.source_file else ""

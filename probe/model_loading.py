@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from . import variants
-from .errors import ModelError
+from .errors import ModelError, first_line
 
 __all__ = ["LoadedModel", "load_model"]
 
@@ -131,8 +131,8 @@ def _find_factory(source: str, factory: str) -> Callable[[], object]:
         module = _import_file(Path(source)) if source.endswith(".py") else _import_package(source)
     except ModelError:
         raise
-    except Exception as error:
-        raise ModelError(f"{source} can't be imported: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{source} can't be imported: {type(error).__name__}: {first_line(error)}") from error
     if not hasattr(module, factory):
         callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         near = get_close_matches(factory, callables, n=3, cutoff=0.3) or callables[:3]
@@ -148,13 +148,19 @@ def _import_file(file: Path) -> Any:
         raise ModelError(f"There is no file {file}.")
     # The file may import its neighbours, as it could when run as a script.
     sys.path.insert(0, str(file.parent.resolve()))
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    # A name of its own: the file may be called like a module that is there already.
+    name = file.stem if file.stem not in sys.modules else f"{file.stem} of {file.parent}"
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Registered under its name, for what looks its own module up (dataclasses, pickle).
-    sys.modules.setdefault(file.stem, module)
-    spec.loader.exec_module(module)
+    # Registered, for what looks its own module up (dataclasses, pickle).
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
     return module
 
 
@@ -168,8 +174,8 @@ def _import_package(name: str) -> Any:
 def _call_factory(name: str, factory: Callable[[], object]) -> nn.Module:
     try:
         module = factory()
-    except Exception as error:
-        raise ModelError(f"Making {name} failed: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"Making {name} failed: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(module, nn.Module):
         raise ModelError(f"{name} returned a {type(module).__name__}, not a torch.nn.Module.")
     return module

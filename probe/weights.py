@@ -19,9 +19,9 @@ def load_weights(model: nn.Module, file: Path) -> None:
     state = _read_state(file)
     expected = model.state_dict()
     problems = [
-        f"{key}: the model has {_shape(expected.get(key))}, the file {_shape(state.get(key))}"
+        f"{key}: the model has {_describe(expected.get(key))}, the file {_describe(state.get(key))}"
         for key in [*expected, *(key for key in state if key not in expected)]
-        if _shape(expected.get(key)) != _shape(state.get(key))
+        if _describe(expected.get(key)) != _describe(state.get(key))
     ]
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
@@ -29,31 +29,59 @@ def load_weights(model: nn.Module, file: Path) -> None:
             f"{file} holds weights of another model than {type(model).__name__}: {len(problems)} of "
             f"{len(expected.keys() | state.keys())} entries differ.\n{'; '.join(problems[:3])}{more}"
         )
-    model.load_state_dict(state)
+    try:
+        model.load_state_dict(state)
+    except Exception as error:
+        raise WeightsError(f"{file} can't be loaded into {type(model).__name__}: {first_line(error)}") from error
 
 
-def _shape(tensor: torch.Tensor | None) -> str:
-    return "none" if tensor is None else " x ".join(map(str, tensor.shape)) or "a number"
+def _describe(tensor: torch.Tensor | None) -> str:
+    if tensor is None:
+        return "none"
+    # Half weights fit a float model; integers, or complex numbers, would lose what they are.
+    kind = "" if tensor.is_floating_point() else f" {str(tensor.dtype).removeprefix('torch.')}"
+    return (" x ".join(map(str, tensor.shape)) or "a number") + kind
 
 
 def _read_state(file: Path) -> dict[str, torch.Tensor]:
     if not file.is_file():
-        raise WeightsError(f"There is no weights file {file}.")
+        what = "is not a file" if file.exists() else "does not exist: there is no weights file of that name"
+        raise WeightsError(f"{file} {what}.")
     try:
-        if file.suffix == ".safetensors":
+        if file.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file
 
             return load_file(file)
         # weights_only refuses everything but tensors and plain containers: a pickle can run any code.
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
+        # torch's own message is a page, and proposes to load the file unsafely.
         raise WeightsError(
-            f"{file} can't be read as weights: {first_line(error)}\n"
+            f"{file} can't be read as weights.\n"
             "Give a .safetensors file, or a .pt file that torch.save made of a state dict (not of a whole model)."
         ) from error
-    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+    state = _unwrap(content)
+    if state is None:
+        held = (
+            f"the keys {', '.join(map(str, list(content)[:4]))}"
+            if isinstance(content, dict)
+            else type(content).__name__
+        )
         raise WeightsError(
-            f"{file} holds a {type(state).__name__}, not a state dict of tensors.\n"
-            "Save it with torch.save(model.state_dict(), ...)."
+            f"{file} holds {held}, not a state dict of tensors.\nSave it with torch.save(model.state_dict(), ...)."
         )
     return state
+
+
+def _unwrap(content: object) -> dict[str, torch.Tensor] | None:
+    """Return the state dict in what a training script saved: itself, in a checkpoint, or of a DataParallel model."""
+    if not isinstance(content, dict) or not content:
+        return None
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content.get(key), dict):
+            return _unwrap(content[key])
+    if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()):
+        return None
+    if all(key.startswith("module.") for key in content):
+        return {key.removeprefix("module."): value for key, value in content.items()}
+    return dict(content)

@@ -3,7 +3,6 @@
 How the files are run is the runners' business.
 """
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from .errors import ArtifactError
 from .lone_model import read_embedded_manifest
-from .manifest import FORMAT_VERSION, MANIFEST_FILE, REFERENCE_FILE, Manifest
+from .manifest import FORMAT_VERSION, MANIFEST_FILE, REFERENCE_FILE, Manifest, file_hash
 from .reference import Reference, load_reference
 
 __all__ = ["Artifact", "open_artifact"]
@@ -46,7 +45,11 @@ class Artifact:
             raise ArtifactError(f"{path} is missing.\nCopy the whole folder again, or export it again.")
         # The weights of a large ONNX model lie in a file of their own, which belongs to it.
         for part in sorted(listed for listed in self.manifest.files if listed in (name, f"{name}.data")):
-            if _sha256(self.path / part) != self.manifest.files[part]:
+            try:
+                found = file_hash(self.path / part)
+            except OSError as error:
+                raise ArtifactError(f"{self.path / part} can't be read: {error.strerror}.") from error
+            if found != self.manifest.files[part]:
                 raise ArtifactError(
                     f"{self.path / part} was altered after the export: its SHA-256 is not the manifest's.\n"
                     "Copy the folder again, or export it again."
@@ -91,7 +94,7 @@ def open_artifact(path: str | Path) -> Artifact:
 def _parse(text: str, source: Path) -> Manifest:
     try:
         content = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{source} holds no valid JSON ({error}).\nExport the artifact again.") from error
     # The version comes first: of a later format, nothing else can be judged.
     found = content.get("format_version") if isinstance(content, dict) else None
@@ -106,11 +109,3 @@ def _parse(text: str, source: Path) -> Manifest:
         place = ".".join(map(str, first["loc"])) or "manifest"
         more = f" (and {error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
         raise ArtifactError(f"{source} is no valid manifest: {place}: {first['msg']}{more}.") from error
-
-
-def _sha256(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ArtifactError(f"{file} can't be read: {error.strerror}.\nCopy the whole folder again.") from error

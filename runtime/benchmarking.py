@@ -54,11 +54,12 @@ def benchmark(artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1
         UsageError: there is no such runner, or the model has a fixed batch of another size.
         RunnerUnavailable: a runner asked for by name can't work here.
     """
+    opened = {name: open_runner(artifact, name) for name in choose_runners(runners)[0]}
     inputs = _noise(artifact, batch)
-    ways: dict[str, Callable[[], object]] = {}
-    for name in choose_runners(runners)[0]:
-        runner = open_runner(artifact, name)
-        ways[name] = lambda runner=runner: runner.run(inputs)  # type: ignore[misc]
+    ways: dict[str, Callable[[], object]] = {
+        name: lambda runner=runner: runner.run(inputs)  # type: ignore[misc]
+        for name, runner in opened.items()
+    }
     if "onnx-cpu" in ways:
         ways["onnx-cpu, plain"] = _plain_way(artifact, inputs)
     seconds: dict[str, list[float]] = {name: [] for name in ways}

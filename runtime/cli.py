@@ -37,7 +37,9 @@ _RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What execute
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
 _RunnersOption = Annotated[
     list[str] | None,
-    typer.Option("--runner", metavar="R", help="onnx-cpu, onnx-cuda, torchscript, or all; may be repeated."),
+    typer.Option(
+        "--runner", metavar="R", help="onnx-cpu, onnx-cuda, torchscript, torchscript-cuda, or all; may be repeated."
+    ),
 ]
 _OutputsOption = Annotated[
     list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs; may be repeated.")
@@ -59,6 +61,7 @@ def run(
     from .runners import open_image_runner
     from .tensor_recording import record_images
 
+    _refuse_to_overwrite(file, artifact, images)
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest, outputs or ())]
     found = find_images(images)
@@ -80,21 +83,20 @@ def grid(
 ) -> None:
     """Draw the averaged feature maps of a photo."""
     from .artifact import open_artifact
-    from .errors import ArtifactError
     from .feature_grid import draw_grid, picture_format, save_picture
     from .output_selection import select_outputs
     from .preprocessing import preprocess_files
     from .runners import open_image_runner
 
     picture_format(file)
+    _refuse_to_overwrite(file, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    if manifest.preprocessing is None or len(manifest.inputs) != 1:
-        raise ArtifactError(f"{artifact} was not exported for images: its manifest holds no preprocessing.")
+    name, steps = manifest.image_input()
     chosen = select_outputs(manifest, outputs or ())
-    batch = preprocess_files([image], manifest.preprocessing)
+    batch = preprocess_files([image], steps)
     session = open_image_runner(opened, runner, provider)
-    arrays = session.run({manifest.inputs[0].name: batch})
+    arrays = session.run({name: batch})
     picture = draw_grid(arrays, chosen, cmap=cmap, title=f"{manifest.model} · {image.name}")
     save_picture(picture, file)
     typer.echo(f"{file}: {picture.width} x {picture.height} px, by {session.name} on {session.providers[0]}")
@@ -110,13 +112,11 @@ def verify(
 
     from .artifact import open_artifact
     from .report_table import report_table
-    from .verification import choose_runners
     from .verification import verify as verify_artifact
 
     opened = open_artifact(artifact)
     asked = runner or []
-    for name, reason in choose_runners(asked)[1].items():
-        typer.echo(f"{name} is left out: {reason}", err=True)
+    _tell_left_out(asked)
     report = verify_artifact(opened, asked)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
@@ -129,7 +129,7 @@ def verify(
 def bench(
     artifact: _ArtifactArgument,
     runner: _RunnersOption = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images at once.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,
 ) -> None:
@@ -140,7 +140,9 @@ def bench(
     from .artifact import open_artifact
     from .benchmarking import benchmark
 
-    report = benchmark(open_artifact(artifact), runner or (), batch=batch, repeats=repeats)
+    opened = open_artifact(artifact)
+    _tell_left_out(runner or [])
+    report = benchmark(opened, runner or (), batch=batch, repeats=repeats)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
     table = Table("", "p50 ms", "p90 ms", "p99 ms", "mean ms", "images/s", box=None, pad_edge=False)
@@ -185,6 +187,13 @@ def demo(
     run_demo(folder, run_command, typer.echo)
 
 
+def _tell_left_out(asked: Sequence[str]) -> None:
+    from .verification import choose_runners
+
+    for name, reason in choose_runners(asked)[1].items():
+        typer.echo(f"{name} is left out: {reason}", err=True)
+
+
 @contextmanager
 def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that takes (done, of all); from ten on, and on a terminal, it moves a bar on stderr."""
@@ -195,9 +204,20 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], Non
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total, visible=False)
         yield lambda done, of_all: bar.update(task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM)
+
+
+def _refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
+    """Refuse a result that would take the place of an image given, or of a part of the artifact."""
+    from .errors import UsageError
+
+    target = file.resolve()
+    folder = artifact.resolve()
+    if folder in (target, target.parent) or target in {image.resolve() for image in images}:
+        raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another -o.")
 
 
 def _write_json(file: Path, content: str) -> None:

@@ -3,7 +3,7 @@
 import ctypes
 import sys
 
-__all__ = ["load_cuda_libraries", "why_no_cuda"]
+__all__ = ["PROVIDER", "load_cuda_libraries", "why_no_cuda", "why_no_driver"]
 
 PROVIDER = "CUDAExecutionProvider"
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
@@ -15,6 +15,11 @@ def why_no_cuda() -> str | None:
 
     if PROVIDER not in onnxruntime.get_available_providers():
         return "this onnxruntime was built without CUDA: install onnxruntime-gpu[cuda,cudnn]"
+    return why_no_driver()
+
+
+def why_no_driver() -> str | None:
+    """Return the reason why no GPU can be reached, or None where the driver finds one."""
     try:
         driver = ctypes.CDLL(_DRIVER)
     except OSError:

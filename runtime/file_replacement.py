@@ -1,7 +1,6 @@
 """Writing a file so that it is there whole or not at all: a kill or a full disk leaves what stood there before."""
 
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,23 +18,21 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the folder is missing, or the file can't be written; what stood there before still stands.
     """
+    # A link stays one: what it leads to is replaced.
+    target = target.resolve()
     if target.is_dir():
         raise OutputError(f"{target} is a folder: give a file's name.")
     if not target.parent.is_dir():
         raise OutputError(f"{target} can't be written: there is no folder {target.parent}.")
+    partial = target.parent / f".layerprobe-{secrets.token_hex(6)}.partial"
+    # /dev/stdout, or a pipe, is written to: to put a file in its place would take it from everyone.
+    special = target.exists() and not target.is_file()
     try:
-        descriptor, partial = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".partial", dir=target.parent)
-    except OSError as error:
-        raise OutputError(f"{target} can't be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with (target if special else partial).open("wb" if special else "xb") as stream:
             yield stream
-        # mkstemp makes files for their owner alone; a result is shared like any other file.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(partial).chmod(0o666 & ~mask)
-        Path(partial).replace(target)
+        if not special:
+            partial.replace(target)
     except OSError as error:
         raise OutputError(f"{target} can't be written: {error.strerror or error}.") from error
     finally:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)

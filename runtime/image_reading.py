@@ -50,6 +50,8 @@ def read_image(path: str | Path) -> Image.Image:
     path = Path(path)
     if path.is_dir():
         raise ImageError(f"{path} is a folder, and one image file was expected. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path} is neither a file nor a folder. Name an image file.")
     try:
         stream = path.open("rb")
     except FileNotFoundError as error:

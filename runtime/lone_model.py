@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from .errors import ArtifactError
+from .errors import ArtifactError, first_line
 from .manifest import MANIFEST_FILE, METADATA_KEY
 
 __all__ = ["read_embedded_manifest"]
@@ -34,7 +34,7 @@ def _from_onnx(file: Path) -> str | None:
     try:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ArtifactError(f"{file} can't be loaded as an ONNX model: {_first_line(error)}") from error
+        raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
     metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     return metadata.get(METADATA_KEY)
 
@@ -46,10 +46,6 @@ def _from_torchscript(file: Path) -> str | None:
             for name in archive.namelist():
                 if name.endswith(f"/extra/{MANIFEST_FILE}"):
                     return archive.read(name).decode("utf-8")
-    except (OSError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{file} can't be loaded as TorchScript: {error}") from error
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{file} can't be loaded as TorchScript: {first_line(error)}") from error
     return None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

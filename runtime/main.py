@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoints, distribution, version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,9 +21,24 @@ _ORDER = ("nodes", "export", "run", "grid", "verify", "bench", "stats", "demo")
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
+"""As a shell tells of a command that SIGINT or SIGPIPE ended."""
 
 
 class _EntryPointGroup(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        # Told here, before Typer takes a closed pipe for an error of exit code 1, which means a failed verification.
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(_BROKEN_PIPE) from None
+        except KeyboardInterrupt:
+            print("layerprobe: interrupted", file=sys.stderr)
+            raise typer.Exit(_INTERRUPTED) from None
+        return result
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         names = _commands().names
         return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
@@ -75,6 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug is for the moment after an error, when one repeats the line and adds it at the end.
     debug = "--debug" in given
+    if sys.stdout is None:  # closed by the caller (`>&-`)
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     try:
         app(args=[argument for argument in given if argument != "--debug"], prog_name="layerprobe")
     except Exception as error:
@@ -83,9 +101,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         message, code = _explain(error)
         print(f"layerprobe: {message}", file=sys.stderr)
         sys.exit(code)
-    except KeyboardInterrupt:
-        print("layerprobe: interrupted", file=sys.stderr)
-        sys.exit(_INTERRUPTED)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -95,12 +110,8 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, ModuleNotFoundError) and error.name:
         package = error.name.partition(".")[0]
         return f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'", 4
-    if isinstance(error, BrokenPipeError):
-        # The reader of our output has gone (`| head`): nothing is wrong, and nothing more can be said on stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return "the output was closed before its end", 0
     if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}", 3
+        return f"{error.filename or 'writing the output'}: {error.strerror or error}", 3
     if isinstance(error, MemoryError):
         return "not enough memory: use a smaller input, fewer --outputs, or fewer images at once", 3
     return f"internal error: {type(error).__name__}: {error}\nRepeat with --debug to see where.", _INTERNAL_ERROR

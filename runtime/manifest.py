@@ -3,9 +3,13 @@
 Only the words of the format live here. Reading and checking the files is `artifact.py`.
 """
 
+import hashlib
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .errors import ArtifactError
 
 __all__ = [
     "FORMAT_VERSION",
@@ -13,6 +17,7 @@ __all__ = [
     "METADATA_KEY",
     "ONNX_FILE",
     "REFERENCE_FILE",
+    "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
     "Interpolation",
     "Manifest",
@@ -21,6 +26,7 @@ __all__ = [
     "SkippedEntry",
     "TensorEntry",
     "Versions",
+    "file_hash",
 ]
 
 FORMAT_VERSION = 1
@@ -28,6 +34,8 @@ MANIFEST_FILE = "manifest.json"
 ONNX_FILE = "model.onnx"
 TORCHSCRIPT_FILE = "model.torchscript.pt"
 REFERENCE_FILE = "reference.safetensors"
+SIZE_NODE_PREFIX = "size::"
+"""Begins the name of each ONNX node whose results are integers or truth values: it computes on sizes."""
 METADATA_KEY = "layerprobe.manifest"
 """Key of the manifest (less its hashes) in the ONNX file's `metadata_props`."""
 
@@ -41,15 +49,21 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def file_hash(file: Path) -> str:
+    """Return the SHA-256 of a file, as `Manifest.files` holds it."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class TensorEntry(_Entry):
     """One input of the model: name, shape (`["N", 3, 64, 64]`) and NumPy dtype name."""
 
     name: str
-    shape: list[Dimension]
+    shape: Annotated[list[Positive | str], Field(min_length=1)]
     dtype: str
 
 
@@ -87,9 +101,9 @@ class OutputEntry(_Entry):
     shape: list[Dimension]
     dtype: str
     layout: str
-    """`NCHW`, `NHWC`, `NLC`, `NC`, or another string of one letter an axis."""
+    """`NCHW`, `NHWC`, `NLC`, `NC`, or another string of one letter an axis (`D` where nothing is known)."""
     alias_of: str | None
-    """An earlier output (or input) whose memory this one shares in eager PyTorch, holding the same values."""
+    """An earlier output, or input, in whose memory all of this one lies in eager PyTorch (a view, dropout)."""
 
 
 class SkippedEntry(_Entry):
@@ -119,7 +133,7 @@ class Manifest(_Entry):
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""
     outputs: Annotated[list[OutputEntry], Field(min_length=1)]
-    results: dict[str, str]
+    results: Annotated[dict[str, str], Field(min_length=1)]
     """What the model itself returns: path in its return value (empty for a lone tensor) to the output's name."""
     skipped: list[SkippedEntry]
     versions: Versions
@@ -134,9 +148,19 @@ class Manifest(_Entry):
                 raise ValueError(f"{output.name!r} is an alias of {output.alias_of!r}, which does not come before it")
             seen.add(output.name)
         for result in self.results.values():
-            if result not in seen:
+            if result not in self.output_names:
                 raise ValueError(f"the result {result!r} is not among the outputs")
         return self
+
+    def image_input(self) -> tuple[str, Preprocessing]:
+        """Return the name of the input that takes images, and how a photo becomes one.
+
+        Raises:
+            ArtifactError: the artifact isn't for images.
+        """
+        if self.preprocessing is None or len(self.inputs) != 1:
+            raise ArtifactError(f"{self.model} was not exported for images: its manifest holds no preprocessing.")
+        return self.inputs[0].name, self.preprocessing
 
     @property
     def output_names(self) -> list[str]:

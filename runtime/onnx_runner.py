@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from .artifact import Artifact
 from .cuda_provider import PROVIDER, load_cuda_libraries, why_no_cuda
-from .errors import ArtifactError, RunnerUnavailable
+from .errors import ArtifactError, ExecutionError, RunnerUnavailable, first_line
 from .input_check import check_inputs
-from .manifest import ONNX_FILE
+from .manifest import ONNX_FILE, SIZE_NODE_PREFIX
 
 __all__ = ["OnnxRunner"]
 
@@ -35,18 +35,16 @@ class OnnxRunner:
         misplaced: compute nodes (`Conv layer1.0.conv1`) that run on the CPU though CUDA was asked for.
     """
 
-    def __init__(
-        self, artifact: Artifact, provider: Literal["cpu", "cuda"] = "cpu", *, allow_misplaced: bool = False
-    ) -> None:
+    def __init__(self, artifact: Artifact, provider: Literal["cpu", "cuda"] = "cpu") -> None:
         """Open the artifact's ONNX file.
 
         Args:
             artifact: what `open_artifact` gave.
-            provider: where to run. `cuda` never falls back to the CPU.
-            allow_misplaced: keep a CUDA session some of whose compute nodes run on the CPU; `misplaced` names them.
+            provider: where to run. `cuda` never falls back to the CPU as a whole; where ONNX Runtime put single
+                compute nodes there, `misplaced` names them.
 
         Raises:
-            RunnerUnavailable: CUDA was asked for and can't be used, wholly or for some compute node.
+            RunnerUnavailable: CUDA was asked for and can't be used.
             ArtifactError: the file is missing, altered, no valid model, or not what the manifest says.
         """
         self.name = f"onnx-{provider}"
@@ -55,26 +53,27 @@ class OnnxRunner:
         self.providers: list[str] = self._session.get_providers()
         _compare_with_manifest(self._session, artifact)
         self.misplaced = _misplaced_nodes(self._session, artifact) if provider == "cuda" else []
-        if self.misplaced and not allow_misplaced:
-            raise RunnerUnavailable(
-                f"CUDA was asked for, but {len(self.misplaced)} nodes run on the CPU: {', '.join(self.misplaced[:3])}."
-                "\nUse --provider cpu, or auto."
-            )
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return every output by name, in the manifest's order, for inputs by name (N C H W for an image batch).
 
         Raises:
             InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ExecutionError: ONNX Runtime failed: out of memory, or an operation it can't do.
         """
-        names = self._manifest.output_names
-        arrays: Sequence[NDArray[Any]] = self._session.run(names, check_inputs(self._manifest, inputs))
+        names, checked = self._manifest.output_names, check_inputs(self._manifest, inputs)
+        try:
+            arrays: Sequence[NDArray[Any]] = self._session.run(names, checked)
+        except Exception as error:
+            raise ExecutionError(f"ONNX Runtime failed to run {self._manifest.model}: {first_line(error)}") from error
         return dict(zip(names, arrays, strict=True))
 
 
 def _open_session(artifact: Artifact, provider: str) -> onnxruntime.InferenceSession:
+    # Nobody asked for reports of what is run here.
+    onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     providers: list[Any] = [_CPU]
     if provider == "cuda":
         reason = why_no_cuda()
@@ -88,8 +87,11 @@ def _open_session(artifact: Artifact, provider: str) -> onnxruntime.InferenceSes
     try:
         session = onnxruntime.InferenceSession(file, options, providers=providers)
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ArtifactError(f"{file} can't be loaded by ONNX Runtime: {reason}") from error
+        if provider == "cuda":
+            raise RunnerUnavailable(
+                f"The CUDA provider can't open {file}: {first_line(error)}\nUse --provider cpu, or auto."
+            ) from error
+        raise ArtifactError(f"{file} can't be loaded by ONNX Runtime: {first_line(error)}") from error
     if provider == "cuda" and session.get_providers()[0] != PROVIDER:
         raise RunnerUnavailable(
             f"The CUDA provider was asked for, but ONNX Runtime fell back to {session.get_providers()[0]}: a CUDA or "
@@ -99,15 +101,25 @@ def _open_session(artifact: Artifact, provider: str) -> onnxruntime.InferenceSes
 
 
 def _misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact) -> list[str]:
-    # A node that gives an output is called like it, and computes; so does any node that can't be about sizes.
     outputs = set(artifact.manifest.output_names)
     return [
         f"{node.op_type} {node.name}"
         for part in session.get_provider_graph_assignment_info()
         if part.ep_name == _CPU
         for node in part.get_nodes()
-        if node.name in outputs or node.op_type not in _SIZE_OPERATIONS
+        if _computes(node.name, node.op_type, outputs)
     ]
+
+
+def _computes(name: str, operation: str, outputs: set[str]) -> bool:
+    """Tell whether a node computes on tensors, and not just on sizes.
+
+    The export names a node after its output, those on sizes `size::...`, and all others `...::number`; any other name
+    is ONNX Runtime's own, and then the operation has to tell.
+    """
+    if name in outputs or "::" in name:
+        return not name.startswith(SIZE_NODE_PREFIX)
+    return operation not in _SIZE_OPERATIONS and not operation.startswith("Memcpy")
 
 
 def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Artifact) -> None:
@@ -117,8 +129,8 @@ def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Arti
         ("inputs", session.get_inputs(), manifest.inputs),
         ("outputs", session.get_outputs(), manifest.outputs),
     ):
-        inside = [(tensor.name, _type_name(tensor.type), len(tensor.shape)) for tensor in found]
-        told = [(entry.name, entry.dtype, len(entry.shape)) for entry in listed]
+        inside = [(tensor.name, _type_name(tensor.type), _sizes(tensor.shape)) for tensor in found]
+        told = [(entry.name, entry.dtype, _sizes(entry.shape)) for entry in listed]
         if inside == told:
             continue
         wrong = next(
@@ -137,5 +149,9 @@ def _type_name(onnx_type: str) -> str:
     return {"float": "float32", "double": "float64"}.get(name, str(np.dtype(name)) if name in np.sctypeDict else name)
 
 
+def _sizes(shape: Sequence[int | str | None]) -> str:
+    return " x ".join(str(size) if isinstance(size, int) else "any" for size in shape) or "a number"
+
+
 def _words(fact: object) -> str:
-    return f"{fact[0]} ({fact[1]}, {fact[2]} axes)" if isinstance(fact, tuple) else str(fact)
+    return f"{fact[0]} ({fact[1]}, {fact[2]})" if isinstance(fact, tuple) else str(fact)

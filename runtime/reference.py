@@ -3,14 +3,15 @@
 Both sides of the format stand here, `export` calls the writing half. What is compared with it is `comparison.py`.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter
 
-from .errors import ArtifactError
+from .errors import ArtifactError, first_line
 
 __all__ = ["SAMPLE_LIMIT", "Reference", "Truth", "load_reference", "sample", "save_reference"]
 
@@ -45,10 +46,12 @@ class Reference:
 class _Facts(BaseModel):
     """A `Truth` less its sample, as it stands in the file's metadata."""
 
-    shape: tuple[int, ...]
-    scale: float
-    noise_floor: float
-    nonfinite: int
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    shape: tuple[NonNegativeInt, ...]
+    scale: PositiveFloat
+    noise_floor: NonNegativeFloat
+    nonfinite: NonNegativeInt
 
 
 _FACTS = TypeAdapter(dict[str, _Facts])
@@ -100,5 +103,8 @@ def load_reference(file: Path) -> Reference:
         inputs = {key.removeprefix("input:"): tensor for key, tensor in tensors.items() if key.startswith("input:")}
         truths = {name: Truth(sample=tensors[f"truth:{name}"], **vars(fact)) for name, fact in facts.items()}
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ArtifactError(f"{file} is not a reference: {error}.\nExport the artifact again.") from error
+        raise ArtifactError(f"{file} is not a reference: {first_line(error)}.\nExport the artifact again.") from error
+    for name, truth in truths.items():
+        if truth.sample.shape != (min(math.prod(truth.shape), SAMPLE_LIMIT),):
+            raise ArtifactError(f"{file} is not a reference: the truth of {name} has another size than its shape says.")
     return Reference(inputs, truths)

@@ -11,6 +11,9 @@ from .verification import Report, RunnerReport
 
 __all__ = ["report_table"]
 
+_NOISE = 0.01
+"""A noise floor above this, times the 16 that pass, is a sixth of the tensor's scale."""
+
 
 def report_table(report: Report, manifest: Manifest) -> RenderableType:
     """Return a row for each output with its drift in each runner, and a closing line for each runner."""
@@ -20,14 +23,30 @@ def report_table(report: Report, manifest: Manifest) -> RenderableType:
     table.add_column("shape", no_wrap=True)
     for runner in report.runners:
         table.add_column(runner.name, justify="right", no_wrap=True)
-    for index, output in enumerate(manifest.outputs):
-        cells = [_cell(runner.outputs[index]) for runner in report.runners]
-        table.add_row(escape(output.name), escape(output.label), " x ".join(map(str, output.shape)), *cells)
+    columns = [runner.outputs for runner in report.runners]
+    for output, *judged in zip(manifest.outputs, *columns, strict=True):
+        shape = " x ".join(map(str, output.shape)) or "a number"
+        table.add_row(escape(output.name), escape(output.label), shape, *map(_cell, judged))
     return Group(
         table,
         Text(f"Drift in multiples of eager float32's own error; up to {PASSING_DRIFT:g} passes.", style="dim"),
+        *_warn_of_noise(report),
         *(_summary(runner) for runner in report.runners),
     )
+
+
+def _warn_of_noise(report: Report) -> list[Text]:
+    """Name the outputs whose noise floor is so high that a wrong result would pass as well."""
+    noisy = {
+        output.name
+        for runner in report.runners
+        for output in runner.outputs
+        if output.drift and output.relative_to_scale and output.relative_to_scale / output.drift > _NOISE
+    }
+    if not noisy:
+        return []
+    names = ", ".join(sorted(noisy)[:3]) + (", ..." if len(noisy) > 3 else "")
+    return [Text(f"Nothing is proven of {names}: eager float32 is off by over {_NOISE:.0%} itself.", style="yellow")]
 
 
 def _cell(output: OutputComparison) -> Text:

@@ -33,8 +33,7 @@ def _onnx_cpu(artifact: Artifact) -> Runner:
 def _onnx_cuda(artifact: Artifact) -> Runner:
     from .onnx_runner import OnnxRunner
 
-    # A verdict of its own tells of nodes on the wrong provider; it should be reached.
-    return OnnxRunner(artifact, "cuda", allow_misplaced=True)
+    return OnnxRunner(artifact, "cuda")
 
 
 def _torchscript(artifact: Artifact) -> Runner:
@@ -43,10 +42,17 @@ def _torchscript(artifact: Artifact) -> Runner:
     return TorchScriptRunner(artifact, "cpu")
 
 
+def _torchscript_cuda(artifact: Artifact) -> Runner:
+    from .torchscript_runner import TorchScriptRunner
+
+    return TorchScriptRunner(artifact, "cuda")
+
+
 RUNNERS: dict[str, Callable[[Artifact], Runner]] = {
     "onnx-cpu": _onnx_cpu,
     "onnx-cuda": _onnx_cuda,
     "torchscript": _torchscript,
+    "torchscript-cuda": _torchscript_cuda,
 }
 """Name to what opens it; `layerprobe verify` tries them in this order."""
 
@@ -59,12 +65,14 @@ def why_unavailable(name: str) -> str | None:
     """
     if name not in RUNNERS:
         raise UsageError(f"There is no runner {name!r}. There are: {', '.join(RUNNERS)}.")
-    if name == "onnx-cuda":
-        from .cuda_provider import why_no_cuda
+    from .cuda_provider import why_no_cuda, why_no_driver
 
-        return why_no_cuda()
-    if name == "torchscript" and find_spec("torch") is None:
+    if name.startswith("torchscript") and find_spec("torch") is None:
         return "PyTorch is not installed: pip install 'layerprobe[export]'"
+    if name == "onnx-cuda":
+        return why_no_cuda()
+    if name == "torchscript-cuda":
+        return why_no_driver()
     return None
 
 
@@ -86,26 +94,22 @@ def open_image_runner(artifact: Artifact, runtime: str, provider: str) -> Runner
     """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto takes CUDA where it works.
 
     Raises:
-        RunnerUnavailable: CUDA was asked for by name and can't be used, or the runtime isn't installed.
+        RunnerUnavailable: CUDA was asked for by name and can't be used, wholly or for some compute node; or the
+            runtime isn't installed.
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
-    if runtime == "torchscript":
-        reason = why_unavailable("torchscript")
-        if reason:
-            raise RunnerUnavailable(f"TorchScript was asked for, but {reason}.")
-        from .torchscript_runner import TorchScriptRunner
-
-        if provider == "cuda":
-            return TorchScriptRunner(artifact, "cuda")
-        try:
-            return TorchScriptRunner(artifact, "cuda" if provider == "auto" else "cpu")
-        except RunnerUnavailable:
-            return TorchScriptRunner(artifact, "cpu")
-    from .onnx_runner import OnnxRunner
-
-    if provider == "cuda":
-        return OnnxRunner(artifact, "cuda")
+    on_cpu, on_cuda = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}[runtime]
+    if provider == "cpu" or (provider == "auto" and why_unavailable(on_cuda)):
+        return open_runner(artifact, on_cpu)
     try:
-        return OnnxRunner(artifact, "cuda" if provider == "auto" else "cpu")
+        runner = open_runner(artifact, on_cuda)
     except RunnerUnavailable:
-        return OnnxRunner(artifact, "cpu")
+        if provider == "cuda":
+            raise
+        return open_runner(artifact, on_cpu)
+    if runner.misplaced and provider == "cuda":
+        raise RunnerUnavailable(
+            f"CUDA was asked for, but {len(runner.misplaced)} nodes run on the CPU: {', '.join(runner.misplaced[:3])}."
+            "\nUse --provider cpu, or auto."
+        )
+    return runner

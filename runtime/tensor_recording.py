@@ -6,8 +6,9 @@ to be filled in place: a header that says where each tensor lies, then the tenso
 """
 
 import json
+import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .artifact import Artifact
-from .errors import ArtifactError
+from .errors import ArtifactError, UsageError
 from .file_replacement import replace_file
+from .manifest import OutputEntry
 from .preprocessing import preprocess_files
 from .runners import Runner
 
@@ -47,6 +49,8 @@ def record_images(
 ) -> None:
     """Run every image and write the outputs, stacked along N in the order of `images`.
 
+    An output that is the same for every image (computed from weights alone) is written once.
+
     The file's metadata holds the model, the runner and the images' names.
 
     Args:
@@ -60,12 +64,11 @@ def record_images(
 
     Raises:
         ImageError: an image can't be read.
-        ArtifactError: the artifact isn't for images.
+        ArtifactError: the artifact isn't for images, or not what its manifest says.
+        UsageError: an output can't be stacked, because its batch isn't the first axis.
         OutputError: the file can't be written.
     """
-    steps, name = artifact.manifest.preprocessing, artifact.manifest.inputs[0].name
-    if steps is None or len(artifact.manifest.inputs) != 1:
-        raise ArtifactError(f"{artifact.path} was not exported for images: its manifest holds no preprocessing.")
+    name, steps = artifact.manifest.image_input()
     fixed = artifact.manifest.inputs[0].shape[0]
     size = fixed if isinstance(fixed, int) else batch
     metadata = {
@@ -73,34 +76,50 @@ def record_images(
         "layerprobe.runner": runner.name,
         "layerprobe.images": json.dumps([str(image) for image in images]),
     }
-    kept = list(outputs) or artifact.manifest.output_names
+    kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
+    rows = {entry.name: _rows_an_image(entry) for entry in kept}
+    mixed = [name for name, each in rows.items() if each is None]
+    if mixed and len(images) > size:
+        raise UsageError(
+            f"{mixed[0]} does not hold one image behind the other, so more than {size} images can't be stacked."
+            "\nLeave it out with --outputs, or give fewer images at once."
+        )
     with replace_file(file) as stream:
         layout: _Layout | None = None
         for start in range(0, len(images), size):
             part = images[start : start + size]
             arrays = runner.run({name: preprocess_files(part, steps)})
-            kept_arrays = {key: arrays[key] for key in kept}
+            kept_arrays = {entry.name: arrays[entry.name] for entry in kept}
             if layout is None:
-                layout = _Layout(kept_arrays, len(part), len(images))
+                layout = _Layout(kept_arrays, rows, len(images))
                 layout.write_header(stream, metadata)
             layout.write(stream, kept_arrays, start)
             on_progress(start + len(part))
 
 
+def _rows_an_image(entry: OutputEntry) -> int | None:
+    """Return how many rows of its first axis an output has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
+    for all images; None if the batch lies on another axis.
+    """
+    symbolic = [isinstance(size, str) for size in entry.shape]
+    if not any(symbolic):
+        return 0
+    first = re.fullmatch(r"(?:(\d+)\*)?N", str(entry.shape[0]))
+    return int(first[1] or 1) if first and not any(symbolic[1:]) else None
+
+
 class _Layout:
     """Where each tensor lies in the file, known once the first batch tells the shapes."""
 
-    def __init__(self, first: Mapping[str, NDArray[Any]], batch: int, images: int) -> None:
+    def __init__(self, first: Mapping[str, NDArray[Any]], rows: Mapping[str, int | None], images: int) -> None:
+        self._rows = rows
         self._entries: dict[str, dict[str, Any]] = {}
-        self._rows = {name: array.shape[0] // batch for name, array in first.items()}
-        shapes = {name: (self._rows[name] * images, *array.shape[1:]) for name, array in first.items()}
-        sizes = [int(np.prod(shapes[name])) * array.itemsize for name, array in first.items()]
-        for (name, array), end, size in zip(first.items(), accumulate(sizes), sizes, strict=True):
-            self._entries[name] = {
-                "dtype": _DTYPES[str(array.dtype)],
-                "shape": shapes[name],
-                "data_offsets": [end - size, end],
-            }
+        end = 0
+        for name, array in first.items():
+            each = rows[name]
+            shape = (each * images, *array.shape[1:]) if each else array.shape
+            begin, end = end, end + math.prod(shape) * array.itemsize
+            self._entries[name] = {"dtype": _DTYPES[str(array.dtype)], "shape": shape, "data_offsets": [begin, end]}
         self._data_start = 0
 
     def write_header(self, stream: BinaryIO, metadata: Mapping[str, str]) -> None:
@@ -111,6 +130,12 @@ class _Layout:
 
     def write(self, stream: BinaryIO, arrays: Mapping[str, NDArray[Any]], first_image: int) -> None:
         for name, array in arrays.items():
-            row_bytes = array[:1].nbytes * self._rows[name]
-            stream.seek(self._data_start + self._entries[name]["data_offsets"][0] + first_image * row_bytes)
+            each = self._rows[name]
+            if first_image and not each:
+                continue
+            begin, end = self._entries[name]["data_offsets"]
+            offset = begin + (first_image * each * array[:1].nbytes if each else 0)
+            if offset + array.nbytes > end:
+                raise ArtifactError(f"{name} has another shape than the manifest says.\nExport the artifact again.")
+            stream.seek(self._data_start + offset)
             stream.write(np.ascontiguousarray(array).data)

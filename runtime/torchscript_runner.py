@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from .artifact import Artifact
-from .errors import ArtifactError, RunnerUnavailable
+from .errors import ArtifactError, ExecutionError, RunnerUnavailable, first_line
 from .input_check import check_inputs
 from .manifest import TORCHSCRIPT_FILE
 
@@ -49,21 +49,26 @@ class TorchScriptRunner:
                 warnings.simplefilter("ignore", DeprecationWarning)
                 self._module = torch.jit.load(file, map_location=device).eval()  # type: ignore[no-untyped-call]
         except Exception as error:
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise ArtifactError(f"{file} can't be loaded as TorchScript: {reason}") from error
+            raise ArtifactError(f"{file} can't be loaded as TorchScript: {first_line(error)}") from error
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return every output by name, in the model's order, for inputs by name (N C H W for an image batch).
 
         Raises:
             InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ExecutionError: TorchScript failed: out of memory, or an operation it can't do.
             ArtifactError: the model gives other outputs than the manifest lists.
         """
-        tensors = [torch.from_numpy(array).to(self._device) for array in check_inputs(self._manifest, inputs).values()]
-        with torch.inference_mode():
-            outputs: dict[str, torch.Tensor] = self._module(*tensors)
+        checked = check_inputs(self._manifest, inputs)
+        try:
+            # TF32 keeps 10 bits of the mantissa: on by default, it would show as drift in every convolution.
+            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+                tensors = [torch.from_numpy(array).to(self._device) for array in checked.values()]
+                outputs: dict[str, torch.Tensor] = self._module(*tensors)
+        except Exception as error:
+            raise ExecutionError(f"TorchScript failed to run {self._manifest.model}: {first_line(error)}") from error
         if list(outputs) != self._manifest.output_names:
             raise ArtifactError(
                 f"{TORCHSCRIPT_FILE} gives other outputs than the manifest lists.\nExport the artifact again."
             )
-        return {name: tensor.cpu().numpy() for name, tensor in outputs.items()}
+        return {name: tensor.detach().cpu().numpy() for name, tensor in outputs.items()}

@@ -3,7 +3,7 @@
 import os
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from pydantic import BaseModel
@@ -52,25 +52,21 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
     Raises:
         UsageError: there is no runner of that name.
     """
-    if names and "all" not in names:
-        for name in names:
+    for name in names:
+        if name != "all":
             why_unavailable(name)
+    if names and "all" not in names:
         return list(dict.fromkeys(names)), {}
     reasons = {name: why_unavailable(name) for name in RUNNERS}
     return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
 
 
-def verify(
-    artifact: Artifact,
-    runners: Sequence[str] = (),
-    on_runner: Callable[[str], None] = lambda name: None,  # noqa: ARG005
-) -> Report:
+def verify(artifact: Artifact, runners: Sequence[str] = ()) -> Report:
     """Run the recorded input in each runner and judge every output.
 
     Args:
         artifact: what `open_artifact` gave.
         runners: names, as in `RUNNERS`; by default those that work on this machine.
-        on_runner: called with each runner's name as it starts.
 
     Raises:
         UsageError: there is no runner of that name.
@@ -78,10 +74,7 @@ def verify(
         ArtifactError: a file of the artifact is missing, altered or invalid.
     """
     reference = artifact.reference()
-    reports = []
-    for name in choose_runners(runners)[0]:
-        on_runner(name)
-        reports.append(_judge(reference, open_runner(artifact, name)))
+    reports = [_judge(reference, open_runner(artifact, name)) for name in choose_runners(runners)[0]]
     return Report(environment=describe_environment(artifact), runners=reports)
 
 
