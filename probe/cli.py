@@ -33,6 +33,10 @@ def nodes(
         source = f"{output.source_file}:{output.source_line}" if output.source_file else ""
         shape = " x ".join(map(str, output.shape))
         table.add_row(output.name, output.label, shape, source, output.alias_of or "")
-    # On a pipe there is no width to fit: nothing is cut.
-    Console(width=None if Console().is_terminal else 10_000, soft_wrap=True).print(table)
+    # On a pipe there is no width to fit: nothing is cut. Typer prints, because rich ends the process with exit code 1
+    # where the reader has gone.
+    console = Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=True)
+    with console.capture() as text:
+        console.print(table)
+    typer.echo(text.get(), nl=False)
     typer.echo(f"{len(probe.outputs)} outputs, {len(probe.skipped)} skipped", err=True)

@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 __all__ = ["bench", "demo", "grid", "run", "stats", "verify"]
 
@@ -37,9 +40,7 @@ _RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What execute
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
 _RunnersOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--runner", metavar="R", help="onnx-cpu, onnx-cuda, torchscript, torchscript-cuda, or all; may be repeated."
-    ),
+    typer.Option("--runner", metavar="R", help="a name, or all; may be repeated."),
 ]
 _OutputsOption = Annotated[
     list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs; may be repeated.")
@@ -108,8 +109,6 @@ def verify(
     json: _JsonOption = None,
 ) -> None:
     """Prove each output of each runner against the float64 truth; exit 0 if all pass, 1 if not."""
-    from rich.console import Console
-
     from .artifact import open_artifact
     from .report_table import report_table
     from .verification import verify as verify_artifact
@@ -120,8 +119,7 @@ def verify(
     report = verify_artifact(opened, asked)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    console.print(report_table(report, opened.manifest))
+    _print(report_table(report, opened.manifest))
     if not report.passed:
         raise typer.Exit(1)
 
@@ -134,7 +132,6 @@ def bench(
     json: _JsonOption = None,
 ) -> None:
     """Time the probe in each runner, and the plain model beside it."""
-    from rich.console import Console
     from rich.table import Table
 
     from .artifact import open_artifact
@@ -149,12 +146,11 @@ def bench(
     for timing in report.timings:
         numbers = (timing.p50_ms, timing.p90_ms, timing.p99_ms, timing.mean_ms, timing.images_per_second)
         table.add_row(timing.name, *(f"{number:.4g}" for number in numbers))
-    console = Console(highlight=False)
-    console.print(table)
+    _print(table)
     medians = {timing.name: timing.p50_ms for timing in report.timings}
     if "onnx-cpu, plain" in medians:
         ratio = medians["onnx-cpu"] / medians["onnx-cpu, plain"]
-        console.print(f"The probe takes {ratio:.2f} times the plain model's time (onnx-cpu, medians, batch {batch}).")
+        typer.echo(f"The probe takes {ratio:.2f} times the plain model's time (onnx-cpu, medians, batch {batch}).")
 
 
 def stats(
@@ -185,6 +181,16 @@ def demo(
             raise typer.Exit(code)
 
     run_demo(folder, run_command, typer.echo)
+
+
+def _print(table: "RenderableType") -> None:
+    from rich.console import Console
+
+    # On a pipe there is no width to fit. Typer prints, because rich ends the process where the reader has gone.
+    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    with console.capture() as text:
+        console.print(table)
+    typer.echo(text.get(), nl=False)
 
 
 def _tell_left_out(asked: Sequence[str]) -> None:

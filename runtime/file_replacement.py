@@ -18,15 +18,15 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the folder is missing, or the file can't be written; what stood there before still stands.
     """
-    # A link stays one: what it leads to is replaced.
-    target = target.resolve()
     if target.is_dir():
         raise OutputError(f"{target} is a folder: give a file's name.")
+    # /dev/stdout, or a pipe, is written to: to put a file in its place would take it from everyone.
+    special = target.exists() and not target.is_file()
+    if not special:
+        target = target.resolve()  # a link stays one: what it leads to is replaced
     if not target.parent.is_dir():
         raise OutputError(f"{target} can't be written: there is no folder {target.parent}.")
     partial = target.parent / f".layerprobe-{secrets.token_hex(6)}.partial"
-    # /dev/stdout, or a pipe, is written to: to put a file in its place would take it from everyone.
-    special = target.exists() and not target.is_file()
     try:
         with (target if special else partial).open("wb" if special else "xb") as stream:
             yield stream

@@ -62,7 +62,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    no_args_is_help=True,
 )
 
 
@@ -93,18 +92,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     if sys.stdout is None:  # closed by the caller (`>&-`)
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    arguments = [argument for argument in given if argument != "--debug"] or ["--help"]
     try:
-        app(args=[argument for argument in given if argument != "--debug"], prog_name="layerprobe")
+        # Not standalone: a mistake in the usage is to be told like every other error, in two lines.
+        code = app(args=arguments, prog_name="layerprobe", standalone_mode=False)
     except Exception as error:
         if debug:
             raise
         message, code = _explain(error)
         print(f"layerprobe: {message}", file=sys.stderr)
-        sys.exit(code)
+    sys.exit(code or 0)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
     exit_code = getattr(error, "exit_code", None)
+    usage = getattr(error, "format_message", None)  # an error of Typer's
+    if usage is not None and isinstance(exit_code, int):
+        command = getattr(getattr(error, "ctx", None), "command_path", "layerprobe")
+        return f"{usage()}\n`{command} --help` shows the usage.", exit_code
     if isinstance(exit_code, int):
         return str(error), exit_code
     if isinstance(error, ModuleNotFoundError) and error.name:

@@ -2,8 +2,10 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -27,3 +29,10 @@ def test_no_name_is_also_a_modules(package):
 def test_importing_a_package_alone_is_quick_because_it_imports_nothing_heavy(package):
     code = f"import sys, {package}; print([m for m in ('torch', 'numpy', 'onnxruntime', 'PIL') if m in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+
+
+def test_export_knows_of_runtime_only_what_the_format_is():
+    allowed = {"runtime.manifest", "runtime.reference"}
+    for file in (Path(__file__).parents[1] / "export").glob("*.py"):
+        used = set(re.findall(r"^\s*(?:from|import) (runtime[.\w]*)", file.read_text(), re.MULTILINE))
+        assert used <= allowed, file

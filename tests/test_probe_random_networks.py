@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 from torch import nn
 
 from probe import build_probe
+from probe.results import walk
 
 CHANNELS = 4
-STEPS = (
+STEPS = (  # what a drawn network is made of
+    "assign",
+    "view write",
+    "ignored in place",
+    "buffer",
+    "constant",
     "conv",
     "shared conv",
     "batch norm",
@@ -28,9 +34,11 @@ STEPS = (
 class _Drawn(nn.Module):
     """Carries out a list of steps; each takes one or two earlier tensors, so that branches and reuse arise."""
 
-    def __init__(self, plan: list[tuple[str, int, int]]) -> None:
+    def __init__(self, plan: list[tuple[str, int, int]], returned: str = "sum") -> None:
         super().__init__()
         self.plan = plan
+        self.returned = returned
+        self.register_buffer("mean", torch.full((CHANNELS, 1, 1), 0.25))
         self.shared = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1)
         self.narrow = nn.Conv2d(2 * CHANNELS, CHANNELS, 1)
         self.relu = nn.ReLU()
@@ -38,14 +46,17 @@ class _Drawn(nn.Module):
         self.own = nn.ModuleList(nn.Conv2d(CHANNELS, CHANNELS, 1) for _ in plan)
         self.norms = nn.ModuleList(nn.BatchNorm2d(CHANNELS) for _ in plan)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
+    def forward(self, x: torch.Tensor) -> Any:
         made = [self.shared(x)]
         for number, (step, first, second) in enumerate(self.plan):
             made.append(self._carry_out(step, number, made[first % len(made)], made[second % len(made)]))
-        total = made[0].mean((2, 3))
-        for tensor in made[1:]:
-            total = total + tensor.mean((2, 3))
-        return total
+        match self.returned:
+            case "last":
+                return made[-1]
+            case "all":
+                return {"first": made[0], "rest": (made[len(made) // 2], made[-1])}
+            case _:
+                return sum(tensor.mean((2, 3)) for tensor in made)
 
     def _carry_out(self, step: str, number: int, one: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         match step:
@@ -69,6 +80,19 @@ class _Drawn(nn.Module):
             case "add in place":
                 one += other * 0.5
                 return one
+            case "assign":
+                one[:, 0] = other[:, 1]
+                return one
+            case "view write":
+                one.view(-1).mul_(0.5)
+                return one * 2
+            case "ignored in place":
+                self.relu_in_place(one)
+                return other + 1
+            case "buffer":
+                return one - self.mean
+            case "constant":
+                return one * torch.tensor(1.5)
             case _:
                 return one * one
 
@@ -76,11 +100,11 @@ class _Drawn(nn.Module):
 plans = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=9)
 
 
-@settings(max_examples=60, deadline=None)
-@given(plan=plans, seed=st.integers(0, 1000))
-def test_a_drawn_network_is_probed_truly(plan, seed):
+@settings(max_examples=80, deadline=None)
+@given(plan=plans, returned=st.sampled_from(["last", "all", "sum"]), seed=st.integers(0, 1000))
+def test_a_drawn_network_is_probed_truly(plan, returned, seed):
     torch.manual_seed(seed)
-    model = _Drawn(plan).eval()
+    model = _Drawn(plan, returned).eval()
     x = torch.randn(2, CHANNELS, 6, 6)
     hooked: list[Any] = []
     observed = copy.deepcopy(model)
@@ -92,7 +116,10 @@ def test_a_drawn_network_is_probed_truly(plan, seed):
         expected = model(x)
         observed(x)
         outputs = probe(x)
-    assert torch.equal(outputs[probe.results[""]], expected)
+    leaves = dict(walk(expected))
+    assert list(leaves) == list(probe.results)
+    for path, name in probe.results.items():
+        assert torch.equal(outputs[name], leaves[path])
     captured = [outputs[spec.name] for spec in probe.outputs if spec.operation.startswith("torch.nn.modules")]
     assert len(captured) == len(hooked)
     for one, other in zip(captured, hooked, strict=True):

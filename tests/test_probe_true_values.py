@@ -2,6 +2,7 @@
 
 import copy
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torchvision
 from torch import nn
 
 from probe import ModelError, UnknownOutput, build_probe
+from probe.results import walk
 
 IMAGE = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -72,10 +74,10 @@ def test_an_in_place_operation_does_not_change_what_was_captured_before_it(opera
     model = _InPlace(operation).eval()
     with torch.no_grad():
         before = model.conv(IMAGE)
-        outputs = build_probe(model, IMAGE)(IMAGE)
-        final = list(outputs.values())[-1]
+        probe = build_probe(model, IMAGE)
+        outputs = probe(IMAGE)
         assert torch.equal(outputs["conv"], before)
-        assert torch.equal(final, model(IMAGE))
+        assert torch.equal(outputs[probe.results[""]], model(IMAGE))
 
 
 def test_without_the_clone_the_capture_would_be_overwritten():
@@ -116,6 +118,7 @@ def test_the_model_comes_back_as_it_was():
     model.conv1.weight.requires_grad_(False)
     calls = []
     model.fc.register_forward_hook(lambda module, inputs, output: calls.append(1))
+    model.register_buffer("seen", torch.zeros(1))
     modes = [module.training for module in model.modules()]
     addresses = [parameter.data_ptr() for parameter in model.parameters()]
     state = copy.deepcopy(model.state_dict())
@@ -130,6 +133,7 @@ def test_the_model_comes_back_as_it_was():
     assert not model.conv1.weight.requires_grad
     assert model.fc.weight.requires_grad
     assert len(model.fc._forward_hooks) == 1
+    assert calls, "the model's own hooks are part of what it computes"
     assert torch.equal(x, x_before)
     assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
 
@@ -243,3 +247,137 @@ def test_the_source_line_is_the_models_own_also_behind_a_sequential():
         assert output.source_file.endswith("test_probe_true_values.py")
         assert not output.source_file.startswith("/")
         assert output.source_line == line
+
+
+def _written_after(write):
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            write(y)
+            return y
+
+    return Model()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda y: y.relu_(),
+        lambda y: y.__setitem__((slice(None), 0), 0),
+        lambda y: y.__iadd__(1),
+        lambda y: y.view(-1).mul_(3),
+        lambda y: F.relu(y, inplace=True),
+    ],
+)
+def test_what_the_model_returns_is_what_it_is_at_the_end(write):
+    model = _written_after(write)
+    probe = build_probe(model, IMAGE)
+    with torch.no_grad():
+        outputs = probe(IMAGE)
+        assert torch.equal(outputs[probe.results[""]], model(IMAGE))
+        assert torch.equal(outputs["conv"], model.conv(IMAGE))
+    assert probe.results[""] != "conv"
+
+
+class _Returning(nn.Module):
+    def __init__(self, choose) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+        self.register_buffer("mean", torch.ones(4, 1, 1))
+        self.choose = choose
+
+    def forward(self, x):
+        return self.choose(self, x, self.conv(x))
+
+
+class _Pair(NamedTuple):
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+@pytest.mark.parametrize(
+    ("choose", "paths"),
+    [
+        (lambda m, x, y: x, [""]),
+        (lambda m, x, y: (y, x), ["0", "1"]),
+        (lambda m, x, y: y.chunk(2, 1), ["0", "1"]),
+        (lambda m, x, y: _Pair(y, y + 1), ["0", "1"]),
+        (lambda m, x, y: (y, x.shape[0]), ["0"]),
+        (lambda m, x, y: (y, None), ["0"]),
+        (lambda m, x, y: (y, m.conv.weight), ["0", "1"]),
+        (lambda m, x, y: y - m.mean, [""]),
+        (lambda m, x, y: y * torch.tensor(2.0) + torch.ones(4, 1, 1), [""]),
+        (lambda m, x, y: {"out": y.argmax(1)}, ["out"]),
+    ],
+)
+def test_whatever_tensors_a_model_returns_are_outputs(choose, paths):
+    model = _Returning(choose).eval()
+    probe = build_probe(model, IMAGE)
+    assert list(probe.results) == paths
+    with torch.no_grad():
+        outputs = probe(IMAGE)
+        returned = dict(walk(model(IMAGE)))
+    for path, name in probe.results.items():
+        assert torch.equal(outputs[name], returned[path])
+
+
+def test_a_buffer_that_forward_writes_to_stays_as_it_was():
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+            self.register_buffer("runs", torch.zeros(1))
+
+        def forward(self, x):
+            self.runs += 1
+            return self.conv(x)
+
+    model = Counting()
+    build_probe(model, IMAGE)
+    assert model.runs == 0
+
+
+def test_a_part_that_tracing_misses_is_an_error_and_not_another_model():
+    hooked = nn.Sequential(nn.Conv2d(4, 4, 1))
+    hooked.register_forward_hook(lambda module, inputs, output: output * 2)
+    with pytest.raises(ModelError, match="tracing missed a part"):
+        build_probe(hooked, IMAGE)
+
+    class Random(nn.Module):
+        def forward(self, x):
+            return F.dropout(x * 2)
+
+    with pytest.raises(ModelError, match="another result each time"):
+        build_probe(Random(), IMAGE)
+
+
+def test_an_argument_with_a_default_keeps_it():
+    class Scaled(nn.Module):
+        def forward(self, x, scale=2.0):
+            return torch.relu(x) * scale
+
+    probe = build_probe(Scaled(), IMAGE)
+    assert [spec.name for spec in probe.inputs] == ["x"]
+    with pytest.raises(ModelError, match="takes x, scale, and 3 example"):
+        build_probe(Scaled(), IMAGE, IMAGE, IMAGE)
+
+
+def test_views_that_do_not_overlap_are_no_aliases():
+    class Views(nn.Module):
+        def forward(self, x):
+            y = x * 2
+            left = y[:, 0:1]
+            left += 1
+            return left + y[:, 1:2]
+
+    aliases = {output.name: output.alias_of for output in build_probe(Views(), IMAGE[:1]).outputs}
+    assert aliases["getitem_1"] is None
+
+
+def test_a_probe_can_be_built_in_inference_mode():
+    with torch.inference_mode():
+        assert build_probe(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True)), IMAGE.clone()).outputs

@@ -47,7 +47,23 @@ def test_an_unreadable_file_is_refused(tmp_path, name):
         load_weights(CNN2(), tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda state: {"epoch": 3, "state_dict": state},
+        lambda state: {"model": state},
+        lambda state: {f"module.{key}": value for key, value in state.items()},
+        lambda state: {key: value.half() if value.is_floating_point() else value for key, value in state.items()},
+    ],
+)
+def test_what_training_scripts_save_is_understood(tmp_path, wrap):
+    source, target = CNN2(), CNN2()
+    torch.save(wrap(source.state_dict()), tmp_path / "checkpoint.pt")
+    load_weights(target, tmp_path / "checkpoint.pt")
+    assert torch.allclose(target.cnn1.weight, source.cnn1.weight, atol=1e-3)
+
+
 def test_a_file_with_something_else_than_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "checkpoint.pt")
-    with pytest.raises(WeightsError, match="not a state dict of tensors"):
+    with pytest.raises(WeightsError, match="the keys epoch, not a state dict of tensors"):
         load_weights(CNN2(), tmp_path / "checkpoint.pt")

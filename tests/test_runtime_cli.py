@@ -3,7 +3,10 @@
 import io
 import json
 import shlex
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +16,7 @@ from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from probe import CNN11
-from runtime import open_runner, preprocess_files
+from runtime import Preprocessing, open_artifact, open_runner, preprocess_files
 
 
 def test_run_writes_every_output_of_every_image_in_order(exported, photo, tmp_path, layerprobe):
@@ -87,9 +90,10 @@ def test_export_takes_weights_statistics_and_outputs(tmp_path, layerprobe, photo
     assert layerprobe("run", tmp_path / "art", photo, "-o", tmp_path / "t.safetensors").code == 0
     arrays = load_file(tmp_path / "t.safetensors")
     assert set(arrays) == {"cnn1", "cnn2", "fc"}
-    with Image.open(photo) as image:
-        left_top = (image.size[0], image.size[1])
-    assert left_top[0] > 64
+    steps = Preprocessing(resize=64, crop=(64, 64), mean=[0.5] * 3, std=[0.25] * 3)
+    with torch.no_grad():
+        expected = model.eval()(torch.from_numpy(preprocess_files([photo], steps)))
+    np.testing.assert_allclose(arrays["fc"], expected.numpy(), atol=1e-5)
     manifest = json.loads((tmp_path / "art" / "manifest.json").read_text())
     assert manifest["preprocessing"] == {
         "resize": 64,
@@ -112,7 +116,7 @@ def test_nodes_lists_names_labels_shapes_and_source(layerprobe):
     assert "19 outputs, 1 skipped" in outcome.err
 
 
-def test_what_stats_prints_is_ready_for_export(tmp_path, layerprobe):
+def test_stats_prints_mean_and_standard_deviation_as_options(tmp_path, layerprobe):
     Image.new("RGB", (4, 4), (255, 0, 51)).save(tmp_path / "a.png")
     Image.new("RGB", (4, 4), (0, 0, 51)).save(tmp_path / "b.png")
     outcome = layerprobe("stats", tmp_path)
@@ -212,8 +216,8 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("bench", "{art}", "--repeats", "0"), 2, "repeats"),
         (("export", "cnn2", "-o", "{art}"), 2, "--overwrite"),
         (("export", "cnn2", "-o", "{out}/a", "--mean", "1,x,1"), 2, "1,x,1"),
-        (("export", "cnn2", "-o", "{out}/a", "--mean", "0.5"), 2, "3 channels"),
-        (("export", "cnn2", "-o", "{out}/a", "--std", "1,0,1"), 2, "above 0"),
+        (("export", "cnn2", "-o", "{out}/a", "--mean", "0.5"), 2, "both need 1 or 3"),
+        (("export", "cnn2", "-o", "{out}/a", "--std", "1,0,1"), 2, "greater than 0"),
         (("export", "cnn2", "-o", "{out}/a", "--input-size", "32"), 3, "takes 1024"),
         (("export", "cnn2", "-o", "{out}/a", "--weights", "{out}/none.pt"), 3, "no weights file"),
         (("export", "cnn99", "-o", "{out}/a"), 3, "no model 'cnn99'"),
@@ -222,6 +226,14 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("stats", "{out}"), 3, "image"),
         (("stats", "{out}/nowhere"), 3, "nowhere"),
         (("gird", "{art}"), 2, "gird"),
+        (("export", "cnn2", "-o", "{out}/a", "--mean", "nan,0,0"), 2, "finite"),
+        (("export", "cnn2", "-o", "{out}/a", "--std", "1,1,inf"), 2, "finite"),
+        (("export", "cnn2", "-o", "{out}/a", "--mean", ""), 2, "list of numbers"),
+        (("export", "cnn2", "-o", "{out}/a", "--seed", "99999999999999999999"), 2, "seed"),
+        (("grid", "{art}", "{photo}", "-o", "{photo}"), 2, "an input of this very command"),
+        (("run", "{art}", "{photo}", "-o", "{art}/model.onnx"), 2, "lies in the artifact"),
+        (("verify", "{art}", "--runner", "all", "--runner", "foo"), 2, "foo"),
+        (("verify",), 2, "ARTIFACT"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_right_exit_code(exported, photo, tmp_path, layerprobe, arguments, code, said):
@@ -231,6 +243,7 @@ def test_what_is_wrong_is_said_with_the_right_exit_code(exported, photo, tmp_pat
     assert said in outcome.err
     assert "Traceback" not in outcome.err
     assert outcome.out == ""
+    assert len(outcome.err.strip().splitlines()) <= 2
     assert not list(tmp_path.iterdir())
 
 
@@ -264,3 +277,90 @@ def test_an_existing_result_is_replaced_whole(exported, photo, tmp_path, layerpr
 
 def test_the_model_files_are_ordinary_ones(exported):
     assert zipfile.is_zipfile(exported("cnn2").path / "model.torchscript.pt")
+
+
+def test_a_reader_that_goes_away_is_no_failed_verification(exported):
+    command = [sys.executable, "-m", "runtime", "verify", str(exported("cnn3").path), "--runner", "onnx-cpu"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        errors = process.stderr.read().decode()
+    assert process.returncode == 141
+    assert errors == ""
+
+
+def test_a_report_goes_to_standard_output_and_a_pipe_stays_a_pipe(exported, tmp_path):
+    command = [sys.executable, "-m", "runtime", "verify", str(exported("cnn3").path), "--runner", "onnx-cpu"]
+    done = subprocess.run([*command, "--json", "/dev/stdout"], capture_output=True, text=True, check=True)
+    report, _ = json.JSONDecoder().raw_decode(done.stdout)
+    assert report["runners"][0]["verdict"] == "pass"
+    assert Path("/dev/stdout").is_symlink()
+
+
+def test_what_a_models_own_code_prints_is_no_result_of_ours(tmp_path, layerprobe):
+    (tmp_path / "talking.py").write_text(
+        "from torch import nn\nprint('import')\ndef make():\n    print('factory')\n    return nn.Conv2d(3, 4, 1)\n"
+    )
+    outcome = layerprobe("export", f"{tmp_path}/talking.py:make", "-o", tmp_path / "art", "--input-size", 8)
+    assert outcome.code == 0
+    assert outcome.out.startswith(f"{tmp_path / 'art'}: 1 outputs")
+    assert "factory" in outcome.err
+
+
+def test_a_factory_that_exits_is_an_error(tmp_path, layerprobe):
+    (tmp_path / "leaving.py").write_text("import sys\ndef make():\n    sys.exit(0)\n")
+    assert layerprobe("nodes", f"{tmp_path}/leaving.py:make").code == 3
+
+
+WITHOUT_BATCH = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.position = nn.Parameter(torch.arange(4.0).view(4, 1, 1))
+
+    def forward(self, x):
+        y = self.conv(x) * self.position.sigmoid()
+        return y.reshape(-1, 6, 6){more}
+"""
+
+
+def _record(tmp_path, layerprobe, more, images):
+    (tmp_path / "net.py").write_text(WITHOUT_BATCH.format(more=more))
+    layerprobe("export", f"{tmp_path}/net.py:Net", "-o", tmp_path / "art", "--input-size", 8, "--overwrite")
+    files = []
+    for number in range(images):
+        files.append(tmp_path / f"{number}.png")
+        Image.new("RGB", (8, 8), (number * 9, 0, 255 - number * 9)).save(files[-1])
+    outcome = layerprobe("run", tmp_path / "art", *files, "-o", tmp_path / "t.safetensors")
+    artifact = open_artifact(tmp_path / "art")
+    x = preprocess_files(files, artifact.manifest.preprocessing)
+    return outcome, open_runner(artifact, "onnx-cpu").run({"x": x})
+
+
+def test_outputs_of_several_rows_an_image_or_none_are_recorded_truly(tmp_path, layerprobe):
+    outcome, expected = _record(tmp_path, layerprobe, "", images=19)
+    assert outcome.code == 0, outcome.err
+    arrays = load_file(tmp_path / "t.safetensors")
+    assert {name: array.shape for name, array in arrays.items()} == {
+        "conv": (19, 4, 6, 6),
+        "sigmoid": (4, 1, 1),
+        "mul": (19, 4, 6, 6),
+        "reshape": (76, 6, 6),
+    }
+    for name, array in expected.items():
+        np.testing.assert_allclose(arrays[name], array, atol=1e-6, err_msg=name)
+
+
+def test_outputs_whose_batch_is_not_the_first_axis_are_refused_for_many_images_and_written_for_few(
+    tmp_path, layerprobe
+):
+    outcome, _ = _record(tmp_path, layerprobe, ".reshape(-1, 4, 6, 6).transpose(0, 1)", images=19)
+    assert outcome.code == 2
+    assert "transpose" in outcome.err
+    assert not (tmp_path / "t.safetensors").exists()
+    outcome, expected = _record(tmp_path, layerprobe, ".reshape(-1, 4, 6, 6).transpose(0, 1)", images=3)
+    assert outcome.code == 0, outcome.err
+    np.testing.assert_allclose(load_file(tmp_path / "t.safetensors")["transpose"], expected["transpose"], atol=1e-6)

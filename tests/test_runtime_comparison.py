@@ -85,3 +85,26 @@ def test_sqnr_and_cosine_are_the_textbooks():
     cosine = (EXACT * result).sum() / np.sqrt((EXACT**2).sum() * (result**2).sum())
     assert outcome.cosine == pytest.approx(cosine)
     assert _judge(EXACT).sqnr_db is None
+
+
+def test_where_eager_pytorch_has_infinities_the_same_are_wanted():
+    exact = EXACT.copy()
+    exact[0, 0] = -np.inf
+    for wrong in (0.0, np.inf, np.nan):
+        result = exact.copy()
+        result[0, 0, 1, 1] = wrong
+        assert _judge(result, exact=exact, nonfinite=16).verdict == "nonfinite", wrong
+
+
+def test_a_tensor_without_a_single_finite_value_proves_nothing():
+    nothing = np.full((2, 3), np.nan)
+    assert _judge(nothing, exact=nothing, nonfinite=6).verdict == "nonfinite"
+
+
+def test_integers_and_truth_values_are_exact():
+    classes = np.array([3, 7])
+    exact = classes.astype(np.float64)
+    assert _judge(classes, exact=exact, floor=0.0).verdict == "pass"
+    assert _judge(np.array([3, 6]), exact=exact, floor=0.0).verdict == "drift"
+    assert _judge(np.array([True, False]), exact=np.array([1.0, 0.0]), floor=0.0).verdict == "pass"
+    assert _judge(np.array([True, True]), exact=np.array([1.0, 0.0]), floor=0.0).verdict == "drift"
