@@ -65,7 +65,8 @@ def export(
             )
         except ValidationError as error:
             first = error.errors()[0]
-            raise typer.BadParameter(f"{'.'.join(map(str, first['loc'])) or 'mean, std'}: {first['msg'].removeprefix('Value error, ')}") from error
+            where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+            raise typer.BadParameter(f"{where}: {what}" if where else what) from error
         if len(preprocessing.mean) != len(loaded.mean):
             raise typer.BadParameter(f"{model} takes {len(loaded.mean)} channels: give that many numbers for each")
         if weights:

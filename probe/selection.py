@@ -1,4 +1,8 @@
-"""Choosing outputs by name or glob; a pattern that matches nothing is answered with the nearest names."""
+"""Choosing outputs of a model by name or glob; a pattern that matches nothing is answered with the nearest names.
+
+`runtime/output_selection.py` does the same for an artifact: neither package may import the other, and a third one for
+ten lines would cost a reader more than the repetition. A test holds both to the same cases.
+"""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

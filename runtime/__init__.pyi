@@ -11,12 +11,12 @@ from .errors import OutputError as OutputError
 from .errors import RunnerUnavailable as RunnerUnavailable
 from .errors import UsageError as UsageError
 from .feature_grid import draw_grid as draw_grid
-from .feature_grid import save_picture as save_picture
 from .image_reading import read_image as read_image
 from .image_statistics import channel_statistics as channel_statistics
 from .manifest import Manifest as Manifest
 from .manifest import Preprocessing as Preprocessing
 from .onnx_runner import OnnxRunner as OnnxRunner
+from .picture_saving import save_picture as save_picture
 from .preprocessing import preprocess as preprocess
 from .preprocessing import preprocess_files as preprocess_files
 from .runners import RUNNERS as RUNNERS

@@ -84,8 +84,9 @@ def grid(
 ) -> None:
     """Draw the averaged feature maps of a photo."""
     from .artifact import open_artifact
-    from .feature_grid import draw_grid, picture_format, save_picture
+    from .feature_grid import draw_grid
     from .output_selection import select_outputs
+    from .picture_saving import picture_format, save_picture
     from .preprocessing import preprocess_files
     from .runners import open_image_runner
 

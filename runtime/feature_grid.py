@@ -1,12 +1,11 @@
 """One picture of a run: each output's mean over its channels as a coloured tile, in the order of execution.
 
-Colouring the values is `colour_maps.py`; computing the arrays is the runners' work.
+Colouring the values is `colour_maps.py`, saving the picture `picture_saving.py`; the arrays come from a runner.
 """
 
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,13 @@ from PIL import Image, ImageDraw
 
 from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
 from .errors import UsageError
-from .file_replacement import replace_file
 from .manifest import OutputEntry
 from .picture_text import draw_line, font_of_size, shorten_front, text_length, wrap
 
-# matplotlib, which brings the font, is imported where it is used, for the reason told in `colour_maps.py`.
-
-__all__ = ["channel_mean", "draw_grid", "picture_format", "save_picture"]
+__all__ = ["channel_mean", "draw_grid"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3}
 """The layouts that have a height and a width, each with the axis that is averaged."""
-_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    # 4:4:4: a feature map's pixels are small squares of colour, which halved chroma would smear.
-    "JPEG": {"quality": 92, "subsampling": "4:4:4"},
-    "PNG": {},
-    "WEBP": {"lossless": True},
-}
-
 # All lengths are in pixels.
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the three formats'
 _SIDES = range(224, 289)
@@ -261,28 +249,3 @@ def _draw_footer(image: Image.Image, plan: _Plan, table: NDArray[np.uint8], all_
 
 def _swatch(colours: NDArray[np.uint8], width: int) -> Image.Image:
     return Image.fromarray(colours[None]).resize((width, _SWATCH), Image.Resampling.NEAREST)
-
-
-def picture_format(path: Path) -> str:
-    """Pillow's name of the format that the suffix of `path` stands for: `JPEG`, `PNG` or `WEBP`.
-
-    Raises:
-        UsageError: the suffix stands for none of them.
-    """
-    try:
-        return _FORMATS[path.suffix.lower()]
-    except KeyError as error:
-        raise UsageError(f"A picture can't be written as {path.name!r}; end it in .jpg, .png or .webp.") from error
-
-
-def save_picture(image: Image.Image, path: str | Path) -> None:
-    """Write `image` in the format that the suffix says; a picture that was there before stays until this one is whole.
-
-    Raises:
-        UsageError: the suffix is not that of JPG, PNG or WebP.
-        OutputError: the folder is missing or can't be written to.
-    """
-    path = Path(path)
-    picture = picture_format(path)
-    with replace_file(path) as stream:
-        image.save(stream, format=picture, **_SAVE_OPTIONS[picture])

@@ -1,4 +1,4 @@
-"""Choosing outputs of an artifact by name or glob."""
+"""Choosing outputs of an artifact by name or glob; `probe/selection.py` is its twin for a model, and tells why."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches

@@ -364,3 +364,33 @@ def test_outputs_whose_batch_is_not_the_first_axis_are_refused_for_many_images_a
     outcome, expected = _record(tmp_path, layerprobe, ".reshape(-1, 4, 6, 6).transpose(0, 1)", images=3)
     assert outcome.code == 0, outcome.err
     np.testing.assert_allclose(load_file(tmp_path / "t.safetensors")["transpose"], expected["transpose"], atol=1e-6)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+@pytest.mark.parametrize(("images", "shown"), [(9, False), (10, True)])
+def test_from_ten_images_on_a_terminal_shows_a_progress_bar(exported, tmp_path, images, shown):
+    import os
+    import pty
+
+    files = []
+    for number in range(images):
+        files.append(str(tmp_path / f"{number}.png"))
+        Image.new("RGB", (64, 64)).save(files[-1])
+    ours, terminal = pty.openpty()
+    command = [sys.executable, "-m", "runtime", "run", str(exported("cnn3").path), *files]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(
+        [*command, "-o", str(tmp_path / "t.safetensors")], stdout=subprocess.PIPE, stderr=terminal, env=environment
+    ) as process:
+        os.close(terminal)
+        written = b""
+        try:
+            while chunk := os.read(ours, 65536):
+                written += chunk
+        except OSError:  # how a terminal tells that its other side has gone
+            pass
+        result = process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    assert (f"{images}/{images}" in written.decode()) is shown
+    assert f"of {images} images".encode() in result

@@ -14,8 +14,9 @@ from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin
 
 from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour, table_of
 from runtime.errors import OutputError, UsageError
-from runtime.feature_grid import channel_mean, draw_grid, picture_format, save_picture
+from runtime.feature_grid import channel_mean, draw_grid
 from runtime.manifest import OutputEntry
+from runtime.picture_saving import picture_format, save_picture
 from runtime.picture_text import draw_line, shorten_front
 
 LONGEST_SIDE = 16_384
