@@ -21,16 +21,18 @@ def _numbers(text: str | None) -> list[float] | None:
 
 def export(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")
+        str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
     ],
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
     weights: Annotated[
-        Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt state dict; fresh ones otherwise.")
+        Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; fresh ones otherwise.")
     ] = None,
     outputs: Annotated[
-        list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs; may be repeated.")
+        list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these, and what the model returns.")
     ] = None,
-    input_size: Annotated[int | None, typer.Option(min=1, help="Height and width of the input, in pixels.")] = None,
+    input_size: Annotated[
+        int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
+    ] = None,
     mean: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     std: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of fresh weights.")] = 0,
@@ -82,4 +84,4 @@ def export(
             on_phase=status.update,
         )
     fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
-    typer.echo(f"{folder}: {len(probe.outputs)} outputs of {loaded.name}, as ONNX and TorchScript{fixed}")
+    typer.echo(f"{folder}: {loaded.name} as ONNX and TorchScript, outputs: {len(probe.outputs)}{fixed}")

@@ -11,10 +11,14 @@ __all__ = ["nodes"]
 
 def nodes(
     model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="cnn2, torchvision:resnet18, timm:NAME, file.py:factory")
+        str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
     ],
-    outputs: Annotated[list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs.")] = None,
-    input_size: Annotated[int | None, typer.Option(min=1, help="Height and width of the input, in pixels.")] = None,
+    outputs: Annotated[
+        list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these, and what the model returns.")
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
+    ] = None,
 ) -> None:
     """List every output of a model's probe: name, label, shape, where in the source."""
     import torch
@@ -39,4 +43,4 @@ def nodes(
     with console.capture() as text:
         console.print(table)
     typer.echo(text.get(), nl=False)
-    typer.echo(f"{len(probe.outputs)} outputs, {len(probe.skipped)} skipped", err=True)
+    typer.echo(f"outputs: {len(probe.outputs)}, skipped: {len(probe.skipped)}", err=True)

@@ -71,13 +71,16 @@ class Artifact:
 
 
 def open_artifact(path: str | Path) -> Artifact:
-    """Open an artifact folder (or a lone `model.onnx` or `model.torchscript.pt`, which describe themselves).
+    """Open an artifact folder, or a lone `model.onnx` or `model.torchscript.pt`, which describe themselves.
+
+    A lone model file has no hash to be checked against; one that still lies in its folder has.
 
     Raises:
         ArtifactError: there is none, its manifest can't be read, or it is of a later format version.
     """
     path = Path(path)
-    if path.is_file() and path.name != MANIFEST_FILE:
+    in_folder = path.is_file() and (path.parent / MANIFEST_FILE).is_file()
+    if path.is_file() and not in_folder:
         return Artifact(path, _parse(read_embedded_manifest(path), path))
     folder = path.parent if path.is_file() else path
     file = folder / MANIFEST_FILE

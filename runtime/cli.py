@@ -21,6 +21,9 @@ _PROGRESS_FROM = 10
 """Images from which on a progress bar is shown."""
 
 
+_RUNNER_NAMES = "onnx-cpu, onnx-cuda, torchscript, torchscript-cuda, or all that work here (the default)."
+
+
 class _Provider(StrEnum):
     AUTO = "auto"
     CUDA = "cuda"
@@ -40,7 +43,7 @@ _RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What execute
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
 _RunnersOption = Annotated[
     list[str] | None,
-    typer.Option("--runner", metavar="R", help="a name, or all; may be repeated."),
+    typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
 ]
 _OutputsOption = Annotated[
     list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs; may be repeated.")
@@ -69,8 +72,7 @@ def run(
     session = open_image_runner(opened, runner, provider)
     with _progress("images", len(found)) as advance:
         record_images(opened, session, found, file, outputs=kept, on_progress=lambda done: advance(done, len(found)))
-    count = "1 image" if len(found) == 1 else f"{len(found)} images"
-    typer.echo(f"{file}: {len(kept)} outputs of {count}, by {session.name} on {session.providers[0]}")
+    typer.echo(f"{file}: outputs: {len(kept)}, images: {len(found)}, by {session.name} on {session.providers[0]}")
 
 
 def grid(
@@ -164,7 +166,7 @@ def stats(
         found = channel_statistics(folder, on_progress=advance)
     mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
     typer.echo(f"--mean {mean} --std {std}")
-    typer.echo(f"{found.images} images, {found.pixels} pixels", err=True)
+    typer.echo(f"images: {found.images}, pixels: {found.pixels}", err=True)
 
 
 def demo(

@@ -52,13 +52,16 @@ def _warn_of_noise(report: Report) -> list[Text]:
 def _cell(output: OutputComparison) -> Text:
     if output.drift is None:
         return Text(output.verdict, style="bold red")
-    return Text(f"{output.drift:.3g}", style="bold red" if output.verdict != "pass" else "")
+    if output.verdict != "pass":
+        return Text(f"{output.drift:.3g} {output.verdict}", style="bold red")
+    return Text(f"{output.drift:.3g}")
 
 
 def _summary(runner: RunnerReport) -> Text:
     compared = [output for output in runner.outputs if output.drift is not None]
     worst = max(compared, key=lambda output: output.drift or 0.0, default=None)
-    at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst else ""
+    # Beside a NaN the largest drift of what could be compared would only mislead.
+    at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and runner.verdict != "nonfinite" else ""
     if runner.verdict == "pass":
         return Text(f"{runner.name}: all {len(runner.outputs)} outputs pass{at_most}", style="green")
     failed = sum(output.verdict != "pass" for output in runner.outputs)

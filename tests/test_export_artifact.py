@@ -73,6 +73,10 @@ def test_a_lone_model_file_runs(exported, tmp_path):
         np.testing.assert_allclose(arrays["fc"], expected["fc"], atol=1e-6)
 
 
+def test_a_model_file_in_its_folder_is_the_folder(exported):
+    assert open_artifact(exported("cnn3").path / "model.onnx").path == exported("cnn3").path
+
+
 def test_the_onnx_file_passes_the_checker_with_full_shape_inference_and_has_a_dynamic_batch(exported):
     artifact = exported("cnn11")
     onnx.checker.check_model(artifact.path / "model.onnx", full_check=True)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -42,6 +43,7 @@ def test_a_probe_that_captures_too_late_would_show_as_drift():
     assert verdicts == {"0": "pass", "1": "drift", "2": "pass", "3": "pass"}
 
 
+@pytest.mark.filterwarnings("ignore:TF32 acceleration")  # torch's own, of flags that are not asked for
 def test_an_output_of_one_element_has_a_floor_that_does_not_hang_on_luck():
     torch.manual_seed(0)
     layers = [module for _ in range(6) for module in (nn.Conv2d(8, 8, 3, padding=1), nn.ReLU())]
