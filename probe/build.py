@@ -97,18 +97,7 @@ def build_probe(
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
     shapes = _symbolic_shapes(traced, observations, example)
     names = {node: origin.name for node, origin in traced.origins.items()}
-
-    skipped = []
-    candidates: dict[str, fx.Node] = {}
-    for node, observation in observations.items():
-        reason = _reason_to_skip(node, observation)
-        # What the model returns is an output whatever it is: without it the probe would not be the model.
-        if reason is None or node in results.values():
-            candidates[names[node]] = node
-        else:
-            skipped.append(SkippedNode(names[node], reason))
-    kept = set(select_names(list(candidates), outputs)) | {names[node] for node in results.values()}
-    nodes = {name: node for name, node in candidates.items() if name in kept}
+    nodes, skipped = _choose(names, observations, set(results.values()), outputs)
 
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
     placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
@@ -118,7 +107,7 @@ def build_probe(
             InputSpec(names[node], shapes[node], _dtype_name(observations[node].dtype)) for node in placeholders
         ),
         outputs=tuple(_specify(traced, nodes, observations, shapes, placeholders)),
-        skipped=tuple(skipped),
+        skipped=skipped,
         results={path: names[node] for path, node in results.items()},
         model_name=type(model).__name__,
         example=example,
@@ -127,6 +116,26 @@ def build_probe(
     )
     compare_with_model(shared_copy(model), probe.module, probe.results, example)
     return probe
+
+
+def _choose(
+    names: dict[fx.Node, str],
+    observations: dict[fx.Node, Observation],
+    results: set[fx.Node],
+    patterns: Sequence[str],
+) -> tuple[dict[str, fx.Node], tuple[SkippedNode, ...]]:
+    """Return the nodes that become outputs, by name, and those that can't."""
+    skipped = []
+    candidates: dict[str, fx.Node] = {}
+    for node, observation in observations.items():
+        reason = _reason_to_skip(node, observation)
+        # What the model returns is an output whatever it is: without it the probe would not be the model.
+        if reason is None or node in results:
+            candidates[names[node]] = node
+        else:
+            skipped.append(SkippedNode(names[node], reason))
+    kept = set(select_names(list(candidates), patterns))
+    return {name: node for name, node in candidates.items() if name in kept or node in results}, tuple(skipped)
 
 
 def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:

@@ -99,7 +99,10 @@ def open_image_runner(artifact: Artifact, runtime: str, provider: str) -> Runner
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
     on_cpu, on_cuda = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}[runtime]
-    if provider == "cpu" or (provider == "auto" and why_unavailable(on_cuda)):
+    reason = why_unavailable(on_cuda)
+    if provider == "cuda" and reason:
+        raise RunnerUnavailable(f"CUDA was asked for, but {reason}.\nUse --provider cpu, or auto.")
+    if provider == "cpu" or reason:
         return open_runner(artifact, on_cpu)
     try:
         runner = open_runner(artifact, on_cuda)
