@@ -86,7 +86,7 @@ def _umbrella(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit; errors go to stderr in one or two lines, with DESIGN's exit codes."""
+    """Run the command line and exit; errors go to stderr in one or two lines, with the exit codes that --help lists."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug is for the moment after an error, when one repeats the line and adds it at the end.
     debug = "--debug" in given
