@@ -65,11 +65,15 @@ def record_images(
     Raises:
         ImageError: an image can't be read.
         ArtifactError: the artifact isn't for images, or not what its manifest says.
-        UsageError: an output can't be stacked, because its batch isn't the first axis.
+        UsageError: an output can't be stacked, because its batch isn't the first axis; or the model's batch is fixed
+            at another number than that of the images.
         OutputError: the file can't be written.
     """
     name, steps = artifact.manifest.image_input()
     fixed = artifact.manifest.inputs[0].shape[0]
+    if isinstance(fixed, int) and len(images) != fixed:
+        # Without a symbol in the shapes, nothing tells which outputs follow the batch.
+        raise UsageError(f"{artifact.manifest.model} takes a batch of {fixed} only; {len(images)} images were given.")
     size = fixed if isinstance(fixed, int) else batch
     metadata = {
         "layerprobe.model": artifact.manifest.model,

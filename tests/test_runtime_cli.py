@@ -394,3 +394,26 @@ def test_from_ten_images_on_a_terminal_shows_a_progress_bar(exported, tmp_path, 
     assert process.returncode == 0
     assert (f"{images}/{images}" in written.decode()) is shown
     assert f"images: {images}".encode() in result
+
+
+def test_a_model_with_a_fixed_batch_takes_that_many_images_and_no_other(tmp_path, layerprobe):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 4, 1)\n"
+        "    def forward(self, x):\n"
+        "        return self.conv(x).reshape(1, 4, 64)\n"
+    )
+    exported = layerprobe("export", f"{tmp_path}/net.py:Net", "-o", tmp_path / "art", "--input-size", 8)
+    assert "the batch is fixed at 1" in exported.out
+    files = []
+    for number in range(2):
+        files.append(tmp_path / f"{number}.png")
+        Image.new("RGB", (8, 8), (90 * number, 0, 0)).save(files[-1])
+    outcome = layerprobe("run", tmp_path / "art", *files, "-o", tmp_path / "t.safetensors")
+    assert outcome.code == 2
+    assert "a batch of 1 only; 2 images were given" in outcome.err
+    assert layerprobe("run", tmp_path / "art", files[1], "-o", tmp_path / "t.safetensors").code == 0
+    assert load_file(tmp_path / "t.safetensors")["conv"].shape == (1, 4, 8, 8)
