@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from probe.cli import InputSizeOption, ModelArgument, OutputsOption
+
 __all__ = ["export"]
 
 
@@ -20,19 +22,13 @@ def _numbers(text: str | None) -> list[float] | None:
 
 
 def export(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
-    ],
+    model: ModelArgument,
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
     weights: Annotated[
         Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; fresh ones otherwise.")
     ] = None,
-    outputs: Annotated[
-        list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these, and what the model returns.")
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
-    ] = None,
+    outputs: OutputsOption = None,
+    input_size: InputSizeOption = None,
     mean: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     std: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of fresh weights.")] = 0,

@@ -6,20 +6,21 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["nodes"]
+__all__ = ["InputSizeOption", "ModelArgument", "OutputsOption", "nodes"]
 
 
-def nodes(
-    model: Annotated[
-        str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
-    ],
-    outputs: Annotated[
-        list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these, and what the model returns.")
-    ] = None,
-    input_size: Annotated[
-        int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
-    ] = None,
-) -> None:
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
+]
+OutputsOption = Annotated[
+    list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these, and what the model returns.")
+]
+InputSizeOption = Annotated[
+    int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
+]
+
+
+def nodes(model: ModelArgument, outputs: OutputsOption = None, input_size: InputSizeOption = None) -> None:
     """List every output of a model's probe: name, label, shape, where in the source."""
     import torch
     from rich.console import Console
