@@ -207,6 +207,7 @@ def _specify(
             shape=shapes[node],
             dtype=_dtype_name(observation.dtype),
             layout=layout_of(shapes[node]),
+            tokens=None,
             alias_of=traced.origins[holder].name if holder else None,
         )
 

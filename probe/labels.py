@@ -35,4 +35,4 @@ def layout_of(shape: tuple[Dimension, ...]) -> str:
     """Return a letter for each axis, as convolutional networks order them, if the first one is the batch."""
     if shape and isinstance(shape[0], str) and len(shape) in _LAYOUTS:
         return _LAYOUTS[len(shape)]
-    return "D" * len(shape)
+    return "?" * len(shape)

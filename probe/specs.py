@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["Dimension", "InputSpec", "OutputSpec", "SkippedNode"]
+__all__ = ["Dimension", "InputSpec", "OutputSpec", "SkippedNode", "TokenGrid"]
 
 Dimension = int | str
 """A size, or a symbol such as `N` (batch) that any size may stand for."""
@@ -17,6 +17,18 @@ class InputSpec:
     """`("N", 3, 64, 64)`: a symbol where any size fits."""
     dtype: str
     """NumPy's name: `float32`."""
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """How the tokens of an N L C tensor lie in the image: L = before + height * width + after."""
+
+    before: int
+    """Tokens ahead of the patches: class and register tokens."""
+    height: int
+    """Patches, row by row."""
+    width: int
+    after: int
 
 
 @dataclass(frozen=True)
@@ -41,7 +53,9 @@ class OutputSpec:
     dtype: str
     """NumPy's name: `float32`."""
     layout: str
-    """One letter an axis, guessed from the rank: `NCHW`, `NLC`, `NC`; `D` for each axis where there is no batch."""
+    """One letter an axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an axis of which nothing is known."""
+    tokens: TokenGrid | None
+    """Where the axis L holds the patches of an image, how they lie in it."""
     alias_of: str | None
     """An earlier output, or input, in whose memory all of this one lies, with no write in between (views, dropout in
     eval)."""

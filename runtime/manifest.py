@@ -25,6 +25,7 @@ __all__ = [
     "Preprocessing",
     "SkippedEntry",
     "TensorEntry",
+    "TokenGrid",
     "Versions",
     "file_hash",
 ]
@@ -86,6 +87,17 @@ class Preprocessing(_Entry):
         return self
 
 
+class TokenGrid(_Entry):
+    """How the tokens of an N L C tensor lie in the image: L = before + height * width + after."""
+
+    before: Annotated[int, Field(ge=0)]
+    """Tokens ahead of the patches: class and register tokens."""
+    height: Positive
+    """Patches, row by row."""
+    width: Positive
+    after: Annotated[int, Field(ge=0)]
+
+
 class OutputEntry(_Entry):
     """One named tensor of the probe, in the order of execution."""
 
@@ -101,7 +113,9 @@ class OutputEntry(_Entry):
     shape: list[Dimension]
     dtype: str
     layout: str
-    """`NCHW`, `NHWC`, `NLC`, `NC`, or another string of one letter an axis (`D` where nothing is known)."""
+    """`NCHW`, `NHWC`, `NLC`, `NC`, or another string of one letter an axis (`?` where nothing is known)."""
+    tokens: TokenGrid | None = None
+    """Where the axis L holds the patches of an image, how they lie in it."""
     alias_of: str | None
     """An earlier output, or input, in whose memory all of this one lies in eager PyTorch (a view, dropout)."""
 
