@@ -92,6 +92,8 @@ def _describe(probe: Probe, name: str, preprocessing: Preprocessing | None, opse
         outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],
         results=probe.results,
         skipped=[SkippedEntry.model_validate(asdict(node)) for node in probe.skipped],
+        capture=probe.capture,
+        capture_reason=probe.capture_reason,
         versions=Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset),
     )
 

@@ -1,23 +1,33 @@
-"""model -> probe: trace, observe, choose the outputs, rewrite. Each step has a file of its own."""
+"""model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has a file of its own."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import fx, nn
 
-from .errors import ModelError
+from .errors import CaptureError, ModelError, first_line
+from .example import Example, bind_example
+from .exporting import export_capture
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
-from .labels import describe_operation, layout_of
-from .observation import Observation, observe, observe_shapes
+from .labels import layout_of
+from .observation import Observation, observe
+from .parts import find_parts
 from .results import find_results, settle_results
 from .selection import select_names
+from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
 from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
-from .tracing import TracedModel, trace
+from .traced_model import TracedModel, place_of
+from .tracing import trace
 
-__all__ = ["Probe", "build_probe"]
+__all__ = ["Capture", "CaptureMethod", "Probe", "build_probe"]
+
+CaptureMethod = Literal["trace", "export"]
+Capture = Literal["auto", "trace", "export"]
+_METHODS: tuple[CaptureMethod, ...] = ("trace", "export")
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Probe:
         example: what the probe was built with.
         traced: the model's own graph, unchanged, in which `nodes` tells the node of each output: with them the
             outputs can be computed without the probe.
+        capture: how the graph was made: by symbolic tracing (`trace`) or by `torch.export` (`export`).
+        capture_reason: why `auto` didn't take symbolic tracing; None where it did, or wasn't asked.
     """
 
     module: fx.GraphModule
@@ -47,20 +59,30 @@ class Probe:
     example: tuple[torch.Tensor, ...]
     traced: TracedModel
     nodes: dict[str, fx.Node]
+    capture: CaptureMethod = "trace"
+    capture_reason: str | None = None
 
     def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every output by name, in the order of execution."""
         tensors: dict[str, torch.Tensor] = self.module(*inputs)
         return tensors
 
-    def noise_input(self, batch: int = 1, seed: int = 0) -> tuple[torch.Tensor, ...]:
-        """Return inputs with `batch` where the shapes say `N`: standard normal noise, or for integers the example's."""
+    def noise_input(self, batch: int = 1, seed: int = 0, *, larger: bool = False) -> tuple[torch.Tensor, ...]:
+        """Return inputs with `batch` where the shapes say `N`: standard normal noise, or for integers the example's.
+
+        With `larger`, height and width are greater than the example's where the shapes leave them open.
+        """
         generator = torch.Generator().manual_seed(seed)
         made = []
         for spec, example in zip(self.inputs, self.example, strict=True):
-            shape = [batch if isinstance(size, str) else size for size in spec.shape]
+            shape = list(example.shape)
+            for axis, size in enumerate(spec.shape):
+                if size == "N":
+                    shape[axis] = batch
+                elif larger and isinstance(size, str):
+                    shape[axis] += SIZE_STEPS.get(size, 0)
             if example.is_floating_point():
-                made.append(torch.randn(shape, generator=generator).to(example.dtype))
+                made.append(torch.randn(shape, generator=generator).to(example))
             else:
                 made.append(example[:1].expand(shape).clone() if example.ndim else example.clone())
         return tuple(made)
@@ -69,7 +91,10 @@ class Probe:
 def build_probe(
     model: nn.Module,
     *example: torch.Tensor,
+    kwargs: Mapping[str, torch.Tensor] | None = None,
     outputs: Sequence[str] = (),
+    capture: Capture = "auto",
+    dynamic_size: bool = False,
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
@@ -79,29 +104,103 @@ def build_probe(
     Args:
         model: any module whose forward takes tensors.
         example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W).
+        kwargs: what it is called with by keyword. The probe takes all tensors by position, in the order of forward's
+            parameters.
         outputs: names or globs (`layer1.*`) of the outputs to keep; all, if empty. What the model itself returns is
             always kept.
+        capture: `trace` for symbolic tracing, `export` for `torch.export`, `auto` for the first that works.
+        dynamic_size: leave height and width of N C H W inputs open.
 
     Raises:
-        ModelError: the model can't be traced, fails on the example, or its probe would compute something else.
+        ModelError: the model can't be captured, fails on the example, or its probe would compute something else.
         UnknownOutput: a pattern in `outputs` matches nothing.
     """
-    if not example or not all(isinstance(tensor, torch.Tensor) for tensor in example):
-        raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
-    traced = trace(shared_copy(model), len(example))
-    observations = observe(traced, example)
+    call = bind_example(model, example, kwargs or {})
+    calls = [(call, _run_model(model, call))]
+    if dynamic_size:
+        larger = resized(call, SIZE_STEPS)
+        try:
+            calls.append((larger, larger.run(shared_copy(model))))
+        except Exception as error:
+            raise ModelError(
+                f"{type(model).__name__} takes no other size than its example's: with {SIZE_STEPS['H']} x "
+                f"{SIZE_STEPS['W']} pixels more it fails: {first_line(error)}\n"
+                "Leave --dynamic-size (dynamic_size=True) away."
+            ) from error
+    failures: dict[CaptureMethod, CaptureError] = {}
+    for method in _METHODS if capture == "auto" else (capture,):
+        try:
+            traced = (
+                trace(shared_copy(model), call)
+                if method == "trace"
+                else export_capture(shared_copy(model), call, dynamic_size=dynamic_size)
+            )
+            probe = _probe_graph(model, traced, call, outputs, dynamic_size)
+            for each, returned in calls:
+                compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
+        except CaptureError as error:
+            failures[method] = error
+        else:
+            reason = str(failures["trace"]).splitlines()[0] if failures else None
+            return replace(probe, capture=method, capture_reason=reason)
+    raise _explain(model, call, failures) from next(iter(failures.values()))
+
+
+def _run_model(model: nn.Module, call: Example) -> object:
+    """Return what the model gives.
+
+    Raises:
+        ModelError: it fails; the message names the node, if tracing can tell it, and the shapes.
+    """
+    try:
+        return call.run(shared_copy(model))
+    except ModelError:
+        raise
+    except Exception as error:
+        try:
+            observe(trace(shared_copy(model), call), call)
+        except CaptureError as failure:
+            if failure.node:
+                raise failure from error
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
+        raise ModelError(
+            f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {first_line(error)}"
+        ) from error
+
+
+def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, CaptureError]) -> ModelError:
+    """Return the error that says why no way of capturing works, and what can be probed instead."""
+    name = type(model).__name__
+    if len(failures) == 1:
+        method, failure = next(iter(failures.items()))
+        other = "trace" if method == "export" else "export"
+        return ModelError(f"{str(failure).splitlines()[0]}\n--capture {other} may do, or auto, which tries both.")
+    told = "; ".join(str(failure).splitlines()[0] for failure in failures.values())
+    parts = find_parts(model, call)
+    hint = (
+        f"These parts of it can be probed: {', '.join(parts)} (--submodule {parts[0]})."
+        if parts
+        else "Control flow that depends on tensor values can't be probed as one graph: probe a submodule without it."
+    )
+    return ModelError(f"{name} can't be captured as one graph: {told}.\n{hint}")
+
+
+def _probe_graph(
+    model: nn.Module, traced: TracedModel, call: Example, outputs: Sequence[str], dynamic_size: bool
+) -> Probe:
+    """Return the probe of a graph, which still has to be compared with the model."""
+    observations = observe(traced, call)
     while settle_results(traced, observations):
-        observations = observe(traced, example)
+        observations = observe(traced, call)
     results = find_results(traced, observations)
     if not results:
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
-    shapes = _symbolic_shapes(traced, observations, example)
-    names = {node: origin.name for node, origin in traced.origins.items()}
+    shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
+    names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
     nodes, skipped = _choose(names, observations, set(results.values()), outputs)
-
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
     placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
-    probe = Probe(
+    return Probe(
         module=return_named(traced.module, nodes, overwritten, f"{type(model).__name__}Probe"),
         inputs=tuple(
             InputSpec(names[node], shapes[node], _dtype_name(observations[node].dtype)) for node in placeholders
@@ -110,12 +209,10 @@ def build_probe(
         skipped=skipped,
         results={path: names[node] for path, node in results.items()},
         model_name=type(model).__name__,
-        example=example,
+        example=call.tensors,
         traced=traced,
         nodes=nodes,
     )
-    compare_with_model(shared_copy(model), probe.module, probe.results, example)
-    return probe
 
 
 def _choose(
@@ -127,13 +224,14 @@ def _choose(
     """Return the nodes that become outputs, by name, and those that can't."""
     skipped = []
     candidates: dict[str, fx.Node] = {}
-    for node, observation in observations.items():
+    for node, name in names.items():
+        observation = observations[node]
         reason = _reason_to_skip(node, observation)
         # What the model returns is an output whatever it is: without it the probe would not be the model.
         if reason is None or node in results:
-            candidates[names[node]] = node
+            candidates[name] = node
         else:
-            skipped.append(SkippedNode(names[node], reason))
+            skipped.append(SkippedNode(name, reason))
     kept = set(select_names(list(candidates), patterns))
     return {name: node for name, node in candidates.items() if name in kept or node in results}, tuple(skipped)
 
@@ -150,37 +248,6 @@ def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:
     return None
 
 
-def _symbolic_shapes(
-    traced: TracedModel, observations: dict[fx.Node, Observation], example: tuple[torch.Tensor, ...]
-) -> dict[fx.Node, tuple[Dimension, ...]]:
-    """Return each tensor's shape with `N` where the size follows the batch, `2*N` where it is a multiple of it."""
-    batch = example[0].shape[0] if example[0].ndim else 0
-    wider = tuple(
-        torch.cat([tensor, tensor[:1]]) if tensor.ndim and tensor.shape[0] == batch and batch else tensor
-        for tensor in example
-    )
-    other = observe_shapes(traced, wider) if batch else None
-    symbolic: dict[fx.Node, tuple[Dimension, ...]] = {}
-    for node, observation in observations.items():
-        wide = other.get(node) if other else None
-        if wide is None or len(wide) != len(observation.shape):
-            symbolic[node] = observation.shape
-        else:
-            symbolic[node] = tuple(
-                _dimension(size, wider_size, batch) for size, wider_size in zip(observation.shape, wide, strict=True)
-            )
-    return symbolic
-
-
-def _dimension(size: int, size_in_wider: int, batch: int) -> Dimension:
-    if size == size_in_wider:
-        return size
-    multiple, rest = divmod(size, batch)
-    if rest or size_in_wider != multiple * (batch + 1):
-        return "?"
-    return "N" if multiple == 1 else f"{multiple}*N"
-
-
 def _specify(
     traced: TracedModel,
     nodes: dict[str, fx.Node],
@@ -193,15 +260,14 @@ def _specify(
         holders.setdefault(observations[node].memory, []).append(node)
     for name, node in nodes.items():
         observation, origin = observations[node], traced.origins[node]
-        label, operation = describe_operation(traced.module, node)
         earlier = holders.setdefault(observation.memory, [])
         holder = next((each for each in earlier if _lies_within(observation, observations[each])), None)
         earlier.append(node)
         yield OutputSpec(
             name=name,
-            label=label,
-            operation=operation,
-            module_path=str(node.target) if node.op == "call_module" else origin.module_path,
+            label=origin.label,
+            operation=origin.operation,
+            module_path=origin.module_path,
             source_file=origin.source_file,
             source_line=origin.source_line,
             shape=shapes[node],

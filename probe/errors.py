@@ -1,6 +1,6 @@
 """The errors that `probe` raises, each with the command line's exit code."""
 
-__all__ = ["ModelError", "ProbeError", "UnknownOutput", "WeightsError", "first_line"]
+__all__ = ["CaptureError", "ModelError", "ProbeError", "UnknownOutput", "WeightsError", "first_line"]
 
 
 def first_line(error: BaseException) -> str:
@@ -16,6 +16,13 @@ class ProbeError(Exception):
 
 class ModelError(ProbeError):
     """The model can't be found, built, traced, or run on its example input."""
+
+
+class CaptureError(ModelError):
+    """The model runs, but can't be captured as a graph this way; another way of capturing it may do."""
+
+    node: str | None = None
+    """The node that failed when the graph was run, if it came that far."""
 
 
 class WeightsError(ProbeError):

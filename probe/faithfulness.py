@@ -5,45 +5,45 @@ type of an argument), and nothing behind it would notice: the probe, its exports
 import torch
 from torch import nn
 
-from .errors import ModelError
+from .errors import CaptureError, ModelError
+from .example import Example
 from .results import walk
 
 __all__ = ["compare_with_model"]
 
 
 def compare_with_model(
-    model: nn.Module, probe: nn.Module, results: dict[str, str], example: tuple[torch.Tensor, ...]
+    model: nn.Module, probe: nn.Module, results: dict[str, str], example: Example, returned: object
 ) -> None:
-    """Run both on the example (left unchanged) and compare what the model returns.
+    """Run the probe on the example (left unchanged) and compare it with what the model returned.
 
     Raises:
-        ModelError: the probe returns something else, or the model gives another result each time.
+        CaptureError: the probe returns something else.
+        ModelError: the model gives another result each time.
     """
-    returned = _run(model, example)
     with torch.inference_mode(False), torch.no_grad():
-        probed = probe(*(tensor.clone() for tensor in example))
-    tensors = {path: value for path, value in returned.items() if isinstance(value, torch.Tensor)}
+        probed = probe(*(tensor.clone() for tensor in example.tensors))
+    tensors = _tensors(returned)
     held = {path: probed[name] for path, name in results.items()}
     differing = [path for path, tensor in tensors.items() if not _same(tensor, held.get(path))]
     if tensors.keys() == results.keys() and not differing:
         return
     name = type(model).__name__
-    again = _run(model, example)
-    if any(not _same(tensor, again[path]) for path, tensor in tensors.items()):
+    again = _tensors(example.run(model))
+    if any(not _same(tensor, again.get(path)) for path, tensor in tensors.items()):
         raise ModelError(
             f"{name} gives another result each time it is run in eval mode, so nothing can be proven of it.\n"
             "Is a dropout called without training=self.training, or random noise added?"
         )
     where = f" at {differing[0]!r}" if differing and differing[0] else ""
-    raise ModelError(
-        f"The probe of {name} returns something else than the model{where}: tracing missed a part of it.\n"
+    raise CaptureError(
+        f"The probe of {name} returns something else than the model{where}: the capture missed a part of it.\n"
         "The usual causes: a hook on the model itself, a branch on isinstance(x, torch.Tensor), a write through .data."
     )
 
 
-def _run(model: nn.Module, example: tuple[torch.Tensor, ...]) -> dict[str, object]:
-    with torch.inference_mode(False), torch.no_grad():
-        return dict(walk(model(*(tensor.clone() for tensor in example))))
+def _tensors(returned: object) -> dict[str, torch.Tensor]:
+    return {path: value for path, value in walk(returned) if isinstance(value, torch.Tensor)}
 
 
 def _same(one: torch.Tensor, other: object) -> bool:

@@ -7,9 +7,14 @@ import torch
 from torch import fx
 
 from .specs import Dimension
-from .tracing import AUGMENTED_OPERATORS
 
-__all__ = ["describe_operation", "layout_of"]
+__all__ = ["AUGMENTED_OPERATORS", "describe_operation", "layout_of"]
+
+AUGMENTED_OPERATORS = {
+    f"i{name}": name
+    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
+}
+"""What `+=` and its kin are called in the module `operator`, and what the same without writing is called."""
 
 _LAYOUTS = {1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
 

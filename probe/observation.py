@@ -11,8 +11,9 @@ import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from .errors import ModelError, first_line
-from .tracing import TracedModel
+from .errors import CaptureError, first_line
+from .example import Example
+from .traced_model import TracedModel
 
 __all__ = ["Observation", "observe", "observe_shapes"]
 
@@ -38,8 +39,8 @@ class Observation:
     """Indices or keys, if `kind` is a tuple, list or dictionary."""
 
 
-def observe(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.Node, Observation]:
-    """Run the traced model on `inputs` (left unchanged) and return what each node gave.
+def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]:
+    """Run the traced model on the example (left unchanged) and return what each node gave.
 
     Overwriting is read from the tensors' version counters: torch raises the counter, which a tensor shares with all
     its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are all seen,
@@ -47,12 +48,12 @@ def observe(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.No
     by torch; code that uses it gives up autograd's own protection as well.)
 
     Raises:
-        ModelError: a node fails; the message names it, the line and the shapes it got.
+        CaptureError: a node fails; the message names it, the line and the shapes it got.
     """
     recorder = _Recorder(traced)
     # Tensors made in inference mode, which the caller may be in, have no version counters.
     with torch.inference_mode(False), torch.no_grad():
-        recorder.run(*(tensor.clone() for tensor in inputs))
+        recorder.run(*(tensor.clone() for tensor in example.tensors))
     return {node: _describe(value, recorder.versions.get(node, 0)) for node, value in recorder.values.items()}
 
 
@@ -78,15 +79,15 @@ def _describe(value: object, version: int) -> Observation:
     )
 
 
-def observe_shapes(traced: TracedModel, inputs: tuple[torch.Tensor, ...]) -> dict[fx.Node, tuple[int, ...]] | None:
-    """Return the tensors' shapes for inputs of another size, without computing; None where the model can't take it."""
+def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple[int, ...]] | Exception:
+    """Return the tensors' shapes for inputs of another size, without computing; the error, if they can't be taken."""
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = _Recorder(traced)
     try:
         with fake, torch.inference_mode(False), torch.no_grad():
-            recorder.run(*(fake.from_tensor(tensor) for tensor in inputs))
-    except Exception:
-        return None
+            recorder.run(*(fake.from_tensor(tensor) for tensor in example.tensors))
+    except Exception as error:
+        return error
     return {
         node: tuple(int(size) for size in value.shape)
         for node, value in recorder.values.items()
@@ -119,15 +120,17 @@ class _Recorder(fx.Interpreter):
                 self.versions[n] = value._version
         return value
 
-    def _failure(self, node: fx.Node, error: Exception) -> ModelError:
+    def _failure(self, node: fx.Node, error: Exception) -> CaptureError:
         origin = self._traced.origins.get(node)
         name = origin.name if origin else node.name
         place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
         given = [self.values[source] for source in node.all_input_nodes]
         shapes = [tuple(value.shape) for value in given if isinstance(value, torch.Tensor)]
         inputs = [value for source, value in self.values.items() if source.op == "placeholder"]
-        return ModelError(
+        failure = CaptureError(
             f"The model fails at {name}{place} on an input of shape "
             f"{', '.join(str(tuple(value.shape)) for value in inputs if isinstance(value, torch.Tensor))}.\n"
             f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {first_line(error)}"
         )
+        failure.node = name
+        return failure

@@ -7,8 +7,9 @@ from typing import Any
 from torch import fx
 
 from .errors import ModelError
+from .labels import describe_operation
 from .observation import Observation
-from .tracing import TracedModel
+from .traced_model import TracedModel
 
 __all__ = ["find_results", "settle_results", "walk"]
 
@@ -71,5 +72,5 @@ def settle_results(traced: TracedModel, observations: Mapping[fx.Node, Observati
 
 def _add(traced: TracedModel, kind: str, target: Any, arguments: tuple[Any, ...], name: str | None = None) -> fx.Node:
     node = traced.module.graph.create_node(kind, target, arguments, {}, name)
-    traced.adopt(node)
+    traced.adopt(node, *describe_operation(traced.module, node))
     return node

@@ -1,111 +1,53 @@
-"""model -> fx graph, in which every node has a name and the line of the model's code that made it.
+"""model -> fx graph by symbolic tracing: every node has a name and the line of the model's code that made it.
 
-Only symbolic tracing lives here; what the nodes hold is found by running them (`observation.py`).
+What the nodes hold is found by running them (`observation.py`). What symbolic tracing can't follow, `exporting.py` may.
 """
 
 import operator
-import os
 import sys
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import fx, nn
 
-from .errors import ModelError, first_line
+from .errors import CaptureError, first_line
+from .example import Example
+from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
+from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
 
-__all__ = ["AUGMENTED_OPERATORS", "NodeOrigin", "TracedModel", "trace"]
-
-_NOT_MODEL_CODE = (f"{Path(torch.__file__).parent}{os.sep}", __file__, "<")
-
-
-AUGMENTED_OPERATORS = {
-    f"i{name}": name
-    for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
-}
-"""What `+=` and its kin are called in the module `operator`, and what the same without writing is called."""
+__all__ = ["trace"]
 
 
-@dataclass(frozen=True)
-class NodeOrigin:
-    """Where a node of the traced graph comes from."""
-
-    name: str
-    module_path: str
-    source_file: str | None
-    source_line: int | None
-
-
-@dataclass(frozen=True)
-class TracedModel:
-    """A model as a graph: `module` computes what the model does, node by node."""
-
-    module: fx.GraphModule
-    origins: dict[fx.Node, NodeOrigin]
-    namer: NodeNamer
-
-    def adopt(self, node: fx.Node) -> None:
-        """Name a node that was added to the graph after tracing."""
-        self.origins[node] = NodeOrigin(self.namer(str(node)), "", None, None)
-
-
-def trace(model: nn.Module, inputs: int) -> TracedModel:
+def trace(model: nn.Module, example: Example) -> TracedModel:
     """Trace `model` symbolically; leaf modules are those of `torch.nn`.
 
     Args:
         model: the module; tracing calls its forward, hooks included.
-        inputs: how many arguments forward is given; later ones keep their defaults.
+        example: which of forward's parameters are given; the others keep their defaults.
 
     Raises:
-        ModelError: the model's control flow depends on its data, or it uses something fx can't follow; the message
-            names the source line.
+        CaptureError: the model's control flow depends on its data or on shapes, or it uses something that fx can't
+            follow; the message names the source line.
     """
-    tracer = _NamingTracer()
+    tracer = _NamingTracer(example.names)
     try:
         graph = tracer.trace(model)
     except Exception as error:
-        file, line = _deepest_model_line(error)
-        place = f"{file}:{line}" if file else type(model).__name__
-        raise ModelError(
-            f"{type(model).__name__} can't be traced: {first_line(error)} (at {place}).\n"
-            "Control flow that depends on tensor values can't be probed as one graph: probe a submodule without it."
+        raise CaptureError(
+            f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error
+    module = fx.GraphModule(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
-        if not origin.name and node.op != "output":
-            tracer.origins[node] = replace(origin, name=tracer.namer(_qualify(node, origin.module_path)))
-    _fix_defaults(graph, type(model).__name__, inputs)
-    return TracedModel(fx.GraphModule(model, graph, type(model).__name__), tracer.origins, tracer.namer)
-
-
-def _qualify(node: fx.Node, module_path: str) -> str:
-    """Return a node's name within the model, as torchvision begins it: `NodeNamer` makes it unique."""
-    if node.op == "call_module":
-        return module_path
-    return f"{module_path}.{node}" if module_path else str(node)
-
-
-def _fix_defaults(graph: fx.Graph, model: str, inputs: int) -> None:
-    """Put the defaults in place of the arguments that forward is not given."""
-    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
-    required = [node.name for node in placeholders if not node.args]
-    if not len(required) <= inputs <= len(placeholders):
-        takes = ", ".join(str(node.target) for node in placeholders) or "nothing"
-        raise ModelError(f"{model}.forward takes {takes}, and {inputs} example tensors were given: give as many.")
-    defaults = {node: node.args[0] for node in placeholders[inputs:]}
-
-    def fixed(argument: fx.Node) -> Any:
-        return defaults.get(argument, argument)
-
-    for node in graph.nodes:
-        node.args = fx.node.map_arg(node.args, fixed)
-        node.kwargs = fx.node.map_arg(node.kwargs, fixed)
-    for node in defaults:
-        graph.erase_node(node)
+        if node.op == "output":
+            continue
+        # A buffer's or a constant's node is not made by create_proxy, which names the others.
+        name = origin.name or tracer.namer(qualify(str(node), origin.module_path))
+        label, operation = describe_operation(module, node)
+        tracer.origins[node] = replace(origin, name=name, label=label, operation=operation)
+    return TracedModel(module, tracer.origins, tracer.namer)
 
 
 class _WritingProxy(fx.Proxy):
@@ -142,11 +84,30 @@ class _NamingTracer(fx.Tracer):
                 +- create_node         every node, also a buffer's or a constant's; notes where it comes from
     """
 
-    def __init__(self) -> None:
+    def __init__(self, given: Collection[str]) -> None:
+        """Take the names of the parameters that forward is given."""
         super().__init__()
         self.origins: dict[fx.Node, NodeOrigin] = {}
         self.namer = NodeNamer()
         self._module_path = ""
+        self._given = given
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        # The parameters that are not given have their defaults while forward is traced, so that `if mask is None`
+        # takes the way that it takes in the model. fx's own concrete_args would leave them as inputs of the graph.
+        function, arguments = super().create_args_for_root(root_fn, is_module, concrete_args)
+        return function, [self._default_of(argument) for argument in arguments]
+
+    def _default_of(self, argument: Any) -> Any:
+        if not isinstance(argument, fx.Proxy) or argument.node.target in self._given:
+            return argument
+        node = argument.node
+        del self.origins[node]
+        self.graph.erase_node(node)
+        name = str(node.target)
+        if name.startswith("*"):
+            return {} if name.startswith("**") else ()
+        return node.args[0]
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -166,13 +127,15 @@ class _NamingTracer(fx.Tracer):
     def create_proxy(self, kind: str, target: fx.node.Target, *args: Any, **kwargs: Any) -> fx.Proxy:
         proxy = super().create_proxy(kind, target, *args, **kwargs)
         origin = self.origins[proxy.node]
-        self.origins[proxy.node] = replace(origin, name=self.namer(_qualify(proxy.node, origin.module_path)))
+        path = origin.module_path
+        name = self.namer(path if kind == "call_module" else qualify(str(proxy.node), path))
+        self.origins[proxy.node] = replace(origin, name=name)
         return proxy
 
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)
         file, line = _calling_line(sys._getframe(1))
-        self.origins[node] = NodeOrigin("", self._module_path, file, line)
+        self.origins[node] = NodeOrigin("", self._module_path, file, line, "", "")
         return node
 
 
@@ -180,26 +143,7 @@ def _calling_line(frame: FrameType | None) -> tuple[str | None, int | None]:
     """Return file and line of the innermost frame that is a model's own code, between the operation and the tracer."""
     while frame is not None and frame.f_code is not fx.Tracer.trace.__code__:
         file = frame.f_code.co_filename
-        if _is_model_code(file):
-            return _portable_path(file), frame.f_lineno
+        if is_model_code(file):
+            return portable_path(file), frame.f_lineno
         frame = frame.f_back
     return None, None
-
-
-def _deepest_model_line(error: BaseException) -> tuple[str | None, int | None]:
-    for entry in reversed(traceback.extract_tb(error.__traceback__)):
-        if _is_model_code(entry.filename):
-            return _portable_path(entry.filename), entry.lineno
-    return None, None
-
-
-def _is_model_code(file: str) -> bool:
-    return not file.startswith(_NOT_MODEL_CODE)
-
-
-def _portable_path(file: str) -> str:
-    """Return `file` relative to the import path that holds it, so that no artifact tells of a home folder."""
-    folders = [folder for folder in sys.path if folder and Path(file).is_relative_to(folder)]
-    if not folders:
-        return Path(file).name
-    return Path(file).relative_to(max(folders, key=len)).as_posix()

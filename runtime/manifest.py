@@ -150,6 +150,10 @@ class Manifest(_Entry):
     results: Annotated[dict[str, str], Field(min_length=1)]
     """What the model itself returns: path in its return value (empty for a lone tensor) to the output's name."""
     skipped: list[SkippedEntry]
+    capture: Literal["trace", "export"]
+    """How the graph was made: by symbolic tracing (torch.fx) or by torch.export."""
+    capture_reason: str | None = None
+    """Why symbolic tracing wasn't taken, where either would have been."""
     versions: Versions
 
     @model_validator(mode="after")

@@ -344,8 +344,8 @@ def test_a_buffer_that_forward_writes_to_stays_as_it_was():
 def test_a_part_that_tracing_misses_is_an_error_and_not_another_model():
     hooked = nn.Sequential(nn.Conv2d(4, 4, 1))
     hooked.register_forward_hook(lambda module, inputs, output: output * 2)
-    with pytest.raises(ModelError, match="tracing missed a part"):
-        build_probe(hooked, IMAGE)
+    with pytest.raises(ModelError, match="capture missed a part"):
+        build_probe(hooked, IMAGE, capture="trace")
 
     class Random(nn.Module):
         def forward(self, x):
@@ -362,7 +362,7 @@ def test_an_argument_with_a_default_keeps_it():
 
     probe = build_probe(Scaled(), IMAGE)
     assert [spec.name for spec in probe.inputs] == ["x"]
-    with pytest.raises(ModelError, match="takes x, scale, and 3 example"):
+    with pytest.raises(ModelError, match="takes x, scale=2.0; the example"):
         build_probe(Scaled(), IMAGE, IMAGE, IMAGE)
 
 

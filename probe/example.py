@@ -1,0 +1,80 @@
+"""What a model is called with, once: the tensors of an example, by the names of forward's parameters."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .errors import ModelError
+
+__all__ = ["Example", "bind_example"]
+
+
+@dataclass(frozen=True)
+class Example:
+    """Tensors for one call of a model, in the order of its signature.
+
+    Attributes:
+        args: the positional ones.
+        kwargs: those given by keyword.
+        names: of all of them, as forward calls them; `args_0` for the first of `*args`.
+    """
+
+    args: tuple[torch.Tensor, ...]
+    kwargs: dict[str, torch.Tensor]
+    names: tuple[str, ...]
+
+    @property
+    def tensors(self) -> tuple[torch.Tensor, ...]:
+        """All of them, in the order of `names`."""
+        return (*self.args, *self.kwargs.values())
+
+    def replaced(self, tensors: tuple[torch.Tensor, ...]) -> "Example":
+        """Return the same call with other tensors."""
+        keywords = dict(zip(self.kwargs, tensors[len(self.args) :], strict=True))
+        return Example(tensors[: len(self.args)], keywords, self.names)
+
+    def run(self, model: nn.Module) -> object:
+        """Call the model without gradients; the tensors stay unchanged."""
+        # Tensors made in inference mode, which the caller may be in, have no version counters.
+        with torch.inference_mode(False), torch.no_grad():
+            return model(
+                *(tensor.clone() for tensor in self.args),
+                **{name: tensor.clone() for name, tensor in self.kwargs.items()},
+            )
+
+
+def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mapping[str, torch.Tensor]) -> Example:
+    """Return the example with its tensors named and ordered as the model's forward has them.
+
+    Raises:
+        ModelError: nothing was given, something that is no tensor, or not what forward takes.
+    """
+    given = (*args, *kwargs.values())
+    if not given or not all(isinstance(tensor, torch.Tensor) for tensor in given):
+        raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
+    signature = inspect.signature(model.forward)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        takes = ", ".join(map(str, signature.parameters.values())) or "nothing"
+        raise ModelError(
+            f"{type(model).__name__}.forward takes {takes}; the example doesn't fit: {error}.\n"
+            "Give a tensor for each parameter without a default."
+        ) from error
+    names: list[str] = []
+    ordered: dict[str, torch.Tensor] = {}
+    for name, value in bound.arguments.items():
+        kind = signature.parameters[name].kind
+        if kind is inspect.Parameter.VAR_POSITIONAL:
+            names.extend(f"{name}_{index}" for index in range(len(value)))
+        elif kind is inspect.Parameter.VAR_KEYWORD:
+            names.extend(value)
+            ordered.update(value)
+        else:
+            names.append(name)
+            if name in kwargs:
+                ordered[name] = value
+    return Example(args, ordered, tuple(names))

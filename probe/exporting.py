@@ -1,0 +1,279 @@
+"""model -> fx graph by `torch.export`, for what symbolic tracing can't follow; brought to the same names.
+
+torch.export runs the model's Python on tensors without data, so that `if x.shape[1] != 3` or `B, C, H, W = x.shape`
+is no obstacle; its graph holds aten operations, several to a call of a function or module. Each operation knows the
+modules that it ran in (`nn_module_stack`) and the function that was called (`torch_fn`): what one call of a leaf
+module or of a function gave is one named node, and the steps within have no name, as in a symbolic trace.
+"""
+
+import linecache
+import logging
+import operator
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+from .errors import CaptureError, first_line
+from .example import Example
+from .naming import NodeNamer
+from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
+
+__all__ = ["export_capture"]
+
+_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>[0-9]+)')
+_TUPLE_RETURNING = (nn.MultiheadAttention, nn.RNNBase)
+_OPERATORS = {
+    "__getitem__": "getitem",
+    "__setitem__": "setitem",
+    "div": "truediv",
+    "rsub": "sub",
+    "__rsub__": "sub",
+    "remainder": "mod",
+    "floor_divide": "floordiv",
+    "__rpow__": "pow",
+    "add_": "add",
+    "sub_": "sub",
+    "mul_": "mul",
+    "div_": "truediv",
+    "pow_": "pow",
+}
+"""How `torch_fn` calls what an operator of Python's did, and how symbolic tracing does."""
+
+
+def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = False) -> TracedModel:
+    """Capture `model` with `torch.export`, hooks of the model itself included.
+
+    Args:
+        model: the module, in eval mode; the graph shares its weights in memory.
+        example: what it is called with.
+        dynamic_size: leave height and width of N C H W inputs open.
+
+    Raises:
+        CaptureError: torch.export can't capture it: its control flow depends on the values of tensors, say. The message
+            names the source line.
+    """
+    program = _export(model, example, dynamic_size)
+    module = _plain_graph(program, type(model).__name__)
+    _restore_sizes(module.graph)
+    leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
+    origins, namer = _name_nodes(module, leaves)
+    return TracedModel(module, origins, namer)
+
+
+def _export(model: nn.Module, example: Example, dynamic_size: bool) -> torch.export.ExportedProgram:
+    """Export with an open batch if the model allows that, else with the example's."""
+    batch = example.tensors[0].shape[0] if example.tensors[0].ndim else 0
+    failure: Exception | None = None
+    for open_batch in (True, False) if batch else (False,):
+        call = example
+        if open_batch and batch == 1:
+            # torch.export takes a size of 1 for a constant.
+            call = example.replaced(tuple(_doubled(tensor, batch) for tensor in example.tensors))
+        shapes = tuple(_open_axes(tensor, batch, open_batch, dynamic_size) for tensor in example.tensors)
+        keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
+        try:
+            with _quiet(), torch.no_grad():
+                return torch.export.export(
+                    model,
+                    call.args,
+                    call.kwargs,
+                    dynamic_shapes=_as_signature(call, shapes[: len(call.args)], keywords),
+                    strict=False,
+                )
+        except Exception as error:
+            failure = failure or error
+    assert failure is not None
+    raise CaptureError(
+        f"torch.export can't capture {type(model).__name__}: {first_line(failure)}{place_of(failure)}"
+    ) from failure
+
+
+def _as_signature(call: Example, positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Dynamic shapes, in the form that torch.export asks for: by name where anything is given by name."""
+    if not keywords:
+        return positional
+    return {**dict(zip(call.names, positional, strict=False)), **keywords}
+
+
+def _doubled(tensor: torch.Tensor, batch: int) -> torch.Tensor:
+    return torch.cat([tensor, tensor]) if tensor.ndim and tensor.shape[0] == batch else tensor
+
+
+def _open_axes(tensor: torch.Tensor, batch: int, open_batch: bool, dynamic_size: bool) -> dict[int, Any]:
+    axes: dict[int, Any] = {}
+    if open_batch and tensor.ndim and tensor.shape[0] == batch:
+        axes[0] = torch.export.Dim.AUTO
+    if dynamic_size and tensor.ndim == 4:
+        axes |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    return axes
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence torch's notes on its own inner workings, which no user of layerprobe can act on."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = logging.root.manager.disable
+        logging.disable(logging.ERROR)
+        try:
+            yield
+        finally:
+            logging.disable(before)
+
+
+def _plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphModule:
+    """Return the program as a graph with plain placeholders and results, and the weights as attributes."""
+    unlifted = program.module()
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    for node in unlifted.graph.nodes:
+        if node.op == "output":
+            leaves = pytree.tree_leaves(node.args[0])
+            spec = program.call_spec.out_spec
+            assert spec is not None
+            returned = pytree.tree_unflatten(
+                [copies[leaf] if isinstance(leaf, fx.Node) else leaf for leaf in leaves], spec
+            )
+            graph.output(returned)
+        elif node.op == "call_module" and "guards" in str(node.target):
+            continue  # checks of the inputs' shapes, which the runners make
+        else:
+            copies[node] = graph.node_copy(node, lambda source: copies[source])
+    return fx.GraphModule(unlifted, graph, name)
+
+
+def _restore_sizes(graph: fx.Graph) -> None:
+    """Turn what computes with open sizes back into calls that torch.jit.trace follows: `aten.sym_size` gives it a
+    plain number, which it would take for a constant, and so do aten calls that take such a number.
+    """
+    on_sizes: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.sym_size.int:
+            node.op, node.target = "call_method", "size"
+            on_sizes.add(node)
+        elif node.op == "call_function" and on_sizes.intersection(node.all_input_nodes):
+            if not isinstance(node.target, torch._ops.OpOverload):
+                on_sizes.add(node)
+                continue
+            name = node.target.overloadpacket.__name__
+            if hasattr(torch.Tensor, name) and isinstance(node.args[0], fx.Node):
+                node.op, node.target = "call_method", name
+            elif hasattr(torch, name):
+                node.target = getattr(torch, name)
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    return fx.Tracer().is_leaf_module(module, "")
+
+
+def _name_nodes(module: fx.GraphModule, leaves: dict[str, nn.Module]) -> tuple[dict[fx.Node, NodeOrigin], NodeNamer]:
+    groups: dict[object, list[fx.Node]] = {}
+    for node in module.graph.nodes:
+        if node.op != "output":
+            groups.setdefault(_call_of(node, leaves), []).append(node)
+    of_leaves = {node for call, nodes in groups.items() if _leaf_of(nodes[0], leaves) for node in nodes}
+    namer = NodeNamer()
+    origins: dict[fx.Node, NodeOrigin] = {}
+    for nodes in groups.values():
+        first = nodes[0]
+        if first.op == "get_attr":
+            # Symbolic tracing sees the parameters that the model's own code uses, not those of leaf modules.
+            if not of_leaves.issuperset(first.users):
+                path = _path_of_first_use(first)
+                origins[first] = NodeOrigin(namer(qualify(first.name, path)), path, None, None, "", "")
+        elif first.op == "placeholder":
+            origins[first] = NodeOrigin(namer(str(first.target)), "", None, None, "", "")
+        else:
+            exits = [node for node in nodes if not set(nodes).issuperset(node.users)] or nodes[-1:]
+            origins |= _name_call(exits, leaves, namer)
+    order = {node: position for position, node in enumerate(module.graph.nodes)}
+    return dict(sorted(origins.items(), key=lambda item: order[item[0]])), namer
+
+
+def _stack(node: fx.Node) -> list[tuple[str, str, str]]:
+    """Return (call, module path, class) of the modules that a node ran in, outermost first."""
+    stack: dict[str, tuple[str, str]] = node.meta.get("nn_module_stack") or {}
+    return [(key, path, kind) for key, (path, kind) in stack.items() if not key.startswith("_empty")]
+
+
+def _path_of_first_use(parameter: fx.Node) -> str:
+    stacks = (_stack(user) for user in parameter.users)
+    return next((stack[-1][1] for stack in stacks if stack), "")
+
+
+def _leaf_of(node: fx.Node, leaves: dict[str, nn.Module]) -> tuple[str, str, str] | None:
+    return next((entry for entry in _stack(node) if entry[1] in leaves), None)
+
+
+def _call_of(node: fx.Node, leaves: dict[str, nn.Module]) -> object:
+    """Return a key that is the same for all nodes of one call of a leaf module, or of one function."""
+    leaf = _leaf_of(node, leaves)
+    if leaf is not None:
+        return leaf[0]
+    called = node.meta.get("torch_fn")
+    if called is None or node.target is operator.getitem or not node.op.startswith("call"):
+        return node
+    return called[0]
+
+
+def _name_call(exits: list[fx.Node], leaves: dict[str, nn.Module], namer: NodeNamer) -> dict[fx.Node, NodeOrigin]:
+    """Name what one call gave. A tuple's parts are called `getitem`, as symbolic tracing has them."""
+    node = exits[0]
+    leaf, stack = _leaf_of(node, leaves), _stack(node)
+    file, line = _source(node)
+    if leaf is None:
+        path = stack[-1][1] if stack else ""
+        label, operation = _function(node)
+        return {each: NodeOrigin(namer(qualify(label, path)), path, file, line, label, operation) for each in exits}
+    _, path, _ = leaf
+    kind = type(leaves[path])
+    operation = f"{kind.__module__}.{kind.__qualname__}"
+    if isinstance(leaves[path], _TUPLE_RETURNING):
+        namer(path)
+        outer = next((entry[1] for entry in reversed(stack[: stack.index(leaf)])), "")
+        return {
+            each: NodeOrigin(namer(qualify("getitem", outer)), outer, file, line, "getitem", "operator.getitem")
+            for each in exits
+        }
+    return {each: NodeOrigin(namer(path), path, file, line, kind.__name__, operation) for each in exits}
+
+
+def _function(node: fx.Node) -> tuple[str, str]:
+    """Return label and full name of the function that was called, as symbolic tracing gives them."""
+    if node.target is operator.getitem:
+        return "getitem", "operator.getitem"
+    called = node.meta.get("torch_fn")
+    kind, _, name = (called[1] if called else f".{node.name}").rpartition(".")
+    if name in _OPERATORS and f"{name}(" not in _source_text(node):
+        return _OPERATORS[name], f"operator.{_OPERATORS[name]}"
+    if kind == "method_descriptor":
+        # `a + b` is a call of the method add, unless the source says so.
+        if hasattr(operator, name) and f"{name}(" not in _source_text(node):
+            return name, f"operator.{name}"
+        return name, f"torch.Tensor.{name}"
+    if kind == "function" and hasattr(nn.functional, name):
+        return name, f"torch.nn.functional.{name}"
+    return name, f"torch.{name}" if hasattr(torch, name) else name
+
+
+def _frames(node: fx.Node) -> Iterator[tuple[str, int]]:
+    """Yield file and line of the frames that a node was made in, innermost first."""
+    for match in reversed(list(_FRAME.finditer(node.meta.get("stack_trace") or ""))):
+        yield match["file"], int(match["line"])
+
+
+def _source(node: fx.Node) -> tuple[str | None, int | None]:
+    for file, line in _frames(node):
+        if is_model_code(file):
+            return portable_path(file), line
+    return None, None
+
+
+def _source_text(node: fx.Node) -> str:
+    return next((linecache.getline(file, line) for file, line in _frames(node)), "")

@@ -1,0 +1,114 @@
+"""Which sizes follow the input's: found by running the graph again, without data, on inputs of other sizes."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import fx
+
+from .errors import CaptureError, ModelError
+from .example import Example
+from .observation import Observation, observe_shapes
+from .specs import Dimension
+from .traced_model import TracedModel
+
+__all__ = ["SIZE_STEPS", "resized", "symbolic_shapes"]
+
+SIZE_STEPS = {"H": 64, "W": 128}
+"""How many pixels higher and wider the other image is, on which a dynamic size is tried. Networks halve the size five
+times or six, and many take only what divides by that."""
+
+
+def symbolic_shapes(
+    traced: TracedModel,
+    observations: Mapping[fx.Node, Observation],
+    example: Example,
+    *,
+    dynamic_size: bool = False,
+) -> dict[fx.Node, tuple[Dimension, ...]]:
+    """Return each tensor's shape with `N` where a size follows the batch, `2*N` where it is a multiple of it.
+
+    With `dynamic_size` also `H` and `W`, and `H/2` where half of it is meant, for inputs whose size divides by 2; `?`
+    where a size changes in some other way.
+
+    Raises:
+        CaptureError: `dynamic_size`, and the model can't take images of another size.
+    """
+    tensors = example.tensors
+    batch = tensors[0].shape[0] if tensors[0].ndim else 0
+    followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]] = []
+    if batch:
+        wider = observe_shapes(traced, example.replaced(tuple(_one_more(tensor, batch) for tensor in tensors)))
+        if not isinstance(wider, Exception):
+            followed.append(("N", batch, wider))
+    for symbol in SIZE_STEPS if dynamic_size else ():
+        other = resized(example, {symbol: SIZE_STEPS[symbol]})
+        shapes = observe_shapes(traced, other)
+        if isinstance(shapes, Exception):
+            raise CaptureError(
+                f"The model takes no other size than {_sizes(example)}: on {_sizes(other)} it fails.\n"
+                f"Leave --dynamic-size (dynamic_size=True) away. {shapes}"
+            ) from shapes
+        followed.append((symbol, _image(example).shape[2 if symbol == "H" else 3], shapes))
+    return {
+        node: tuple(
+            _dimension(size, [(symbol, base, other[node][axis]) for symbol, base, other in known])
+            for axis, size in enumerate(observation.shape)
+        )
+        for node, observation in observations.items()
+        for known in [_of_same_rank(node, len(observation.shape), followed)]
+    }
+
+
+def resized(example: Example, steps: Mapping[str, int]) -> Example:
+    """Return the example with its N C H W tensors enlarged by so many pixels, cyclically."""
+    return example.replaced(
+        tuple(
+            tensor[:, :, _cyclic(tensor.shape[2], steps.get("H", 0))][..., _cyclic(tensor.shape[3], steps.get("W", 0))]
+            if tensor.ndim == 4
+            else tensor
+            for tensor in example.tensors
+        )
+    )
+
+
+def _cyclic(size: int, step: int) -> torch.Tensor:
+    return torch.arange(size + step) % size
+
+
+def _one_more(tensor: torch.Tensor, batch: int) -> torch.Tensor:
+    return torch.cat([tensor, tensor[:1]]) if tensor.ndim and tensor.shape[0] == batch else tensor
+
+
+def _image(example: Example) -> torch.Tensor:
+    images = [tensor for tensor in example.tensors if tensor.ndim == 4]
+    if not images:
+        raise ModelError("A dynamic size is for images, N C H W, and the model is given none.")
+    return images[0]
+
+
+def _sizes(example: Example) -> str:
+    return " x ".join(map(str, _image(example).shape[2:]))
+
+
+def _of_same_rank(
+    node: fx.Node, rank: int, followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]]
+) -> list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]]:
+    return [each for each in followed if len(each[2].get(node, ())) == rank and node in each[2]]
+
+
+def _dimension(size: int, others: list[tuple[str, int, int]]) -> Dimension:
+    """Name a size, given what it becomes as each of the inputs' sizes (symbol, base) grows."""
+    changed = [other for other in others if other[2] != size]
+    if not changed:
+        return size
+    if len(changed) > 1:
+        return "?"
+    symbol, base, other = changed[0]
+    grown = base + SIZE_STEPS.get(symbol, 1)
+    if size * grown != other * base:
+        return "?"
+    if size % base == 0:
+        return symbol if size == base else f"{size // base}*{symbol}"
+    if symbol != "N" and base % size == 0:
+        return f"{symbol}/{base // size}"
+    return "?"
