@@ -60,7 +60,6 @@ def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = F
     """
     program = _export(model, example, dynamic_size)
     module = _plain_graph(program, type(model).__name__)
-    _restore_sizes(module.graph)
     leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
     origins, namer = _name_nodes(module, leaves)
     return TracedModel(module, origins, namer)
@@ -145,6 +144,7 @@ def _plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphMo
             continue  # checks of the inputs' shapes, which the runners make
         else:
             copies[node] = graph.node_copy(node, lambda source: copies[source])
+    _restore_sizes(graph)
     return fx.GraphModule(unlifted, graph, name)
 
 
@@ -251,7 +251,9 @@ def _function(node: fx.Node) -> tuple[str, str]:
     called = node.meta.get("torch_fn")
     kind, _, name = (called[1] if called else f".{node.name}").rpartition(".")
     if name in _OPERATORS and f"{name}(" not in _source_text(node):
-        return _OPERATORS[name], f"operator.{_OPERATORS[name]}"
+        label = _OPERATORS[name]
+        augmented = "i" if name.endswith("_") and not name.startswith("_") else ""
+        return label, f"operator.{augmented}{label}"
     if kind == "method_descriptor":
         # `a + b` is a call of the method add, unless the source says so.
         if hasattr(operator, name) and f"{name}(" not in _source_text(node):

@@ -56,7 +56,7 @@ class _ShapeDependent(nn.Module):
         tokens = x.view(b, c, h * w).transpose(1, 2)
         for _ in range(c // 4):
             tokens = F.gelu(tokens)
-        return {"logits": self.head(tokens.mean(1)), "parts": tokens.chunk(2, 1)}
+        return {"logits": self.head(tokens.amax(1)), "parts": tokens.chunk(2, 1)}
 
 
 def test_a_branch_on_a_shape_is_captured_by_export_and_auto_says_why(tmp_path):
@@ -67,7 +67,7 @@ def test_a_branch_on_a_shape_is_captured_by_export_and_auto_says_why(tmp_path):
     assert probe.capture == "export"
     assert "test_probe_exporting.py:" in str(probe.capture_reason)
     names = [output.name for output in probe.outputs]
-    assert names == ["conv", "act", "add", "view", "transpose", "gelu", "gelu_1", "mean", "head", "getitem", "getitem_1"]
+    assert names == ["conv", "act", "add", "view", "transpose", "gelu", "gelu_1", "amax", "head", "getitem", "getitem_1"]
     batch = torch.randn(3, 3, 32, 32)
     with torch.no_grad():
         tensors = probe(batch)
