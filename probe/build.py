@@ -12,7 +12,7 @@ from .graph_rewrite import return_named
 from .labels import describe_operation, layout_of
 from .observation import Observation, observe, observe_shapes
 from .results import find_results, settle_results
-from .selection import select_names
+from .selection import Candidate, select_names
 from .shared_copy import shared_copy
 from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
 from .tracing import TracedModel, trace
@@ -70,6 +70,7 @@ def build_probe(
     model: nn.Module,
     *example: torch.Tensor,
     outputs: Sequence[str] = (),
+    operations: Sequence[str] = (),
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
@@ -79,12 +80,14 @@ def build_probe(
     Args:
         model: any module whose forward takes tensors.
         example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W).
-        outputs: names or globs (`layer1.*`) of the outputs to keep; all, if empty. What the model itself returns is
-            always kept.
+        outputs: names or globs (`layer1.*`) of the outputs to keep, or paths of modules, each of which stands for
+            the module's last output (`layer4`); all, if empty. What the model itself returns is always kept.
+        operations: labels of the outputs to keep, or globs of them (`Conv2d`, `*Norm*`), upper case or lower; all, if
+            empty. With `outputs`, both must hold.
 
     Raises:
         ModelError: the model can't be traced, fails on the example, or its probe would compute something else.
-        UnknownOutput: a pattern in `outputs` matches nothing.
+        UnknownOutput: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
     """
     if not example or not all(isinstance(tensor, torch.Tensor) for tensor in example):
         raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
@@ -97,7 +100,7 @@ def build_probe(
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
     shapes = _symbolic_shapes(traced, observations, example)
     names = {node: origin.name for node, origin in traced.origins.items()}
-    nodes, skipped = _choose(names, observations, set(results.values()), outputs)
+    nodes, skipped = _choose(traced, names, observations, set(results.values()), (outputs, operations))
 
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
     placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
@@ -119,10 +122,11 @@ def build_probe(
 
 
 def _choose(
+    traced: TracedModel,
     names: dict[fx.Node, str],
     observations: dict[fx.Node, Observation],
     results: set[fx.Node],
-    patterns: Sequence[str],
+    wanted: tuple[Sequence[str], Sequence[str]],
 ) -> tuple[dict[str, fx.Node], tuple[SkippedNode, ...]]:
     """Return the nodes that become outputs, by name, and those that can't."""
     skipped = []
@@ -134,7 +138,11 @@ def _choose(
             candidates[names[node]] = node
         else:
             skipped.append(SkippedNode(names[node], reason))
-    kept = set(select_names(list(candidates), patterns))
+    described = [
+        Candidate(name, describe_operation(traced.module, node)[0], traced.origins[node].module_path)
+        for name, node in candidates.items()
+    ]
+    kept = set(select_names(described, *wanted))
     return {name: node for name, node in candidates.items() if name in kept or node in results}, tuple(skipped)
 
 
