@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from probe.cli import InputSizeOption, ModelArgument, OutputsOption
+from probe.cli import InputSizeOption, ModelArgument, OperationsOption, OutputsOption
 
 __all__ = ["export"]
 
@@ -28,6 +28,7 @@ def export(
         Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; fresh ones otherwise.")
     ] = None,
     outputs: OutputsOption = None,
+    operations: OperationsOption = None,
     input_size: InputSizeOption = None,
     mean: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     std: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
@@ -70,7 +71,8 @@ def export(
         if weights:
             load_weights(loaded.module, weights)
         status.update("tracing")
-        probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size), outputs=outputs or ())
+        example = torch.zeros(1, len(loaded.mean), size, size)
+        probe = build_probe(loaded.module, example, outputs=outputs or (), operations=operations or ())
         export_artifact(
             probe,
             folder,

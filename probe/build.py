@@ -16,7 +16,7 @@ from .labels import layout_of
 from .observation import Observation, observe
 from .parts import find_parts
 from .results import find_results, settle_results
-from .selection import select_names
+from .selection import Candidate, select_names
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
 from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
@@ -93,6 +93,7 @@ def build_probe(
     *example: torch.Tensor,
     kwargs: Mapping[str, torch.Tensor] | None = None,
     outputs: Sequence[str] = (),
+    operations: Sequence[str] = (),
     capture: Capture = "auto",
     dynamic_size: bool = False,
 ) -> Probe:
@@ -106,14 +107,16 @@ def build_probe(
         example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W).
         kwargs: what it is called with by keyword. The probe takes all tensors by position, in the order of forward's
             parameters.
-        outputs: names or globs (`layer1.*`) of the outputs to keep; all, if empty. What the model itself returns is
-            always kept.
+        outputs: names or globs (`layer1.*`) of the outputs to keep, or paths of modules, each of which stands for
+            the module's last output (`layer4`); all, if empty. What the model itself returns is always kept.
+        operations: labels of the outputs to keep, or globs of them (`Conv2d`, `*Norm*`), upper case or lower; all, if
+            empty. With `outputs`, both must hold.
         capture: `trace` for symbolic tracing, `export` for `torch.export`, `auto` for the first that works.
         dynamic_size: leave height and width of N C H W inputs open.
 
     Raises:
         ModelError: the model can't be captured, fails on the example, or its probe would compute something else.
-        UnknownOutput: a pattern in `outputs` matches nothing.
+        UnknownOutput: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
     """
     call = bind_example(model, example, kwargs or {})
     calls = [(call, _run_model(model, call))]
@@ -135,7 +138,7 @@ def build_probe(
                 if method == "trace"
                 else export_capture(shared_copy(model), call, dynamic_size=dynamic_size)
             )
-            probe = _probe_graph(model, traced, call, outputs, dynamic_size)
+            probe = _probe_graph(model, traced, call, (outputs, operations), dynamic_size)
             for each, returned in calls:
                 compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
         except CaptureError as error:
@@ -186,7 +189,11 @@ def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, Capt
 
 
 def _probe_graph(
-    model: nn.Module, traced: TracedModel, call: Example, outputs: Sequence[str], dynamic_size: bool
+    model: nn.Module,
+    traced: TracedModel,
+    call: Example,
+    wanted: tuple[Sequence[str], Sequence[str]],
+    dynamic_size: bool,
 ) -> Probe:
     """Return the probe of a graph, which still has to be compared with the model."""
     observations = observe(traced, call)
@@ -197,7 +204,7 @@ def _probe_graph(
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
     shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
     names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
-    nodes, skipped = _choose(names, observations, set(results.values()), outputs)
+    nodes, skipped = _choose(traced, observations, set(results.values()), wanted)
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
     placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
     return Probe(
@@ -216,24 +223,26 @@ def _probe_graph(
 
 
 def _choose(
-    names: dict[fx.Node, str],
+    traced: TracedModel,
     observations: dict[fx.Node, Observation],
     results: set[fx.Node],
-    patterns: Sequence[str],
+    wanted: tuple[Sequence[str], Sequence[str]],
 ) -> tuple[dict[str, fx.Node], tuple[SkippedNode, ...]]:
     """Return the nodes that become outputs, by name, and those that can't."""
     skipped = []
-    candidates: dict[str, fx.Node] = {}
-    for node, name in names.items():
-        observation = observations[node]
-        reason = _reason_to_skip(node, observation)
+    candidates: dict[fx.Node, Candidate] = {}
+    for node, origin in traced.origins.items():
+        if node not in observations:
+            continue
+        reason = _reason_to_skip(node, observations[node])
         # What the model returns is an output whatever it is: without it the probe would not be the model.
         if reason is None or node in results:
-            candidates[name] = node
+            candidates[node] = Candidate(origin.name, origin.label, origin.module_path)
         else:
-            skipped.append(SkippedNode(name, reason))
-    kept = set(select_names(list(candidates), patterns))
-    return {name: node for name, node in candidates.items() if name in kept or node in results}, tuple(skipped)
+            skipped.append(SkippedNode(origin.name, reason))
+    kept = set(select_names(list(candidates.values()), *wanted))
+    chosen = {each.name: node for node, each in candidates.items() if each.name in kept or node in results}
+    return chosen, tuple(skipped)
 
 
 def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:

@@ -1,47 +1,105 @@
 """`layerprobe nodes`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
 
+import json
+import shutil
 import sys
 from contextlib import redirect_stdout
-from typing import Annotated
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-__all__ = ["InputSizeOption", "ModelArgument", "OutputsOption", "nodes"]
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
+    from .build import Probe
+    from .specs import OutputSpec
+
+__all__ = ["InputSizeOption", "ModelArgument", "OperationsOption", "OutputsOption", "nodes"]
+
+_FORMAT_VERSION = 1
+"""Of the document that `nodes --json` prints."""
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
 ]
 OutputsOption = Annotated[
-    list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these, and what the model returns.")
+    list[str] | None,
+    typer.Option(
+        "--outputs",
+        metavar="GLOB",
+        help="Only these, and what the model returns: names, globs or modules' paths; may be repeated.",
+    ),
+]
+OperationsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--op",
+        metavar="LABEL",
+        help="Only outputs of this label, and what the model returns: Conv2d, '*Norm*'; may be repeated.",
+    ),
 ]
 InputSizeOption = Annotated[
     int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
 ]
 
 
-def nodes(model: ModelArgument, outputs: OutputsOption = None, input_size: InputSizeOption = None) -> None:
-    """List every output of a model's probe: name, label, shape, where in the source."""
+def nodes(
+    model: ModelArgument,
+    outputs: Annotated[
+        list[str] | None,
+        typer.Option("--outputs", metavar="GLOB", help="Only these: names, globs or modules' paths; may be repeated."),
+    ] = None,
+    operations: Annotated[
+        list[str] | None,
+        typer.Option("--op", metavar="LABEL", help="Only outputs of this label: Conv2d, '*Norm*'; may be repeated."),
+    ] = None,
+    input_size: InputSizeOption = None,
+    skipped: Annotated[bool, typer.Option("--skipped", help="List what is no output, too, and why.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for machines.")] = False,
+) -> None:
+    """List every output of a model's probe, as a tree by module: name, label, shape, where in the source."""
     import torch
-    from rich.console import Console
-    from rich.table import Table
 
     from . import build_probe, load_model
+    from .labels import class_of
+    from .node_tree import node_tree, skipped_lines
+    from .selection import Candidate, select_names
 
     # What a model's own code prints is no result of ours.
     with redirect_stdout(sys.stderr):
         loaded = load_model(model)
         size = input_size or loaded.input_size
-        probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size), outputs=outputs or ())
-    table = Table("name", "label", "shape", "source", "alias of", box=None, pad_edge=False)
-    for output in probe.outputs:
-        source = f"{output.source_file}:{output.source_line}" if output.source_file else ""
-        shape = " x ".join(map(str, output.shape))
-        table.add_row(output.name, output.label, shape, source, output.alias_of or "")
-    # On a pipe there is no width to fit: nothing is cut. Typer prints, because rich ends the process with exit code 1
-    # where the reader has gone.
-    console = Console(width=None if sys.stdout.isatty() else 10_000, soft_wrap=True)
-    with console.capture() as text:
-        console.print(table)
-    typer.echo(text.get(), nl=False)
-    typer.echo(f"outputs: {len(probe.outputs)}, skipped: {len(probe.skipped)}", err=True)
+        probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size))
+    # Chosen here, not by `build_probe`: that one adds what the model returns, which nobody asked to see.
+    candidates = [Candidate(output.name, output.label, output.module_path) for output in probe.outputs]
+    kept = set(select_names(candidates, outputs or (), operations or ()))
+    chosen = [output for output in probe.outputs if output.name in kept]
+    if as_json:
+        typer.echo(_document(loaded.name, probe, chosen))
+        return
+    # On a pipe there is no width to fit.
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    modules = {path: class_of(module) for path, module in loaded.module.named_modules(remove_duplicate=False)}
+    of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
+    lines = [
+        f"{loaded.name} ({probe.model_name}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
+        *node_tree(chosen, modules, width),
+    ]
+    if skipped:
+        lines += ["", "skipped:", *skipped_lines(probe.skipped)]
+    typer.echo("\n".join(lines))
+
+
+def _document(model: str, probe: "Probe", outputs: "Sequence[OutputSpec]") -> str:
+    return json.dumps(
+        {
+            "format_version": _FORMAT_VERSION,
+            "model": model,
+            "inputs": [asdict(spec) for spec in probe.inputs],
+            "outputs": [asdict(spec) for spec in outputs],
+            "skipped": [asdict(node) for node in probe.skipped],
+            "results": probe.results,
+        },
+        indent=1,
+    )

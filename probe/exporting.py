@@ -21,6 +21,7 @@ from torch.utils import _pytree as pytree
 
 from .errors import CaptureError, first_line
 from .example import Example
+from .labels import class_of
 from .naming import NodeNamer
 from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
 
@@ -232,8 +233,7 @@ def _name_call(exits: list[fx.Node], leaves: dict[str, nn.Module], namer: NodeNa
         label, operation = _function(node)
         return {each: NodeOrigin(namer(qualify(label, path)), path, file, line, label, operation) for each in exits}
     _, path, _ = leaf
-    kind = type(leaves[path])
-    operation = f"{kind.__module__}.{kind.__qualname__}"
+    operation = class_of(leaves[path])
     if isinstance(leaves[path], _TUPLE_RETURNING):
         namer(path)
         outer = next((entry[1] for entry in reversed(stack[: stack.index(leaf)])), "")
@@ -241,7 +241,7 @@ def _name_call(exits: list[fx.Node], leaves: dict[str, nn.Module], namer: NodeNa
             each: NodeOrigin(namer(qualify("getitem", outer)), outer, file, line, "getitem", "operator.getitem")
             for each in exits
         }
-    return {each: NodeOrigin(namer(path), path, file, line, kind.__name__, operation) for each in exits}
+    return {each: NodeOrigin(namer(path), path, file, line, operation.rpartition(".")[2], operation) for each in exits}
 
 
 def _function(node: fx.Node) -> tuple[str, str]:

@@ -4,11 +4,12 @@ import inspect
 import operator
 
 import torch
-from torch import fx
+from torch import fx, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
 from .specs import Dimension
 
-__all__ = ["AUGMENTED_OPERATORS", "describe_operation", "layout_of"]
+__all__ = ["AUGMENTED_OPERATORS", "class_of", "describe_operation", "layout_of"]
 
 AUGMENTED_OPERATORS = {
     f"i{name}": name
@@ -22,8 +23,9 @@ _LAYOUTS = {1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
 def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
     """Return label and full name: `("Conv2d", "torch.nn.modules.conv.Conv2d")`, `("flatten", "torch.flatten")`."""
     if node.op == "call_module":
-        kind = type(module.get_submodule(str(node.target)))
-        return kind.__name__, f"{kind.__module__}.{kind.__qualname__}"
+        called = module.get_submodule(str(node.target))
+        name = class_of(called)
+        return name.rpartition(".")[2], name
     if node.op == "call_method":
         return str(node.target), f"torch.Tensor.{node.target}"
     name = getattr(node.target, "__name__", str(node.target))
@@ -34,6 +36,12 @@ def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]
     # Functions written in C have no module of their own; torch offers them under its own name.
     module_name = home.__name__ if home else "torch" if hasattr(torch, name) else ""
     return name, f"{module_name}.{name}".lstrip(".")
+
+
+def class_of(module: nn.Module) -> str:
+    """Return the full name of a module's class: `torch.nn.modules.conv.Conv2d`, also where it is parametrised."""
+    kind = type_before_parametrizations(module)
+    return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def layout_of(shape: tuple[Dimension, ...]) -> str:

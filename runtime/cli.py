@@ -46,7 +46,12 @@ _RunnersOption = Annotated[
     typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
 ]
 _OutputsOption = Annotated[
-    list[str] | None, typer.Option("--outputs", metavar="GLOB", help="Only these outputs; may be repeated.")
+    list[str] | None,
+    typer.Option("--outputs", metavar="GLOB", help="Only these: names, globs or modules' paths; may be repeated."),
+]
+_OperationsOption = Annotated[
+    list[str] | None,
+    typer.Option("--op", metavar="LABEL", help="Only outputs of this label: Conv2d, '*Norm*'; may be repeated."),
 ]
 
 
@@ -55,6 +60,7 @@ def run(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of them.")],
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
     outputs: _OutputsOption = None,
+    operations: _OperationsOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
 ) -> None:
@@ -67,7 +73,7 @@ def run(
 
     _refuse_to_overwrite(file, artifact, images)
     opened = open_artifact(artifact)
-    kept = [output.name for output in select_outputs(opened.manifest, outputs or ())]
+    kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
     found = find_images(images)
     session = open_image_runner(opened, runner, provider)
     with _progress("images", len(found)) as advance:
@@ -81,6 +87,7 @@ def grid(
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
     cmap: Annotated[str, typer.Option(help="One of matplotlib's colour maps.")] = "viridis",
     outputs: _OutputsOption = None,
+    operations: _OperationsOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
 ) -> None:
@@ -97,7 +104,7 @@ def grid(
     opened = open_artifact(artifact)
     manifest = opened.manifest
     name, steps = manifest.image_input()
-    chosen = select_outputs(manifest, outputs or ())
+    chosen = select_outputs(manifest, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
     session = open_image_runner(opened, runner, provider)
     arrays = session.run({name: batch})

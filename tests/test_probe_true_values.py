@@ -362,7 +362,7 @@ def test_an_argument_with_a_default_keeps_it():
 
     probe = build_probe(Scaled(), IMAGE)
     assert [spec.name for spec in probe.inputs] == ["x"]
-    with pytest.raises(ModelError, match="takes x, scale=2.0; the example"):
+    with pytest.raises(ModelError, match=r"takes x, scale=2\.0; the example"):
         build_probe(Scaled(), IMAGE, IMAGE, IMAGE)
 
 

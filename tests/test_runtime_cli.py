@@ -55,6 +55,30 @@ def test_run_takes_a_folder_and_chosen_outputs(exported, tmp_path, layerprobe):
     }
 
 
+def test_run_takes_labels_and_names_of_which_both_must_hold(exported, photo, tmp_path, layerprobe):
+    out = tmp_path / "t.safetensors"
+    command = ("run", exported("cnn2").path, photo, "-o", out)
+    assert layerprobe(*command, "--op", "conv2d").code == 0
+    assert set(load_file(out)) == {"cnn1", "cnn2", "cnn2_1", "cnn2_2"}
+    assert layerprobe(*command, "--op", "conv2d", "--op", "linear", "--outputs", "*2*", "--outputs", "fc").code == 0
+    assert set(load_file(out)) == {"cnn2", "cnn2_1", "cnn2_2", "fc"}
+
+
+def test_grid_draws_only_what_a_label_chooses(exported, photo, tmp_path, layerprobe):
+    heights = []
+    for options in ((), ("--op", "MaxPool*")):
+        assert layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.png", *options).code == 0
+        with Image.open(tmp_path / "maps.png") as picture:
+            heights.append(picture.height)
+    assert heights[1] < heights[0]
+
+
+def test_export_takes_labels_and_keeps_what_the_model_returns(tmp_path, layerprobe):
+    assert layerprobe("export", "cnn3", "-o", tmp_path / "art", "--op", "*norm*").code == 0
+    names = open_artifact(tmp_path / "art").manifest.output_names
+    assert names == ["batchnorm1", "batchnorm1_1", "batchnorm1_2", "batchnorm1_3", "fc"]
+
+
 def test_onnx_and_torchscript_write_the_same(exported, photo, tmp_path, layerprobe):
     for runner in ("onnx", "torchscript"):
         outcome = layerprobe(
@@ -102,18 +126,6 @@ def test_export_takes_weights_statistics_and_outputs(tmp_path, layerprobe, photo
         "std": [0.25, 0.25, 0.25],
         "interpolation": "bilinear",
     }
-
-
-def test_nodes_lists_names_labels_shapes_and_source(layerprobe):
-    outcome = layerprobe("nodes", "cnn2")
-    assert outcome.code == 0
-    lines = outcome.out.splitlines()
-    assert lines[0].split() == ["name", "label", "shape", "source", "alias", "of"]
-    assert len(lines) == 20
-    assert lines[5].split()[:2] == ["cnn2", "Conv2d"]
-    assert "N x 64 x 32 x 32" in lines[5]
-    assert "probe/variants.py:" in lines[5]
-    assert "outputs: 19, skipped: 1" in outcome.err
 
 
 def test_stats_prints_mean_and_standard_deviation_as_options(tmp_path, layerprobe):
@@ -223,6 +235,12 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("export", "cnn99", "-o", "{out}/a"), 3, "no model 'cnn99'"),
         (("nodes", "torchvision:resnet19"), 3, "resnet18"),
         (("nodes", "cnn2", "--outputs", "cnn9"), 2, "nearest"),
+        (("nodes", "cnn2", "--op", "conf2d"), 2, "The nearest: Conv2d"),
+        (("nodes", "cnn2", "--op", "Attention", "--json"), 2, "Conv2d (4), "),
+        (("nodes", "cnn2", "--op", "Linear", "--outputs", "cnn*"), 2, "none has the label 'Linear'"),
+        (("export", "cnn2", "-o", "{out}/a", "--op", "conf2d"), 2, "The nearest: Conv2d"),
+        (("run", "{art}", "{photo}", "-o", "{out}/t", "--op", "conf2d"), 2, "The nearest: Conv2d"),
+        (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--op", "conf2d"), 2, "The nearest: Conv2d"),
         (("stats", "{out}"), 3, "image"),
         (("stats", "{out}/nowhere"), 3, "nowhere"),
         (("gird", "{art}"), 2, "gird"),

@@ -1,0 +1,75 @@
+"""The outputs of a probe as a tree by module path. Text only: nothing is loaded here, and nothing printed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from .specs import OutputSpec, SkippedNode
+
+__all__ = ["node_tree", "skipped_lines"]
+
+_HEADER = ("name", "label", "shape", "source", "alias of")
+_GAP = "  "
+
+
+def node_tree(outputs: Sequence[OutputSpec], modules: Mapping[str, str], width: int | None = None) -> list[str]:
+    """Return a line for each module and below it one for each of its outputs, in the order of execution.
+
+    A module whose outputs come before and after those of another one appears twice: the order is never changed.
+
+    Args:
+        outputs: what to list; each line holds its whole name, so that it can be copied to `--outputs`.
+        modules: path of each module of the model to its class, written as in `OutputSpec.operation`.
+        width: columns of the terminal, if it is one. Where the lines are wider, the sources lose their folders.
+    """
+    lines = _align(list(_rows(outputs, modules, folders=True)))
+    if width is not None and max(map(len, lines)) > width:
+        lines = _align(list(_rows(outputs, modules, folders=False)))
+    return lines
+
+
+def skipped_lines(skipped: Sequence[SkippedNode]) -> list[str]:
+    """Return a line for each step that is not an output: its name, and why."""
+    widest = max((len(node.name) for node in skipped), default=0)
+    return [f"{node.name:{widest}}{_GAP}{node.reason}" for node in skipped]
+
+
+def _rows(outputs: Sequence[OutputSpec], modules: Mapping[str, str], *, folders: bool) -> Iterator[tuple[str, ...]]:
+    """Yield the cells of each line; that of a module is one cell."""
+    yield _HEADER
+    opened: list[str] = []
+    for output in outputs:
+        home = _home(output, modules)
+        for depth in range(1, len(home) + 1):
+            if opened[:depth] != home[:depth]:
+                path = ".".join(home[:depth])
+                class_name = modules.get(path, "").rpartition(".")[2]
+                yield (f"{_GAP * (depth - 1)}{path}{_GAP}{class_name}",)
+        opened = home
+        yield (
+            _GAP * len(home) + output.name,
+            output.label,
+            " x ".join(map(str, output.shape)) or "a number",
+            _source(output, folders=folders),
+            output.alias_of or "",
+        )
+
+
+def _home(output: OutputSpec, modules: Mapping[str, str]) -> list[str]:
+    """Return the path, in parts, of the module that the output belongs under."""
+    parts = output.module_path.split(".") if output.module_path else []
+    # A module whose class is the operation is a leaf: it stands on its output's own line.
+    return parts[:-1] if modules.get(output.module_path) == output.operation else parts
+
+
+def _source(output: OutputSpec, *, folders: bool) -> str:
+    if output.source_file is None:
+        return ""
+    file = output.source_file if folders else PurePosixPath(output.source_file).name
+    return f"{file}:{output.source_line}"
+
+
+def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
+    # Modules' lines have no columns, and make none wider.
+    columns = zip(*(row for row in rows if len(row) == len(_HEADER)), strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    return [row[0] if len(row) == 1 else _GAP.join(map(str.ljust, row, widths)).rstrip() for row in rows]
