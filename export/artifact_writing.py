@@ -55,8 +55,8 @@ def export_artifact(
         folder: where to; parents are made. It appears whole or not at all.
         name: the model's name in the manifest; its class's name by default.
         preprocessing: how a photo becomes the input; None where the input isn't an image.
-        reference_input: what the reference is recorded on (float32, the model's shapes); standard normal noise with a
-            batch of 1 by default.
+        reference_input: what the reference is recorded on (the model's shapes and dtypes); standard normal noise with
+            a batch of 1 by default, and of another size than the example where the size is open.
         overwrite: replace an artifact that is there.
         on_phase: called with the name of each phase as it starts.
 
@@ -75,7 +75,9 @@ def export_artifact(
         on_phase("converting to TorchScript")
         save_torchscript(to_torchscript(probe), partial / TORCHSCRIPT_FILE, manifest.model_dump_json())
         on_phase("recording the float64 reference")
-        save_reference(partial / REFERENCE_FILE, record_reference(probe, reference_input or probe.noise_input()))
+        save_reference(
+            partial / REFERENCE_FILE, record_reference(probe, reference_input or probe.noise_input(larger=True))
+        )
         hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
         complete = manifest.model_copy(update={"files": hashes})
         (partial / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")

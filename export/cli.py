@@ -3,11 +3,26 @@
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from probe.cli import InputSizeOption, ModelArgument, OperationsOption, OutputsOption
+from probe.cli import (
+    CaptureChoice,
+    CaptureOption,
+    InputSizeOption,
+    ModelArgument,
+    OperationsOption,
+    OutputsOption,
+    QuietOption,
+    SubmoduleOption,
+    parse_input_size,
+    tell_capture,
+)
+
+if TYPE_CHECKING:
+    from probe import LoadedModel
+    from runtime.manifest import Preprocessing
 
 __all__ = ["export"]
 
@@ -30,49 +45,45 @@ def export(
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     input_size: InputSizeOption = None,
+    dynamic_size: Annotated[
+        bool, typer.Option("--dynamic-size", help="Leave height and width open, where the model allows it.")
+    ] = False,
+    submodule: SubmoduleOption = None,
+    capture: CaptureOption = CaptureChoice.AUTO,
     mean: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     std: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of fresh weights.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that is there.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write a model's probe as an artifact: ONNX, TorchScript, float64 reference and manifest."""
     # A slip is told before PyTorch takes its seconds to load.
-    means, stds = _numbers(mean), _numbers(std)
-    import torch
-    from pydantic import ValidationError
+    means, stds, size = _numbers(mean), _numbers(std), parse_input_size(input_size)
     from rich.console import Console
 
     from probe import build_probe, load_model, load_weights
-    from runtime.manifest import Preprocessing
 
     from . import export_artifact
 
     # What a model's own code prints is no result of ours.
-    with redirect_stdout(sys.stderr), Console(stderr=True).status("making the model") as status:
-        loaded = load_model(model, seed)
-        size = input_size or loaded.input_size
-        try:
-            preprocessing = Preprocessing.model_validate(
-                {
-                    # With another input size the photo keeps its margin around the crop.
-                    "resize": round(loaded.resize * size / loaded.input_size),
-                    "crop": (size, size),
-                    "mean": means or loaded.mean,
-                    "std": stds or loaded.std,
-                    "interpolation": loaded.interpolation,
-                }
-            )
-        except ValidationError as error:
-            first = error.errors()[0]
-            where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-            raise typer.BadParameter(f"{where}: {what}" if where else what) from error
-        if len(preprocessing.mean) != len(loaded.mean):
-            raise typer.BadParameter(f"{model} takes {len(loaded.mean)} channels: give that many numbers for each")
+    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("making the model") as status:
+        loaded = load_model(model, seed, size)
         if weights:
+            status.update("reading the weights")
             load_weights(loaded.module, weights)
+        if submodule:
+            loaded = loaded.submodule(submodule)
+        preprocessing = _preprocessing(loaded, means, stds)
         status.update("tracing")
-        example = torch.zeros(1, len(loaded.mean), size, size)
-        probe = build_probe(loaded.module, example, outputs=outputs or (), operations=operations or ())
+        probe = build_probe(
+            loaded.module,
+            *loaded.example,
+            kwargs=loaded.kwargs,
+            outputs=outputs or (),
+            operations=operations or (),
+            capture=capture.value,
+            dynamic_size=dynamic_size,
+        )
         export_artifact(
             probe,
             folder,
@@ -81,5 +92,38 @@ def export(
             overwrite=overwrite,
             on_phase=status.update,
         )
+    tell_capture(probe, quiet)
     fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
     typer.echo(f"{folder}: {loaded.name} as ONNX and TorchScript, outputs: {len(probe.outputs)}{fixed}")
+
+
+def _preprocessing(
+    loaded: "LoadedModel", means: list[float] | None, stds: list[float] | None
+) -> "Preprocessing | None":
+    """Return how a photo becomes the model's input, or None where its input is no image."""
+    from pydantic import ValidationError
+
+    from runtime.manifest import Preprocessing
+
+    image = loaded.image
+    if image is None:
+        if means or stds:
+            raise typer.BadParameter(f"{loaded.name} isn't called with an image alone: leave --mean and --std away")
+        return None
+    try:
+        preprocessing = Preprocessing.model_validate(
+            {
+                "resize": image.resize,
+                "crop": tuple(loaded.example[0].shape[2:]),
+                "mean": means or image.mean,
+                "std": stds or image.std,
+                "interpolation": image.interpolation,
+            }
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
+        raise typer.BadParameter(f"{where}: {what}" if where else what) from error
+    if len(preprocessing.mean) != len(image.mean):
+        raise typer.BadParameter(f"{loaded.name} takes {len(image.mean)} channels: give that many numbers for each")
+    return preprocessing

@@ -7,7 +7,8 @@ twice becomes one output (pytorch issue 167848). So the model is converted with 
 
 import logging
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import onnx_ir as ir
 import onnx_ir.passes.common as ir_passes
@@ -39,6 +40,8 @@ def to_onnx(probe: Probe) -> ir.Model:
     # merging of equal weights, after which a bias can be called by another layer's mean.
     ir_passes.InlinePass()(model)
     onnxscript.optimizer.fold_constants(model)
+    for value, spec in zip(graph.inputs, probe.inputs, strict=True):
+        value.shape = _onnx_shape(spec.shape)
     _name_outputs(graph, probe.outputs)
     ir_passes.RemoveUnusedNodesPass()(model)
     ir_passes.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
@@ -54,8 +57,7 @@ def _convert(probe: Probe) -> ir.Model:
     # A batch of 1 would be taken for a constant.
     example = probe.noise_input(batch=2)
     shapes = tuple(
-        {axis: torch.export.Dim(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)}
-        for spec in probe.inputs
+        {axis: _dynamic(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in probe.inputs
     )
     # torch logs a page about optional packages that it doesn't need here.
     exporter_log = logging.getLogger("torch.onnx")
@@ -86,6 +88,19 @@ def _convert(probe: Probe) -> ir.Model:
     return program.model
 
 
+def _dynamic(symbol: str) -> Any:
+    # Sizes in pixels may have to divide by something, which torch finds out by itself if they have no name.
+    return torch.export.Dim(symbol) if symbol == "N" else torch.export.Dim.DYNAMIC
+
+
+def _onnx_shape(shape: Sequence[int | str]) -> ir.Shape:
+    """Return the shape as ONNX has it, where one symbol means one size everywhere.
+
+    `H/2` is rounded up in one layer and down in another, and ONNX Runtime would take their tensors for equally large.
+    """
+    return ir.Shape([size if isinstance(size, int) or size in ("H", "W") or "N" in size else None for size in shape])
+
+
 def _name_outputs(graph: ir.Graph, outputs: Iterable[OutputSpec]) -> None:
     """Give each graph output the probe's name, and its own value, and any other value another name."""
     specs = list(outputs)
@@ -104,7 +119,7 @@ def _name_outputs(graph: ir.Graph, outputs: Iterable[OutputSpec]) -> None:
             value.type = graph.outputs[index].type
         taken.add(value)
         value.name = spec.name
-        value.shape = ir.Shape(spec.shape)
+        value.shape = _onnx_shape(spec.shape)
         graph.outputs[index] = value
 
 

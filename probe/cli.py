@@ -5,6 +5,7 @@ import shutil
 import sys
 from contextlib import redirect_stdout
 from dataclasses import asdict
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,7 +16,28 @@ if TYPE_CHECKING:
     from .build import Probe
     from .specs import OutputSpec
 
-__all__ = ["InputSizeOption", "ModelArgument", "OperationsOption", "OutputsOption", "nodes"]
+__all__ = [
+    "CaptureChoice",
+    "CaptureOption",
+    "InputSizeOption",
+    "ModelArgument",
+    "OperationsOption",
+    "OutputsOption",
+    "QuietOption",
+    "SubmoduleOption",
+    "nodes",
+    "parse_input_size",
+    "tell_capture",
+]
+
+
+class CaptureChoice(StrEnum):
+    """What `--capture` takes."""
+
+    AUTO = "auto"
+    TRACE = "trace"
+    EXPORT = "export"
+
 
 _FORMAT_VERSION = 1
 """Of the document that `nodes --json` prints."""
@@ -40,8 +62,32 @@ OperationsOption = Annotated[
     ),
 ]
 InputSizeOption = Annotated[
-    int | None, typer.Option(min=1, help="Height and width of the input, in pixels; the model's own by default.")
+    str | None,
+    typer.Option(metavar="N|HxW|CxHxW", help="Size of the input image, in pixels; the model's own by default."),
 ]
+SubmoduleOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Only this part of the model, on what the model gives it.")
+]
+CaptureOption = Annotated[
+    CaptureChoice,
+    typer.Option("--capture", help="torch.fx's symbolic tracing, torch.export, or the first of them that works."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
+
+
+def parse_input_size(text: str | None) -> tuple[int, ...]:
+    """Turn `224`, `320x480` or `1x28x28` into height and width, or channels, height and width.
+
+    Raises:
+        typer.BadParameter: it is something else.
+    """
+    if text is None:
+        return ()
+    parts = text.lower().split("x")
+    if len(parts) > 3 or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+        raise typer.BadParameter(f"{text!r} is no size: give 224, 320x480 (height x width) or 1x28x28 (with channels)")
+    sizes = tuple(map(int, parts))
+    return sizes * 2 if len(sizes) == 1 else sizes
 
 
 def nodes(
@@ -55,11 +101,15 @@ def nodes(
         typer.Option("--op", metavar="LABEL", help="Only outputs of this label: Conv2d, '*Norm*'; may be repeated."),
     ] = None,
     input_size: InputSizeOption = None,
+    submodule: SubmoduleOption = None,
+    capture: CaptureOption = CaptureChoice.AUTO,
     skipped: Annotated[bool, typer.Option("--skipped", help="List what is no output, too, and why.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for machines.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """List every output of a model's probe, as a tree by module: name, label, shape, where in the source."""
-    import torch
+    size = parse_input_size(input_size)
+    from rich.console import Console
 
     from . import build_probe, load_model
     from .labels import class_of
@@ -67,10 +117,13 @@ def nodes(
     from .selection import Candidate, select_names
 
     # What a model's own code prints is no result of ours.
-    with redirect_stdout(sys.stderr):
-        loaded = load_model(model)
-        size = input_size or loaded.input_size
-        probe = build_probe(loaded.module, torch.zeros(1, len(loaded.mean), size, size))
+    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("making the model") as status:
+        loaded = load_model(model, input_size=size)
+        if submodule:
+            loaded = loaded.submodule(submodule)
+        status.update("tracing")
+        probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture.value)
+    tell_capture(probe, quiet)
     # Chosen here, not by `build_probe`: that one adds what the model returns, which nobody asked to see.
     candidates = [Candidate(output.name, output.label, output.module_path) for output in probe.outputs]
     kept = set(select_names(candidates, outputs or (), operations or ()))
@@ -91,6 +144,12 @@ def nodes(
     typer.echo("\n".join(lines))
 
 
+def tell_capture(probe: "Probe", quiet: bool) -> None:
+    """Tell on stderr why `auto` didn't take symbolic tracing, where it didn't."""
+    if probe.capture_reason and not quiet:
+        typer.echo(f"captured with torch.export: {probe.capture_reason}", err=True)
+
+
 def _document(model: str, probe: "Probe", outputs: "Sequence[OutputSpec]") -> str:
     return json.dumps(
         {
@@ -100,6 +159,8 @@ def _document(model: str, probe: "Probe", outputs: "Sequence[OutputSpec]") -> st
             "outputs": [asdict(spec) for spec in outputs],
             "skipped": [asdict(node) for node in probe.skipped],
             "results": probe.results,
+            "capture": probe.capture,
+            "capture_reason": probe.capture_reason,
         },
         indent=1,
     )

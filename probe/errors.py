@@ -4,8 +4,10 @@ __all__ = ["CaptureError", "ModelError", "ProbeError", "UnknownOutput", "Weights
 
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says first; other libraries' messages can be pages long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return what an error says first, in at most 200 characters; other libraries' messages can be pages long."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    sentence = line.partition(". ")[0] if len(line) > 200 else line
+    return sentence if len(sentence) <= 200 else f"{sentence[:199]}…"
 
 
 class ProbeError(Exception):

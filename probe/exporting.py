@@ -6,13 +6,14 @@ modules that it ran in (`nn_module_stack`) and the function that was called (`to
 module or of a function gave is one named node, and the steps within have no name, as in a symbolic trace.
 """
 
+import io
 import linecache
 import logging
 import operator
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -116,8 +117,11 @@ def _open_axes(tensor: torch.Tensor, batch: int, open_batch: bool, dynamic_size:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence torch's notes on its own inner workings, which no user of layerprobe can act on."""
-    with warnings.catch_warnings():
+    """Silence torch's notes on its own inner workings, which no user of layerprobe can act on.
+
+    Where it fails, it prints the whole graph so far.
+    """
+    with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         before = logging.root.manager.disable
         logging.disable(logging.ERROR)

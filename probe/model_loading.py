@@ -1,10 +1,10 @@
-"""The MODEL of the command line -> a module, with what is known of the images it wants."""
+"""The MODEL of the command line -> a module, with what it is called with."""
 
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,11 @@ from torch import nn
 
 from . import variants
 from .errors import ModelError, first_line
+from .example import bind_example
+from .parts import record_call
+from .traced_model import place_of
 
-__all__ = ["LoadedModel", "load_model"]
+__all__ = ["ImageInput", "LoadedModel", "load_model"]
 
 _VARIANTS: dict[str, Callable[[], nn.Module]] = {
     "cnn11": variants.CNN11,
@@ -28,28 +31,51 @@ _FORMS = "cnn11, cnn2, cnn3, torchvision:resnet18, timm:NAME, path/to/file.py:fa
 
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A model with fresh weights, and the images it was made for."""
+class ImageInput:
+    """How a photo becomes a model's input: torchvision's Resize, CenterCrop (to the example's size) and Normalize."""
 
-    name: str
-    module: nn.Module
-    input_size: int
-    """Height and width of the input, in pixels."""
     resize: int
-    """Pixels that a photo's shorter side is resized to before the crop to `input_size`."""
+    """Pixels that the shorter side is resized to."""
     mean: tuple[float, ...]
     """Per channel, of pixels in 0 to 1."""
     std: tuple[float, ...]
     interpolation: str
 
 
-def load_model(name: str, seed: int = 0) -> LoadedModel:
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with fresh weights, and what it is called with: `module(*example, **kwargs)`."""
+
+    name: str
+    module: nn.Module
+    example: tuple[torch.Tensor, ...]
+    kwargs: dict[str, torch.Tensor]
+    image: ImageInput | None
+    """None where the model isn't called with one image alone, of one channel or three."""
+
+    def submodule(self, path: str) -> "LoadedModel":
+        """Return the part of the model at `path`, with what the model calls it with.
+
+        Raises:
+            ModelError: there is no such part, it isn't called, or with something else than tensors.
+        """
+        part, call = record_call(self.module, path, bind_example(self.module, self.example, self.kwargs))
+        same_input = not call.kwargs and [tensor.shape for tensor in call.args] == [
+            tensor.shape for tensor in self.example
+        ]
+        return LoadedModel(f"{self.name}/{path}", part, call.args, call.kwargs, self.image if same_input else None)
+
+
+def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> LoadedModel:
     """Return the model called `name`, its fresh weights drawn from `seed` (torch's global generator stays as it was).
 
     Args:
         name: `cnn11`, `cnn2`, `cnn3`, `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` or
-            `package.module:factory`, where the factory takes no arguments and returns a module. Nothing is downloaded.
+            `package.module:factory`. The factory takes no arguments and returns a module, or a module and what it is
+            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. Nothing is downloaded.
         seed: of the fresh weights.
+        input_size: height and width of the input, in pixels, or channels, height and width; by default what the model
+            was made for.
 
     Raises:
         ModelError: there is no such model, or making it fails.
@@ -59,58 +85,97 @@ def load_model(name: str, seed: int = 0) -> LoadedModel:
         torch.manual_seed(seed)
         if name in _VARIANTS:
             size = variants.IMAGE_SIZE
-            return LoadedModel(name, _VARIANTS[name](), size, size, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+            image = ImageInput(size, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+            return _with_image(name, _VARIANTS[name](), (3, size, size), image, input_size)
         if source == "torchvision":
-            return _from_torchvision(rest)
+            return _from_torchvision(rest, input_size)
         if source == "timm":
-            return _from_timm(rest)
+            return _from_timm(rest, input_size)
         if source and rest.isidentifier():
-            module = _call_factory(name, _find_factory(source, rest))
-            return LoadedModel(name, module, 224, 256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+            return _from_factory(name, _find_factory(source, rest), input_size)
     near = get_close_matches(name, [*_VARIANTS, "torchvision:", "timm:"], n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ModelError(f"There is no model {name!r}.{hint}\nA model is {_FORMS}.")
 
 
-def _from_torchvision(name: str) -> LoadedModel:
+def _with_image(
+    name: str, module: nn.Module, shape: tuple[int, int, int], image: ImageInput, input_size: Sequence[int]
+) -> LoadedModel:
+    """Return the model with an image of `input_size`, or of `shape` (C H W), which the facts in `image` are for."""
+    channels, height, width = (*shape[: 3 - len(input_size)], *input_size)
+    # With another input size the photo keeps its margin around the crop.
+    resize = round(image.resize * min(height, width) / min(shape[1:]))
+    example = torch.zeros(1, channels, height, width)
+    if channels not in (1, 3):
+        return LoadedModel(name, module, (example,), {}, None)
+    if channels != len(image.mean):
+        # A grey image stays in 0 to 1, and so does a colour image for a model that was made for grey ones.
+        image = replace(image, mean=(0.0,) * channels, std=(1.0,) * channels)
+    return LoadedModel(name, module, (example,), {}, replace(image, resize=resize))
+
+
+def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
     models = _import_zoo("torchvision.models", "torchvision")
     if name not in models.list_models():
         raise _unknown("torchvision", name, models.list_models())
+    builder = models.get_model_builder(name)
     options: dict[str, Any] = {"weights": None}
-    if "weights_backbone" in str(models.get_model_builder(name).__doc__):
+    if "weights_backbone" in str(builder.__doc__):
         options["weights_backbone"] = None
-    module = _call_factory(f"torchvision:{name}", lambda: models.get_model(name, **options))
+    full_name = f"torchvision:{name}"
+    module = _call_factory(full_name, lambda: models.get_model(name, **options))
     transforms = models.get_model_weights(name).DEFAULT.transforms()
     crop = getattr(transforms, "crop_size", None) or getattr(transforms, "resize_size", None) or [224]
-    resize = getattr(transforms, "resize_size", None) or crop
-    return LoadedModel(
-        f"torchvision:{name}",
-        module,
-        crop[0],
-        resize[0],
+    if "optical_flow" in builder.__module__:
+        frames = torch.zeros(2, 1, 3, *(input_size or (128, 128))[-2:])
+        return LoadedModel(full_name, module, tuple(frames), {}, None)
+    if "video" in builder.__module__:
+        return LoadedModel(
+            full_name, module, (torch.zeros(1, 3, 16, *(input_size or (crop[0], crop[-1]))[-2:]),), {}, None
+        )
+    image = ImageInput(
+        (getattr(transforms, "resize_size", None) or crop)[0],
         tuple(getattr(transforms, "mean", _IMAGENET_MEAN)),
         tuple(getattr(transforms, "std", _IMAGENET_STD)),
         transforms.interpolation.value if hasattr(transforms, "interpolation") else "bilinear",
     )
+    return _with_image(full_name, module, (3, crop[0], crop[0]), image, input_size)
 
 
-def _from_timm(name: str) -> LoadedModel:
+def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
     timm = _import_zoo("timm", "timm")
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models())
     module = _call_factory(f"timm:{name}", lambda: timm.create_model(name, pretrained=False))
     config = timm.data.resolve_data_config({}, model=module)
-    size = config["input_size"][-1]
-    resize = round(size / config["crop_pct"])
-    return LoadedModel(
-        f"timm:{name}",
-        module,
-        size,
-        resize,
-        tuple(config["mean"]),
-        tuple(config["std"]),
-        config["interpolation"],
-    )
+    channels, height, width = config["input_size"]
+    resize = round(min(height, width) / config["crop_pct"])
+    image = ImageInput(resize, tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
+    return _with_image(f"timm:{name}", module, (channels, height, width), image, input_size)
+
+
+def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence[int]) -> LoadedModel:
+    made = _call(name, factory)
+    module, given = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(module, nn.Module):
+        raise ModelError(f"{name} returned a {type(module).__name__}, not a torch.nn.Module.")
+    image = ImageInput(256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+    if given is None:
+        convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+        channels = next((part.in_channels for part in convolutions), 3)
+        return _with_image(name, module, (channels, 224, 224), image, input_size)
+    if input_size:
+        raise ModelError(f"{name} brings its own example input: leave --input-size away.")
+    args, kwargs = ((), given) if isinstance(given, dict) else (given if isinstance(given, tuple) else (given,), {})
+    for value in (*args, *kwargs.values()):
+        if not isinstance(value, torch.Tensor):
+            raise ModelError(
+                f"{name} returned a module and a {type(value).__name__}: the second is what the module is called "
+                "with, a tensor, a tuple of tensors or a dictionary of them."
+            )
+    if len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3):
+        return replace(_with_image(name, module, (3, 224, 224), image, args[0].shape[1:]), example=args)
+    return LoadedModel(name, module, args, kwargs, None)
 
 
 def _import_zoo(module: str, package: str) -> Any:
@@ -172,10 +237,15 @@ def _import_package(name: str) -> Any:
 
 
 def _call_factory(name: str, factory: Callable[[], object]) -> nn.Module:
-    try:
-        module = factory()
-    except (Exception, SystemExit) as error:
-        raise ModelError(f"Making {name} failed: {type(error).__name__}: {first_line(error)}") from error
+    module = _call(name, factory)
     if not isinstance(module, nn.Module):
         raise ModelError(f"{name} returned a {type(module).__name__}, not a torch.nn.Module.")
     return module
+
+
+def _call(name: str, factory: Callable[[], object]) -> object:
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        place = place_of(error)
+        raise ModelError(f"Making {name} failed{place}: {type(error).__name__}: {first_line(error)}") from error

@@ -13,11 +13,11 @@ from .tracing import trace
 __all__ = ["find_parts", "record_call"]
 
 _TRIED = 12
-"""Submodules that are tried at most, largest first: each takes a capture."""
+"""Submodules that are tried at most: each takes a capture."""
 
 
 def find_parts(model: nn.Module, example: Example) -> list[str]:
-    """Return the paths of up to three submodules that can be captured, largest first, none inside another."""
+    """Return the paths of up to three submodules that can be captured, outermost and largest first, none in another."""
     candidates = {
         path: sum(parameter.numel() for parameter in part.parameters())
         for path, part in model.named_modules()
@@ -25,7 +25,7 @@ def find_parts(model: nn.Module, example: Example) -> list[str]:
     }
     calls = _record_calls(model, example, list(candidates))
     found: list[str] = []
-    for path in sorted(calls, key=lambda path: -candidates[path])[:_TRIED]:
+    for path in sorted(calls, key=lambda path: (path.count("."), -candidates[path]))[:_TRIED]:
         inside = any(path.startswith(f"{outer}.") for outer in found)
         if not inside and _can_be_captured(model.get_submodule(path), calls[path]):
             found.append(path)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import matplotlib
 import pytest
-import torch
 from hypothesis import settings
 
 from export import export_artifact
@@ -71,8 +70,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Artifa
         target = folder / name
         if not target.exists():
             loaded = load_model(name)
-            steps = Preprocessing(resize=loaded.resize, crop=(64, 64), mean=list(loaded.mean), std=list(loaded.std))
-            probe = build_probe(loaded.module, torch.zeros(1, 3, 64, 64))
+            steps = Preprocessing(resize=64, crop=(64, 64), mean=list(loaded.image.mean), std=list(loaded.image.std))
+            probe = build_probe(loaded.module, *loaded.example)
             export_artifact(probe, target, name=name, preprocessing=steps)
         return open_artifact(target)
 

@@ -8,13 +8,14 @@ from probe import ModelError, load_model
 
 def test_a_torchvision_model_comes_with_the_images_it_was_made_for():
     loaded = load_model("torchvision:resnet18")
-    assert (loaded.input_size, loaded.resize, loaded.interpolation) == (224, 256, "bilinear")
-    assert loaded.mean == (0.485, 0.456, 0.406)
+    assert [tuple(tensor.shape) for tensor in loaded.example] == [(1, 3, 224, 224)]
+    assert (loaded.image.resize, loaded.image.interpolation) == (256, "bilinear")
+    assert loaded.image.mean == (0.485, 0.456, 0.406)
 
 
 def test_a_timm_model_comes_with_the_images_it_was_made_for():
     loaded = load_model("timm:resnet10t")
-    assert (loaded.input_size, loaded.interpolation) == (176, "bicubic")
+    assert (loaded.example[0].shape[2:], loaded.image.interpolation) == ((176, 176), "bicubic")
     assert isinstance(loaded.module, torch.nn.Module)
 
 
