@@ -10,6 +10,7 @@ from .errors import LayerprobeError as LayerprobeError
 from .errors import OutputError as OutputError
 from .errors import RunnerUnavailable as RunnerUnavailable
 from .errors import UsageError as UsageError
+from .feature_grid import count_pages as count_pages
 from .feature_grid import draw_grid as draw_grid
 from .image_reading import read_image as read_image
 from .image_statistics import channel_statistics as channel_statistics
@@ -44,6 +45,7 @@ __all__ = [
     "benchmark",
     "channel_statistics",
     "compare_output",
+    "count_pages",
     "draw_grid",
     "open_artifact",
     "open_runner",

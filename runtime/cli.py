@@ -86,6 +86,10 @@ def grid(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
     cmap: Annotated[str, typer.Option(help="One of matplotlib's colour maps.")] = "viridis",
+    columns: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 8 for more than 24 tiles).")
+    ] = None,
+    page: Annotated[int, typer.Option(min=1, metavar="N", help="Which page, where one can't hold all the tiles.")] = 1,
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
     provider: _ProviderOption = _Provider.AUTO,
@@ -93,7 +97,7 @@ def grid(
 ) -> None:
     """Draw the averaged feature maps of a photo."""
     from .artifact import open_artifact
-    from .feature_grid import draw_grid
+    from .feature_grid import count_pages, draw_grid
     from .output_selection import select_outputs
     from .picture_saving import picture_format, save_picture
     from .preprocessing import preprocess_files
@@ -108,9 +112,14 @@ def grid(
     batch = preprocess_files([image], steps)
     session = open_image_runner(opened, runner, provider)
     arrays = session.run({name: batch})
-    picture = draw_grid(arrays, chosen, cmap=cmap, title=f"{manifest.model} · {image.name}")
+    title = f"{manifest.model} · {image.name}"
+    picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title)
     save_picture(picture, file)
-    typer.echo(f"{file}: {picture.width} x {picture.height} px, by {session.name} on {session.providers[0]}")
+    pages = count_pages(chosen)
+    which = f", page {page} of {pages}" if pages > 1 else ""
+    typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
+    if page < pages:
+        typer.echo(f"The next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
 def verify(

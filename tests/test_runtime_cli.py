@@ -91,6 +91,37 @@ def test_onnx_and_torchscript_write_the_same(exported, photo, tmp_path, layerpro
         np.testing.assert_allclose(array, other[name], atol=1e-4)
 
 
+def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_path, layerprobe, monkeypatch):
+    monkeypatch.setattr("runtime.grid_layout.MOST_TILES", 8)
+    file = tmp_path / "maps.png"
+    outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file)
+    assert (outcome.code, outcome.err) == (0, "The next page: --page 2. Or select fewer outputs with --outputs.\n")
+    assert " px, page 1 of 2, by onnx-" in outcome.out
+    first = file.read_bytes()
+    last = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--page", "2")
+    assert (last.code, last.err) == (0, "")
+    assert "page 2 of 2" in last.out
+    assert file.read_bytes() != first
+    missing = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--page", "3")
+    assert missing.code == 2
+    assert "there are 2 pages" in missing.err
+
+
+def test_grid_takes_a_number_of_columns(exported, photo, tmp_path, layerprobe):
+    widths = []
+    for columns in (2, 3):
+        file = tmp_path / f"{columns}.png"
+        outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--columns", columns)
+        assert outcome.code == 0, outcome.err
+        assert "page" not in outcome.out + outcome.err
+        with Image.open(file) as picture:
+            widths.append(picture.width)
+    assert widths[0] < widths[1]
+    for option in ("--columns", "--page"):
+        assert layerprobe("grid", exported("cnn3").path, photo, "-o", tmp_path / "no.png", option, 0).code == 2
+    assert not (tmp_path / "no.png").exists()
+
+
 def test_grid_draws_jpg_png_and_webp_in_any_colour_map(exported, photo, tmp_path, layerprobe):
     sizes = set()
     for suffix in ("jpg", "png", "webp"):

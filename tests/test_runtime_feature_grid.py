@@ -12,10 +12,12 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin
 
+from runtime.averaged_map import channel_mean
 from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour, table_of
 from runtime.errors import OutputError, UsageError
-from runtime.feature_grid import channel_mean, draw_grid
-from runtime.manifest import OutputEntry
+from runtime.feature_grid import count_pages, draw_grid
+from runtime.grid_layout import lay_out
+from runtime.manifest import OutputEntry, TokenGrid
 from runtime.picture_saving import picture_format, save_picture
 from runtime.picture_text import draw_line, shorten_front
 
@@ -23,7 +25,10 @@ LONGEST_SIDE = 16_384
 LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_and_on"
 
 
-def output(name: str, layout: str = "NCHW", label: str = "Conv2d") -> OutputEntry:
+def output(
+    name: str, layout: str = "NCHW", label: str = "Conv2d", tokens: tuple[int, int, int, int] | None = None
+) -> OutputEntry:
+    """`tokens` are how many before, the patches' height and width, and how many after."""
     return OutputEntry(
         name=name,
         label=label,
@@ -34,6 +39,7 @@ def output(name: str, layout: str = "NCHW", label: str = "Conv2d") -> OutputEntr
         shape=list(layout),
         dtype="float32",
         layout=layout,
+        tokens=None if tokens is None else TokenGrid(**dict(zip(TokenGrid.model_fields, tokens, strict=True))),
         alias_of=None,
     )
 
@@ -298,10 +304,136 @@ def test_tiles_shrink_until_the_picture_is_small_enough():
     assert len(find_tiles(tall)) == len(find_tiles(wide)) == 70
 
 
-def test_too_many_outputs_for_one_picture_say_so():
-    arrays = dict.fromkeys((f"conv{index}" for index in range(150)), random_maps(1, 1, 4, 4))
-    with pytest.raises(UsageError, match=r"150 tiles in rows of 1 .* --outputs"):
+def test_too_few_columns_for_one_picture_say_so():
+    arrays = dict.fromkeys((f"conv{index}" for index in range(96)), random_maps(1, 1, 4, 4))
+    with pytest.raises(UsageError, match=r"96 tiles in rows of 1 .*--columns, --outputs"):
         draw_grid(arrays, [output(name) for name in arrays], columns=1)
+
+
+@pytest.mark.parametrize("tokens", [(1, 3, 5, 0), (0, 5, 3, 0), (5, 4, 4, 2), (0, 1, 1, 1)])
+def test_tokens_are_folded_back_to_the_grid_of_patches(written, tokens):
+    before, height, width, after = tokens
+    sequence = random_maps(2, before + height * width + after, 6)
+    sequence[:, :before], sequence[:, sequence.shape[1] - after :] = 1e6, -1e6  # would take all the colours
+    patches = np.array([[sequence[0, before + row * width + x] for x in range(width)] for row in range(height)])
+    mean = patches.mean(axis=2, dtype=np.float64)
+    entry = output("encoder.ln", "NLC", "LayerNorm", tokens)
+    assert np.array_equal(channel_mean(sequence, "NLC", entry.tokens), mean)
+    tile = find_tiles(draw_grid({"encoder.ln": sequence}, [entry]))[0]
+    if mean.size > 1:
+        assert np.array_equal(shrunk(tile, height, width), expected_colours(mean))
+    assert not any("e+0" in text for text in written)
+
+
+def test_tokens_that_are_no_patch_are_counted(written):
+    outputs = [
+        output("conv"),
+        output("dropout", "NLC", "Dropout", (1, 3, 3, 0)),
+        output("ln_1", "NLC", "LayerNorm", (1, 3, 3, 0)),
+        output("registers", "NLC", "cat", (4, 2, 2, 1)),
+        output("patches", "NLC", "Linear", (0, 2, 2, 0)),
+    ]
+    arrays = {"conv": random_maps(1, 2, 3, 3), "dropout": random_maps(1, 10, 8), "ln_1": random_maps(1, 10, 8)}
+    arrays |= {"registers": random_maps(1, 9, 8), "patches": random_maps(1, 4, 8)}
+    draw_grid(arrays, outputs)
+    for title in ("Dropout · 8 × 3 × 3 + 1 token", "cat · 8 × 2 × 2 + 5 tokens", "Linear · 8 × 2 × 2"):
+        assert title in written
+    footer = " ".join(written)
+    assert footer.count("tokens that are no patch are left out: 1 in each of 2 outputs, 5 in 1 output.") == 1
+
+
+def test_the_footer_counts_over_all_pages(written):
+    outputs = [output(f"ln{index}", "NLC", "LayerNorm", (1, 2, 2, 0)) for index in range(97)]
+    draw_grid(dict.fromkeys((entry.name for entry in outputs), random_maps(1, 5, 2)), outputs, page=2)
+    assert "1 in each of 97 outputs" in " ".join(written)
+
+
+def test_the_footer_speaks_of_tokens_only_where_there_are_some(written):
+    draw_grid({"conv": random_maps(1, 2, 4, 4)}, [output("conv"), output("encoder", "NLC")])
+    assert "oken" not in " ".join(written)
+    draw_grid({"mlp": random_maps(1, 4, 2)}, [output("mlp", "NLC", tokens=(0, 2, 2, 0))])
+    assert any(text.endswith("Token sequences are laid out as their grid of patches.") for text in written)
+
+
+@pytest.mark.parametrize("shape", [(1, 10, 4), (1, 12, 4), (1, 11), (1, 11, 4, 4), (0, 11, 4), (1, 11, 0)])
+def test_tokens_that_contradict_the_manifest_are_named(shape):
+    with pytest.raises(UsageError, match=r"'encoder\.ln' can't be drawn"):
+        draw_grid({"encoder.ln": np.zeros(shape)}, [output("encoder.ln", "NLC", tokens=(2, 3, 3, 0))])
+
+
+def test_a_wrong_number_of_tokens_is_told():
+    with pytest.raises(UsageError, match=r"has 10 tokens; .* says 11: 2 before, 3 × 3 patches, 0 after"):
+        draw_grid({"ln": np.zeros((1, 10, 4))}, [output("ln", "NLC", tokens=(2, 3, 3, 0))])
+
+
+@pytest.mark.parametrize("layout", ["NLC", "N???", "NCL", "NCDHW", "NC", "N", ""])
+def test_what_has_no_height_and_width_is_left_out(written, layout):
+    outputs = [output("conv"), output("other", layout)]
+    assert count_pages(outputs[1:]) == 0
+    assert len(find_tiles(draw_grid({"conv": random_maps(1, 2, 4, 4)}, outputs))) == 1
+    assert any(text.endswith("1 output without height and width is left out: other") for text in written)
+
+
+def test_a_long_second_line_is_set_smaller_before_it_is_cut(written):
+    draw_grid({"ln": random_maps(1, 261, 1024)}, [output("ln", "NLC", "LayerNorm", (5, 16, 16, 0))])
+    assert "LayerNorm · 1024 × 16 × 16 + 5 tokens" in written
+
+
+@pytest.mark.parametrize(
+    ("tiles", "sizes"),
+    [(1, [1]), (96, [96]), (97, [49, 48]), (192, [96, 96]), (193, [65, 64, 64]), (400, [80, 80, 80, 80, 80])],
+)
+def test_pages_share_the_tiles_evenly_and_each_tile_stands_on_one(written, tiles, sizes):
+    names = [f"conv{index}" for index in range(tiles)]
+    arrays = dict.fromkeys(names, random_maps(1, 1, 2, 2))
+    outputs = [entry for name in names for entry in (output(name), output(f"{name}.flat", "NC"))]
+    assert count_pages(outputs) == len(sizes)
+    shown = []
+    for page, size in enumerate(sizes, start=1):
+        written.clear()
+        image = draw_grid(arrays, outputs, page=page, title="resnet")
+        assert image.height <= 2.2 * image.width
+        assert max(image.size) <= LONGEST_SIDE / 3
+        on_page = [text for text in written if text in arrays]
+        assert len(on_page) == size
+        assert len(find_tiles(image)) == size
+        shown += on_page
+        assert (f"resnet · page {page} of {len(sizes)}" in written) == (len(sizes) > 1)
+        assert any(text.startswith(f"Page {page} of {len(sizes)}: tiles ") for text in written) == (len(sizes) > 1)
+    assert shown == names
+
+
+def test_a_page_says_which_tiles_it_holds_also_without_a_title(written):
+    arrays = dict.fromkeys((f"conv{index}" for index in range(97)), random_maps(1, 1, 2, 2))
+    draw_grid(arrays, [output(name) for name in arrays], page=2)
+    assert written[-1] == "Page 2 of 2: tiles 50 to 97 of 97."
+
+
+def test_only_the_arrays_of_the_page_are_needed():
+    outputs = [output(f"conv{index}") for index in range(97)]
+    arrays = {entry.name: random_maps(1, 1, 2, 2) for entry in outputs[49:]}
+    assert len(find_tiles(draw_grid(arrays, outputs, page=2))) == 48
+    with pytest.raises(UsageError, match="'conv0'"):
+        draw_grid(arrays, outputs)
+
+
+@pytest.mark.parametrize("page", [-1, 0, 3])
+def test_a_page_that_is_not_there_says_how_many_are(page):
+    arrays = dict.fromkeys((f"conv{index}" for index in range(97)), random_maps(1, 1, 2, 2))
+    with pytest.raises(UsageError, match=f"Page {page} .* there are 2 pages"):
+        draw_grid(arrays, [output(name) for name in arrays], page=page)
+    with pytest.raises(UsageError, match=r"Page 2 .* there is 1 page"):
+        draw_grid({"conv": random_maps(1, 1, 2, 2)}, [output("conv")], page=2)
+
+
+@pytest.mark.parametrize(("side", "highest"), [(14, 2.2), (512, 2.2)])
+def test_no_number_of_tiles_makes_a_strip(side, highest):
+    layouts = [lay_out([(side, side)] * tiles, None, has_title=True, notes=["A note."]) for tiles in range(1, 97)]
+    assert [layout.columns for layout in layouts[3:24]] == [4] * 21
+    assert layouts[-1].columns == 8
+    for layout in layouts:
+        width, height = layout.size
+        assert height <= highest * width, layout
 
 
 def test_nothing_to_draw_is_an_error():

@@ -1,0 +1,65 @@
+"""One output's array to one map, H W: the mean over its channels, for images and for the patches of a transformer.
+
+What the map looks like is `colour_maps.py`, and where it stands in a picture `feature_grid.py`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UsageError
+from .manifest import OutputEntry, TokenGrid
+
+__all__ = ["channel_axis", "channel_mean", "has_map"]
+
+_CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
+"""The layouts that can be drawn, each with the axis that is averaged; NLC only where it is known how the tokens lie."""
+
+
+def has_map(output: OutputEntry) -> bool:
+    """Whether the output has a height and a width: as axes, or because it is known how its tokens lie in the image."""
+    return _has_map(output.layout, output.tokens)
+
+
+def _has_map(layout: str, tokens: TokenGrid | None) -> bool:
+    return layout in _CHANNEL_AXIS and (layout != "NLC" or tokens is not None)
+
+
+def channel_axis(layout: str) -> int:
+    """The axis of an array of this layout that holds the channels, which are averaged."""
+    return _CHANNEL_AXIS[layout]
+
+
+def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = None) -> NDArray[np.float64]:
+    """The mean over the channels of the batch's first image: N C H W, N H W C or N L C to H W, in float64.
+
+    Args:
+        array: what a runner gave.
+        layout: what its axes are.
+        tokens: how the axis L lies in the image. The tokens before and after the patches are left out.
+
+    Raises:
+        UsageError: `layout` has no height and width, the array contradicts it or is empty, or L isn't `tokens` long.
+    """
+    if not _has_map(layout, tokens) or array.ndim != len(layout) or not array.size:
+        raise UsageError(
+            f"An array of shape {array.shape} as {layout} has no map to average; NCHW and NHWC arrays have, and NLC "
+            "arrays where it is known how their tokens lie in the image."
+        )
+    if layout == "NLC" and tokens is not None:
+        array, layout = _fold(array, tokens), "NHWC"
+    with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
+        return np.asarray(array[:1].mean(axis=_CHANNEL_AXIS[layout], dtype=np.float64)[0])
+
+
+def _fold(array: NDArray[Any], tokens: TokenGrid) -> NDArray[Any]:
+    """N L C to N H W C."""
+    patches = tokens.height * tokens.width
+    length = tokens.before + patches + tokens.after
+    if array.shape[1] != length:
+        raise UsageError(
+            f"An array of shape {array.shape} has {array.shape[1]} tokens; the manifest says {length}: "
+            f"{tokens.before} before, {tokens.height} × {tokens.width} patches, {tokens.after} after."
+        )
+    return array[:, tokens.before : tokens.before + patches].reshape(-1, tokens.height, tokens.width, array.shape[2])
