@@ -9,7 +9,8 @@ from torch import fx, nn
 from .errors import ModelError
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
-from .labels import describe_operation, layout_of
+from .labels import describe_operation
+from .layouts import infer_layouts
 from .observation import Observation, observe, observe_shapes
 from .results import find_results, settle_results
 from .selection import select_names
@@ -188,6 +189,7 @@ def _specify(
     shapes: dict[fx.Node, tuple[Dimension, ...]],
     inputs: list[fx.Node],
 ) -> Iterator[OutputSpec]:
+    layouts = infer_layouts(traced.module, observations)
     holders: dict[tuple[int, int] | None, list[fx.Node]] = {}
     for node in inputs:
         holders.setdefault(observations[node].memory, []).append(node)
@@ -206,8 +208,8 @@ def _specify(
             source_line=origin.source_line,
             shape=shapes[node],
             dtype=_dtype_name(observation.dtype),
-            layout=layout_of(shapes[node]),
-            tokens=None,
+            layout=layouts[node].letters,
+            tokens=layouts[node].tokens,
             alias_of=traced.origins[holder].name if holder else None,
         )
 

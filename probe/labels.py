@@ -1,4 +1,4 @@
-"""Words for a node: what a person calls its operation, its full name, and its tensor's layout."""
+"""Words for a node: what a person calls its operation, and its full name."""
 
 import inspect
 import operator
@@ -6,12 +6,9 @@ import operator
 import torch
 from torch import fx
 
-from .specs import Dimension
 from .tracing import AUGMENTED_OPERATORS
 
-__all__ = ["describe_operation", "layout_of"]
-
-_LAYOUTS = {1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
+__all__ = ["describe_operation"]
 
 
 def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
@@ -29,10 +26,3 @@ def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]
     # Functions written in C have no module of their own; torch offers them under its own name.
     module_name = home.__name__ if home else "torch" if hasattr(torch, name) else ""
     return name, f"{module_name}.{name}".lstrip(".")
-
-
-def layout_of(shape: tuple[Dimension, ...]) -> str:
-    """Return a letter for each axis, as convolutional networks order them, if the first one is the batch."""
-    if shape and isinstance(shape[0], str) and len(shape) in _LAYOUTS:
-        return _LAYOUTS[len(shape)]
-    return "?" * len(shape)
