@@ -12,7 +12,7 @@ from .example import Example, bind_example
 from .exporting import export_capture
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
-from .labels import layout_of
+from .layouts import infer_layouts
 from .observation import Observation, observe
 from .parts import find_parts
 from .results import find_results, settle_results
@@ -264,6 +264,7 @@ def _specify(
     shapes: dict[fx.Node, tuple[Dimension, ...]],
     inputs: list[fx.Node],
 ) -> Iterator[OutputSpec]:
+    layouts = infer_layouts(traced.module, observations)
     holders: dict[tuple[int, int] | None, list[fx.Node]] = {}
     for node in inputs:
         holders.setdefault(observations[node].memory, []).append(node)
@@ -281,8 +282,8 @@ def _specify(
             source_line=origin.source_line,
             shape=shapes[node],
             dtype=_dtype_name(observation.dtype),
-            layout=layout_of(shapes[node]),
-            tokens=None,
+            layout=layouts[node].letters,
+            tokens=layouts[node].tokens,
             alias_of=traced.origins[holder].name if holder else None,
         )
 

@@ -1,4 +1,4 @@
-"""Words for a node: what a person calls its operation, its full name, and its tensor's layout."""
+"""Words for a node: what a person calls its operation, and its full name."""
 
 import inspect
 import operator
@@ -7,17 +7,13 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-from .specs import Dimension
-
-__all__ = ["AUGMENTED_OPERATORS", "class_of", "describe_operation", "layout_of"]
+__all__ = ["AUGMENTED_OPERATORS", "class_of", "describe_operation"]
 
 AUGMENTED_OPERATORS = {
     f"i{name}": name
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
 }
 """What `+=` and its kin are called in the module `operator`, and what the same without writing is called."""
-
-_LAYOUTS = {1: "N", 2: "NC", 3: "NLC", 4: "NCHW", 5: "NCDHW"}
 
 
 def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
@@ -42,10 +38,3 @@ def class_of(module: nn.Module) -> str:
     """Return the full name of a module's class: `torch.nn.modules.conv.Conv2d`, also where it is parametrised."""
     kind = type_before_parametrizations(module)
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def layout_of(shape: tuple[Dimension, ...]) -> str:
-    """Return a letter for each axis, as convolutional networks order them, if the first one is the batch."""
-    if shape and isinstance(shape[0], str) and len(shape) in _LAYOUTS:
-        return _LAYOUTS[len(shape)]
-    return "?" * len(shape)
