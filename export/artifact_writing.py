@@ -26,6 +26,7 @@ from runtime.manifest import (
 )
 from runtime.reference import save_reference
 
+from .cpu_copy import on_cpu
 from .errors import ExportError
 from .folder_replacement import replace_folder
 from .onnx_conversion import to_onnx
@@ -65,6 +66,7 @@ def export_artifact(
         ExportError: the model can't be converted, or the folder can't be written.
     """
     target = Path(folder)
+    probe = on_cpu(probe)
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as partial:
         on_phase("converting to ONNX")
         onnx_model = to_onnx(probe)

@@ -73,6 +73,7 @@ def _convert(probe: Probe) -> ir.Model:
                 example,
                 input_names=[spec.name for spec in probe.inputs],
                 dynamic_shapes=shapes,
+                opset_version=_opset(probe),
                 dynamo=True,
                 optimize=False,
                 verbose=False,
@@ -86,6 +87,13 @@ def _convert(probe: Probe) -> ir.Model:
         exporter_log.setLevel(level)
     assert program is not None
     return program.model
+
+
+def _opset(probe: Probe) -> int | None:
+    """Return the opset to ask for: None for torch's own choice. Convolutions in bfloat16 came with 22."""
+    return (
+        22 if any(tensor.dtype == torch.bfloat16 for tensor in (*probe.example, *probe.module.parameters())) else None
+    )
 
 
 def _dynamic(symbol: str) -> Any:

@@ -58,7 +58,7 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
             noise_floor=error / exact.scale,
             nonfinite=eager[0][name].nonfinite,
         )
-    arrays = {spec.name: tensor.numpy() for spec, tensor in zip(probe.inputs, inputs, strict=True)}
+    arrays = {spec.name: _as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
     return Reference(arrays, truths)
 
 
@@ -96,6 +96,13 @@ def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.nextafter(tensor, towards)
 
 
+def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a tensor as NumPy has it: bfloat16, which it lacks, as float32, which holds each of its values."""
+    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    array: NDArray[Any] = wide.detach().cpu().contiguous().numpy()
+    return array
+
+
 class _Sampler(fx.Interpreter):
     """Runs a graph and keeps of each wanted node a sample, taken before a later operation can overwrite it."""
 
@@ -115,7 +122,7 @@ class _Sampler(fx.Interpreter):
     def run_node(self, n: fx.Node) -> object:
         value = super().run_node(n)
         if n in self._names:
-            whole = value.detach().contiguous().numpy()
+            whole = _as_array(value)
             finite = np.isfinite(whole)
             self._samples[self._names[n]] = _Sample(
                 # sample() of a small tensor is a view of it: the copy is what an in-place operation can't reach.

@@ -36,6 +36,29 @@ class Example:
         keywords = dict(zip(self.kwargs, tensors[len(self.args) :], strict=True))
         return Example(tensors[: len(self.args)], keywords, self.names)
 
+    @property
+    def batch(self) -> int:
+        """The first tensor's first size; 0 if it has none."""
+        return self.tensors[0].shape[0] if self.tensors[0].ndim else 0
+
+    def batched_inputs(self) -> list[frozenset[int]]:
+        """Return guesses, the best first, at which of the tensors have the batch as their first axis."""
+        if not self.batch:
+            return []
+        same = [index for index, tensor in enumerate(self.tensors) if tensor.ndim and tensor.shape[0] == self.batch]
+        # A factor or a table of one dimension may be as long as the batch by chance, above all if that is 1.
+        guesses = [same, [index for index in same if self.tensors[index].ndim > 1], [0]]
+        return list(dict.fromkeys(map(frozenset, guesses)))
+
+    def enlarged(self, batched: frozenset[int]) -> "Example":
+        """Return the example with one more image, the first one again, in the tensors that are `batched`."""
+        return self.replaced(
+            tuple(
+                torch.cat([tensor, tensor[:1]]) if index in batched else tensor
+                for index, tensor in enumerate(self.tensors)
+            )
+        )
+
     def run(self, model: nn.Module) -> object:
         """Call the model without gradients; the tensors stay unchanged."""
         # Tensors made in inference mode, which the caller may be in, have no version counters.

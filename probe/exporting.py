@@ -6,14 +6,10 @@ modules that it ran in (`nn_module_stack`) and the function that was called (`to
 module or of a function gave is one named node, and the steps within have no name, as in a symbolic trace.
 """
 
-import io
 import linecache
-import logging
 import operator
 import re
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -24,6 +20,7 @@ from .errors import CaptureError, first_line
 from .example import Example
 from .labels import class_of
 from .naming import NodeNamer
+from .quiet import torch_silenced
 from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
 
 __all__ = ["export_capture"]
@@ -69,17 +66,14 @@ def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = F
 
 def _export(model: nn.Module, example: Example, dynamic_size: bool) -> torch.export.ExportedProgram:
     """Export with an open batch if the model allows that, else with the example's."""
-    batch = example.tensors[0].shape[0] if example.tensors[0].ndim else 0
     failure: Exception | None = None
-    for open_batch in (True, False) if batch else (False,):
-        call = example
-        if open_batch and batch == 1:
-            # torch.export takes a size of 1 for a constant.
-            call = example.replaced(tuple(_doubled(tensor, batch) for tensor in example.tensors))
-        shapes = tuple(_open_axes(tensor, batch, open_batch, dynamic_size) for tensor in example.tensors)
+    for batched in (*example.batched_inputs(), frozenset[int]()):
+        # torch.export takes a size of 1 for a constant.
+        call = example.enlarged(batched) if example.batch == 1 else example
+        shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
         keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
         try:
-            with _quiet(), torch.no_grad():
+            with torch_silenced(), torch.no_grad():
                 return torch.export.export(
                     model,
                     call.args,
@@ -102,33 +96,13 @@ def _as_signature(call: Example, positional: tuple[Any, ...], keywords: dict[str
     return {**dict(zip(call.names, positional, strict=False)), **keywords}
 
 
-def _doubled(tensor: torch.Tensor, batch: int) -> torch.Tensor:
-    return torch.cat([tensor, tensor]) if tensor.ndim and tensor.shape[0] == batch else tensor
-
-
-def _open_axes(tensor: torch.Tensor, batch: int, open_batch: bool, dynamic_size: bool) -> dict[int, Any]:
+def _open_axes(tensor: torch.Tensor, batched: bool, dynamic_size: bool) -> dict[int, Any]:
     axes: dict[int, Any] = {}
-    if open_batch and tensor.ndim and tensor.shape[0] == batch:
+    if batched:
         axes[0] = torch.export.Dim.AUTO
     if dynamic_size and tensor.ndim == 4:
         axes |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     return axes
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence torch's notes on its own inner workings, which no user of layerprobe can act on.
-
-    Where it fails, it prints the whole graph so far.
-    """
-    with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
-        warnings.simplefilter("ignore")
-        before = logging.root.manager.disable
-        logging.disable(logging.ERROR)
-        try:
-            yield
-        finally:
-            logging.disable(before)
 
 
 def _plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphModule:

@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from .errors import CaptureError, first_line
 from .example import Example
+from .quiet import torch_silenced
 from .traced_model import TracedModel
 
 __all__ = ["Observation", "observe", "observe_shapes"]
@@ -84,7 +85,7 @@ def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = _Recorder(traced)
     try:
-        with fake, torch.inference_mode(False), torch.no_grad():
+        with torch_silenced(), fake, torch.inference_mode(False), torch.no_grad():
             recorder.run(*(fake.from_tensor(tensor) for tensor in example.tensors))
     except Exception as error:
         return error

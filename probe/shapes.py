@@ -33,13 +33,12 @@ def symbolic_shapes(
     Raises:
         CaptureError: `dynamic_size`, and the model can't take images of another size.
     """
-    tensors = example.tensors
-    batch = tensors[0].shape[0] if tensors[0].ndim else 0
     followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]] = []
-    if batch:
-        wider = observe_shapes(traced, example.replaced(tuple(_one_more(tensor, batch) for tensor in tensors)))
+    for batched in example.batched_inputs():
+        wider = observe_shapes(traced, example.enlarged(batched))
         if not isinstance(wider, Exception):
-            followed.append(("N", batch, wider))
+            followed.append(("N", example.batch, wider))
+            break
     for symbol in SIZE_STEPS if dynamic_size else ():
         other = resized(example, {symbol: SIZE_STEPS[symbol]})
         shapes = observe_shapes(traced, other)
@@ -73,10 +72,6 @@ def resized(example: Example, steps: Mapping[str, int]) -> Example:
 
 def _cyclic(size: int, step: int) -> torch.Tensor:
     return torch.arange(size + step) % size
-
-
-def _one_more(tensor: torch.Tensor, batch: int) -> torch.Tensor:
-    return torch.cat([tensor, tensor[:1]]) if tensor.ndim and tensor.shape[0] == batch else tensor
 
 
 def _image(example: Example) -> torch.Tensor:

@@ -45,6 +45,7 @@ _RunnersOption = Annotated[
     list[str] | None,
     typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
 ]
+_QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _OutputsOption = Annotated[
     list[str] | None,
     typer.Option("--outputs", metavar="GLOB", help="Only these: names, globs or modules' paths; may be repeated."),
@@ -126,6 +127,7 @@ def verify(
     artifact: _ArtifactArgument,
     runner: _RunnersOption = None,
     json: _JsonOption = None,
+    quiet: _QuietOption = False,
 ) -> None:
     """Prove each output of each runner against the float64 truth; exit 0 if all pass, 1 if not."""
     from .artifact import open_artifact
@@ -133,9 +135,11 @@ def verify(
     from .verification import verify as verify_artifact
 
     opened = open_artifact(artifact)
-    asked = runner or []
-    _tell_left_out(asked)
-    report = verify_artifact(opened, asked)
+    with _phases(quiet) as on_phase:
+        report = verify_artifact(opened, runner or [], on_phase=on_phase)
+    if not quiet:
+        for name, reason in report.left_out.items():
+            typer.echo(f"{name} is left out: {reason}", err=True)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
     _print(report_table(report, opened.manifest))
@@ -217,6 +221,18 @@ def _tell_left_out(asked: Sequence[str]) -> None:
 
     for name, reason in choose_runners(asked)[1].items():
         typer.echo(f"{name} is left out: {reason}", err=True)
+
+
+@contextmanager
+def _phases(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows the name of a phase on stderr, while it lasts, if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda _phase: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("opening the artifact") as status:
+        yield status.update
 
 
 @contextmanager

@@ -39,7 +39,9 @@ class OutputComparison(BaseModel):
     """Cosine of the angle between result and truth."""
 
 
-def compare_output(name: str, truth: Truth, candidate: NDArray[Any] | None) -> OutputComparison:
+def compare_output(
+    name: str, truth: Truth, candidate: NDArray[Any] | None, dtype: str | None = None
+) -> OutputComparison:
     """Judge a runner's tensor for the recorded input.
 
     The drift is the largest error, relative to the tensor's scale, divided by max(noise floor, machine epsilon of the
@@ -50,6 +52,7 @@ def compare_output(name: str, truth: Truth, candidate: NDArray[Any] | None) -> O
         name: the output's name.
         truth: what the artifact's reference says of it.
         candidate: what the runner gave; None if it gave nothing.
+        dtype: in which the model computed it, if that isn't the candidate's dtype: bfloat16 comes as float32.
     """
     if candidate is None:
         return OutputComparison(name=name, verdict="missing")
@@ -69,8 +72,7 @@ def compare_output(name: str, truth: Truth, candidate: NDArray[Any] | None) -> O
     max_abs = float(np.max(np.abs(error), initial=0.0))
     relative = max_abs / truth.scale
     # Integers and truth values are exact: any difference counts, unless eager float32 differs from float64 as well.
-    dtype = candidate.dtype if candidate.dtype.kind == "f" else np.float64
-    drift = relative / max(truth.noise_floor, float(np.finfo(dtype).eps))
+    drift = relative / max(truth.noise_floor, _epsilon(dtype or str(candidate.dtype)))
     error_power, power = float(error @ error), float(expected @ expected)
     return OutputComparison(
         name=name,
@@ -81,6 +83,12 @@ def compare_output(name: str, truth: Truth, candidate: NDArray[Any] | None) -> O
         sqnr_db=10 * math.log10(power / error_power) if power and error_power else None,
         cosine=_cosine(result, expected),
     )
+
+
+def _epsilon(dtype: str) -> float:
+    if dtype == "bfloat16":
+        return 2.0**-7
+    return float(np.finfo(dtype if dtype.startswith("float") else "float64").eps)
 
 
 def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

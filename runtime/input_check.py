@@ -13,7 +13,9 @@ __all__ = ["check_inputs"]
 
 
 def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the inputs in the manifest's order, contiguous.
+    """Return the inputs in the manifest's order, contiguous, in the dtypes that the model takes.
+
+    float32 is taken for every floating-point input and rounded to it; bfloat16, which NumPy lacks, stays float32.
 
     Raises:
         InputError: an input is missing or unknown, or has another shape or dtype.
@@ -27,7 +29,10 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict
         fits = array.ndim == len(entry.shape) and all(
             isinstance(size, str) or size == given for size, given in zip(entry.shape, array.shape, strict=True)
         )
-        if not fits or array.dtype != entry.dtype or array.size == 0:
+        dtype = np.dtype("float32" if entry.dtype == "bfloat16" else entry.dtype)
+        if dtype.kind == "f" and array.dtype == np.float32:
+            array = array.astype(dtype, copy=False)
+        if not fits or array.dtype != dtype or array.size == 0:
             raise InputError(
                 f"{manifest.model} takes {entry.name} as {' x '.join(map(str, entry.shape))} {entry.dtype}; "
                 f"it was given {' x '.join(map(str, array.shape)) or 'a number'} {array.dtype}."

@@ -70,6 +70,12 @@ class OnnxRunner:
 
 
 def _open_session(artifact: Artifact, provider: str) -> onnxruntime.InferenceSession:
+    manifest = artifact.manifest
+    if "bfloat16" in {entry.dtype for entry in manifest.inputs} | {entry.dtype for entry in manifest.outputs}:
+        raise RunnerUnavailable(
+            f"onnx-{provider} can't run {manifest.model}, which computes in bfloat16: NumPy, in whose arrays "
+            "ONNX Runtime gives its results, has no such type.\nUse --runner torchscript."
+        )
     # Nobody asked for reports of what is run here.
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
@@ -87,6 +93,11 @@ def _open_session(artifact: Artifact, provider: str) -> onnxruntime.InferenceSes
     try:
         session = onnxruntime.InferenceSession(file, options, providers=providers)
     except Exception as error:
+        if type(error).__name__ == "NotImplemented":
+            # No fault of the artifact's: float64 convolutions, for one, exist in ONNX but not in ONNX Runtime.
+            raise RunnerUnavailable(
+                f"onnx-{provider} can't run {artifact.manifest.model}: {first_line(error)}\nUse --runner torchscript."
+            ) from error
         if provider == "cuda":
             raise RunnerUnavailable(
                 f"The CUDA provider can't open {file}: {first_line(error)}\nUse --provider cpu, or auto."

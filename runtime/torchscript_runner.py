@@ -63,7 +63,10 @@ class TorchScriptRunner:
         try:
             # TF32 keeps 10 bits of the mantissa: on by default, it would show as drift in every convolution.
             with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                tensors = [torch.from_numpy(array).to(self._device) for array in checked.values()]
+                tensors = [
+                    torch.from_numpy(checked[entry.name]).to(self._device, getattr(torch, entry.dtype))
+                    for entry in self._manifest.inputs
+                ]
                 outputs: dict[str, torch.Tensor] = self._module(*tensors)
         except Exception as error:
             raise ExecutionError(f"TorchScript failed to run {self._manifest.model}: {first_line(error)}") from error
@@ -71,4 +74,11 @@ class TorchScriptRunner:
             raise ArtifactError(
                 f"{TORCHSCRIPT_FILE} gives other outputs than the manifest lists.\nExport the artifact again."
             )
-        return {name: tensor.detach().cpu().numpy() for name, tensor in outputs.items()}
+        return {name: _array(tensor) for name, tensor in outputs.items()}
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    # NumPy has no bfloat16; float32 holds each of its values.
+    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    array: NDArray[Any] = wide.detach().cpu().numpy()
+    return array

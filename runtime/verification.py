@@ -3,13 +3,15 @@
 import os
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from pydantic import BaseModel
 
 from .artifact import Artifact
 from .comparison import OutputComparison, Verdict, compare_output
+from .errors import RunnerUnavailable, first_line
+from .manifest import Manifest
 from .reference import Reference
 from .runners import RUNNERS, Runner, open_runner, why_unavailable
 
@@ -35,6 +37,8 @@ class Report(BaseModel):
     format_version: int = 1
     environment: dict[str, str | int]
     runners: list[RunnerReport]
+    left_out: dict[str, str] = {}
+    """Runners that can't work here, or not with this model, each with the reason."""
 
     @property
     def passed(self) -> bool:
@@ -61,26 +65,48 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
     return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
 
 
-def verify(artifact: Artifact, runners: Sequence[str] = ()) -> Report:
+def verify(
+    artifact: Artifact,
+    runners: Sequence[str] = (),
+    *,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> Report:
     """Run the recorded input in each runner and judge every output.
 
     Args:
         artifact: what `open_artifact` gave.
         runners: names, as in `RUNNERS`; by default those that work on this machine.
+        on_phase: called with the name of each phase as it starts.
 
     Raises:
         UsageError: there is no runner of that name.
-        RunnerUnavailable: a runner asked for by name can't work here.
+        RunnerUnavailable: a runner asked for by name can't work here, or none can.
         ArtifactError: a file of the artifact is missing, altered or invalid.
     """
     reference = artifact.reference()
-    reports = [_judge(reference, open_runner(artifact, name)) for name in choose_runners(runners)[0]]
-    return Report(environment=describe_environment(artifact), runners=reports)
+    chosen, left_out = choose_runners(runners)
+    reports = []
+    for name in chosen:
+        on_phase(f"running {name}")
+        try:
+            runner = open_runner(artifact, name)
+        except RunnerUnavailable as error:
+            if name in runners:
+                raise
+            left_out[name] = first_line(error)
+            continue
+        reports.append(_judge(artifact.manifest, reference, runner))
+        # Before the next one is opened: the weights of two would be in memory at once.
+        del runner
+    if not reports:
+        raise RunnerUnavailable("No runner can run this: " + "; ".join(left_out.values()))
+    return Report(environment=describe_environment(artifact), runners=reports, left_out=left_out)
 
 
-def _judge(reference: Reference, runner: Runner) -> RunnerReport:
+def _judge(manifest: Manifest, reference: Reference, runner: Runner) -> RunnerReport:
     arrays = runner.run(reference.inputs)
-    outputs = [compare_output(name, truth, arrays.get(name)) for name, truth in reference.truths.items()]
+    dtypes = {output.name: output.dtype for output in manifest.outputs}
+    outputs = [compare_output(name, truth, arrays.get(name), dtypes[name]) for name, truth in reference.truths.items()]
     failed = [output for output in outputs if output.verdict != "pass"]
     verdict: Verdict = failed[0].verdict if failed else "placement" if runner.misplaced else "pass"
     return RunnerReport(

@@ -1,0 +1,53 @@
+"""A probe that was built on a GPU -> the same on the CPU, where it is exported: an artifact runs on any machine."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import fx
+from torch.utils._pytree import tree_map
+
+from probe import Probe
+
+__all__ = ["on_cpu"]
+
+_CPU = torch.device("cpu")
+
+
+def on_cpu(probe: Probe) -> Probe:
+    """Return `probe` itself if all its tensors are on the CPU, else a copy there."""
+    tensors = (*probe.example, *probe.module.parameters(), *probe.module.buffers())
+    if all(tensor.device == _CPU for tensor in tensors):
+        return probe
+    traced = _moved(probe.traced.module)
+    # The graph of the copy has nodes of its own, under the same fx names.
+    by_name = {node.name: node for node in traced.graph.nodes}
+    origins = {by_name[node.name]: origin for node, origin in probe.traced.origins.items() if node.name in by_name}
+    return replace(
+        probe,
+        module=_moved(probe.module),
+        example=tuple(tensor.cpu() for tensor in probe.example),
+        traced=replace(probe.traced, module=traced, origins=origins),
+        nodes={name: by_name[node.name] for name, node in probe.nodes.items()},
+    )
+
+
+def _moved(module: fx.GraphModule) -> fx.GraphModule:
+    moved = copy.deepcopy(module).cpu()
+    for node in moved.graph.nodes:
+        if node.op == "call_method" and node.target == "cuda":
+            node.target, node.args, node.kwargs = "cpu", node.args[:1], {}
+        node.args = tree_map(_device_on_cpu, node.args)
+        node.kwargs = {
+            key: "cpu" if key == "device" and isinstance(value, str | int) else tree_map(_device_on_cpu, value)
+            for key, value in node.kwargs.items()
+        }
+    moved.recompile()
+    return moved
+
+
+def _device_on_cpu(value: Any) -> Any:
+    if isinstance(value, str) and value.partition(":")[0] == "cuda":
+        return "cpu"
+    return _CPU if isinstance(value, torch.device) else value
