@@ -45,6 +45,18 @@ _OPERATORS = {
 """How `torch_fn` calls what an operator of Python's did, and how symbolic tracing does."""
 
 
+_INTERPOLATIONS = {
+    "upsample_nearest1d": "nearest",
+    "upsample_nearest2d": "nearest",
+    "upsample_nearest3d": "nearest",
+    "upsample_linear1d": "linear",
+    "upsample_bilinear2d": "bilinear",
+    "upsample_bicubic2d": "bicubic",
+    "upsample_trilinear3d": "trilinear",
+}
+"""What interpolates to a given size, and interpolate's name for it."""
+
+
 def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = False) -> TracedModel:
     """Capture `model` with `torch.export`, hooks of the model itself included.
 
@@ -141,10 +153,20 @@ def _restore_sizes(graph: fx.Graph) -> None:
                 on_sizes.add(node)
                 continue
             name = node.target.overloadpacket.__name__
+            if name in _INTERPOLATIONS:
+                _as_interpolate(node, _INTERPOLATIONS[name])
+                continue
             if hasattr(torch.Tensor, name) and isinstance(node.args[0], fx.Node):
                 node.op, node.target = "call_method", name
             elif hasattr(torch, name):
                 node.target = getattr(torch, name)
+
+
+def _as_interpolate(node: fx.Node, mode: str) -> None:
+    """Turn `aten.upsample_*.vec(input, output_size, [align_corners,] scale_factors)` into `interpolate`."""
+    corners = {} if mode.startswith("nearest") else {"align_corners": node.args[2]}
+    node.target = nn.functional.interpolate
+    node.args, node.kwargs = (node.args[0], node.args[1]), {"mode": mode, **corners}
 
 
 def _is_leaf(module: nn.Module) -> bool:

@@ -3,8 +3,8 @@
     python tests/zoo.py artifacts/zoo.md                         # all that are not in the table's rows yet
     python tests/zoo.py artifacts/zoo.md 'torchvision:resnet*'   # these again
 
-nodes, export and verify on ONNX Runtime (CPU) and TorchScript, with fresh weights of seed 0 and random input: nothing is
-downloaded. The rows are kept beside the table (`zoo.jsonl`), so that a run that was stopped goes on.
+nodes, export and verify on ONNX Runtime (CPU) and TorchScript, with fresh weights of seed 0 and random input: nothing
+is downloaded. The rows are kept beside the table (`zoo.jsonl`), so that a run that was stopped goes on.
 """
 
 import json
@@ -99,18 +99,18 @@ def as_table(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# The zoo",
         "",
-        "Fresh weights of seed 0, random input, one image; `make zoo`. Each model in a process of its own: probe, export "
-        "to ONNX and TorchScript, float64 reference, verification on ONNX Runtime (CPU) and TorchScript.",
+        "Fresh weights of seed 0, random input, one image; `make zoo`. Each model in a process of its own: probe, "
+        "export to ONNX and TorchScript, float64 reference, verification on ONNX Runtime (CPU) and TorchScript.",
         "",
-        f"**{good} of {len(rows)} models pass on both runners.** The drift is the largest of all outputs, in multiples of "
-        "eager float32's own error; up to 16 passes.",
+        f"**{good} of {len(rows)} models pass on both runners.** The drift is the largest of all outputs, in "
+        "multiples of eager float32's own error; up to 16 passes.",
         "",
         f"{platform.machine()}, 2 cores, Python {platform.python_version()}, torch {version('torch')}, torchvision "
         f"{version('torchvision')}, timm {version('timm')}, onnxruntime-gpu {version('onnxruntime-gpu')}, "
         f"{time.strftime('%Y-%m-%d')}. Seconds are of a busy machine, and tell an order of magnitude.",
         "",
-        "| model | input | M weights | captured by | outputs | skipped | aliases | layout unknown | probe s | export s | "
-        "verify s | peak MB | drift ONNX | drift TorchScript | verdict |",
+        "| model | input | M weights | captured by | outputs | skipped | aliases | layout unknown | probe s | "
+        "export s | verify s | peak MB | drift ONNX | drift TorchScript | verdict |",
         "| --- | --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for row in rows:

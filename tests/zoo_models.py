@@ -90,9 +90,31 @@ TIMM_FAMILIES = {
 TIMM_TRANSFORMERS = ("deit_tiny_patch16_224", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s32_224")
 
 TIMM_NOT_CONVOLUTIONAL = frozenset(
-    """beit cait convit crossvit deepseek_vit deit eva gemma4_vit hiera hieradet_sam2 mlp_mixer naflexvit nest pit
-    qwen3_vit swin_transformer swin_transformer_v2 swin_transformer_v2_cr tnt vision_transformer
-    vision_transformer_hybrid vision_transformer_relpos vision_transformer_sam""".split()
+    {
+        "beit",
+        "cait",
+        "convit",
+        "crossvit",
+        "deepseek_vit",
+        "deit",
+        "eva",
+        "gemma4_vit",
+        "hiera",
+        "hieradet_sam2",
+        "mlp_mixer",
+        "naflexvit",
+        "nest",
+        "pit",
+        "qwen3_vit",
+        "swin_transformer",
+        "swin_transformer_v2",
+        "swin_transformer_v2_cr",
+        "tnt",
+        "vision_transformer",
+        "vision_transformer_hybrid",
+        "vision_transformer_relpos",
+        "vision_transformer_sam",
+    }
 )
 """The families that are left out."""
 
