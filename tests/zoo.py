@@ -173,14 +173,13 @@ def as_table(rows: Sequence[Row]) -> str:
     lines = [
         "# The zoo",
         "",
-        "Made by `make zoo` (`python tests/zoo.py artifacts/zoo.md`): fresh weights of seed 0, random input, one image.",
-        "Each model has a process of its own: probe, export to ONNX and TorchScript with the float64 reference,",
+        "Made by `make zoo` (`python tests/zoo.py artifacts/zoo.md`). Each model has a process of its own: fresh",
+        "weights of seed 0, random input, one image; probe, export to ONNX and TorchScript with the float64 reference,",
         "verification on ONNX Runtime (CPU) and TorchScript. `tests/zoo_models.py` says which models, and why these.",
         "",
-        f"**{good} of {len(rows)} models pass on both runners**, {sum(row.get('outputs', 0) for row in rows)} outputs; "
-        f"{exported} were captured",
-        "by torch.export, the others by symbolic tracing. The drift is the largest of all outputs, in multiples of eager",
-        "float32's own error; up to 16 passes.",
+        f"**{good} of {len(rows)} models pass on both runners**, {sum(row.get('outputs', 0) for row in rows)} outputs.",
+        f"{exported} were captured by torch.export, the others by symbolic tracing. The drift is the largest of",
+        "all outputs, in multiples of eager float32's own error; up to 16 passes.",
         "",
         f"{describe_machine()}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; "
         f"{'; or '.join(sorted({row['made_with'] for row in rows}))}.",
