@@ -163,7 +163,8 @@ def _run_model(model: nn.Module, call: Example) -> object:
         try:
             observe(trace(shared_copy(model), call), call)
         except CaptureError as failure:
-            if failure.node:
+            # Where the model itself checks its input, the graph can't tell what it found.
+            if failure.node and "Proxy(" not in str(failure):
                 raise failure from error
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
         raise ModelError(
