@@ -10,8 +10,9 @@ from probe import build_probe
 from probe.naming import NodeNamer
 
 
-@pytest.mark.parametrize("name", ["alexnet", "resnet18", "vgg11_bn", "squeezenet1_1", "densenet121", "googlenet"])
-def test_the_names_are_torchvisions_whole_lists(name):
+@pytest.mark.parametrize("name", ["resnet18", "googlenet"])
+def test_outputs_and_skipped_nodes_are_torchvisions_whole_list(name):
+    # test_zoo_names.py compares the lists of all classifiers.
     options = {"init_weights": False} if name == "googlenet" else {}
     model = torchvision.models.get_model(name, weights=None, **options).eval()
     _, expected = get_graph_node_names(model, suppress_diff_warning=True)

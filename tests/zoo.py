@@ -276,6 +276,8 @@ def main() -> int:
     parser.add_argument("patterns", nargs="*", help="models, or globs of them; all by default")
     parser.add_argument("--resume", action="store_true", help="leave out the models that have a row already")
     arguments = parser.parse_args()
+    # Stopped by kill as by Ctrl-C: the model at hand is stopped too, and its folder goes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_zoo(arguments.table, arguments.patterns, resume=arguments.resume)
 
 
