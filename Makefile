@@ -35,9 +35,9 @@ lint: install
 bench: install
 	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
 
-# Goes on where it was stopped; `make zoo MODELS="'timm:*'"` takes some again.
+# `make zoo ARGS=--resume` goes on where it was stopped; `make zoo ARGS="'timm:*'"` takes some again.
 zoo: install
-	$(BIN)/python tests/zoo.py artifacts/zoo.md $(MODELS)
+	$(BIN)/python tests/zoo.py artifacts/zoo.md $(ARGS)
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz

@@ -6,7 +6,7 @@ four convolutions, which leaves out those that only embed patches with one; of t
 
 import torchvision
 
-__all__ = ["TIMM_FAMILIES", "TIMM_NOT_CONVOLUTIONAL", "TIMM_TRANSFORMERS", "zoo_models"]
+__all__ = ["TIMM_FAMILIES", "TIMM_NOT_CONVOLUTIONAL", "TIMM_TRANSFORMERS", "weights_count", "zoo_models"]
 
 TIMM_FAMILIES = {
     "byoanet": "halonet_h1",
@@ -128,3 +128,14 @@ def zoo_models() -> list[str]:
         *(f"torchvision:{name}" for name in (*classifiers, *segmenters)),
         *(f"timm:{name}" for name in (*TIMM_FAMILIES.values(), *TIMM_TRANSFORMERS)),
     ]
+
+
+def weights_count(name: str) -> int:
+    """Return how many weights a model has, as torchvision tells; 0 for timm's, the smallest of their families.
+
+    It is for running small models first, and is known without making the model.
+    """
+    source, _, rest = name.partition(":")
+    if source != "torchvision":
+        return 0
+    return int(torchvision.models.get_model_weights(rest).DEFAULT.meta["num_params"])
