@@ -8,7 +8,7 @@ BIN := .venv/bin
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
-	@echo 'make bench    time the main path, into artifacts/benchmarks.md'
+	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
 # The stamp is younger than what it was made from, or the environment is brought up to date.
@@ -33,6 +33,7 @@ lint: install
 
 bench: install
 	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
+	$(BIN)/python tests/bench_zoo_models.py artifacts/benchmarks.md
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz
