@@ -8,7 +8,7 @@ BIN := .venv/bin
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
-	@echo 'make bench    time the main path, into artifacts/benchmarks.md'
+	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
@@ -34,6 +34,7 @@ lint: install
 
 bench: install
 	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
+	$(BIN)/python tests/bench_zoo_models.py artifacts/benchmarks.md
 
 # `make zoo ARGS=--resume` goes on where it was stopped; `make zoo ARGS="'timm:*'"` takes some again.
 zoo: install

@@ -3,8 +3,11 @@
 Both sides of the format stand here, `export` calls the writing half. What is compared with it is `comparison.py`.
 """
 
+import json
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +43,9 @@ class Reference:
     """What eager PyTorch computes for a recorded input."""
 
     inputs: dict[str, NDArray[np.float32]]
-    truths: dict[str, Truth]
+    truths: Mapping[str, Truth]
+    """By output, in the order of execution. Of a file, each is read when it is asked for: those of a large network
+    are as large as its weights, and nobody needs two at a time."""
 
 
 class _Facts(BaseModel):
@@ -66,9 +71,14 @@ def sample(tensor: NDArray[np.generic]) -> NDArray[np.generic]:
     flat = tensor.reshape(-1)
     if flat.size <= SAMPLE_LIMIT:
         return flat
+    return flat[(_places() * (flat.size / SAMPLE_LIMIT)).astype(np.int64)]
+
+
+@cache
+def _places() -> NDArray[np.float64]:
+    """Return where the samples lie, in stretches. Kept, since the modulo takes ten times as long as the sampling."""
     stretch = np.arange(SAMPLE_LIMIT, dtype=np.float64)
-    positions = (stretch + (stretch * 0.6180339887498949) % 1.0) * (flat.size / SAMPLE_LIMIT)
-    return flat[positions.astype(np.int64)]
+    return stretch + (stretch * 0.6180339887498949) % 1.0
 
 
 def save_reference(file: Path, reference: Reference) -> None:
@@ -89,22 +99,67 @@ def save_reference(file: Path, reference: Reference) -> None:
 
 
 def load_reference(file: Path) -> Reference:
-    """Read what `save_reference` wrote.
+    """Read what `save_reference` wrote; each truth when it is asked for, so the file has to stay.
 
     Raises:
-        ArtifactError: the file isn't a reference.
+        ArtifactError: the file isn't a reference. Also from `Reference.truths`, if the file is altered meanwhile.
     """
     from safetensors import SafetensorError, safe_open
 
     try:
+        before = _state(file)
         with safe_open(file, framework="np") as opened:
             facts = _FACTS.validate_json(opened.metadata()["layerprobe.reference"])
-            tensors = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it can't be iterated
-        inputs = {key.removeprefix("input:"): tensor for key, tensor in tensors.items() if key.startswith("input:")}
-        truths = {name: Truth(sample=tensors[f"truth:{name}"], **vars(fact)) for name, fact in facts.items()}
+            names = [key for key in opened.keys() if key.startswith("input:")]  # noqa: SIM118 - it can't be iterated
+            inputs = {key.removeprefix("input:"): opened.get_tensor(key) for key in names}
+            sizes = {name: opened.get_slice(f"truth:{name}").get_shape() for name in facts}
+        truths = _TruthsInFile(file, before, facts)
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file} is not a reference: {first_line(error)}.\nExport the artifact again.") from error
-    for name, truth in truths.items():
-        if truth.sample.shape != (min(math.prod(truth.shape), SAMPLE_LIMIT),):
+    for name, fact in facts.items():
+        if sizes[name] != [min(math.prod(fact.shape), SAMPLE_LIMIT)]:
             raise ArtifactError(f"{file} is not a reference: the truth of {name} has another size than its shape says.")
     return Reference(inputs, truths)
+
+
+class _TruthsInFile(Mapping[str, Truth]):
+    """The truths of a safetensors file that was checked, none of which is kept in memory.
+
+    safetensors' own reader maps the file, and each page that was read stays in the process's memory with it.
+    """
+
+    def __init__(self, file: Path, state: tuple[int, ...], facts: Mapping[str, _Facts]) -> None:
+        self._file, self._state, self._facts = file, state, facts
+        with file.open("rb") as stream:
+            header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
+            self._data_start = stream.tell()
+        self._spans: dict[str, tuple[int, int]] = {}
+        for name in facts:
+            entry = header[f"truth:{name}"]
+            if entry["dtype"] != "F64":
+                raise ValueError(f"the truth of {name} is not float64")
+            self._spans[name] = tuple(entry["data_offsets"])
+
+    def __getitem__(self, name: str) -> Truth:
+        begin, end = self._spans[name]
+        try:
+            if _state(self._file) != self._state:
+                raise ArtifactError(f"{self._file} was altered while it was in use.\nRun the command again.")
+            with self._file.open("rb") as stream:
+                stream.seek(self._data_start + begin)
+                content = stream.read(end - begin)
+        except OSError as error:
+            raise ArtifactError(f"{self._file} can't be read: {error.strerror}.") from error
+        return Truth(sample=np.frombuffer(content, "<f8"), **vars(self._facts[name]))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._facts)
+
+    def __len__(self) -> int:
+        return len(self._facts)
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    """Return what changes when a file is altered or replaced."""
+    found = file.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

@@ -5,11 +5,7 @@ both sides, and told as median and spread.
 """
 
 import contextlib
-import gc
-import importlib.metadata
 import io
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -21,6 +17,8 @@ from pathlib import Path
 
 import matplotlib
 import torch
+from bench_page import describe_machine, write_section
+from bench_timing import Seconds, interleave
 
 from export import export_artifact
 from probe import Probe, build_probe, load_model
@@ -29,27 +27,6 @@ from runtime import Artifact, Preprocessing, draw_grid, open_artifact, open_runn
 VARIANTS = ("cnn11", "cnn2", "cnn3")
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 STEPS = Preprocessing(resize=64, crop=(64, 64), mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-
-Seconds = dict[str, list[float]]
-
-
-def interleave(ways: dict[str, Callable[[], object]], rounds: int, *, warm: bool = False) -> Seconds:
-    """Return the seconds of each way in each round, after one round that warms up.
-
-    With `warm`, each way runs twice in its turn and the second run counts: what a session does again and again finds
-    its own data in the caches, and not another way's.
-    """
-    seconds: Seconds = {name: [] for name in ways}
-    for number in range(rounds + 1):
-        for name, way in ways.items():
-            gc.collect()  # no side pays for the other's garbage
-            if warm:
-                way()
-            started = time.perf_counter()
-            way()
-            if number:
-                seconds[name].append(time.perf_counter() - started)
-    return seconds
 
 
 def draw_the_notebook_way(probe: Probe, file: Path, **options: str) -> None:
@@ -138,23 +115,6 @@ def measure(folder: Path) -> list[tuple[str, Seconds, str]]:
     return found
 
 
-def describe_machine() -> str:
-    model = next(
-        (line.partition(":")[2].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")),
-        platform.processor(),
-    )
-    packages = ("torch", "onnxruntime-gpu", "onnxruntime", "onnx", "matplotlib", "pillow", "numpy")
-    versions = []
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-    return f"{os.cpu_count()} cores ({model}), Python {platform.python_version()}, {', '.join(versions)}"
-
-
-def _lines(file: Path) -> list[str]:
-    return file.read_text().splitlines() if file.exists() else []
-
-
 def report(found: list[tuple[str, Seconds, str]]) -> str:
     lines = [
         "# The main path's times",
@@ -181,4 +141,4 @@ if __name__ == "__main__":
         text = report(measure(Path(temporary)))
     print(text)
     if len(sys.argv) > 1:
-        Path(sys.argv[1]).write_text(text, encoding="utf-8")
+        write_section(Path(sys.argv[1]), text)
