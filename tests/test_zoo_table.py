@@ -52,6 +52,7 @@ def test_the_table_tells_what_came_of_a_model(changes, told):
     assert zoo.passed(row) == (told == "pass")
     assert f"| {told} |" in page
     assert f"**{2 if told == 'pass' else 1} of 2 models pass" in page
+    assert f"**{len(zoo_models()) - 2} models of the zoo have not been run.**" in page
     widths = {line.count("|") for line in page.splitlines() if line.startswith("|")}
     assert len(widths) == 1
 
@@ -81,6 +82,7 @@ def test_a_stopped_run_goes_on(tmp_path, taken):
     zoo.run_zoo(table, ["torchvision:resnet18"], resume=False)
     zoo.run_zoo(table, [], resume=True)
     assert sorted(taken) == sorted(zoo_models())
+    assert "have not been run" not in table.read_text(encoding="utf-8")
 
 
 def test_no_row_is_lost_with_the_rows_file(tmp_path, taken, capsys):

@@ -189,6 +189,7 @@ def as_table(rows: Sequence[Row]) -> str:
     good = sum(map(passed, rows))
     exported = sum(row.get("capture") == "export" for row in rows)
     dates = sorted({row["date"] for row in rows})
+    missing = len(zoo_models()) - len(rows)
     lines = [
         "# The zoo",
         "",
@@ -198,6 +199,7 @@ def as_table(rows: Sequence[Row]) -> str:
         "`tests/zoo_models.py` says which models, and why these.",
         "",
         f"**{good} of {len(rows)} models pass on both runners**, {sum(row.get('outputs', 0) for row in rows)} outputs.",
+        *([f"**{missing} models of the zoo have not been run.**"] if missing else []),
         f"{exported} were captured by torch.export, the others by symbolic tracing. The drift is the largest of",
         "all outputs, in multiples of eager float32's own error; up to 16 passes.",
         "",
