@@ -1,5 +1,6 @@
 """model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has a file of its own."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -98,8 +99,8 @@ def build_probe(
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
-    The model and the probe are run on the example, and what the model returns is compared. (The model's hooks fire
-    in these runs.)
+    The model and the probe are run on the example, and on noise where the example is of one value, and what the model
+    returns is compared. (The model's hooks fire in these runs.)
 
     Args:
         model: any module whose forward takes tensors.
@@ -119,6 +120,11 @@ def build_probe(
     """
     call = bind_example(model, example, kwargs or {})
     calls = [(call, _run_model(model, call))]
+    varied = call.varied()
+    # A model may refuse noise, where it expects an angle or a probability: then the example has to do.
+    with contextlib.suppress(Exception):
+        if any(one is not other for one, other in zip(call.tensors, varied.tensors, strict=True)):
+            calls.append((varied, varied.run(shared_copy(model))))
     if dynamic_size:
         larger = resized(call, SIZE_STEPS)
         try:

@@ -59,6 +59,21 @@ class Example:
             )
         )
 
+    def varied(self) -> "Example":
+        """Return the example with standard normal noise in place of floating-point tensors of one value throughout.
+
+        On zeros, say, a convolution without a bias gives zeros, and a model can't be told from another.
+        """
+        generator = torch.Generator().manual_seed(0)
+        return self.replaced(
+            tuple(
+                torch.randn(tensor.shape, generator=generator).to(tensor)
+                if tensor.is_floating_point() and tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all())
+                else tensor
+                for tensor in self.tensors
+            )
+        )
+
     def run(self, model: nn.Module) -> object:
         """Call the model without gradients; the tensors stay unchanged."""
         # Tensors made in inference mode, which the caller may be in, have no version counters.

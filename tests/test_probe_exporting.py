@@ -100,6 +100,14 @@ def test_a_hook_on_the_model_itself_is_captured_by_export():
         assert torch.equal(probe(IMAGE)[probe.results[""]], model(IMAGE))
 
 
+def test_an_example_of_zeros_does_not_hide_what_tracing_misses():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False)).eval()
+    model.register_forward_hook(lambda module, inputs, output: output * 2)
+    with pytest.raises(ModelError, match="capture missed a part"):
+        build_probe(model, torch.zeros(1, 3, 8, 8), capture="trace")
+    assert build_probe(model, torch.zeros(1, 3, 8, 8)).capture == "export"
+
+
 class _ValueDependent(nn.Module):
     def __init__(self) -> None:
         super().__init__()
