@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint bench lock colour-tables clean
+.PHONY: help install demo test lint bench zoo lock colour-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
 	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
+	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
 # The stamp is younger than what it was made from, or the environment is brought up to date.
@@ -34,6 +35,10 @@ lint: install
 bench: install
 	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
 	$(BIN)/python tests/bench_zoo_models.py artifacts/benchmarks.md
+
+# `make zoo ARGS=--resume` goes on where it was stopped; `make zoo ARGS="'timm:*'"` takes some again.
+zoo: install
+	$(BIN)/python tests/zoo.py artifacts/zoo.md $(ARGS)
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz

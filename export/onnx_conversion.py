@@ -6,22 +6,27 @@ twice becomes one output (pytorch issue 167848). So the model is converted with 
 """
 
 import logging
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import onnx_ir as ir
 import onnx_ir.passes.common as ir_passes
 import onnxscript.optimizer
 import torch
+from torch import fx
 
 from probe import OutputSpec, Probe
-from probe.errors import first_line
+from probe.quiet import torch_silenced
+from probe.traced_model import NodeOrigin
 from runtime.manifest import SIZE_NODE_PREFIX
 
 from .errors import ExportError
+from .onnx_failures import explain_failure
+from .origin_marks import marked_module, origin_of
 
 __all__ = ["to_onnx"]
+
+_NAME_KEY = "layerprobe.name"
 
 
 def to_onnx(probe: Probe) -> ir.Model:
@@ -38,8 +43,9 @@ def to_onnx(probe: Probe) -> ir.Model:
         raise ExportError(f"torch.onnx gave {len(graph.outputs)} outputs for the probe's {len(probe.outputs)}.")
     # Only what makes the graph readable and loadable: no rewriting rules, which fuse what is to be observed, and no
     # merging of equal weights, after which a bias can be called by another layer's mean.
+    _note_origins(model)
     ir_passes.InlinePass()(model)
-    onnxscript.optimizer.fold_constants(model)
+    _fold_constants(model)
     for value, spec in zip(graph.inputs, probe.inputs, strict=True):
         value.shape = _onnx_shape(spec.shape)
     _name_outputs(graph, probe.outputs)
@@ -47,7 +53,8 @@ def to_onnx(probe: Probe) -> ir.Model:
     ir_passes.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
     ir_passes.RemoveUnusedOpsetsPass()(model)
     ir_passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
-    _tell_origins(graph, {output.name: output for output in probe.outputs})
+    origins = {origin.name: origin for origin in probe.traced.origins.values()}
+    _tell_origins(graph, {output.name for output in probe.outputs}, origins)
     model.producer_name = "layerprobe"
     model.producer_version = None
     return model
@@ -59,17 +66,14 @@ def _convert(probe: Probe) -> ir.Model:
     shapes = tuple(
         {axis: _dynamic(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in probe.inputs
     )
-    # torch logs a page about optional packages that it doesn't need here.
-    exporter_log = logging.getLogger("torch.onnx")
-    level = exporter_log.level
-    exporter_log.setLevel(logging.ERROR)
+    marked = marked_module(probe)
     try:
-        # With gradients on, torch refuses writes into the parts of a chunk that it allows without.
-        with warnings.catch_warnings(), torch.no_grad():
-            # Deprecations inside torch's own code, which no user of layerprobe can act on.
-            warnings.simplefilter("ignore")
+        # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and where it
+        # fails it prints the whole graph. With gradients on, it refuses writes into the parts of a chunk that it
+        # allows without.
+        with torch_silenced(), torch.no_grad():
             program = torch.onnx.export(
-                probe.module,
+                marked,
                 example,
                 input_names=[spec.name for spec in probe.inputs],
                 dynamic_shapes=shapes,
@@ -79,12 +83,7 @@ def _convert(probe: Probe) -> ir.Model:
                 verbose=False,
             )
     except Exception as error:
-        raise ExportError(
-            f"torch.onnx can't convert this model: {first_line(error.__cause__ or error)}\n"
-            "--outputs exports a part of it; `layerprobe nodes` shows the names."
-        ) from error
-    finally:
-        exporter_log.setLevel(level)
+        raise ExportError(explain_failure(probe, marked, example, shapes, error)) from error
     assert program is not None
     return program.model
 
@@ -144,26 +143,98 @@ def _behind_identities(value: ir.Value) -> ir.Value:
     return value
 
 
-def _tell_origins(graph: ir.Graph, outputs: dict[str, OutputSpec]) -> None:
-    """Name each node that computes an output after it, and note where in the model's source it stands.
+def _note_origins(model: ir.Model) -> None:
+    """Note on each node the name of the model's step that it belongs to, and take out what torch noted.
 
-    What torch notes is taken out: its stack traces hold the paths of the machine that exported.
+    torch's stack traces hold the paths of the machine that exported.
+    """
+    graphs: list[ir.Graph | ir.Function] = [model.graph, *model.functions.values()]
+    for graph in graphs:
+        for node in graph.all_nodes():
+            made_of = node.meta.get("node")
+            origin = origin_of(made_of) if isinstance(made_of, fx.Node) else None
+            node.metadata_props.clear()
+            if origin is not None:
+                node.metadata_props[_NAME_KEY] = origin.name
+
+
+def _fold_constants(model: ir.Model) -> None:
+    try:
+        onnxscript.optimizer.fold_constants(model)
+    except RuntimeError as error:
+        # It goes node by node, and fails before it alters one (a split into chunks of a size that is computed, in
+        # onnxscript 0.7): what comes after stays as it was.
+        logging.getLogger(__name__).debug("constants are not folded: %s", error)
+
+
+def _tell_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str, NodeOrigin]) -> None:
+    """Name each node after the step of the model that it belongs to, and note where in the model's source that stands.
+
+    The node that computes an output is called like it; the others, such as those within a leaf module,
+    `layer1.attn/MatMul::17`.
     """
     graph.metadata_props.clear()
-    for number, node in enumerate(graph):
+    steps = _steps(graph, outputs)
+    sizes: set[ir.Value] = set()
+    for number, node in enumerate(graph.all_nodes()):
         node.metadata_props.clear()
-        on_sizes = all(value.dtype is not None and not value.dtype.is_floating_point() for value in node.outputs)
-        node.name = f"{SIZE_NODE_PREFIX if on_sizes else ''}{node.op_type}::{number}"
+        computed = _computed(node, outputs)
+        origin = origins.get(computed or steps.get(node, ""))
+        on_sizes = _is_on_sizes(node, sizes)
+        sizes.update(node.outputs if on_sizes else ())
+        inside = f"{origin.name}/" if origin else ""
+        node.name = computed or f"{SIZE_NODE_PREFIX if on_sizes else ''}{inside}{node.op_type}::{number}"
         for value in node.outputs:
             value.metadata_props.clear()
-            output = outputs.get(value.name or "")
-            if output is None:
-                continue
-            node.name = output.name
-            source = f"{output.source_file}:{output.source_line}" if output.source_file else ""
-            node.doc_string = f"{output.label} {output.name} {source}".rstrip()
-            node.metadata_props["layerprobe.operation"] = output.operation
-            node.metadata_props["layerprobe.module_path"] = output.module_path
+        if origin is not None:
+            source = f"{origin.source_file}:{origin.source_line}" if origin.source_file else ""
+            node.doc_string = f"{origin.label} {origin.name} {source}".rstrip()
+            node.metadata_props[_NAME_KEY] = origin.name
+            node.metadata_props["layerprobe.operation"] = origin.operation
+            node.metadata_props["layerprobe.module_path"] = origin.module_path
             node.metadata_props["layerprobe.source"] = source
     for initializer in graph.initializers.values():
         initializer.metadata_props.clear()
+
+
+def _is_on_sizes(node: ir.Node, sizes: set[ir.Value]) -> bool:
+    """Tell whether a node gives integers or truth values; `sizes` holds what earlier ones gave of them."""
+    dtypes = [value.dtype for value in node.outputs]
+    if None not in dtypes:
+        return not any(dtype is not None and dtype.is_floating_point() for dtype in dtypes)
+    # torch leaves the type of some inner values open.
+    return node.op_type in ("Shape", "Size") or (
+        node.op_type in ("Concat", "Reshape", "Gather", "Squeeze", "Unsqueeze", "Slice")
+        and node.inputs[0] is not None
+        and (node.inputs[0] in sizes or node.inputs[0].dtype == ir.DataType.INT64)
+    )
+
+
+def _steps(graph: ir.Graph, outputs: Collection[str]) -> dict[ir.Node, str]:
+    """Return the name of the model's step that each node belongs to.
+
+    Where none was noted, because the node was made after torch's conversion, it belongs to the step that uses it, to
+    the first of them if there are several, or to that whose loop or branch it is in.
+    """
+    steps: dict[ir.Node, str] = {}
+    order = {node: position for position, node in enumerate(graph.all_nodes())}
+
+    def visit(nodes: ir.Graph, around: str | None) -> None:
+        for node in reversed(nodes):
+            step = _computed(node, outputs) or node.metadata_props.get(_NAME_KEY)
+            if step is None:
+                users = [use.node for value in node.outputs for use in value.uses() if use.node in steps]
+                step = steps[min(users, key=order.__getitem__)] if users else around
+            if step is not None:
+                steps[node] = step
+            for attribute in node.attributes.values():
+                if attribute.type == ir.AttributeType.GRAPH:
+                    visit(attribute.as_graph(), step)
+
+    visit(graph, None)
+    return steps
+
+
+def _computed(node: ir.Node, outputs: Collection[str]) -> str | None:
+    """Return the name of the output that a node computes, if it does."""
+    return next((value.name for value in node.outputs if value.name in outputs), None)

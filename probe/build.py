@@ -1,25 +1,24 @@
 """model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has a file of its own."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
 from torch import fx, nn
 
+from .descriptions import choose_nodes, describe_inputs, describe_outputs
 from .errors import CaptureError, ModelError, first_line
 from .example import Example, bind_example
 from .exporting import export_capture
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
-from .layouts import infer_layouts
-from .observation import Observation, observe
+from .observation import observe
 from .parts import find_parts
 from .results import find_results, settle_results
-from .selection import Candidate, select_names
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
-from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
+from .specs import InputSpec, OutputSpec, SkippedNode
 from .traced_model import TracedModel, place_of
 from .tracing import trace
 
@@ -163,7 +162,8 @@ def _run_model(model: nn.Module, call: Example) -> object:
         try:
             observe(trace(shared_copy(model), call), call)
         except CaptureError as failure:
-            if failure.node:
+            # Where the model itself checks its input, the graph can't tell what it found.
+            if failure.node and "Proxy(" not in str(failure):
                 raise failure from error
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
         raise ModelError(
@@ -204,15 +204,12 @@ def _probe_graph(
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
     shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
     names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
-    nodes, skipped = _choose(traced, observations, set(results.values()), wanted)
+    nodes, skipped = choose_nodes(traced, observations, set(results.values()), wanted)
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
-    placeholders = [node for node in traced.module.graph.nodes if node.op == "placeholder"]
     return Probe(
         module=return_named(traced.module, nodes, overwritten, f"{type(model).__name__}Probe"),
-        inputs=tuple(
-            InputSpec(names[node], shapes[node], _dtype_name(observations[node].dtype)) for node in placeholders
-        ),
-        outputs=tuple(_specify(traced, nodes, observations, shapes, placeholders)),
+        inputs=describe_inputs(traced, observations, shapes),
+        outputs=tuple(describe_outputs(traced, nodes, observations, shapes)),
         skipped=skipped,
         results={path: names[node] for path, node in results.items()},
         model_name=type(model).__name__,
@@ -220,78 +217,3 @@ def _probe_graph(
         traced=traced,
         nodes=nodes,
     )
-
-
-def _choose(
-    traced: TracedModel,
-    observations: dict[fx.Node, Observation],
-    results: set[fx.Node],
-    wanted: tuple[Sequence[str], Sequence[str]],
-) -> tuple[dict[str, fx.Node], tuple[SkippedNode, ...]]:
-    """Return the nodes that become outputs, by name, and those that can't."""
-    skipped = []
-    candidates: dict[fx.Node, Candidate] = {}
-    for node, origin in traced.origins.items():
-        if node not in observations:
-            continue
-        reason = _reason_to_skip(node, observations[node])
-        # What the model returns is an output whatever it is: without it the probe would not be the model.
-        if reason is None or node in results:
-            candidates[node] = Candidate(origin.name, origin.label, origin.module_path)
-        else:
-            skipped.append(SkippedNode(origin.name, reason))
-    kept = set(select_names(list(candidates.values()), *wanted))
-    chosen = {each.name: node for node, each in candidates.items() if each.name in kept or node in results}
-    return chosen, tuple(skipped)
-
-
-def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:
-    if node.op == "placeholder":
-        return "an input of the model"
-    if node.op == "get_attr":
-        return "a parameter or buffer"
-    if observation.dtype is None:
-        return f"a Python value ({observation.kind})"
-    if not observation.dtype.is_floating_point:
-        return f"not a floating-point tensor ({_dtype_name(observation.dtype)})"
-    return None
-
-
-def _specify(
-    traced: TracedModel,
-    nodes: dict[str, fx.Node],
-    observations: dict[fx.Node, Observation],
-    shapes: dict[fx.Node, tuple[Dimension, ...]],
-    inputs: list[fx.Node],
-) -> Iterator[OutputSpec]:
-    layouts = infer_layouts(traced.module, observations)
-    holders: dict[tuple[int, int] | None, list[fx.Node]] = {}
-    for node in inputs:
-        holders.setdefault(observations[node].memory, []).append(node)
-    for name, node in nodes.items():
-        observation, origin = observations[node], traced.origins[node]
-        earlier = holders.setdefault(observation.memory, [])
-        holder = next((each for each in earlier if _lies_within(observation, observations[each])), None)
-        earlier.append(node)
-        yield OutputSpec(
-            name=name,
-            label=origin.label,
-            operation=origin.operation,
-            module_path=origin.module_path,
-            source_file=origin.source_file,
-            source_line=origin.source_line,
-            shape=shapes[node],
-            dtype=_dtype_name(observation.dtype),
-            layout=layouts[node].letters,
-            tokens=layouts[node].tokens,
-            alias_of=traced.origins[holder].name if holder else None,
-        )
-
-
-def _lies_within(part: Observation, whole: Observation) -> bool:
-    """Tell whether every element of `part` is one of `whole`, both being in the same memory."""
-    return whole.dense and whole.span[0] <= part.span[0] and part.span[1] <= whole.span[1]
-
-
-def _dtype_name(dtype: torch.dtype | None) -> str:
-    return str(dtype).removeprefix("torch.")

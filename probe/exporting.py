@@ -14,10 +14,10 @@ from typing import Any
 
 import torch
 from torch import fx, nn
-from torch.utils import _pytree as pytree
 
 from .errors import CaptureError, first_line
 from .example import Example
+from .exported_graph import plain_graph
 from .labels import class_of
 from .naming import NodeNamer
 from .quiet import torch_silenced
@@ -58,7 +58,7 @@ def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = F
             names the source line.
     """
     program = _export(model, example, dynamic_size)
-    module = _plain_graph(program, type(model).__name__)
+    module = plain_graph(program, type(model).__name__)
     leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
     origins, namer = _name_nodes(module, leaves)
     return TracedModel(module, origins, namer)
@@ -103,48 +103,6 @@ def _open_axes(tensor: torch.Tensor, batched: bool, dynamic_size: bool) -> dict[
     if dynamic_size and tensor.ndim == 4:
         axes |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
     return axes
-
-
-def _plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphModule:
-    """Return the program as a graph with plain placeholders and results, and the weights as attributes."""
-    unlifted = program.module()
-    graph = fx.Graph()
-    copies: dict[fx.Node, fx.Node] = {}
-    for node in unlifted.graph.nodes:
-        if node.op == "output":
-            leaves = pytree.tree_leaves(node.args[0])
-            spec = program.call_spec.out_spec
-            assert spec is not None
-            returned = pytree.tree_unflatten(
-                [copies[leaf] if isinstance(leaf, fx.Node) else leaf for leaf in leaves], spec
-            )
-            graph.output(returned)
-        elif node.op == "call_module" and "guards" in str(node.target):
-            continue  # checks of the inputs' shapes, which the runners make
-        else:
-            copies[node] = graph.node_copy(node, lambda source: copies[source])
-    _restore_sizes(graph)
-    return fx.GraphModule(unlifted, graph, name)
-
-
-def _restore_sizes(graph: fx.Graph) -> None:
-    """Turn what computes with open sizes back into calls that torch.jit.trace follows: `aten.sym_size` gives it a
-    plain number, which it would take for a constant, and so do aten calls that take such a number.
-    """
-    on_sizes: set[fx.Node] = set()
-    for node in list(graph.nodes):
-        if node.target is torch.ops.aten.sym_size.int:
-            node.op, node.target = "call_method", "size"
-            on_sizes.add(node)
-        elif node.op == "call_function" and on_sizes.intersection(node.all_input_nodes):
-            if not isinstance(node.target, torch._ops.OpOverload):
-                on_sizes.add(node)
-                continue
-            name = node.target.overloadpacket.__name__
-            if hasattr(torch.Tensor, name) and isinstance(node.args[0], fx.Node):
-                node.op, node.target = "call_method", name
-            elif hasattr(torch, name):
-                node.target = getattr(torch, name)
 
 
 def _is_leaf(module: nn.Module) -> bool:

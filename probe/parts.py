@@ -12,8 +12,8 @@ from .tracing import trace
 
 __all__ = ["find_parts", "record_call"]
 
-_TRIED = 12
-"""Submodules that are tried at most: each takes a capture."""
+_WANTED, _TRIED = 3, 8
+"""How many parts are named, and how many are tried for that: each takes a capture."""
 
 
 def find_parts(model: nn.Module, example: Example) -> list[str]:
@@ -25,11 +25,15 @@ def find_parts(model: nn.Module, example: Example) -> list[str]:
     }
     calls = _record_calls(model, example, list(candidates))
     found: list[str] = []
-    for path in sorted(calls, key=lambda path: (path.count("."), -candidates[path]))[:_TRIED]:
-        inside = any(path.startswith(f"{outer}.") for outer in found)
-        if not inside and _can_be_captured(model.get_submodule(path), calls[path]):
-            found.append(path)
-    return found[:3]
+    tried = 0
+    for path in sorted(calls, key=lambda path: (path.count("."), -candidates[path])):
+        if tried == _TRIED or len(found) == _WANTED:
+            break
+        if not any(path.startswith(f"{outer}.") for outer in found):
+            tried += 1
+            if _can_be_captured(model.get_submodule(path), calls[path]):
+                found.append(path)
+    return found
 
 
 def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Module, Example]:

@@ -27,8 +27,8 @@ def symbolic_shapes(
 ) -> dict[fx.Node, tuple[Dimension, ...]]:
     """Return each tensor's shape with `N` where a size follows the batch, `2*N` where it is a multiple of it.
 
-    With `dynamic_size` also `H` and `W`, and `H/2` where half of it is meant, for inputs whose size divides by 2; `?`
-    where a size changes in some other way.
+    With `dynamic_size` also `H` and `W`, and `H/2` where half of it is meant, for inputs whose size divides by 2. Where
+    a size follows in some other way: `H?`, `W?`, `HW?`, and `?` if the batch takes part.
 
     Raises:
         CaptureError: `dynamic_size`, and the model can't take images of another size.
@@ -96,14 +96,16 @@ def _dimension(size: int, others: list[tuple[str, int, int]]) -> Dimension:
     changed = [other for other in others if other[2] != size]
     if not changed:
         return size
+    symbols = "".join(symbol for symbol, _, _ in changed)
+    unknown = "?" if "N" in symbols else f"{symbols}?"
     if len(changed) > 1:
-        return "?"
+        return unknown
     symbol, base, other = changed[0]
     grown = base + SIZE_STEPS.get(symbol, 1)
     if size * grown != other * base:
-        return "?"
+        return unknown
     if size % base == 0:
         return symbol if size == base else f"{size // base}*{symbol}"
     if symbol != "N" and base % size == 0:
         return f"{symbol}/{base // size}"
-    return "?"
+    return unknown

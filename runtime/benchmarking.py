@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from .artifact import Artifact
-from .errors import UsageError
-from .runners import open_runner
+from .errors import RunnerUnavailable, UsageError, first_line
+from .input_check import check_inputs
+from .runners import Runner, open_runner
 from .verification import choose_runners, describe_environment
 
 __all__ = ["BenchmarkReport", "Timing", "benchmark"]
@@ -39,9 +40,18 @@ class BenchmarkReport(BaseModel):
     format_version: int = 1
     environment: dict[str, str | int]
     timings: list[Timing]
+    left_out: dict[str, str] = {}
+    """Runners that can't work here, or not with this model, each with the reason."""
 
 
-def benchmark(artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1, repeats: int = 50) -> BenchmarkReport:
+def benchmark(
+    artifact: Artifact,
+    runners: Sequence[str] = (),
+    *,
+    batch: int = 1,
+    repeats: int = 50,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> BenchmarkReport:
     """Time each runner and the plain ONNX model, in turns, so that a noisy moment of the machine meets them all.
 
     Args:
@@ -49,13 +59,14 @@ def benchmark(artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1
         runners: names, as in `RUNNERS`; by default those that work on this machine.
         batch: images at once.
         repeats: timed runs of each.
+        on_phase: called with the name of each phase as it starts.
 
     Raises:
         UsageError: there is no such runner, or the model has a fixed batch of another size.
         RunnerUnavailable: a runner asked for by name can't work here.
     """
-    opened = {name: open_runner(artifact, name) for name in choose_runners(runners)[0]}
-    inputs = _noise(artifact, batch)
+    opened, left_out = _open_runners(artifact, runners)
+    inputs = _inputs(artifact, batch)
     ways: dict[str, Callable[[], object]] = {
         name: lambda runner=runner: runner.run(inputs)  # type: ignore[misc]
         for name, runner in opened.items()
@@ -64,6 +75,7 @@ def benchmark(artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1
         ways["onnx-cpu, plain"] = _plain_way(artifact, inputs)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_number in range(_WARM_UP + repeats):
+        on_phase(f"round {round_number + 1} of {_WARM_UP + repeats}")
         for name, run in ways.items():
             started = time.perf_counter()
             run()
@@ -72,19 +84,45 @@ def benchmark(artifact: Artifact, runners: Sequence[str] = (), *, batch: int = 1
     return BenchmarkReport(
         environment=describe_environment(artifact),
         timings=[_summarise(name, batch, times) for name, times in seconds.items()],
+        left_out=left_out,
     )
 
 
-def _noise(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
+def _open_runners(artifact: Artifact, names: Sequence[str]) -> tuple[dict[str, Runner], dict[str, str]]:
+    """Return the runners, opened, and those left out, each with the reason; one asked for by name is never left out."""
+    chosen, left_out = choose_runners(names)
+    opened: dict[str, Runner] = {}
+    for name in chosen:
+        try:
+            opened[name] = open_runner(artifact, name)
+        except RunnerUnavailable as error:
+            if name in names:
+                raise
+            left_out[name] = first_line(error)
+    if not opened:
+        raise RunnerUnavailable("No runner can run this: " + "; ".join(left_out.values()))
+    return opened, left_out
+
+
+def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
+    """Return the recorded input, as often as asked for; noise for a lone model file, which has none."""
+    manifest = artifact.manifest
+    recorded = {} if artifact.path.is_file() else artifact.reference().inputs
     generator = np.random.default_rng(0)
     inputs: dict[str, NDArray[Any]] = {}
-    for entry in artifact.manifest.inputs:
-        if isinstance(entry.shape[0], int) and entry.shape[0] != batch:
-            raise UsageError(
-                f"{artifact.manifest.model} takes a batch of {entry.shape[0]} only: --batch {batch} can't."
-            )
-        shape = [batch if isinstance(size, str) else size for size in entry.shape]
-        inputs[entry.name] = generator.standard_normal(shape).astype(entry.dtype)
+    for entry in manifest.inputs:
+        if entry.shape[0] not in ("N", batch):
+            raise UsageError(f"{manifest.model} takes a batch of {entry.shape[0]} only: --batch {batch} can't.")
+        if entry.name in recorded:
+            one = recorded[entry.name]
+            inputs[entry.name] = np.repeat(one[:1], batch, axis=0) if entry.shape[0] == "N" else one
+        else:
+            # An open height and width are those of the preprocessing.
+            crop = manifest.preprocessing.crop if manifest.preprocessing else (224, 224)
+            sizes = {"N": batch, "H": crop[0], "W": crop[1]}
+            shape = [sizes.get(size, 1) if isinstance(size, str) else size for size in entry.shape]
+            noise = generator.standard_normal(shape)
+            inputs[entry.name] = noise.astype("float32" if entry.dtype.startswith("bfloat") else entry.dtype)
     return inputs
 
 
@@ -95,8 +133,9 @@ def _plain_way(artifact: Artifact, inputs: dict[str, NDArray[Any]]) -> Callable[
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    checked = check_inputs(artifact.manifest, inputs)
     session = onnxruntime.InferenceSession(plain_onnx(artifact), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, inputs)
+    return lambda: session.run(None, checked)
 
 
 def _summarise(name: str, batch: int, seconds: list[float]) -> Timing:

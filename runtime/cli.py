@@ -4,7 +4,7 @@ What a command needs is imported when it runs, so that each starts as fast as it
 """
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -46,6 +46,10 @@ _RunnersOption = Annotated[
     typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
 ]
 _QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
+_InputSizeOption = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW", help="Another size of the image, if the model was exported with --dynamic-size."),
+]
 _OutputsOption = Annotated[
     list[str] | None,
     typer.Option("--outputs", metavar="GLOB", help="Only these: names, globs or modules' paths; may be repeated."),
@@ -62,8 +66,10 @@ def run(
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
+    input_size: _InputSizeOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
+    quiet: _QuietOption = False,
 ) -> None:
     """Write every output of one image, several, or a folder, as safetensors stacked along N."""
     from .artifact import open_artifact
@@ -72,13 +78,22 @@ def run(
     from .runners import open_image_runner
     from .tensor_recording import record_images
 
+    size = _parse_size(input_size)
     _refuse_to_overwrite(file, artifact, images)
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
     found = find_images(images)
     session = open_image_runner(opened, runner, provider)
-    with _progress("images", len(found)) as advance:
-        record_images(opened, session, found, file, outputs=kept, on_progress=lambda done: advance(done, len(found)))
+    with _progress("images", len(found), quiet) as advance:
+        record_images(
+            opened,
+            session,
+            found,
+            file,
+            outputs=kept,
+            input_size=size,
+            on_progress=lambda done: advance(done, len(found)),
+        )
     typer.echo(f"{file}: outputs: {len(kept)}, images: {len(found)}, by {session.name} on {session.providers[0]}")
 
 
@@ -93,8 +108,10 @@ def grid(
     page: Annotated[int, typer.Option(min=1, metavar="N", help="Which page, where one can't hold all the tiles.")] = 1,
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
+    input_size: _InputSizeOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
+    quiet: _QuietOption = False,
 ) -> None:
     """Draw the averaged feature maps of a photo."""
     from .artifact import open_artifact
@@ -108,18 +125,20 @@ def grid(
     _refuse_to_overwrite(file, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    name, steps = manifest.image_input()
+    name, steps = manifest.image_input(_parse_size(input_size))
     chosen = select_outputs(manifest, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
-    session = open_image_runner(opened, runner, provider)
-    arrays = session.run({name: batch})
+    with _phases(quiet) as on_phase:
+        session = open_image_runner(opened, runner, provider)
+        on_phase(f"running {session.name}")
+        arrays = session.run({name: batch})
     title = f"{manifest.model} · {image.name}"
     picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title)
     save_picture(picture, file)
     pages = count_pages(chosen)
     which = f", page {page} of {pages}" if pages > 1 else ""
     typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
-    if page < pages:
+    if page < pages and not quiet:
         typer.echo(f"The next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
@@ -137,9 +156,7 @@ def verify(
     opened = open_artifact(artifact)
     with _phases(quiet) as on_phase:
         report = verify_artifact(opened, runner or [], on_phase=on_phase)
-    if not quiet:
-        for name, reason in report.left_out.items():
-            typer.echo(f"{name} is left out: {reason}", err=True)
+    _tell_left_out(report.left_out, quiet)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
     _print(report_table(report, opened.manifest))
@@ -153,6 +170,7 @@ def bench(
     batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,
+    quiet: _QuietOption = False,
 ) -> None:
     """Time the probe in each runner, and the plain model beside it."""
     from rich.table import Table
@@ -161,8 +179,9 @@ def bench(
     from .benchmarking import benchmark
 
     opened = open_artifact(artifact)
-    _tell_left_out(runner or [])
-    report = benchmark(opened, runner or (), batch=batch, repeats=repeats)
+    with _phases(quiet) as on_phase:
+        report = benchmark(opened, runner or (), batch=batch, repeats=repeats, on_phase=on_phase)
+    _tell_left_out(report.left_out, quiet)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
     table = Table("", "p50 ms", "p90 ms", "p99 ms", "mean ms", "images/s", box=None, pad_edge=False)
@@ -178,15 +197,17 @@ def bench(
 
 def stats(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
+    quiet: _QuietOption = False,
 ) -> None:
     """Print the exact mean and standard deviation of each channel over all pixels of an image folder."""
     from .image_statistics import channel_statistics
 
-    with _progress("images", None) as advance:
+    with _progress("images", None, quiet) as advance:
         found = channel_statistics(folder, on_progress=advance)
     mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
     typer.echo(f"--mean {mean} --std {std}")
-    typer.echo(f"images: {found.images}, pixels: {found.pixels}", err=True)
+    if not quiet:
+        typer.echo(f"images: {found.images}, pixels: {found.pixels}", err=True)
 
 
 def demo(
@@ -216,10 +237,8 @@ def _print(table: "RenderableType") -> None:
     typer.echo(text.get(), nl=False)
 
 
-def _tell_left_out(asked: Sequence[str]) -> None:
-    from .verification import choose_runners
-
-    for name, reason in choose_runners(asked)[1].items():
+def _tell_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
+    for name, reason in () if quiet else reasons.items():
         typer.echo(f"{name} is left out: {reason}", err=True)
 
 
@@ -236,9 +255,9 @@ def _phases(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], None]]:
+def _progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """Yield a function that takes (done, of all); from ten on, and on a terminal, it moves a bar on stderr."""
-    if total is not None and total < _PROGRESS_FROM:
+    if quiet or (total is not None and total < _PROGRESS_FROM):
         yield lambda _done, _of_all: None
         return
     from rich.console import Console
@@ -249,6 +268,16 @@ def _progress(what: str, total: int | None) -> Iterator[Callable[[int, int], Non
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total, visible=False)
         yield lambda done, of_all: bar.update(task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM)
+
+
+def _parse_size(text: str | None) -> tuple[int, int] | None:
+    """Turn `320` or `320x480` into height and width."""
+    if text is None:
+        return None
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+        raise typer.BadParameter(f"{text!r} is no size: give 320, or 320x480 (height x width)")
+    return int(parts[0]), int(parts[-1])
 
 
 def _refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:

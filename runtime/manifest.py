@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .errors import ArtifactError
+from .errors import ArtifactError, UsageError
 
 __all__ = [
     "FORMAT_VERSION",
@@ -170,15 +170,28 @@ class Manifest(_Entry):
                 raise ValueError(f"the result {result!r} is not among the outputs")
         return self
 
-    def image_input(self) -> tuple[str, Preprocessing]:
+    def image_input(self, size: tuple[int, int] | None = None) -> tuple[str, Preprocessing]:
         """Return the name of the input that takes images, and how a photo becomes one.
+
+        Args:
+            size: height and width, in pixels, in place of those that the model was exported with.
 
         Raises:
             ArtifactError: the artifact isn't for images.
+            UsageError: another size is asked for than the model takes.
         """
         if self.preprocessing is None or len(self.inputs) != 1:
             raise ArtifactError(f"{self.model} was not exported for images: its manifest holds no preprocessing.")
-        return self.inputs[0].name, self.preprocessing
+        steps, entry = self.preprocessing, self.inputs[0]
+        if size and size != steps.crop:
+            if not all(isinstance(each, str) for each in entry.shape[2:]):
+                raise UsageError(
+                    f"{self.model} takes images of {steps.crop[0]} x {steps.crop[1]} only, not {size[0]} x {size[1]}.\n"
+                    "Export it with --dynamic-size, if the model allows that, or with another --input-size."
+                )
+            resize = round(steps.resize * min(size) / min(steps.crop))
+            steps = steps.model_copy(update={"crop": size, "resize": resize})
+        return entry.name, steps
 
     @property
     def output_names(self) -> list[str]:

@@ -44,6 +44,7 @@ def record_images(
     file: Path,
     *,
     outputs: Sequence[str] = (),
+    input_size: tuple[int, int] | None = None,
     batch: int = 16,
     on_progress: Callable[[int], None] = lambda done: None,  # noqa: ARG005
 ) -> None:
@@ -59,6 +60,7 @@ def record_images(
         images: at least one.
         file: where to; it appears whole or not at all.
         outputs: names of the outputs to keep; all, if empty.
+        input_size: height and width that the images get, in place of those of the export.
         batch: images computed at once; with the outputs' sizes this bounds the memory.
         on_progress: called with the number of images done.
 
@@ -69,7 +71,7 @@ def record_images(
             at another number than that of the images.
         OutputError: the file can't be written.
     """
-    name, steps = artifact.manifest.image_input()
+    name, steps = artifact.manifest.image_input(input_size)
     fixed = artifact.manifest.inputs[0].shape[0]
     if isinstance(fixed, int) and len(images) != fixed:
         # Without a symbol in the shapes, nothing tells which outputs follow the batch.
@@ -105,7 +107,7 @@ def _rows_an_image(entry: OutputEntry) -> int | None:
     """Return how many rows of its first axis an output has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
     for all images; None if the batch lies on another axis.
     """
-    symbolic = [isinstance(size, str) for size in entry.shape]
+    symbolic = [isinstance(size, str) and ("N" in size or size == "?") for size in entry.shape]
     if not any(symbolic):
         return 0
     first = re.fullmatch(r"(?:(\d+)\*)?N", str(entry.shape[0]))

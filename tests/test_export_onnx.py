@@ -1,5 +1,8 @@
 """The ONNX file: valid, its outputs named and ordered as the probe's, and computing what the probe computes."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -108,12 +111,98 @@ def test_batch_norm_is_not_folded_and_equal_weights_stay_apart():
     assert [value.name for value in norm.inputs[1:]] == ["1.weight", "1.bias", "1.running_mean", "1.running_var"]
 
 
-def test_an_operation_that_onnx_does_not_know_is_told_with_the_way_around_it():
-    from export import ExportError
+class _Attending(nn.Module):
+    """A leaf module of many operations, and a reshaping around it that works with sizes."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 8, 1)
+        self.attn = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x):
+        tokens = self.conv(x).flatten(2).transpose(1, 2)
+        attended = self.attn(tokens, tokens, tokens)[0]
+        return torch.relu(attended).reshape(x.shape[0], -1)
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_every_node_tells_which_step_of_the_model_it_belongs_to(capture):
+    probe = build_probe(_Attending(), X, capture=capture)
+    model = to_onnx(probe)
+    steps = {origin.name: origin for origin in probe.traced.origins.values()}
+    for node in model.graph.all_nodes():
+        step = steps[node.metadata_props["layerprobe.name"]]
+        assert node.metadata_props["layerprobe.module_path"] == step.module_path
+        assert node.metadata_props["layerprobe.operation"] == step.operation
+        assert node.metadata_props["layerprobe.source"] == f"{step.source_file}:{step.source_line}"
+        assert step.name in node.name
+        assert step.name in node.doc_string
+    names = [node.name for node in model.graph.all_nodes()]
+    assert len(set(names)) == len(names)
+    attention = [name for name in names if "/MatMul::" in name or "/Softmax::" in name]
+    within = "attn/" if capture == "trace" else "getitem/"
+    assert len(attention) >= 3
+    assert all(name.startswith(within) for name in attention)
+
+
+def test_nodes_on_sizes_keep_the_prefix_that_tells_them_from_computing_ones():
+    model = to_onnx(build_probe(_Attending(), X))
+    names = {spec.name for spec in build_probe(_Attending(), X).outputs}
+    for node in model.graph:
+        if node.name in names:
+            continue
+        assert node.name.rpartition("::")[2].isdigit()
+        if all(value.dtype is not None for value in node.outputs):
+            on_sizes = not any(value.dtype.is_floating_point() for value in node.outputs)
+            assert node.name.startswith("size::") == on_sizes
+        # These two work on nothing else in this model; torch leaves their types open.
+        if node.op_type in ("Shape", "Concat"):
+            assert node.name.startswith("size::")
+    assert any(node.name.startswith("size::reshape/") for node in model.graph)
+
+
+def test_nodes_before_a_lone_output_are_not_taken_for_its_own():
+    model = to_onnx(build_probe(_Attending(), X, outputs=["relu"]))
+    convolution = next(node for node in model.graph if node.op_type == "Conv")
+    assert convolution.name.startswith("conv/Conv::")
+    assert convolution.metadata_props["layerprobe.module_path"] == "conv"
+
+
+def test_the_nodes_in_the_loop_of_a_recurrent_layer_belong_to_it():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = nn.GRUCell(8, 6)
+            self.lstm = nn.LSTM(8, 6, batch_first=True)
+
+        def forward(self, x):
+            return self.lstm(x.flatten(1, 2))[0] + self.gru(x[:, 0, 0])[:, None]
+
+    model = to_onnx(build_probe(Model(), X))
+    assert {node.metadata_props.get("layerprobe.module_path") for node in model.graph.all_nodes()} >= {"lstm", "gru"}
+    assert all("layerprobe.source" in node.metadata_props for node in model.graph.all_nodes())
+    assert b"site-packages" not in ir.to_proto(model).SerializeToString()
+
+
+def test_onnx_runtime_profiles_nodes_under_the_names_of_the_model(tmp_path):
+    options = onnxruntime.SessionOptions()
+    options.enable_profiling = True
+    options.profile_file_prefix = str(tmp_path / "profile")
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    proto = ir.to_proto(to_onnx(build_probe(_Attending(), X))).SerializeToString()
+    session = onnxruntime.InferenceSession(proto, options, providers=["CPUExecutionProvider"])
+    session.run(None, {"x": X.numpy()})
+    events = json.loads(Path(session.end_profiling()).read_text())
+    assert any(event["name"].startswith("attn/Softmax::") for event in events)
+
+
+def test_chunks_of_a_size_that_follows_the_image_are_exported():
     class Model(nn.Module):
         def forward(self, x):
-            return torch.special.bessel_j0(x)
+            return torch.relu(x.chunk(3, 2)[0])
 
-    with pytest.raises(ExportError, match="--outputs"):
-        to_onnx(build_probe(Model(), X))
+    probe = build_probe(Model(), X, dynamic_size=True)
+    larger = torch.randn(2, 4, 20, 12)
+    with torch.no_grad():
+        expected = probe(larger)["relu"]
+    np.testing.assert_array_equal(_run(to_onnx(probe), larger)["relu"], expected.numpy())

@@ -92,7 +92,16 @@ def test_json_is_one_document_with_every_field(net, layerprobe):
     outcome = layerprobe("nodes", net, "--input-size", 8, "--json", "--outputs", "shared*")
     assert outcome.code == 0, outcome.err
     document = json.loads(outcome.out)
-    assert list(document) == ["format_version", "model", "inputs", "outputs", "skipped", "results"]
+    assert list(document) == [
+        "format_version",
+        "model",
+        "inputs",
+        "outputs",
+        "skipped",
+        "results",
+        "capture",
+        "capture_reason",
+    ]
     assert document["format_version"] == 1
     assert document["model"] == net
     assert document["inputs"] == [{"name": "x", "shape": ["N", 3, 8, 8], "dtype": "float32"}]

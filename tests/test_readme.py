@@ -12,7 +12,7 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 def test_every_code_block_runs(tmp_path, photo):
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
-    assert [language for language, _ in blocks] == ["bash", "python", "bash", "bash", "python"]
+    assert [language for language, _ in blocks] == ["bash", "python", "bash", "bash", "bash", "python"]
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     for language, code in blocks:
@@ -27,7 +27,7 @@ def test_every_code_block_runs(tmp_path, photo):
             command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
-    made = {"resnet18", "maps.png", "tensors.safetensors", "layer1.png", "report.json", "mine", "all.safetensors"}
+    made = {"resnet18", "maps.png", "tensors.safetensors", "layer1.png", "report.json", "mine", "wide.png"}
     assert made <= {path.name for path in tmp_path.iterdir()}
 
 

@@ -95,7 +95,7 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
     assert outcome.code == 1
     assert "the first is cnn2 (drift)" in outcome.out
     report = json.loads((tmp_path / "r.json").read_text())
-    assert list(report) == ["format_version", "environment", "runners"]
+    assert list(report) == ["format_version", "environment", "runners", "left_out"]
     runner = report["runners"][0]
     assert (runner["name"], runner["verdict"], runner["first_drifting"]) == ("onnx-cpu", "drift", "cnn2")
     keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine"}

@@ -6,7 +6,7 @@ four convolutions, which leaves out those that only embed patches with one; of t
 
 import torchvision
 
-__all__ = ["TIMM_FAMILIES", "TIMM_NOT_CONVOLUTIONAL", "TIMM_TRANSFORMERS", "zoo_models"]
+__all__ = ["TIMM_FAMILIES", "TIMM_NOT_CONVOLUTIONAL", "TIMM_TRANSFORMERS", "weights_count", "zoo_models"]
 
 TIMM_FAMILIES = {
     "byoanet": "halonet_h1",
@@ -90,9 +90,31 @@ TIMM_FAMILIES = {
 TIMM_TRANSFORMERS = ("deit_tiny_patch16_224", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s32_224")
 
 TIMM_NOT_CONVOLUTIONAL = frozenset(
-    """beit cait convit crossvit deepseek_vit deit eva gemma4_vit hiera hieradet_sam2 mlp_mixer naflexvit nest pit
-    qwen3_vit swin_transformer swin_transformer_v2 swin_transformer_v2_cr tnt vision_transformer
-    vision_transformer_hybrid vision_transformer_relpos vision_transformer_sam""".split()
+    {
+        "beit",
+        "cait",
+        "convit",
+        "crossvit",
+        "deepseek_vit",
+        "deit",
+        "eva",
+        "gemma4_vit",
+        "hiera",
+        "hieradet_sam2",
+        "mlp_mixer",
+        "naflexvit",
+        "nest",
+        "pit",
+        "qwen3_vit",
+        "swin_transformer",
+        "swin_transformer_v2",
+        "swin_transformer_v2_cr",
+        "tnt",
+        "vision_transformer",
+        "vision_transformer_hybrid",
+        "vision_transformer_relpos",
+        "vision_transformer_sam",
+    }
 )
 """The families that are left out."""
 
@@ -106,3 +128,14 @@ def zoo_models() -> list[str]:
         *(f"torchvision:{name}" for name in (*classifiers, *segmenters)),
         *(f"timm:{name}" for name in (*TIMM_FAMILIES.values(), *TIMM_TRANSFORMERS)),
     ]
+
+
+def weights_count(name: str) -> int:
+    """Return how many weights a model has, as torchvision tells; 0 for timm's, the smallest of their families.
+
+    It is for running small models first, and is known without making the model.
+    """
+    source, _, rest = name.partition(":")
+    if source != "torchvision":
+        return 0
+    return int(torchvision.models.get_model_weights(rest).DEFAULT.meta["num_params"])

@@ -1,0 +1,240 @@
+"""Why torch.onnx can't convert a probe, in the model's own terms, and what of the model can be exported all the same.
+
+torch's errors name nodes of graphs that the user never sees. The node that an error is about stands in the frames of
+its traceback, in torch.fx's interpreter as in torch.onnx's translation, and the node's mark (`origin_marks.py`) tells
+the line of the model.
+"""
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
+
+from probe import Probe
+from probe.errors import first_line
+from probe.quiet import torch_silenced
+from probe.traced_model import NodeOrigin
+
+from .origin_marks import origin_of
+
+__all__ = ["explain_failure"]
+
+_SHOWN = 3
+_AXES = {"N": "the batch", "H": "the height", "W": "the width"}
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What is known of an error: the node that it is about, and the program of torch's that the node is in."""
+
+    error: BaseException
+    """The innermost one, which tells the reason."""
+    node: fx.Node | None
+    program: torch.export.ExportedProgram | None
+    operator_unknown: bool
+
+    @property
+    def origin(self) -> NodeOrigin | None:
+        return origin_of(self.node) if self.node else None
+
+    @property
+    def operator(self) -> str:
+        """`aten.median.dim`, or nothing if it didn't fail at one."""
+        target = self.node.target if self.node else None
+        return str(target).removesuffix(".default") if isinstance(target, torch._ops.OpOverload) else ""
+
+
+def explain_failure(
+    probe: Probe,
+    marked: fx.GraphModule,
+    example: tuple[torch.Tensor, ...],
+    dynamic_shapes: tuple[dict[int, Any], ...],
+    error: BaseException,
+) -> str:
+    """Return what to tell the user: what failed, where in the model, and the way around it.
+
+    Args:
+        probe: what was to be converted.
+        marked: what was converted (`marked_module`), from `example` and with `dynamic_shapes`.
+        example: see `marked`.
+        dynamic_shapes: see `marked`.
+        error: what torch.onnx raised.
+    """
+    failure = _find(error)
+    if failure.node is None:
+        held = _find_held_size(probe, marked, example, dynamic_shapes)
+        if held is not None:
+            return held
+    reason = first_line(failure.error)
+    where = f" at {_told(failure.origin)}" if failure.origin else ""
+    if failure.operator_unknown:
+        needed = f", needed{where}" if where else ""
+        return f"torch.onnx has no operator for {failure.operator}{needed}.\n{_way_around(probe, failure)}"
+    if "DataDependent" in type(failure.error).__name__:
+        message = f"torch.onnx can't convert this model: a size depends on the values of tensors{where}: {reason}"
+    elif failure.operator and failure.program:
+        message = f"torch.onnx can't convert {failure.operator}{where}: {reason}"
+    else:
+        message = f"torch.onnx can't convert this model{where}: {reason}"
+    if failure.node and failure.program and _takes_open_size(failure.node) and _has_open_size(probe):
+        return f"{message}\nLeave --dynamic-size (dynamic_size=True) away: with fixed sizes it may do."
+    return f"{message}\n{_way_around(probe, failure)}"
+
+
+def _told(origin: NodeOrigin) -> str:
+    return f"{origin.name} ({origin.source_file}:{origin.source_line})" if origin.source_file else origin.name
+
+
+def _find(error: BaseException) -> _Failure:
+    """Look through an error and its causes, innermost frame first, for a marked node."""
+    chain = list(_causes(error))
+    node: fx.Node | None = None
+    programs: list[torch.export.ExportedProgram] = []
+    for each in reversed(chain):
+        frames = [frame for frame, _ in traceback.walk_tb(each.__traceback__)]
+        for frame in reversed(frames):
+            for value in frame.f_locals.values():
+                if isinstance(value, torch.export.ExportedProgram):
+                    programs.append(value)
+                elif node is None and isinstance(value, fx.Node) and origin_of(value):
+                    node = value
+    program = next((each for each in programs if node is not None and each.graph is node.graph), None)
+    unknown = any(type(each).__name__ == "DispatchError" for each in chain)
+    return _Failure(chain[-1], node, program, unknown)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__
+
+
+def _takes_open_size(node: fx.Node) -> bool:
+    return any(isinstance(each.meta.get("val"), torch.SymInt) for each in node.all_input_nodes)
+
+
+def _has_open_size(probe: Probe) -> bool:
+    return any(size in ("H", "W") for spec in probe.inputs for size in spec.shape)
+
+
+def _find_held_size(
+    probe: Probe, marked: fx.GraphModule, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple[dict[int, Any], ...]
+) -> str | None:
+    """Say which step takes one size alone of what was to stay open, if any does: torch notices only at the end."""
+    held: list[tuple[NodeOrigin, int, int]] = []
+    watch = _SizeWatch(marked, dynamic_shapes, held)
+    try:
+        with torch_silenced(), torch.no_grad():
+            torch.export.export(watch, example, dynamic_shapes=(dynamic_shapes,), strict=False)
+    except Exception:  # It failed before, too; what the watch saw is all that is wanted.
+        pass
+    if not held:
+        return None
+    origin, index, axis = held[0]
+    symbol = probe.inputs[index].shape[axis]
+    message = (
+        f"torch.onnx can't leave {_AXES.get(str(symbol), f'axis {axis}')} of {probe.inputs[index].name} open: "
+        f"{_told(origin)} takes one size alone."
+    )
+    if symbol in ("H", "W"):
+        return f"{message}\nLeave --dynamic-size (dynamic_size=True) away."
+    return f"{message}\n{_parts_without(probe, {origin.module_path})}"
+
+
+class _SizeWatch(nn.Module):
+    """Runs a marked graph while torch.export looks on, and tells after which node an open size is found to be fixed."""
+
+    def __init__(
+        self, marked: fx.GraphModule, open_axes: tuple[dict[int, Any], ...], held: list[tuple[NodeOrigin, int, int]]
+    ) -> None:
+        """Take the list that gets the step, and which input and axis it fixes: torch.export resets attributes."""
+        super().__init__()
+        self.marked = marked
+        self._open_axes = open_axes
+        self._note = held.append
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        open_axes = [(index, axis) for index, axes in enumerate(self._open_axes) for axis in axes]
+        note = self._note
+
+        class Interpreter(fx.Interpreter):
+            def run_node(self, n: fx.Node) -> Any:
+                value = super().run_node(n)
+                origin = origin_of(n)
+                for index, axis in open_axes if origin else ():
+                    if origin and is_concrete_int(inputs[index].shape[axis]):
+                        note((origin, index, axis))
+                return value
+
+        return Interpreter(self.marked).run(*inputs)
+
+
+def _way_around(probe: Probe, failure: _Failure) -> str:
+    if failure.program is not None and failure.node is not None:
+        spared = _outputs_without(probe, failure.program, failure.node)
+        if spared:
+            return f"Export what does without it: {' '.join(f'--outputs {pattern}' for pattern in spared)}"
+    places = {failure.origin.module_path} if failure.origin else set()
+    if failure.program is not None and failure.node is not None:
+        # One operator may be called in many places, and each would fail.
+        same = (origin_of(node) for node in failure.program.graph.nodes if node.target == failure.node.target)
+        places |= {origin.module_path for origin in same if origin}
+    return _parts_without(probe, places)
+
+
+def _outputs_without(probe: Probe, program: torch.export.ExportedProgram, failed: fx.Node) -> list[str]:
+    """Return patterns for outputs that need nothing of what the failed node gives; none if the model's result does.
+
+    torch.export drops what no output needs, and the model's results always are outputs.
+    """
+    needing = {failed}
+    for node in program.graph.nodes:
+        if not needing.isdisjoint(node.all_input_nodes):
+            needing.add(node)
+    names = {node.name for node in needing}
+    returned = program.graph_signature.user_outputs
+    if len(returned) != len(probe.outputs):
+        return []
+    lost = {spec.name for spec, value in zip(probe.outputs, returned, strict=True) if value in names}
+    if not lost or lost.intersection(probe.results.values()):
+        return []
+    return _patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)
+
+
+def _patterns(wanted: list[str], others: set[str]) -> list[str]:
+    """Return up to three names or globs that stand for wanted outputs and no others, those for the most first."""
+    found: Counter[str] = Counter()
+    for name in wanted:
+        parts = name.split(".")
+        prefixes = (".".join(parts[:count]) for count in range(1, len(parts)))
+        whole = next(
+            (prefix for prefix in prefixes if not any(other.startswith(f"{prefix}.") for other in others)), None
+        )
+        found[f"'{whole}.*'" if whole else name] += 1
+    return [pattern for pattern, _ in found.most_common(_SHOWN)]
+
+
+def _parts_without(probe: Probe, places: set[str]) -> str:
+    """Say which submodules can be exported: the largest that hold none of `places` (module paths)."""
+    steps: Counter[str] = Counter()
+    for origin in probe.traced.origins.values():
+        path = origin.module_path
+        while path:
+            steps[path] += 1
+            path = path.rpartition(".")[0]
+    sound = {path for path in steps if not any(f"{place}.".startswith(f"{path}.") for place in places)}
+    outermost = [path for path in steps if path in sound and not any(path.startswith(f"{each}.") for each in sound)]
+    largest = set(sorted(outermost, key=lambda path: -steps[path])[:_SHOWN])
+    shown = [path for path in outermost if path in largest]
+    if not places:
+        return "--submodule exports a part of the model alone; `layerprobe nodes` shows where the parts are."
+    if not shown:
+        return f"No part of {probe.model_name} does without it: replace it in the model."
+    return f"What does without it can be exported alone: {' or '.join(f'--submodule {path}' for path in shown)}"

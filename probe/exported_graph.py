@@ -1,0 +1,121 @@
+"""What `torch.export` gives -> a graph like a symbolic trace's: tensors in and out, blocks opened, sizes as calls."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.utils import _pytree as pytree
+
+__all__ = ["plain_graph"]
+
+_INTERPOLATIONS = {
+    "upsample_nearest1d": "nearest",
+    "upsample_nearest2d": "nearest",
+    "upsample_nearest3d": "nearest",
+    "upsample_linear1d": "linear",
+    "upsample_bilinear2d": "bilinear",
+    "upsample_bicubic2d": "bicubic",
+    "upsample_trilinear3d": "trilinear",
+}
+"""What interpolates to a given size, and interpolate's name for it."""
+
+
+def plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphModule:
+    """Return the program as a graph with plain placeholders and results, and the weights as attributes."""
+    unlifted = program.module()
+    graph = fx.Graph()
+    results = _copy_nodes(unlifted, "", graph, {})
+    spec = program.call_spec.out_spec
+    assert spec is not None
+    graph.output(pytree.tree_unflatten(results, spec))
+    for node in list(graph.nodes):
+        if node.op == "get_attr" and not node.users:
+            graph.erase_node(node)
+    _restore_sizes(graph)
+    return fx.GraphModule(unlifted, graph, name)
+
+
+def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[fx.Node, Any]) -> list[Any]:
+    """Copy the nodes of `module`, which is at `path` in the root, and return its results, flat.
+
+    Args:
+        module: the graph to copy.
+        path: empty for the root, else with a dot at the end.
+        into: where the nodes go.
+        copies: what stands for nodes that need no copy, such as a block's inputs; the copies are added.
+    """
+    for node in module.graph.nodes:
+        if node in copies or _is_check(node):
+            continue
+        if node.op == "output":
+            return [copies.get(leaf, leaf) for leaf in pytree.tree_leaves(node.args[0])]
+        block = _block_of(node)
+        if block is not None:
+            attribute, arguments = block
+            part = module.get_submodule(str(attribute.target))
+            assert isinstance(part, fx.GraphModule)
+            inputs = [each for each in part.graph.nodes if each.op == "placeholder"]
+            given = {each: copies.get(value, value) for each, value in zip(inputs, arguments, strict=True)}
+            copies[node] = _copy_nodes(part, f"{path}{attribute.target}.", into, given)
+        elif node.target is operator.getitem and isinstance(copies[node.args[0]], list):
+            copies[node] = copies[node.args[0]][node.args[1]]
+        else:
+            copies[node] = into.node_copy(node, lambda source: copies[source])
+            if node.op == "get_attr":
+                copies[node].target = f"{path}{node.target}"
+    raise AssertionError("a graph without an output")
+
+
+def _block_of(node: fx.Node) -> tuple[fx.Node, Sequence[Any]] | None:
+    """Return the part and the arguments of a block without effect: gradients set off, or autocast set off.
+
+    torch.export keeps what stands in `with torch.autocast(..., enabled=False)` as a graph of its own.
+    """
+    if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled:
+        _, part, *arguments = node.args
+    elif node.target is torch.ops.higher_order.wrap_with_autocast and node.args[2] is False:
+        _, _, _, _, part, *arguments = node.args
+    else:
+        return None
+    assert isinstance(part, fx.Node)
+    return part, arguments
+
+
+def _is_check(node: fx.Node) -> bool:
+    """Tell whether a node only checks shapes or dtypes that torch.export assumed: the runners check the inputs, and the
+    float64 truth has other dtypes on purpose.
+    """
+    checks = (torch.ops.aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default)
+    return node.target in checks or (node.op == "call_module" and "guards" in str(node.target))
+
+
+def _restore_sizes(graph: fx.Graph) -> None:
+    """Turn what computes with open sizes back into calls that torch.jit.trace follows: `aten.sym_size` gives it a
+    plain number, which it would take for a constant, and so do aten calls that take such a number.
+    """
+    on_sizes: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.sym_size.int:
+            node.op, node.target = "call_method", "size"
+            on_sizes.add(node)
+        elif node.op == "call_function" and on_sizes.intersection(node.all_input_nodes):
+            if not isinstance(node.target, torch._ops.OpOverload):
+                on_sizes.add(node)
+                continue
+            name = node.target.overloadpacket.__name__
+            if name in _INTERPOLATIONS:
+                _as_interpolate(node, _INTERPOLATIONS[name])
+                continue
+            if hasattr(torch.Tensor, name) and isinstance(node.args[0], fx.Node):
+                node.op, node.target = "call_method", name
+            elif hasattr(torch, name):
+                node.target = getattr(torch, name)
+
+
+def _as_interpolate(node: fx.Node, mode: str) -> None:
+    """Turn `aten.upsample_*.vec(input, output_size, [align_corners,] scale_factors)` into `interpolate`."""
+    corners = {} if mode.startswith("nearest") else {"align_corners": node.args[2]}
+    node.target = nn.functional.interpolate
+    node.args, node.kwargs = (node.args[0], node.args[1]), {"mode": mode, **corners}

@@ -1,0 +1,94 @@
+"""--dynamic-size: an artifact that takes images of any height and width."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export import export_artifact
+from probe import ModelError, build_probe, load_model
+from runtime import open_artifact, open_runner, verify
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dynamic") / "resnet18"
+    probe = build_probe(load_model("torchvision:resnet18").module, torch.zeros(1, 3, 64, 64), dynamic_size=True)
+    export_artifact(probe, folder)
+    return open_artifact(folder), probe
+
+
+def test_the_shapes_say_what_follows_the_size(resnet):
+    _, probe = resnet
+    shapes = {output.name: output.shape for output in probe.outputs}
+    assert probe.inputs[0].shape == ("N", 3, "H", "W")
+    assert shapes["conv1"] == ("N", 64, "H/2", "W/2")
+    assert shapes["layer4.1.relu_1"] == ("N", 512, "H/32", "W/32")
+    assert shapes["fc"] == ("N", 1000)
+
+
+def test_it_is_verified_on_another_size_than_it_was_exported_with(resnet):
+    artifact, _ = resnet
+    assert artifact.reference().inputs["x"].shape == (1, 3, 128, 192)
+    assert verify(artifact).passed
+
+
+@pytest.mark.parametrize("runner", ["onnx-cpu", "torchscript"])
+@pytest.mark.parametrize("size", [(96, 64), (65, 97), (225, 33)])
+def test_every_output_is_right_on_sizes_that_divide_by_nothing(resnet, runner, size):
+    artifact, probe = resnet
+    image = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    arrays = open_runner(artifact, runner).run({"x": image.numpy()})
+    with torch.no_grad():
+        tensors = probe(image)
+    for name, tensor in tensors.items():
+        assert arrays[name].shape == tensor.shape
+        assert np.allclose(arrays[name], tensor.numpy(), rtol=1e-3, atol=1e-4), name
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_interpolation_to_the_input_size_follows_it(tmp_path, capture):
+    class Upsampling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+
+        def forward(self, x):
+            return nn.functional.interpolate(self.conv(x), size=x.shape[-2:], mode="bilinear")
+
+    probe = build_probe(Upsampling(), torch.zeros(1, 3, 32, 32), capture=capture, dynamic_size=True)
+    assert probe.outputs[-1].shape == ("N", 4, "H", "W")
+    artifact = open_artifact(export_artifact(probe, tmp_path / "a"))
+    assert verify(artifact).passed
+
+
+def test_a_model_of_one_size_says_so():
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3 * 32 * 32, 2)
+
+        def forward(self, x):
+            return self.fc(x.flatten(1))
+
+    with pytest.raises(ModelError, match=r"no other size than its example's.*\nLeave --dynamic-size"):
+        build_probe(Flat(), torch.zeros(1, 3, 32, 32), dynamic_size=True)
+
+
+def test_a_photo_in_another_size_on_the_command_line(layerprobe, photo, tmp_path):
+    fixed, dynamic = tmp_path / "fixed", tmp_path / "dynamic"
+    layerprobe("export", "torchvision:squeezenet1_1", "-o", fixed, "--input-size", "64", "--outputs", "features.0")
+    done = layerprobe(
+        "export", "torchvision:squeezenet1_1", "-o", dynamic, "--input-size", "64", "--outputs", "features.0",
+        "--dynamic-size",
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    drawn = layerprobe("grid", dynamic, photo, "-o", tmp_path / "x.png", "--input-size", "96x160")
+    assert drawn.code == 0, drawn.err
+    written = layerprobe("run", dynamic, photo, "-o", tmp_path / "x.safetensors", "--input-size", "96x160")
+    assert written.code == 0, written.err
+    refused = layerprobe("grid", fixed, photo, "-o", tmp_path / "x.png", "--input-size", "96x160")
+    assert refused.code == 2
+    assert "takes images of 64 x 64 only, not 96 x 160" in refused.err
+    assert layerprobe("grid", fixed, photo, "-o", tmp_path / "x.png", "--input-size", "64").code == 0
+    assert layerprobe("grid", fixed, photo, "-o", tmp_path / "x.png", "--input-size", "axb").code == 2
