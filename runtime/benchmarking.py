@@ -9,10 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from .artifact import Artifact
-from .errors import RunnerUnavailable, UsageError, first_line
+from .errors import UsageError
 from .input_check import check_inputs
-from .runners import Runner, open_runner
-from .verification import choose_runners, describe_environment
+from .verification import choose_runners, describe_environment, none_left, open_or_leave_out
 
 __all__ = ["BenchmarkReport", "Timing", "benchmark"]
 
@@ -65,7 +64,11 @@ def benchmark(
         UsageError: there is no such runner, or the model has a fixed batch of another size.
         RunnerUnavailable: a runner asked for by name can't work here.
     """
-    opened, left_out = _open_runners(artifact, runners)
+    chosen, left_out = choose_runners(runners)
+    tried = {name: open_or_leave_out(artifact, name, runners, left_out) for name in chosen}
+    opened = {name: runner for name, runner in tried.items() if runner is not None}
+    if not opened:
+        raise none_left(left_out)
     inputs = _inputs(artifact, batch)
     ways: dict[str, Callable[[], object]] = {
         name: lambda runner=runner: runner.run(inputs)  # type: ignore[misc]
@@ -86,22 +89,6 @@ def benchmark(
         timings=[_summarise(name, batch, times) for name, times in seconds.items()],
         left_out=left_out,
     )
-
-
-def _open_runners(artifact: Artifact, names: Sequence[str]) -> tuple[dict[str, Runner], dict[str, str]]:
-    """Return the runners, opened, and those left out, each with the reason; one asked for by name is never left out."""
-    chosen, left_out = choose_runners(names)
-    opened: dict[str, Runner] = {}
-    for name in chosen:
-        try:
-            opened[name] = open_runner(artifact, name)
-        except RunnerUnavailable as error:
-            if name in names:
-                raise
-            left_out[name] = first_line(error)
-    if not opened:
-        raise RunnerUnavailable("No runner can run this: " + "; ".join(left_out.values()))
-    return opened, left_out
 
 
 def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:

@@ -43,10 +43,17 @@ def take_the_whole_way(name: str, folder: Path) -> Row:
     except Exception as error:
         line = (str(error).strip().splitlines() or [""])[0]
         row["error"] = f"{row['stage']}: {type(error).__name__}: {line}"[:300]
-    # Kilobytes on Linux, bytes on macOS.
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    row["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    row["peak_mb"] = peak_bytes() / 2**20
     return row
+
+
+def peak_bytes() -> int:
+    """Return this process's own peak memory; on Linux `ru_maxrss` starts with what the parent had, which is large."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _measure(row: Row, folder: Path) -> None:
