@@ -9,13 +9,17 @@ from pydantic import BaseModel, ConfigDict
 
 from .reference import Truth, sample
 
-__all__ = ["PASSING_DRIFT", "OutputComparison", "Verdict", "compare_output"]
+__all__ = ["FILE_PASSING_DRIFT", "PASSING_DRIFT", "OutputComparison", "Verdict", "compare_output", "drift_unit", "largest_error"]
 
 PASSING_DRIFT = 16.0
 """The largest drift that passes, in multiples of the noise floor.
 
 Two correct float32 programs add up in different orders, so each is off by its own multiple of the rounding error;
 16 is far above what that explains (1 to 4 in practice) and far below what a wrong weight causes (thousands)."""
+
+FILE_PASSING_DRIFT = 1.0
+"""The largest drift that passes where the ONNX file itself is evaluated in float64: no rounding adds up there, only the
+file's constants are float32."""
 
 Verdict = Literal["pass", "drift", "nonfinite", "missing", "shape", "placement"]
 
@@ -37,10 +41,19 @@ class OutputComparison(BaseModel):
     """Power of the truth over power of the error, in decibels; None also where there is no error at all."""
     cosine: float | None = None
     """Cosine of the angle between result and truth."""
+    introduced: float | None = None
+    """What the operation brought in itself, given the inputs that it got; a multiple of the noise floor, as `drift`."""
+    inherited: float | None = None
+    """What it was given with its inputs."""
 
 
 def compare_output(
-    name: str, truth: Truth, candidate: NDArray[Any] | None, dtype: str | None = None
+    name: str,
+    truth: Truth,
+    candidate: NDArray[Any] | None,
+    dtype: str | None = None,
+    *,
+    passing: float = PASSING_DRIFT,
 ) -> OutputComparison:
     """Judge a runner's tensor for the recorded input.
 
@@ -53,6 +66,7 @@ def compare_output(
         truth: what the artifact's reference says of it.
         candidate: what the runner gave; None if it gave nothing.
         dtype: in which the model computed it, if that isn't the candidate's dtype: bfloat16 comes as float32.
+        passing: the largest drift that passes.
     """
     if candidate is None:
         return OutputComparison(name=name, verdict="missing")
@@ -71,18 +85,32 @@ def compare_output(
     error = result - expected
     max_abs = float(np.max(np.abs(error), initial=0.0))
     relative = max_abs / truth.scale
-    # Integers and truth values are exact: any difference counts, unless eager float32 differs from float64 as well.
-    drift = relative / max(truth.noise_floor, _epsilon(dtype or str(candidate.dtype)))
+    drift = max_abs / drift_unit(truth, dtype or str(candidate.dtype))
     error_power, power = _dot(error, error), _dot(expected, expected)
     return OutputComparison(
         name=name,
-        verdict="pass" if drift <= PASSING_DRIFT else "drift",
+        verdict="pass" if drift <= passing else "drift",
         drift=drift,
         max_abs=max_abs,
         relative_to_scale=relative,
         sqnr_db=10 * math.log10(power / error_power) if power and error_power else None,
         cosine=_cosine(result, expected),
     )
+
+
+def drift_unit(truth: Truth, dtype: str) -> float:
+    """Return the error that counts as a drift of 1, in the tensor's own unit.
+
+    Integers and truth values are exact: any difference counts, unless eager float32 differs from float64 as well.
+    """
+    return max(truth.noise_floor, _epsilon(dtype)) * truth.scale
+
+
+def largest_error(result: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the largest absolute difference; of infinity and NaN, the same ones are no difference."""
+    with np.errstate(invalid="ignore"):
+        error = np.abs(result.astype(np.float64) - expected.astype(np.float64))
+    return float(np.max(error, initial=0.0, where=~np.isnan(error)))
 
 
 def _epsilon(dtype: str) -> float:

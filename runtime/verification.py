@@ -1,60 +1,34 @@
-"""artifact -> report: each runner's outputs against the float64 truth. How the report is shown is `report_table.py`."""
+"""artifact -> report: each runner's outputs against the float64 truth, and where their errors come from.
+
+How one output is judged is `comparison.py`, how its error is split `error_origin.py`, who is to blame `blame.py`; the
+report is `report.py`.
+"""
 
 import contextlib
 import ctypes
-import os
-import platform
 import sys
-import time
-from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel
+from numpy.typing import NDArray
 
 from .artifact import Artifact
-from .comparison import OutputComparison, Verdict, compare_output
+from .blame import find_culprit, headline
+from .comparison import OutputComparison, Verdict, compare_output, drift_unit
+from .environment import describe_environment
+from .error_origin import FileValues, evaluate_file, shares_of_error
 from .errors import RunnerUnavailable, first_line
-from .manifest import Manifest
+from .float64_graph import Float64Graph
+from .manifest import ONNX_FILE
 from .reference import Reference
+from .report import Report, RunnerReport, UnprobedReport, facts_of
 from .runners import RUNNERS, Runner, open_runner, why_unavailable
+from .settings import Settings
 
-__all__ = [
-    "Report",
-    "RunnerReport",
-    "choose_runners",
-    "describe_environment",
-    "none_left",
-    "open_or_leave_out",
-    "verify",
-]
+__all__ = ["FILE_RUNNER", "choose_runners", "none_left", "open_or_leave_out", "verify"]
 
-
-class RunnerReport(BaseModel):
-    """What came of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
-
-    name: str
-    verdict: Verdict
-    first_drifting: str | None
-    """The first output, in the order of execution, that doesn't pass."""
-    providers: list[str]
-    misplaced: list[str]
-    """Compute nodes that ran elsewhere than asked."""
-    outputs: list[OutputComparison]
-
-
-class Report(BaseModel):
-    """What `verify --json` writes."""
-
-    format_version: int = 1
-    environment: dict[str, str | int]
-    runners: list[RunnerReport]
-    left_out: dict[str, str] = {}
-    """Runners that can't work here, or not with this model, each with the reason."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether every runner passed; a report without runners proves nothing and does not pass."""
-        return bool(self.runners) and all(runner.verdict == "pass" for runner in self.runners)
+FILE_RUNNER = "onnx-float64"
+"""Not a runtime: what the ONNX file itself says, evaluated in float64. It tells a fault of the export from the rest."""
 
 
 def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
@@ -77,14 +51,16 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
     return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
 
 
-def open_or_leave_out(artifact: Artifact, name: str, asked: Sequence[str], left_out: dict[str, str]) -> Runner | None:
+def open_or_leave_out(
+    artifact: Artifact, name: str, settings: Settings, asked: Sequence[str], left_out: dict[str, str]
+) -> Runner | None:
     """Return the runner, opened; or None where it can't run this very model, after noting the reason in `left_out`.
 
     Raises:
         RunnerUnavailable: it can't, and was asked for by name.
     """
     try:
-        return open_runner(artifact, name)
+        return open_runner(artifact, name, settings)
     except RunnerUnavailable as error:
         if name in asked:
             raise
@@ -101,13 +77,19 @@ def verify(
     artifact: Artifact,
     runners: Sequence[str] = (),
     *,
+    settings: Settings = Settings(),  # noqa: B008 - frozen
+    allow_fallback: bool = False,
+    maps: DriftMaps | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> Report:
-    """Run the recorded input in each runner and judge every output.
+    """Run the recorded input in each runner, judge every output, and find what brought its error in.
 
     Args:
         artifact: what `open_artifact` gave.
-        runners: names, as in `RUNNERS`; by default those that work on this machine.
+        runners: names, as in `RUNNERS`, or `onnx-float64`; by default those that work on this machine.
+        settings: what may be set of the runtimes.
+        allow_fallback: let compute nodes on another provider than asked pass; they are told all the same.
+        maps: collects the averaged maps of each runner, if they are wanted.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
@@ -115,61 +97,41 @@ def verify(
         RunnerUnavailable: a runner asked for by name can't work here, or none can.
         ArtifactError: a file of the artifact is missing, altered or invalid.
     """
-    reference = artifact.reference()
-    chosen, left_out = choose_runners(runners)
+    asked = [name for name in runners if name != FILE_RUNNER]
+    chosen, left_out = choose_runners(asked) if asked or not runners else ([], {})
+    on_phase("evaluating the ONNX file in float64")
+    judge = _Judge(artifact)
     reports = []
+    if not runners or {"all", FILE_RUNNER}.intersection(runners):
+        if judge.why_file_unknown is None:
+            reports.append(judge.report_of_file())
+        elif FILE_RUNNER in runners:
+            raise RunnerUnavailable(f"{FILE_RUNNER} was asked for, but {judge.why_file_unknown}.")
+        else:
+            left_out[FILE_RUNNER] = judge.why_file_unknown
     for name in chosen:
         on_phase(f"running {name}")
-        runner = open_or_leave_out(artifact, name, runners, left_out)
+        runner = open_or_leave_out(artifact, name, settings, runners, left_out)
         if runner is None:
             continue
-        reports.append(_judge(artifact.manifest, reference, runner))
-        # Before the next one is opened: the weights of two would be in memory at once.
+        arrays = runner.run(judge.reference.inputs)
+        account = _Account(runner.name, runner.providers, runner.facts, [] if allow_fallback else runner.misplaced)
+        # Before anything else is opened: the weights of two would be in memory at once.
         del runner
+        _hand_memory_back()
+        on_phase(f"splitting the error of {name}")
+        reports.append(judge.report_of(account, arrays))
+        if maps is not None:
+            maps.add(name, judge.graph, judge.reference, arrays)
+        del arrays
         _hand_memory_back()
     if not reports:
         raise none_left(left_out)
-    return Report(environment=describe_environment(artifact), runners=reports, left_out=left_out)
-
-
-def _judge(manifest: Manifest, reference: Reference, runner: Runner) -> RunnerReport:
-    arrays = runner.run(reference.inputs)
-    dtypes = {output.name: output.dtype for output in manifest.outputs}
-    outputs = [compare_output(name, truth, arrays.get(name), dtypes[name]) for name, truth in reference.truths.items()]
-    failed = [output for output in outputs if output.verdict != "pass"]
-    verdict: Verdict = failed[0].verdict if failed else "placement" if runner.misplaced else "pass"
-    return RunnerReport(
-        name=runner.name,
-        verdict=verdict,
-        first_drifting=failed[0].name if failed else None,
-        providers=runner.providers,
-        misplaced=runner.misplaced,
-        outputs=outputs,
+    facts = [facts_of(output) for output in artifact.manifest.outputs]
+    return Report(
+        headline=headline(reports, facts),
+        environment=describe_environment(artifact),
+        outputs=facts,
+        runners=reports,
+        left_out=left_out,
     )
-
-
-def _hand_memory_back() -> None:
-    """Give the system what was freed: glibc keeps most of it, and the next runner's memory would come on top."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # a libc without it
-            ctypes.CDLL(None).malloc_trim(0)
-
-
-def describe_environment(artifact: Artifact) -> dict[str, str | int]:
-    """Return what may explain a difference: versions, machine, and when."""
-    facts: dict[str, str | int] = {
-        "model": artifact.manifest.model,
-        "exported_with_torch": artifact.manifest.versions.torch,
-        "opset": artifact.manifest.versions.opset,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpu_count": os.cpu_count() or 0,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    for package in ("layerprobe", "numpy", "onnxruntime-gpu", "onnxruntime", "torch"):
-        try:
-            facts[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return facts

@@ -1,0 +1,116 @@
+"""What all runners of an artifact are judged by: the float64 truth, and what the ONNX file says in float64."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from .artifact import Artifact
+from .blame import find_culprit
+from .comparison import OutputComparison, Verdict, compare_output, drift_unit, largest_error
+from .error_origin import FileValues, Share, evaluate_file, shares_of_error
+from .float64_graph import Float64Graph
+from .manifest import ONNX_FILE
+from .reference import Reference, sample
+from .report import RunnerReport, UnprobedReport
+
+__all__ = ["FILE_RUNNER", "Account", "Judge"]
+
+FILE_RUNNER = "onnx-float64"
+"""Not a runtime: what the ONNX file itself says, evaluated in float64. It tells a fault of the export from the rest."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a runner told of itself."""
+
+    name: str
+    providers: Sequence[str]
+    misplaced: Sequence[str] = ()
+    facts: Mapping[str, str | int | bool | float] = field(default_factory=dict)
+    reads_onnx: bool = True
+    """Whether it executes model.onnx, so that a fault of that file is one of its own."""
+
+
+class Judge:
+    """Judges the runners of one artifact, one after the other.
+
+    Attributes:
+        reference: the recorded input and the truth.
+        graph: the ONNX file, to be evaluated in float64.
+    """
+
+    def __init__(self, artifact: Artifact) -> None:
+        """Read the reference, and evaluate the ONNX file.
+
+        Raises:
+            ArtifactError: a file of the artifact is missing, altered or invalid.
+        """
+        self.reference: Reference = artifact.reference()
+        self.graph = Float64Graph(artifact.file(ONNX_FILE), artifact.manifest.output_names)
+        self._dtypes = {output.name: output.dtype for output in artifact.manifest.outputs}
+        self._results = dict.fromkeys(artifact.manifest.results.values())
+        self._file: FileValues = evaluate_file(self.graph, self.reference, self._dtypes)
+
+    @property
+    def why_file_unknown(self) -> str | None:
+        """Why the file can't be judged as a whole, if it can't."""
+        return next((f"{name} can't be evaluated: {why}" for name, why in self._file.unknown.items()), None)
+
+    def report_of_file(self) -> RunnerReport:
+        """Return what came of the ONNX file itself: all of its error is introduced where it goes wrong."""
+        outputs = []
+        for found in self._file.comparisons:
+            wrong = found.name in self._file.corrections
+            share = Share(found.drift if wrong else 0.0, 0.0 if wrong else found.drift) if found.drift is not None else None
+            outputs.append(_with_share(found, share))
+        return self._report(Account(FILE_RUNNER, ["NumPy"]), outputs)
+
+    def report_of(
+        self, account: Account, arrays: Mapping[str, NDArray[Any]], unprobed: UnprobedReport | None = None
+    ) -> RunnerReport:
+        """Return what came of a runner that gave `arrays` for the recorded input."""
+        shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes))
+        outputs = [_with_share(found, shares.get(found.name)) for found in self._compare(arrays, self._dtypes)]
+        return self._report(account, outputs, unprobed)
+
+    def report_of_unprobed(
+        self, probed: Mapping[str, NDArray[Any]], arrays: Mapping[str, NDArray[Any]]
+    ) -> UnprobedReport:
+        """Return what came of the same model with its own results as its only outputs."""
+        differences = [
+            largest_error(sample(arrays[name]), sample(probed[name])) / drift_unit(self.reference.truths[name], dtype)
+            for name, dtype in self._dtypes.items()
+            if name in self._results and name in arrays and arrays[name].shape == probed[name].shape
+        ]
+        return UnprobedReport(
+            outputs=self._compare(arrays, self._results), difference=max(differences, default=None), prevented=None
+        )
+
+    def _compare(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> list[OutputComparison]:
+        return [
+            compare_output(name, self.reference.truths[name], arrays.get(name), self._dtypes[name]) for name in names
+        ]
+
+    def _report(
+        self, account: Account, outputs: list[OutputComparison], unprobed: UnprobedReport | None = None
+    ) -> RunnerReport:
+        failed = [output for output in outputs if output.verdict != "pass"]
+        judged = failed + [output for output in (unprobed.outputs if unprobed else []) if output.verdict != "pass"]
+        verdict: Verdict = judged[0].verdict if judged else "placement" if account.misplaced else "pass"
+        return RunnerReport(
+            name=account.name,
+            verdict=verdict,
+            first_drifting=judged[0].name if judged else None,
+            culprit=find_culprit(outputs, self._file.corrections if account.reads_onnx else ()),
+            providers=list(account.providers),
+            misplaced=list(account.misplaced),
+            facts=dict(account.facts),
+            outputs=outputs,
+            unprobed=unprobed,
+        )
+
+
+def _with_share(found: OutputComparison, share: Share | None) -> OutputComparison:
+    return found.model_copy(update=vars(share)) if share and found.drift is not None else found
