@@ -47,6 +47,12 @@ class Reference:
     """By output, in the order of execution. Of a file, each is read when it is asked for: those of a large network
     are as large as its weights, and nobody needs two at a time."""
 
+    @property
+    def noise_floors(self) -> dict[str, float]:
+        """By output; read without the truths."""
+        truths = self.truths.facts if isinstance(self.truths, _TruthsInFile) else self.truths
+        return {name: truth.noise_floor for name, truth in truths.items()}
+
 
 class _Facts(BaseModel):
     """A `Truth` less its sample, as it stands in the file's metadata."""
@@ -129,7 +135,7 @@ class _TruthsInFile(Mapping[str, Truth]):
     """
 
     def __init__(self, file: Path, state: tuple[int, ...], facts: Mapping[str, _Facts]) -> None:
-        self._file, self._state, self._facts = file, state, facts
+        self._file, self._state, self.facts = file, state, facts
         with file.open("rb") as stream:
             header = json.loads(stream.read(int.from_bytes(stream.read(8), "little")))
             self._data_start = stream.tell()
@@ -150,13 +156,13 @@ class _TruthsInFile(Mapping[str, Truth]):
                 content = stream.read(end - begin)
         except OSError as error:
             raise ArtifactError(f"{self._file} can't be read: {error.strerror}.") from error
-        return Truth(sample=np.frombuffer(content, "<f8"), **vars(self._facts[name]))
+        return Truth(sample=np.frombuffer(content, "<f8"), **vars(self.facts[name]))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._facts)
+        return iter(self.facts)
 
     def __len__(self) -> int:
-        return len(self._facts)
+        return len(self.facts)
 
 
 def _state(file: Path) -> tuple[int, ...]:

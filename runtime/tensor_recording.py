@@ -8,7 +8,7 @@ to be filled in place: a header that says where each tensor lies, then the tenso
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,9 +20,10 @@ from .errors import ArtifactError, UsageError
 from .file_replacement import replace_file
 from .manifest import OutputEntry
 from .preprocessing import preprocess_files
+from .recorded_run import INPUTS_KEY, RUN_KEY, InputsHash, describe_run
 from .runners import Runner
 
-__all__ = ["record_images"]
+__all__ = ["record_images", "record_reference_input"]
 
 _DTYPES = {
     "bool": "BOOL",
@@ -50,9 +51,8 @@ def record_images(
 ) -> None:
     """Run every image and write the outputs, stacked along N in the order of `images`.
 
-    An output that is the same for every image (computed from weights alone) is written once.
-
-    The file's metadata holds the model, the runner and the images' names.
+    An output that is the same for every image (computed from weights alone) is written once. The file's metadata holds
+    the model, the runner, the images' names, and what it takes to compare the run with another.
 
     Args:
         artifact: what `open_artifact` gave.
@@ -77,30 +77,67 @@ def record_images(
         # Without a symbol in the shapes, nothing tells which outputs follow the batch.
         raise UsageError(f"{artifact.manifest.model} takes a batch of {fixed} only; {len(images)} images were given.")
     size = fixed if isinstance(fixed, int) else batch
-    metadata = {
-        "layerprobe.model": artifact.manifest.model,
-        "layerprobe.runner": runner.name,
-        "layerprobe.images": json.dumps([str(image) for image in images]),
-    }
     kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
-    rows = {entry.name: _rows_an_image(entry) for entry in kept}
-    mixed = [name for name, each in rows.items() if each is None]
+    mixed = [entry.name for entry in kept if _rows_an_image(entry) is None]
     if mixed and len(images) > size:
         raise UsageError(
             f"{mixed[0]} does not hold one image behind the other, so more than {size} images can't be stacked."
             "\nLeave it out with --outputs, or give fewer images at once."
         )
+    parts = [images[start : start + size] for start in range(0, len(images), size)]
+    batches = ((len(part), {name: preprocess_files(part, steps)}) for part in parts)
+    metadata = {"layerprobe.images": json.dumps([str(image) for image in images])}
+    _record(artifact, runner, batches, len(images), file, kept, metadata, on_progress)
+
+
+def record_reference_input(
+    artifact: Artifact, runner: Runner, file: Path, *, outputs: Sequence[str] = ()
+) -> None:
+    """Run the input that the artifact has on record, and write the outputs as `record_images` does.
+
+    Raises:
+        ArtifactError: the artifact has no valid reference.
+        OutputError: the file can't be written.
+    """
+    inputs = artifact.reference().inputs
+    kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
+    _record(artifact, runner, [(1, inputs)], 1, file, kept, {}, lambda _done: None)
+
+
+def _record(
+    artifact: Artifact,
+    runner: Runner,
+    batches: Iterable[tuple[int, Mapping[str, NDArray[Any]]]],
+    images: int,
+    file: Path,
+    kept: Sequence[OutputEntry],
+    metadata: Mapping[str, str],
+    on_progress: Callable[[int], None],
+) -> None:
+    record = describe_run(artifact, runner)
+    metadata = {
+        "layerprobe.model": record.model,
+        "layerprobe.runner": record.runner,
+        **metadata,
+        RUN_KEY: record.model_dump_json(),
+    }
+    rows = {entry.name: _rows_an_image(entry) for entry in kept}
+    inputs_hash = InputsHash()
     with replace_file(file) as stream:
         layout: _Layout | None = None
-        for start in range(0, len(images), size):
-            part = images[start : start + size]
-            arrays = runner.run({name: preprocess_files(part, steps)})
+        done = 0
+        for count, inputs in batches:
+            inputs_hash.add(inputs)
+            arrays = runner.run(inputs)
             kept_arrays = {entry.name: arrays[entry.name] for entry in kept}
             if layout is None:
-                layout = _Layout(kept_arrays, rows, len(images))
+                layout = _Layout(kept_arrays, rows, images)
                 layout.write_header(stream, metadata)
-            layout.write(stream, kept_arrays, start)
-            on_progress(start + len(part))
+            layout.write(stream, kept_arrays, done)
+            done += count
+            on_progress(done)
+        if layout is not None:
+            layout.write_inputs_hash(stream, str(inputs_hash))
 
 
 def _rows_an_image(entry: OutputEntry) -> int | None:
@@ -126,13 +163,20 @@ class _Layout:
             shape = (each * images, *array.shape[1:]) if each else array.shape
             begin, end = end, end + math.prod(shape) * array.itemsize
             self._entries[name] = {"dtype": _DTYPES[str(array.dtype)], "shape": shape, "data_offsets": [begin, end]}
-        self._data_start = 0
+        self._data_start = self._hash_start = 0
 
     def write_header(self, stream: BinaryIO, metadata: Mapping[str, str]) -> None:
-        header = json.dumps({"__metadata__": metadata, **self._entries}).encode()
+        # The hash is known when all is run; till then, as many zeros stand in its place, which is the header's end.
+        unknown = "0" * InputsHash.LENGTH
+        header = json.dumps({**self._entries, "__metadata__": {**metadata, INPUTS_KEY: unknown}}).encode()
+        self._hash_start = 8 + header.rindex(unknown.encode())
         header += b" " * (-len(header) % 8)
         stream.write(len(header).to_bytes(8, "little") + header)
         self._data_start = stream.tell()
+
+    def write_inputs_hash(self, stream: BinaryIO, inputs_hash: str) -> None:
+        stream.seek(self._hash_start)
+        stream.write(inputs_hash.encode())
 
     def write(self, stream: BinaryIO, arrays: Mapping[str, NDArray[Any]], first_image: int) -> None:
         for name, array in arrays.items():

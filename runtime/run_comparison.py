@@ -1,0 +1,82 @@
+"""Two recorded runs -> report: the same comparison as `verification.py`, between two machines, runners or exports.
+
+Neither the model nor an artifact is needed. There is no truth either: the first run stands in for it, so a drift says
+that the two differ, not which one is right.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .blame import find_culprit, headline
+from .comparison import compare_output
+from .errors import UsageError
+from .recorded_run import RecordedRun
+from .reference import Truth, sample
+from .report import Report, RunnerReport
+
+__all__ = ["compare_runs"]
+
+
+def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
+    """Judge every output that both runs recorded.
+
+    The drift is in multiples of the noise floor that the artifact has on record, as in `verify`: two correct float32
+    runtimes differ by 1 to 4 of them.
+
+    Raises:
+        UsageError: the runs are of different models or inputs, or share no output.
+        ArtifactError: a file was altered while it was read.
+    """
+    _refuse_strangers(expected, result)
+    names = [name for name in expected if name in result]
+    if not names:
+        raise UsageError(f"{expected.file} and {result.file} have no output in common.\nRecord the same --outputs.")
+    dtypes = {output.name: output.dtype for output in result.record.outputs}
+    floors = {**expected.record.noise_floors, **result.record.noise_floors}
+    outputs = [compare_output(name, _as_truth(name, expected, floors), result[name], dtypes[name]) for name in names]
+    failed = [output for output in outputs if output.verdict != "pass"]
+    facts = [output for output in result.record.outputs if output.name in set(names)]
+    runner = RunnerReport(
+        name=f"{result.record.runner} against {expected.record.runner}",
+        verdict=failed[0].verdict if failed else "pass",
+        first_drifting=failed[0].name if failed else None,
+        culprit=find_culprit(outputs, ()),
+        providers=result.record.providers,
+        misplaced=[],
+        facts=result.record.facts | {f"expected: {key}": value for key, value in expected.record.facts.items()},
+        outputs=outputs,
+    )
+    environment = result.record.environment | {
+        f"expected: {key}": value
+        for key, value in expected.record.environment.items()
+        if result.record.environment.get(key) != value
+    }
+    return Report(headline=headline([runner], facts), environment=environment, outputs=facts, runners=[runner])
+
+
+def _refuse_strangers(expected: RecordedRun, result: RecordedRun) -> None:
+    one, other = ([output.name for output in run.record.outputs] for run in (expected, result))
+    if one != other:
+        alone = sorted(set(one) ^ set(other)) or [a for a, b in zip(one, other, strict=True) if a != b]
+        raise UsageError(
+            f"{expected.file} is of {expected.record.model} and {result.file} of {result.record.model}, whose outputs "
+            f"differ: {', '.join(alone[:3])}{', ...' if len(alone) > 3 else ''}.\nCompare two runs of one model."
+        )
+    if expected.inputs != result.inputs:
+        raise UsageError(
+            f"{expected.file} and {result.file} were given other inputs, to the last bit.\nGive both runs the same "
+            "images in the same order; where machines decode them differently, `layerprobe run --recorded-input`."
+        )
+
+
+def _as_truth(name: str, run: RecordedRun, noise_floors: Mapping[str, float]) -> Truth:
+    whole = run[name]
+    finite = np.isfinite(whole)
+    return Truth(
+        sample=sample(whole).astype(np.float64),
+        shape=whole.shape,
+        scale=float(np.max(np.abs(whole), initial=0.0, where=finite)) or 1.0,
+        noise_floor=noise_floors.get(name, 0.0),
+        nonfinite=int(whole.size - np.count_nonzero(finite)),
+    )

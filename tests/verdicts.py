@@ -1,0 +1,227 @@
+"""`make verdicts`: whether verdicts are true, in the long form: no false alarm on sound models, no planted fault missed.
+
+    python tests/verdicts.py artifacts/verdicts.md                # all of it
+    python tests/verdicts.py artifacts/verdicts.md --faults 7     # fewer faults, to try
+
+Sound models are one of each family of torchvision's, fresh weights of seed 0, every runner that works here. Beside the
+verdict stands what two fixed tolerances say of the same tensors, against the same truth. It exits with 1 if an output
+of a sound model fails, or fewer than 98 of 100 faults are found.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from bench_page import describe_machine
+from planted_faults import KINDS, Fault, plant
+from test_zoo_families import PROBED, WHOLE_WAY
+
+from export import export_artifact
+from probe import build_probe, load_model
+from runtime import Artifact, Report, open_artifact, open_runner, verify
+from runtime.reference import sample
+
+FAULTY_MODELS = {
+    "cnn11": None,
+    "cnn2": None,
+    "cnn3": None,
+    "torchvision:resnet18": 64,
+    "torchvision:mobilenet_v3_small": 64,
+    "torchvision:googlenet": 64,
+    "torchvision:densenet121": 64,
+    "torchvision:convnext_tiny": 64,
+}
+"""Model to its images' height and width."""
+
+TOLERANCES = {"Polygraphy (1e-5, 1e-5)": (1e-5, 1e-5), "allclose (1e-3, 1e-4)": (1e-3, 1e-4)}
+"""Relative and absolute. Polygraphy fails an element that is over both; allclose adds them up."""
+
+
+@dataclass
+class Sound:
+    """What was said of a sound model in one runner."""
+
+    model: str
+    runner: str
+    outputs: int
+    verdict: str
+    failed: int
+    drift: float
+    worst: str
+    alarms: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Planted:
+    """What was said of a planted fault."""
+
+    model: str
+    fault: Fault
+    found: bool
+    named: str | None
+    cause: str | None
+    ruined: float
+    """The largest drift that it made in ONNX Runtime."""
+
+
+def export_model(name: str, size: int | None, folder: Path) -> Artifact:
+    """Export a model whose batch norms look trained: fresh ones change nothing, so a fault in them would not either."""
+    loaded = load_model(name, input_size=(size, size) if size else ())
+    generator = torch.Generator().manual_seed(1)
+    for module in loaded.module.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            for tensor, low, high in (
+                (module.weight, 0.5, 1.5),
+                (module.bias, -0.2, 0.2),
+                (module.running_mean, -0.2, 0.2),
+                (module.running_var, 0.5, 1.5),
+            ):
+                tensor.data.copy_(torch.rand(tensor.shape, generator=generator) * (high - low) + low)
+    return open_artifact(export_artifact(build_probe(loaded.module, *loaded.example), folder, name=name))
+
+
+def judge_sound(name: str, size: int | None, folder: Path) -> Iterator[Sound]:
+    artifact = export_model(name, size, folder)
+    report = verify(artifact, ["all"])
+    reference = artifact.reference()
+    for runner in report.runners:
+        drifts = {output.name: float("inf") if output.drift is None else output.drift for output in runner.outputs}
+        worst = max(drifts, key=drifts.__getitem__)
+        failed = sum(output.verdict != "pass" for output in runner.outputs)
+        found = Sound(name, runner.name, len(runner.outputs), runner.verdict, failed, drifts[worst], worst)
+        if runner.name != "onnx-float64":
+            arrays = open_runner(artifact, runner.name).run(reference.inputs)
+            pairs = [(sample(arrays[key]), truth.sample) for key, truth in reference.truths.items()]
+            found.alarms = {what: sum(_alarms(*pair, what) for pair in pairs) for what in TOLERANCES}
+        yield found
+
+
+def _alarms(result: np.ndarray, truth: np.ndarray, tolerance: str) -> bool:
+    """Tell whether a fixed tolerance calls this output wrong."""
+    relative, absolute = TOLERANCES[tolerance]
+    if tolerance.startswith("allclose"):
+        return not np.allclose(result, truth, rtol=relative, atol=absolute, equal_nan=True)
+    error = np.abs(result - truth)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return bool(((error > absolute) & (error / np.abs(truth) > relative)).any())
+
+
+def judge_faults(count: int, folder: Path) -> Iterator[Planted]:
+    """Plant faults, each kind and model in turn, until there are `count` of them."""
+    sound = {name: export_model(name, size, folder / f"sound{i}").path for i, (name, size) in enumerate(FAULTY_MODELS.items())}
+    made = 0
+    seed = 0
+    while made < count:
+        for position, kind in enumerate(KINDS):
+            name = list(sound)[(seed + position) % len(sound)]
+            shutil.rmtree(folder / "faulty", ignore_errors=True)
+            shutil.copytree(sound[name], folder / "faulty")
+            fault = plant(folder / "faulty", kind, seed)
+            if fault is None or made == count:
+                continue
+            made += 1
+            yield _judge_fault(name, fault, verify(open_artifact(folder / "faulty"), ["onnx-float64", "onnx-cpu"]))
+        seed += 1
+
+
+def _judge_fault(name: str, fault: Fault, report: Report) -> Planted:
+    culprits = [runner.culprit for runner in report.runners if runner.verdict != "pass" and runner.culprit]
+    # The one that the report's first line names.
+    culprit = next(iter(culprits), None)
+    onnx_cpu = report.runners[-1]
+    drifts = [float("inf") if output.drift is None else output.drift for output in onnx_cpu.outputs]
+    found = not report.passed and culprit is not None and culprit.output in fault.expected
+    return Planted(
+        name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts)
+    )
+
+
+def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
+    """Return the Markdown page."""
+    found = sum(each.found for each in planted)
+    alarms = sum(each.failed for each in sound)
+    total = sum(each.outputs for each in sound)
+    lines = [
+        "# Are the verdicts true?",
+        "",
+        f"Made by `make verdicts` on {time.strftime('%Y-%m-%d')}: {describe_machine()}.",
+        "",
+        f"**{alarms} false alarms** on {total} outputs of {len({each.model for each in sound})} sound models in "
+        f"{len({each.runner for each in sound})} runners. **{found} of {len(planted)} planted faults** were found and "
+        "the operation named.",
+        "",
+        "## Sound models",
+        "",
+        "One model of each family of torchvision's, random weights, batch norms as if trained. `onnx-float64` is the",
+        "ONNX file itself, evaluated in float64. The last columns count the outputs that a fixed tolerance calls wrong,",
+        "on the same tensors against the same float64 truth: every one of them is a false alarm.",
+        "",
+        f"| model | runner | outputs | verdict | largest drift | at | {' | '.join(TOLERANCES)} |",
+        f"| --- | --- | ---: | --- | ---: | --- |{' ---: |' * len(TOLERANCES)}",
+        *(
+            f"| {each.model} | {each.runner} | {each.outputs} | {each.verdict} | {each.drift:.2g} | {each.worst} | "
+            f"{' | '.join(str(each.alarms.get(what, '')) for what in TOLERANCES)} |"
+            for each in sound
+        ),
+        "",
+        "## Planted faults",
+        "",
+        "Each fault is planted into model.onnx alone; the verdict is that of `layerprobe verify --runner onnx-float64",
+        "--runner onnx-cpu`. It is found if the report's first line names the faulty operation, or for a step inside a",
+        "module the nearest output behind it.",
+        "",
+        "| kind | planted | found | drift in ONNX Runtime, least to largest |",
+        "| --- | ---: | ---: | --- |",
+    ]
+    for kind in KINDS:
+        these = [each for each in planted if each.fault.kind == kind]
+        if these:
+            drifts = sorted(each.ruined for each in these)
+            lines.append(
+                f"| {kind} | {len(these)} | {sum(each.found for each in these)} | {drifts[0]:.2g} to {drifts[-1]:.2g} |"
+            )
+    missed = [each for each in planted if not each.found]
+    lines += ["", "### Missed" if missed else "None was missed."]
+    lines += [
+        f"- {each.model}: {each.fault.detail} at {each.fault.node}; named was {each.named or 'nothing'}; "
+        f"largest drift in ONNX Runtime {each.ruined:.3g}."
+        for each in missed
+    ]
+    causes = Counter(each.cause for each in planted if each.found)
+    lines += ["", f"Blamed for those found: {', '.join(f'{cause} {count}' for cause, count in causes.items())}."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("page", type=Path, help="the Markdown file to write")
+    parser.add_argument("--faults", type=int, default=100, help="how many are planted")
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")
+    sound: list[Sound] = []
+    with tempfile.TemporaryDirectory(prefix="layerprobe-verdicts-") as temporary:
+        folder = Path(temporary)
+        for name, size in {**WHOLE_WAY, **PROBED}.items():
+            for found in judge_sound(f"torchvision:{name}", max(size, 64), folder / name):
+                print(f"{found.model} {found.runner}: {found.verdict}, largest drift {found.drift:.2g}", flush=True)
+                sound.append(found)
+            shutil.rmtree(folder / name)
+        planted = []
+        for each in judge_faults(arguments.faults, folder):
+            print(f"{each.model}: {each.fault.detail}: {'found' if each.found else f'named {each.named}'}", flush=True)
+            planted.append(each)
+    arguments.page.write_text(as_page(sound, planted), encoding="utf-8")
+    return int(any(each.failed for each in sound) or sum(each.found for each in planted) < 0.98 * len(planted))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
