@@ -27,7 +27,7 @@ _NOT_IN_FLOAT64 = {
     ),
 }
 _OWN_OPERATORS_SINCE = 11
-"""The opset from which on `OPERATORS` have the attributes that they have today."""
+"""The opset from which on `OPERATORS` have the inputs and attributes that they have today, or fewer."""
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:

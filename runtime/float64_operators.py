@@ -14,6 +14,7 @@ from onnx.reference.op_run import OpRun
 from .float64_convolutions import Conv, ConvTranspose
 from .float64_indexing import GatherElements, GatherND, ScatterElements, ScatterND
 from .float64_pools import AveragePool, MaxPool
+from .float64_resizing import Resize
 from .float64_sampling import AffineGrid, GridSample
 
 __all__ = ["OPERATORS", "WIDENING"]
@@ -188,6 +189,7 @@ OPERATORS: list[type[OpRun]] = [
     LRN,
     MatMul,
     MaxPool,
+    Resize,
     ScatterElements,
     ScatterND,
 ]
