@@ -1,0 +1,198 @@
+"""An artifact's ONNX graph in float64, output by output, also on the very tensors that a runtime gave.
+
+So the error that an operation introduced is told from the error that it was handed. What comes of the numbers is
+others' business; how one node is computed is `float64_nodes.py`.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.inliner
+from numpy.typing import NDArray
+from onnx import NodeProto, numpy_helper
+from threadpoolctl import ThreadpoolController
+
+from .errors import ArtifactError, InputError, first_line
+from .float64_nodes import NodeEvaluator, reads, widened
+from .float64_operators import WIDENING
+
+__all__ = ["Float64Graph", "Unknown"]
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Stands for an output that can't be recomputed."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One node, in the order in which nodes are computed."""
+
+    node: NodeProto
+    reads: tuple[str, ...]
+    done_with: tuple[str, ...]
+    """Values that no later step uses."""
+    completes: tuple[str, ...]
+    """Outputs that can be told after this step: in the order of execution, those before them are there as well."""
+
+
+class Float64Graph:
+    """The nodes of `model.onnx` that its outputs are computed by."""
+
+    inputs_of: Mapping[str, tuple[str, ...]]
+    """By output: the outputs and inputs of the model that it is computed from, the nearest ones, in order."""
+
+    def __init__(self, file: Path, outputs: Sequence[str]) -> None:
+        """Read the graph, and its weights as they are.
+
+        Args:
+            file: `model.onnx`; of a large model, its weights beside it.
+            outputs: the outputs to be told, by name, in the order of execution.
+
+        Raises:
+            ArtifactError: the file can't be read, or has no value of such a name.
+        """
+        model = _load(file)
+        graph = model.graph
+        self._opsets = {each.domain: each.version for each in model.opset_import}
+        self._weights = {tensor.name: tensor for tensor in graph.initializer}
+        self._inputs = [value.name for value in graph.input if value.name not in self._weights]
+        self._outputs = tuple(outputs)
+        producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
+        absent = [name for name in outputs if name not in producers]
+        if absent:
+            raise ArtifactError(
+                f"{file} computes no {absent[0]}, which is to be recomputed.\nExport the artifact again."
+            )
+        needs = [tuple(reads(node)) for node in graph.node]
+        self.inputs_of = {
+            name: _nearest(name, producers, needs, {*self._outputs, *self._inputs}) for name in self._outputs
+        }
+        self._steps = _schedule(list(graph.node), needs, producers, self._outputs)
+        self._evaluators: dict[int, NodeEvaluator] = {}
+        self._threads = ThreadpoolController()
+
+    def walk(
+        self, inputs: Mapping[str, NDArray[Any]], forced: Mapping[str, NDArray[Any]] | None = None
+    ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
+        """Yield every output in the order of execution with its float64 value (integers stay integers).
+
+        The arrays are those that the walk goes on with: they are to be read, not written.
+
+        Args:
+            inputs: of the model, by name.
+            forced: by output, what a runtime gave. Whoever uses such an output is computed from this, widened, and not
+                from what was just yielded; so an error shows only where it arises, and an output behind one that is
+                `Unknown` is known again.
+
+        Raises:
+            InputError: an input of the model is not there.
+        """
+        absent = [name for name in self._inputs if name not in inputs]
+        if absent:
+            raise InputError(f"The model takes {', '.join(self._inputs)}; {absent[0]} is not given.")
+        forced = forced or {}
+        values: dict[str, Any] = {name: widened(np.asarray(inputs[name])) for name in self._inputs}
+        told: dict[str, Any] = {}
+        for number, step in enumerate(self._steps):
+            names = [name for name in step.node.output if name]
+            for name, value in zip(names, self._compute(number, step, values), strict=True):
+                if name in self.inputs_of:
+                    told[name] = value
+                    values[name] = widened(np.asarray(forced[name])) if name in forced else value
+                else:
+                    values[name] = value
+            for name in step.done_with:
+                values.pop(name, None)
+            for name in step.completes:
+                yield name, told.pop(name)
+
+    def _compute(self, number: int, step: _Step, values: Mapping[str, Any]) -> list[Any]:
+        """Return the outputs of a step, or `Unknown` for each."""
+        given: dict[str, Any] = {}
+        count = sum(bool(name) for name in step.node.output)
+        for name in step.reads:
+            value = values[name] if name in values else self._weight(name, step.node)
+            if isinstance(value, Unknown):
+                return [value] * count
+            given[name] = value
+        try:
+            # Made when it is needed, as an operator that onnx doesn't know matters to whoever needs its result.
+            if number not in self._evaluators:
+                self._evaluators[number] = NodeEvaluator(step.node, self._opsets)
+            # The products are small: where other programs keep the cores busy, BLAS's threads wait for one another 30
+            # times as long as they compute.
+            with self._threads.limit(limits=1, user_api="blas"):
+                return self._evaluators[number].run(given)
+        except Exception as error:
+            # Whatever it is that onnx's evaluator or NumPy find wrong with the tensors of a faulty file.
+            return [Unknown(f"{step.node.op_type} can't be recomputed: {_reason(error)}")] * count
+
+    def _weight(self, name: str, user: NodeProto) -> NDArray[Any]:
+        # Widened each time: kept, they would take twice the file's size.
+        array: NDArray[Any] = numpy_helper.to_array(self._weights[name])
+        return array if user.op_type in WIDENING and not user.domain else widened(array)
+
+
+def _load(file: Path) -> onnx.ModelProto:
+    try:
+        model = onnx.load(file)
+        return onnx.inliner.inline_local_functions(model) if model.functions else model
+    except Exception as error:  # protobuf's own errors share no base with onnx's
+        raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
+
+
+def _nearest(
+    output: str, producers: Mapping[str, int], needs: Sequence[Sequence[str]], named: Collection[str]
+) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    seen: set[str] = set()
+    waiting = list(reversed(needs[producers[output]]))
+    while waiting:
+        name = waiting.pop()
+        if name in named:
+            found[name] = None
+        elif name in producers and name not in seen:
+            seen.add(name)
+            waiting += reversed(needs[producers[name]])
+    return tuple(found)
+
+
+def _schedule(
+    nodes: Sequence[NodeProto], needs: Sequence[tuple[str, ...]], producers: Mapping[str, int], outputs: Sequence[str]
+) -> list[_Step]:
+    """Return the steps to all outputs: each node as late as the outputs' order allows, so that little is in memory."""
+    order: list[int] = []
+    completes: dict[int, list[str]] = {}
+    scheduled: set[int] = set()
+    for output in outputs:
+        waiting, missing = [producers[output]], set()
+        while waiting:
+            index = waiting.pop()
+            if index not in scheduled and index not in missing:
+                missing.add(index)
+                waiting += [producers[name] for name in needs[index] if name in producers]
+        # ONNX's nodes stand in an order in which they can be computed.
+        order += sorted(missing)
+        scheduled |= missing
+        completes.setdefault(order[-1], []).append(output)
+    last_use = {name: index for index in order for name in needs[index]}
+    steps = []
+    for index in order:
+        done_with = [name for name in needs[index] if last_use[name] == index]
+        unused = [name for name in nodes[index].output if name and name not in last_use]
+        steps.append(_Step(nodes[index], needs[index], (*done_with, *unused), tuple(completes.get(index, ()))))
+    return steps
+
+
+def _reason(error: BaseException) -> str:
+    """Return what failed: the evaluator wraps errors in one about types, which says less."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return first_line(error)

@@ -1,0 +1,74 @@
+"""GatherElements, GatherND, ScatterElements and ScatterND for onnx's evaluator, whose own go element by element.
+
+(Its GatherElements also takes at most 32 elements along the axis.)
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference.op_run import OpRun
+
+__all__ = ["GatherElements", "GatherND", "ScatterElements", "ScatterND"]
+
+Array = NDArray[Any]
+
+_REDUCTIONS = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
+
+
+class GatherElements(OpRun):
+    """out[i, j] = data[indices[i, j], j] for axis 0."""
+
+    def _run(self, data: Array, indices: Array, axis: int = 0) -> tuple[Array]:
+        return (data[_along(data, indices, axis)],)
+
+
+class ScatterElements(OpRun):
+    """out[indices[i, j], j] = updates[i, j] for axis 0."""
+
+    def _run(
+        self, data: Array, indices: Array, updates: Array, axis: int = 0, reduction: str | None = "none"
+    ) -> tuple[Array]:
+        return (_scattered(data, _along(data, indices, axis), updates, reduction),)
+
+
+class GatherND(OpRun):
+    """The last axis of `indices` holds where in `data`, after the axes that both share."""
+
+    def _run(self, data: Array, indices: Array, batch_dims: int = 0) -> tuple[Array]:
+        shared, depth = data.shape[:batch_dims], indices.shape[-1]
+        if indices.shape[:batch_dims] != shared or batch_dims + depth > data.ndim:
+            raise ValueError(f"indices {indices.shape} don't fit a tensor {data.shape} with batch_dims={batch_dims}")
+        batches = math.prod(shared)
+        flat = indices.reshape(batches, -1, depth)
+        which = (np.arange(batches)[:, None], *np.moveaxis(flat, -1, 0))
+        found = data.reshape(batches, *data.shape[batch_dims:])[which]
+        return (found.reshape(*indices.shape[:-1], *data.shape[batch_dims + depth :]),)
+
+
+class ScatterND(OpRun):
+    """out[indices[i]] = updates[i]."""
+
+    def _run(self, data: Array, indices: Array, updates: Array, reduction: str | None = "none") -> tuple[Array]:
+        return (_scattered(data, tuple(np.moveaxis(indices, -1, 0)), updates, reduction),)
+
+
+def _along(data: Array, indices: Array, axis: int) -> tuple[Array, ...]:
+    """Return indices of each axis of `data`: those given along `axis`, and where they stand for the others."""
+    if data.ndim != indices.ndim:
+        raise ValueError(f"indices {indices.shape} don't fit a tensor {data.shape}")
+    where = list(np.ogrid[tuple(map(slice, indices.shape))])
+    where[axis] = indices
+    return tuple(where)
+
+
+def _scattered(data: Array, where: tuple[Array, ...], updates: Array, reduction: str | None) -> Array:
+    out = data.copy()
+    if reduction in (None, "none"):
+        out[where] = updates
+    elif reduction in _REDUCTIONS:
+        _REDUCTIONS[reduction].at(out, where, updates)
+    else:
+        raise ValueError(f"reduction={reduction} is not known")
+    return out

@@ -1,0 +1,113 @@
+"""One node of an ONNX graph in float64: its protobuf with every float widened, and onnx's evaluator to run it.
+
+The order of the nodes, and who uses what, is `float64_graph.py`.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+from .float64_operators import OPERATORS
+
+__all__ = ["NodeEvaluator", "reads", "widened"]
+
+_NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+_TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
+"""Attributes that hold a type. (That in which a normalization computes, `stash_type`, onnx's evaluator ignores.)"""
+_NOT_IN_FLOAT64 = {
+    "BitCast": "it depends on the bits of its input",
+    **dict.fromkeys(
+        ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
+        "it draws other numbers each time",
+    ),
+}
+_OWN_OPERATORS_SINCE = 11
+"""The opset from which on `OPERATORS` have the inputs and attributes that they have today, or fewer."""
+
+
+def widened(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as float64 if it holds floats of 16 or 32 bits (bfloat16 too), and as it is otherwise."""
+    narrow = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
+    return array.astype(np.float64, copy=False) if narrow else array
+
+
+def reads(node: NodeProto) -> list[str]:
+    """Return the values that a node uses, each once: its inputs, then what its subgraphs take from around them."""
+    names = [name for name in node.input if name]
+    for graph in _subgraphs(node):
+        names += _free(graph)
+    return list(dict.fromkeys(names))
+
+
+def _subgraphs(node: NodeProto) -> Iterable[GraphProto]:
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.GRAPH:
+            yield attribute.g
+        yield from attribute.graphs
+
+
+def _free(graph: GraphProto) -> list[str]:
+    own = {value.name for value in (*graph.input, *graph.initializer)}
+    free = []
+    for node in graph.node:
+        free += [name for name in reads(node) if name not in own]
+        own.update(node.output)
+    return free + [value.name for value in graph.output if value.name not in own]
+
+
+class NodeEvaluator:
+    """Runs one node. Making it is the costly part, so it is kept from walk to walk."""
+
+    def __init__(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
+        reason = _NOT_IN_FLOAT64.get(node.op_type)
+        if reason is not None and not node.domain:
+            raise NotImplementedError(reason)
+        wide = NodeProto()
+        wide.CopyFrom(node)
+        _widen_node(wide)
+        # A graph of one node: alone, a node would be taken for one of onnx's newest opset.
+        outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
+        self._evaluator = ReferenceEvaluator(
+            onnx.helper.make_graph([wide], node.name, [], outputs),
+            opsets=dict(opsets),
+            new_ops=OPERATORS if opsets.get("", 0) >= _OWN_OPERATORS_SINCE else None,
+        )
+
+    def run(self, values: dict[str, Any]) -> list[Any]:
+        """Return the node's outputs, less those that have no name."""
+        with np.errstate(all="ignore"):
+            results: list[Any] = self._evaluator.run(None, values)  # type: ignore[assignment]
+        return results
+
+
+def _widen_node(node: NodeProto) -> None:
+    if node.op_type == "ConstantOfShape" and not node.attribute:
+        node.attribute.append(onnx.helper.make_attribute("value", onnx.helper.make_tensor("", 11, [1], [0.0])))
+    for attribute in node.attribute:
+        if attribute.type == AttributeProto.TENSOR:
+            _widen_tensor(attribute.t)
+        elif attribute.type == AttributeProto.INT and attribute.name in _TYPE_ATTRIBUTES and attribute.i in _NARROW:
+            attribute.i = TensorProto.DOUBLE
+        elif node.op_type == "Constant" and attribute.name in ("value_float", "value_floats"):
+            value = np.float64(attribute.f) if attribute.name == "value_float" else np.array(attribute.floats, float)
+            attribute.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(np.asarray(value))))
+    for graph in _subgraphs(node):
+        for tensor in graph.initializer:
+            _widen_tensor(tensor)
+        for inner in graph.node:
+            _widen_node(inner)
+        # Types guide the evaluator where an operator is a function of others.
+        del graph.value_info[:]
+        for value in (*graph.input, *graph.output):
+            if value.type.tensor_type.elem_type in _NARROW:
+                value.type.tensor_type.elem_type = TensorProto.DOUBLE
+
+
+def _widen_tensor(tensor: TensorProto) -> None:
+    if tensor.data_type in _NARROW:
+        tensor.CopyFrom(numpy_helper.from_array(widened(numpy_helper.to_array(tensor)), tensor.name))

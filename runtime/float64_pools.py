@@ -1,0 +1,99 @@
+"""MaxPool and AveragePool for onnx's evaluator, axis by axis: the maximum over a window is that of its rows' maxima.
+
+onnx's own visit each window in a Python loop.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx.reference.op_run import OpRun
+
+from .float64_windows import Windows
+
+__all__ = ["AveragePool", "MaxPool"]
+
+Array = NDArray[Any]
+
+
+class MaxPool(OpRun):
+    """N C *spatial; padding never wins."""
+
+    def _run(
+        self,
+        x: Array,
+        auto_pad: str | None = None,
+        ceil_mode: int | None = 0,
+        dilations: Sequence[int] | None = None,
+        kernel_shape: Sequence[int] = (),
+        pads: Sequence[int] | None = None,
+        storage_order: int | None = 0,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array, ...]:
+        windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+        padded = windows.padded(x, lowest)
+        if len(self.output) == 1:
+            return (_reduce(np.maximum, padded, windows),)
+        if storage_order:
+            raise NotImplementedError("the indices of MaxPool are computed for storage_order=0 only")
+        places = np.arange(math.prod(x.shape)).reshape(x.shape)
+        return _largest_and_where(padded, windows.padded(places, -1), windows)
+
+
+class AveragePool(OpRun):
+    """N C *spatial; padding counts for the divisor only if it is asked to."""
+
+    def _run(
+        self,
+        x: Array,
+        auto_pad: str | None = None,
+        ceil_mode: int | None = 0,
+        count_include_pad: int | None = 0,
+        dilations: Sequence[int] | None = None,
+        kernel_shape: Sequence[int] = (),
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        out = _reduce(np.add, windows.padded(x, 0), windows)
+        for axis in range(x.ndim - 2):
+            counts = _count(windows, axis, bool(count_include_pad))
+            out /= counts.reshape(-1, *(1,) * (x.ndim - 3 - axis))
+        return (out,)
+
+
+def _reduce(function: np.ufunc, padded: Array, windows: Windows) -> Array:
+    for axis in range(len(windows.kernel)):
+        ahead = (slice(None),) * (2 + axis)
+        total: Array = padded[(*ahead, windows.tap(axis, 0))].copy()
+        for position in range(1, windows.kernel[axis]):
+            function(total, padded[(*ahead, windows.tap(axis, position))], out=total)
+        padded = total
+    return padded
+
+
+def _largest_and_where(padded: Array, places: Array, windows: Windows) -> tuple[Array, Array]:
+    """Return the maxima and where each was found first, as a position in the whole flattened tensor."""
+    everything = (slice(None), slice(None))
+    taps = iter(windows.taps())
+    first = (*everything, *next(taps)[1])
+    largest, where = padded[first].copy(), places[first].copy()
+    for _, under in taps:
+        found, place = padded[(*everything, *under)], places[(*everything, *under)]
+        better = (found > largest) | ((where < 0) & (place >= 0))
+        np.copyto(largest, found, where=better)
+        np.copyto(where, place, where=better)
+    return largest, where
+
+
+def _count(windows: Windows, axis: int, include_padding: bool) -> Array:
+    """Return how many elements each window has along an axis; what ceil_mode adds beyond the padding never counts."""
+    begins = np.arange(windows.out[axis]) * windows.strides[axis] - windows.before[axis]
+    places = begins[:, None] + np.arange(windows.kernel[axis]) * windows.dilations[axis]
+    low, high = (-windows.before[axis], windows.after[axis]) if include_padding else (0, 0)
+    inside = (places >= low) & (places < windows.size[axis] + high)
+    counts: Array = inside.sum(axis=1, dtype=np.float64)
+    return counts
