@@ -13,10 +13,12 @@ from pydantic import BaseModel
 
 from .artifact import Artifact
 from .comparison import OutputComparison, Verdict, compare_output
+from .device_facts import Facts
 from .errors import RunnerUnavailable, first_line
 from .manifest import Manifest
 from .reference import Reference
-from .runners import RUNNERS, Runner, open_runner, why_unavailable
+from .runners import DEFAULT_RUNNERS, RUNNERS, Runner, open_runner, why_unavailable
+from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = [
     "Report",
@@ -39,6 +41,8 @@ class RunnerReport(BaseModel):
     providers: list[str]
     misplaced: list[str]
     """Compute nodes that ran elsewhere than asked."""
+    facts: Facts = {}
+    """What may explain a drift, as the runtime tells it: versions, device, precision, settings."""
     outputs: list[OutputComparison]
 
 
@@ -61,8 +65,8 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
     """Return the runners to use, in the order of `RUNNERS`, and those left out, each with the reason.
 
     Args:
-        names: runners asked for by name, each of which is then used or an error; `all`, or none, means those that
-            work on this machine.
+        names: runners asked for by name, each of which is then used or an error; `all` means those that work on this
+            machine, and none, those of `DEFAULT_RUNNERS` that do.
 
     Raises:
         UsageError: there is no runner of that name.
@@ -73,18 +77,24 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
     if names and "all" not in names:
         # In one order: ONNX Runtime after PyTorch peaks 300 MB higher on a ResNet-152, as PyTorch keeps what it freed.
         return [name for name in RUNNERS if name in names], {}
-    reasons = {name: why_unavailable(name) for name in RUNNERS}
+    reasons = {name: why_unavailable(name) for name in (RUNNERS if names else DEFAULT_RUNNERS)}
     return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
 
 
-def open_or_leave_out(artifact: Artifact, name: str, asked: Sequence[str], left_out: dict[str, str]) -> Runner | None:
+def open_or_leave_out(
+    artifact: Artifact,
+    name: str,
+    asked: Sequence[str],
+    left_out: dict[str, str],
+    settings: Settings = DEFAULT_SETTINGS,
+) -> Runner | None:
     """Return the runner, opened; or None where it can't run this very model, after noting the reason in `left_out`.
 
     Raises:
         RunnerUnavailable: it can't, and was asked for by name.
     """
     try:
-        return open_runner(artifact, name)
+        return open_runner(artifact, name, settings)
     except RunnerUnavailable as error:
         if name in asked:
             raise
@@ -101,13 +111,17 @@ def verify(
     artifact: Artifact,
     runners: Sequence[str] = (),
     *,
+    settings: Settings = DEFAULT_SETTINGS,
+    allow_fallback: bool = False,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> Report:
     """Run the recorded input in each runner and judge every output.
 
     Args:
         artifact: what `open_artifact` gave.
-        runners: names, as in `RUNNERS`; by default those that work on this machine.
+        runners: names, as in `RUNNERS`, or `all`; by default those of `DEFAULT_RUNNERS` that work on this machine.
+        settings: how to run.
+        allow_fallback: let a runner pass some of whose compute nodes ran elsewhere than asked.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
@@ -120,10 +134,10 @@ def verify(
     reports = []
     for name in chosen:
         on_phase(f"running {name}")
-        runner = open_or_leave_out(artifact, name, runners, left_out)
+        runner = open_or_leave_out(artifact, name, runners, left_out, settings)
         if runner is None:
             continue
-        reports.append(_judge(artifact.manifest, reference, runner))
+        reports.append(_judge(artifact.manifest, reference, runner, allow_fallback))
         # Before the next one is opened: the weights of two would be in memory at once.
         del runner
         _hand_memory_back()
@@ -132,18 +146,20 @@ def verify(
     return Report(environment=describe_environment(artifact), runners=reports, left_out=left_out)
 
 
-def _judge(manifest: Manifest, reference: Reference, runner: Runner) -> RunnerReport:
+def _judge(manifest: Manifest, reference: Reference, runner: Runner, allow_fallback: bool) -> RunnerReport:
     arrays = runner.run(reference.inputs)
     dtypes = {output.name: output.dtype for output in manifest.outputs}
     outputs = [compare_output(name, truth, arrays.get(name), dtypes[name]) for name, truth in reference.truths.items()]
     failed = [output for output in outputs if output.verdict != "pass"]
-    verdict: Verdict = failed[0].verdict if failed else "placement" if runner.misplaced else "pass"
+    misplaced = runner.misplaced and not allow_fallback
+    verdict: Verdict = failed[0].verdict if failed else "placement" if misplaced else "pass"
     return RunnerReport(
         name=runner.name,
         verdict=verdict,
         first_drifting=failed[0].name if failed else None,
         providers=runner.providers,
         misplaced=runner.misplaced,
+        facts=runner.facts,
         outputs=outputs,
     )
 
