@@ -13,7 +13,7 @@ from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["DEFAULT_RUNNERS", "RUNNERS", "Runner", "open_image_runner", "open_runner", "why_unavailable"]
 
-_PACKAGES = {"torch": ("torch", "PyTorch", "export")}
+_PACKAGES = {"torch": ("torch", "PyTorch", "export"), "openvino": ("openvino", "OpenVINO", "openvino")}
 """Beginning of a runner's name to the package it needs, what that is called, and the extra that installs it."""
 
 
@@ -43,6 +43,18 @@ def _onnx(provider: Any) -> Opener:
     return open_it
 
 
+def _openvino(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+    from .openvino_runner import OpenVinoRunner
+
+    return OpenVinoRunner(artifact, settings, outputs)
+
+
+def _onnx_reference(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+    from .onnx_reference_runner import OnnxReferenceRunner
+
+    return OnnxReferenceRunner(artifact, settings, outputs)
+
+
 def _torchscript(device: Any) -> Opener:
     def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
         from .torchscript_runner import TorchScriptRunner
@@ -56,8 +68,10 @@ RUNNERS: dict[str, Opener] = {
     "onnx-cpu": _onnx("cpu"),
     "onnx-cuda": _onnx("cuda"),
     "onnx-tensorrt": _onnx("tensorrt"),
+    "openvino": _openvino,
     "torchscript": _torchscript("cpu"),
     "torchscript-cuda": _torchscript("cuda"),
+    "onnx-reference": _onnx_reference,
 }
 """Name to what opens it; `layerprobe verify` tries them in this order."""
 
