@@ -22,6 +22,7 @@ from .preprocessing import preprocess as preprocess
 from .preprocessing import preprocess_files as preprocess_files
 from .runners import RUNNERS as RUNNERS
 from .runners import open_runner as open_runner
+from .settings import Settings as Settings
 from .torchscript_runner import TorchScriptRunner as TorchScriptRunner
 from .verification import Report as Report
 from .verification import verify as verify
@@ -40,6 +41,7 @@ __all__ = [
     "Preprocessing",
     "Report",
     "RunnerUnavailable",
+    "Settings",
     "TorchScriptRunner",
     "UsageError",
     "benchmark",

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from .artifact import Artifact
+from .device_facts import Facts
 from .errors import UsageError
-from .input_check import check_inputs
-from .verification import choose_runners, describe_environment, none_left, open_or_leave_out
+from .environment import describe_environment
+from .runner_choice import choose_runners, none_left, open_or_leave_out
+from .runners import open_runner
+from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["BenchmarkReport", "Timing", "benchmark"]
 
@@ -38,6 +41,8 @@ class BenchmarkReport(BaseModel):
 
     format_version: int = 1
     environment: dict[str, str | int]
+    facts: dict[str, Facts] = {}
+    """Of each runner, what may explain its numbers: versions, device, settings."""
     timings: list[Timing]
     left_out: dict[str, str] = {}
     """Runners that can't work here, or not with this model, each with the reason."""
@@ -49,15 +54,17 @@ def benchmark(
     *,
     batch: int = 1,
     repeats: int = 50,
+    settings: Settings = DEFAULT_SETTINGS,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> BenchmarkReport:
     """Time each runner and the plain ONNX model, in turns, so that a noisy moment of the machine meets them all.
 
     Args:
         artifact: what `open_artifact` gave.
-        runners: names, as in `RUNNERS`; by default those that work on this machine.
+        runners: names, as in `RUNNERS`, or `all`; by default those of `DEFAULT_RUNNERS` that work on this machine.
         batch: images at once.
         repeats: timed runs of each.
+        settings: how to run.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
@@ -65,7 +72,7 @@ def benchmark(
         RunnerUnavailable: a runner asked for by name can't work here.
     """
     chosen, left_out = choose_runners(runners)
-    tried = {name: open_or_leave_out(artifact, name, runners, left_out) for name in chosen}
+    tried = {name: open_or_leave_out(artifact, name, runners, left_out, settings) for name in chosen}
     opened = {name: runner for name, runner in tried.items() if runner is not None}
     if not opened:
         raise none_left(left_out)
@@ -75,7 +82,8 @@ def benchmark(
         for name, runner in opened.items()
     }
     if "onnx-cpu" in ways:
-        ways["onnx-cpu, plain"] = _plain_way(artifact, inputs)
+        plain = open_runner(artifact, "onnx-cpu", settings, list(artifact.manifest.results.values()))
+        ways["onnx-cpu, plain"] = lambda: plain.run(inputs)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_number in range(_WARM_UP + repeats):
         on_phase(f"round {round_number + 1} of {_WARM_UP + repeats}")
@@ -86,6 +94,7 @@ def benchmark(
                 seconds[name].append(time.perf_counter() - started)
     return BenchmarkReport(
         environment=describe_environment(artifact),
+        facts={name: runner.facts for name, runner in opened.items()},
         timings=[_summarise(name, batch, times) for name, times in seconds.items()],
         left_out=left_out,
     )
@@ -111,18 +120,6 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
             noise = generator.standard_normal(shape)
             inputs[entry.name] = noise.astype("float32" if entry.dtype.startswith("bfloat") else entry.dtype)
     return inputs
-
-
-def _plain_way(artifact: Artifact, inputs: dict[str, NDArray[Any]]) -> Callable[[], object]:
-    import onnxruntime
-
-    from .plain_model import plain_onnx
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    checked = check_inputs(artifact.manifest, inputs)
-    session = onnxruntime.InferenceSession(plain_onnx(artifact), options, providers=["CPUExecutionProvider"])
-    return lambda: session.run(None, checked)
 
 
 def _summarise(name: str, batch: int, seconds: list[float]) -> Timing:

@@ -20,14 +20,24 @@ __all__ = ["bench", "demo", "grid", "run", "stats", "verify"]
 _PROGRESS_FROM = 10
 """Images from which on a progress bar is shown."""
 
-
-_RUNNER_NAMES = "onnx-cpu, onnx-cuda, torchscript, torchscript-cuda, or all that work here (the default)."
+_RUNNER_NAMES = (
+    "onnx-cpu, onnx-cuda, onnx-tensorrt, openvino, torchscript, torchscript-cuda, torch-export, torch-export-cuda, "
+    "onnx-reference, eager, or all that work here; by default, the onnx and torchscript ones that do."
+)
 
 
 class _Provider(StrEnum):
     AUTO = "auto"
     CUDA = "cuda"
     CPU = "cpu"
+
+
+class _GraphOptimization(StrEnum):
+    DISABLED = "disabled"
+    BASIC = "basic"
+    EXTENDED = "extended"
+    LAYOUT = "layout"
+    ALL = "all"
 
 
 class _Runtime(StrEnum):
@@ -44,6 +54,15 @@ _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="W
 _RunnersOption = Annotated[
     list[str] | None,
     typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
+]
+_GraphOptimizationOption = Annotated[
+    _GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.")
+]
+_Tf32Option = Annotated[
+    bool, typer.Option("--tf32/--no-tf32", help="Let a GPU's products keep 10 bits of the mantissa.")
+]
+_ThreadsOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Threads for one operation; the runtime's own choice otherwise.")
 ]
 _QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _InputSizeOption = Annotated[
@@ -69,6 +88,9 @@ def run(
     input_size: _InputSizeOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
+    graph_optimization: _GraphOptimizationOption = _GraphOptimization.ALL,
+    tf32: _Tf32Option = False,
+    threads: _ThreadsOption = None,
     quiet: _QuietOption = False,
 ) -> None:
     """Write every output of one image, several, or a folder, as safetensors stacked along N."""
@@ -76,6 +98,7 @@ def run(
     from .image_reading import find_images
     from .output_selection import select_outputs
     from .runners import open_image_runner
+    from .settings import Settings
     from .tensor_recording import record_images
 
     size = _parse_size(input_size)
@@ -83,7 +106,8 @@ def run(
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
     found = find_images(images)
-    session = open_image_runner(opened, runner, provider)
+    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
+    session = open_image_runner(opened, runner, provider, settings)
     with _progress("images", len(found), quiet) as advance:
         record_images(
             opened,
@@ -146,20 +170,35 @@ def verify(
     artifact: _ArtifactArgument,
     runner: _RunnersOption = None,
     json: _JsonOption = None,
+    graph_optimization: _GraphOptimizationOption = _GraphOptimization.ALL,
+    tf32: _Tf32Option = False,
+    threads: _ThreadsOption = None,
+    allow_fallback: Annotated[
+        bool,
+        typer.Option("--allow-fallback", help="Compute nodes elsewhere than asked are told, and pass."),
+    ] = False,
     quiet: _QuietOption = False,
 ) -> None:
     """Prove each output of each runner against the float64 truth; exit 0 if all pass, 1 if not."""
     from .artifact import open_artifact
     from .report_table import report_table
+    from .settings import Settings
     from .verification import verify as verify_artifact
 
     opened = open_artifact(artifact)
+    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
     with _phases(quiet) as on_phase:
-        report = verify_artifact(opened, runner or [], on_phase=on_phase)
+        report = verify_artifact(
+            opened, runner or [], settings=settings, allow_fallback=allow_fallback, on_phase=on_phase
+        )
     _tell_left_out(report.left_out, quiet)
     if json:
         _write_json(json, report.model_dump_json(indent=1))
     _print(report_table(report, opened.manifest))
+    for judged in report.runners if allow_fallback else ():
+        if judged.misplaced:
+            shown = ", ".join(judged.misplaced[:3]) + (", ..." if len(judged.misplaced) > 3 else "")
+            typer.echo(f"{judged.name}: {len(judged.misplaced)} nodes ran elsewhere, which was allowed: {shown}")
     if not report.passed:
         raise typer.Exit(1)
 
@@ -170,6 +209,9 @@ def bench(
     batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,
+    graph_optimization: _GraphOptimizationOption = _GraphOptimization.ALL,
+    tf32: _Tf32Option = False,
+    threads: _ThreadsOption = None,
     quiet: _QuietOption = False,
 ) -> None:
     """Time the probe in each runner, and the plain model beside it."""
@@ -177,10 +219,12 @@ def bench(
 
     from .artifact import open_artifact
     from .benchmarking import benchmark
+    from .settings import Settings
 
     opened = open_artifact(artifact)
+    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
     with _phases(quiet) as on_phase:
-        report = benchmark(opened, runner or (), batch=batch, repeats=repeats, on_phase=on_phase)
+        report = benchmark(opened, runner or (), batch=batch, repeats=repeats, settings=settings, on_phase=on_phase)
     _tell_left_out(report.left_out, quiet)
     if json:
         _write_json(json, report.model_dump_json(indent=1))

@@ -1,11 +1,23 @@
-"""Whether ONNX Runtime's CUDA provider can work on this machine, and if not, why not, in words a user can act on."""
+"""Whether ONNX Runtime's GPU providers can work on this machine, and if not, why not, in words a user can act on."""
 
 import ctypes
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
-__all__ = ["PROVIDER", "load_cuda_libraries", "why_no_cuda", "why_no_driver"]
+__all__ = [
+    "CUDA",
+    "TENSORRT",
+    "load_cuda_libraries",
+    "load_driver",
+    "why_no_cuda",
+    "why_no_driver",
+    "why_no_tensorrt",
+]
 
-PROVIDER = "CUDAExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+_TENSORRT_LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -13,22 +25,63 @@ def why_no_cuda() -> str | None:
     """Return the reason why CUDA can't be used, or None where driver, GPU and the right onnxruntime are there."""
     import onnxruntime
 
-    if PROVIDER not in onnxruntime.get_available_providers():
+    if CUDA not in onnxruntime.get_available_providers():
         return "this onnxruntime was built without CUDA: install onnxruntime-gpu[cuda,cudnn]"
     return why_no_driver()
 
 
+def why_no_tensorrt() -> str | None:
+    """Return the reason why TensorRT can't be used, or None where it is installed and CUDA works."""
+    import onnxruntime
+
+    if TENSORRT not in onnxruntime.get_available_providers():
+        return "this onnxruntime was built without TensorRT: install onnxruntime-gpu[cuda,cudnn]"
+    reason = why_no_driver()
+    if reason:
+        return reason
+    load_cuda_libraries()
+    if not _load_tensorrt():
+        return (
+            f"TensorRT is not installed ({_TENSORRT_LIBRARY} can't be loaded): pip install 'layerprobe[tensorrt]', "
+            "or put its folder on the loader's path"
+        )
+    return None
+
+
+def _load_tensorrt() -> bool:
+    """Load TensorRT's libraries, from its Python package if no loader path leads to them."""
+    package = find_spec("tensorrt_libs")
+    folders = [Path(folder) for folder in (package.submodule_search_locations or ())] if package else []
+    for name in (_TENSORRT_LIBRARY, _TENSORRT_LIBRARY.replace("nvinfer", "nvonnxparser")):
+        for file in (name, *(str(folder / name) for folder in folders)):
+            try:
+                ctypes.CDLL(file, mode=ctypes.RTLD_GLOBAL)
+                break
+            except OSError:
+                continue
+        else:
+            return False
+    return True
+
+
 def why_no_driver() -> str | None:
     """Return the reason why no GPU can be reached, or None where the driver finds one."""
-    try:
-        driver = ctypes.CDLL(_DRIVER)
-    except OSError:
+    driver = load_driver()
+    if driver is None:
         return f"the NVIDIA driver is missing ({_DRIVER} can't be loaded)"
     status = driver.cuInit(0)
     count = ctypes.c_int(0)
     if status != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
         return f"the NVIDIA driver finds no GPU (cuInit gave {status})"
     return None
+
+
+def load_driver() -> ctypes.CDLL | None:
+    """Return the NVIDIA driver's library, or None where there is none."""
+    try:
+        return ctypes.CDLL(_DRIVER)
+    except OSError:
+        return None
 
 
 def load_cuda_libraries() -> None:

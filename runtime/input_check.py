@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InputError
+from .errors import InputError, RunnerUnavailable
 from .manifest import Manifest
 
-__all__ = ["check_inputs"]
+__all__ = ["check_inputs", "refuse_bfloat16"]
 
 
 def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -39,3 +39,16 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict
             )
         checked[entry.name] = np.ascontiguousarray(array)
     return checked
+
+
+def refuse_bfloat16(manifest: Manifest, runner: str) -> None:
+    """Refuse a model in bfloat16, for a runner that takes and gives NumPy's arrays.
+
+    Raises:
+        RunnerUnavailable: the model has inputs or outputs in bfloat16.
+    """
+    if "bfloat16" in manifest.dtypes:
+        raise RunnerUnavailable(
+            f"{runner} can't run {manifest.model}, which computes in bfloat16: NumPy, in whose arrays it gives its "
+            "results, has no such type.\nUse --runner torchscript."
+        )

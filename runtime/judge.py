@@ -10,7 +10,9 @@ from .artifact import Artifact
 from .blame import find_culprit
 from .comparison import OutputComparison, Verdict, compare_output, drift_unit, largest_error
 from .error_origin import FileValues, Share, evaluate_file, shares_of_error
+from .device_facts import Facts
 from .float64_graph import Float64Graph
+from .fusions import Fusion
 from .manifest import ONNX_FILE
 from .reference import Reference, sample
 from .report import RunnerReport, UnprobedReport
@@ -28,7 +30,9 @@ class Account:
     name: str
     providers: Sequence[str]
     misplaced: Sequence[str] = ()
-    facts: Mapping[str, str | int | bool | float] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
+    allow_fallback: bool = False
+    """Whether it passes where some compute nodes ran elsewhere than asked."""
     reads_onnx: bool = True
     """Whether it executes model.onnx, so that a fault of that file is one of its own."""
 
@@ -76,7 +80,10 @@ class Judge:
         return self._report(account, outputs, unprobed)
 
     def report_of_unprobed(
-        self, probed: Mapping[str, NDArray[Any]], arrays: Mapping[str, NDArray[Any]]
+        self,
+        probed: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, NDArray[Any]],
+        prevented: list[Fusion] | None,
     ) -> UnprobedReport:
         """Return what came of the same model with its own results as its only outputs."""
         differences = [
@@ -85,7 +92,7 @@ class Judge:
             if name in self._results and name in arrays and arrays[name].shape == probed[name].shape
         ]
         return UnprobedReport(
-            outputs=self._compare(arrays, self._results), difference=max(differences, default=None), prevented=None
+            outputs=self._compare(arrays, self._results), difference=max(differences, default=None), prevented=prevented
         )
 
     def _compare(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> list[OutputComparison]:
@@ -98,7 +105,8 @@ class Judge:
     ) -> RunnerReport:
         failed = [output for output in outputs if output.verdict != "pass"]
         judged = failed + [output for output in (unprobed.outputs if unprobed else []) if output.verdict != "pass"]
-        verdict: Verdict = judged[0].verdict if judged else "placement" if account.misplaced else "pass"
+        misplaced = account.misplaced and not account.allow_fallback
+        verdict: Verdict = judged[0].verdict if judged else "placement" if misplaced else "pass"
         return RunnerReport(
             name=account.name,
             verdict=verdict,

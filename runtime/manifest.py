@@ -194,6 +194,11 @@ class Manifest(_Entry):
         return entry.name, steps
 
     @property
+    def dtypes(self) -> set[str]:
+        """The dtypes of inputs and outputs."""
+        return {entry.dtype for entry in self.inputs} | {entry.dtype for entry in self.outputs}
+
+    @property
     def output_names(self) -> list[str]:
         """The outputs' names in the order of execution."""
         return [output.name for output in self.outputs]

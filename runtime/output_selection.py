@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from .errors import UsageError
 from .manifest import Manifest, OutputEntry
 
-__all__ = ["select_outputs"]
+__all__ = ["known_outputs", "select_outputs"]
 
 _LABELS_SHOWN = 12
 
@@ -43,6 +43,23 @@ def select_outputs(
     if not chosen:
         raise UsageError(_tell_apart(candidates, named, patterns, operations))
     return chosen
+
+
+def known_outputs(manifest: Manifest, names: Sequence[str] | None) -> list[str]:
+    """Return those names, each once, in the order of execution; all that the manifest lists for None.
+
+    Raises:
+        UsageError: one of them is no output, or there are none.
+    """
+    if names is None:
+        return manifest.output_names
+    unknown = next((name for name in names if name not in manifest.output_names), None)
+    if unknown is not None:
+        near = get_close_matches(unknown, manifest.output_names, n=3, cutoff=0.4) or manifest.output_names[:3]
+        raise UsageError(f"No output is called {unknown!r}. The nearest: {', '.join(near)}.")
+    if not names:
+        raise UsageError(f"No output of {manifest.model} was asked for: name at least one, or leave the list away.")
+    return [name for name in manifest.output_names if name in names]
 
 
 def _find(pattern: str, candidates: Sequence[OutputEntry]) -> list[str]:

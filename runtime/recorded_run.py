@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from .artifact import Artifact
+from .device_facts import Facts
 from .environment import describe_environment
 from .errors import ArtifactError, first_line
 from .report import OutputFacts, facts_of
@@ -36,7 +37,7 @@ class RunRecord(BaseModel):
     model: str
     runner: str
     providers: list[str]
-    facts: dict[str, str | int | bool | float]
+    facts: Facts
     environment: dict[str, str | int]
     outputs: list[OutputFacts]
     """All that the model has, also those that were not recorded."""

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from .comparison import OutputComparison, Verdict
+from .device_facts import Facts
 from .fusions import Fusion
 from .manifest import OutputEntry
 
@@ -60,7 +61,7 @@ class RunnerReport(_Part):
     providers: list[str]
     misplaced: list[str]
     """Compute nodes that ran elsewhere than asked."""
-    facts: dict[str, str | int | bool | float]
+    facts: Facts
     """What may explain a drift: versions, device, settings, as the runtime tells them."""
     outputs: list[OutputComparison]
     unprobed: UnprobedReport | None = None

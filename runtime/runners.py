@@ -1,15 +1,20 @@
 """Every way to execute an artifact, by name. Each runner has a file of its own, imported when it is asked for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
 from .artifact import Artifact
+from .device_facts import Facts
 from .errors import RunnerUnavailable, UsageError
+from .settings import DEFAULT_SETTINGS, Settings
 
-__all__ = ["RUNNERS", "Runner", "open_image_runner", "open_runner", "why_unavailable"]
+__all__ = ["DEFAULT_RUNNERS", "RUNNERS", "Runner", "open_image_runner", "open_runner", "why_unavailable"]
+
+_PACKAGES = {"torch": ("torch", "PyTorch", "export"), "openvino": ("openvino", "OpenVINO", "openvino")}
+"""Beginning of a runner's name to the package it needs, what that is called, and the extra that installs it."""
 
 
 class Runner(Protocol):
@@ -18,43 +23,60 @@ class Runner(Protocol):
     name: str
     providers: list[str]
     misplaced: list[str]
+    facts: Facts
+    """What may explain a drift, as really used: read back from the runtime where that tells it."""
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return every output by name, in the order of execution."""
         ...
 
 
-def _onnx_cpu(artifact: Artifact) -> Runner:
-    from .onnx_runner import OnnxRunner
-
-    return OnnxRunner(artifact, "cpu")
+Opener = Callable[[Artifact, Settings, Sequence[str] | None], Runner]
 
 
-def _onnx_cuda(artifact: Artifact) -> Runner:
-    from .onnx_runner import OnnxRunner
+def _onnx(provider: Any) -> Opener:
+    def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+        from .onnx_runner import OnnxRunner
 
-    return OnnxRunner(artifact, "cuda")
+        return OnnxRunner(artifact, provider, settings, outputs)
 
-
-def _torchscript(artifact: Artifact) -> Runner:
-    from .torchscript_runner import TorchScriptRunner
-
-    return TorchScriptRunner(artifact, "cpu")
+    return open_it
 
 
-def _torchscript_cuda(artifact: Artifact) -> Runner:
-    from .torchscript_runner import TorchScriptRunner
+def _openvino(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+    from .openvino_runner import OpenVinoRunner
 
-    return TorchScriptRunner(artifact, "cuda")
+    return OpenVinoRunner(artifact, settings, outputs)
 
 
-RUNNERS: dict[str, Callable[[Artifact], Runner]] = {
-    "onnx-cpu": _onnx_cpu,
-    "onnx-cuda": _onnx_cuda,
-    "torchscript": _torchscript,
-    "torchscript-cuda": _torchscript_cuda,
+def _onnx_reference(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+    from .onnx_reference_runner import OnnxReferenceRunner
+
+    return OnnxReferenceRunner(artifact, settings, outputs)
+
+
+def _torchscript(device: Any) -> Opener:
+    def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+        from .torchscript_runner import TorchScriptRunner
+
+        return TorchScriptRunner(artifact, device, settings, outputs)
+
+    return open_it
+
+
+RUNNERS: dict[str, Opener] = {
+    "onnx-cpu": _onnx("cpu"),
+    "onnx-cuda": _onnx("cuda"),
+    "onnx-tensorrt": _onnx("tensorrt"),
+    "openvino": _openvino,
+    "torchscript": _torchscript("cpu"),
+    "torchscript-cuda": _torchscript("cuda"),
+    "onnx-reference": _onnx_reference,
 }
 """Name to what opens it; `layerprobe verify` tries them in this order."""
+
+DEFAULT_RUNNERS = ("onnx-cpu", "onnx-cuda", "torchscript", "torchscript-cuda")
+"""What `verify` and `bench` take where nothing is asked for, so far as they work; `all` takes the others as well."""
 
 
 def why_unavailable(name: str) -> str | None:
@@ -65,32 +87,44 @@ def why_unavailable(name: str) -> str | None:
     """
     if name not in RUNNERS:
         raise UsageError(f"There is no runner {name!r}. There are: {', '.join(RUNNERS)}.")
-    from .cuda_provider import why_no_cuda, why_no_driver
+    from .cuda_provider import why_no_cuda, why_no_driver, why_no_tensorrt
 
-    if name.startswith("torchscript") and find_spec("torch") is None:
-        return "PyTorch is not installed: pip install 'layerprobe[export]'"
+    package, told, extra = next((need for begin, need in _PACKAGES.items() if name.startswith(begin)), ("", "", ""))
+    if package and find_spec(package) is None:
+        return f"{told} is not installed: pip install 'layerprobe[{extra}]'"
     if name == "onnx-cuda":
         return why_no_cuda()
-    if name == "torchscript-cuda":
+    if name == "onnx-tensorrt":
+        return why_no_tensorrt()
+    if name.endswith("-cuda"):
         return why_no_driver()
     return None
 
 
-def open_runner(artifact: Artifact, name: str) -> Runner:
+def open_runner(
+    artifact: Artifact, name: str, settings: Settings = DEFAULT_SETTINGS, outputs: Sequence[str] | None = None
+) -> Runner:
     """Open the runner called `name`.
 
+    Args:
+        artifact: what `open_artifact` gave.
+        name: one of `RUNNERS`.
+        settings: how to run.
+        outputs: names of the outputs that the model is cut to as it is loaded, so that nothing else is computed or
+            observed; None for all.
+
     Raises:
-        UsageError: there is no runner of that name.
-        RunnerUnavailable: it can't work on this machine.
+        UsageError: there is no runner, or no output, of that name.
+        RunnerUnavailable: it can't work on this machine, or with this model.
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
     reason = why_unavailable(name)
     if reason:
         raise RunnerUnavailable(f"The runner {name} was asked for, but {reason}.")
-    return RUNNERS[name](artifact)
+    return RUNNERS[name](artifact, settings, outputs)
 
 
-def open_image_runner(artifact: Artifact, runtime: str, provider: str) -> Runner:
+def open_image_runner(artifact: Artifact, runtime: str, provider: str, settings: Settings = DEFAULT_SETTINGS) -> Runner:
     """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto takes CUDA where it works.
 
     Raises:
@@ -103,13 +137,13 @@ def open_image_runner(artifact: Artifact, runtime: str, provider: str) -> Runner
     if provider == "cuda" and reason:
         raise RunnerUnavailable(f"CUDA was asked for, but {reason}.\nUse --provider cpu, or auto.")
     if provider == "cpu" or reason:
-        return open_runner(artifact, on_cpu)
+        return open_runner(artifact, on_cpu, settings)
     try:
-        runner = open_runner(artifact, on_cuda)
+        runner = open_runner(artifact, on_cuda, settings)
     except RunnerUnavailable:
         if provider == "cuda":
             raise
-        return open_runner(artifact, on_cpu)
+        return open_runner(artifact, on_cpu, settings)
     if runner.misplaced and provider == "cuda":
         raise RunnerUnavailable(
             f"CUDA was asked for, but {len(runner.misplaced)} nodes run on the CPU: {', '.join(runner.misplaced[:3])}."

@@ -64,7 +64,7 @@ def test_auto_takes_the_cpu_and_says_so(exported, photo, tmp_path, layerprobe):
 
 @pytest.mark.skipif(NO_GPU_BUILD or why_no_cuda() is None, reason="needs a CUDA build, and no GPU")
 def test_a_session_that_fell_back_to_the_cpu_is_an_error(exported, monkeypatch, capfd):
-    monkeypatch.setattr("runtime.onnx_runner.why_no_cuda", lambda: None)
+    monkeypatch.setattr("runtime.onnx_session.why_no_cuda", lambda: None)
     with pytest.raises(RunnerUnavailable, match="fell back to CPUExecutionProvider"):
         OnnxRunner(open_artifact(exported("cnn2").path), "cuda")
 

@@ -110,7 +110,7 @@ def test_a_report_that_compared_nothing_does_not_pass():
 
 
 def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):
-    with pytest.raises(UsageError, match="onnx-cpu, onnx-cuda, torchscript"):
+    with pytest.raises(UsageError, match="onnx-cpu, onnx-cuda, onnx-tensorrt"):
         verify(exported("cnn2"), ["onnx-gpu"])
     assert layerprobe("verify", exported("cnn2").path, "--runner", "onnx-gpu").code == 2
 
@@ -129,11 +129,15 @@ def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, 
         providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
         misplaced = ("Conv cnn2",)
 
-        def __init__(self, artifact) -> None:
-            self.run = runners.RUNNERS["onnx-cpu"](artifact).run
+        def __init__(self, artifact, settings, outputs) -> None:
+            opened = runners.RUNNERS["onnx-cpu"](artifact, settings, outputs)
+            self.run, self.facts = opened.run, opened.facts
 
     monkeypatch.setitem(runners.RUNNERS, "onnx-cuda", Misplaced)
     monkeypatch.setattr("runtime.runners.why_unavailable", lambda name: None)
     report = verify(exported("cnn2"), ["onnx-cuda"])
     assert report.runners[0].verdict == "placement"
     assert not report.passed
+    allowed = verify(exported("cnn2"), ["onnx-cuda"], allow_fallback=True)
+    assert allowed.passed
+    assert allowed.runners[0].misplaced == ["Conv cnn2"]

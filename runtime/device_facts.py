@@ -1,0 +1,78 @@
+"""What a runner computes on: the names and versions of processor, GPU, driver, CUDA and cuDNN, asked of themselves."""
+
+import ctypes
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from .cuda_provider import load_driver
+
+__all__ = ["Facts", "cpu_name", "cuda_library_facts", "gpu_facts"]
+
+Facts = dict[str, str | int | bool]
+"""What may explain a drift, by name, as it is in the report of `verify`."""
+
+_NVML = "nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"
+_CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
+
+
+def cpu_name() -> str:
+    """Return the processor's name as it gives it itself, or the architecture where the system hides it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def gpu_facts() -> Facts:
+    """Return the first GPU's name and the driver's version, so far as the driver tells them."""
+    return dict(_gpu_facts())
+
+
+def _gpu_facts() -> Iterator[tuple[str, str]]:
+    driver = load_driver()
+    if driver is None:
+        return
+    handle, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
+    if (
+        driver.cuInit(0) == 0
+        and driver.cuDeviceGet(ctypes.byref(handle), 0) == 0
+        and driver.cuDeviceGetName(name, len(name), handle) == 0
+    ):
+        yield "device", name.value.decode(errors="replace")
+    # The CUDA driver knows only what CUDA it can serve; the version that a user installed is NVML's to tell.
+    try:
+        nvml = ctypes.CDLL(_NVML)
+    except OSError:
+        return
+    text = ctypes.create_string_buffer(96)
+    if nvml.nvmlInit_v2() == 0:
+        if nvml.nvmlSystemGetDriverVersion(text, len(text)) == 0:
+            yield "driver", text.value.decode(errors="replace")
+        nvml.nvmlShutdown()
+
+
+def cuda_library_facts(cuda: str) -> Facts:
+    """Return the versions of the CUDA and cuDNN libraries that this process loads.
+
+    Args:
+        cuda: the version that the runtime was built for, such as `13.0`.
+    """
+    facts: Facts = {"cuda": cuda}
+    runtime = f"cudart64_{cuda.partition('.')[0]}.dll" if sys.platform == "win32" else f"libcudart.so.{cuda[:2]}"
+    found = ctypes.c_int(0)
+    try:
+        if ctypes.CDLL(runtime).cudaRuntimeGetVersion(ctypes.byref(found)) == 0:
+            facts["cuda"] = f"{found.value // 1000}.{found.value % 1000 // 10}"
+    except (OSError, AttributeError):
+        pass
+    try:
+        version = ctypes.CDLL(_CUDNN).cudnnGetVersion
+    except (OSError, AttributeError):
+        return facts
+    version.restype = ctypes.c_size_t
+    facts["cudnn"] = int(version())
+    return facts

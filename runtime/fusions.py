@@ -1,0 +1,5 @@
+"""stub"""
+from pydantic import BaseModel
+class Fusion(BaseModel):
+    operations: tuple[str, ...]
+    nodes: tuple[str, ...]

@@ -1,0 +1,175 @@
+"""Every runner: what it computes, cut or whole, and what it tells of how it did."""
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import pytest
+import torch
+from torch import nn
+
+from export import export_artifact
+from probe import build_probe
+from runtime import RunnerUnavailable, Settings, UsageError, open_artifact, open_runner, verify
+from runtime.manifest import Manifest
+from runtime.onnx_cut import cut_onnx
+from runtime.runners import RUNNERS, why_unavailable
+
+WORKING = [name for name in RUNNERS if why_unavailable(name) is None]
+
+
+class TwoInputs(nn.Module):
+    """Takes an image and indices of integers, and has what is easily got wrong: dropout, views, writes in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.relu = nn.ReLU(inplace=True)
+        self.dropout = nn.Dropout(0.5)
+        self.table = nn.Embedding(10, 8)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, image, index):
+        y = self.dropout(self.relu(self.norm(self.conv(image))))
+        y += 1
+        z = y.mean((2, 3)).view(-1, 8) * self.table(index)
+        return {"logits": self.fc(z), "mask": z > 0}
+
+
+class Resizes(nn.Module):
+    """Of open size, with a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+
+    def forward(self, x):
+        y = torch.relu(self.conv(x))
+        return nn.functional.interpolate(y, size=x.shape[-2:], mode="bilinear") + x[:, :1]
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory, exported):
+    folder = tmp_path_factory.mktemp("runners")
+    generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
+    image, index = torch.randn(1, 3, 16, 16, generator=generator), torch.tensor([3])
+    return {
+        "cnn2": exported("cnn2"),
+        "two-inputs": open_artifact(export_artifact(build_probe(TwoInputs(), image, index), folder / "two")),
+        "dynamic-size": open_artifact(
+            export_artifact(build_probe(Resizes(), image, dynamic_size=True), folder / "dynamic")
+        ),
+    }
+
+
+MODELS = ("cnn2", "two-inputs", "dynamic-size")
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", WORKING)
+def test_every_runner_that_works_here_agrees_with_float64_on_every_output(artifacts, name, model):
+    report = verify(artifacts[model], [name])
+    assert [(runner.name, runner.verdict) for runner in report.runners] == [(name, "pass")]
+    assert report.runners[0].facts["runtime"]
+    assert report.runners[0].facts["version"]
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("name", WORKING)
+def test_a_cut_runner_gives_only_what_was_asked_for_with_equal_values(artifacts, name, model):
+    artifact = artifacts[model]
+    inputs = artifact.reference().inputs
+    whole = open_runner(artifact, name).run(inputs)
+    names = artifact.manifest.output_names
+    for asked in ([names[-1], names[1]], list(artifact.manifest.results.values())):
+        cut = open_runner(artifact, name, outputs=asked).run(inputs)
+        assert list(cut) == [each for each in names if each in asked]
+        for each, array in cut.items():
+            np.testing.assert_allclose(array, whole[each], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_an_output_that_is_not_there_is_named_with_the_nearest(artifacts, name):
+    with pytest.raises(UsageError, match=r"No output is called 'cnn9'.*cnn1"):
+        open_runner(artifacts["cnn2"], name, outputs=["cnn9"])
+    with pytest.raises(UsageError, match="at least one"):
+        open_runner(artifacts["cnn2"], name, outputs=[])
+
+
+def test_a_cut_onnx_model_holds_no_node_and_no_weight_that_its_outputs_do_not_need(artifacts):
+    _, content = cut_onnx(artifacts["cnn2"], ["cnn1"])
+    model = onnx.load_model_from_string(content)
+    onnx.checker.check_model(model)
+    assert [node.name for node in model.graph.node] == ["cnn1"]
+    assert {tensor.name for tensor in model.graph.initializer} == {"cnn1.weight", "cnn1.bias"}
+    assert cut_onnx(artifacts["cnn2"], artifacts["cnn2"].manifest.output_names)[1] is None
+
+
+@pytest.mark.parametrize("name", [name for name in WORKING if name.startswith(("onnx", "openvino"))])
+def test_a_model_whose_weights_lie_beside_it_is_cut_as_well(exported, tmp_path, name):
+    folder = tmp_path / "large"
+    folder.mkdir()
+    whole = exported("cnn2")
+    ir.save(ir.load(whole.path / "model.onnx"), folder / "model.onnx", external_data="model.onnx.data")
+    alone = open_artifact(folder / "model.onnx")
+    x = np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype("float32")
+    assert (folder / "model.onnx.data").stat().st_size > 10_000
+    cut = open_runner(alone, name, outputs=["cnn2"]).run({"x": x})
+    np.testing.assert_allclose(cut["cnn2"], open_runner(whole, name).run({"x": x})["cnn2"], rtol=1e-4, atol=1e-5)
+
+
+def test_settings_arrive_at_onnx_runtime_and_are_read_back(artifacts):
+    plain = open_runner(artifacts["cnn2"], "onnx-cpu").facts
+    assert (plain["graph_optimization"], plain["execution_mode"]) == ("all", "sequential")
+    for level in ("disabled", "basic", "extended", "layout", "all"):
+        facts = open_runner(artifacts["cnn2"], "onnx-cpu", Settings(graph_optimization=level, threads=1)).facts
+        assert (facts["graph_optimization"], facts["threads"]) == (level, 1)
+
+
+def test_settings_arrive_at_pytorch_and_do_not_outlast_the_run(artifacts):
+    reference = artifacts["cnn2"].reference()
+    before = torch.get_num_threads()
+    for precision in ("highest", "medium"):
+        torch.set_float32_matmul_precision(precision)
+        try:
+            runner = open_runner(
+                artifacts["cnn2"], "torchscript", Settings(threads=before + 1, graph_optimization="disabled")
+            )
+            runner.run(reference.inputs)
+            assert torch.get_float32_matmul_precision() == precision
+        finally:
+            torch.set_float32_matmul_precision("highest")
+        assert (runner.facts["threads"], runner.facts["graph_optimization"]) == (before + 1, "disabled")
+        assert torch.get_num_threads() == before
+
+
+def test_the_report_and_the_command_line_tell_the_facts(exported, tmp_path, layerprobe):
+    outcome = layerprobe(
+        *("verify", exported("cnn2").path, "--runner", "onnx-cpu", "--json", tmp_path / "r.json"),
+        *("--graph-optimization", "basic", "--threads", "1", "--no-tf32"),
+    )
+    assert outcome.code == 0
+    assert '"graph_optimization": "basic"' in (tmp_path / "r.json").read_text()
+    assert layerprobe("verify", exported("cnn2").path, "--graph-optimization", "most").code == 2
+    for command in (("bench", "--repeats", "1"), ("verify",)):
+        assert layerprobe(*command, exported("cnn2").path, "--runner", "torchscript", "--threads", "1").code == 0
+
+
+@pytest.mark.parametrize("name", [name for name in RUNNERS if name not in WORKING])
+def test_a_runner_that_cannot_work_here_says_why(artifacts, name):
+    with pytest.raises(RunnerUnavailable, match=f"The runner {name} was asked for, but"):
+        open_runner(artifacts["cnn2"], name)
+
+
+def test_all_tries_every_runner_and_none_takes_the_usual_ones(artifacts):
+    everything = verify(artifacts["cnn2"], ["all"])
+    assert {runner.name for runner in everything.runners} | set(everything.left_out) == set(RUNNERS)
+    usual = verify(artifacts["cnn2"])
+    assert {runner.name for runner in usual.runners} >= {"onnx-cpu", "torchscript"}
+    assert "onnx-tensorrt" not in usual.left_out
+
+
+def test_the_manifest_tells_the_dtypes(artifacts):
+    assert isinstance(artifacts["two-inputs"].manifest, Manifest)
+    assert artifacts["two-inputs"].manifest.dtypes == {"float32", "int64", "bool"}
