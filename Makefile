@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint bench zoo lock colour-tables clean
+.PHONY: help install demo test lint bench zoo lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -42,6 +42,9 @@ zoo: install
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz
+
+report-schema: install
+	$(BIN)/python -c 'from runtime.report_schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json
 
 # uv resolves for all Pythons and platforms at once; torch and torchvision are pinned because only this pair is tested.
 lock: install

@@ -1,0 +1,107 @@
+"""What got worse since an earlier report of the same model, so that `verify` need fail on nothing else."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .comparison import OutputComparison
+from .errors import UsageError
+from .report import OutputFacts, Report, RunnerReport
+
+__all__ = ["GROWTH", "Regression", "worse_than"]
+
+GROWTH = 2.0
+"""A drift that grew by less is noise: another thread count, or another of cuDNN's algorithms, is enough for that."""
+
+
+@dataclass(frozen=True)
+class Regression:
+    """One thing that got worse."""
+
+    runner: str
+    output: str | None
+    """None where it is the runner as a whole."""
+    why: str
+    """`drift 3.1 -> 420`: a few words for a person."""
+
+    def __str__(self) -> str:
+        return f"{self.runner}: {self.output}: {self.why}" if self.output else f"{self.runner}: {self.why}"
+
+
+def worse_than(report: Report, baseline: Report) -> list[Regression]:
+    """Return what is worse in `report` than it was in `baseline`, runner by runner, in the order of execution.
+
+    - A runner that was there is gone.
+    - An output fails, and its drift is more than `GROWTH` times what it was; whether it passed then makes no
+      difference, so a drift that wavers about the limit is no alarm.
+    - An output can't be measured (NaN or infinity, missing, another shape) and could be then.
+    - A compute node runs elsewhere than asked and did not then.
+
+    What passes is never worse. What the baseline says nothing of, such as a new runner, is judged by itself: worse
+    where it fails.
+
+    Raises:
+        UsageError: the two reports are not of the same model and outputs.
+    """
+    _refuse_another_model(report, baseline)
+    before = {runner.name: runner for runner in baseline.runners}
+    now = {runner.name: runner for runner in report.runners}
+    found = [_gone(name, report.left_out.get(name)) for name in before if name not in now]
+    for name, runner in now.items():
+        found += _worse_runner(runner, before.get(name))
+    return found
+
+
+def _gone(runner: str, reason: str | None) -> Regression:
+    return Regression(
+        runner, None, f"was compared, and is left out now: {reason}" if reason else "was compared, and isn't now"
+    )
+
+
+def _worse_runner(runner: RunnerReport, before: RunnerReport | None) -> Iterator[Regression]:
+    yield from _worse_outputs(runner.name, runner.outputs, before.outputs if before else ())
+    if runner.unprobed:
+        earlier = before.unprobed.outputs if before and before.unprobed else ()
+        yield from _worse_outputs(f"{runner.name}, unprobed", runner.unprobed.outputs, earlier)
+    new = [node for node in runner.misplaced if before is None or node not in before.misplaced]
+    if new and runner.verdict != "pass":
+        yield Regression(runner.name, None, f"runs elsewhere than asked: {', '.join(new)}")
+
+
+def _worse_outputs(
+    runner: str, outputs: Iterable[OutputComparison], before: Iterable[OutputComparison]
+) -> Iterator[Regression]:
+    earlier = {output.name: output for output in before}
+    for output in outputs:
+        why = _why_worse(output, earlier.get(output.name))
+        if why:
+            yield Regression(runner, output.name, why)
+
+
+def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | None:
+    if now.verdict == "pass":
+        return None
+    found = now.verdict if now.drift is None else f"drift {now.drift:.3g}"
+    if before is None:
+        return f"{found}, with nothing to compare it with in the baseline"
+    # What couldn't be measured then can't have got worse.
+    if before.drift is None or (now.drift is not None and now.drift <= GROWTH * before.drift):
+        return None
+    return f"drift {before.drift:.3g} -> {found.removeprefix('drift ')}"
+
+
+def _refuse_another_model(report: Report, baseline: Report) -> None:
+    models = [str(each.environment.get("model", "")) for each in (report, baseline)]
+    if models[0] != models[1]:
+        raise UsageError(f"The baseline is a report of {models[1] or 'no model'}, not of {models[0] or 'no model'}.")
+    now, before = _described(report.outputs), _described(baseline.outputs)
+    if now == before:
+        return
+    different = next((name for name in [*now, *before] if now.get(name) != before.get(name)), "the order of execution")
+    raise UsageError(
+        f"The baseline is of another export of {models[0]}: {len(before)} outputs there, {len(now)} here; the first "
+        f"difference is at {different}.\nWrite a new baseline: layerprobe verify ARTIFACT --json F."
+    )
+
+
+def _described(outputs: Iterable[OutputFacts]) -> Mapping[str, tuple[tuple[int | str, ...], str]]:
+    return {output.name: (tuple(output.shape), output.dtype) for output in outputs}

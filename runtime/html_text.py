@@ -1,0 +1,34 @@
+"""Names and numbers as they stand in an HTML report, whatever a name holds."""
+
+import html
+import math
+import re
+
+from .comparison import Verdict
+
+__all__ = ["badge", "multiple", "safe"]
+
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_SIGNS = {"pass": "✓", "placement": "⚠"}
+"""A verdict is told by colour, sign and word."""
+
+
+def safe(text: object) -> str:
+    """Return the text for an element or a quoted attribute."""
+    return html.escape(_CONTROL.sub("\ufffd", str(text)), quote=True)
+
+
+def multiple(value: float | None, digits: int = 3) -> str:
+    """Return a multiple of float32's own error, or a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value and not 1e-3 <= abs(value) < 1e5:
+        mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
+        mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+        return f"{mantissa}e{int(exponent)}".replace("-", "−")
+    return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def badge(verdict: Verdict, detail: str = "") -> str:
+    """Return a verdict as a coloured label."""
+    return f'<span class="badge {safe(verdict)}">{_SIGNS.get(verdict, "✕")} {safe(verdict)}{safe(detail)}</span>'

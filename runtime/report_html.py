@@ -1,0 +1,173 @@
+"""A verification report as one HTML file that needs nothing else: no network, no font, no library; it opens from disk.
+
+Its frame, style and script are `report.html`; chart, table and tiles have files of their own. All of it can be read
+without the script, which sorts, filters and points.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .comparison import FILE_PASSING_DRIFT, PASSING_DRIFT
+from .drift_maps import DriftMaps, OutputMaps
+from .html_text import badge, multiple, safe
+from .report import Report, RunnerReport, UnprobedReport
+from .report_html_chart import COLOURS, error_chart
+from .report_html_table import output_table
+
+__all__ = ["html_page"]
+
+_TEMPLATE = Path(__file__).with_name("report.html")
+_CAUSES = {
+    "export": "the ONNX file says something else than the model",
+    "runtime": "the runtime, or its settings",
+    "unknown": "not known",
+}
+
+
+def html_page(report: Report, maps: DriftMaps | None = None) -> str:
+    """Return the page.
+
+    Args:
+        report: what `verify` gave.
+        maps: the averaged maps that were collected meanwhile; None for a page without pictures.
+    """
+    tiles = maps.tiles if maps else []
+    model = report.environment.get("model", "model")
+    verdict = "pass" if report.passed else "fails"
+    parts = {
+        "title": safe(f"{model}: {verdict}"),
+        "kicker": f"{safe(model)} · layerprobe verify · {safe(report.environment.get('time', ''))}",
+        "headline": safe(report.headline),
+        "nav": _nav(report, tiles),
+        "cards": "\n".join([*map(_card, report.runners), *_left_out(report.left_out)]),
+        "limits": safe(
+            f"A drift up to {PASSING_DRIFT:g} passes; of the ONNX file itself (onnx-float64) up to "
+            f"{FILE_PASSING_DRIFT:g}, as no rounding adds up there."
+        ),
+        "legend": _legend(report),
+        "chart": error_chart(report),
+        "table": output_table(report),
+        "fusions": _fusions(report.runners),
+        "tiles": _tiles(report, tiles) if tiles else "",
+        "environment": _facts(report.environment),
+    }
+    # In one pass: what was filled in is not looked through again.
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _TEMPLATE.read_text(encoding="utf-8"))
+
+
+def _nav(report: Report, tiles: Iterable[OutputMaps]) -> str:
+    parts = {"runners": "Runners", "depth": "Error by depth", "table": "Outputs"}
+    if any(runner.unprobed and runner.unprobed.prevented for runner in report.runners):
+        parts["fusions"] = "Fusions"
+    if tiles:
+        parts["maps"] = "Maps"
+    return "".join(f'<a href="#{part}">{title}</a>' for part, title in {**parts, "environment": "Environment"}.items())
+
+
+def _card(runner: RunnerReport) -> str:
+    failed = sum(output.verdict != "pass" for output in runner.outputs)
+    count = len(runner.outputs)
+    told = [f"{failed} of {count} outputs fail" if failed else f"all {count} outputs pass"]
+    if runner.first_drifting:
+        told.append(f"the first that fails is {runner.first_drifting}")
+    lines = [f"<p>{safe('; '.join(told))}.</p>"]
+    culprit = runner.culprit
+    if culprit:
+        amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
+        cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict != "pass" else ""
+        lines.append(f"<p>Brought in the most: {safe(culprit.output)}{amount}.{cause}</p>")
+    if runner.misplaced:
+        lines.append(f"<p>Ran elsewhere than asked: {safe(', '.join(runner.misplaced))}.</p>")
+    if runner.unprobed:
+        lines.append(_unprobed(runner.unprobed))
+    facts = _facts({"providers": ", ".join(runner.providers), **runner.facts})
+    return (
+        f'<section class="card"><h3>{safe(runner.name)} {badge(runner.verdict)}</h3>{"".join(lines)}'
+        f"<details><summary>Settings and device</summary>{facts}</details></section>"
+    )
+
+
+def _unprobed(unprobed: UnprobedReport) -> str:
+    told = ", ".join(
+        f"{safe(output.name)} {badge(output.verdict)} {multiple(output.drift)} ×" for output in unprobed.outputs
+    )
+    apart = (
+        f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×." if unprobed.outputs else ""
+    )
+    return f"<p>Without the probe's outputs, free to fuse: {told}.{apart}</p>"
+
+
+def _left_out(reasons: Mapping[str, str]) -> Iterable[str]:
+    for name, reason in reasons.items():
+        sign = '<span class="badge left-out">left out</span>'
+        yield f'<section class="card"><h3>{safe(name)} {sign}</h3><p>{safe(reason)}</p></section>'
+
+
+def _legend(report: Report) -> str:
+    boxes = [
+        (f'g[data-runner="{number}"]', f"c{number % COLOURS}", "", runner.name)
+        for number, runner in enumerate(report.runners)
+    ]
+    boxes += [(".introduced, .dot", "", "", "introduced"), (".inherited", "", "dashed", "inherited")]
+    if any(output.introduced is None for runner in report.runners for output in runner.outputs):
+        boxes.append((".drift", "", "dotted", "whole drift, where its parts can't be told"))
+    return "".join(
+        f'<label class="{colour}"><input type="checkbox" checked data-series="{safe(series)}"> '
+        f'<i class="{line}"></i> {safe(name)}</label>'
+        for series, colour, line, name in boxes
+    )
+
+
+def _fusions(runners: Iterable[RunnerReport]) -> str:
+    rows = [
+        f"<tr><td>{safe(runner.name)}</td><td>{safe(' + '.join(fusion.operations))}</td>"
+        f"<td>{safe(', '.join(fusion.nodes))}</td></tr>"
+        for runner in runners
+        if runner.unprobed and runner.unprobed.prevented
+        for fusion in runner.unprobed.prevented
+    ]
+    if not rows:
+        return ""
+    return (
+        '<h2 id="fusions">Fusions that probing prevented</h2><p class="soft">Done in one kernel where the model has '
+        "only its own results as outputs; here each step is computed by itself.</p>"
+        '<div class="scroll"><table><thead><tr><th>runner</th><th>operations</th><th>nodes</th></tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
+    # Imported here: a page without pictures needs no Pillow.
+    from .report_html_tiles import DIFFERENCE, VALUES, drift_tiles, gradient
+
+    drawn = {name for tile in tiles for name in tile.runners}
+    runners = [(number, runner) for number, runner in enumerate(report.runners) if runner.name in drawn]
+    worst = max(runners, key=lambda each: _severity(each[1]), default=None)
+    boxes = "".join(
+        f'<label><input type="radio" name="shown" value="{number}"{" checked" if (number, runner) == worst else ""}> '
+        f"{safe(runner.name)}</label>"
+        for number, runner in runners
+    )
+    values, difference = (f'<i class="bar" style="background:{gradient(name)}"></i>' for name in (VALUES, DIFFERENCE))
+    return (
+        '<h2 id="maps">Maps</h2><p class="soft">Each tile is the mean over the channels of the first recorded image: '
+        "in float64, in the runner, and the mean over the channels of the absolute difference. Float64 and runner have "
+        f"one scale, the range of float64 {values}; what lies outside takes the colour of its end. The difference goes "
+        f"from 0 {difference} to float32's own error at that output, or further to the largest in any runner there: "
+        "dark is fine. Its numbers are multiples of float32's own error. Vivid spots are not finite. “ONNX file” "
+        "stands where the output is too large for the artifact to hold all of its float64 truth: a fault of the export "
+        "doesn't show in that difference.</p>"
+        f'<fieldset class="legend"><legend class="soft">Runner</legend>{boxes}'
+        '<label><input type="radio" name="shown" value="all"> all</label></fieldset>'
+        f'<div id="tiles">{drift_tiles(report, tiles)}</div>'
+    )
+
+
+def _severity(runner: RunnerReport) -> tuple[bool, float]:
+    introduced = runner.culprit.introduced if runner.culprit else 0.0
+    return runner.verdict != "pass", float("inf") if introduced is None else introduced
+
+
+def _facts(facts: Mapping[str, object]) -> str:
+    return f"<dl>{''.join(f'<dt>{safe(name)}</dt><dd>{safe(value)}</dd>' for name, value in facts.items())}</dl>"

@@ -1,0 +1,73 @@
+"""The outputs as a table that can be sorted and filtered, for the HTML report: the worst first."""
+
+import math
+
+from .html_text import badge, multiple, safe
+from .report import OutputFacts, Report
+
+__all__ = ["output_table"]
+
+_FIXED = ("#", "output", "label", "shape", "source")
+_MEASURES = ("drift", "introduced", "inherited")
+
+
+def output_table(report: Report) -> str:
+    """Return the `<table>`; each sortable header is a button, each row has the id `o` and the output's number.
+
+    The worst are those that fail; among them what couldn't be measured, in the order of execution, and then what
+    introduced the most, as most of what fails behind it has but inherited it.
+    """
+    groups = "".join(f'<th colspan="4" scope="colgroup">{safe(runner.name)}</th>' for runner in report.runners)
+    heads = [*_FIXED, *(("verdict", *_MEASURES) * len(report.runners))]
+    columns = "".join(
+        f'<th scope="col" aria-sort="none"><button type="button">{safe(head)}</button></th>' for head in heads
+    )
+    severities = _severities(report)
+    order = sorted(range(len(report.outputs)), key=lambda index: (*severities[index], index))
+    rows = [_row(report, rank, index, report.outputs[index]) for rank, index in enumerate(order)]
+    return "\n".join(
+        [
+            '<table id="outputs"><thead>',
+            f'<tr><td colspan="{len(_FIXED)}"></td>{groups}</tr>',
+            f"<tr>{columns}</tr></thead><tbody>",
+            *rows,
+            "</tbody></table>",
+        ]
+    )
+
+
+def _severities(report: Report) -> list[tuple[bool, float]]:
+    """Return what to sort by, for each output: whether it passes everywhere, and less its severity."""
+    found = [{output.name: output for output in runner.outputs} for runner in report.runners]
+    severities = []
+    for output in report.outputs:
+        told = [outputs[output.name] for outputs in found if output.name in outputs]
+        failed = [each for each in told if each.verdict != "pass"]
+        measures = (each.drift if each.introduced is None else each.introduced for each in failed or told)
+        worst = max((math.inf if value is None else value for value in measures), default=0.0)
+        severities.append((not failed, -worst))
+    return severities
+
+
+def _row(report: Report, rank: int, index: int, output: OutputFacts) -> str:
+    shape = " × ".join(map(str, output.shape)) or "a number"
+    cells = [
+        f'<td data-value="{index}">{index + 1}</td>',
+        f'<th scope="row" title="{safe(output.operation)} {safe(output.module_path)}">{safe(output.name)}</th>',
+        f"<td>{safe(output.label)}</td><td>{safe(shape)}</td><td>{safe(output.source or '–')}</td>",
+    ]
+    failed = False
+    for runner in report.runners:
+        found = next((each for each in runner.outputs if each.name == output.name), None)
+        if found is None:
+            cells.append("<td>–</td>" * 4)
+            continue
+        failed = failed or found.verdict != "pass"
+        cells.append(f"<td>{badge(found.verdict)}</td>")
+        for value in (found.drift, found.introduced, found.inherited):
+            known = value is not None and math.isfinite(value)
+            # What can't be measured is worse than what can.
+            number = value if known else math.inf if found.verdict != "pass" else -1
+            cells.append(f'<td class="number" data-value="{number}">{multiple(value)}</td>')
+    kind = ' class="fails"' if failed else ""
+    return f'<tr id="o{index}" data-rank="{rank}"{kind} tabindex="-1">{"".join(cells)}</tr>'

@@ -1,0 +1,115 @@
+"""A verification report as JUnit XML, which Jenkins, GitLab and others show: a suite a runner, a test case an output.
+
+Valid by the schema of Jenkins (junit-10.xsd), which has no place for a test case's file and line: where in the source
+an output is computed stands in the text of its failure.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+from .comparison import PASSING_DRIFT, OutputComparison
+from .report import OutputFacts, Report, RunnerReport
+
+__all__ = ["junit_xml"]
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 can't hold, not even escaped."""
+_COUNTED = ("failure", "skipped")
+
+
+def junit_xml(report: Report) -> str:
+    """Return the report as one XML document; it has a failure exactly where the report doesn't pass."""
+    model = str(report.environment.get("model", "model"))
+    facts = {output.name: output for output in report.outputs}
+    root = Element("testsuites", name=_text(model))
+    for runner in report.runners:
+        _add_runner(root, f"{model}.{runner.name}", runner, report.environment, facts)
+    for name, reason in report.left_out.items():
+        suite = SubElement(root, "testsuite", name=_text(f"{model}.{name}"))
+        _add_case(suite, f"{model}.{name}", "runner", skipped=reason)
+    if not report.runners:
+        suite = SubElement(root, "testsuite", name=_text(model))
+        _add_case(suite, model, "verification", failure=("missing", "No runner was compared: nothing is proven.", ""))
+    for suite in root:
+        _count(suite, [suite])
+    _count(root, root)
+    del root.attrib["skipped"]  # the schema's, of a suite alone
+    ElementTree.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def _add_runner(
+    root: Element,
+    name: str,
+    runner: RunnerReport,
+    environment: Mapping[str, str | int],
+    facts: Mapping[str, OutputFacts],
+) -> None:
+    suite = SubElement(root, "testsuite", name=_text(name))
+    if "time" in environment:
+        suite.set("timestamp", _text(str(environment["time"])).removesuffix("Z"))
+    told = {**environment, "verdict": runner.verdict, "providers": ", ".join(runner.providers), **runner.facts}
+    properties = SubElement(suite, "properties")
+    for key, value in told.items():
+        SubElement(properties, "property", name=_text(key), value=_text(str(value)))
+    for found in runner.outputs:
+        _add_output(suite, name, found, facts.get(found.name))
+    nodes = ", ".join(runner.misplaced)
+    if nodes and runner.verdict != "pass":
+        message = f"{len(runner.misplaced)} compute nodes ran elsewhere than asked"
+        _add_case(suite, name, "placement", failure=("placement", message, nodes))
+    else:
+        _add_case(suite, name, "placement")
+    for found in runner.unprobed.outputs if runner.unprobed else []:
+        _add_output(suite, f"{name}.unprobed", found, facts.get(found.name))
+
+
+def _add_output(suite: Element, classname: str, found: OutputComparison, facts: OutputFacts | None) -> None:
+    if found.verdict == "pass":
+        _add_case(suite, classname, found.name)
+        return
+    numbers = {name: value for name, value in found.model_dump().items() if isinstance(value, float)}
+    lines = [f"{name}: {value:.6g}" for name, value in numbers.items()]
+    if facts:
+        lines = [f"{facts.label}, {facts.operation}", facts.source or "source unknown", *lines]
+    _add_case(suite, classname, found.name, failure=(found.verdict, _what_is_wrong(found), "\n".join(lines)))
+
+
+def _what_is_wrong(found: OutputComparison) -> str:
+    if found.drift is None:
+        what = {"nonfinite": "NaN or infinity", "missing": "not there", "shape": "another shape or type"}
+        return what.get(found.verdict, found.verdict)
+    message = f"drift {found.drift:.4g} times float32's own error; up to {PASSING_DRIFT:g} passes"
+    if found.introduced is None or found.inherited is None:
+        return message
+    return f"{message}; {found.introduced:.4g} introduced here, {found.inherited:.4g} inherited"
+
+
+def _add_case(
+    suite: Element,
+    classname: str,
+    name: str,
+    *,
+    failure: tuple[str, str, str] | None = None,
+    skipped: str | None = None,
+) -> None:
+    """Add a test case; `failure` is its type, message and text."""
+    case = SubElement(suite, "testcase", classname=_text(classname), name=_text(name))
+    if failure:
+        kind, message, text = failure
+        SubElement(case, "failure", type=_text(kind), message=_text(message)).text = _text(text)
+    if skipped is not None:
+        SubElement(case, "skipped", message=_text(skipped)).text = _text(skipped)
+
+
+def _count(element: Element, suites: Iterable[Element]) -> None:
+    cases = [case for suite in suites for case in suite.iter("testcase")]
+    failures, skipped = (sum(case.find(kind) is not None for case in cases) for kind in _COUNTED)
+    for name, count in (("tests", len(cases)), ("failures", failures), ("errors", 0), ("skipped", skipped)):
+        element.set(name, str(count))
+
+
+def _text(text: str) -> str:
+    return _FORBIDDEN.sub("\ufffd", text)

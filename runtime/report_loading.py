@@ -1,0 +1,45 @@
+"""A report that `verify --json` wrote, read back. What it is compared with is `baseline.py`."""
+
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from .errors import ArtifactError
+from .report import Report
+
+__all__ = ["load_report"]
+
+_VERSION = 1
+
+
+def load_report(path: str | Path) -> Report:
+    """Return the report in a JSON file.
+
+    Raises:
+        ArtifactError: the file can't be read, is no report, or one of another format version.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ArtifactError(
+            f"The report {path} can't be read: {error.strerror or error}.\n`layerprobe verify --json F` writes one."
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{path} is no report: it holds no valid JSON ({error}).") from error
+    # The version comes first: of another format, nothing else can be judged.
+    found = content.get("format_version") if isinstance(content, dict) else None
+    if found is not None and found != _VERSION:
+        raise ArtifactError(
+            f"{path} is of format version {found!r}; this layerprobe reads {_VERSION}.\n"
+            "Write the report again with this version."
+        )
+    try:
+        return Report.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "report"
+        raise ArtifactError(
+            f"{path} is no report of `layerprobe verify --json`: {place}: {first['msg']}.\nWrite it again."
+        ) from error

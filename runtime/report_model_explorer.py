@@ -1,0 +1,64 @@
+"""A runner's numbers as node data for Google's Model Explorer, to be laid over `model.onnx` there.
+
+Its ONNX adapter (the package model-explorer-onnx) takes a node's name as its id and the graph's name as the graph's;
+in an artifact's `model.onnx` these are the output's name and the model's.
+"""
+
+import json
+import math
+from typing import Any, Literal
+
+from .comparison import PASSING_DRIFT, OutputComparison
+from .errors import UsageError
+from .report import Report, RunnerReport
+
+__all__ = ["MEASURES", "Measure", "model_explorer_json"]
+
+Measure = Literal["introduced", "inherited", "drift"]
+MEASURES: tuple[Measure, ...] = ("introduced", "inherited", "drift")
+
+# ColorBrewer's YlOrRd, told apart by lightness as well; what passes stays light.
+_STEPS = (1.0, 4.0, PASSING_DRIFT, 100.0, 10_000.0)
+_COLOURS = ("#ffffff", "#ffffcc", "#fed976", "#fd8d3c", "#e31a1c")
+_BEYOND = "#800026"
+_UNMEASURED = "#6a3d9a"
+"""Of NaN and infinity, a missing output, another shape: not a colour of the scale."""
+
+
+def model_explorer_json(report: Report, runner: str, measure: Measure = "introduced") -> str:
+    """Return the node data of one runner: a multiple of float32's own error for each output.
+
+    Model Explorer shows one value a node in a file; load a file for each measure to see all beside one another.
+    What couldn't be measured shows its verdict in place of a number.
+
+    Raises:
+        UsageError: the report has no such runner.
+    """
+    found = next((each for each in report.runners if each.name == runner), None)
+    if found is None:
+        names = ", ".join(each.name for each in report.runners) or "none"
+        raise UsageError(f"The report has no runner {runner!r}. It has: {names}.")
+    results = {output.name: _result(output, measure) for output in found.outputs}
+    data: dict[str, Any] = {
+        "name": f"{measure} in {runner}",
+        "results": {name: result for name, result in results.items() if result},
+        "thresholds": [
+            *({"value": value, "bgColor": colour} for value, colour in zip(_STEPS, _COLOURS, strict=True)),
+            {"value": _above_all(found), "bgColor": _BEYOND, "textColor": "#ffffff"},
+        ],
+    }
+    # Under the graph's name: without it, an output called "results" would be taken for a graph.
+    return json.dumps({str(report.environment.get("model", "")): data}, indent=1, allow_nan=False)
+
+
+def _result(output: OutputComparison, measure: Measure) -> dict[str, Any] | None:
+    if output.drift is None or not math.isfinite(output.drift):
+        return {"value": output.verdict, "bgColor": _UNMEASURED, "textColor": "#ffffff"}
+    value: float | None = getattr(output, measure)
+    return None if value is None or not math.isfinite(value) else {"value": value}
+
+
+def _above_all(runner: RunnerReport) -> float:
+    """Return a limit that no value exceeds: beyond the last, Model Explorer gives no colour at all."""
+    values = [getattr(output, measure) for output in runner.outputs for measure in MEASURES]
+    return max([10 * _STEPS[-1], *(value for value in values if value is not None and math.isfinite(value))])
