@@ -78,7 +78,7 @@ def _worse_outputs(
 
 
 def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | None:
-    if now.verdict == "pass":
+    if not now.failed:
         return None
     found = now.verdict if now.drift is None else f"drift {now.drift:.3g}"
     if before is None:

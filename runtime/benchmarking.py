@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from .artifact import Artifact
 from .device_facts import Facts
-from .errors import UsageError
 from .environment import describe_environment
+from .errors import UsageError
 from .runner_choice import choose_runners, none_left, open_or_leave_out
 from .runners import open_runner
 from .settings import DEFAULT_SETTINGS, Settings

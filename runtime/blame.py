@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from .comparison import OutputComparison
-from .report import Culprit, OutputFacts, RunnerReport
+from .report import Cause, Culprit, OutputFacts, RunnerReport
 
 __all__ = ["find_culprit", "headline"]
 
@@ -20,7 +20,7 @@ def find_culprit(outputs: Sequence[OutputComparison], faulty: Collection[str]) -
     """
     unmeasured = [output for output in outputs if output.drift is None]
     told = [output for output in outputs if output.introduced is not None]
-    failed = [output for output in outputs if output.verdict != "pass"]
+    failed = [output for output in outputs if output.failed]
     if unmeasured:
         worst = unmeasured[0]
     elif told:
@@ -30,7 +30,7 @@ def find_culprit(outputs: Sequence[OutputComparison], faulty: Collection[str]) -
     else:
         return None
     known = worst.introduced is not None or worst.verdict == "nonfinite"
-    cause = "export" if worst.name in faulty else "runtime" if known else "unknown"
+    cause: Cause = "export" if worst.name in faulty else "runtime" if known else "unknown"
     return Culprit(output=worst.name, cause=cause, introduced=worst.introduced)
 
 
@@ -40,7 +40,7 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     failed = [runner for runner in runners if runner.verdict != "pass"]
     blamed = [runner for runner in failed or runners if runner.culprit]
     if not blamed:
-        return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Every runner computes what the model does."
+        return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "All pass."
     worst = max(blamed, key=_severity)
     what = _what_it_did(worst, facts)
     if not failed:

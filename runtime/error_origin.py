@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from .comparison import FILE_PASSING_DRIFT, OutputComparison, compare_output, drift_unit, largest_error
 from .float64_graph import Float64Graph, Unknown
-from .reference import Reference, Truth, sample
+from .reference import Reference, sample
 
 __all__ = ["FileValues", "Share", "evaluate_file", "shares_of_error"]
 
@@ -60,7 +60,7 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
         truth = reference.truths[name]
         found = compare_output(name, truth, value, dtypes[name], passing=FILE_PASSING_DRIFT)
         comparisons.append(found)
-        if found.verdict == "pass":
+        if not found.failed:
             right.add(name)
         elif found.verdict == "drift" and right.issuperset(graph.inputs_of[name]):
             corrections[name] = truth.sample - sample(value).astype(np.float64)
@@ -85,4 +85,3 @@ def shares_of_error(
         inherited = largest_error(expected, truth.sample) / unit
         if math.isfinite(introduced) and math.isfinite(inherited):
             yield name, Share(introduced, inherited)
-

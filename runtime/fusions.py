@@ -1,5 +1,8 @@
 """stub"""
+
 from pydantic import BaseModel
+
+
 class Fusion(BaseModel):
     operations: tuple[str, ...]
     nodes: tuple[str, ...]

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from .artifact import Artifact
 from .blame import find_culprit
 from .comparison import OutputComparison, Verdict, compare_output, drift_unit, largest_error
-from .error_origin import FileValues, Share, evaluate_file, shares_of_error
 from .device_facts import Facts
+from .error_origin import FileValues, Share, evaluate_file, shares_of_error
 from .float64_graph import Float64Graph
 from .fusions import Fusion
 from .manifest import ONNX_FILE
@@ -67,8 +67,8 @@ class Judge:
         outputs = []
         for found in self._file.comparisons:
             wrong = found.name in self._file.corrections
-            share = Share(found.drift if wrong else 0.0, 0.0 if wrong else found.drift) if found.drift is not None else None
-            outputs.append(_with_share(found, share))
+            drift = found.drift or 0.0
+            outputs.append(_with_share(found, Share(drift, 0.0) if wrong else Share(0.0, drift)))
         return self._report(Account(FILE_RUNNER, ["NumPy"]), outputs)
 
     def report_of(
@@ -103,8 +103,8 @@ class Judge:
     def _report(
         self, account: Account, outputs: list[OutputComparison], unprobed: UnprobedReport | None = None
     ) -> RunnerReport:
-        failed = [output for output in outputs if output.verdict != "pass"]
-        judged = failed + [output for output in (unprobed.outputs if unprobed else []) if output.verdict != "pass"]
+        failed = [output for output in outputs if output.failed]
+        judged = failed + [output for output in (unprobed.outputs if unprobed else []) if output.failed]
         misplaced = account.misplaced and not account.allow_fallback
         verdict: Verdict = judged[0].verdict if judged else "placement" if misplaced else "pass"
         return RunnerReport(

@@ -141,7 +141,9 @@ def _parse(text: str, file: Path) -> RunRecord:
     try:
         found = json.loads(text).get("format_version")
         if isinstance(found, int) and found != 1:
-            raise ArtifactError(f"{file} is a run of format version {found}; this layerprobe reads 1.\nUpdate layerprobe.")
+            raise ArtifactError(
+                f"{file} is a run of format version {found}; this layerprobe reads 1.\nUpdate layerprobe."
+            )
         return RunRecord.model_validate_json(text)
     except (ValidationError, ValueError, AttributeError) as error:
         raise ArtifactError(f"{file} is no valid recorded run: {first_line(error)}.") from error

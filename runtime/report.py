@@ -9,7 +9,10 @@ from .device_facts import Facts
 from .fusions import Fusion
 from .manifest import OutputEntry
 
-__all__ = ["Culprit", "OutputFacts", "Report", "RunnerReport", "UnprobedReport", "facts_of"]
+__all__ = ["Cause", "Culprit", "OutputFacts", "Report", "RunnerReport", "UnprobedReport", "facts_of"]
+
+
+Cause = Literal["export", "runtime", "unknown"]
 
 
 class _Part(BaseModel):
@@ -34,7 +37,7 @@ class Culprit(_Part):
     """The operation that brought in the largest error of a runner, whether or not it failed."""
 
     output: str
-    cause: Literal["export", "runtime", "unknown"]
+    cause: Cause
     """`export`: the ONNX file already says something else than the model. `runtime`: the file is right."""
     introduced: float | None
 

@@ -66,7 +66,7 @@ def _nav(report: Report, tiles: Iterable[OutputMaps]) -> str:
 
 
 def _card(runner: RunnerReport) -> str:
-    failed = sum(output.verdict != "pass" for output in runner.outputs)
+    failed = sum(output.failed for output in runner.outputs)
     count = len(runner.outputs)
     told = [f"{failed} of {count} outputs fail" if failed else f"all {count} outputs pass"]
     if runner.first_drifting:

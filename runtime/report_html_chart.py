@@ -98,7 +98,7 @@ def _series(axes: _Axes, positions: dict[str, int], runner: RunnerReport) -> Ite
         value = introduced[index] if introduced[index] is not None else whole[index]
         if output is None:
             continue
-        failed = output.verdict != "pass"
+        failed = output.failed
         if value is None or not math.isfinite(value):
             x = axes.x(index)
             yield f'<path class="unmeasured" d="M{x - 4:.1f},{_TOP}l8,8m0,-8l-8,8" />' if failed else ""

@@ -42,7 +42,7 @@ def _severities(report: Report) -> list[tuple[bool, float]]:
     severities = []
     for output in report.outputs:
         told = [outputs[output.name] for outputs in found if output.name in outputs]
-        failed = [each for each in told if each.verdict != "pass"]
+        failed = [each for each in told if each.failed]
         measures = (each.drift if each.introduced is None else each.introduced for each in failed or told)
         worst = max((math.inf if value is None else value for value in measures), default=0.0)
         severities.append((not failed, -worst))
@@ -62,12 +62,12 @@ def _row(report: Report, rank: int, index: int, output: OutputFacts) -> str:
         if found is None:
             cells.append("<td>–</td>" * 4)
             continue
-        failed = failed or found.verdict != "pass"
+        failed = failed or found.failed
         cells.append(f"<td>{badge(found.verdict)}</td>")
         for value in (found.drift, found.introduced, found.inherited):
             known = value is not None and math.isfinite(value)
             # What can't be measured is worse than what can.
-            number = value if known else math.inf if found.verdict != "pass" else -1
+            number = value if known else math.inf if found.failed else -1
             cells.append(f'<td class="number" data-value="{number}">{multiple(value)}</td>')
     kind = ' class="fails"' if failed else ""
     return f'<tr id="o{index}" data-rank="{rank}"{kind} tabindex="-1">{"".join(cells)}</tr>'

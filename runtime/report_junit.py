@@ -67,7 +67,7 @@ def _add_runner(
 
 
 def _add_output(suite: Element, classname: str, found: OutputComparison, facts: OutputFacts | None) -> None:
-    if found.verdict == "pass":
+    if not found.failed:
         _add_case(suite, classname, found.name)
         return
     numbers = {name: value for name, value in found.model_dump().items() if isinstance(value, float)}

@@ -1,4 +1,4 @@
-"""A verification report as a table for the terminal."""
+"""A report as a table for the terminal: the headline, the worst outputs, and a closing line for each runner."""
 
 from rich.console import Group, RenderableType
 from rich.markup import escape
@@ -6,72 +6,125 @@ from rich.table import Table
 from rich.text import Text
 
 from .comparison import PASSING_DRIFT, OutputComparison
-from .manifest import Manifest
-from .verification import Report, RunnerReport
+from .report import OutputFacts, Report, RunnerReport, UnprobedReport
 
-__all__ = ["report_table"]
+__all__ = ["WORST_SHOWN", "report_table"]
 
-_NOISE = 0.01
-"""A noise floor above this, times the 16 that pass, is a sixth of the tensor's scale."""
+WORST_SHOWN = 10
+"""Outputs in the table, unless all are asked for."""
 
 
-def report_table(report: Report, manifest: Manifest) -> RenderableType:
-    """Return a row for each output with its drift in each runner, and a closing line for each runner."""
+def report_table(report: Report, *, everything: bool = False) -> RenderableType:
+    """Return a row for each of the worst outputs, worst first, or for all of them, in the order of execution.
+
+    A cell holds the drift, and behind the bar what of it the operation itself brought in.
+    """
+    judged = {output.name: [_find(runner, output.name) for runner in report.runners] for output in report.outputs}
+    rows = list(report.outputs)
+    if not everything:
+        rows = sorted(rows, key=lambda output: max(map(_badness, judged[output.name])), reverse=True)[:WORST_SHOWN]
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("output")
     table.add_column("label")
     table.add_column("shape", no_wrap=True)
     for runner in report.runners:
         table.add_column(runner.name, justify="right", no_wrap=True)
-    columns = [runner.outputs for runner in report.runners]
-    for output, *judged in zip(manifest.outputs, *columns, strict=True):
+    for output in rows:
         shape = " x ".join(map(str, output.shape)) or "a number"
-        table.add_row(escape(output.name), escape(output.label), shape, *map(_cell, judged))
+        table.add_row(escape(output.name), escape(output.label), shape, *map(_cell, judged[output.name]))
+    left = len(report.outputs) - len(rows)
     return Group(
+        Text(report.headline, style="bold green" if report.passed else "bold red"),
+        Text(),
         table,
-        Text(f"Drift in multiples of eager float32's own error; up to {PASSING_DRIFT:g} passes.", style="dim"),
+        Text(
+            "drift | introduced by the operation itself, in multiples of eager float32's own error; "
+            f"a drift of up to {PASSING_DRIFT:g} passes."
+            + (f"\nThe {len(rows)} worst of {len(report.outputs)} outputs; --all shows the others." if left else ""),
+            style="dim",
+        ),
         *_warn_of_noise(report),
-        *(_summary(runner) for runner in report.runners),
+        *(line for runner in report.runners for line in _summary(runner, report.outputs)),
     )
+
+
+def _find(runner: RunnerReport, name: str) -> OutputComparison | None:
+    return next((output for output in runner.outputs if output.name == name), None)
+
+
+def _badness(output: OutputComparison | None) -> tuple[bool, float]:
+    """What can't be measured is worse than all that can; what wasn't looked at is no news."""
+    if output is None:
+        return False, -1.0
+    return output.failed, float("inf") if output.drift is None else output.drift
 
 
 def _warn_of_noise(report: Report) -> list[Text]:
     """Name the outputs whose noise floor is so high that a wrong result would pass as well."""
-    noisy = {
+    noisy = [
         output.name
-        for runner in report.runners
-        for output in runner.outputs
-        if output.drift and output.relative_to_scale and output.relative_to_scale / output.drift > _NOISE
-    }
+        for output in report.outputs
+        if any(found and found.verdict == "unproven" for found in (_find(each, output.name) for each in report.runners))
+    ]
     if not noisy:
         return []
-    names = ", ".join(sorted(noisy)[:3]) + (", ..." if len(noisy) > 3 else "")
-    return [Text(f"Nothing is proven of {names}: eager float32 is off by over {_NOISE:.0%} itself.", style="yellow")]
+    names = ", ".join(noisy[:3]) + (", ..." if len(noisy) > 3 else "")
+    return [Text(f"Nothing is proven of {names}: eager float32 differs from float64 by over 1 % there.", "yellow")]
 
 
-def _cell(output: OutputComparison) -> Text:
+def _cell(output: OutputComparison | None) -> Text:
+    if output is None:
+        return Text("-", style="dim")
     if output.drift is None:
         return Text(output.verdict, style="bold red")
-    if output.verdict != "pass":
-        return Text(f"{output.drift:.3g} {output.verdict}", style="bold red")
-    return Text(f"{output.drift:.3g}")
+    own = "" if output.introduced is None else f" | {output.introduced:.3g}"
+    if not output.failed:
+        return Text(f"{output.drift:.3g}{own}" + (" unproven" if output.verdict == "unproven" else ""))
+    return Text(f"{output.drift:.3g}{own} {output.verdict}", style="bold red")
 
 
-def _summary(runner: RunnerReport) -> Text:
+def _summary(runner: RunnerReport, outputs: list[OutputFacts]) -> list[Text]:
+    lines = [_verdict(runner, outputs)]
+    if runner.misplaced:
+        more = ", ..." if len(runner.misplaced) > 3 else ""
+        lines.append(
+            Text(f"  {len(runner.misplaced)} nodes ran elsewhere: {', '.join(runner.misplaced[:3])}{more}", "yellow")
+        )
+    if runner.unprobed:
+        lines.append(_unprobed(runner.unprobed))
+    return lines
+
+
+def _verdict(runner: RunnerReport, outputs: list[OutputFacts]) -> Text:
     compared = [output for output in runner.outputs if output.drift is not None]
     worst = max(compared, key=lambda output: output.drift or 0.0, default=None)
     # Beside a NaN the largest drift of what could be compared would only mislead.
     at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and runner.verdict != "nonfinite" else ""
-    if runner.verdict == "pass":
-        return Text(f"{runner.name}: all {len(runner.outputs)} outputs pass{at_most}", style="green")
-    failed = sum(output.verdict != "pass" for output in runner.outputs)
+    failed = sum(output.failed for output in runner.outputs)
+    if failed:
+        text = f"{failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_drifting}"
+        return Text(f"{runner.name}: {text} ({runner.verdict}){at_most}", style="bold red")
     if runner.verdict == "placement":
-        return Text(
-            f"{runner.name}: placement: {len(runner.misplaced)} nodes ran on the CPU, first {runner.misplaced[0]}",
-            style="bold red",
-        )
-    return Text(
-        f"{runner.name}: {failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_drifting} "
-        f"({runner.verdict}){at_most}",
-        style="bold red",
-    )
+        where = f"{len(runner.misplaced)} nodes ran on another provider than asked"
+        return Text(f"{runner.name}: placement: {where}; --allow-fallback lets that pass", style="bold red")
+    if runner.verdict != "pass":
+        text = f"all {len(runner.outputs)} outputs pass, but {runner.first_drifting} fails in the unprobed model"
+        return Text(f"{runner.name}: {text} ({runner.verdict})", style="bold red")
+    all_of = "all" if len(runner.outputs) == len(outputs) else "the"
+    return Text(f"{runner.name}: {all_of} {len(runner.outputs)} outputs pass{at_most}", style="green")
+
+
+def _unprobed(unprobed: UnprobedReport) -> Text:
+    parts = []
+    if unprobed.difference is not None:
+        parts.append(f"unprobed, its results differ from these by {unprobed.difference:.3g}")
+    if unprobed.prevented is not None:
+        counts: dict[str, int] = {}
+        for fusion in unprobed.prevented:
+            pattern = " + ".join(fusion.operations)
+            counts[pattern] = counts.get(pattern, 0) + 1
+        told = ", ".join(f"{count} of {pattern}" for pattern, count in sorted(counts.items(), key=lambda c: -c[1])[:4])
+        parts.append(f"probing prevents {len(unprobed.prevented)} fusions" + (f": {told}" if told else ""))
+    failed = [output.name for output in unprobed.outputs if output.failed]
+    parts += [f"unprobed, {', '.join(failed)} fails"] if failed else []
+    return Text(f"  {'; '.join(parts)}", style="bold red" if failed else "dim")

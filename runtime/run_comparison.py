@@ -35,7 +35,7 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
     dtypes = {output.name: output.dtype for output in result.record.outputs}
     floors = {**expected.record.noise_floors, **result.record.noise_floors}
     outputs = [compare_output(name, _as_truth(name, expected, floors), result[name], dtypes[name]) for name in names]
-    failed = [output for output in outputs if output.verdict != "pass"]
+    failed = [output for output in outputs if output.failed]
     facts = [output for output in result.record.outputs if output.name in set(names)]
     runner = RunnerReport(
         name=f"{result.record.runner} against {expected.record.runner}",

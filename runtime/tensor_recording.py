@@ -90,9 +90,7 @@ def record_images(
     _record(artifact, runner, batches, len(images), file, kept, metadata, on_progress)
 
 
-def record_reference_input(
-    artifact: Artifact, runner: Runner, file: Path, *, outputs: Sequence[str] = ()
-) -> None:
+def record_reference_input(artifact: Artifact, runner: Runner, file: Path, *, outputs: Sequence[str] = ()) -> None:
     """Run the input that the artifact has on record, and write the outputs as `record_images` does.
 
     Raises:

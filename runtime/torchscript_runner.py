@@ -89,7 +89,8 @@ class TorchScriptRunner:
         try:
             with torch_set(self._settings), self._optimised():
                 tensors = [
-                    torch.from_numpy(checked[entry.name]).to(self._device, getattr(torch, entry.dtype))
+                    # A copy: a model may write into its input, and the array is the caller's.
+                    torch.from_numpy(checked[entry.name]).to(self._device, getattr(torch, entry.dtype), copy=True)
                     for entry in self._manifest.inputs
                 ]
                 outputs: dict[str, torch.Tensor] = self._module(*tensors)

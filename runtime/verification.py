@@ -15,7 +15,7 @@ from .artifact import Artifact
 from .blame import headline
 from .drift_maps import DriftMaps
 from .environment import describe_environment
-from .errors import LayerprobeError, RunnerUnavailable, first_line
+from .errors import RunnerUnavailable
 from .judge import FILE_RUNNER, Account, Judge
 from .report import Report, RunnerReport, UnprobedReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out

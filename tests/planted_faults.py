@@ -1,4 +1,4 @@
-"""Faults of exporters and runtimes, planted into an artifact's model.onnx, to see whether they are found where they are.
+"""Faults of exporters and runtimes, planted into an artifact's model.onnx, to see whether they are found.
 
 Each kind takes a random place at which it changes something at all; the seed says which. `plant` also makes the
 manifest's hashes those of the faulty file, as an exporter with that fault would have.

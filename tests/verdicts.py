@@ -1,4 +1,4 @@
-"""`make verdicts`: whether verdicts are true, in the long form: no false alarm on sound models, no planted fault missed.
+"""`make verdicts`: whether verdicts are true, in the long form: no false alarm on sound models, no fault missed.
 
     python tests/verdicts.py artifacts/verdicts.md                # all of it
     python tests/verdicts.py artifacts/verdicts.md --faults 7     # fewer faults, to try
@@ -117,7 +117,10 @@ def _alarms(result: np.ndarray, truth: np.ndarray, tolerance: str) -> bool:
 
 def judge_faults(count: int, folder: Path) -> Iterator[Planted]:
     """Plant faults, each kind and model in turn, until there are `count` of them."""
-    sound = {name: export_model(name, size, folder / f"sound{i}").path for i, (name, size) in enumerate(FAULTY_MODELS.items())}
+    sound = {
+        name: export_model(name, size, folder / f"sound{i}").path
+        for i, (name, size) in enumerate(FAULTY_MODELS.items())
+    }
     made = 0
     seed = 0
     while made < count:
@@ -140,9 +143,7 @@ def _judge_fault(name: str, fault: Fault, report: Report) -> Planted:
     onnx_cpu = report.runners[-1]
     drifts = [float("inf") if output.drift is None else output.drift for output in onnx_cpu.outputs]
     found = not report.passed and culprit is not None and culprit.output in fault.expected
-    return Planted(
-        name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts)
-    )
+    return Planted(name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts))
 
 
 def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
@@ -162,8 +163,8 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
         "## Sound models",
         "",
         "One model of each family of torchvision's, random weights, batch norms as if trained. `onnx-float64` is the",
-        "ONNX file itself, evaluated in float64. The last columns count the outputs that a fixed tolerance calls wrong,",
-        "on the same tensors against the same float64 truth: every one of them is a false alarm.",
+        "ONNX file itself, evaluated in float64. The last columns count what a fixed tolerance calls wrong, of the same",
+        "tensors and against the same float64 truth: every one of them is a false alarm.",
         "",
         f"| model | runner | outputs | verdict | largest drift | at | {' | '.join(TOLERANCES)} |",
         f"| --- | --- | ---: | --- | ---: | --- |{' ---: |' * len(TOLERANCES)}",

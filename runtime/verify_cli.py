@@ -1,0 +1,146 @@
+"""The subcommands that give verdicts: verify and compare. The forms of their report are files of their own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .cli import (
+    GraphOptimization,
+    GraphOptimizationOption,
+    QuietOption,
+    RunnersOption,
+    Tf32Option,
+    ThreadsOption,
+    phases,
+    print_table,
+    refuse_to_overwrite,
+    tell_left_out,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    from .drift_maps import DriftMaps
+    from .report import Report
+
+__all__ = ["compare", "verify"]
+
+_JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines.")]
+_JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="F", help="Write it as JUnit XML, for CI.")]
+_HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="F", help="Write it as one page, with pictures.")]
+_ExplorerOption = Annotated[
+    Path | None,
+    typer.Option("--model-explorer", metavar="F", help="Write Model Explorer's node data, for model.onnx."),
+]
+_AllOption = Annotated[bool, typer.Option("--all", help="Show every output, in the order of execution.")]
+_BaselineOption = Annotated[
+    Path | None, typer.Option("--baseline", metavar="F", help="An earlier --json: fail only on what got worse.")
+]
+
+
+def verify(
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder that `layerprobe export` made.")],
+    runner: RunnersOption = None,
+    json: _JsonOption = None,
+    junit: _JunitOption = None,
+    html: _HtmlOption = None,
+    model_explorer: _ExplorerOption = None,
+    baseline: _BaselineOption = None,
+    everything: _AllOption = False,
+    graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
+    tf32: Tf32Option = False,
+    threads: ThreadsOption = None,
+    allow_fallback: Annotated[
+        bool,
+        typer.Option("--allow-fallback", help="Compute nodes elsewhere than asked are told, and pass."),
+    ] = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Prove each output against the float64 truth, and name what is wrong."""
+    from .artifact import open_artifact
+    from .drift_maps import DriftMaps
+    from .report_loading import load_report
+    from .settings import Settings
+    from .verification import verify as verify_artifact
+
+    files = [json, junit, html, model_explorer]
+    for file in files:
+        if file:
+            refuse_to_overwrite(file, artifact, [baseline] if baseline and file != json else [])
+    earlier = load_report(baseline) if baseline else None
+    opened = open_artifact(artifact)
+    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
+    maps = DriftMaps(opened.manifest.outputs) if html else None
+    with phases(quiet) as on_phase:
+        report = verify_artifact(
+            opened, runner or [], settings=settings, allow_fallback=allow_fallback, maps=maps, on_phase=on_phase
+        )
+    tell_left_out(report.left_out, quiet)
+    _write(report, json, junit, html, model_explorer, maps)
+    _show(report, everything, earlier)
+
+
+def compare(
+    expected: Annotated[Path, typer.Argument(metavar="A", help="What `layerprobe run` wrote; taken for right.")],
+    result: Annotated[Path, typer.Argument(metavar="B", help="Another run of the same model on the same input.")],
+    json: _JsonOption = None,
+    junit: _JunitOption = None,
+    html: _HtmlOption = None,
+    baseline: _BaselineOption = None,
+    everything: _AllOption = False,
+) -> None:
+    """Compare two recorded runs, say of two machines, without the model."""
+    from .recorded_run import open_run
+    from .report_loading import load_report
+    from .run_comparison import compare_runs
+
+    for file in (json, junit, html):
+        if file:
+            refuse_to_overwrite(file, expected, [expected, result])
+    earlier = load_report(baseline) if baseline else None
+    report = compare_runs(open_run(expected), open_run(result))
+    _write(report, json, junit, html, None, None)
+    _show(report, everything, earlier)
+
+
+def _write(
+    report: "Report",
+    json: Path | None,
+    junit: Path | None,
+    html: Path | None,
+    explorer: Path | None,
+    maps: "DriftMaps | None",
+) -> None:
+    from .report_html import html_page
+    from .report_junit import junit_xml
+    from .report_model_explorer import model_explorer_json
+
+    forms: list[tuple[Path | None, Callable[[], str]]] = [
+        (json, lambda: report.model_dump_json(indent=1) + "\n"),
+        (junit, lambda: junit_xml(report)),
+        (html, lambda: html_page(report, maps)),
+        (explorer, lambda: model_explorer_json(report)),
+    ]
+    for file, text in forms:
+        if file:
+            write_text(file, text())
+
+
+def _show(report: "Report", everything: bool, earlier: "Report | None") -> None:
+    """Print the report, and end with the exit code."""
+    from .baseline import worse_than
+    from .report_table import report_table
+
+    print_table(report_table(report, everything=everything))
+    if earlier is None:
+        failed = not report.passed
+    else:
+        worse = worse_than(report, earlier)
+        for each in worse:
+            typer.echo(f"worse than the baseline: {each}")
+        if not worse:
+            typer.echo("Nothing got worse than in the baseline.")
+        failed = bool(worse)
+    if failed:
+        raise typer.Exit(1)
