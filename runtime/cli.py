@@ -15,7 +15,24 @@ import typer
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["bench", "demo", "grid", "run", "stats", "verify"]
+__all__ = [
+    "GraphOptimization",
+    "GraphOptimizationOption",
+    "QuietOption",
+    "RunnersOption",
+    "Tf32Option",
+    "ThreadsOption",
+    "bench",
+    "demo",
+    "grid",
+    "phases",
+    "print_table",
+    "refuse_to_overwrite",
+    "run",
+    "stats",
+    "tell_left_out",
+    "write_text",
+]
 
 _PROGRESS_FROM = 10
 """Images from which on a progress bar is shown."""
@@ -32,7 +49,9 @@ class _Provider(StrEnum):
     CPU = "cpu"
 
 
-class _GraphOptimization(StrEnum):
+class GraphOptimization(StrEnum):
+    """The levels of `Settings.graph_optimization`, as Typer wants them."""
+
     DISABLED = "disabled"
     BASIC = "basic"
     EXTENDED = "extended"
@@ -51,20 +70,20 @@ _ProviderOption = Annotated[
 ]
 _RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What executes the model.")]
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
-_RunnersOption = Annotated[
+RunnersOption = Annotated[
     list[str] | None,
     typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
 ]
-_GraphOptimizationOption = Annotated[
-    _GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.")
+GraphOptimizationOption = Annotated[
+    GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.")
 ]
-_Tf32Option = Annotated[
+Tf32Option = Annotated[
     bool, typer.Option("--tf32/--no-tf32", help="Let a GPU's products keep 10 bits of the mantissa.")
 ]
-_ThreadsOption = Annotated[
+ThreadsOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Threads for one operation; the runtime's own choice otherwise.")
 ]
-_QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _InputSizeOption = Annotated[
     str | None,
     typer.Option(metavar="N|HxW", help="Another size of the image, if the model was exported with --dynamic-size."),
@@ -81,17 +100,23 @@ _OperationsOption = Annotated[
 
 def run(
     artifact: _ArtifactArgument,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of them.")],
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="Images, or folders of them.")
+    ] = None,
+    *,
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
     input_size: _InputSizeOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
-    graph_optimization: _GraphOptimizationOption = _GraphOptimization.ALL,
-    tf32: _Tf32Option = False,
-    threads: _ThreadsOption = None,
-    quiet: _QuietOption = False,
+    graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
+    tf32: Tf32Option = False,
+    threads: ThreadsOption = None,
+    recorded_input: Annotated[
+        bool, typer.Option("--recorded-input", help="Take the artifact's own recorded input in place of images.")
+    ] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Write every output of one image, several, or a folder, as safetensors stacked along N."""
     from .artifact import open_artifact
@@ -99,15 +124,21 @@ def run(
     from .output_selection import select_outputs
     from .runners import open_image_runner
     from .settings import Settings
-    from .tensor_recording import record_images
+    from .tensor_recording import record_images, record_reference_input
 
+    if bool(images) == recorded_input:
+        raise typer.BadParameter("give images, or --recorded-input, and not both")
     size = _parse_size(input_size)
-    _refuse_to_overwrite(file, artifact, images)
+    refuse_to_overwrite(file, artifact, images or [])
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
-    found = find_images(images)
+    found = find_images(images) if images else []
     settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
     session = open_image_runner(opened, runner, provider, settings)
+    if recorded_input:
+        record_reference_input(opened, session, file, outputs=kept)
+        typer.echo(f"{file}: outputs: {len(kept)}, the recorded input, by {session.name} on {session.providers[0]}")
+        return
     with _progress("images", len(found), quiet) as advance:
         record_images(
             opened,
@@ -135,7 +166,7 @@ def grid(
     input_size: _InputSizeOption = None,
     provider: _ProviderOption = _Provider.AUTO,
     runner: _RuntimeOption = _Runtime.ONNX,
-    quiet: _QuietOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Draw the averaged feature maps of a photo."""
     from .artifact import open_artifact
@@ -146,13 +177,13 @@ def grid(
     from .runners import open_image_runner
 
     picture_format(file)
-    _refuse_to_overwrite(file, artifact, [image])
+    refuse_to_overwrite(file, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
     name, steps = manifest.image_input(_parse_size(input_size))
     chosen = select_outputs(manifest, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
-    with _phases(quiet) as on_phase:
+    with phases(quiet) as on_phase:
         session = open_image_runner(opened, runner, provider)
         on_phase(f"running {session.name}")
         arrays = session.run({name: batch})
@@ -166,53 +197,16 @@ def grid(
         typer.echo(f"The next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
-def verify(
-    artifact: _ArtifactArgument,
-    runner: _RunnersOption = None,
-    json: _JsonOption = None,
-    graph_optimization: _GraphOptimizationOption = _GraphOptimization.ALL,
-    tf32: _Tf32Option = False,
-    threads: _ThreadsOption = None,
-    allow_fallback: Annotated[
-        bool,
-        typer.Option("--allow-fallback", help="Compute nodes elsewhere than asked are told, and pass."),
-    ] = False,
-    quiet: _QuietOption = False,
-) -> None:
-    """Prove each output of each runner against the float64 truth; exit 0 if all pass, 1 if not."""
-    from .artifact import open_artifact
-    from .report_table import report_table
-    from .settings import Settings
-    from .verification import verify as verify_artifact
-
-    opened = open_artifact(artifact)
-    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
-    with _phases(quiet) as on_phase:
-        report = verify_artifact(
-            opened, runner or [], settings=settings, allow_fallback=allow_fallback, on_phase=on_phase
-        )
-    _tell_left_out(report.left_out, quiet)
-    if json:
-        _write_json(json, report.model_dump_json(indent=1))
-    _print(report_table(report, opened.manifest))
-    for judged in report.runners if allow_fallback else ():
-        if judged.misplaced:
-            shown = ", ".join(judged.misplaced[:3]) + (", ..." if len(judged.misplaced) > 3 else "")
-            typer.echo(f"{judged.name}: {len(judged.misplaced)} nodes ran elsewhere, which was allowed: {shown}")
-    if not report.passed:
-        raise typer.Exit(1)
-
-
 def bench(
     artifact: _ArtifactArgument,
-    runner: _RunnersOption = None,
+    runner: RunnersOption = None,
     batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,
-    graph_optimization: _GraphOptimizationOption = _GraphOptimization.ALL,
-    tf32: _Tf32Option = False,
-    threads: _ThreadsOption = None,
-    quiet: _QuietOption = False,
+    graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
+    tf32: Tf32Option = False,
+    threads: ThreadsOption = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Time the probe in each runner, and the plain model beside it."""
     from rich.table import Table
@@ -223,16 +217,16 @@ def bench(
 
     opened = open_artifact(artifact)
     settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
-    with _phases(quiet) as on_phase:
+    with phases(quiet) as on_phase:
         report = benchmark(opened, runner or (), batch=batch, repeats=repeats, settings=settings, on_phase=on_phase)
-    _tell_left_out(report.left_out, quiet)
+    tell_left_out(report.left_out, quiet)
     if json:
-        _write_json(json, report.model_dump_json(indent=1))
+        write_text(json, report.model_dump_json(indent=1) + "\n")
     table = Table("", "p50 ms", "p90 ms", "p99 ms", "mean ms", "images/s", box=None, pad_edge=False)
     for timing in report.timings:
         numbers = (timing.p50_ms, timing.p90_ms, timing.p99_ms, timing.mean_ms, timing.images_per_second)
         table.add_row(timing.name, *(f"{number:.4g}" for number in numbers))
-    _print(table)
+    print_table(table)
     medians = {timing.name: timing.p50_ms for timing in report.timings}
     if "onnx-cpu, plain" in medians:
         ratio = medians["onnx-cpu"] / medians["onnx-cpu, plain"]
@@ -241,7 +235,7 @@ def bench(
 
 def stats(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
-    quiet: _QuietOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Print the exact mean and standard deviation of each channel over all pixels of an image folder."""
     from .image_statistics import channel_statistics
@@ -271,7 +265,8 @@ def demo(
     run_demo(folder, run_command, typer.echo)
 
 
-def _print(table: "RenderableType") -> None:
+def print_table(table: "RenderableType") -> None:
+    """Print on stdout."""
     from rich.console import Console
 
     # On a pipe there is no width to fit. Typer prints, because rich ends the process where the reader has gone.
@@ -281,13 +276,14 @@ def _print(table: "RenderableType") -> None:
     typer.echo(text.get(), nl=False)
 
 
-def _tell_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
+def tell_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
+    """Tell on stderr which runners are left out."""
     for name, reason in () if quiet else reasons.items():
         typer.echo(f"{name} is left out: {reason}", err=True)
 
 
 @contextmanager
-def _phases(quiet: bool) -> Iterator[Callable[[str], None]]:
+def phases(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows the name of a phase on stderr, while it lasts, if that is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda _phase: None
@@ -324,7 +320,7 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
     return int(parts[0]), int(parts[-1])
 
 
-def _refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
+def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
     """Refuse a result that would take the place of an image given, or of a part of the artifact."""
     from .errors import UsageError
 
@@ -334,8 +330,9 @@ def _refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> 
         raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another -o.")
 
 
-def _write_json(file: Path, content: str) -> None:
+def write_text(file: Path, content: str) -> None:
+    """Write a form of a report; whole or not at all."""
     from .file_replacement import replace_file
 
     with replace_file(file) as stream:
-        stream.write(content.encode() + b"\n")
+        stream.write(content.encode())

@@ -17,7 +17,7 @@ from typer.core import TyperGroup
 __all__ = ["app", "main"]
 
 _GROUP = "layerprobe.commands"
-_ORDER = ("nodes", "export", "run", "grid", "verify", "bench", "stats", "demo")
+_ORDER = ("nodes", "export", "run", "grid", "verify", "compare", "bench", "stats", "demo")
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
 _INTERRUPTED = 130

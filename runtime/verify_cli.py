@@ -120,11 +120,17 @@ def _write(
         (json, lambda: report.model_dump_json(indent=1) + "\n"),
         (junit, lambda: junit_xml(report)),
         (html, lambda: html_page(report, maps)),
-        (explorer, lambda: model_explorer_json(report)),
+        (explorer, lambda: model_explorer_json(report, _most_telling(report))),
     ]
     for file, text in forms:
         if file:
             write_text(file, text())
+
+
+def _most_telling(report: "Report") -> str:
+    """Return the runner that Model Explorer shows: the first that fails, or else the first that is a runtime."""
+    order = sorted(report.runners, key=lambda runner: (runner.verdict == "pass", runner.name == "onnx-float64"))
+    return order[0].name
 
 
 def _show(report: "Report", everything: bool, earlier: "Report | None") -> None:
