@@ -40,7 +40,7 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     failed = [runner for runner in runners if runner.verdict != "pass"]
     blamed = [runner for runner in failed or runners if runner.culprit]
     if not blamed:
-        return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "All pass."
+        return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Nothing was compared."
     worst = max(blamed, key=_severity)
     what = _what_it_did(worst, facts)
     if not failed:

@@ -1,6 +1,5 @@
 """Verify: true models pass, a planted fault is found at its layer, and every form of the report says the same."""
 
-import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -9,20 +8,12 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
+from planted_faults import rehash
 
 from conftest import VARIANTS
 from runtime import RunnerUnavailable, UsageError, open_artifact, verify
 from runtime.comparison import PASSING_DRIFT
 from runtime.verification import Report
-
-
-def _rehash(folder: Path) -> None:
-    """Make the manifest's hashes those of the files, as an exporter with a fault would have done."""
-    file = folder / "manifest.json"
-    manifest = json.loads(file.read_text())
-    for name in manifest["files"]:
-        manifest["files"][name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    file.write_text(json.dumps(manifest))
 
 
 def _plant(folder: Path, weight: str, change) -> Path:
@@ -32,7 +23,7 @@ def _plant(folder: Path, weight: str, change) -> Path:
     change(values)
     tensor.CopyFrom(numpy_helper.from_array(values, weight))
     onnx.save(model, folder / "model.onnx")
-    _rehash(folder)
+    rehash(folder)
     return folder
 
 
@@ -95,10 +86,10 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
     assert outcome.code == 1
     assert "the first is cnn2 (drift)" in outcome.out
     report = json.loads((tmp_path / "r.json").read_text())
-    assert list(report) == ["format_version", "environment", "runners", "left_out"]
+    assert list(report) == ["format_version", "headline", "environment", "outputs", "runners", "left_out"]
     runner = report["runners"][0]
     assert (runner["name"], runner["verdict"], runner["first_drifting"]) == ("onnx-cpu", "drift", "cnn2")
-    keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine"}
+    keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine", "introduced", "inherited"}
     assert all(set(output) == keys for output in runner["outputs"])
     assert [output["verdict"] for output in runner["outputs"][:5]] == ["pass"] * 4 + ["drift"]
     assert Report.model_validate(report).passed is False
@@ -106,7 +97,7 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
 
 
 def test_a_report_that_compared_nothing_does_not_pass():
-    assert not Report(environment={}, runners=[]).passed
+    assert not Report(headline="", environment={}, outputs=[], runners=[]).passed
 
 
 def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):

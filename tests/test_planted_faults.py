@@ -1,0 +1,122 @@
+"""Faults of exporters and runtimes are found, and the operation named; `make verdicts` plants a hundred of them."""
+
+import shutil
+
+import onnx
+import pytest
+from planted_faults import KINDS, plant, rehash
+
+from conftest import VARIANTS
+from runtime import open_artifact, verify
+from runtime.runners import RUNNERS
+
+
+def _copy(artifact, tmp_path):
+    return shutil.copytree(artifact.path, tmp_path / "faulty")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_fault_in_the_file_is_found_named_and_blamed_on_the_export(exported, tmp_path, variant, kind):
+    folder = _copy(exported(variant), tmp_path)
+    fault = plant(folder, kind, seed=len(kind))
+    assert fault is not None
+    report = verify(open_artifact(folder), ["onnx-float64", "onnx-cpu"])
+    for runner in report.runners:
+        assert runner.verdict != "pass", fault
+        assert runner.culprit.output in fault.expected, fault
+        assert runner.culprit.cause == "export"
+    named = next(output for output in report.outputs if output.name == report.runners[0].culprit.output)
+    assert f"{named.label} {named.name} ({named.source})" in report.headline
+    assert "The ONNX file is at fault" in report.headline
+
+
+def test_a_sound_runner_beside_a_faulty_file_is_not_blamed(exported, tmp_path):
+    folder = _copy(exported("cnn11"), tmp_path)
+    plant(folder, "bias dropped", seed=3)
+    file, onnx_cpu, torchscript = verify(open_artifact(folder)).runners
+    assert [file.verdict, onnx_cpu.verdict, torchscript.verdict] == ["drift", "drift", "pass"]
+    # Where the file goes wrong its own operation can't say what to expect, and yet what it introduced is told.
+    assert max(output.introduced for output in torchscript.outputs) < 4
+
+
+@pytest.fixture
+def broken_runtime(exported, tmp_path, monkeypatch):
+    """Make `onnx-cpu` run another file than the artifact's, as a runtime with a fault of its own would."""
+
+    def install(variant, change):
+        folder = _copy(exported(variant), tmp_path)
+        model = onnx.load(folder / "model.onnx")
+        change(model)
+        onnx.save(model, folder / "model.onnx")
+        rehash(folder)
+        faulty = open_artifact(folder)
+        opened = RUNNERS["onnx-cpu"]
+        monkeypatch.setitem(RUNNERS, "onnx-cpu", lambda artifact, settings, outputs: opened(faulty, settings, outputs))
+        return exported(variant)
+
+    return install
+
+
+def _weights(model, name):
+    tensor = next(each for each in model.graph.initializer if each.name == name)
+    return tensor, onnx.numpy_helper.to_array(tensor).copy()
+
+
+def test_a_fault_of_the_runtime_is_named_and_blamed_on_the_runtime(broken_runtime):
+    def change(model):
+        tensor, values = _weights(model, "cnn2.weight")
+        values[0] *= 1.01
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+    report = verify(broken_runtime("cnn11", change))
+    file, onnx_cpu, torchscript = report.runners
+    assert [file.verdict, onnx_cpu.verdict, torchscript.verdict] == ["pass", "drift", "pass"]
+    assert (onnx_cpu.culprit.output, onnx_cpu.culprit.cause) == ("cnn2", "runtime")
+    assert report.headline.startswith("Conv2d cnn2 (")
+    assert "The runtime is at fault" in report.headline
+
+
+def test_what_lies_behind_a_fault_has_inherited_its_error(broken_runtime):
+    def change(model):
+        tensor, values = _weights(model, "cnn2.weight")
+        values[0] *= 1.01
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+    report = verify(broken_runtime("cnn11", change), ["onnx-cpu"])
+    outputs = report.runners[0].outputs
+    names = [output.name for output in outputs]
+    at = names.index("cnn2")
+    assert outputs[at].introduced > 100
+    assert outputs[at].inherited < 4
+    assert all(output.drift < 4 for output in outputs[:at])
+    behind = outputs[at + 1 :]
+    assert all(output.introduced < 4 for output in behind)
+    assert all(output.inherited > 16 for output in behind)
+
+
+def test_a_nan_is_traced_to_the_operation_that_made_it(broken_runtime):
+    def change(model):
+        tensor, values = _weights(model, "batchnorm2.running_var")
+        values[3] = -1.0  # under a square root
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+
+    report = verify(broken_runtime("cnn11", change), ["onnx-float64", "onnx-cpu"])
+    file, onnx_cpu = report.runners
+    assert (file.verdict, onnx_cpu.verdict) == ("pass", "nonfinite")
+    assert (onnx_cpu.culprit.output, onnx_cpu.culprit.cause) == ("batchnorm2", "runtime")
+    assert "batchnorm2" in report.headline
+    assert "made NaN or infinity in onnx-cpu" in report.headline
+
+
+def test_shares_of_the_error_make_up_the_drift(exported):
+    for runner in verify(exported("cnn11")).runners:
+        for output in runner.outputs:
+            assert output.drift <= output.introduced + output.inherited + 1e-9
+
+
+def test_the_unprobed_model_is_judged_as_well(exported):
+    for runner in verify(exported("cnn11"), ["onnx-cpu", "torchscript"]).runners:
+        assert [output.name for output in runner.unprobed.outputs] == ["fc"]
+        assert runner.unprobed.outputs[0].verdict == "pass"
+        assert runner.unprobed.difference < 4
