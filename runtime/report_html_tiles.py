@@ -33,8 +33,8 @@ Range = tuple[float, float]
 def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
     """Return a `<figure>` for each output with a map, in the order of execution, each with every runner's maps.
 
-    The reference's range gives the colours of the reference and of every candidate, so that the same colour is the same
-    value; what lies outside it takes the colour of its end. The difference goes from 0 to float32's own error, or to the
+    The reference's range gives the colours of the reference and of every candidate: the same colour is the same value,
+    and what lies outside it takes the colour of its end. The difference goes from 0 to float32's own error, or to the
     largest of that output in any runner if that is more: so what is fine is dark, and what isn't stands out.
     """
     side = _side_for(tiles)
