@@ -60,5 +60,5 @@ def _result(output: OutputComparison, measure: Measure) -> dict[str, Any] | None
 
 def _above_all(runner: RunnerReport) -> float:
     """Return a limit that no value exceeds: beyond the last, Model Explorer gives no colour at all."""
-    values = [getattr(output, measure) for output in runner.outputs for measure in MEASURES]
+    values: list[float | None] = [getattr(output, measure) for output in runner.outputs for measure in MEASURES]
     return max([10 * _STEPS[-1], *(value for value in values if value is not None and math.isfinite(value))])
