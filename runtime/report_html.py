@@ -158,7 +158,7 @@ def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
         f"from 0 {difference} to float32's own error at that output, or further to the largest in any runner there: "
         "dark is fine. Its numbers are multiples of float32's own error. Vivid spots are not finite. “ONNX file” "
         "stands where the output is too large for the artifact to hold all of its float64 truth: a fault of the export "
-        "doesn't show in that difference.</p>"
+        "doesn't show in that difference. Outputs of 1 × 1 have no tile.</p>"
         f'<fieldset class="legend"><legend class="soft">Runner</legend>{boxes}'
         '<label><input type="radio" name="shown" value="all"> all</label></fieldset>'
         f'<div id="tiles">{drift_tiles(report, tiles)}</div>'

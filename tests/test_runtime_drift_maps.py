@@ -130,8 +130,16 @@ def test_the_runner_is_drawn_on_the_scale_of_float64_and_the_difference_on_its_o
     assert max(difference.getpixel((0, 0))) < 8
     assert max(difference.getpixel((1, 0))) > 100
     assert "0 to 50" in page
+    assert "up to 0 ×, and not finite" in page
     assert 'class="badge pass"' in page
     assert page.count('loading="lazy"') == 3
+
+
+def test_an_output_of_one_pixel_has_no_tile():
+    pixel = AveragedMap(np.ones((1, 1), np.float32), (1.0, 1.0))
+    tile = OutputMaps(_entry("pool"), (8, 1, 1), pixel, "truth", {"onnx-cpu": RunnerMaps(pixel, pixel)})
+    page = html_page(make_report(make_runner("onnx-cpu", [make_output("pool")]), names=["pool"]), _maps([tile]))
+    assert "<figure" not in page
 
 
 def test_a_page_of_many_large_maps_stays_small(random):
