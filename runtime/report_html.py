@@ -73,7 +73,7 @@ def _card(runner: RunnerReport) -> str:
         told.append(f"the first that fails is {runner.first_drifting}")
     lines = [f"<p>{safe('; '.join(told))}.</p>"]
     culprit = runner.culprit
-    if culprit:
+    if culprit and culprit.introduced != 0:
         amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
         cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict != "pass" else ""
         lines.append(f"<p>Brought in the most: {safe(culprit.output)}{amount}.{cause}</p>")
@@ -110,7 +110,8 @@ def _legend(report: Report) -> str:
         for number, runner in enumerate(report.runners)
     ]
     boxes += [(".introduced, .dot", "", "", "introduced"), (".inherited", "", "dashed", "inherited")]
-    if any(output.introduced is None for runner in report.runners for output in runner.outputs):
+    told = [output for runner in report.runners for output in runner.outputs if output.drift is not None]
+    if any(output.introduced is None for output in told):
         boxes.append((".drift", "", "dotted", "whole drift, where its parts can't be told"))
     return "".join(
         f'<label class="{colour}"><input type="checkbox" checked data-series="{safe(series)}"> '
@@ -157,7 +158,7 @@ def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
         f"from 0 {difference} to float32's own error at that output, or further to the largest in any runner there: "
         "dark is fine. Its numbers are multiples of float32's own error. Vivid spots are not finite. “ONNX file” "
         "stands where the output is too large for the artifact to hold all of its float64 truth: a fault of the export "
-        "doesn't show in that difference.</p>"
+        "doesn't show in that difference. Outputs of 1 × 1 have no tile.</p>"
         f'<fieldset class="legend"><legend class="soft">Runner</legend>{boxes}'
         '<label><input type="radio" name="shown" value="all"> all</label></fieldset>'
         f'<div id="tiles">{drift_tiles(report, tiles)}</div>'

@@ -86,9 +86,9 @@ def _grid(axes: _Axes) -> Iterator[str]:
 
 def _series(axes: _Axes, positions: dict[str, int], runner: RunnerReport) -> Iterator[str]:
     outputs: list[OutputComparison | None] = [None] * axes.count
-    for output in runner.outputs:
-        if output.name in positions:
-            outputs[positions[output.name]] = output
+    for found in runner.outputs:
+        if found.name in positions:
+            outputs[positions[found.name]] = found
     whole = [output.drift if output and output.introduced is None else None for output in outputs]
     yield _path(axes, "drift", whole)
     yield _path(axes, "inherited", [output.inherited if output else None for output in outputs])

@@ -33,8 +33,8 @@ Range = tuple[float, float]
 def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
     """Return a `<figure>` for each output with a map, in the order of execution, each with every runner's maps.
 
-    The reference's range gives the colours of the reference and of every candidate, so that the same colour is the same
-    value; what lies outside it takes the colour of its end. The difference goes from 0 to float32's own error, or to the
+    The reference's range gives the colours of the reference and of every candidate: the same colour is the same value,
+    and what lies outside it takes the colour of its end. The difference goes from 0 to float32's own error, or to the
     largest of that output in any runner if that is more: so what is fine is dark, and what isn't stands out.
     """
     side = _side_for(tiles)
@@ -43,7 +43,8 @@ def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
     verdicts = {runner.name: {each.name: each.verdict for each in runner.outputs} for runner in report.runners}
     figures = []
     for tile in tiles:
-        if tile.output.name not in facts:
+        # A map of one pixel shows nothing that its numbers don't.
+        if tile.output.name not in facts or tile.size[1:] == (1, 1):
             continue
         index, output = facts[tile.output.name]
         largest = max(1.0, *(_top(maps.error) for maps in tile.runners.values()))
@@ -95,21 +96,21 @@ def _reference(tile: OutputMaps, side: int) -> str:
         return '<div class="ref">no float64 value</div>'
     kind = "float64" if tile.kind == "truth" else "float64, ONNX file"
     picture = _picture(shrink(tile.reference.values, side), tile.reference.range, VALUES, tile.size, f"{kind} map")
-    return f'<div class="ref">{picture}<span>{kind}<br>{_range_text(tile.reference.range)}</span></div>'
+    return f'<div class="ref">{picture}<span>{kind}<br>{_range_text(tile.reference)}</span></div>'
 
 
 def _pair(
     tile: OutputMaps, label: str, maps: RunnerMaps, scale: Range | None, largest: float, side: int
 ) -> Iterable[str]:
     candidate = _picture(shrink(maps.candidate.values, side), scale, VALUES, tile.size, "map of the runner")
-    yield f"<div>{candidate}<span>{label}<br>{_range_text(maps.candidate.range)}</span></div>"
+    yield f"<div>{candidate}<span>{label}<br>{_range_text(maps.candidate)}</span></div>"
     if maps.error is None:
         yield "<div>no difference: nothing to compare with</div>"
         return
     top = _top(maps.error)
     values = shrink(maps.error.values, side, "largest")
     difference = _picture(values, (0.0, largest), DIFFERENCE, tile.size, "difference")
-    told = "not finite" if maps.error.range is None else f"up to {multiple(top)} ×" if top else "none"
+    told = "not finite" if maps.error.range is None else f"up to {multiple(top)} ×{_not_finite(maps.error)}"
     yield f"<div>{difference}<span>difference {told}<br>scale 0 to {multiple(largest)} ×</span></div>"
 
 
@@ -117,12 +118,16 @@ def _top(part: AveragedMap | None) -> float:
     return part.range[1] if part and part.range else 0.0
 
 
-def _range_text(ends: Range | None) -> str:
-    if ends is None:
+def _range_text(part: AveragedMap) -> str:
+    if part.range is None:
         return "not finite"
-    low, high = ends[0] + 0.0, ends[1] + 0.0  # not "-0"
+    low, high = part.range[0] + 0.0, part.range[1] + 0.0  # not "-0"
     text = f"{low:.4g} to {high:.4g}" if low < high else f"constant {low:.4g}"
-    return text.replace("-", "−")
+    return text.replace("-", "−") + _not_finite(part)
+
+
+def _not_finite(part: AveragedMap) -> str:
+    return "" if np.isfinite(part.values).all() else ", and not finite"
 
 
 def _picture(

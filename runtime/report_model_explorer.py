@@ -54,11 +54,16 @@ def model_explorer_json(report: Report, runner: str, measure: Measure = "introdu
 def _result(output: OutputComparison, measure: Measure) -> dict[str, Any] | None:
     if output.drift is None or not math.isfinite(output.drift):
         return {"value": output.verdict, "bgColor": _UNMEASURED, "textColor": "#ffffff"}
-    value: float | None = getattr(output, measure)
-    return None if value is None or not math.isfinite(value) else {"value": value}
+    value = _rounded(getattr(output, measure))
+    return None if value is None else {"value": value}
+
+
+def _rounded(value: float | None) -> float | None:
+    """Return what Model Explorer can show in the room that it has, where there is a number."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")
 
 
 def _above_all(runner: RunnerReport) -> float:
     """Return a limit that no value exceeds: beyond the last, Model Explorer gives no colour at all."""
-    values = [getattr(output, measure) for output in runner.outputs for measure in MEASURES]
-    return max([10 * _STEPS[-1], *(value for value in values if value is not None and math.isfinite(value))])
+    values = (_rounded(getattr(output, measure)) for output in runner.outputs for measure in MEASURES)
+    return max(10 * _STEPS[-1], *(value or 0.0 for value in values), 0.0)
