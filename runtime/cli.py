@@ -177,6 +177,13 @@ def verify(
         bool,
         typer.Option("--allow-fallback", help="Compute nodes elsewhere than asked are told, and pass."),
     ] = False,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="For --runner eager: the live model, as export takes it.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="F", help="For --runner eager: its weights.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="For --runner eager: of its fresh weights.")
+    ] = None,
     quiet: _QuietOption = False,
 ) -> None:
     """Prove each output of each runner against the float64 truth; exit 0 if all pass, 1 if not."""
@@ -186,7 +193,16 @@ def verify(
     from .verification import verify as verify_artifact
 
     opened = open_artifact(artifact)
-    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
+    if not {"eager", "all"}.intersection(runner or ()) and (model or weights or seed is not None):
+        raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
+    settings = Settings(
+        graph_optimization=graph_optimization.value,
+        tf32=tf32,
+        threads=threads,
+        model=model,
+        weights=weights,
+        seed=seed,
+    )
     with _phases(quiet) as on_phase:
         report = verify_artifact(
             opened, runner or [], settings=settings, allow_fallback=allow_fallback, on_phase=on_phase
