@@ -10,15 +10,19 @@ import onnx_ir as ir
 import torch
 
 from probe import Probe
+from probe.errors import first_line
+from probe.weights_digest import weights_digest
 from runtime.manifest import (
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
     REFERENCE_FILE,
+    TORCH_EXPORT_FILE,
     TORCHSCRIPT_FILE,
     Manifest,
     OutputEntry,
     Preprocessing,
+    Recipe,
     SkippedEntry,
     TensorEntry,
     Versions,
@@ -31,6 +35,7 @@ from .errors import ExportError
 from .folder_replacement import replace_folder
 from .onnx_conversion import to_onnx
 from .reference_recording import record_reference
+from .torch_export_conversion import save_torch_export, to_torch_export
 from .torchscript_conversion import save_torchscript, to_torchscript
 
 __all__ = ["export_artifact"]
@@ -45,9 +50,11 @@ def export_artifact(
     *,
     name: str | None = None,
     preprocessing: Preprocessing | None = None,
+    recipe: Recipe | None = None,
     reference_input: tuple[torch.Tensor, ...] | None = None,
     overwrite: bool = False,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+    on_left_out: Callable[[str, str], None] = lambda file, reason: None,  # noqa: ARG005
 ) -> Path:
     """Write `probe` as an artifact and return its folder.
 
@@ -56,10 +63,13 @@ def export_artifact(
         folder: where to; parents are made. It appears whole or not at all.
         name: the model's name in the manifest; its class's name by default.
         preprocessing: how a photo becomes the input; None where the input isn't an image.
+        recipe: how the model can be made again from its name; None where it has none.
         reference_input: what the reference is recorded on (the model's shapes and dtypes); standard normal noise with
             a batch of 1 by default, and of another size than the example where the size is open.
         overwrite: replace an artifact that is there.
         on_phase: called with the name of each phase as it starts.
+        on_left_out: called with the name of a file that can't be made of this model (the one for torch.export alone
+            can be done without), and the reason.
 
     Raises:
         FolderExists: something is there, and `overwrite` is not set or it isn't an artifact.
@@ -70,7 +80,13 @@ def export_artifact(
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as partial:
         on_phase("converting to ONNX")
         onnx_model = to_onnx(probe)
-        manifest = _describe(probe, name or probe.model_name, preprocessing, onnx_model.opset_imports[""])
+        manifest = _describe(probe, name or probe.model_name, preprocessing, onnx_model.opset_imports[""], recipe)
+        # Ahead of the other files, in which the manifest tells whether there is one.
+        on_phase("converting with torch.export")
+        reason = _write_torch_export(probe, manifest, partial / TORCH_EXPORT_FILE)
+        if reason:
+            manifest = manifest.model_copy(update={"left_out": {TORCH_EXPORT_FILE: reason}})
+            on_left_out(TORCH_EXPORT_FILE, reason)
         onnx_model.graph.name = manifest.model
         onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
         _save_onnx(onnx_model, partial / ONNX_FILE)
@@ -86,11 +102,24 @@ def export_artifact(
     return target
 
 
-def _describe(probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int) -> Manifest:
+def _write_torch_export(probe: Probe, manifest: Manifest, file: Path) -> str | None:
+    """Write the file for torch.export, or return why it can't be made of this model."""
+    try:
+        save_torch_export(to_torch_export(probe), file, manifest.model_dump_json())
+    except ExportError as error:
+        return first_line(error)
+    return None
+
+
+def _describe(
+    probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int, recipe: Recipe | None
+) -> Manifest:
     return Manifest(
         format_version=1,
         model=name,
         files={},
+        recipe=recipe,
+        weights=weights_digest(probe),
         inputs=[TensorEntry.model_validate(asdict(spec)) for spec in probe.inputs],
         preprocessing=preprocessing,
         outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],

@@ -56,15 +56,17 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that is there.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model's probe as an artifact: ONNX, TorchScript, float64 reference and manifest."""
+    """Write a model's probe as an artifact: ONNX, TorchScript, torch.export, float64 reference and manifest."""
     # A slip is told before PyTorch takes its seconds to load.
     means, stds, size = _numbers(mean), _numbers(std), parse_input_size(input_size)
     from rich.console import Console
 
     from probe import build_probe, load_model, load_weights
+    from runtime.manifest import Recipe
 
     from . import export_artifact
 
+    left_out: dict[str, str] = {}
     # What a model's own code prints is no result of ours.
     with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("making the model") as status:
         loaded = load_model(model, seed, size)
@@ -89,12 +91,19 @@ def export(
             folder,
             name=loaded.name,
             preprocessing=preprocessing,
+            recipe=Recipe(
+                model=model, seed=seed, weights_file=weights is not None, submodule=submodule, input_size=list(size)
+            ),
             overwrite=overwrite,
             on_phase=status.update,
+            on_left_out=lambda file, reason: left_out.update({file: reason}),
         )
     tell_capture(probe, quiet)
+    for file, reason in () if quiet else left_out.items():
+        typer.echo(f"{file} is left out: {reason}", err=True)
+    kinds = "ONNX and TorchScript" if left_out else "ONNX, TorchScript and torch.export"
     fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
-    typer.echo(f"{folder}: {loaded.name} as ONNX and TorchScript, outputs: {len(probe.outputs)}{fixed}")
+    typer.echo(f"{folder}: {loaded.name} as {kinds}, outputs: {len(probe.outputs)}{fixed}")
 
 
 def _preprocessing(

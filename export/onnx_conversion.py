@@ -24,7 +24,7 @@ from .errors import ExportError
 from .onnx_failures import explain_failure
 from .origin_marks import marked_module, origin_of
 
-__all__ = ["to_onnx"]
+__all__ = ["dynamic_shapes", "to_onnx"]
 
 _NAME_KEY = "layerprobe.name"
 
@@ -63,9 +63,7 @@ def to_onnx(probe: Probe) -> ir.Model:
 def _convert(probe: Probe) -> ir.Model:
     # A batch of 1 would be taken for a constant.
     example = probe.noise_input(batch=2)
-    shapes = tuple(
-        {axis: _dynamic(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in probe.inputs
-    )
+    shapes = dynamic_shapes(probe)
     marked = marked_module(probe)
     try:
         # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and where it
@@ -92,6 +90,13 @@ def _opset(probe: Probe) -> int | None:
     """Return the opset to ask for: None for torch's own choice. Convolutions in bfloat16 came with 22."""
     return (
         22 if any(tensor.dtype == torch.bfloat16 for tensor in (*probe.example, *probe.module.parameters())) else None
+    )
+
+
+def dynamic_shapes(probe: Probe) -> tuple[dict[int, Any], ...]:
+    """Return the open axes of each input, as torch.export asks for them."""
+    return tuple(
+        {axis: _dynamic(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in probe.inputs
     )
 
 

@@ -71,7 +71,7 @@ class Artifact:
 
 
 def open_artifact(path: str | Path) -> Artifact:
-    """Open an artifact folder, or a lone `model.onnx` or `model.torchscript.pt`, which describe themselves.
+    """Open an artifact folder, or a lone model file (`.onnx`, TorchScript's `.pt`, `.pt2`), which describes itself.
 
     A lone model file has no hash to be checked against; one that still lies in its folder has.
 

@@ -8,14 +8,16 @@ from .manifest import MANIFEST_FILE, METADATA_KEY
 
 __all__ = ["read_embedded_manifest"]
 
+_KINDS = {".pt": "TorchScript", ".pt2": "torch.export's program"}
+
 
 def read_embedded_manifest(file: Path) -> str:
-    """Return the manifest's JSON from an ONNX or TorchScript file.
+    """Return the manifest's JSON from an ONNX, TorchScript or torch.export file.
 
     Raises:
         ArtifactError: the file is neither, or layerprobe didn't write it.
     """
-    text = _from_torchscript(file) if file.suffix == ".pt" else _from_onnx(file) if file.suffix == ".onnx" else None
+    text = _from_archive(file) if file.suffix in _KINDS else _from_onnx(file) if file.suffix == ".onnx" else None
     if text is None:
         raise ArtifactError(
             f"{file} is not an artifact: neither a folder nor a model file with layerprobe's manifest inside.\n"
@@ -39,13 +41,13 @@ def _from_onnx(file: Path) -> str | None:
     return metadata.get(METADATA_KEY)
 
 
-def _from_torchscript(file: Path) -> str | None:
-    # A TorchScript file is a zip archive; this needs no torch.
+def _from_archive(file: Path) -> str | None:
+    # What PyTorch writes is a zip archive; this needs no torch.
     try:
         with zipfile.ZipFile(file) as archive:
             for name in archive.namelist():
                 if name.endswith(f"/extra/{MANIFEST_FILE}"):
                     return archive.read(name).decode("utf-8")
     except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{file} can't be loaded as TorchScript: {first_line(error)}") from error
+        raise ArtifactError(f"{file} can't be loaded as {_KINDS[file.suffix]}: {first_line(error)}") from error
     return None

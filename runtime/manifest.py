@@ -19,10 +19,12 @@ __all__ = [
     "REFERENCE_FILE",
     "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
+    "TORCH_EXPORT_FILE",
     "Interpolation",
     "Manifest",
     "OutputEntry",
     "Preprocessing",
+    "Recipe",
     "SkippedEntry",
     "TensorEntry",
     "TokenGrid",
@@ -33,6 +35,7 @@ __all__ = [
 FORMAT_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 ONNX_FILE = "model.onnx"
+TORCH_EXPORT_FILE = "model.pt2"
 TORCHSCRIPT_FILE = "model.torchscript.pt"
 REFERENCE_FILE = "reference.safetensors"
 SIZE_NODE_PREFIX = "size::"
@@ -136,6 +139,20 @@ class Versions(_Entry):
     opset: int
 
 
+class Recipe(_Entry):
+    """How `layerprobe export` made the model, so that it can be made again where its source is there."""
+
+    model: str
+    """As it was given: `torchvision:resnet18`."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of the fresh weights."""
+    weights_file: bool = False
+    """Whether the weights came from a file, which the artifact doesn't name."""
+    submodule: str | None = None
+    input_size: list[Positive] = []
+    """As it was given: none, height and width, or channels, height and width."""
+
+
 class Manifest(_Entry):
     """Everything that a runtime must know of an artifact, without the model's Python source."""
 
@@ -143,6 +160,12 @@ class Manifest(_Entry):
     model: str
     files: dict[FileName, Sha256]
     """File to hash. Empty in the copies that lie inside the model files."""
+    left_out: dict[FileName, str] = {}
+    """Files that could not be made of this model, each with the reason."""
+    recipe: Recipe | None = None
+    """None where the model was exported from Python."""
+    weights: Sha256 | None = None
+    """Of the weights, by which the live model is known for the one that was exported."""
     inputs: Annotated[list[TensorEntry], Field(min_length=1)]
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""

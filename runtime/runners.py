@@ -13,7 +13,11 @@ from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["DEFAULT_RUNNERS", "RUNNERS", "Runner", "open_image_runner", "open_runner", "why_unavailable"]
 
-_PACKAGES = {"torch": ("torch", "PyTorch", "export"), "openvino": ("openvino", "OpenVINO", "openvino")}
+_PACKAGES = {
+    "torch": ("torch", "PyTorch", "export"),
+    "eager": ("torch", "PyTorch", "export"),
+    "openvino": ("openvino", "OpenVINO", "openvino"),
+}
 """Beginning of a runner's name to the package it needs, what that is called, and the extra that installs it."""
 
 
@@ -64,6 +68,21 @@ def _torchscript(device: Any) -> Opener:
     return open_it
 
 
+def _eager(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+    from .eager_runner import EagerRunner
+
+    return EagerRunner(artifact, settings, outputs)
+
+
+def _torch_export(device: Any) -> Opener:
+    def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+        from .torch_export_runner import TorchExportRunner
+
+        return TorchExportRunner(artifact, device, settings, outputs)
+
+    return open_it
+
+
 RUNNERS: dict[str, Opener] = {
     "onnx-cpu": _onnx("cpu"),
     "onnx-cuda": _onnx("cuda"),
@@ -71,7 +90,10 @@ RUNNERS: dict[str, Opener] = {
     "openvino": _openvino,
     "torchscript": _torchscript("cpu"),
     "torchscript-cuda": _torchscript("cuda"),
+    "torch-export": _torch_export("cpu"),
+    "torch-export-cuda": _torch_export("cuda"),
     "onnx-reference": _onnx_reference,
+    "eager": _eager,
 }
 """Name to what opens it; `layerprobe verify` tries them in this order."""
 

@@ -55,6 +55,13 @@ def verify(
         bool,
         typer.Option("--allow-fallback", help="Compute nodes elsewhere than asked are told, and pass."),
     ] = False,
+    model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="For --runner eager: the live model, as export takes it.")
+    ] = None,
+    weights: Annotated[Path | None, typer.Option(metavar="F", help="For --runner eager: its weights.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**63 - 1, help="For --runner eager: of its fresh weights.")
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Prove each output against the float64 truth, and name what is wrong."""
@@ -70,7 +77,16 @@ def verify(
             refuse_to_overwrite(file, artifact, [baseline] if baseline and file != json else [])
     earlier = load_report(baseline) if baseline else None
     opened = open_artifact(artifact)
-    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
+    if not {"eager", "all"}.intersection(runner or ()) and (model or weights or seed is not None):
+        raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
+    settings = Settings(
+        graph_optimization=graph_optimization.value,
+        tf32=tf32,
+        threads=threads,
+        model=model,
+        weights=weights,
+        seed=seed,
+    )
     maps = DriftMaps(opened.manifest.outputs) if html else None
     with phases(quiet) as on_phase:
         report = verify_artifact(

@@ -42,7 +42,7 @@ def test_onnx_and_torchscript_agree_with_float64_for_any_batch(exported, variant
 def test_the_folder_holds_what_the_format_promises(exported):
     artifact = exported("cnn2")
     files = {file.name for file in artifact.path.iterdir()}
-    assert files == {"manifest.json", "model.onnx", "model.torchscript.pt", "reference.safetensors"}
+    assert files == {"manifest.json", "model.onnx", "model.torchscript.pt", "model.pt2", "reference.safetensors"}
     for name, digest in artifact.manifest.files.items():
         assert hashlib.sha256((artifact.path / name).read_bytes()).hexdigest() == digest
     assert set(artifact.manifest.files) == files - {"manifest.json"}
@@ -57,16 +57,21 @@ def test_each_model_file_describes_itself(exported):
     model = onnx.load(artifact.path / "model.onnx")
     inside = next(entry.value for entry in model.metadata_props if entry.key == METADATA_KEY)
     assert Manifest.model_validate_json(inside) == expected
-    with zipfile.ZipFile(artifact.path / "model.torchscript.pt") as archive:
-        name = next(name for name in archive.namelist() if name.endswith(f"/extra/{MANIFEST_FILE}"))
-        assert Manifest.model_validate_json(archive.read(name)) == expected
+    for file in ("model.torchscript.pt", "model.pt2"):
+        with zipfile.ZipFile(artifact.path / file) as archive:
+            name = next(name for name in archive.namelist() if name.endswith(f"/extra/{MANIFEST_FILE}"))
+            assert Manifest.model_validate_json(archive.read(name)) == expected
 
 
 def test_a_lone_model_file_runs(exported, tmp_path):
     artifact = exported("cnn3")
     x = np.zeros((1, 3, 64, 64), np.float32)
     expected = open_runner(artifact, "onnx-cpu").run({"x": x})
-    for file, runner in (("model.onnx", "onnx-cpu"), ("model.torchscript.pt", "torchscript")):
+    for file, runner in (
+        ("model.onnx", "onnx-cpu"),
+        ("model.torchscript.pt", "torchscript"),
+        ("model.pt2", "torch-export"),
+    ):
         alone = tmp_path / f"renamed{''.join((artifact.path / file).suffixes[-1:])}"
         alone.write_bytes((artifact.path / file).read_bytes())
         arrays = open_runner(open_artifact(alone), runner).run({"x": x})

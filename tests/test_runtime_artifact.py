@@ -24,7 +24,7 @@ def _edit(folder: Path, change) -> None:
 def _verify(folder: Path) -> None:
     artifact = open_artifact(folder)
     artifact.reference()
-    for name in ("onnx-cpu", "torchscript"):
+    for name in ("onnx-cpu", "torchscript", "torch-export"):
         open_runner(artifact, name)
 
 
@@ -32,14 +32,14 @@ def test_an_untouched_copy_is_fine(copied):
     _verify(copied)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.torchscript.pt", "reference.safetensors"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.torchscript.pt", "model.pt2", "reference.safetensors"])
 def test_a_missing_file_is_named(copied, name):
     (copied / name).unlink()
     with pytest.raises(ArtifactError, match=rf"{name} is missing"):
         _verify(copied)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.torchscript.pt", "reference.safetensors"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.torchscript.pt", "model.pt2", "reference.safetensors"])
 def test_an_altered_file_is_named(copied, name):
     content = bytearray((copied / name).read_bytes())
     content[len(content) // 2] ^= 1

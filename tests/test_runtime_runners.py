@@ -14,7 +14,8 @@ from runtime.manifest import Manifest
 from runtime.onnx_cut import cut_onnx
 from runtime.runners import RUNNERS, why_unavailable
 
-WORKING = [name for name in RUNNERS if why_unavailable(name) is None]
+WORKING = [name for name in RUNNERS if why_unavailable(name) is None and name != "eager"]
+"""The runner eager needs more than an artifact: test_runtime_eager.py."""
 
 
 class TwoInputs(nn.Module):
@@ -156,7 +157,7 @@ def test_the_report_and_the_command_line_tell_the_facts(exported, tmp_path, laye
         assert layerprobe(*command, exported("cnn2").path, "--runner", "torchscript", "--threads", "1").code == 0
 
 
-@pytest.mark.parametrize("name", [name for name in RUNNERS if name not in WORKING])
+@pytest.mark.parametrize("name", [name for name in RUNNERS if why_unavailable(name)])
 def test_a_runner_that_cannot_work_here_says_why(artifacts, name):
     with pytest.raises(RunnerUnavailable, match=f"The runner {name} was asked for, but"):
         open_runner(artifacts["cnn2"], name)
@@ -173,3 +174,29 @@ def test_all_tries_every_runner_and_none_takes_the_usual_ones(artifacts):
 def test_the_manifest_tells_the_dtypes(artifacts):
     assert isinstance(artifacts["two-inputs"].manifest, Manifest)
     assert artifacts["two-inputs"].manifest.dtypes == {"float32", "int64", "bool"}
+
+
+@pytest.mark.parametrize("name", WORKING)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_another_precision_passes_or_is_refused_with_the_reason(tmp_path_factory, name, dtype):
+    kind = str(dtype).removeprefix("torch.")
+    folder = tmp_path_factory.getbasetemp() / kind
+    if not folder.exists():
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4)).to(dtype)
+        export_artifact(build_probe(model, torch.zeros(1, 16, dtype=dtype)), folder)
+    refused = {
+        "bfloat16": ("onnx-cpu", "onnx-cuda", "onnx-tensorrt", "openvino", "onnx-reference"),
+        "float64": ("openvino",),
+    }.get(kind, ())
+    if name in refused:
+        with pytest.raises(RunnerUnavailable, match=rf"{name} can't run .*{kind}"):
+            open_runner(open_artifact(folder), name)
+    else:
+        assert verify(open_artifact(folder), [name]).passed
+
+
+def test_openvino_is_held_to_float32_and_told_its_threads(artifacts):
+    pytest.importorskip("openvino")
+    facts = open_runner(artifacts["cnn2"], "openvino", Settings(threads=1)).facts
+    assert (facts["precision"], facts["threads"], facts["execution_mode"]) == ("f32", 1, "accuracy")

@@ -1,0 +1,60 @@
+"""probe -> torch.export's program, whose results have the probe's names in the probe's order, in a `.pt2` archive."""
+
+import io
+from pathlib import Path
+
+import torch
+from torch import fx
+
+from probe import Probe
+from probe.errors import first_line
+from probe.quiet import torch_silenced
+from runtime.manifest import MANIFEST_FILE
+
+from .errors import ExportError
+from .onnx_conversion import dynamic_shapes
+
+__all__ = ["save_torch_export", "to_torch_export"]
+
+_TOLD = ("stack_trace", "source_fn_stack", "torch_fn", "from_node", "custom")
+"""What torch notes on each node that holds, or may hold, paths of the machine that exports."""
+
+
+def to_torch_export(probe: Probe) -> torch.export.ExportedProgram:
+    """Return the probe as torch.export's program, with the open sizes that its inputs have, over the same weights.
+
+    Raises:
+        ExportError: torch.export can't take the probe; the message holds its reason.
+    """
+    try:
+        with torch_silenced(), torch.no_grad():
+            # A batch of 1 would be taken for a constant.
+            program = torch.export.export(
+                probe.module, probe.noise_input(batch=2), dynamic_shapes=dynamic_shapes(probe), strict=False
+            )
+    except Exception as error:
+        raise ExportError(f"torch.export can't convert this model: {first_line(error)}") from error
+    for module in program.graph_module.modules():
+        if isinstance(module, fx.GraphModule):
+            for node in module.graph.nodes:
+                for key in _TOLD:
+                    node.meta.pop(key, None)
+    # The noise that it was made with would be saved as well.
+    program.example_inputs = None
+    return program
+
+
+def save_torch_export(program: torch.export.ExportedProgram, file: Path, manifest: str) -> None:
+    """Write the program with the manifest's JSON inside, as the extra file `manifest.json`.
+
+    Raises:
+        ExportError: torch.export has no form for something in the program.
+    """
+    # Through memory: a full disk is then an error of ours, and no half of a file is taken for a whole one.
+    content = io.BytesIO()
+    try:
+        with torch_silenced():
+            torch.export.save(program, content, extra_files={MANIFEST_FILE: manifest})
+    except Exception as error:
+        raise ExportError(f"torch.export can't save this model: {first_line(error)}") from error
+    file.write_bytes(content.getbuffer())

@@ -1,0 +1,66 @@
+"""A model by its name -> its probe, ready to run: what `runtime`'s runner `eager` asks for, by an entry point.
+
+Plain data go in and tensors come out, so that neither package imports the other.
+"""
+
+import sys
+from collections.abc import Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+
+import torch
+
+from .build import Capture, build_probe
+from .model_loading import load_model
+from .weights import load_weights
+from .weights_digest import weights_digest
+
+__all__ = ["LiveProbe"]
+
+
+class LiveProbe:
+    """The probe of a live model.
+
+    Attributes:
+        digest: of its weights, as the manifest of an artifact has it.
+        names: of its outputs, in the order of execution.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        outputs: Sequence[str],
+        seed: int = 0,
+        weights: Path | None = None,
+        submodule: str | None = None,
+        input_size: Sequence[int] = (),
+        capture: Capture = "auto",
+        dynamic_size: bool = False,
+    ) -> None:
+        """Make the model as `layerprobe export` does, and its probe with `outputs` and what the model returns.
+
+        Raises:
+            ProbeError: there is no such model, its weights don't fit, or it has other outputs.
+        """
+        # What a model's own code prints is no result of ours.
+        with redirect_stdout(sys.stderr):
+            loaded = load_model(model, seed, input_size)
+            if weights:
+                load_weights(loaded.module, weights)
+            if submodule:
+                loaded = loaded.submodule(submodule)
+            self._probe = build_probe(
+                loaded.module,
+                *loaded.example,
+                kwargs=loaded.kwargs,
+                outputs=outputs,
+                capture=capture,
+                dynamic_size=dynamic_size,
+            )
+        self.digest = weights_digest(self._probe)
+        self.names = [output.name for output in self._probe.outputs]
+
+    def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return every output by name, in the order of execution."""
+        return self._probe(*inputs)
