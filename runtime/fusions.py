@@ -1,8 +1,0 @@
-"""stub"""
-
-from pydantic import BaseModel
-
-
-class Fusion(BaseModel):
-    operations: tuple[str, ...]
-    nodes: tuple[str, ...]
