@@ -13,24 +13,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .cuda_provider import PROVIDER, load_cuda_libraries, why_no_cuda
+from .cuda_provider import CUDA, load_cuda_libraries, why_no_cuda
 from .errors import ArtifactError, RunnerUnavailable, first_line
 from .graph_values import GraphValues
+from .settings import GraphOptimization
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, GraphProto, NodeProto
 
-__all__ = ["Fusion", "Level", "fusions", "optimised_graph", "prevented_fusions"]
+__all__ = ["Fusion", "fusions", "optimised_graph", "prevented_fusions"]
 
-Level = Literal["none", "basic", "extended", "all"]
-"""How much ONNX Runtime optimises; `all` unless it is told otherwise."""
-
-_LEVELS = {
-    "none": "ORT_DISABLE_ALL",
-    "basic": "ORT_ENABLE_BASIC",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "all": "ORT_ENABLE_ALL",
-}
 _BLOCKED = "com.microsoft.nchwc"
 """The domain of the CPU's kernels on blocks of channels. Their values are `reorder_token_7`, and they are called after
 the value that they make (`relu_nchwc`, `norm_bn_nchwc`), before they took over what is behind it."""
@@ -68,11 +60,21 @@ def prevented_fusions(plain: Iterable[Fusion], probe: Iterable[Fusion]) -> list[
 
 
 def optimised_graph(
-    model: bytes | Path, *, level: Level = "all", provider: Literal["cpu", "cuda"] = "cpu"
+    model: bytes | Path,
+    *,
+    level: GraphOptimization = "all",
+    provider: Literal["cpu", "cuda"] = "cpu",
+    weights_folder: Path | None = None,
 ) -> GraphProto:
     """Return the graph that ONNX Runtime makes of a model, without the weights.
 
     They go to a temporary folder meanwhile, where they take as much space as in the model.
+
+    Args:
+        model: the file, or its content.
+        level: how much is optimised.
+        provider: where it would run.
+        weights_folder: where the weights are that lie in a file of their own, if the content is given.
 
     Raises:
         ArtifactError: ONNX Runtime can't load the model.
@@ -81,11 +83,15 @@ def optimised_graph(
     import onnx
     import onnxruntime
 
+    from .onnx_session import optimization_level
+
     providers = _providers(provider)
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[level])
+    options.graph_optimization_level = optimization_level(level)
+    if weights_folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights_folder))
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     with tempfile.TemporaryDirectory(prefix="layerprobe-") as folder:
@@ -107,7 +113,7 @@ def _providers(provider: Literal["cpu", "cuda"]) -> list[Any]:
     if reason:
         raise RunnerUnavailable(f"The CUDA provider was asked for, but {reason}.\nUse the CPU's.")
     load_cuda_libraries()
-    return [(PROVIDER, {"use_tf32": "0"}), cpu]
+    return [(CUDA, {"use_tf32": "0"}), cpu]
 
 
 def fusions(original: GraphProto, optimised: GraphProto) -> list[Fusion]:

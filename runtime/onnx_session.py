@@ -13,9 +13,9 @@ from .device_facts import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .errors import ArtifactError, RunnerUnavailable, first_line
 from .manifest import SIZE_NODE_PREFIX, Manifest
 from .onnx_cut import cut_onnx
-from .settings import Settings
+from .settings import GraphOptimization, Settings
 
-__all__ = ["Provider", "misplaced_nodes", "open_session", "session_facts"]
+__all__ = ["Provider", "misplaced_nodes", "open_session", "optimization_level", "session_facts"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 
@@ -50,7 +50,7 @@ def open_session(
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    options.graph_optimization_level = _level(settings)
+    options.graph_optimization_level = optimization_level(settings.graph_optimization)
     options.intra_op_num_threads = settings.threads or 0
     if provider != "cpu":
         load_cuda_libraries()
@@ -81,8 +81,8 @@ def open_session(
     return session
 
 
-def _level(settings: Settings) -> Any:
-    level = settings.graph_optimization
+def optimization_level(level: GraphOptimization) -> Any:
+    """Return what ONNX Runtime calls a level of `Settings.graph_optimization`."""
     return getattr(
         onnxruntime.GraphOptimizationLevel,
         "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}",

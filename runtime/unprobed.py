@@ -1,12 +1,31 @@
-"""The model as it was before it was probed: which of the runtime's fusions happen there, and not in the probe."""
+"""Which of ONNX Runtime's fusions probing prevents: they happen in the model as it was, and not in the probe."""
+
+from typing import Literal
 
 from .artifact import Artifact
-from .fusions import Fusion
+from .fusions import Fusion, fusions, optimised_graph, prevented_fusions
+from .onnx_cut import cut_onnx, load_onnx
 from .settings import Settings
 
 __all__ = ["prevented_by_probing"]
 
+_PROVIDERS: dict[str, Literal["cpu", "cuda"]] = {"onnx-cpu": "cpu", "onnx-cuda": "cuda"}
 
-def prevented_by_probing(artifact: Artifact, name: str, settings: Settings) -> list[Fusion] | None:
-    """Return the fusions that probing prevents; None where the runtime doesn't tell."""
-    return None
+
+def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) -> list[Fusion] | None:
+    """Return the fusions that probing prevents in a runner; None where its runtime doesn't tell.
+
+    Raises:
+        ArtifactError: the ONNX file is missing, altered or invalid.
+    """
+    provider = _PROVIDERS.get(runner)
+    if provider is None:
+        return None
+    found = []
+    for outputs in (list(dict.fromkeys(artifact.manifest.results.values())), artifact.manifest.output_names):
+        file, content = cut_onnx(artifact, outputs)
+        optimised = optimised_graph(
+            content or file, level=settings.graph_optimization, provider=provider, weights_folder=file.parent
+        )
+        found.append(fusions(load_onnx(file, outputs, weights=False).graph, optimised))
+    return prevented_fusions(*found)
