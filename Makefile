@@ -44,7 +44,7 @@ colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz
 
 report-schema: install
-	$(BIN)/python -c 'from runtime.report_schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json
+	$(BIN)/python -c 'from runtime.reporting.schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json
 
 # uv resolves for all Pythons and platforms at once; torch and torchvision are pinned because only this pair is tested.
 lock: install

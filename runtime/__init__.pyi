@@ -20,7 +20,7 @@ from .onnx_runner import OnnxRunner as OnnxRunner
 from .picture_saving import save_picture as save_picture
 from .preprocessing import preprocess as preprocess
 from .preprocessing import preprocess_files as preprocess_files
-from .report import Report as Report
+from .reporting.report import Report as Report
 from .runners import RUNNERS as RUNNERS
 from .runners import open_runner as open_runner
 from .settings import Settings as Settings

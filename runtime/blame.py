@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from .comparison import OutputComparison
-from .report import Cause, Culprit, OutputFacts, RunnerReport
+from .reporting.report import Cause, Culprit, OutputFacts, RunnerReport
 
 __all__ = ["find_culprit", "headline"]
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .comparison import FILE_PASSING_DRIFT, OutputComparison, compare_output, drift_unit, largest_error
-from .float64_graph import Float64Graph, Unknown
+from .float64.graph import Float64Graph, Unknown
 from .reference import Reference, sample
 
 __all__ = ["FileValues", "Share", "evaluate_file", "shares_of_error"]

@@ -11,11 +11,11 @@ from .blame import find_culprit
 from .comparison import OutputComparison, Verdict, compare_output, drift_unit, largest_error
 from .device_facts import Facts
 from .error_origin import FileValues, Share, evaluate_file, shares_of_error
-from .float64_graph import Float64Graph
+from .float64.graph import Float64Graph
 from .fusions import Fusion
 from .manifest import ONNX_FILE
 from .reference import Reference, sample
-from .report import RunnerReport, UnprobedReport
+from .reporting.report import RunnerReport, UnprobedReport
 
 __all__ = ["FILE_RUNNER", "Account", "Judge"]
 

@@ -17,7 +17,7 @@ from .artifact import Artifact
 from .device_facts import Facts
 from .environment import describe_environment
 from .errors import ArtifactError, first_line
-from .report import OutputFacts, facts_of
+from .reporting.report import OutputFacts, facts_of
 from .runners import Runner
 
 __all__ = ["INPUTS_KEY", "RUN_KEY", "InputsHash", "RecordedRun", "RunRecord", "describe_run", "open_run"]

@@ -13,7 +13,7 @@ from .comparison import compare_output
 from .errors import UsageError
 from .recorded_run import RecordedRun
 from .reference import Truth, sample
-from .report import Report, RunnerReport
+from .reporting.report import Report, RunnerReport
 
 __all__ = ["compare_runs"]
 

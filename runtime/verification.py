@@ -1,6 +1,6 @@
 """artifact -> report: each runner runs the recorded input, and is judged by the float64 truth.
 
-This is the order of things. What a runner is judged by is `judge.py`, the report `report.py`.
+This is the order of things. What a runner is judged by is `judge.py`, the report `reporting/report.py`.
 """
 
 import contextlib
@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from .artifact import Artifact
 from .blame import headline
-from .drift_maps import DriftMaps
 from .environment import describe_environment
 from .errors import RunnerUnavailable
 from .judge import FILE_RUNNER, Account, Judge
-from .report import Report, RunnerReport, UnprobedReport, facts_of
+from .reporting.drift_maps import DriftMaps
+from .reporting.report import Report, RunnerReport, UnprobedReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out
 from .runners import open_runner
 from .settings import DEFAULT_SETTINGS, Settings

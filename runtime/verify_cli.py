@@ -21,8 +21,8 @@ from .cli import (
 )
 
 if TYPE_CHECKING:
-    from .drift_maps import DriftMaps
-    from .report import Report
+    from .reporting.drift_maps import DriftMaps
+    from .reporting.report import Report
 
 __all__ = ["compare", "verify"]
 
@@ -66,8 +66,8 @@ def verify(
 ) -> None:
     """Prove each output against the float64 truth, and name what is wrong."""
     from .artifact import open_artifact
-    from .drift_maps import DriftMaps
-    from .report_loading import load_report
+    from .reporting.drift_maps import DriftMaps
+    from .reporting.loading import load_report
     from .settings import Settings
     from .verification import verify as verify_artifact
 
@@ -108,7 +108,7 @@ def compare(
 ) -> None:
     """Compare two recorded runs, say of two machines, without the model."""
     from .recorded_run import open_run
-    from .report_loading import load_report
+    from .reporting.loading import load_report
     from .run_comparison import compare_runs
 
     for file in (json, junit, html):
@@ -128,9 +128,9 @@ def _write(
     explorer: Path | None,
     maps: "DriftMaps | None",
 ) -> None:
-    from .report_html import html_page
-    from .report_junit import junit_xml
-    from .report_model_explorer import model_explorer_json
+    from .reporting.html_page import html_page
+    from .reporting.junit import junit_xml
+    from .reporting.model_explorer import model_explorer_json
 
     forms: list[tuple[Path | None, Callable[[], str]]] = [
         (json, lambda: report.model_dump_json(indent=1) + "\n"),
@@ -151,8 +151,8 @@ def _most_telling(report: "Report") -> str:
 
 def _show(report: "Report", everything: bool, earlier: "Report | None") -> None:
     """Print the report, and end with the exit code."""
-    from .baseline import worse_than
-    from .report_table import report_table
+    from .reporting.baseline import worse_than
+    from .reporting.table import report_table
 
     print_table(report_table(report, everything=everything))
     if earlier is None:

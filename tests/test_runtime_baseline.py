@@ -3,9 +3,9 @@
 import pytest
 from report_making import make_output, make_report, make_runner
 
-from runtime.baseline import worse_than
 from runtime.errors import UsageError
-from runtime.report import Report
+from runtime.reporting.baseline import worse_than
+from runtime.reporting.report import Report
 
 
 def _of(drift: float | None, verdict: str = "pass") -> Report:

@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from runtime.report import Report
+from runtime.reporting.report import Report
 
 
 @pytest.fixture

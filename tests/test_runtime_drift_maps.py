@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 from report_making import make_output, make_report, make_runner
 
-from runtime.drift_maps import MAX_SIDE, AveragedMap, DriftMaps, OutputMaps, RunnerMaps, shrink
-from runtime.float64_graph import Unknown
+from runtime.float64.graph import Unknown
 from runtime.manifest import OutputEntry
 from runtime.reference import Reference, Truth, sample
-from runtime.report_html import html_page
-from runtime.report_html_tiles import BUDGET_BYTES
+from runtime.reporting.drift_maps import MAX_SIDE, AveragedMap, DriftMaps, OutputMaps, RunnerMaps, shrink
+from runtime.reporting.html_page import html_page
+from runtime.reporting.html_tiles import BUDGET_BYTES
 
 
 def _entry(name: str, layout: str = "NCHW") -> OutputEntry:

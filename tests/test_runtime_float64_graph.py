@@ -15,7 +15,7 @@ from torch import nn
 from export import export_artifact
 from probe import build_probe
 from runtime import Artifact, ArtifactError, InputError, open_artifact, open_runner
-from runtime.float64_graph import Float64Graph, Unknown
+from runtime.float64.graph import Float64Graph, Unknown
 from runtime.reference import sample
 
 Arrays = dict[str, Any]

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
 
-from runtime.float64_nodes import NodeEvaluator
-from runtime.float64_operators import OPERATORS
+from runtime.float64.nodes import NodeEvaluator
+from runtime.float64.operators import OPERATORS
 
 CASES = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 RANDOM = np.random.default_rng(0)
@@ -83,8 +83,8 @@ def test_a_convolution_in_blocks_is_the_whole(monkeypatch: pytest.MonkeyPatch) -
     for each, group in ((w, 2), (deep, 6)):
         whole = ours("Conv", x, each, group=group, strides=[2, 1], pads=[1, 1, 1, 1])
         with monkeypatch.context() as patch:
-            patch.setattr("runtime.float64_convolutions._GATHERED", 600)
-            patch.setattr("runtime.float64_convolutions._DEPTHWISE", 300)
+            patch.setattr("runtime.float64.convolutions._GATHERED", 600)
+            patch.setattr("runtime.float64.convolutions._DEPTHWISE", 300)
             close(ours("Conv", x, each, group=group, strides=[2, 1], pads=[1, 1, 1, 1]), whole)
 
 
@@ -292,7 +292,7 @@ def test_normalizations_are_pytorchs() -> None:
 
 @pytest.mark.parametrize("flips", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_products_widen_narrow_matrices_piece_by_piece(flips: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("runtime.float64_operators._WIDENED", 20)
+    monkeypatch.setattr("runtime.float64.operators._WIDENED", 20)
     a, b, c = (RANDOM.standard_normal(shape).astype(np.float32) for shape in ((4, 6), (6, 9), (1, 9)))
     a, b = (array.T.copy() if flip else array for array, flip in zip((a, b), flips, strict=True))
     attributes = {"transA": flips[0], "transB": flips[1], "alpha": 0.5, "beta": 2.0}

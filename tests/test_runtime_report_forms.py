@@ -12,12 +12,12 @@ from report_making import make_facts, make_output, make_report, make_runner
 
 from runtime.errors import ArtifactError, UsageError
 from runtime.fusions import Fusion
-from runtime.report import Culprit, Report, UnprobedReport
-from runtime.report_html import html_page
-from runtime.report_junit import junit_xml
-from runtime.report_loading import load_report
-from runtime.report_model_explorer import MEASURES, model_explorer_json
-from runtime.report_schema import report_schema
+from runtime.reporting.html_page import html_page
+from runtime.reporting.junit import junit_xml
+from runtime.reporting.loading import load_report
+from runtime.reporting.model_explorer import MEASURES, model_explorer_json
+from runtime.reporting.report import Culprit, Report, UnprobedReport
+from runtime.reporting.schema import report_schema
 
 HOSTILE = "</td><script>alert('x')</script>\"&\x07\x1b[0m\ud800{{table}}"
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from .comparison import PASSING_DRIFT, OutputComparison
+from ..comparison import PASSING_DRIFT, OutputComparison
 from .report import OutputFacts, Report, RunnerReport
 
 __all__ = ["junit_xml"]

@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from .comparison import OutputComparison, Verdict
-from .device_facts import Facts
-from .fusions import Fusion
-from .manifest import OutputEntry
+from ..comparison import OutputComparison, Verdict
+from ..device_facts import Facts
+from ..fusions import Fusion
+from ..manifest import OutputEntry
 
 __all__ = ["Cause", "Culprit", "OutputFacts", "Report", "RunnerReport", "UnprobedReport", "facts_of"]
 

@@ -11,13 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .averaged_map import channel_axis, channel_mean, has_map
-from .colour_maps import value_range
-from .comparison import drift_unit
-from .errors import UsageError
-from .float64_graph import Float64Graph, Unknown
-from .manifest import OutputEntry
-from .reference import SAMPLE_LIMIT, Reference
+from ..averaged_map import channel_axis, channel_mean, has_map
+from ..colour_maps import value_range
+from ..comparison import drift_unit
+from ..errors import UsageError
+from ..float64.graph import Float64Graph, Unknown
+from ..manifest import OutputEntry
+from ..reference import SAMPLE_LIMIT, Reference
 
 __all__ = ["MAX_SIDE", "AveragedMap", "DriftMaps", "OutputMaps", "RunnerMaps", "shrink"]
 

@@ -8,8 +8,8 @@ import json
 import math
 from typing import Any, Literal
 
-from .comparison import PASSING_DRIFT, OutputComparison
-from .errors import UsageError
+from ..comparison import PASSING_DRIFT, OutputComparison
+from ..errors import UsageError
 from .report import Report, RunnerReport
 
 __all__ = ["MEASURES", "Measure", "model_explorer_json"]

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-from .float64_convolutions import Conv, ConvTranspose
-from .float64_indexing import GatherElements, GatherND, ScatterElements, ScatterND
-from .float64_pools import AveragePool, MaxPool
-from .float64_resizing import Resize
-from .float64_sampling import AffineGrid, GridSample
+from .convolutions import Conv, ConvTranspose
+from .indexing import GatherElements, GatherND, ScatterElements, ScatterND
+from .pools import AveragePool, MaxPool
+from .resizing import Resize
+from .sampling import AffineGrid, GridSample
 
 __all__ = ["OPERATORS", "WIDENING"]
 

@@ -5,7 +5,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from .comparison import PASSING_DRIFT, OutputComparison
+from ..comparison import PASSING_DRIFT, OutputComparison
 from .report import OutputFacts, Report, RunnerReport, UnprobedReport
 
 __all__ = ["WORST_SHOWN", "report_table"]

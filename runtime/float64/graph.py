@@ -1,7 +1,7 @@
 """An artifact's ONNX graph in float64, output by output, also on the very tensors that a runtime gave.
 
 So the error that an operation introduced is told from the error that it was handed. What comes of the numbers is
-others' business; how one node is computed is `float64_nodes.py`.
+others' business; how one node is computed is `float64/nodes.py`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto, numpy_helper
 from threadpoolctl import ThreadpoolController
 
-from .errors import ArtifactError, InputError, first_line
-from .float64_nodes import NodeEvaluator, reads, widened
-from .float64_operators import WIDENING
+from ..errors import ArtifactError, InputError, first_line
+from .nodes import NodeEvaluator, reads, widened
+from .operators import WIDENING
 
 __all__ = ["Float64Graph", "Unknown"]
 

@@ -4,7 +4,7 @@ import html
 import math
 import re
 
-from .comparison import Verdict
+from ..comparison import Verdict
 
 __all__ = ["badge", "multiple", "safe"]
 

@@ -6,7 +6,7 @@ x is the order of execution, y the error in multiples of float32's own, on a log
 import math
 from collections.abc import Iterator, Sequence
 
-from .comparison import PASSING_DRIFT, OutputComparison
+from ..comparison import PASSING_DRIFT, OutputComparison
 from .html_text import multiple, safe
 from .report import Report, RunnerReport
 

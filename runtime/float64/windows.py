@@ -1,6 +1,6 @@
 """Where the windows of a convolution or a pool lie in a tensor, and views of the elements under them.
 
-Shared by `float64_convolutions.py` and `float64_pools.py`; what is computed of the elements is theirs.
+Shared by `float64/convolutions.py` and `float64/pools.py`; what is computed of the elements is theirs.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,11 +1,11 @@
-"""A report that `verify --json` wrote, read back. What it is compared with is `baseline.py`."""
+"""A report that `verify --json` wrote, read back. What it is compared with is `reporting/baseline.py`."""
 
 import json
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from .errors import ArtifactError
+from ..errors import ArtifactError
 from .report import Report
 
 __all__ = ["load_report"]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-from .float64_windows import Windows
+from .windows import Windows
 
 __all__ = ["Conv", "ConvTranspose"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from .comparison import OutputComparison
-from .errors import UsageError
+from ..comparison import OutputComparison
+from ..errors import UsageError
 from .report import OutputFacts, Report, RunnerReport
 
 __all__ = ["GROWTH", "Regression", "worse_than"]

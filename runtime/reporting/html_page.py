@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from .comparison import FILE_PASSING_DRIFT, PASSING_DRIFT
+from ..comparison import FILE_PASSING_DRIFT, PASSING_DRIFT
 from .drift_maps import DriftMaps, OutputMaps
+from .html_chart import COLOURS, error_chart
+from .html_table import output_table
 from .html_text import badge, multiple, safe
 from .report import Report, RunnerReport, UnprobedReport
-from .report_html_chart import COLOURS, error_chart
-from .report_html_table import output_table
 
 __all__ = ["html_page"]
 
@@ -140,7 +140,7 @@ def _fusions(runners: Iterable[RunnerReport]) -> str:
 
 def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
     # Imported here: a page without pictures needs no Pillow.
-    from .report_html_tiles import DIFFERENCE, VALUES, drift_tiles, gradient
+    from .html_tiles import DIFFERENCE, VALUES, drift_tiles, gradient
 
     drawn = {name for tile in tiles for name in tile.runners}
     runners = [(number, runner) for number, runner in enumerate(report.runners) if runner.name in drawn]

@@ -1,6 +1,6 @@
 """One node of an ONNX graph in float64: its protobuf with every float widened, and onnx's evaluator to run it.
 
-The order of the nodes, and who uses what, is `float64_graph.py`.
+The order of the nodes, and who uses what, is `float64/graph.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from .float64_operators import OPERATORS
+from .operators import OPERATORS
 
 __all__ = ["NodeEvaluator", "reads", "widened"]
 

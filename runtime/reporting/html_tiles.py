@@ -1,6 +1,6 @@
 """The drift tiles of the HTML report: each output's averaged map in float64 and in a runner, and their difference.
 
-What the maps are is `drift_maps.py`; here they become small pictures inside the page.
+What the maps are is `reporting/drift_maps.py`; here they become small pictures inside the page.
 """
 
 import base64
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .colour_maps import colour_table, not_finite_colour
+from ..colour_maps import colour_table, not_finite_colour
 from .drift_maps import MAX_SIDE, AveragedMap, OutputMaps, RunnerMaps, shrink
 from .html_text import badge, multiple, safe
 from .report import OutputFacts, Report
