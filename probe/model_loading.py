@@ -103,8 +103,9 @@ def _with_image(
 ) -> LoadedModel:
     """Return the model with an image of `input_size`, or of `shape` (C H W), which the facts in `image` are for."""
     channels, height, width = (*shape[: 3 - len(input_size)], *input_size)
-    # With another input size the photo keeps its margin around the crop.
-    resize = round(image.resize * min(height, width) / min(shape[1:]))
+    # With another input size the photo keeps its margin around the crop; by the longer side, so that the resized photo
+    # covers the crop whether it is upright or lies.
+    resize = round(image.resize * max(height, width) / max(shape[1:]))
     example = torch.zeros(1, channels, height, width)
     if channels not in (1, 3):
         return LoadedModel(name, module, (example,), {}, None)
@@ -149,7 +150,7 @@ def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
     module = _call_factory(f"timm:{name}", lambda: timm.create_model(name, pretrained=False))
     config = timm.data.resolve_data_config({}, model=module)
     channels, height, width = config["input_size"]
-    resize = round(min(height, width) / config["crop_pct"])
+    resize = round(max(height, width) / config["crop_pct"])
     image = ImageInput(resize, tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
     return _with_image(f"timm:{name}", module, (channels, height, width), image, input_size)
 

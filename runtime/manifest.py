@@ -189,7 +189,8 @@ class Manifest(_Entry):
                     f"{self.model} takes images of {steps.crop[0]} x {steps.crop[1]} only, not {size[0]} x {size[1]}.\n"
                     "Export it with --dynamic-size, if the model allows that, or with another --input-size."
                 )
-            resize = round(steps.resize * min(size) / min(steps.crop))
+            # By the longer side: the resized photo covers the crop whether it is upright or lies.
+            resize = round(steps.resize * max(size) / max(steps.crop))
             steps = steps.model_copy(update={"crop": size, "resize": resize})
         return entry.name, steps
 
