@@ -70,7 +70,9 @@ def export(
         loaded = load_model(model, seed, size)
         if weights:
             status.update("reading the weights")
-            load_weights(loaded.module, weights)
+            taken = load_weights(loaded.module, weights, loaded.name)
+            if taken and not quiet:
+                typer.echo(f"{weights}: the weights are taken {', '.join(taken)}", err=True)
         if submodule:
             loaded = loaded.submodule(submodule)
         preprocessing = _preprocessing(loaded, means, stds)
