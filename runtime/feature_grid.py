@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .averaged_map import channel_axis, channel_mean, has_map
+from .averaged_map import channel_axis, channel_mean, flattened, has_map
 from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
 from .errors import UsageError
 from .grid_layout import MARGIN, GridLayout, fit, lay_out, page_count, page_range
@@ -34,6 +34,8 @@ class _Tile:
     colours: NDArray[np.uint8]
     """H W 3"""
     all_finite: bool
+    is_rounding: bool
+    """Whether the values differ by rounding alone."""
 
 
 def count_pages(outputs: Sequence[OutputEntry]) -> int:
@@ -80,6 +82,8 @@ def draw_grid(
         *_token_notes(drawable),
         *_left_out_notes([output.name for output in outputs if not has_map(output)]),
     ]
+    if any(tile.is_rounding for tile in tiles):
+        notes.insert(1, "A map that varies by no more than rounding explains is drawn as constant.")
     pages = page_count(len(drawable))
     if pages > 1:
         notes.append(f"Page {page} of {pages}: tiles {shown.start + 1} to {shown.stop} of {len(drawable)}.")
@@ -109,8 +113,11 @@ def _make_tile(arrays: Mapping[str, NDArray[Any]], output: OutputEntry, table: N
     extra = _extra_tokens(output)
     if extra:
         shape += f" + {extra} {'token' if extra == 1 else 'tokens'}"
-    titles = (output.name, f"{output.label} · {shape}", _range_text(values))
-    return _Tile(titles, colour_map_image(values, table), bool(np.isfinite(values).all()))
+    constant = flattened(values, array, output)
+    told = _range_text(values) if constant is None else f"{_range_text(constant)} up to rounding"
+    colours = colour_map_image(values if constant is None else constant, table)
+    titles = (output.name, f"{output.label} · {shape}", told)
+    return _Tile(titles, colours, bool(np.isfinite(values).all()), constant is not None)
 
 
 def _extra_tokens(output: OutputEntry) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib import colormaps, get_data_path
 from matplotlib.colors import Normalize
 from numpy.typing import NDArray
@@ -185,6 +186,28 @@ def test_a_constant_map_gets_the_lowest_colour(written, shape):
     (tile,) = find_tiles(image)
     assert (tile == colour_table("viridis")[0]).all()
     assert "constant −0.25" in written
+
+
+def test_a_map_of_rounding_alone_is_drawn_as_constant(written):
+    normalised = torch.nn.LayerNorm(96)(torch.randn(1, 16, 16, 96, generator=torch.Generator().manual_seed(0)) * 3 + 2)
+    maps = np.moveaxis(normalised.detach().numpy(), 3, 1)
+    assert 0 < np.ptp(channel_mean(maps, "NCHW")) < 1e-5
+    (tile,) = find_tiles(draw_grid({"norm": maps}, [output("norm")]))
+    assert (tile == colour_table("viridis")[0]).all()
+    assert "constant 0 up to rounding" in written
+    assert "A map that varies by no more than rounding explains is drawn as constant." in " ".join(written)
+    draw_grid({"norm": maps + np.float32(0.25)}, [output("norm")])
+    assert any(text.startswith("constant 0.2") and text.endswith(" up to rounding") for text in written)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_what_varies_by_more_than_rounding_is_drawn_however_small_it_is(written, dtype):
+    maps = random_maps(1, 64, 8, 8).astype(dtype) * dtype(1e-3)
+    maps -= maps.mean(axis=1, keepdims=True, dtype=np.float64).astype(dtype)
+    maps[0, :, 2:4, 2:4] *= dtype(1.5)
+    maps[0, :, 5, 5] += 64 * np.finfo(dtype).eps * dtype(1e-3)
+    draw_grid({"conv": maps}, [output("conv")])
+    assert not any("rounding" in text for text in written)
 
 
 @pytest.mark.filterwarnings("error")
