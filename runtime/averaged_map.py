@@ -3,15 +3,16 @@
 What the map looks like is `colour_maps.py`, and where it stands in a picture `feature_grid.py`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UsageError
-from .manifest import OutputEntry, TokenGrid
+from .manifest import Dimension, OutputEntry, TokenGrid
 
-__all__ = ["channel_axis", "channel_mean", "flattened", "has_map"]
+__all__ = ["channel_axis", "channel_mean", "flattened", "has_map", "repeats"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
 """The layouts that can be drawn, each with the axis that is averaged; NLC only where it is known how the tokens lie."""
@@ -23,6 +24,27 @@ whose mean over the channels is 0 by definition, come to less than 1 in a Swin-T
 def has_map(output: OutputEntry) -> bool:
     """Whether the output has a height and a width: as axes, or because it is known how its tokens lie in the image."""
     return _has_map(output.layout, output.tokens)
+
+
+def repeats(outputs: Sequence[OutputEntry]) -> set[str]:
+    """The names of outputs whose map is that of another among them: dropout in eval mode, a permuted view."""
+    seen: set[tuple[str, tuple[Dimension, ...]]] = set()
+    found = set()
+    for output in filter(has_map, outputs):
+        # A slice or a transposed view lies in the same memory, but is of another size or layout.
+        size = _map_size(output)
+        if (output.alias_of, size) in seen:
+            found.add(output.name)
+        seen |= {(name, size) for name in (output.name, output.alias_of) if name is not None}
+    return found
+
+
+def _map_size(output: OutputEntry) -> tuple[Dimension, ...]:
+    """Channels, height and width."""
+    sizes = dict(zip(output.layout, output.shape, strict=False))
+    if output.layout == "NLC" and output.tokens:
+        sizes |= {"H": output.tokens.height, "W": output.tokens.width}
+    return tuple(sizes[axis] for axis in "CHW")
 
 
 def _has_map(layout: str, tokens: TokenGrid | None) -> bool:

@@ -103,9 +103,12 @@ def grid(
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
     cmap: Annotated[str, typer.Option(help="One of matplotlib's colour maps.")] = "viridis",
     columns: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 8 for more than 24 tiles).")
+        int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 7 for more than 24 tiles).")
     ] = None,
     page: Annotated[int, typer.Option(min=1, metavar="N", help="Which page, where one can't hold all the tiles.")] = 1,
+    aliases: Annotated[
+        bool, typer.Option("--aliases", help="Draw what only repeats another tile, too: dropout, views.")
+    ] = False,
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
     input_size: _InputSizeOption = None,
@@ -133,9 +136,9 @@ def grid(
         on_phase(f"running {session.name}")
         arrays = session.run({name: batch})
     title = f"{manifest.model} · {image.name}"
-    picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title)
+    picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title, aliases=aliases)
     save_picture(picture, file)
-    pages = count_pages(chosen)
+    pages = count_pages(chosen, aliases=aliases)
     which = f", page {page} of {pages}" if pages > 1 else ""
     typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
     if page < pages and not quiet:

@@ -19,6 +19,7 @@ __all__ = [
     "REFERENCE_FILE",
     "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
+    "Dimension",
     "Interpolation",
     "Manifest",
     "OutputEntry",

@@ -107,6 +107,20 @@ def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_
     assert "there are 2 pages" in missing.err
 
 
+def test_grid_draws_repeated_tensors_only_when_asked(tmp_path, photo, layerprobe):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.5))\n"
+    )
+    layerprobe("export", f"{tmp_path}/net.py:make", "-o", tmp_path / "art", "--input-size", 16)
+    widths = []
+    for options in ((), ("--aliases",)):
+        outcome = layerprobe("grid", tmp_path / "art", photo, "-o", tmp_path / "maps.png", "--columns", 2, *options)
+        assert outcome.code == 0, outcome.err
+        with Image.open(tmp_path / "maps.png") as picture:
+            widths.append(picture.width)
+    assert widths[0] < widths[1]
+
+
 def test_grid_takes_a_number_of_columns(exported, photo, tmp_path, layerprobe):
     widths = []
     for columns in (2, 3):
