@@ -137,7 +137,7 @@ def nodes(
     of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
     lines = [
         f"{loaded.name} ({probe.model_name}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
-        *node_tree(chosen, modules, width),
+        *node_tree(chosen, modules, width, probe.results),
     ]
     if skipped:
         lines += ["", "skipped:", *skipped_lines(probe.skipped)]

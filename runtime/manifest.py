@@ -182,7 +182,12 @@ class Manifest(_Entry):
             UsageError: another size is asked for than the model takes.
         """
         if self.preprocessing is None or len(self.inputs) != 1:
-            raise ArtifactError(f"{self.model} was not exported for images: its manifest holds no preprocessing.")
+            takes = ", ".join(f"{each.name} ({' x '.join(map(str, each.shape))}, {each.dtype})" for each in self.inputs)
+            given = ", ".join(f'"{each.name}": array' for each in self.inputs)
+            raise ArtifactError(
+                f"{self.model} was not exported for images; it takes {takes}.\n"
+                f'Run it in Python: open_runner(open_artifact("FOLDER"), "onnx-cpu").run({{{given}}})'
+            )
         steps, entry = self.preprocessing, self.inputs[0]
         if size and size != steps.crop:
             if not all(isinstance(each, str) for each in entry.shape[2:]):

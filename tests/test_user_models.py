@@ -235,7 +235,12 @@ def test_the_command_line_takes_a_model_of_two_inputs(layerprobe, factories, tmp
     assert done.code == 0, done.err
     refused = layerprobe("grid", tmp_path / "pair", factories, "-o", tmp_path / "x.png")
     assert refused.code == 3
-    assert "not exported for images" in refused.err
+    assert (
+        "not exported for images; it takes left (N x 3 x 8 x 8, float32), right (N x 3 x 8 x 8, float32)."
+        in refused.err
+    )
+    assert """open_runner(open_artifact("FOLDER"), "onnx-cpu").run({"left": array, "right": array})""" in refused.err
+    assert len(refused.err.splitlines()) == 2
 
 
 def test_a_grey_model_takes_its_own_size_and_statistics(layerprobe, factories, photo, tmp_path):
