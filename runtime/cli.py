@@ -62,7 +62,7 @@ _OperationsOption = Annotated[
 
 def run(
     artifact: _ArtifactArgument,
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images, or folders of them.")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Images, or folders of them.")],
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
@@ -71,7 +71,10 @@ def run(
     runner: _RuntimeOption = _Runtime.ONNX,
     quiet: _QuietOption = False,
 ) -> None:
-    """Write every output of one image, several, or a folder, as safetensors stacked along N."""
+    """Write every output of images to a safetensors file.
+
+    Of one image, several, or a folder; stacked along N in their order.
+    """
     from .artifact import open_artifact
     from .image_reading import find_images
     from .output_selection import select_outputs
@@ -101,7 +104,7 @@ def grid(
     artifact: _ArtifactArgument,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
-    cmap: Annotated[str, typer.Option(help="One of matplotlib's colour maps.")] = "viridis",
+    cmap: Annotated[str, typer.Option(metavar="NAME", help="One of matplotlib's colour maps.")] = "viridis",
     columns: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 7 for more than 24 tiles).")
     ] = None,
@@ -202,7 +205,10 @@ def stats(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
     quiet: _QuietOption = False,
 ) -> None:
-    """Print the exact mean and standard deviation of each channel over all pixels of an image folder."""
+    """Print the mean and standard deviation of an image folder.
+
+    Exact, of each channel over all pixels, as the options that `layerprobe export` takes.
+    """
     from .image_statistics import channel_statistics
 
     with _progress("images", None, quiet) as advance:
@@ -218,7 +224,7 @@ def demo(
         "artifacts"
     ),
 ) -> None:
-    """Do the whole main job on the built-in photo: export, draw and verify three CNNs."""
+    """Export, draw and verify three CNNs on a built-in photo."""
     from .demo import run_demo
     from .main import app
 

@@ -480,3 +480,15 @@ def test_a_model_with_a_fixed_batch_takes_that_many_images_and_no_other(tmp_path
     assert "a batch of 1 only; 2 images were given" in outcome.err
     assert layerprobe("run", tmp_path / "art", files[1], "-o", tmp_path / "t.safetensors").code == 0
     assert load_file(tmp_path / "t.safetensors")["conv"].shape == (1, 4, 8, 8)
+
+
+def test_the_help_tells_each_command_in_one_whole_sentence_and_no_python_types(layerprobe):
+    listed = layerprobe("--help").out.partition("Commands:\n")[2].splitlines()
+    assert len(listed) == 8
+    # Typer cuts what is longer than the line with three dots.
+    assert [line.split()[0] for line in listed if line.endswith("...")] in ([], ["verify"])
+    for command in ("nodes", "export", "run", "grid", "stats", "demo"):
+        text = layerprobe(command, "--help").out
+        assert "list[" not in text
+        assert "<str>" not in text
+    assert "package.module:factory" in layerprobe("export", "--help").out
