@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
+_PER_CHANNEL = "Of the photos' channels, in 0 to 1; `layerprobe stats` prints both. The model's own by default."
+
 
 def _numbers(text: str | None) -> list[float] | None:
     if text is None:
@@ -50,13 +52,16 @@ def export(
     ] = False,
     submodule: SubmoduleOption = None,
     capture: CaptureOption = CaptureChoice.AUTO,
-    mean: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
-    std: Annotated[str | None, typer.Option(help="Per channel, as `layerprobe stats` prints it.")] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of fresh weights.")] = 0,
+    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
+    std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Of fresh weights.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that is there.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model's probe as an artifact: ONNX, TorchScript, torch.export, float64 reference and manifest."""
+    """Write a model's probe as an artifact that needs no source.
+
+    It holds ONNX, TorchScript, torch.export, a float64 reference and a manifest.
+    """
     # A slip is told before PyTorch takes its seconds to load.
     means, stds, size = _numbers(mean), _numbers(std), parse_input_size(input_size)
     from rich.console import Console
@@ -72,7 +77,9 @@ def export(
         loaded = load_model(model, seed, size)
         if weights:
             status.update("reading the weights")
-            load_weights(loaded.module, weights)
+            taken = load_weights(loaded.module, weights, loaded.name)
+            if taken and not quiet:
+                typer.echo(f"{weights}: the weights are taken {', '.join(taken)}", err=True)
         if submodule:
             loaded = loaded.submodule(submodule)
         preprocessing = _preprocessing(loaded, means, stds)

@@ -76,7 +76,7 @@ def explain_failure(
         needed = f", needed{where}" if where else ""
         return f"torch.onnx has no operator for {failure.operator}{needed}.\n{_way_around(probe, failure)}"
     if "DataDependent" in type(failure.error).__name__:
-        message = f"torch.onnx can't convert this model: a size depends on the values of tensors{where}: {reason}"
+        message = f"torch.onnx can't convert this model: a size depends on the values of tensors{where}."
     elif failure.operator and failure.program:
         message = f"torch.onnx can't convert {failure.operator}{where}: {reason}"
     else:

@@ -42,9 +42,9 @@ class CaptureChoice(StrEnum):
 _FORMAT_VERSION = 1
 """Of the document that `nodes --json` prints."""
 
-ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory")
-]
+_FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory or package.module:factory."
+
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_FORMS)]
 OutputsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -107,7 +107,10 @@ def nodes(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for machines.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """List every output of a model's probe, as a tree by module: name, label, shape, where in the source."""
+    """List every output of a model: name, label, shape, source.
+
+    As a tree by module, in the order of execution, with what the model returns.
+    """
     size = parse_input_size(input_size)
     from rich.console import Console
 
@@ -137,7 +140,7 @@ def nodes(
     of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
     lines = [
         f"{loaded.name} ({probe.model_name}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
-        *node_tree(chosen, modules, width),
+        *node_tree(chosen, modules, width, probe.results),
     ]
     if skipped:
         lines += ["", "skipped:", *skipped_lines(probe.skipped)]

@@ -6,6 +6,9 @@ __all__ = ["CaptureError", "ModelError", "ProbeError", "UnknownOutput", "Weights
 def first_line(error: BaseException) -> str:
     """Return what an error says first, in at most 200 characters; other libraries' messages can be pages long."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    if "data-dependent expression" in line:
+        # torch.export's own words name its symbols, which the user has never seen: "Eq(u0, 1) (unhinted: ...)".
+        return "it depends on the values of tensors which way it goes, or how large a tensor is"
     sentence = line.partition(". ")[0] if len(line) > 200 else line
     return sentence if len(sentence) <= 200 else f"{sentence[:199]}…"
 

@@ -100,7 +100,8 @@ def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mappi
         takes = ", ".join(map(str, signature.parameters.values())) or "nothing"
         raise ModelError(
             f"{type(model).__name__}.forward takes {takes}; the example doesn't fit: {error}.\n"
-            "Give a tensor for each parameter without a default."
+            "Give a tensor for each parameter without a default: build_probe(model, tensor, tensor); "
+            "on the command line, a factory that returns (model, (tensor, tensor))."
         ) from error
     names: list[str] = []
     ordered: dict[str, torch.Tensor] = {}

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ _VARIANTS: dict[str, Callable[[], nn.Module]] = {
 _IMAGENET_MEAN = (0.485, 0.456, 0.406)
 _IMAGENET_STD = (0.229, 0.224, 0.225)
 _FORMS = "cnn11, cnn2, cnn3, torchvision:resnet18, timm:NAME, path/to/file.py:factory or package.module:factory"
+
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> Load
     Args:
         name: `cnn11`, `cnn2`, `cnn3`, `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` or
             `package.module:factory`. The factory takes no arguments and returns a module, or a module and what it is
-            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. Nothing is downloaded.
+            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. In its place may stand a
+            module that is there already. Nothing is downloaded.
         seed: of the fresh weights.
         input_size: height and width of the input, in pixels, or channels, height and width; by default what the model
             was made for.
@@ -93,6 +97,8 @@ def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> Load
             return _from_timm(rest, input_size)
         if source and rest.isidentifier():
             return _from_factory(name, _find_factory(source, rest), input_size)
+        if name.rstrip(":").endswith(".py"):
+            raise _without_factory(name.rstrip(":"))
     near = get_close_matches(name, [*_VARIANTS, "torchvision:", "timm:"], n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ModelError(f"There is no model {name!r}.{hint}\nA model is {_FORMS}.")
@@ -103,8 +109,9 @@ def _with_image(
 ) -> LoadedModel:
     """Return the model with an image of `input_size`, or of `shape` (C H W), which the facts in `image` are for."""
     channels, height, width = (*shape[: 3 - len(input_size)], *input_size)
-    # With another input size the photo keeps its margin around the crop.
-    resize = round(image.resize * min(height, width) / min(shape[1:]))
+    # With another input size the photo keeps its margin around the crop; by the longer side, so that the resized photo
+    # covers the crop whether it is upright or lies.
+    resize = round(image.resize * max(height, width) / max(shape[1:]))
     example = torch.zeros(1, channels, height, width)
     if channels not in (1, 3):
         return LoadedModel(name, module, (example,), {}, None)
@@ -149,7 +156,7 @@ def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
     module = _call_factory(f"timm:{name}", lambda: timm.create_model(name, pretrained=False))
     config = timm.data.resolve_data_config({}, model=module)
     channels, height, width = config["input_size"]
-    resize = round(min(height, width) / config["crop_pct"])
+    resize = round(max(height, width) / config["crop_pct"])
     image = ImageInput(resize, tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
     return _with_image(f"timm:{name}", module, (channels, height, width), image, input_size)
 
@@ -158,7 +165,7 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
     made = _call(name, factory)
     module, given = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{name} returned a {type(module).__name__}, not a torch.nn.Module.")
+        raise _no_module(name, module)
     image = ImageInput(256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
     if given is None:
         convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
@@ -170,7 +177,7 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
     for value in (*args, *kwargs.values()):
         if not isinstance(value, torch.Tensor):
             raise ModelError(
-                f"{name} returned a module and a {type(value).__name__}: the second is what the module is called "
+                f"{name} returned a module and {_kind(value)}: the second is what the module is called "
                 "with, a tensor, a tuple of tensors or a dictionary of them."
             )
     if len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3):
@@ -191,21 +198,63 @@ def _unknown(zoo: str, name: str, known: list[str]) -> ModelError:
     return ModelError(f"{zoo} has no model {name!r}. {hint}")
 
 
+def _no_module(name: str, made: object) -> ModelError:
+    return ModelError(f"{name} returned {_kind(made)}, not a torch.nn.Module.")
+
+
+def _kind(value: object) -> str:
+    """`an int`, `a Tensor`."""
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}"
+
+
+def _without_factory(source: str) -> ModelError:
+    names = _factories(_import_source(source))
+    has = f"It has: {_examples(names)}." if names else "It has no function, and no module class."
+    example = f", for example {source}:{names[0]}" if names else ""
+    return ModelError(f"{source} needs a factory: {source}:NAME{example}.\n{has}")
+
+
+def _factories(module: Any) -> list[str]:
+    """Return what may make a model, or is one: a module's own functions first, then its classes and models."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for name, value in vars(module).items():
+        own = getattr(value, "__module__", None) == module.__name__
+        if name.startswith("_"):
+            continue
+        if own and inspect.isfunction(value):
+            found[0].append(name)
+        elif isinstance(value, nn.Module) or (own and inspect.isclass(value) and issubclass(value, nn.Module)):
+            found[1].append(name)
+    return [*found[0], *found[1]]
+
+
+def _examples(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
 def _find_factory(source: str, factory: str) -> Callable[[], object]:
+    module = _import_source(source)
+    if not hasattr(module, factory):
+        names = _factories(module)
+        near = get_close_matches(factory, names, n=3, cutoff=0.5)
+        hint = f"The nearest: {', '.join(near)}." if near else f"It has: {_examples(names) or 'none'}."
+        raise ModelError(f"{source} has no factory {factory!r}. {hint}")
+    found = getattr(module, factory)
+    if isinstance(found, nn.Module):
+        return lambda: found
+    if not callable(found):
+        raise ModelError(f"{source}:{factory} is {_kind(found)}: give a function that returns a model, or a model.")
+    return found  # type: ignore[no-any-return]
+
+
+def _import_source(source: str) -> Any:
     try:
-        module = _import_file(Path(source)) if source.endswith(".py") else _import_package(source)
+        return _import_file(Path(source)) if source.endswith(".py") else _import_package(source)
     except ModelError:
         raise
     except (Exception, SystemExit) as error:
         raise ModelError(f"{source} can't be imported: {type(error).__name__}: {first_line(error)}") from error
-    if not hasattr(module, factory):
-        callables = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        near = get_close_matches(factory, callables, n=3, cutoff=0.3) or callables[:3]
-        raise ModelError(f"{source} has no {factory!r}. It has: {', '.join(near) or 'nothing that can be called'}.")
-    found = getattr(module, factory)
-    if not callable(found):
-        raise ModelError(f"{source}:{factory} is a {type(found).__name__}, not a function that returns a model.")
-    return found  # type: ignore[no-any-return]
 
 
 def _import_file(file: Path) -> Any:
@@ -239,7 +288,7 @@ def _import_package(name: str) -> Any:
 def _call_factory(name: str, factory: Callable[[], object]) -> nn.Module:
     module = _call(name, factory)
     if not isinstance(module, nn.Module):
-        raise ModelError(f"{name} returned a {type(module).__name__}, not a torch.nn.Module.")
+        raise _no_module(name, module)
     return module
 
 

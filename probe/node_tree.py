@@ -7,11 +7,16 @@ from .specs import OutputSpec, SkippedNode
 
 __all__ = ["node_tree", "skipped_lines"]
 
-_HEADER = ("name", "label", "shape", "source", "alias of")
+_HEADER = ("name", "label", "shape", "source", "alias of", "returned as")
 _GAP = "  "
 
 
-def node_tree(outputs: Sequence[OutputSpec], modules: Mapping[str, str], width: int | None = None) -> list[str]:
+def node_tree(
+    outputs: Sequence[OutputSpec],
+    modules: Mapping[str, str],
+    width: int | None = None,
+    results: Mapping[str, str] | None = None,
+) -> list[str]:
     """Return a line for each module and below it one for each of its outputs, in the order of execution.
 
     A module whose outputs come before and after those of another one appears twice: the order is never changed.
@@ -20,10 +25,14 @@ def node_tree(outputs: Sequence[OutputSpec], modules: Mapping[str, str], width: 
         outputs: what to list; each line holds its whole name, so that it can be copied to `--outputs`.
         modules: path of each module of the model to its class, written as in `OutputSpec.operation`.
         width: columns of the terminal, if it is one. Where the lines are wider, the sources lose their folders.
+        results: what the model returns: path in its return value to the output's name.
     """
-    lines = _align(list(_rows(outputs, modules, folders=True)))
+    returned: dict[str, str] = {}
+    for path, name in (results or {}).items():
+        returned[name] = f"{returned[name]}, {path}" if name in returned else path or "the result"
+    lines = _align(list(_rows(outputs, modules, returned, folders=True)))
     if width is not None and max(map(len, lines)) > width:
-        lines = _align(list(_rows(outputs, modules, folders=False)))
+        lines = _align(list(_rows(outputs, modules, returned, folders=False)))
     return lines
 
 
@@ -33,7 +42,9 @@ def skipped_lines(skipped: Sequence[SkippedNode]) -> list[str]:
     return [f"{node.name:{widest}}{_GAP}{node.reason}" for node in skipped]
 
 
-def _rows(outputs: Sequence[OutputSpec], modules: Mapping[str, str], *, folders: bool) -> Iterator[tuple[str, ...]]:
+def _rows(
+    outputs: Sequence[OutputSpec], modules: Mapping[str, str], returned: Mapping[str, str], *, folders: bool
+) -> Iterator[tuple[str, ...]]:
     """Yield the cells of each line; that of a module is one cell."""
     yield _HEADER
     opened: list[str] = []
@@ -51,6 +62,7 @@ def _rows(outputs: Sequence[OutputSpec], modules: Mapping[str, str], *, folders:
             " x ".join(map(str, output.shape)) or "a number",
             _source(output, folders=folders),
             output.alias_of or "",
+            returned.get(output.name, ""),
         )
 
 

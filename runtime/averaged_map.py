@@ -3,23 +3,48 @@
 What the map looks like is `colour_maps.py`, and where it stands in a picture `feature_grid.py`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import UsageError
-from .manifest import OutputEntry, TokenGrid
+from .manifest import Dimension, OutputEntry, TokenGrid
 
-__all__ = ["channel_axis", "channel_mean", "has_map"]
+__all__ = ["channel_axis", "channel_mean", "flattened", "has_map", "repeats"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
 """The layouts that can be drawn, each with the axis that is averaged; NLC only where it is known how the tokens lie."""
+_ROUNDING = 8
+"""Machine epsilons of the mean magnitude, up to which a map's range is taken for rounding. Those of fresh LayerNorms,
+whose mean over the channels is 0 by definition, come to less than 1 in a Swin-T."""
 
 
 def has_map(output: OutputEntry) -> bool:
     """Whether the output has a height and a width: as axes, or because it is known how its tokens lie in the image."""
     return _has_map(output.layout, output.tokens)
+
+
+def repeats(outputs: Sequence[OutputEntry]) -> set[str]:
+    """The names of outputs whose map is that of another among them: dropout in eval mode, a permuted view."""
+    seen: set[tuple[str, tuple[Dimension, ...]]] = set()
+    found = set()
+    for output in filter(has_map, outputs):
+        # A slice or a transposed view lies in the same memory, but is of another size or layout.
+        size = _map_size(output)
+        if (output.alias_of, size) in seen:
+            found.add(output.name)
+        seen |= {(name, size) for name in (output.name, output.alias_of) if name is not None}
+    return found
+
+
+def _map_size(output: OutputEntry) -> tuple[Dimension, ...]:
+    """Channels, height and width."""
+    sizes = dict(zip(output.layout, output.shape, strict=False))
+    if output.layout == "NLC" and output.tokens:
+        sizes |= {"H": output.tokens.height, "W": output.tokens.width}
+    return tuple(sizes[axis] for axis in "CHW")
 
 
 def _has_map(layout: str, tokens: TokenGrid | None) -> bool:
@@ -51,6 +76,30 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
         array, layout = _fold(array, tokens), "NHWC"
     with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
         return np.asarray(array[:1].mean(axis=_CHANNEL_AXIS[layout], dtype=np.float64)[0])
+
+
+def flattened(mean: NDArray[np.float64], array: NDArray[Any], output: OutputEntry) -> NDArray[np.float64] | None:
+    """The map with one value throughout, where rounding explains all that it varies by; None where it doesn't.
+
+    The value is 0 where rounding explains that it is another.
+
+    Args:
+        mean: the `channel_mean` of the array.
+        array: what a runner gave, of floating-point numbers; there is no rounding in others.
+        output: tells the array's layout, and bfloat16, which arrives as float32.
+    """
+    dtype = array.dtype
+    if dtype.kind != "f" or not np.isfinite(mean).all():
+        return None
+    spread = float(np.ptp(mean))
+    if spread == 0:
+        return None
+    epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(dtype).eps)
+    magnitude = channel_mean(np.abs(array[:1]), output.layout, output.tokens).max()
+    if not spread <= _ROUNDING * epsilon * magnitude:
+        return None
+    middle = float(np.median(mean))
+    return np.full_like(mean, 0.0 if abs(middle) <= _ROUNDING * epsilon * magnitude else middle)
 
 
 def _fold(array: NDArray[Any], tokens: TokenGrid) -> NDArray[Any]:

@@ -100,9 +100,7 @@ _OperationsOption = Annotated[
 
 def run(
     artifact: _ArtifactArgument,
-    images: Annotated[
-        list[Path] | None, typer.Argument(metavar="[IMAGE]...", help="Images, or folders of them.")
-    ] = None,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", help="Images, or folders of them.")] = None,
     *,
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
     outputs: _OutputsOption = None,
@@ -118,7 +116,10 @@ def run(
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write every output of one image, several, or a folder, as safetensors stacked along N."""
+    """Write every output of images to a safetensors file.
+
+    Of one image, several, or a folder; stacked along N in their order.
+    """
     from .artifact import open_artifact
     from .image_reading import find_images
     from .output_selection import select_outputs
@@ -156,11 +157,14 @@ def grid(
     artifact: _ArtifactArgument,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
-    cmap: Annotated[str, typer.Option(help="One of matplotlib's colour maps.")] = "viridis",
+    cmap: Annotated[str, typer.Option(metavar="NAME", help="One of matplotlib's colour maps.")] = "viridis",
     columns: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 8 for more than 24 tiles).")
+        int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 7 for more than 24 tiles).")
     ] = None,
     page: Annotated[int, typer.Option(min=1, metavar="N", help="Which page, where one can't hold all the tiles.")] = 1,
+    aliases: Annotated[
+        bool, typer.Option("--aliases", help="Draw what only repeats another tile, too: dropout, views.")
+    ] = False,
     outputs: _OutputsOption = None,
     operations: _OperationsOption = None,
     input_size: _InputSizeOption = None,
@@ -188,9 +192,9 @@ def grid(
         on_phase(f"running {session.name}")
         arrays = session.run({name: batch})
     title = f"{manifest.model} · {image.name}"
-    picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title)
+    picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title, aliases=aliases)
     save_picture(picture, file)
-    pages = count_pages(chosen)
+    pages = count_pages(chosen, aliases=aliases)
     which = f", page {page} of {pages}" if pages > 1 else ""
     typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
     if page < pages and not quiet:
@@ -237,7 +241,10 @@ def stats(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
     quiet: QuietOption = False,
 ) -> None:
-    """Print the exact mean and standard deviation of each channel over all pixels of an image folder."""
+    """Print the mean and standard deviation of an image folder.
+
+    Exact, of each channel over all pixels, as the options that `layerprobe export` takes.
+    """
     from .image_statistics import channel_statistics
 
     with _progress("images", None, quiet) as advance:
@@ -253,7 +260,7 @@ def demo(
         "artifacts"
     ),
 ) -> None:
-    """Do the whole main job on the built-in photo: export, draw and verify three CNNs."""
+    """Export, draw and verify three CNNs on a built-in photo."""
     from .demo import run_demo
     from .main import app
 

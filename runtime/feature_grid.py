@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .averaged_map import channel_axis, channel_mean, has_map
+from .averaged_map import channel_axis, channel_mean, flattened, has_map, repeats
 from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
 from .errors import UsageError
 from .grid_layout import MARGIN, GridLayout, fit, lay_out, page_count, page_range
@@ -34,11 +34,13 @@ class _Tile:
     colours: NDArray[np.uint8]
     """H W 3"""
     all_finite: bool
+    is_rounding: bool
+    """Whether the values differ by rounding alone."""
 
 
-def count_pages(outputs: Sequence[OutputEntry]) -> int:
+def count_pages(outputs: Sequence[OutputEntry], *, aliases: bool = False) -> int:
     """How many pages `draw_grid` has for these outputs; 0 if none of them has a height and a width."""
-    return page_count(sum(map(has_map, outputs)))
+    return page_count(len(_drawable(outputs, aliases)))
 
 
 def draw_grid(
@@ -49,6 +51,7 @@ def draw_grid(
     columns: int | None = None,
     page: int = 1,
     title: str | None = None,
+    aliases: bool = False,
 ) -> Image.Image:
     """Draw the first image's map of each output that has a height and a width.
 
@@ -57,9 +60,11 @@ def draw_grid(
         outputs: what is drawn, in this order. Token sequences are folded back to their patches; what has no height
             and width is only named, in the footer.
         cmap: the name of one of matplotlib's colour maps.
-        columns: tiles in a row; None takes 4, and up to 8 on pages of more than 24 tiles.
+        columns: tiles in a row; None takes 4, and up to 7 on pages of more than 24 tiles.
         page: which of the `count_pages(outputs)` pages, from 1 on.
         title: a line above the grid.
+        aliases: whether outputs are drawn, too, whose map is that of another one among `outputs`: dropout in eval mode,
+            a permuted view. They are counted in the footer otherwise.
 
     Raises:
         UsageError: an unknown colour map, no such page, a missing array or one that contradicts its output, nothing
@@ -68,7 +73,7 @@ def draw_grid(
     if columns is not None and columns < 1:
         raise UsageError(f"A grid of {columns} columns was asked for; it needs at least 1.")
     table = colour_table(cmap)
-    drawable = [output for output in outputs if has_map(output)]
+    drawable = _drawable(outputs, aliases)
     if not drawable:
         raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
     shown = page_range(len(drawable), page)
@@ -79,12 +84,21 @@ def draw_grid(
         f"coloured from its own lowest to its own highest value ({cmap}).",
         *_token_notes(drawable),
         *_left_out_notes([output.name for output in outputs if not has_map(output)]),
+        *_repeat_notes(sum(map(has_map, outputs)) - len(drawable)),
     ]
+    if any(tile.is_rounding for tile in tiles):
+        notes.insert(1, "A map that varies by no more than rounding explains is drawn as constant.")
     pages = page_count(len(drawable))
     if pages > 1:
         notes.append(f"Page {page} of {pages}: tiles {shown.start + 1} to {shown.stop} of {len(drawable)}.")
         title = f"{title} · page {page} of {pages}" if title else None
-    layout = lay_out([tile.colours.shape[:2] for tile in tiles], columns, has_title=bool(title), notes=notes)
+    layout = lay_out(
+        [tile.colours.shape[:2] for tile in tiles],
+        columns,
+        names=[tile.titles[0] for tile in tiles],
+        has_title=bool(title),
+        notes=notes,
+    )
     image = Image.new("RGB", layout.size, _PAPER)
     if title:
         font = font_of_size(layout.text + 4, bold=True)
@@ -94,6 +108,11 @@ def draw_grid(
         _draw_tile(image, tile, layout, layout.corner(index))
     _draw_footer(image, layout, table, all(tile.all_finite for tile in tiles))
     return image
+
+
+def _drawable(outputs: Sequence[OutputEntry], aliases: bool) -> list[OutputEntry]:
+    left_out = set() if aliases else repeats(outputs)
+    return [output for output in outputs if has_map(output) and output.name not in left_out]
 
 
 def _make_tile(arrays: Mapping[str, NDArray[Any]], output: OutputEntry, table: NDArray[np.uint8]) -> _Tile:
@@ -109,8 +128,11 @@ def _make_tile(arrays: Mapping[str, NDArray[Any]], output: OutputEntry, table: N
     extra = _extra_tokens(output)
     if extra:
         shape += f" + {extra} {'token' if extra == 1 else 'tokens'}"
-    titles = (output.name, f"{output.label} · {shape}", _range_text(values))
-    return _Tile(titles, colour_map_image(values, table), bool(np.isfinite(values).all()))
+    constant = flattened(values, array, output)
+    told = _range_text(values) if constant is None else f"{_range_text(constant)} up to rounding"
+    colours = colour_map_image(values if constant is None else constant, table)
+    titles = (output.name, f"{output.label} · {shape}", told)
+    return _Tile(titles, colours, bool(np.isfinite(values).all()), constant is not None)
 
 
 def _extra_tokens(output: OutputEntry) -> int:
@@ -157,12 +179,27 @@ def _left_out_notes(left_out: Sequence[str]) -> list[str]:
     return [f"{len(left_out)} {outputs} without height and width {are} left out: {names}"]
 
 
+def _repeat_notes(count: int) -> list[str]:
+    """What the footer says of outputs that are left out because they would be a second tile of the same map."""
+    if not count:
+        return []
+    what = (
+        "output that only repeats another one's map is" if count == 1 else "outputs that only repeat another's map are"
+    )
+    return [f"{count} {what} left out (dropout and views; --aliases draws them)."]
+
+
 def _draw_tile(image: Image.Image, tile: _Tile, layout: GridLayout, corner: tuple[int, int]) -> None:
     x, y = corner
-    small = font_of_size(layout.text - 1)
-    fonts = font_of_size(layout.text, bold=True), _font_that_holds(tile.titles[1], layout), small
-    for text, font, ink in zip(tile.titles, fonts, (_INK, _SOFT_INK, _SOFT_INK), strict=True):
-        draw_line(image, (x, y + layout.text), shorten_front(text, font, layout.side), font, ink)
+    name, *details = tile.titles
+    lines = layout.fold_name(name)
+    y += (layout.name_lines - len(lines)) * layout.line  # the lines stand next to the map
+    for line in lines:
+        draw_line(image, (x, y + layout.text), line, font_of_size(layout.text, bold=True), _INK)
+        y += layout.line
+    fonts = _font_that_holds(details[0], layout), font_of_size(layout.text - 1)
+    for text, font in zip(details, fonts, strict=True):
+        draw_line(image, (x, y + layout.text), shorten_front(text, font, layout.side), font, _SOFT_INK)
         y += layout.line
     y += 6
     width, height = fit(tile.colours.shape[:2], layout.side)
@@ -174,7 +211,7 @@ def _draw_tile(image: Image.Image, tile: _Tile, layout: GridLayout, corner: tupl
 
 def _font_that_holds(text: str, layout: GridLayout) -> ImageFont.FreeTypeFont:
     """The small font, or one a little smaller: `LayerNorm · 1024 × 16 × 16 + 5 tokens` is wider than many a tile."""
-    fonts = [font_of_size(size) for size in range(layout.text - 1, max(layout.text - 4, 9), -1)]
+    fonts = [font_of_size(size) for size in range(layout.text - 1, max(layout.text - 6, 9), -1)]
     return next((font for font in fonts if text_length(font, text) <= layout.side), fonts[-1])
 
 

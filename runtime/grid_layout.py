@@ -8,14 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .errors import UsageError
-from .picture_text import font_of_size, wrap
+from .picture_text import fold, font_of_size, wrap
 
 __all__ = ["MARGIN", "MOST_TILES", "GridLayout", "fit", "lay_out", "page_count", "page_range"]
 
-MOST_TILES = 96
-"""On a page: eight columns of twelve, about 2,300 x 4,300 pixels. Of one much larger, a screen that shows all of it
-shows no name, and one that shows the names shows only a corner of it."""
+MOST_TILES = 48
+"""On a page: seven rows of seven, about 2,000 x 2,700 pixels. Of one much larger, a screen that shows all of it shows
+no name, and one that shows the names shows only a corner of it."""
 MARGIN = 32
+_FOUR_A_ROW = 24  # tiles
 _GUTTER, _ROW_GAP = 24, 26
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the three formats'
 _SIDES = range(224, 289)
@@ -33,6 +34,8 @@ class GridLayout:
     rows: int
     map_height: int
     """The highest map's; all rows are as high."""
+    name_lines: int
+    """How many the longest name takes, of two at most."""
     text: int
     """Font size of the names; the other text is one smaller."""
     header: int
@@ -46,7 +49,7 @@ class GridLayout:
 
     @property
     def _row_height(self) -> int:
-        return 3 * self.line + 6 + self.map_height + _ROW_GAP
+        return (self.name_lines + 2) * self.line + 6 + self.map_height + _ROW_GAP
 
     @property
     def notes_top(self) -> int:
@@ -58,6 +61,10 @@ class GridLayout:
         """Width and height of the picture."""
         width = 2 * MARGIN + self.columns * (self.side + _GUTTER) - _GUTTER
         return max(width, _LEAST_WIDTH), self.notes_top + (len(self.notes) + 1) * self.line + 8 + MARGIN
+
+    def fold_name(self, name: str) -> list[str]:
+        """A tile's name in one line or two, as wide as the tile at most."""
+        return fold(name, font_of_size(self.text, bold=True), self.side)
 
     def corner(self, index: int) -> tuple[int, int]:
         """The left upper corner of a tile, its titles included."""
@@ -86,13 +93,19 @@ def page_range(tiles: int, page: int) -> range:
 
 
 def lay_out(
-    shapes: Sequence[tuple[int, ...]], columns: int | None, *, has_title: bool, notes: Sequence[str]
+    shapes: Sequence[tuple[int, ...]],
+    columns: int | None,
+    *,
+    names: Sequence[str],
+    has_title: bool,
+    notes: Sequence[str],
 ) -> GridLayout:
     """The largest tiles, from the preferred side down, with which the picture stays within its limits.
 
     Args:
         shapes: each tile's map, H W.
         columns: tiles in a row; None takes 4, and for more than 24 tiles as many as keep the page from being a strip.
+        names: what stands above each tile.
         has_title: whether a line is kept free above the tiles.
         notes: the footer's sentences.
 
@@ -101,17 +114,19 @@ def lay_out(
     """
     tiles = len(shapes)
     if columns is None:
-        columns = max(4, math.ceil(math.sqrt(tiles / 1.5)))
+        columns = 4 if tiles <= _FOUR_A_ROW else math.ceil(math.sqrt(tiles / 1.2))
     columns = min(columns, tiles)
     different = set(shapes)
     for side in range(_preferred_side(different), _SMALLEST_SIDE - 1, -4):
-        text = min(max(round(side / 17.5), 11), 15)
+        text = min(max(round(side / 15), 11), 17)
+        name_font = font_of_size(text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * MARGIN)
         layout = GridLayout(
             side=side,
             columns=columns,
             rows=-(-tiles // columns),
             map_height=max(fit(shape, side)[1] for shape in different),
+            name_lines=max(len(fold(name, name_font, side)) for name in names),
             text=text,
             header=2 * text + 10 if has_title else 0,
             notes=wrap(notes, font_of_size(text - 1), footer_width),

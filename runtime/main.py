@@ -49,7 +49,12 @@ class _EntryPointGroup(TyperGroup):
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(cmd_name)(next(iter(found)).load())
-        return typer.main.get_command(single)
+        command: Any = typer.main.get_command(single)
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                # Its name says what it is; Typer would add `<list[Path]>`.
+                parameter.display_type_rich = lambda ctx: None  # noqa: ARG005
+        return command
 
 
 def _commands() -> EntryPoints:

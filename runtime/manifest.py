@@ -20,6 +20,7 @@ __all__ = [
     "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
     "TORCH_EXPORT_FILE",
+    "Dimension",
     "Interpolation",
     "Manifest",
     "OutputEntry",
@@ -204,7 +205,12 @@ class Manifest(_Entry):
             UsageError: another size is asked for than the model takes.
         """
         if self.preprocessing is None or len(self.inputs) != 1:
-            raise ArtifactError(f"{self.model} was not exported for images: its manifest holds no preprocessing.")
+            takes = ", ".join(f"{each.name} ({' x '.join(map(str, each.shape))}, {each.dtype})" for each in self.inputs)
+            given = ", ".join(f'"{each.name}": array' for each in self.inputs)
+            raise ArtifactError(
+                f"{self.model} was not exported for images; it takes {takes}.\n"
+                f'Run it in Python: open_runner(open_artifact("FOLDER"), "onnx-cpu").run({{{given}}})'
+            )
         steps, entry = self.preprocessing, self.inputs[0]
         if size and size != steps.crop:
             if not all(isinstance(each, str) for each in entry.shape[2:]):
@@ -212,7 +218,8 @@ class Manifest(_Entry):
                     f"{self.model} takes images of {steps.crop[0]} x {steps.crop[1]} only, not {size[0]} x {size[1]}.\n"
                     "Export it with --dynamic-size, if the model allows that, or with another --input-size."
                 )
-            resize = round(steps.resize * min(size) / min(steps.crop))
+            # By the longer side: the resized photo covers the crop whether it is upright or lies.
+            resize = round(steps.resize * max(size) / max(steps.crop))
             steps = steps.model_copy(update={"crop": size, "resize": resize})
         return entry.name, steps
 

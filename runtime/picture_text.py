@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_line", "font_of_size", "shorten_front", "text_length", "wrap"]
+__all__ = ["draw_line", "fold", "font_of_size", "shorten_front", "text_length", "wrap"]
 
 
 @lru_cache(maxsize=32)
@@ -54,6 +54,22 @@ def shorten_front(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     starts = range(1, len(text) + 1)
     first = bisect.bisect_left(starts, True, key=lambda start: font.getlength("…" + text[start:]) <= width)
     return "…" + text[first + 1 :]
+
+
+def fold(name: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """A name in one line or two, broken behind a dot or an underscore if it has one there; what is too long for two is
+    cut in the middle: the start tells the block and the end the layer.
+    """
+    name = " ".join(name.split())
+    if text_length(font, name) <= width:
+        return [name]
+    ends = range(1, len(name) + 1)
+    fitting = max(bisect.bisect_right(ends, width, key=lambda end: font.getlength(name[:end])), 1)
+    end = max(name.rfind(".", 0, fitting), name.rfind("_", 0, fitting)) + 1
+    # A break far ahead would leave the second line too little room.
+    if end * 2 < fitting or font.getlength(name[end:]) > width:
+        end = fitting
+    return [name[:end], shorten_front(name[end:], font, width)]
 
 
 def wrap(sentences: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -> list[str]:

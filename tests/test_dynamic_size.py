@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from export import export_artifact
 from probe import ModelError, build_probe, load_model
-from runtime import open_artifact, open_runner, verify
+from runtime import Preprocessing, open_artifact, open_runner, verify
+from runtime.preprocessing import scaled_pixels
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,24 @@ def test_a_model_of_one_size_says_so():
 
     with pytest.raises(ModelError, match=r"no other size than its example's.*\nLeave --dynamic-size"):
         build_probe(Flat(), torch.zeros(1, 3, 32, 32), dynamic_size=True)
+
+
+@pytest.mark.parametrize("photo_size", [(51, 60), (60, 51), (600, 200), (30, 300)])
+@pytest.mark.parametrize("size", [(96, 160), (160, 96), (96, 96)])
+def test_a_photo_fills_an_input_of_any_shape_without_black_edges(resnet, tmp_path, photo_size, size):
+    artifact, _ = resnet
+    square = artifact.manifest.model_copy(
+        update={"preprocessing": Preprocessing(resize=73, crop=(64, 64), mean=[0] * 3, std=[1] * 3)}
+    )
+    (tmp_path / "net.py").write_text("from torch import nn\ndef make():\n    return nn.Conv2d(3, 4, 1)\n")
+    of_export = load_model(f"{tmp_path}/net.py:make", input_size=size).image
+    white = Image.new("RGB", photo_size, "white")
+    for steps in (
+        square.image_input(size)[1],
+        Preprocessing(resize=of_export.resize, crop=size, mean=[0] * 3, std=[1] * 3),
+    ):
+        assert steps.crop == size
+        assert (scaled_pixels(white, steps) == 1).all()
 
 
 def test_a_photo_in_another_size_on_the_command_line(layerprobe, photo, tmp_path):

@@ -138,3 +138,22 @@ def test_export_does_not_touch_the_model_nor_copy_its_weights():
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     shared = {parameter.data_ptr() for parameter in probe.module.parameters()}
     assert shared == {parameter.data_ptr() for parameter in model.parameters()}
+
+
+def test_torchs_symbols_are_no_words_for_a_user():
+    class Choosing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 1)
+
+        def forward(self, x):
+            y = self.conv(x)
+            return y if y.sum() > 0 else -y
+
+    with pytest.raises(ModelError) as caught:
+        build_probe(Choosing(), torch.zeros(1, 3, 8, 8))
+    assert "torch.export can't capture Choosing: it depends on the values of tensors which way it goes" in str(
+        caught.value
+    )
+    assert "test_probe_exporting.py:" in str(caught.value)
+    assert "u0" not in str(caught.value)

@@ -38,9 +38,15 @@ def test_a_factory_in_a_file_may_import_its_neighbours(tmp_path):
         ("no/such/file.py:make", "There is no file"),
         ("no.such.package:make", "no module"),
         ("{file}:fails", "boom"),
-        ("{file}:number", "returned a int"),
-        ("{file}:missing", "has no 'missing'. It has: fails"),
-        ("{file}:VALUE", "not a function"),
+        ("{file}:number", "returned an int, not a torch.nn.Module"),
+        ("{file}:missing", "has no factory 'missing'. It has: fails, number."),
+        ("{file}:fail", "has no factory 'fail'. The nearest: fails"),
+        ("{file}:VALUE", "is an int: give a function that returns a model, or a model"),
+        ("{file}", "factories.py needs a factory: "),
+        ("{file}:", "factories.py:NAME, for example "),
+        ("{file}", "It has: fails, number."),
+        ("{broken}", "can't be imported: SyntaxError"),
+        ("no/such/file.py", "There is no file"),
         ("{broken}:make", "can't be imported: SyntaxError"),
     ],
 )
@@ -53,3 +59,21 @@ def test_what_is_no_model_is_told_with_what_there_is(tmp_path, name, said):
     with pytest.raises(ModelError) as caught:
         load_model(name.format(file=file, broken=broken))
     assert said in str(caught.value)
+
+
+def test_a_file_without_a_factory_is_answered_with_its_functions_before_its_classes(tmp_path):
+    (tmp_path / "nets.py").write_text(
+        "from collections import OrderedDict\nfrom torch import nn\n"
+        "class Block(nn.Module):\n    pass\n"
+        "class Options:\n    pass\n"
+        "ready = nn.ReLU()\n" + "".join(f"def make{number}():\n    return Block()\n" for number in range(4))
+    )
+    with pytest.raises(ModelError, match=r"It has: make0, make1, make2, make3, Block, and 1 more\.$"):
+        load_model(f"{tmp_path}/nets.py")
+
+
+def test_a_model_that_a_file_has_ready_is_taken_as_it_is(tmp_path):
+    (tmp_path / "ready.py").write_text("from torch import nn\nnet = nn.Conv2d(1, 4, 3)\n")
+    loaded = load_model(f"{tmp_path}/ready.py:net")
+    assert loaded.module.out_channels == 4
+    assert loaded.example[0].shape == (1, 1, 224, 224)

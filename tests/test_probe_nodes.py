@@ -37,7 +37,7 @@ class Net(nn.Module):
 
 TREE = """\
 {net} (Net), outputs: 9, skipped: 4
-name               label   shape          source     alias of
+name               label   shape          source     alias of      returned as
 stem               Conv2d  N x 3 x 8 x 8  net.py:22
 shared  Block
   shared.conv      Conv2d  N x 3 x 8 x 8  net.py:11
@@ -51,7 +51,7 @@ stages  Sequential
 shared  Block
   shared.conv_1    Conv2d  N x 3 x 8 x 8  net.py:11
   shared.add_1     add     N x 3 x 8 x 8  net.py:11
-view               view    N x 192        net.py:24  shared.add_1
+view               view    N x 192        net.py:24  shared.add_1  the result
 
 skipped:
 x        an input of the model
@@ -80,7 +80,7 @@ def test_a_part_of_the_tree_shows_only_what_was_asked_for(net, layerprobe):
     )
     assert outcome.out.splitlines() == [
         f"{net} (Net), outputs: 2 of 9, skipped: 4",
-        "name               label   shape          source     alias of",
+        "name               label   shape          source     alias of  returned as",
         "stem               Conv2d  N x 3 x 8 x 8  net.py:22",
         "stages  Sequential",
         "  stages.0  Block",
@@ -161,4 +161,22 @@ def test_layers_that_no_code_of_a_models_own_calls_have_no_source(tmp_path, laye
     )
     lines = layerprobe("nodes", f"{tmp_path}/net.py:make", "--input-size", 8).out.splitlines()
     assert lines[0].endswith("(Sequential), outputs: 1, skipped: 1")
-    assert lines[2:] == ["0     Conv2d  N x 4 x 8 x 8"]
+    assert lines[2:] == ["0     Conv2d  N x 4 x 8 x 8                    the result"]
+
+
+def test_what_the_model_returns_is_marked_with_its_key(tmp_path, layerprobe):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n"
+        "class Net(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.stem, self.head = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)\n"
+        "    def forward(self, x):\n"
+        "        y = self.stem(x)\n"
+        "        return {'out': self.head(y), 'features': [y, y]}\n"
+    )
+    lines = layerprobe("nodes", f"{tmp_path}/net.py:Net", "--input-size", 8).out.splitlines()
+    assert [line.split(maxsplit=10)[0] for line in lines[2:]] == ["stem", "head"]
+    assert lines[1].endswith("  returned as")
+    assert lines[2].endswith("  features.0, features.1")
+    assert lines[3].endswith("  out")

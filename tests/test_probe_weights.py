@@ -34,7 +34,7 @@ def test_weights_of_another_model_name_the_first_keys_that_differ_and_change_not
 def test_a_pickle_that_would_run_code_is_refused(tmp_path):
     file = tmp_path / "whole_model.pt"
     torch.save(CNN2(), file)
-    with pytest.raises(WeightsError, match="state dict"):
+    with pytest.raises(WeightsError, match=r"whole model.*\n.*torch\.save\(model\.state_dict\(\), 'weights\.pt'\)"):
         load_weights(CNN2(), file)
 
 
@@ -48,19 +48,37 @@ def test_an_unreadable_file_is_refused(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "wrap",
+    ("wrap", "told"),
     [
-        lambda state: {"epoch": 3, "state_dict": state},
-        lambda state: {"model": state},
-        lambda state: {f"module.{key}": value for key, value in state.items()},
-        lambda state: {key: value.half() if value.is_floating_point() else value for key, value in state.items()},
+        (lambda state: {"epoch": 3, "state_dict": state}, ["from its entry 'state_dict' (epoch left)"]),
+        (lambda state: {"model": state}, ["from its entry 'model'"]),
+        (
+            lambda state: {f"module.{key}": value for key, value in state.items()},
+            ["without the prefix 'module.' of their names"],
+        ),
+        (lambda state: {key: value.half() if value.is_floating_point() else value for key, value in state.items()}, []),
     ],
 )
-def test_what_training_scripts_save_is_understood(tmp_path, wrap):
+def test_what_training_scripts_save_is_understood_and_told(tmp_path, wrap, told):
     source, target = CNN2(), CNN2()
     torch.save(wrap(source.state_dict()), tmp_path / "checkpoint.pt")
-    load_weights(target, tmp_path / "checkpoint.pt")
+    assert load_weights(target, tmp_path / "checkpoint.pt") == told
     assert torch.allclose(target.cnn1.weight, source.cnn1.weight, atol=1e-3)
+
+
+def test_export_tells_where_in_a_checkpoint_the_weights_were(tmp_path, layerprobe):
+    file = tmp_path / "checkpoint.pt"
+    state = {f"module.{key}": value for key, value in CNN2().state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 3, "loss": 0.5}, file)
+    command = ("export", "cnn2", "--weights", file, "--outputs", "cnn1", "-o")
+    told = layerprobe(*command, tmp_path / "told")
+    assert told.err == (
+        f"{file}: the weights are taken from its entry 'state_dict' (epoch, loss left), "
+        "without the prefix 'module.' of their names\n"
+    )
+    assert layerprobe(*command, tmp_path / "quiet", "-q").err == ""
+    refused = layerprobe("export", "torchvision:resnet18", "--weights", file, "-o", tmp_path / "other")
+    assert "weights of another model than torchvision:resnet18: " in refused.err
 
 
 def test_a_file_with_something_else_than_tensors_is_refused(tmp_path):

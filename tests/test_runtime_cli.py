@@ -107,6 +107,20 @@ def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_
     assert "there are 2 pages" in missing.err
 
 
+def test_grid_draws_repeated_tensors_only_when_asked(tmp_path, photo, layerprobe):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef make():\n    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.Dropout(0.5))\n"
+    )
+    layerprobe("export", f"{tmp_path}/net.py:make", "-o", tmp_path / "art", "--input-size", 16)
+    widths = []
+    for options in ((), ("--aliases",)):
+        outcome = layerprobe("grid", tmp_path / "art", photo, "-o", tmp_path / "maps.png", "--columns", 2, *options)
+        assert outcome.code == 0, outcome.err
+        with Image.open(tmp_path / "maps.png") as picture:
+            widths.append(picture.width)
+    assert widths[0] < widths[1]
+
+
 def test_grid_takes_a_number_of_columns(exported, photo, tmp_path, layerprobe):
     widths = []
     for columns in (2, 3):
@@ -466,3 +480,15 @@ def test_a_model_with_a_fixed_batch_takes_that_many_images_and_no_other(tmp_path
     assert "a batch of 1 only; 2 images were given" in outcome.err
     assert layerprobe("run", tmp_path / "art", files[1], "-o", tmp_path / "t.safetensors").code == 0
     assert load_file(tmp_path / "t.safetensors")["conv"].shape == (1, 4, 8, 8)
+
+
+def test_the_help_tells_each_command_in_one_whole_sentence_and_no_python_types(layerprobe):
+    listed = layerprobe("--help").out.partition("Commands:\n")[2].splitlines()
+    assert len(listed) == 8
+    # Typer cuts what is longer than the line with three dots.
+    assert [line.split()[0] for line in listed if line.endswith("...")] in ([], ["verify"])
+    for command in ("nodes", "export", "run", "grid", "stats", "demo"):
+        text = layerprobe(command, "--help").out
+        assert "list[" not in text
+        assert "<str>" not in text
+    assert "package.module:factory" in layerprobe("export", "--help").out

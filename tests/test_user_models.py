@@ -94,7 +94,9 @@ def test_several_inputs_by_position_and_by_keyword(tmp_path, capture, args, kwar
 def test_an_example_that_does_not_fit_the_signature_is_told_with_it():
     with pytest.raises(ModelError, match=r"forward takes image, mask=None.*unexpected keyword argument 'masks'"):
         build_probe(Masked(), IMAGE, kwargs={"masks": MASK})
-    with pytest.raises(ModelError, match="missing a required argument: 'image'"):
+    with pytest.raises(
+        ModelError, match=r"missing a required argument: 'image'.*\n.*returns \(model, \(tensor, tensor\)"
+    ):
         build_probe(Masked(), kwargs={"mask": MASK})
 
 
@@ -221,7 +223,7 @@ def test_a_factory_may_bring_what_its_model_is_called_with(factories):
     assert shapes("by_position") == ([(1, 3, 8, 8)] * 2, False)
     assert shapes("by_keyword") == ([(1, 3, 8, 8)] * 2, False)
     assert shapes("sized") == ([(1, 3, 20, 30)], True)
-    with pytest.raises(ModelError, match="a module and a int: the second is what the module is called with"):
+    with pytest.raises(ModelError, match="a module and an int: the second is what the module is called with"):
         shapes("nothing")
     with pytest.raises(ModelError, match="brings its own example input"):
         shapes("sized", input_size=(8, 8))
@@ -233,7 +235,12 @@ def test_the_command_line_takes_a_model_of_two_inputs(layerprobe, factories, tmp
     assert done.code == 0, done.err
     refused = layerprobe("grid", tmp_path / "pair", factories, "-o", tmp_path / "x.png")
     assert refused.code == 3
-    assert "not exported for images" in refused.err
+    assert (
+        "not exported for images; it takes left (N x 3 x 8 x 8, float32), right (N x 3 x 8 x 8, float32)."
+        in refused.err
+    )
+    assert """open_runner(open_artifact("FOLDER"), "onnx-cpu").run({"left": array, "right": array})""" in refused.err
+    assert len(refused.err.splitlines()) == 2
 
 
 def test_a_grey_model_takes_its_own_size_and_statistics(layerprobe, factories, photo, tmp_path):
