@@ -1,8 +1,9 @@
 """model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has a file of its own."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import torch
@@ -137,21 +138,39 @@ def build_probe(
             ) from error
     failures: dict[CaptureMethod, CaptureError] = {}
     for method in _METHODS if capture == "auto" else (capture,):
-        try:
-            traced = (
-                trace(shared_copy(model), call)
-                if method == "trace"
-                else export_capture(shared_copy(model), call, dynamic_size=dynamic_size)
-            )
-            probe = _probe_graph(model, traced, call, (outputs, operations), dynamic_size)
-            for each, returned in calls:
-                compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
-        except CaptureError as error:
-            failures[method] = error
-        else:
-            reason = str(failures["trace"]).splitlines()[0] if failures else None
-            return replace(probe, capture=method, capture_reason=reason)
+        for capture_once in _captures(method, call, dynamic_size):
+            try:
+                probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
+                for each, returned in (*calls, *_on_another_batch(model, probe, calls[-1][0])):
+                    compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
+            except CaptureError as error:
+                failures.setdefault(method, error)
+            else:
+                reason = str(failures["trace"]).splitlines()[0] if "trace" in failures else None
+                return replace(probe, capture=method, capture_reason=reason)
     raise _explain(model, call, failures) from next(iter(failures.values()))
+
+
+def _captures(method: CaptureMethod, call: Example, dynamic_size: bool) -> Iterator[Callable[[nn.Module], TracedModel]]:
+    """Yield the ways to capture a model, the best first: torch.export is to be told which inputs have a batch."""
+    if method == "trace":
+        yield partial(trace, example=call)
+        return
+    for batched in (*call.batched_inputs(), frozenset[int]()):
+        yield partial(export_capture, example=call, batched=batched, dynamic_size=dynamic_size)
+
+
+def _on_another_batch(model: nn.Module, probe: Probe, call: Example) -> list[tuple[Example, object]]:
+    """Return the call with another batch and what the model gives for it, if the probe's batch is open."""
+    batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
+    if not batched:
+        return []
+    other = call.of_other_batch(batched)
+    try:
+        return [(other, other.run(shared_copy(model)))]
+    except Exception:
+        # The model takes its example's batch only; with another the probe computes what no model does.
+        return []
 
 
 def _run_model(model: nn.Module, call: Example) -> object:

@@ -59,6 +59,17 @@ class Example:
             )
         )
 
+    def of_other_batch(self, batched: frozenset[int]) -> "Example":
+        """Return the example with the first image alone in the tensors that are `batched`; of one image it makes two.
+
+        One is the batch that models treat apart, if any.
+        """
+        if self.batch == 1:
+            return self.enlarged(batched)
+        return self.replaced(
+            tuple(tensor[:1] if index in batched else tensor for index, tensor in enumerate(self.tensors))
+        )
+
     def varied(self) -> "Example":
         """Return the example with standard normal noise in place of floating-point tensors of one value throughout.
 

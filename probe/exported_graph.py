@@ -1,25 +1,24 @@
 """What `torch.export` gives -> a graph like a symbolic trace's: tensors in and out, blocks opened, sizes as calls."""
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 from torch.utils import _pytree as pytree
 
 __all__ = ["plain_graph"]
 
-_INTERPOLATIONS = {
-    "upsample_nearest1d": "nearest",
-    "upsample_nearest2d": "nearest",
-    "upsample_nearest3d": "nearest",
-    "upsample_linear1d": "linear",
-    "upsample_bilinear2d": "bilinear",
-    "upsample_bicubic2d": "bicubic",
-    "upsample_trilinear3d": "trilinear",
+_SIZES = {torch.ops.aten.sym_size.int: "size", torch.ops.aten.sym_numel.default: "numel"}
+
+_FUNCTIONS: dict[str, tuple[Callable[..., object], Callable[..., torch.Tensor]]] = {
+    "sym_float": (torch.sym_float, lambda size: size.double()),
+    "sym_max": (torch.sym_max, torch.maximum),
+    "sym_min": (torch.sym_min, torch.minimum),
+    "truediv": (operator.truediv, lambda size, by: size.double() / by),
 }
-"""What interpolates to a given size, and interpolate's name for it."""
+"""What Python computes with sizes, and the same for sizes that are tensors: in float64, which is Python's float."""
 
 
 def plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphModule:
@@ -97,25 +96,36 @@ def _restore_sizes(graph: fx.Graph) -> None:
     """
     on_sizes: set[fx.Node] = set()
     for node in list(graph.nodes):
-        if node.target is torch.ops.aten.sym_size.int:
-            node.op, node.target = "call_method", "size"
+        if node.target in _SIZES:
+            node.op, node.target = "call_method", _SIZES[node.target]
             on_sizes.add(node)
         elif node.op == "call_function" and on_sizes.intersection(node.all_input_nodes):
-            if not isinstance(node.target, torch._ops.OpOverload):
-                on_sizes.add(node)
+            if isinstance(node.target, torch._ops.OpOverload):
+                _call_from_python(node, node.target.overloadpacket.__name__)
                 continue
-            name = node.target.overloadpacket.__name__
-            if name in _INTERPOLATIONS:
-                _as_interpolate(node, _INTERPOLATIONS[name])
-                continue
-            if hasattr(torch.Tensor, name) and isinstance(node.args[0], fx.Node):
-                node.op, node.target = "call_method", name
-            elif hasattr(torch, name):
-                node.target = getattr(torch, name)
+            on_sizes.add(node)
+            for name, (function, _) in _FUNCTIONS.items():
+                if node.target is function:
+                    node.args, node.target = (name, *node.args), compute_with_sizes
 
 
-def _as_interpolate(node: fx.Node, mode: str) -> None:
-    """Turn `aten.upsample_*.vec(input, output_size, [align_corners,] scale_factors)` into `interpolate`."""
-    corners = {} if mode.startswith("nearest") else {"align_corners": node.args[2]}
-    node.target = nn.functional.interpolate
-    node.args, node.kwargs = (node.args[0], node.args[1]), {"mode": mode, **corners}
+def _call_from_python(node: fx.Node, name: str) -> None:
+    """Let a node call what Python offers for the aten operation `name`."""
+    source = node.args[0]
+    if name == "slice":
+        assert isinstance(source, fx.Node)
+        given: list[Any] = [*node.args[1:], *(0, None, None, 1)[len(node.args) - 1 :]]
+        axis, start, stop, step = given
+        leading = [slice(None)] * (axis % source.meta["val"].ndim)
+        node.target, node.args = operator.getitem, (source, (*leading, slice(start, stop, step)))
+    elif hasattr(torch.Tensor, name) and isinstance(source, fx.Node):
+        node.op, node.target = "call_method", name
+    else:
+        offered = [getattr(home, name) for home in (torch, torch._C._nn) if hasattr(home, name)]
+        node.target = next(iter(offered), node.target)
+
+
+def compute_with_sizes(name: str, *sizes: object) -> object:
+    """Apply a function of Python's to sizes, which are tensors while torch.jit traces, so that it can follow them."""
+    function, on_tensors = _FUNCTIONS[name]
+    return on_tensors(*map(torch.as_tensor, sizes)) if torch._C._get_tracing_state() else function(*sizes)

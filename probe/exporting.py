@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from .errors import CaptureError, first_line
 from .example import Example
@@ -45,48 +46,64 @@ _OPERATORS = {
 """How `torch_fn` calls what an operator of Python's did, and how symbolic tracing does."""
 
 
-def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = False) -> TracedModel:
+def export_capture(
+    model: nn.Module, example: Example, *, batched: frozenset[int] = frozenset(), dynamic_size: bool = False
+) -> TracedModel:
     """Capture `model` with `torch.export`, hooks of the model itself included.
 
     Args:
         model: the module, in eval mode; the graph shares its weights in memory.
         example: what it is called with.
+        batched: the inputs whose first size stays open; the others keep the example's.
         dynamic_size: leave height and width of N C H W inputs open.
 
     Raises:
-        CaptureError: torch.export can't capture it: its control flow depends on the values of tensors, say. The message
-            names the source line.
+        CaptureError: torch.export can't capture it: its control flow depends on the values of tensors, say, or it
+            computes with a size that should stay open. The message names the source line.
     """
-    program = _export(model, example, dynamic_size)
+    program = _export(model, example, batched, dynamic_size)
     module = plain_graph(program, type(model).__name__)
     leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
     origins, namer = _name_nodes(module, leaves)
-    return TracedModel(module, origins, namer)
+    return TracedModel(module, origins, namer, batched)
 
 
-def _export(model: nn.Module, example: Example, dynamic_size: bool) -> torch.export.ExportedProgram:
-    """Export with an open batch if the model allows that, else with the example's."""
-    failure: Exception | None = None
-    for batched in (*example.batched_inputs(), frozenset[int]()):
-        # torch.export takes a size of 1 for a constant.
-        call = example.enlarged(batched) if example.batch == 1 else example
-        shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
-        keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
-        try:
-            with torch_silenced(), torch.no_grad():
-                return torch.export.export(
-                    model,
-                    call.args,
-                    call.kwargs,
-                    dynamic_shapes=_as_signature(call, shapes[: len(call.args)], keywords),
-                    strict=False,
+def _export(
+    model: nn.Module, example: Example, batched: frozenset[int], dynamic_size: bool
+) -> torch.export.ExportedProgram:
+    # torch.export takes a size of 1 for a constant.
+    call = example.enlarged(batched) if example.batch == 1 else example
+    shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
+    keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
+    try:
+        with torch_silenced(), torch.no_grad():
+            program = torch.export.export(
+                model,
+                call.args,
+                call.kwargs,
+                dynamic_shapes=_as_signature(call, shapes[: len(call.args)], keywords),
+                strict=False,
+            )
+    except Exception as error:
+        raise CaptureError(
+            f"torch.export can't capture {type(model).__name__}: {first_line(error)}{place_of(error)}"
+        ) from error
+    _check_open(program, shapes, type(model).__name__)
+    return program
+
+
+def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, Any], ...], name: str) -> None:
+    """Raise where torch.export has fixed an axis that was to stay open: with AUTO it does so without a word."""
+    names = program.graph_signature.user_inputs
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    for given, axes in zip(names, shapes, strict=True):
+        for axis in axes:
+            size = nodes[str(given)].meta["val"].shape[axis]
+            if is_concrete_int(size):
+                raise CaptureError(
+                    f"torch.export can't capture {name} for other sizes: its result is computed with axis {axis} "
+                    f"of {given} as the plain number {size}"
                 )
-        except Exception as error:
-            failure = failure or error
-    assert failure is not None
-    raise CaptureError(
-        f"torch.export can't capture {type(model).__name__}: {first_line(failure)}{place_of(failure)}"
-    ) from failure
 
 
 def _as_signature(call: Example, positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:

@@ -36,9 +36,11 @@ def compare_with_model(
             "Is a dropout called without training=self.training, or random noise added?"
         )
     where = f" at {differing[0]!r}" if differing and differing[0] else ""
+    shapes = ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
     raise CaptureError(
         f"The probe of {name} returns something else than the model{where}: the capture missed a part of it.\n"
-        "The usual causes: a hook on the model itself, a branch on isinstance(x, torch.Tensor), a write through .data."
+        f"The input's shape: {shapes}. The usual causes: a hook on the model itself, a branch on isinstance(x, "
+        "torch.Tensor), a write through .data, a size taken as a plain number."
     )
 
 

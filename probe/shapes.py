@@ -34,7 +34,7 @@ def symbolic_shapes(
         CaptureError: `dynamic_size`, and the model can't take images of another size.
     """
     followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]] = []
-    for batched in example.batched_inputs():
+    for batched in traced.batch_guesses(example):
         wider = observe_shapes(traced, example.enlarged(batched))
         if not isinstance(wider, Exception):
             followed.append(("N", example.batch, wider))

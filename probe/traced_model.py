@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import fx
 
+from .example import Example
 from .naming import NodeNamer
 
 __all__ = ["NodeOrigin", "TracedModel", "is_model_code", "place_of", "portable_path", "qualify"]
@@ -41,11 +42,19 @@ class TracedModel:
         module: its placeholders are the example's tensors, in the order of the model's signature.
         origins: the nodes that have a name; the others are inner steps of a leaf module, which nobody asks for.
         namer: gives out the names.
+        batched: the inputs whose first size is open; None where that is still to be found by running the graph.
     """
 
     module: fx.GraphModule
     origins: dict[fx.Node, NodeOrigin]
     namer: NodeNamer
+    batched: frozenset[int] | None = None
+
+    def batch_guesses(self, example: Example) -> list[frozenset[int]]:
+        """Return guesses, the best first, at which of the inputs have the batch as their first axis."""
+        if self.batched is None:
+            return example.batched_inputs()
+        return [self.batched] if self.batched else []
 
     def adopt(self, node: fx.Node, label: str, operation: str) -> None:
         """Name a node that was added to the graph after tracing."""

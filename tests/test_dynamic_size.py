@@ -1,12 +1,14 @@
 """--dynamic-size: an artifact that takes images of any height and width."""
 
+import operator
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import nn
 
-from export import export_artifact
+from export import ExportError, export_artifact
 from probe import ModelError, build_probe, load_model
 from runtime import Preprocessing, open_artifact, open_runner, verify
 from runtime.preprocessing import scaled_pixels
@@ -62,6 +64,58 @@ def test_interpolation_to_the_input_size_follows_it(tmp_path, capture):
     assert probe.outputs[-1].shape == ("N", 4, "H", "W")
     artifact = open_artifact(export_artifact(probe, tmp_path / "a"))
     assert verify(artifact).passed
+
+
+SIZES = {
+    "slice": lambda x: x[:, :, : x.shape[2] // 2],
+    "slice from the end": lambda x: x[..., -(x.shape[3] // 4) :],
+    "slice of the batch": lambda x: torch.arange(64.0)[: x.shape[0]].view(-1, 1, 1, 1) + x,
+    "pad": lambda x: nn.functional.pad(x, (0, x.shape[3] % 5, 0, x.shape[2] % 3)),
+    "pool": lambda x: nn.functional.adaptive_avg_pool2d(x, (x.shape[2] // 2, x.shape[3] // 2)),
+    "interpolation": lambda x: nn.functional.interpolate(x, size=(x.shape[2] * 2, x.shape[3] + 1), mode="bicubic"),
+    "power": lambda x: x * x.shape[2] ** -0.5,
+    "root": lambda x: x / (x.shape[1] * x.shape[2]) ** 0.5,
+    "count": lambda x: x / x.numel(),
+    "ratio": lambda x: x * (x.shape[2] / x.shape[3]),
+    "maximum": lambda x: x * max(x.shape[2], x.shape[3]),
+    "minimum": lambda x: x[:, :, : min(x.shape[2], x.shape[3]) - 1],
+    "write": lambda x: operator.setitem(y := x.clone(), (slice(None), slice(None), slice(x.shape[2] // 2)), 0) or y + 1,
+}
+
+
+class Computing(nn.Module):
+    def __init__(self, what) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.what = SIZES[what]
+
+    def forward(self, x):
+        return self.what(self.conv(x))
+
+
+@pytest.mark.parametrize("what", SIZES)
+def test_what_torch_export_computes_with_sizes_follows_them_in_every_runner(tmp_path, what):
+    model = Computing(what).eval()
+    probe = build_probe(model, torch.zeros(1, 3, 32, 64), capture="export", dynamic_size=True)
+    artifact = open_artifact(export_artifact(probe, tmp_path / "a"))
+    assert verify(artifact).passed
+    image = torch.randn(3, 3, 44, 52, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = model(image).numpy()
+    for runner in ("onnx-cpu", "torchscript"):
+        result = open_runner(artifact, runner).run({"x": image.numpy()})[probe.results[""]]
+        assert result.shape == expected.shape
+        assert np.allclose(result, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_size_that_torchscript_would_fix_is_an_error_of_the_export(tmp_path):
+    class Splitting(nn.Module):
+        def forward(self, x):
+            return x.split(x.shape[2] // 2, 2)[0]
+
+    probe = build_probe(Splitting(), torch.zeros(1, 3, 32, 64), dynamic_size=True)
+    with pytest.raises(ExportError, match="takes a size for a constant"):
+        export_artifact(probe, tmp_path / "a")
 
 
 def test_a_model_of_one_size_says_so():
