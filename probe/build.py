@@ -23,6 +23,7 @@ from .shared_copy import shared_copy
 from .specs import InputSpec, OutputSpec, SkippedNode
 from .traced_model import TracedModel, place_of
 from .tracing import trace
+from .weight_guard import refuse_weight_writes
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "build_probe"]
 
@@ -120,6 +121,7 @@ def build_probe(
         UnknownOutput: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
     """
     call = bind_example(model, example, kwargs or {})
+    refuse_weight_writes(shared_copy(model), call)
     calls = [(call, _run_model(model, call))]
     varied = call.varied()
     # A model may refuse noise, where it expects an angle or a probability: then the example has to do.

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .errors import ModelError, first_line
+from .memory import memory_of
 
 __all__ = ["shared_copy"]
 
@@ -14,8 +15,8 @@ def shared_copy(model: nn.Module) -> nn.Module:
     """Return a copy of `model` in eval mode: own modules, flags, hooks and buffers, but the same weights in memory.
 
     The copy has its own `Parameter` objects over the model's storage: training the model further shows in the copy,
-    while `copy.double()`, `copy.cuda()` or `copy.train()` leave the model alone. Buffers, which a forward may write
-    to, are copied; next to the weights they are small.
+    while `copy.double()`, `copy.cuda()` or `copy.train()` leave the model alone. All other tensors, which a forward may
+    write to, are copied; next to the weights they are small.
 
     Raises:
         ModelError: the model holds something that can't be copied (an open file, a lock).
@@ -26,12 +27,16 @@ def shared_copy(model: nn.Module) -> nn.Module:
     try:
         for parameter in model.parameters():
             memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
+        weights = set(map(memory_of, model.parameters()))
         for module in model.modules():
-            # A tensor that was computed and stored on the module (old-style weight norm) is no leaf, and torch refuses
-            # to deepcopy it.
             for value in vars(module).values():
-                if isinstance(value, torch.Tensor):
+                if not isinstance(value, torch.Tensor):
+                    continue
+                if memory_of(value) in weights:
                     memo.setdefault(id(value), value.detach())
+                elif not value.is_leaf:
+                    # It was computed and stored on the module (old-style weight norm): torch refuses to deepcopy it.
+                    memo.setdefault(id(value), value.detach().clone())
         return copy.deepcopy(model, memo).eval()
     except Exception as error:
         raise ModelError(

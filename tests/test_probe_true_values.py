@@ -341,6 +341,85 @@ def test_a_buffer_that_forward_writes_to_stays_as_it_was():
     assert model.runs == 0
 
 
+def test_a_tensor_that_is_neither_weight_nor_buffer_stays_as_it_was_too():
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+            self.runs = torch.zeros(1)
+            self.seen = [torch.zeros(1)]
+            self.graph = torch.eye(3).to_sparse()
+
+        def forward(self, x):
+            self.runs += 1
+            self.seen[0] += 1
+            return self.conv(x)
+
+    model = Counting()
+    assert build_probe(model, IMAGE).results == {"": "conv"}
+    assert model.runs == 0
+    assert model.seen[0] == 0
+
+
+def test_a_tensor_that_shares_a_weights_memory_follows_the_weight():
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+            self.kernel = self.conv.weight.detach()
+
+        def forward(self, x):
+            return F.conv2d(x, self.kernel)
+
+    model = Tied()
+    probe = build_probe(model, IMAGE)
+    with torch.no_grad():
+        model.conv.weight.fill_(1)
+        assert torch.equal(probe(IMAGE)[probe.results[""]], model(IMAGE))
+
+
+@pytest.mark.parametrize("capture", ["auto", "trace", "export"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda model, x: model.conv.weight.mul_(2),
+        lambda model, x: model.conv.weight.data.clamp_(min=0),
+        lambda model, x: torch.add(model.conv.weight, 1, out=model.conv.weight),
+        lambda model, x: torch._foreach_mul_([model.conv.bias, model.conv.weight], 2.0),
+        lambda model, x: model.conv.weight.mul_(2) if x.sum() != 0 else None,
+    ],
+    ids=["in place", "data", "out=", "list", "depending on the input"],
+)
+def test_a_forward_that_writes_to_a_weight_is_refused_and_the_weight_stays_as_it_was(write, capture):
+    class Writing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x):
+            write(self, x)
+            return self.conv(x)
+
+    model = Writing()
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(ModelError, match=r"forward writes to the parameter conv\.\w+.*test_probe_true_values\.py:\d+"):
+        build_probe(model, IMAGE, capture=capture)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_weight_that_forward_replaces_stays_as_it_was_in_the_model():
+    class Renormed(nn.Conv2d):
+        def forward(self, x):
+            self.weight.data = torch.renorm(self.weight.data, 2, 0, 0.1)
+            return super().forward(x)
+
+    model = Renormed(4, 4, 1)
+    before = model.weight.detach().clone()
+    with pytest.raises(ModelError):
+        build_probe(nn.Sequential(model), IMAGE)
+    assert torch.equal(model.weight, before)
+
+
 def test_a_part_that_tracing_misses_is_an_error_and_not_another_model():
     hooked = nn.Sequential(nn.Conv2d(4, 4, 1))
     hooked.register_forward_hook(lambda module, inputs, output: output * 2)
