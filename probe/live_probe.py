@@ -11,7 +11,9 @@ from pathlib import Path
 import torch
 
 from .build import Capture, build_probe
+from .example import bind_example
 from .model_loading import load_model
+from .results import walk
 from .weights import load_weights
 from .weights_digest import weights_digest
 
@@ -19,7 +21,7 @@ __all__ = ["LiveProbe"]
 
 
 class LiveProbe:
-    """The probe of a live model.
+    """The probe of a live model, or that model itself where only what it returns is asked for.
 
     Attributes:
         digest: of its weights, as the manifest of an artifact has it.
@@ -58,9 +60,16 @@ class LiveProbe:
                 capture=capture,
                 dynamic_size=dynamic_size,
             )
+        self._model = loaded.module.eval()
+        self._example = bind_example(self._model, loaded.example, loaded.kwargs)
         self.digest = weights_digest(self._probe)
         self.names = [output.name for output in self._probe.outputs]
+        self._unprobed = set(outputs) <= set(self._probe.results.values())
 
     def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return every output by name, in the order of execution."""
-        return self._probe(*inputs)
+        """Return every output by name, in the order of execution; the model itself runs if nothing else is wanted."""
+        if not self._unprobed:
+            return self._probe(*inputs)
+        with torch.no_grad():
+            returned = dict(walk(self._example.replaced(inputs).run(self._model)))
+        return {name: returned[path] for path, name in self._probe.results.items()}

@@ -38,6 +38,9 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     """Return the report's first line: which operation brought in the most, in which runner, and whose fault it is."""
     facts = {output.name: output for output in outputs}
     failed = [runner for runner in runners if runner.verdict != "pass"]
+    for runner in failed:
+        if runner.error:
+            return f"{runner.name} can't run the model: {runner.error}"
     blamed = [runner for runner in failed or runners if runner.culprit]
     if not blamed:
         return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Nothing was compared."

@@ -28,7 +28,7 @@ _BUILT_IN = ("cnn11", "cnn2", "cnn3")
 
 
 class EagerRunner:
-    """The live model's probe on the CPU. Nothing is cut off: the model computes what it computes.
+    """The live model's probe on the CPU; the model itself, unprobed, where only its results are asked for.
 
     Attributes:
         name: `eager`.

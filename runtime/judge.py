@@ -79,6 +79,11 @@ class Judge:
         outputs = [_with_share(found, shares.get(found.name)) for found in self._compare(arrays, self._dtypes)]
         return self._report(account, outputs, unprobed)
 
+    def report_of_failure(self, account: Account, error: str) -> RunnerReport:
+        """Return what came of a runner that failed to run the model: every output is missing."""
+        outputs = self._compare({}, self._dtypes)
+        return self._report(account, outputs).model_copy(update={"culprit": None, "error": error})
+
     def report_of_unprobed(
         self,
         probed: Mapping[str, NDArray[Any]],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .artifact import Artifact
 from .blame import headline
 from .environment import describe_environment
-from .errors import RunnerUnavailable
+from .errors import ExecutionError, RunnerUnavailable, first_line
 from .judge import FILE_RUNNER, Account, Judge
 from .reporting.drift_maps import DriftMaps
 from .reporting.report import Report, RunnerReport, UnprobedReport, facts_of
@@ -49,7 +49,6 @@ def verify(
     Raises:
         UsageError: there is no runner of that name.
         RunnerUnavailable: a runner asked for by name can't work here, or none can.
-        ExecutionError: a runner failed to run the model.
         ArtifactError: a file of the artifact is missing, altered or invalid.
     """
     asked = [name for name in runners if name != FILE_RUNNER]
@@ -99,7 +98,6 @@ def _of_runner(
     runner = open_or_leave_out(artifact, name, asked, left_out, settings)
     if runner is None:
         return None
-    arrays = runner.run(judge.reference.inputs)
     account = Account(
         name=runner.name,
         providers=runner.providers,
@@ -108,6 +106,13 @@ def _of_runner(
         reads_onnx=name.startswith(("onnx", "openvino")),
         allow_fallback=allow_fallback,
     )
+    try:
+        arrays = runner.run(judge.reference.inputs)
+    except ExecutionError as error:
+        if "all" not in asked or name in asked:
+            return judge.report_of_failure(account, first_line(error))
+        left_out[name] = first_line(error)
+        return None
     del runner
     _hand_memory_back()
     on_phase(f"running {name} unprobed")

@@ -64,7 +64,10 @@ def verify(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Prove each output against the float64 truth, and name what is wrong."""
+    """Prove each output of each runner, and name what is wrong.
+
+    Against what the model computes in float64. Exit code 0 if all pass, 1 if not.
+    """
     from .artifact import open_artifact
     from .reporting.drift_maps import DriftMaps
     from .reporting.loading import load_report
@@ -106,7 +109,10 @@ def compare(
     baseline: _BaselineOption = None,
     everything: _AllOption = False,
 ) -> None:
-    """Compare two recorded runs, say of two machines, without the model."""
+    """Compare two recorded runs, without the model.
+
+    Of two machines, say, or two runners. Exit code 0 if all outputs agree, 1 if not.
+    """
     from .recorded_run import open_run
     from .reporting.loading import load_report
     from .run_comparison import compare_runs

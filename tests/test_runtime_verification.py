@@ -125,6 +125,7 @@ def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, 
             self.run, self.facts = opened.run, opened.facts
 
     monkeypatch.setitem(runners.RUNNERS, "onnx-cuda", Misplaced)
+    monkeypatch.setattr("runtime.verification.prevented_by_probing", lambda *arguments: None)
     monkeypatch.setattr("runtime.runners.why_unavailable", lambda name: None)
     report = verify(exported("cnn2"), ["onnx-cuda"])
     assert report.runners[0].verdict == "placement"
@@ -132,3 +133,41 @@ def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, 
     allowed = verify(exported("cnn2"), ["onnx-cuda"], allow_fallback=True)
     assert allowed.passed
     assert allowed.runners[0].misplaced == ["Conv cnn2"]
+
+
+def test_a_runner_that_fails_is_told_and_the_others_are_judged(exported, monkeypatch, layerprobe):
+    from runtime import runners
+    from runtime.errors import ExecutionError
+    from runtime.onnx_runner import OnnxRunner
+
+    def fail(self, inputs):
+        raise ExecutionError("out of memory")
+
+    monkeypatch.setattr(OnnxRunner, "run", fail)
+    report = verify(exported("cnn2"))
+    onnx_cpu = next(runner for runner in report.runners if runner.name == "onnx-cpu")
+    assert (onnx_cpu.verdict, onnx_cpu.error) == ("missing", "out of memory")
+    assert [runner.verdict for runner in report.runners if runner.name != "onnx-cpu"] == ["pass", "pass"]
+    assert report.headline == "onnx-cpu can't run the model: out of memory"
+    assert layerprobe("verify", exported("cnn2").path).code == 1
+    # Where just what works is asked for, a runner that doesn't is left out.
+    monkeypatch.setitem(runners.RUNNERS, "onnx-reference", runners.RUNNERS["onnx-cpu"])
+    assert verify(exported("cnn2"), ["all"]).left_out["onnx-cpu"] == "out of memory"
+
+
+def test_an_output_of_which_nothing_can_be_proven_is_called_so(tmp_path, layerprobe):
+    (tmp_path / "noisy.py").write_text(
+        "import torch\n\n\nclass Noisy(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = torch.nn.Conv2d(3, 4, 3)\n\n    def forward(self, x):\n        y = self.conv(x)\n"
+        "        torch.rand_like(y) * 2\n        return y\n\n\ndef model():\n    return Noisy()\n"
+    )
+    layerprobe("export", f"{tmp_path / 'noisy.py'}:model", "-o", tmp_path / "noisy", "--input-size", "8")
+    outcome = layerprobe("verify", tmp_path / "noisy", "--runner", "torchscript", "--json", tmp_path / "r.json")
+    verdicts = {
+        output["name"]: output["verdict"]
+        for output in json.loads((tmp_path / "r.json").read_text())["runners"][0]["outputs"]
+    }
+    assert verdicts["conv"] == "pass"
+    assert set(verdicts.values()) == {"pass", "unproven"}
+    assert outcome.code == 0
+    assert "Nothing is proven of" in outcome.out

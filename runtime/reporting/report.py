@@ -68,6 +68,8 @@ class RunnerReport(_Part):
     """What may explain a drift: versions, device, settings, as the runtime tells them."""
     outputs: list[OutputComparison]
     unprobed: UnprobedReport | None = None
+    error: str | None = None
+    """Why it failed to run the model, if it did: then no output is there."""
 
 
 class Report(_Part):

@@ -101,6 +101,8 @@ def _verdict(runner: RunnerReport, outputs: list[OutputFacts]) -> Text:
     # Beside a NaN the largest drift of what could be compared would only mislead.
     at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and runner.verdict != "nonfinite" else ""
     failed = sum(output.failed for output in runner.outputs)
+    if runner.error:
+        return Text(f"{runner.name}: {runner.error}", style="bold red")
     if failed:
         text = f"{failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_drifting}"
         return Text(f"{runner.name}: {text} ({runner.verdict}){at_most}", style="bold red")
