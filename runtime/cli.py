@@ -228,8 +228,11 @@ def bench(
         write_text(json, report.model_dump_json(indent=1) + "\n")
     table = Table("", "p50 ms", "p90 ms", "p99 ms", "mean ms", "images/s", box=None, pad_edge=False)
     for timing in report.timings:
-        numbers = (timing.p50_ms, timing.p90_ms, timing.p99_ms, timing.mean_ms, timing.images_per_second)
-        table.add_row(timing.name, *(f"{number:.4g}" for number in numbers))
+        # A percentile beyond the repeats is the slowest run alone.
+        p90 = timing.p90_ms if timing.repeats >= 10 else None
+        p99 = timing.p99_ms if timing.repeats >= 100 else None
+        numbers = (timing.p50_ms, p90, p99, timing.mean_ms, timing.images_per_second)
+        table.add_row(timing.name, *("-" if number is None else f"{number:.4g}" for number in numbers))
     print_table(table)
     medians = {timing.name: timing.p50_ms for timing in report.timings}
     if "onnx-cpu, plain" in medians:
@@ -280,7 +283,8 @@ def print_table(table: "RenderableType") -> None:
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     with console.capture() as text:
         console.print(table)
-    typer.echo(text.get(), nl=False)
+    # rich fills each line of a table up with blanks.
+    typer.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
 
 
 def tell_left_out(reasons: Mapping[str, str], quiet: bool) -> None:

@@ -10,12 +10,27 @@ ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
+def assert_printed(shown: str, printed: list[str]) -> None:
+    """Each line shown is one that was printed, in order; measured numbers and their place differ by machine."""
+
+    def masked(line: str) -> str:
+        return re.sub(r"largest drift .*|\.py:\d+", "#", line)
+
+    rest = iter(masked(line) for line in printed)
+    for line in shown.splitlines():
+        assert line == "..." or masked(line) in rest, f"{line!r} is not printed, or not there"
+
+
 def test_every_code_block_runs(tmp_path, photo):
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
-    assert [language for language, _ in blocks] == ["bash", "python", "bash", "bash", "bash", "python"]
+    assert [language for language, _ in blocks] == ["bash", "python", "bash", "text", "bash", "bash"]
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    printed: list[str] = []
     for language, code in blocks:
+        if language == "text":
+            assert_printed(code, printed)
+            continue
         if language == "python":
             command, folder = [sys.executable, "-c", code], tmp_path
         elif code.startswith("make "):
@@ -27,6 +42,7 @@ def test_every_code_block_runs(tmp_path, photo):
             command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
+        printed = done.stdout.splitlines()
     made = {"resnet18", "maps.png", "tensors.safetensors", "layer1.png", "report.json", "mine", "wide.png"}
     assert made <= {path.name for path in tmp_path.iterdir()}
 

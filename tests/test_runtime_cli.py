@@ -194,6 +194,9 @@ def test_bench_reports_percentiles_and_the_plain_model(exported, tmp_path, layer
     )
     assert outcome.code == 0, outcome.err
     assert "times the plain model's time" in outcome.out
+    rows = [line.split() for line in outcome.out.splitlines() if line.startswith("onnx-cpu ")]
+    assert [row[-4:-2] for row in rows] == [["-", "-"]], "of 3 runs there is no p90 and no p99"
+    assert not any(line.endswith(" ") for line in outcome.out.splitlines())
     report = json.loads((tmp_path / "b.json").read_text())
     timings = {timing["name"]: timing for timing in report["timings"]}
     assert {"onnx-cpu", "torchscript", "onnx-cpu, plain"} <= set(timings)
