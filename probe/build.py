@@ -86,7 +86,8 @@ class Probe:
             if example.is_floating_point():
                 made.append(torch.randn(shape, generator=generator).to(example))
             else:
-                made.append(example[:1].expand(shape).clone() if example.ndim else example.clone())
+                cycles = (torch.arange(size) % had for size, had in zip(shape, example.shape, strict=True))
+                made.append(example[torch.meshgrid(*cycles, indexing="ij")])
         return tuple(made)
 
 

@@ -38,14 +38,14 @@ class Example:
 
     @property
     def batch(self) -> int:
-        """The first tensor's first size; 0 if it has none."""
-        return self.tensors[0].shape[0] if self.tensors[0].ndim else 0
+        """The first tensor's first size."""
+        return self.tensors[0].shape[0]
 
     def batched_inputs(self) -> list[frozenset[int]]:
         """Return guesses, the best first, at which of the tensors have the batch as their first axis."""
         if not self.batch:
             return []
-        same = [index for index, tensor in enumerate(self.tensors) if tensor.ndim and tensor.shape[0] == self.batch]
+        same = [index for index, tensor in enumerate(self.tensors) if tensor.shape[0] == self.batch]
         # A factor or a table of one dimension may be as long as the batch by chance, above all if that is 1.
         guesses = [same, [index for index in same if self.tensors[index].ndim > 1], [0]]
         return list(dict.fromkeys(map(frozenset, guesses)))
@@ -99,11 +99,16 @@ def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mappi
     """Return the example with its tensors named and ordered as the model's forward has them.
 
     Raises:
-        ModelError: nothing was given, something that is no tensor, or not what forward takes.
+        ModelError: nothing was given, something that is no tensor or has no axis, or not what forward takes.
     """
     given = (*args, *kwargs.values())
     if not given or not all(isinstance(tensor, torch.Tensor) for tensor in given):
         raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
+    if not all(tensor.ndim for tensor in given):
+        raise ModelError(
+            "An input without an axis, torch.tensor(2.0), can't be told by a shape.\n"
+            "Give it one, torch.tensor([2.0]), or a default in forward and leave it away."
+        )
     signature = inspect.signature(model.forward)
     try:
         bound = signature.bind(*args, **kwargs)

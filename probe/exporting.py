@@ -6,6 +6,7 @@ modules that it ran in (`nn_module_stack`) and the function that was called (`to
 module or of a function gave is one named node, and the steps within have no name, as in a symbolic trace.
 """
 
+import inspect
 import linecache
 import operator
 import re
@@ -81,7 +82,7 @@ def _export(
                 model,
                 call.args,
                 call.kwargs,
-                dynamic_shapes=_as_signature(call, shapes[: len(call.args)], keywords),
+                dynamic_shapes=_as_signature(model, shapes[: len(call.args)], keywords),
                 strict=False,
             )
     except Exception as error:
@@ -106,11 +107,14 @@ def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, A
                 )
 
 
-def _as_signature(call: Example, positional: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """Dynamic shapes, in the form that torch.export asks for: by name where anything is given by name."""
-    if not keywords:
-        return positional
-    return {**dict(zip(call.names, positional, strict=False)), **keywords}
+def _as_signature(model: nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Dynamic shapes, in the form that torch.export asks for: by name, a tuple for `*args`."""
+    signature = inspect.signature(model.forward)
+    shapes: dict[str, Any] = {}
+    for name, given in signature.bind(*positional, **keywords).arguments.items():
+        rest = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        shapes |= given if rest else {name: given}
+    return shapes
 
 
 def _open_axes(tensor: torch.Tensor, batched: bool, dynamic_size: bool) -> dict[int, Any]:

@@ -5,7 +5,7 @@ type of an argument), and nothing behind it would notice: the probe, its exports
 import torch
 from torch import nn
 
-from .errors import CaptureError, ModelError
+from .errors import CaptureError, ModelError, first_line
 from .example import Example
 from .results import walk
 
@@ -18,11 +18,18 @@ def compare_with_model(
     """Run the probe on the example (left unchanged) and compare it with what the model returned.
 
     Raises:
-        CaptureError: the probe returns something else.
+        CaptureError: the probe returns something else, or fails.
         ModelError: the model gives another result each time.
     """
-    with torch.inference_mode(False), torch.no_grad():
-        probed = probe(*(tensor.clone() for tensor in example.tensors))
+    try:
+        with torch.inference_mode(False), torch.no_grad():
+            probed = probe(*(tensor.clone() for tensor in example.tensors))
+    except Exception as error:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
+        raise CaptureError(
+            f"The probe of {type(model).__name__} fails on an input of shape {shapes}, which the model takes: "
+            f"{first_line(error)}"
+        ) from error
     tensors = _tensors(returned)
     held = {path: probed[name] for path, name in results.items()}
     differing = [path for path, tensor in tensors.items() if not _same(tensor, held.get(path))]

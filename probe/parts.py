@@ -21,7 +21,7 @@ def find_parts(model: nn.Module, example: Example) -> list[str]:
     candidates = {
         path: sum(parameter.numel() for parameter in part.parameters())
         for path, part in model.named_modules()
-        if path and any(True for _ in part.children())
+        if path and any(True for _ in part.children()) and not isinstance(part, torch.jit.ScriptModule)
     }
     calls = _record_calls(model, example, list(candidates))
     found: list[str] = []
@@ -66,7 +66,7 @@ def _record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[
     def record(path: str) -> None:
         def note(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
             given = (*args, *kwargs.values())
-            if path not in calls and given and all(isinstance(value, torch.Tensor) for value in given):
+            if path not in calls and given and all(isinstance(value, torch.Tensor) and value.ndim for value in given):
                 calls[path] = bind_example(
                     module,
                     tuple(value.clone() for value in args if isinstance(value, torch.Tensor)),

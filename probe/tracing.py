@@ -3,6 +3,7 @@
 What the nodes hold is found by running them (`observation.py`). What symbolic tracing can't follow, `exporting.py` may.
 """
 
+import inspect
 import operator
 import sys
 from collections.abc import Callable, Collection
@@ -39,6 +40,13 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
         raise CaptureError(
             f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error
+    inputs = [str(node.target) for node in graph.nodes if node.op == "placeholder"]
+    if inputs != list(example.names):
+        takes = ", ".join(map(str, inspect.signature(model.forward).parameters.values()))
+        raise CaptureError(
+            f"torch.fx can't trace {type(model).__name__}: its forward takes {takes}, and what it is given "
+            f"for that is {', '.join(example.names)}"
+        )
     module = fx.GraphModule(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
         if node.op == "output":
