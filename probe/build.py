@@ -14,7 +14,7 @@ from .example import Example, bind_example
 from .exporting import export_capture
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
-from .observation import observe
+from .observation import Observation, observe
 from .parts import find_parts
 from .results import find_results, settle_results
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
@@ -146,6 +146,8 @@ def build_probe(
             probe = _probe_graph(model, traced, call, (outputs, operations), dynamic_size)
             for each, returned in calls:
                 compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
+            if method == "export" and probe.inputs[0].shape[:1] == ("N",):
+                _compare_on_larger_batch(model, probe, call)
         except CaptureError as error:
             failures[method] = error
         else:
@@ -160,8 +162,10 @@ def _run_model(model: nn.Module, call: Example) -> object:
     Raises:
         ModelError: it fails; the message names the node, if tracing can tell it, and the shapes.
     """
+    copy = shared_copy(model)
+    before = _buffers(copy)
     try:
-        return call.run(shared_copy(model))
+        returned = call.run(copy)
     except ModelError:
         raise
     except Exception as error:
@@ -174,6 +178,78 @@ def _run_model(model: nn.Module, call: Example) -> object:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
         raise ModelError(
             f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {first_line(error)}"
+        ) from error
+    after = _buffers(copy)
+    # A model may fill a buffer on its first run, and leave it so.
+    if _changed(before, after):
+        with contextlib.suppress(Exception):
+            call.run(copy)
+        changed = _changed(after, _buffers(copy))
+        if changed:
+            raise ModelError(
+                f"{type(model).__name__} writes to its buffer {changed[0]} each time it is run in eval mode: it "
+                "keeps a state, and a probe has none.\nWrite to it in training alone: if self.training."
+            )
+    return returned
+
+
+def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+
+def _changed(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> list[str]:
+    return [
+        name
+        for name, tensor in after.items()
+        if name in before
+        and (tensor.shape != before[name].shape or not torch.equal(tensor.nan_to_num(), before[name].nan_to_num()))
+    ]
+
+
+def _refuse_written_weights(model: nn.Module, traced: TracedModel, observations: Mapping[fx.Node, Observation]) -> None:
+    """Refuse a graph that writes into what it holds: the second run would begin with what the first one left.
+
+    Raises:
+        ModelError: it writes to a parameter, as clipping of weights does.
+        CaptureError: it writes to a tensor that forward makes anew each time, and that tracing took for a constant.
+    """
+    held = {
+        memory[0]: str(node.target)
+        for node in traced.module.graph.nodes
+        if node.op == "get_attr" and (memory := observations[node].memory)
+    }
+    buffers = {name for name, _ in traced.module.named_buffers()}
+    own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    for node, observation in observations.items():
+        target = held.get(observation.memory[0]) if observation.memory and observation.overwritten else None
+        if target is None or target in own:
+            continue
+        origin = traced.origins.get(node)
+        place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
+        if target in buffers:
+            raise CaptureError(f"{type(model).__name__} writes to a tensor that was taken for a constant{place}")
+        raise ModelError(
+            f"{type(model).__name__} writes to its parameter {target} when it is run{place}: a probe leaves "
+            "weights alone.\nDo that before the model is exported, and not in forward."
+        )
+
+
+def _compare_on_larger_batch(model: nn.Module, probe: Probe, call: Example) -> None:
+    """See that the model goes the same way for a larger batch: of `if x.shape[0] > 2`, torch.export takes one.
+
+    Raises:
+        CaptureError: it doesn't.
+    """
+    larger = call.replaced(probe.noise_input(batch=call.batch + 2))
+    try:
+        returned = larger.run(shared_copy(model))
+    except Exception:  # The model may refuse noise.
+        return
+    try:
+        compare_with_model(shared_copy(model), probe.module, probe.results, larger, returned)
+    except Exception as error:
+        raise CaptureError(
+            f"{type(model).__name__} takes another way for a batch of {larger.batch} than for one of {call.batch}"
         ) from error
 
 
@@ -203,6 +279,7 @@ def _probe_graph(
 ) -> Probe:
     """Return the probe of a graph, which still has to be compared with the model."""
     observations = observe(traced, call)
+    _refuse_written_weights(model, traced, observations)
     while settle_results(traced, observations):
         observations = observe(traced, call)
     results = find_results(traced, observations)

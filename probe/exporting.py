@@ -66,7 +66,7 @@ def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = F
 
 def _export(model: nn.Module, example: Example, dynamic_size: bool) -> torch.export.ExportedProgram:
     """Export with an open batch if the model allows that, else with the example's."""
-    failure: Exception | None = None
+    failure: BaseException | None = None
     for batched in (*example.batched_inputs(), frozenset[int]()):
         # torch.export takes a size of 1 for a constant.
         call = example.enlarged(batched) if example.batch == 1 else example
@@ -81,7 +81,7 @@ def _export(model: nn.Module, example: Example, dynamic_size: bool) -> torch.exp
                     dynamic_shapes=_as_signature(call, shapes[: len(call.args)], keywords),
                     strict=False,
                 )
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             failure = failure or error
     assert failure is not None
     raise CaptureError(

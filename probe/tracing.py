@@ -35,7 +35,7 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
     tracer = _NamingTracer(example.names)
     try:
         graph = tracer.trace(model)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CaptureError(
             f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error

@@ -138,3 +138,12 @@ def test_export_does_not_touch_the_model_nor_copy_its_weights():
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     shared = {parameter.data_ptr() for parameter in probe.module.parameters()}
     assert shared == {parameter.data_ptr() for parameter in model.parameters()}
+
+
+def test_a_way_that_hangs_on_the_batch_is_not_taken_for_the_models():
+    class Branching(nn.Module):
+        def forward(self, x):
+            return x * 2 if x.shape[0] > 2 else x + 1
+
+    with pytest.raises(ModelError, match="takes another way for a batch of 3 than for one of 1"):
+        build_probe(Branching(), torch.zeros(1, 3, 8, 8))
