@@ -58,7 +58,12 @@ def export_capture(model: nn.Module, example: Example, *, dynamic_size: bool = F
             names the source line.
     """
     program = _export(model, example, dynamic_size)
-    module = plain_graph(program, type(model).__name__)
+    try:
+        module = plain_graph(program, type(model).__name__)
+    except SyntaxError as error:
+        raise CaptureError(
+            f"torch.export can't capture {type(model).__name__}: it writes code that is no Python, for a module's name"
+        ) from error
     leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
     origins, namer = _name_nodes(module, leaves)
     return TracedModel(module, origins, namer)

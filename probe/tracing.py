@@ -16,6 +16,7 @@ from .errors import CaptureError, first_line
 from .example import Example
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
+from .plain_names import graph_module
 from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
 
 __all__ = ["trace"]
@@ -39,7 +40,7 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
         raise CaptureError(
             f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error
-    module = fx.GraphModule(model, graph, type(model).__name__)
+    module = graph_module(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
         if node.op == "output":
             continue
