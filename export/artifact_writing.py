@@ -37,6 +37,7 @@ from .onnx_conversion import to_onnx
 from .reference_recording import record_reference
 from .torch_export_conversion import save_torch_export, to_torch_export
 from .torchscript_conversion import save_torchscript, to_torchscript
+from .trial_run import try_model_files
 
 __all__ = ["export_artifact"]
 
@@ -93,9 +94,10 @@ def export_artifact(
         on_phase("converting to TorchScript")
         save_torchscript(to_torchscript(probe), partial / TORCHSCRIPT_FILE, manifest.model_dump_json())
         on_phase("recording the float64 reference")
-        save_reference(
-            partial / REFERENCE_FILE, record_reference(probe, reference_input or probe.noise_input(larger=True))
-        )
+        reference = record_reference(probe, reference_input or probe.noise_input(larger=True))
+        save_reference(partial / REFERENCE_FILE, reference)
+        on_phase("trying both on another input")
+        try_model_files(probe, reference, partial)
         hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
         complete = manifest.model_copy(update={"files": hashes})
         (partial / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")

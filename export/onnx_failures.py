@@ -6,7 +6,6 @@ the line of the model.
 """
 
 import traceback
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +20,10 @@ from probe.quiet import torch_silenced
 from probe.traced_model import NodeOrigin
 
 from .origin_marks import origin_of
+from .ways_around import output_patterns, parts_without
 
 __all__ = ["explain_failure"]
 
-_SHOWN = 3
 _AXES = {"N": "the batch", "H": "the height", "W": "the width"}
 
 
@@ -145,7 +144,7 @@ def _find_held_size(
     )
     if symbol in ("H", "W"):
         return f"{message}\nLeave --dynamic-size (dynamic_size=True) away."
-    return f"{message}\n{_parts_without(probe, {origin.module_path})}"
+    return f"{message}\n{parts_without(probe, {origin.module_path})}"
 
 
 class _SizeWatch(nn.Module):
@@ -186,7 +185,7 @@ def _way_around(probe: Probe, failure: _Failure) -> str:
         # One operator may be called in many places, and each would fail.
         same = (origin_of(node) for node in failure.program.graph.nodes if node.target == failure.node.target)
         places |= {origin.module_path for origin in same if origin}
-    return _parts_without(probe, places)
+    return parts_without(probe, places)
 
 
 def _outputs_without(probe: Probe, program: torch.export.ExportedProgram, failed: fx.Node) -> list[str]:
@@ -205,36 +204,4 @@ def _outputs_without(probe: Probe, program: torch.export.ExportedProgram, failed
     lost = {spec.name for spec, value in zip(probe.outputs, returned, strict=True) if value in names}
     if not lost or lost.intersection(probe.results.values()):
         return []
-    return _patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)
-
-
-def _patterns(wanted: list[str], others: set[str]) -> list[str]:
-    """Return up to three names or globs that stand for wanted outputs and no others, those for the most first."""
-    found: Counter[str] = Counter()
-    for name in wanted:
-        parts = name.split(".")
-        prefixes = (".".join(parts[:count]) for count in range(1, len(parts)))
-        whole = next(
-            (prefix for prefix in prefixes if not any(other.startswith(f"{prefix}.") for other in others)), None
-        )
-        found[f"'{whole}.*'" if whole else name] += 1
-    return [pattern for pattern, _ in found.most_common(_SHOWN)]
-
-
-def _parts_without(probe: Probe, places: set[str]) -> str:
-    """Say which submodules can be exported: the largest that hold none of `places` (module paths)."""
-    steps: Counter[str] = Counter()
-    for origin in probe.traced.origins.values():
-        path = origin.module_path
-        while path:
-            steps[path] += 1
-            path = path.rpartition(".")[0]
-    sound = {path for path in steps if not any(f"{place}.".startswith(f"{path}.") for place in places)}
-    outermost = [path for path in steps if path in sound and not any(path.startswith(f"{each}.") for each in sound)]
-    largest = set(sorted(outermost, key=lambda path: -steps[path])[:_SHOWN])
-    shown = [path for path in outermost if path in largest]
-    if not places:
-        return "--submodule exports a part of the model alone; `layerprobe nodes` shows where the parts are."
-    if not shown:
-        return f"No part of {probe.model_name} does without it: replace it in the model."
-    return f"What does without it can be exported alone: {' or '.join(f'--submodule {path}' for path in shown)}"
+    return output_patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import fx
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from probe import Probe
 from probe.errors import first_line
@@ -45,8 +45,9 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
     Raises:
         ExportError: the model can't be run in float64.
     """
-    truth = _sample_in_float64(probe, inputs)
-    eager = [_Sampler(probe.traced.module, probe.nodes).sample_run(variant) for variant in _jittered(inputs)]
+    samplers = [_Sampler(probe.traced.module, probe.nodes) for _ in range(3)]
+    eager = [sampler.sample_run(each) for sampler, each in zip(samplers, _jittered(inputs), strict=True)]
+    truth = _sample_in_float64(probe, inputs, samplers[0].copies)
     truths = {}
     for name, exact in truth.items():
         error = max(_largest_error(run[name].sample, exact.sample) for run in eager)
@@ -62,11 +63,15 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
     return Reference(arrays, truths)
 
 
-def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> dict[str, "_Sample"]:
+def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...], copies: set[str]) -> dict[str, "_Sample"]:
+    """Run the traced graph in float64; `copies` are the nodes (fx names) whose values share no memory with others."""
     # The graph of the copy has nodes of its own, under the same fx names.
     module = copy.deepcopy(probe.traced.module).double()
     by_name = {node.name: node for node in module.graph.nodes}
-    sampler = _WideSampler(module, {name: by_name[node.name] for name, node in probe.nodes.items()})
+    sampler = _WideSampler(module, {name: by_name[node.name] for name, node in probe.nodes.items()}, copies)
+    # What forward makes itself (`torch.zeros(n, 4)`) has the default dtype.
+    default = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
     try:
         return sampler.sample_run(tuple(tensor.double() if tensor.is_floating_point() else tensor for tensor in inputs))
     except Exception as error:
@@ -74,6 +79,8 @@ def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> dict[s
             f"{probe.model_name} can't be run in float64, so there is no truth to verify against: {first_line(error)}\n"
             "Does its forward fix a dtype by other means than .float(), .to() or dtype=?"
         ) from error
+    finally:
+        torch.set_default_dtype(default)
 
 
 def _largest_error(result: NDArray[np.generic], exact: NDArray[np.generic]) -> float:
@@ -112,6 +119,8 @@ class _Sampler(fx.Interpreter):
         self.extra_traceback = False
         self._names = {node: name for name, node in nodes.items()}
         self._samples: dict[str, _Sample] = {}
+        self.copies: set[str] = set()
+        """The nodes (fx names) whose values share no memory with what they were computed from."""
 
     def sample_run(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, _Sample]:
         """Return what is kept of each wanted node, in the order of execution."""
@@ -121,6 +130,8 @@ class _Sampler(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> object:
         value = super().run_node(n)
+        if isinstance(value, torch.Tensor) and not self._shares_memory(n, value):
+            self.copies.add(n.name)
         if n in self._names:
             whole = _as_array(value)
             finite = np.isfinite(whole)
@@ -133,11 +144,33 @@ class _Sampler(fx.Interpreter):
             )
         return value
 
+    def _shares_memory(self, node: fx.Node, value: torch.Tensor) -> bool:
+        sources = tree_leaves(self.fetch_args_kwargs_from_env(node))
+        return any(
+            source.untyped_storage().data_ptr() == value.untyped_storage().data_ptr()
+            for source in sources
+            if isinstance(source, torch.Tensor)
+        )
+
 
 class _WideSampler(_Sampler):
-    """Runs a graph in float64 throughout: where the model asks for a narrower float, it gets float64."""
+    """Runs a graph in float64 throughout: where the model asks for a narrower float, it gets float64.
+
+    A cast between narrow floats is a copy, and one from float64 to float64 is not: what is then written into it would
+    show on the tensor that was cast. So what was a copy in the model's own dtype is made one.
+    """
 
     _NARROW = frozenset({torch.float32, torch.float16, torch.bfloat16})
+
+    def __init__(self, module: fx.GraphModule, nodes: dict[str, fx.Node], copies: set[str]) -> None:
+        super().__init__(module, nodes)
+        self._copied = copies
+
+    def run_node(self, n: fx.Node) -> object:
+        value = super().run_node(n)
+        if isinstance(value, torch.Tensor) and n.name in self._copied and n.name not in self.copies:
+            return value.clone()
+        return value
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
         return super().call_function(target, self._widened(args), self._widened(kwargs))

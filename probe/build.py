@@ -15,7 +15,7 @@ from .example import Example, bind_example
 from .exporting import export_capture
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
-from .observation import observe
+from .observation import Observation, observe
 from .parts import find_parts
 from .results import find_results, settle_results
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
@@ -182,8 +182,10 @@ def _run_model(model: nn.Module, call: Example) -> object:
     Raises:
         ModelError: it fails; the message names the node, if tracing can tell it, and the shapes.
     """
+    copy = shared_copy(model)
+    before = _buffers(copy)
     try:
-        return call.run(shared_copy(model))
+        returned = call.run(copy)
     except ModelError:
         raise
     except Exception as error:
@@ -197,6 +199,59 @@ def _run_model(model: nn.Module, call: Example) -> object:
         raise ModelError(
             f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {first_line(error)}"
         ) from error
+    after = _buffers(copy)
+    # A model may fill a buffer on its first run, and leave it so.
+    if _changed(before, after):
+        with contextlib.suppress(Exception):
+            call.run(copy)
+        changed = _changed(after, _buffers(copy))
+        if changed:
+            raise ModelError(
+                f"{type(model).__name__} writes to its buffer {changed[0]} each time it is run in eval mode: it "
+                "keeps a state, and a probe has none.\nWrite to it in training alone: if self.training."
+            )
+    return returned
+
+
+def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+
+def _changed(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> list[str]:
+    return [
+        name
+        for name, tensor in after.items()
+        if name in before
+        and (tensor.shape != before[name].shape or not torch.equal(tensor.nan_to_num(), before[name].nan_to_num()))
+    ]
+
+
+def _refuse_written_weights(model: nn.Module, traced: TracedModel, observations: Mapping[fx.Node, Observation]) -> None:
+    """Refuse a graph that writes into what it holds: the second run would begin with what the first one left.
+
+    Raises:
+        ModelError: it writes to a parameter, as clipping of weights does.
+        CaptureError: it writes to a tensor that forward makes anew each time, and that tracing took for a constant.
+    """
+    held = {
+        memory[0]: str(node.target)
+        for node in traced.module.graph.nodes
+        if node.op == "get_attr" and (memory := observations[node].memory)
+    }
+    buffers = {name for name, _ in traced.module.named_buffers()}
+    own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
+    for node, observation in observations.items():
+        target = held.get(observation.memory[0]) if observation.memory and observation.overwritten else None
+        if target is None or target in own:
+            continue
+        origin = traced.origins.get(node)
+        place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
+        if target in buffers:
+            raise CaptureError(f"{type(model).__name__} writes to a tensor that was taken for a constant{place}")
+        raise ModelError(
+            f"{type(model).__name__} writes to its parameter {target} when it is run{place}: a probe leaves "
+            "weights alone.\nDo that before the model is exported, and not in forward."
+        )
 
 
 def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, CaptureError]) -> ModelError:
@@ -225,6 +280,7 @@ def _probe_graph(
 ) -> Probe:
     """Return the probe of a graph, which still has to be compared with the model."""
     observations = observe(traced, call)
+    _refuse_written_weights(model, traced, observations)
     while settle_results(traced, observations):
         observations = observe(traced, call)
     results = find_results(traced, observations)

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from .errors import ModelError
+from .traced_model import place_of
 
 __all__ = ["Example", "bind_example"]
 
@@ -86,13 +87,21 @@ class Example:
         )
 
     def run(self, model: nn.Module) -> object:
-        """Call the model without gradients; the tensors stay unchanged."""
+        """Call the model without gradients; the tensors stay unchanged.
+
+        Raises:
+            ModelError: the model ends the process.
+        """
         # Tensors made in inference mode, which the caller may be in, have no version counters.
         with torch.inference_mode(False), torch.no_grad():
-            return model(
-                *(tensor.clone() for tensor in self.args),
-                **{name: tensor.clone() for name, tensor in self.kwargs.items()},
-            )
+            args = [tensor.clone() for tensor in self.args]
+            kwargs = {name: tensor.clone() for name, tensor in self.kwargs.items()}
+            try:
+                return model(*args, **kwargs)
+            except SystemExit as error:
+                raise ModelError(
+                    f"{type(model).__name__}'s forward ends the process (sys.exit){place_of(error)}: it gives nothing."
+                ) from error
 
 
 def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mapping[str, torch.Tensor]) -> Example:

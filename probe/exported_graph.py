@@ -8,6 +8,8 @@ import torch
 from torch import fx
 from torch.utils import _pytree as pytree
 
+from .plain_names import graph_module
+
 __all__ = ["plain_graph"]
 
 _SIZES = {torch.ops.aten.sym_size.int: "size", torch.ops.aten.sym_numel.default: "numel"}
@@ -33,7 +35,7 @@ def plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphMod
         if node.op == "get_attr" and not node.users:
             graph.erase_node(node)
     _restore_sizes(graph)
-    return fx.GraphModule(unlifted, graph, name)
+    return graph_module(unlifted, graph, name)
 
 
 def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[fx.Node, Any]) -> list[Any]:

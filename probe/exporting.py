@@ -63,7 +63,12 @@ def export_capture(
             computes with a size that should stay open. The message names the source line.
     """
     program = _export(model, example, batched, dynamic_size)
-    module = plain_graph(program, type(model).__name__)
+    try:
+        module = plain_graph(program, type(model).__name__)
+    except SyntaxError as error:
+        raise CaptureError(
+            f"torch.export can't capture {type(model).__name__}: it writes code that is no Python, for a module's name"
+        ) from error
     leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
     origins, namer = _name_nodes(module, leaves)
     return TracedModel(module, origins, namer, batched)
@@ -85,7 +90,7 @@ def _export(
                 dynamic_shapes=_as_signature(model, shapes[: len(call.args)], keywords),
                 strict=False,
             )
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CaptureError(
             f"torch.export can't capture {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error

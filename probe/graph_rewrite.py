@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import fx
 
+from .plain_names import graph_module
+
 __all__ = ["return_named"]
 
 
@@ -27,4 +29,4 @@ def return_named(
         returned[name] = tensor
     graph.output(returned)
     # Nothing is eliminated as dead: an in-place operation whose result is ignored still matters.
-    return fx.GraphModule(module, graph, class_name)
+    return graph_module(module, graph, class_name)

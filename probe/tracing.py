@@ -17,6 +17,7 @@ from .errors import CaptureError, first_line
 from .example import Example
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
+from .plain_names import graph_module
 from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
 
 __all__ = ["trace"]
@@ -36,7 +37,7 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
     tracer = _NamingTracer(example.names)
     try:
         graph = tracer.trace(model)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise CaptureError(
             f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error
@@ -47,7 +48,7 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
             f"torch.fx can't trace {type(model).__name__}: its forward takes {takes}, and what it is given "
             f"for that is {', '.join(example.names)}"
         )
-    module = fx.GraphModule(model, graph, type(model).__name__)
+    module = graph_module(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
         if node.op == "output":
             continue

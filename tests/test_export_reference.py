@@ -92,3 +92,40 @@ def test_where_eager_float32_overflows_its_infinity_stands_in_for_the_truth():
     truth = record_reference(probe, inputs).truths["exp"]
     assert np.isposinf(truth.sample).sum() == truth.nonfinite > 0
     assert compare_output("exp", truth, probe(*inputs)["exp"].numpy()).verdict == "pass"
+
+
+def test_what_the_narrow_cast_copied_is_a_copy_in_the_truth_as_well():
+    class Casting(nn.Module):
+        def forward(self, x):
+            y = x + 1
+            z = y.half().float()
+            z.mul_(2)
+            w = y.to(torch.float16).to(torch.float32)
+            w += 1
+            return y.float() + z
+
+    probe = build_probe(Casting(), torch.zeros(1, 3, 4, 4))
+    (x,) = probe.noise_input()
+    truths = record_reference(probe, (x,)).truths
+    result = truths[probe.results[""]]
+    np.testing.assert_allclose(result.sample, 3 * (x.double().numpy().reshape(-1) + 1))
+    assert result.noise_floor < 1e-2
+
+
+class MakingItsOwn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(4, 4, batch_first=True)
+
+    def forward(self, x):
+        y, _ = self.gru(x.mean(1), torch.zeros(1, x.shape[0], 4))
+        places = torch.zeros(x.shape[0], 5, 5, 2) + torch.linspace(-1, 1, 5).view(1, 5, 1, 1)
+        return y, nn.functional.grid_sample(x, places, align_corners=False)
+
+
+def test_a_tensor_that_forward_makes_is_float64_for_the_truth_and_the_default_stays():
+    probe = build_probe(MakingItsOwn(), torch.zeros(1, 3, 4, 4))
+    truths = record_reference(probe, probe.noise_input()).truths
+    sampled = truths[probe.results["1"]].sample
+    assert (sampled != sampled.astype(np.float32)).any()
+    assert torch.get_default_dtype() == torch.float32

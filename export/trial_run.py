@@ -1,0 +1,217 @@
+"""The two model files, run once more than they were made with: on the recorded input, and on another of another batch.
+
+A conversion can take what was computed for its own input for a constant: a number that the model's Python read from a
+tensor, a size that follows the batch. Each file then agrees with the model on that input, and on no other. This is
+about such constants, not about rounding, which `verify` judges.
+"""
+
+import math
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+
+from probe import OutputSpec, Probe
+from probe.errors import first_line
+from runtime.manifest import ONNX_FILE, TORCHSCRIPT_FILE
+from runtime.reference import Reference, Truth, sample
+
+from .errors import ExportError
+from .ways_around import output_patterns, parts_without
+
+__all__ = ["try_model_files"]
+
+_TOLERANCE = 1e-2
+"""Of a tensor's scale. A constant in the wrong place shows as more; float32 in a deep network shows as less."""
+_FLOORS = 16
+"""Multiples of the noise floor that are always allowed, as `verify` does."""
+_FLIPPED = 1000
+"""One element in so many may differ: rounding alone can turn a comparison around."""
+_LARGE_BYTES = 2**29
+"""A model whose outputs take more, for a batch of three, is tried on another image alone."""
+
+_Arrays = Mapping[str, NDArray[Any]]
+_Run = Callable[[_Arrays], _Arrays]
+
+
+def try_model_files(probe: Probe, reference: Reference, folder: Path) -> None:
+    """Run the ONNX and the TorchScript file in `folder` on two inputs, and compare every output with the model's.
+
+    Raises:
+        ExportError: one can't be loaded, fails, or gives something else; the message names the first such output.
+    """
+    other = _other_input(probe, reference)
+    for name, open_file in (("ONNX", _open_onnx), ("TorchScript", _open_torchscript)):
+        run = open_file(probe, folder)
+        if run is not None:
+            for inputs, expected in ((reference.inputs, reference.truths), other):
+                _try_input(probe, (name, run), inputs, expected, reference.truths)
+        # Before the next one is opened: the weights of two would be in memory at once.
+        del run
+
+
+def _try_input(
+    probe: Probe, named: tuple[str, _Run], inputs: _Arrays, expected: Mapping[str, Truth], floors: Mapping[str, Truth]
+) -> None:
+    name, run = named
+    try:
+        arrays = run(inputs)
+    except Exception as error:
+        raise ExportError(_tell_failure(probe, name, inputs, error)) from error
+    differing = list(_differing(probe, expected, floors, arrays))
+    if differing:
+        raise ExportError(_tell_difference(probe, name, inputs, differing))
+
+
+def _other_input(probe: Probe, reference: Reference) -> tuple[_Arrays, Mapping[str, Truth]]:
+    """Return an input that nothing was made or recorded with, and what the probe gives for it, in float32 or as it is.
+
+    Where they are open, its batch and its size are others than those that the files were converted with.
+    """
+    size_bytes = 3 * 4 * sum(math.prod(truth.shape) for truth in reference.truths.values())
+    inputs = probe.noise_input(batch=3 if size_bytes <= _LARGE_BYTES else 1, seed=2, larger=True)
+    with torch.inference_mode(False), torch.no_grad():
+        tensors = probe.module(*(tensor.clone() for tensor in inputs))
+    arrays = {spec.name: _as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
+    return arrays, {name: _truth(_as_array(tensor)) for name, tensor in tensors.items()}
+
+
+def _truth(array: NDArray[Any]) -> Truth:
+    kept = sample(array).astype(np.float64)
+    scale = float(np.max(np.abs(kept), initial=0.0, where=np.isfinite(kept))) or 1.0
+    return Truth(sample=kept, shape=array.shape, scale=scale, noise_floor=0.0, nonfinite=0)
+
+
+def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
+    # NumPy has no bfloat16; float32 holds each of its values.
+    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
+    array: NDArray[Any] = wide.detach().numpy()
+    return array
+
+
+def _open_onnx(probe: Probe, folder: Path) -> _Run | None:
+    """Return the file's session as a function; None where ONNX Runtime can't run such a model on the CPU."""
+    if "bfloat16" in {spec.dtype for spec in probe.inputs} | {spec.dtype for spec in probe.outputs}:
+        return None
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    # What it frees goes back to the system: the arena would keep all outputs of a batch of three.
+    options.enable_cpu_mem_arena = False
+    # To optimise takes longer than to run, and changes no constant.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if type(error).__name__ == "NotImplemented":
+            return None
+        raise ExportError(
+            f"{probe.model_name} was converted to ONNX, but ONNX Runtime can't load that: {_reason(error)}\n"
+            f"{_way_around(probe, _named_in(error, probe))}"
+        ) from error
+    names = [output.name for output in probe.outputs]
+    return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
+
+
+def _open_torchscript(probe: Probe, folder: Path) -> _Run:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            module = torch.jit.load(folder / TORCHSCRIPT_FILE)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            raise ExportError(
+                f"{probe.model_name} was converted to TorchScript, but torch can't load that: {first_line(error)}"
+            ) from error
+    dtypes = [tensor.dtype for tensor in probe.example]
+
+    def run(inputs: _Arrays) -> _Arrays:
+        tensors = [torch.from_numpy(array).to(dtype) for array, dtype in zip(inputs.values(), dtypes, strict=True)]
+        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+            returned: dict[str, torch.Tensor] = module(*tensors)
+        return {name: _as_array(tensor) for name, tensor in returned.items()}
+
+    return run
+
+
+def _differing(
+    probe: Probe, expected: Mapping[str, Truth], floors: Mapping[str, Truth], arrays: _Arrays
+) -> Iterator[tuple[OutputSpec, str]]:
+    """Yield the outputs that aren't as expected, in the order of execution, each with how."""
+    for spec in probe.outputs:
+        truth, array = expected[spec.name], arrays.get(spec.name)
+        if array is None:
+            yield spec, "nothing"
+        elif array.shape != truth.shape:
+            yield spec, f"a tensor of {_times(array.shape)} for {_times(truth.shape)}"
+        else:
+            epsilon = torch.finfo(getattr(torch, spec.dtype)).eps if "float" in spec.dtype else 0.0
+            allowed = max(_TOLERANCE, _FLOORS * max(floors[spec.name].noise_floor, epsilon))
+            result = sample(array).astype(np.float64)
+            same = np.isclose(result, truth.sample, rtol=0, atol=allowed * truth.scale, equal_nan=True)
+            if np.count_nonzero(~same) > same.size // _FLIPPED:
+                yield spec, "other values"
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a number"
+
+
+def _tell_difference(probe: Probe, name: str, inputs: _Arrays, differing: list[tuple[OutputSpec, str]]) -> str:
+    first, how = differing[0]
+    return (
+        f"As {name}, the model is another one: {_told(first)} gives {how} on {_input_words(inputs)}. A number that "
+        "Python reads from a tensor (.item(), .tolist()), or a split along the batch, becomes a constant.\n"
+        f"{_way_around(probe, {spec.name for spec, _ in differing})}"
+    )
+
+
+def _tell_failure(probe: Probe, name: str, inputs: _Arrays, error: Exception) -> str:
+    found = _named_in(error, probe)
+    where = next((f" at {_told(spec)}" for spec in probe.outputs if spec.name in found), "")
+    return f"As {name}, the model fails on {_input_words(inputs)}{where}: {_reason(error)}\n{_way_around(probe, found)}"
+
+
+def _input_words(inputs: _Arrays) -> str:
+    return f"an input of {', '.join(_times(array.shape) for array in inputs.values())}"
+
+
+def _told(spec: OutputSpec) -> str:
+    return f"{spec.name} ({spec.source_file}:{spec.source_line})" if spec.source_file else spec.name
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says; of ONNX Runtime's, without the status and the node, and of TorchScript's, the end."""
+    text = str(error).strip()
+    if "Traceback of TorchScript" in text:
+        text = text.splitlines()[-1]
+    return first_line(ValueError(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |.*?Status Message: ", "", text)))
+
+
+def _named_in(error: Exception, probe: Probe) -> set[str]:
+    """Return the outputs at or within whose step ONNX Runtime says that it failed: nodes are called after them."""
+    found = re.search(r"Name:'(?:size::)?([^']*?)(?:/\w+)?(?:::\d+)?'", str(error))
+    return {spec.name for spec in probe.outputs if found and spec.name == found[1]}
+
+
+def _way_around(probe: Probe, wrong: set[str]) -> str:
+    """Say what can be exported without the outputs that are wrong, and all that follows from them."""
+    lost = wrong | _following(probe, wrong)
+    if lost and not lost.intersection(probe.results.values()):
+        kept = output_patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)
+        if kept:
+            return f"Export what does without it: {' '.join(f'--outputs {pattern}' for pattern in kept)}"
+    return parts_without(probe, {spec.module_path for spec in probe.outputs if spec.name in wrong})
+
+
+def _following(probe: Probe, names: set[str]) -> set[str]:
+    reached = {probe.nodes[name] for name in names}
+    for node in probe.traced.module.graph.nodes:
+        if not reached.isdisjoint(node.all_input_nodes):
+            reached.add(node)
+    return {name for name, node in probe.nodes.items() if node in reached}

@@ -1,0 +1,58 @@
+"""Names of modules that Python, or TorchScript, doesn't take for names -> ones that both do.
+
+`nn.ModuleDict({"class": ...})` is a sound model, and the code that fx writes for it (`self.class`) is no Python.
+TorchScript writes files that it can't read where a name isn't ASCII. The names of outputs are not concerned.
+"""
+
+import keyword
+import re
+from functools import reduce
+
+from torch import fx, nn
+
+__all__ = ["graph_module", "plain_name"]
+
+_PLAIN = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
+_RESERVED = frozenset({*keyword.kwlist, "torch", "Ellipsis", "__constants__"})
+
+
+def graph_module(root: nn.Module, graph: fx.Graph, class_name: str) -> fx.GraphModule:
+    """Return a module of the graph over the root's submodules and tensors, with plain names for odd ones.
+
+    Where a name has to change, it does so in the graph's targets as well.
+    """
+    for node in graph.nodes:
+        if node.op == "placeholder" and not str(node.target).isascii():
+            # The node's own name is plain, and no other's.
+            node.target = node.name
+    nodes = [node for node in graph.nodes if node.op in ("call_module", "get_attr")]
+    if all(map(_is_plain, {part for node in nodes for part in str(node.target).split(".")})):
+        return fx.GraphModule(root, graph, plain_name(class_name))
+    held = {}
+    for node in nodes:
+        path = str(node.target).split(".")
+        node.target = ".".join(_plain(root, path[: index + 1]) for index in range(len(path)))
+        held[node.target] = reduce(getattr, path, root)
+    module = fx.GraphModule(held, graph, plain_name(class_name))
+    module.training = root.training
+    return module
+
+
+def plain_name(name: str) -> str:
+    """Return `name` itself where Python and TorchScript take it for a name, else one that they do."""
+    if _is_plain(name):
+        return name
+    return re.sub(r"[^0-9A-Za-z_]", lambda odd: f"_{ord(odd[0]):x}", name) + "_"
+
+
+def _is_plain(name: str) -> bool:
+    return _PLAIN.fullmatch(name) is not None and name not in _RESERVED
+
+
+def _plain(root: nn.Module, path: list[str]) -> str:
+    """Return a plain name for the last part of `path`, which nothing beside it has."""
+    plain = plain_name(path[-1])
+    beside = dir(reduce(getattr, path[:-1], root)) if plain != path[-1] else []
+    while plain in beside:
+        plain += "_"
+    return plain

@@ -1,0 +1,63 @@
+"""What is exported is the model on any input, or is refused: nothing of the conversion's own input stays in it."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export import ExportError, export_artifact
+from probe import build_probe
+from runtime import open_artifact, open_runner
+
+
+class Net(nn.Module):
+    """A convolution, and after it what the test is about."""
+
+    def __init__(self, then) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.c = nn.Conv2d(3, 4, 3, padding=1)
+        self.then = then
+
+    def forward(self, x):
+        return self.then(x, self.c(x))
+
+
+def export(then, folder, **options):
+    return export_artifact(build_probe(Net(then), torch.zeros(1, 3, 8, 8), **options), folder / "artifact")
+
+
+@pytest.mark.parametrize(
+    "then", [lambda x, y: y * x.max().item(), lambda x, y: y * x.flatten()[:3].tolist()[1]], ids=["item", "tolist"]
+)
+def test_a_number_read_from_a_tensor_is_no_constant(tmp_path, then):
+    with pytest.raises(ExportError, match=r"As TorchScript, .*mul \(.*\.py:\d+\) gives other") as e:
+        export(then, tmp_path)
+    assert "--submodule c" in str(e.value) or "--submodule" in str(e.value)
+    assert len(str(e.value).splitlines()) == 2
+    assert not (tmp_path / "artifact").exists()
+
+
+@pytest.mark.parametrize("then", [lambda x, y: y.split(2)[0], lambda x, y: y.chunk(2)[0]], ids=["split", "chunk"])
+def test_a_split_along_the_batch_is_right_for_each_batch_or_refused(tmp_path, then):
+    with pytest.raises(ExportError, match=r"As ONNX, .* getitem \(.*test_export_trial_run\.py:\d+\)"):
+        export(then, tmp_path)
+
+
+def test_outputs_that_do_without_are_told(tmp_path):
+    def aside(x, y):
+        return y, torch.relu(x * x.max().item()).mean().item()
+
+    with pytest.raises(ExportError, match=r"As TorchScript, .* mul \(.*\n.*--outputs c"):
+        export(aside, tmp_path)
+
+
+def test_a_split_along_the_channels_is_exported(tmp_path):
+    artifact = open_artifact(export(lambda x, y: torch.cat(y.split(2, 1)[::-1], 1), tmp_path))
+    x = torch.randn(5, 3, 8, 8)
+    arrays = [open_runner(artifact, name).run({"x": x.numpy()}) for name in ("onnx-cpu", "torchscript")]
+    np.testing.assert_allclose(arrays[0]["cat"], arrays[1]["cat"], atol=1e-5)
+
+
+def test_a_single_rounding_that_goes_the_other_way_is_no_constant(tmp_path):
+    export(lambda x, y: (y * 1e6).round() % 2, tmp_path)
