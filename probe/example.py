@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from .errors import ModelError
-from .traced_model import place_of
+from .source_places import place_of
 
 __all__ = ["Example", "bind_example"]
 

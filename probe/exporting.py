@@ -23,7 +23,8 @@ from .exported_graph import plain_graph
 from .labels import class_of
 from .naming import NodeNamer
 from .quiet import torch_silenced
-from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
+from .source_places import is_model_code, place_of, portable_path
+from .traced_model import NodeOrigin, TracedModel, qualify
 
 __all__ = ["export_capture"]
 

@@ -18,7 +18,8 @@ from .example import Example
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
 from .plain_names import graph_module
-from .traced_model import NodeOrigin, TracedModel, is_model_code, place_of, portable_path, qualify
+from .source_places import is_model_code, place_of, portable_path
+from .traced_model import NodeOrigin, TracedModel, qualify
 
 __all__ = ["trace"]
 

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from .errors import ModelError
 from .example import Example
 from .memory import memory_of
-from .traced_model import place_of
+from .source_places import place_of
 
 __all__ = ["refuse_weight_writes"]
 

@@ -88,7 +88,7 @@ def test_several_inputs_by_position_and_by_keyword(tmp_path, capture, args, kwar
         returned, tensors = model(*args, **kwargs), probe(*(by_name[name] for name in names))
     assert torch.equal(tensors[probe.results["x"]], returned["x"])
     assert torch.equal(tensors[probe.results["pooled.1"]], returned["pooled"][1])
-    assert verified(probe, tmp_path)[1] == ["onnx-cpu", "torchscript"]
+    assert verified(probe, tmp_path)[1] == ["onnx-float64", "onnx-cpu", "torchscript"]
 
 
 def test_an_example_that_does_not_fit_the_signature_is_told_with_it():
@@ -105,7 +105,7 @@ def test_half_precision(tmp_path, capture):
     probe = build_probe(network().half(), IMAGE.half(), capture=capture)
     assert {output.dtype for output in probe.outputs} == {"float16"}
     artifact, runners = verified(probe, tmp_path)
-    assert runners == ["onnx-cpu", "torchscript"]
+    assert runners == ["onnx-float64", "onnx-cpu", "torchscript"]
     # A photo is preprocessed in float32, whatever the model computes in.
     arrays = open_runner(artifact, "onnx-cpu").run({"input": IMAGE.numpy()})
     assert arrays["7"].dtype == np.float16
@@ -116,7 +116,7 @@ def test_bfloat16_runs_in_torchscript_and_onnx_runtime_says_why_not(tmp_path, ca
     probe = build_probe(network().bfloat16(), IMAGE.bfloat16(), capture=capture)
     assert {output.dtype for output in probe.outputs} == {"bfloat16"}
     artifact, runners = verified(probe, tmp_path)
-    assert runners == ["torchscript"]
+    assert runners == ["onnx-float64", "torchscript"]
     assert "bfloat16" in verify(artifact).left_out["onnx-cpu"]
     with pytest.raises(RunnerUnavailable, match="bfloat16"):
         open_runner(artifact, "onnx-cpu")
