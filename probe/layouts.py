@@ -3,7 +3,6 @@
 The rank doesn't tell it: Swin's and ConvNeXt's tensors of four axes are N H W C in places, and N C H W in others.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from .axis_factors import Axis, fresh, grid_of, letter_of, size_of
 from .layout_rules import RULES
 from .layout_step import Step, elementwise
 from .observation import Observation
+from .operation_name import name_operation
 from .specs import TokenGrid
 
 __all__ = ["Layout", "infer_layouts"]
@@ -71,13 +71,13 @@ def _follow(
 ) -> list[Axis]:
     """Return the axes of what an operation gave."""
     shape, source, part = observations[node].shape, node, None
-    name, spatial = _name_operation(module, node)
+    name, spatial = name_operation(module, node)
     if name == "getitem" and isinstance(node.args[0], fx.Node) and node.args[0] not in axes:
         # One of several tensors that an operation gave: chunk(x)[0]. The operation knows what it is.
         source = node.args[0]
         keys = observations[source].keys
         part = node.args[1] % len(keys) if keys and isinstance(node.args[1], int) else None
-        name, spatial = _name_operation(module, source)
+        name, spatial = name_operation(module, source)
     step = Step(source, shape, axes, spatial, batch, part)
     try:
         result = RULES.get(name, elementwise)(step)
@@ -89,23 +89,6 @@ def _follow(
     first = step.first
     stays = len(shape) > 1 and first and letter_of(first[0]) == "N" and size_of(first[0]) == shape[0]
     return [first[0], *_unknown(shape[1:])] if stays else _unknown(shape)
-
-
-def _name_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, int | None]:
-    """Return what the rules call an operation, and how many axes its image has: `Conv2d`, `aten.conv2d` -> conv, 2."""
-    if node.op == "call_module":
-        kinds = type(module.get_submodule(str(node.target))).__mro__
-        kind = next((each for each in kinds if each.__module__.startswith("torch.nn")), kinds[0])
-        name = re.sub("(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
-    else:
-        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    # aten's overloads have their kind behind a dot, `conv2d.default`; `relu_` writes in place, `_softmax` is internal.
-    name = name.partition(".")[0].strip("_")
-    numbered = re.match("(.+?)([123])d", name)
-    name, spatial = (numbered[1], int(numbered[2])) if numbered else (name, None)
-    if (name.endswith("pool") and "roi" not in name) or name.startswith("upsample"):
-        name = "pool"
-    return "pad" if name.endswith("pad") else name, spatial
 
 
 def _unknown(shape: tuple[int, ...]) -> list[Axis]:

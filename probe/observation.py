@@ -10,13 +10,23 @@ from typing import Any
 import torch
 from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import _pytree as pytree
 
 from .errors import CaptureError, first_line
 from .example import Example
+from .memory import memory_of
+from .operation_name import name_operation
 from .quiet import torch_silenced
 from .traced_model import TracedModel
 
 __all__ = ["Observation", "observe", "observe_shapes"]
+
+_MAY_COPY = {
+    "contiguous", "reshape", "reshape_as", "flatten", "unflatten", "ravel", "to", "type", "type_as", "float", "double",
+    "half", "bfloat16", "cpu", "cuda", "as_tensor", "asarray", "einsum", "pixel_shuffle", "pixel_unshuffle",
+    "channel_shuffle",
+}  # fmt: skip
+"""Operations that give a view or the tensor itself where they can, and a copy where they must."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,9 @@ class Observation:
     """Empty unless `kind` is `Tensor`."""
     dtype: torch.dtype | None
     overwritten: bool
-    """A later operation wrote into this tensor's memory."""
+    """A later operation wrote into this tensor's memory, or does so for inputs of another batch or memory format."""
     memory: tuple[int, int] | None
-    """Storage and version: equal for tensors over one storage with no write in between."""
+    """Storage, and how often it was written to before: equal for tensors over one storage with no write in between."""
     span: tuple[int, int]
     """Where in the storage the tensor begins and ends, in bytes."""
     dense: bool
@@ -43,10 +53,13 @@ class Observation:
 def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]:
     """Run the traced model on the example (left unchanged) and return what each node gave.
 
-    Overwriting is read from the tensors' version counters: torch raises the counter, which a tensor shares with all
-    its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are all seen,
-    whatever they are called, and also where the values happen not to change. (Writes through `.data` are not counted
-    by torch; code that uses it gives up autograd's own protection as well.)
+    A write is read from the version counters of what an operation was given: torch raises the counter, which a tensor
+    shares with its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are
+    all seen, whatever they are called, and also where the values happen not to change. Written to are then all tensors
+    over that storage; `y.data` has a counter of its own, and its storage is that of `y`.
+
+    Whether `contiguous`, `reshape` or `to` copy depends on strides and dtypes, and these on the input's batch and
+    memory format: what they are given and what they give counts as one storage, whatever they did this time.
 
     Raises:
         CaptureError: a node fails; the message names it, the line and the shapes it got.
@@ -55,10 +68,13 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
     # Tensors made in inference mode, which the caller may be in, have no version counters.
     with torch.inference_mode(False), torch.no_grad():
         recorder.run(*(tensor.clone() for tensor in example.tensors))
-    return {node: _describe(value, recorder.versions.get(node, 0)) for node, value in recorder.values.items()}
+    return {
+        node: _describe(value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False))
+        for node, value in recorder.values.items()
+    }
 
 
-def _describe(value: object, version: int) -> Observation:
+def _describe(value: object, writes_before: int, overwritten: bool) -> Observation:
     if not isinstance(value, torch.Tensor):
         parts: tuple[Any, ...] | None = None
         if isinstance(value, dict):
@@ -72,8 +88,8 @@ def _describe(value: object, version: int) -> Observation:
         kind="Tensor",
         shape=tuple(value.shape),
         dtype=value.dtype,
-        overwritten=value._version != version,
-        memory=(value.untyped_storage()._cdata, version),
+        overwritten=overwritten,
+        memory=(memory_of(value), writes_before),
         span=(begin, begin + int(extent) * value.itemsize),
         dense=value.numel() == extent,
         keys=None,
@@ -97,7 +113,7 @@ def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple
 
 
 class _Recorder(fx.Interpreter):
-    """Keeps each node's value, and its version counter at the moment it was computed.
+    """Keeps each node's value, and which storages were written to when.
 
     The values stay alive until the end, so that memory isn't handed to a later tensor, which would look like sharing.
     """
@@ -107,19 +123,39 @@ class _Recorder(fx.Interpreter):
         # Interpreter adds a dump of the whole graph to the error; the message below says what matters.
         self.extra_traceback = False
         self.values: dict[fx.Node, Any] = {}
-        self.versions: dict[fx.Node, int] = {}
         self._traced = traced
+        self._writes: list[int] = []
+        """The storages that were written to, in order."""
+        self._writes_before: dict[fx.Node, int] = {}
+        """How many of these writes came before a node was computed."""
+        self._as_one: dict[int, set[int]] = {}
+        """Storages that are one for other inputs; all of them if it has company."""
+
+    def writes_around(self, node: fx.Node, tensor: torch.Tensor) -> tuple[int, bool]:
+        """Return how often a node's tensor had been written to when it was computed, and whether it was afterwards."""
+        storage, made = memory_of(tensor), self._writes_before[node]
+        later = not self._as_one.get(storage, {storage}).isdisjoint(self._writes[made:])
+        return self._writes[:made].count(storage), later
 
     def run_node(self, n: fx.Node) -> Any:
+        given = [tensor for source in n.all_input_nodes for tensor in _tensors(self.values[source])]
+        versions = [tensor._version for tensor in given]
         try:
             value = super().run_node(n)
         except Exception as error:
             raise self._failure(n, error) from error
+        written = {memory_of(one) for one, version in zip(given, versions, strict=True) if one._version != version}
+        self._writes.extend(written)
         if n.op != "output":
             self.values[n] = value
-            if isinstance(value, torch.Tensor):
-                self.versions[n] = value._version
+            self._writes_before[n] = len(self._writes)
+            if name_operation(self._traced.module, n)[0] in _MAY_COPY:
+                self._join({memory_of(tensor) for tensor in (*given, *_tensors(value))})
         return value
+
+    def _join(self, storages: set[int]) -> None:
+        joined = set().union(*(self._as_one.get(storage, {storage}) for storage in storages))
+        self._as_one |= dict.fromkeys(joined, joined)
 
     def _failure(self, node: fx.Node, error: Exception) -> CaptureError:
         origin = self._traced.origins.get(node)
@@ -135,3 +171,7 @@ class _Recorder(fx.Interpreter):
         )
         failure.node = name
         return failure
+
+
+def _tensors(value: object) -> list[torch.Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]

@@ -23,6 +23,7 @@ class _InPlace(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(4, 4, 3, padding=1)
         self.activation = nn.ReLU(inplace=True)
+        self.flatten = nn.Flatten(2)
         self.operation = operation
 
     def forward(self, x):
@@ -55,6 +56,11 @@ def _item_assignment(model, y):
     return y * 2
 
 
+def _through_data(model, y):
+    y.data.clamp_(min=0)
+    return y + 1
+
+
 OPERATIONS = {
     "module": lambda model, y: model.activation(y) + 1,
     "result ignored": _ignored_result,
@@ -65,6 +71,7 @@ OPERATIONS = {
     "item assignment": _item_assignment,
     "out=": lambda model, y: torch.add(y, 5, out=y) * 2,
     "through a view": _through_a_view,
+    "through data": _through_data,
     "through a chunk": lambda model, y: y.chunk(2, dim=1)[0].zero_() + y[:, 2:],
 }
 
@@ -78,6 +85,59 @@ def test_an_in_place_operation_does_not_change_what_was_captured_before_it(opera
         outputs = probe(IMAGE)
         assert torch.equal(outputs["conv"], before)
         assert torch.equal(outputs[probe.results[""]], model(IMAGE))
+
+
+def _transposed(model, y):
+    z = y.transpose(0, 1).contiguous()
+    z.relu_()
+    return z.sum((0, 2, 3))
+
+
+def _permuted(model, y):
+    z = y.permute(0, 2, 3, 1).contiguous()
+    z *= 2
+    return z
+
+
+def _rearranged(model, y):
+    return y.permute(0, 2, 3, 1).reshape(len(IMAGE[0]), -1).mul_(2).sum()
+
+
+def _flattened(model, y):
+    return model.flatten(y.mT).mul_(2).sum()
+
+
+def _source_written(model, y):
+    z = y.permute(0, 2, 3, 1).contiguous()
+    y *= 2
+    return y.permute(0, 2, 3, 1) + z * 0
+
+
+def _converted(model, y):
+    return y.double().mul_(2).float()
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+@pytest.mark.parametrize("operation", [_transposed, _permuted, _rearranged, _flattened, _converted])
+def test_what_is_captured_does_not_depend_on_the_examples_batch_or_memory_format(operation, capture):
+    """Whether these operations copy does."""
+    model = _InPlace(operation).eval()
+    probe = build_probe(model, IMAGE, capture=capture)
+    channels_last = IMAGE.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for image in (IMAGE, IMAGE[:1], channels_last, channels_last[:1]):
+            assert torch.equal(probe(image)["conv"], model.conv(image))
+        probe.module.double()
+        assert torch.equal(probe(IMAGE.double())["conv"], copy.deepcopy(model).double().conv(IMAGE.double()))
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_a_copy_of_what_is_written_to_may_be_a_view_on_another_input(capture):
+    model = _InPlace(_source_written).eval()
+    probe = build_probe(model, IMAGE, capture=capture)
+    channels_last = IMAGE.to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        assert torch.equal(probe(channels_last)["contiguous"], model.conv(channels_last).permute(0, 2, 3, 1))
 
 
 def test_without_the_clone_the_capture_would_be_overwritten():
@@ -271,6 +331,8 @@ def _written_after(write):
         lambda y: y.__iadd__(1),
         lambda y: y.view(-1).mul_(3),
         lambda y: F.relu(y, inplace=True),
+        lambda y: y.data.clamp_(min=0),
+        lambda y: y.permute(0, 2, 3, 1).reshape(-1).mul_(3),
     ],
 )
 def test_what_the_model_returns_is_what_it_is_at_the_end(write):
