@@ -153,6 +153,7 @@ def verify(
     from .report_table import report_table
     from .verification import verify as verify_artifact
 
+    _refuse_unwritable(json, artifact)
     opened = open_artifact(artifact)
     with _phases(quiet) as on_phase:
         report = verify_artifact(opened, runner or [], on_phase=on_phase)
@@ -178,6 +179,7 @@ def bench(
     from .artifact import open_artifact
     from .benchmarking import benchmark
 
+    _refuse_unwritable(json, artifact)
     opened = open_artifact(artifact)
     with _phases(quiet) as on_phase:
         report = benchmark(opened, runner or (), batch=batch, repeats=repeats, on_phase=on_phase)
@@ -287,7 +289,16 @@ def _refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> 
     target = file.resolve()
     folder = artifact.resolve()
     if folder in (target, target.parent) or target in {image.resolve() for image in images}:
-        raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another -o.")
+        raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another file.")
+
+
+def _refuse_unwritable(json: Path | None, artifact: Path) -> None:
+    """Refuse a report that would take the place of a part of the artifact, or has none, before the work is done."""
+    if json is not None:
+        from .file_replacement import check_place
+
+        _refuse_to_overwrite(json, artifact, [])
+        check_place(json)
 
 
 def _write_json(file: Path, content: str) -> None:
