@@ -102,6 +102,10 @@ def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mappi
     given = (*args, *kwargs.values())
     if not given or not all(isinstance(tensor, torch.Tensor) for tensor in given):
         raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
+    for tensor in given:
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            what = "on the meta device, without values" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+            raise ModelError(f"{type(model).__name__}'s example holds a tensor that is {what}: give dense ones.")
     signature = inspect.signature(model.forward)
     try:
         bound = signature.bind(*args, **kwargs)

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .errors import WeightsError, first_line
+from .model_check import checked_model
 
 __all__ = ["load_weights"]
 
@@ -16,6 +17,7 @@ def load_weights(model: nn.Module, file: Path) -> None:
     Raises:
         WeightsError: the file can't be read, or its keys or shapes are not the model's (the first are named).
     """
+    model = checked_model(model)
     state = _read_state(file)
     expected = model.state_dict()
     problems = [
@@ -74,7 +76,7 @@ def _read_state(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _unwrap(content: object) -> dict[str, torch.Tensor] | None:
-    """Return the state dict in what a training script saved: itself, in a checkpoint, or of a DataParallel model."""
+    """Return the state dict in what a training script saved: itself, in a checkpoint, or of a wrapped model."""
     if not isinstance(content, dict) or not content:
         return None
     for key in ("state_dict", "model_state_dict", "model"):
@@ -82,6 +84,7 @@ def _unwrap(content: object) -> dict[str, torch.Tensor] | None:
             return _unwrap(content[key])
     if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()):
         return None
-    if all(key.startswith("module.") for key in content):
-        return {key.removeprefix("module."): value for key, value in content.items()}
+    for prefix in ("module.", "_orig_mod."):  # of nn.DataParallel, of torch.compile
+        if all(key.startswith(prefix) for key in content):
+            return _unwrap({key.removeprefix(prefix): value for key, value in content.items()})
     return dict(content)
