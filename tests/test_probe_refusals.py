@@ -112,7 +112,7 @@ def test_an_input_without_elements_or_dimensions_is_not_exported(tmp_path, examp
 
 
 def test_vmap_in_forward_is_told():
-    with pytest.raises(ModelError, match="can't be captured as one graph.*computes with tensors that aren't dense"):
+    with pytest.raises(ModelError, match=r"can't be captured as one graph.*computes with tensors that aren't dense"):
         build(lambda self, x: torch.func.vmap(lambda y: y * 2)(self.c(x)))
 
 
