@@ -15,6 +15,7 @@ from .example import Example, bind_example
 from .exporting import export_capture
 from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
+from .model_check import checked_model
 from .observation import Observation, observe
 from .parts import find_parts
 from .results import find_results, settle_results
@@ -122,6 +123,7 @@ def build_probe(
         ModelError: the model can't be captured, fails on the example, or its probe would compute something else.
         UnknownOutput: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
     """
+    model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
     refuse_weight_writes(shared_copy(model), call)
     calls = [(call, _run_model(model, call))]
@@ -215,7 +217,8 @@ def _run_model(model: nn.Module, call: Example) -> object:
 
 
 def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+    # An integer that counts the runs is no output, and does no harm unless one is made of it, which export finds.
+    return {name: buffer.clone() for name, buffer in model.named_buffers() if buffer.is_floating_point()}
 
 
 def _changed(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> list[str]:
@@ -261,15 +264,21 @@ def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, Capt
     if len(failures) == 1:
         method, failure = next(iter(failures.items()))
         other = "trace" if method == "export" else "export"
-        return ModelError(f"{str(failure).splitlines()[0]}\n--capture {other} may do, or auto, which tries both.")
-    told = "; ".join(str(failure).splitlines()[0] for failure in failures.values())
+        return ModelError(f"{_first_line(failure)}.\n--capture {other} may do, or auto, which tries both.")
+    told = "; ".join(map(_first_line, failures.values()))
     parts = find_parts(model, call)
     hint = (
         f"These parts of it can be probed: {', '.join(parts)} (--submodule {parts[0]})."
         if parts
         else "Control flow that depends on tensor values can't be probed as one graph: probe a submodule without it."
+        if any(words in told for words in ("control flow", "data-dependent"))
+        else "A part of it that does without may be probed alone: --submodule."
     )
     return ModelError(f"{name} can't be captured as one graph: {told}.\n{hint}")
+
+
+def _first_line(failure: CaptureError) -> str:
+    return str(failure).splitlines()[0].rstrip(".")
 
 
 def _probe_graph(

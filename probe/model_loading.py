@@ -16,6 +16,7 @@ from torch import nn
 from . import variants
 from .errors import ModelError, first_line
 from .example import bind_example
+from .model_check import checked_model
 from .parts import record_call
 from .source_places import place_of
 
@@ -63,8 +64,8 @@ class LoadedModel:
             ModelError: there is no such part, it isn't called, or with something else than tensors.
         """
         part, call = record_call(self.module, path, bind_example(self.module, self.example, self.kwargs))
-        same_input = not call.kwargs and [tensor.shape for tensor in call.args] == [
-            tensor.shape for tensor in self.example
+        same_input = not call.kwargs and [(tensor.shape, tensor.dtype) for tensor in call.args] == [
+            (tensor.shape, tensor.dtype) for tensor in self.example
         ]
         return LoadedModel(f"{self.name}/{path}", part, call.args, call.kwargs, self.image if same_input else None)
 
@@ -112,13 +113,22 @@ def _with_image(
     # With another input size the photo keeps its margin around the crop; by the longer side, so that the resized photo
     # covers the crop whether it is upright or lies.
     resize = round(image.resize * max(height, width) / max(shape[1:]))
-    example = torch.zeros(1, channels, height, width)
+    example = _blank(1, channels, height, width)
     if channels not in (1, 3):
         return LoadedModel(name, module, (example,), {}, None)
     if channels != len(image.mean):
         # A grey image stays in 0 to 1, and so does a colour image for a model that was made for grey ones.
         image = replace(image, mean=(0.0,) * channels, std=(1.0,) * channels)
     return LoadedModel(name, module, (example,), {}, replace(image, resize=resize))
+
+
+def _blank(*shape: int) -> torch.Tensor:
+    try:
+        return torch.zeros(shape)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        # torch's own messages tell of its allocator, or of the lines of C++ that a number was too large for.
+        told = " x ".join(str(size) if size < 10**9 else f"{size:.0e}" if size < 10**300 else "..." for size in shape)
+        raise ModelError(f"An input of {told} doesn't fit into memory: give a smaller --input-size.") from error
 
 
 def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
@@ -134,12 +144,10 @@ def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
     transforms = models.get_model_weights(name).DEFAULT.transforms()
     crop = getattr(transforms, "crop_size", None) or getattr(transforms, "resize_size", None) or [224]
     if "optical_flow" in builder.__module__:
-        frames = torch.zeros(2, 1, 3, *(input_size or (128, 128))[-2:])
+        frames = _blank(2, 1, 3, *(input_size or (128, 128))[-2:])
         return LoadedModel(full_name, module, tuple(frames), {}, None)
     if "video" in builder.__module__:
-        return LoadedModel(
-            full_name, module, (torch.zeros(1, 3, 16, *(input_size or (crop[0], crop[-1]))[-2:]),), {}, None
-        )
+        return LoadedModel(full_name, module, (_blank(1, 3, 16, *(input_size or (crop[0], crop[-1]))[-2:]),), {}, None)
     image = ImageInput(
         (getattr(transforms, "resize_size", None) or crop)[0],
         tuple(getattr(transforms, "mean", _IMAGENET_MEAN)),
@@ -166,6 +174,7 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
     module, given = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
         raise _no_module(name, module)
+    module = checked_model(module)
     image = ImageInput(256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
     if given is None:
         convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
@@ -180,7 +189,9 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
                 f"{name} returned a module and {_kind(value)}: the second is what the module is called "
                 "with, a tensor, a tuple of tensors or a dictionary of them."
             )
-    if len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3):
+    is_image = len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3)
+    # The steps that make an image an input give floats.
+    if is_image and args[0].is_floating_point():
         return replace(_with_image(name, module, (3, 224, 224), image, args[0].shape[1:]), example=args)
     return LoadedModel(name, module, args, kwargs, None)
 

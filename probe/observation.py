@@ -68,10 +68,16 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
     # Tensors made in inference mode, which the caller may be in, have no version counters.
     with torch.inference_mode(False), torch.no_grad():
         recorder.run(*(tensor.clone() for tensor in example.tensors))
-    return {
-        node: _describe(value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False))
-        for node, value in recorder.values.items()
-    }
+    try:
+        return {
+            node: _describe(
+                value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False)
+            )
+            for node, value in recorder.values.items()
+        }
+    except (NotImplementedError, RuntimeError) as error:
+        # Sparse tensors, and those within torch.func.vmap, lie in no memory that could be looked at.
+        raise CaptureError(f"The model computes with tensors that aren't dense: {first_line(error)}") from error
 
 
 def _describe(value: object, writes_before: int, overwritten: bool) -> Observation:

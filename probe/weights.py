@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from .errors import WeightsError, first_line
+from .model_check import checked_model
 
 __all__ = ["load_weights"]
 
@@ -26,6 +27,7 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
     Raises:
         WeightsError: the file can't be read, or its keys or shapes are not the model's (the first are named).
     """
+    model = checked_model(model)
     name = name or type(model).__name__
     state, taken = _read_state(file)
     expected = model.state_dict()
@@ -103,7 +105,8 @@ def _unwrap(content: object, taken: list[str]) -> dict[str, torch.Tensor] | None
             return _unwrap(content[key], taken)
     if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()):
         return None
-    if all(key.startswith("module.") for key in content):
-        taken.append("without the prefix 'module.' of their names")
-        return {key.removeprefix("module."): value for key, value in content.items()}
+    for prefix in ("module.", "_orig_mod."):  # of nn.DataParallel, of torch.compile
+        if all(key.startswith(prefix) for key in content):
+            taken.append(f"without the prefix {prefix!r} of their names")
+            return _unwrap({key.removeprefix(prefix): value for key, value in content.items()}, taken)
     return dict(content)

@@ -27,7 +27,7 @@ __all__ = [
     "grid",
     "phases",
     "print_table",
-    "refuse_to_overwrite",
+    "refuse_unwritable",
     "run",
     "stats",
     "tell_left_out",
@@ -219,6 +219,7 @@ def bench(
     from .benchmarking import benchmark
     from .settings import Settings
 
+    refuse_unwritable(json, artifact)
     opened = open_artifact(artifact)
     settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
     with phases(quiet) as on_phase:
@@ -338,7 +339,16 @@ def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> N
     target = file.resolve()
     folder = artifact.resolve()
     if folder in (target, target.parent) or target in {image.resolve() for image in images}:
-        raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another -o.")
+        raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another file.")
+
+
+def refuse_unwritable(file: Path | None, artifact: Path, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a report that would take the place of an input, or has no place, before the work is done."""
+    if file is not None:
+        from .file_replacement import check_place
+
+        refuse_to_overwrite(file, artifact, inputs)
+        check_place(file)
 
 
 def write_text(file: Path, content: str) -> None:

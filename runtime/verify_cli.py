@@ -15,7 +15,7 @@ from .cli import (
     ThreadsOption,
     phases,
     print_table,
-    refuse_to_overwrite,
+    refuse_unwritable,
     tell_left_out,
     write_text,
 )
@@ -76,8 +76,8 @@ def verify(
 
     files = [json, junit, html, model_explorer]
     for file in files:
-        if file:
-            refuse_to_overwrite(file, artifact, [baseline] if baseline and file != json else [])
+        # A new report may take the place of the baseline that it is compared with.
+        refuse_unwritable(file, artifact, [baseline] if baseline and file != json else [])
     earlier = load_report(baseline) if baseline else None
     opened = open_artifact(artifact)
     if not {"eager", "all"}.intersection(runner or ()) and (model or weights or seed is not None):
@@ -118,8 +118,7 @@ def compare(
     from .run_comparison import compare_runs
 
     for file in (json, junit, html):
-        if file:
-            refuse_to_overwrite(file, expected, [expected, result])
+        refuse_unwritable(file, expected, [result])
     earlier = load_report(baseline) if baseline else None
     report = compare_runs(open_run(expected), open_run(result))
     _write(report, json, junit, html, None, None)

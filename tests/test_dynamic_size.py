@@ -114,7 +114,7 @@ def test_a_size_that_torchscript_would_fix_is_an_error_of_the_export(tmp_path):
             return x.split(x.shape[2] // 2, 2)[0]
 
     probe = build_probe(Splitting(), torch.zeros(1, 3, 32, 64), dynamic_size=True)
-    with pytest.raises(ExportError, match="the model is another one|the model fails"):
+    with pytest.raises(ExportError, match=r"the model is another one|the model fails"):
         export_artifact(probe, tmp_path / "a")
 
 

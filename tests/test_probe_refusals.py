@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from export import ExportError, export_artifact
 from probe import ModelError, build_probe
 
 
@@ -71,3 +72,72 @@ def test_what_is_summed_up_in_a_tensor_of_forwards_own_begins_anew_in_each_run()
 def test_a_forward_that_ends_the_process_is_told():
     with pytest.raises(ModelError, match=r"forward ends the process \(sys.exit\) \(.*refusals\.py:\d+\)"):
         build(lambda self, x: sys.exit(0))
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_torchscript_is_told_from_a_model():
+    with pytest.raises(ModelError, match="is TorchScript already"):
+        build_probe(torch.jit.trace(nn.Conv2d(3, 4, 3), torch.zeros(1, 3, 8, 8)), torch.zeros(1, 3, 8, 8))
+
+
+def test_a_model_without_weights_yet_is_told():
+    with pytest.raises(ModelError, match="weight has no shape yet"):
+        build_probe(nn.LazyConv2d(4, 3), torch.zeros(1, 3, 8, 8))
+    with pytest.raises(ModelError, match="weight has no values"):
+        build_probe(nn.Conv2d(3, 4, 3, device="meta"), torch.zeros(1, 3, 8, 8))
+
+
+def test_a_model_without_its_bases_init_is_told():
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises(ModelError, match=r"begin with super\(\).__init__\(\)"):
+        build_probe(Bare(), torch.zeros(1, 3, 8, 8))
+
+
+def test_an_example_that_is_not_dense_is_told():
+    with pytest.raises(ModelError, match="sparse_coo: give dense ones"):
+        build_probe(nn.Linear(4, 4), torch.zeros(3, 4).to_sparse())
+
+
+@pytest.mark.parametrize("example", [torch.tensor(1.0), torch.zeros(0, 3, 8, 8)], ids=["number", "batch of 0"])
+def test_an_input_without_elements_or_dimensions_is_not_exported(tmp_path, example):
+    class Plain(nn.Module):
+        def forward(self, x):
+            return x * 2
+
+    with pytest.raises(ExportError, match=r"The input x (is a number|has a size of 0)"):
+        export_artifact(build_probe(Plain(), example), tmp_path / "artifact")
+
+
+def test_vmap_in_forward_is_told():
+    with pytest.raises(ModelError, match=r"can't be captured as one graph.*computes with tensors that aren't dense"):
+        build(lambda self, x: torch.func.vmap(lambda y: y * 2)(self.c(x)))
+
+
+def test_control_flow_is_blamed_where_it_is_the_cause():
+    with pytest.raises(ModelError, match="Control flow that depends on tensor values"):
+        build(lambda self, x: self.c(x) if x.sum() > 0 else x)
+    with pytest.raises(ModelError, match="numpy") as told:
+        build(lambda self, x: torch.from_numpy(self.c(x).numpy()))
+    assert "Control flow" not in str(told.value)
+    assert ".." not in str(told.value)
+
+
+def test_the_wrappers_of_parallel_and_compiled_models_leave_no_trace():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    x = torch.randn(1, 3, 8, 8)
+    for wrapped in (nn.DataParallel(model), torch.compile(model), torch.compile(nn.DataParallel(model))):
+        probe = build_probe(wrapped, x)
+        assert [output.name for output in probe.outputs] == ["0", "1"]
+        assert probe.model_name == "Sequential"
+        assert torch.equal(probe(x)["1"], model(x))
+
+
+@pytest.mark.parametrize("size", ["1000000", "9" * 30, "9" * 400])
+def test_a_size_beyond_memory_is_told_in_a_line(layerprobe, size):
+    refused = layerprobe("nodes", "cnn2", "--input-size", size)
+    assert refused.code == 3
+    assert "doesn't fit into memory" in refused.err
+    assert len(refused.err.splitlines()) <= 2

@@ -392,7 +392,7 @@ def test_a_buffer_that_forward_writes_to_stays_as_it_was():
         def __init__(self) -> None:
             super().__init__()
             self.conv = nn.Conv2d(4, 4, 1)
-            self.register_buffer("runs", torch.zeros(1))
+            self.register_buffer("runs", torch.zeros(1, dtype=torch.int64))
 
         def forward(self, x):
             self.runs += 1

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from probe import CNN2, CNN11, load_weights
 from probe.errors import WeightsError
@@ -85,3 +86,11 @@ def test_a_file_with_something_else_than_tensors_is_refused(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "checkpoint.pt")
     with pytest.raises(WeightsError, match="the keys epoch, not a state dict of tensors"):
         load_weights(CNN2(), tmp_path / "checkpoint.pt")
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
+def test_the_prefixes_of_wrapped_models_are_taken_off(tmp_path, prefix):
+    model, other = nn.Linear(3, 2), nn.Linear(3, 2)
+    torch.save({f"{prefix}{key}": value for key, value in other.state_dict().items()}, tmp_path / "w.pt")
+    load_weights(model, tmp_path / "w.pt")
+    assert torch.equal(model.weight, other.weight)

@@ -487,10 +487,10 @@ def test_a_model_with_a_fixed_batch_takes_that_many_images_and_no_other(tmp_path
 
 def test_the_help_tells_each_command_in_one_whole_sentence_and_no_python_types(layerprobe):
     listed = layerprobe("--help").out.partition("Commands:\n")[2].splitlines()
-    assert len(listed) == 8
+    assert len(listed) == 9
     # Typer cuts what is longer than the line with three dots.
-    assert [line.split()[0] for line in listed if line.endswith("...")] in ([], ["verify"])
-    for command in ("nodes", "export", "run", "grid", "stats", "demo"):
+    assert not [line for line in listed if line.endswith("...")]
+    for command in ("nodes", "export", "run", "grid", "verify", "compare", "stats", "demo"):
         text = layerprobe(command, "--help").out
         assert "list[" not in text
         assert "<str>" not in text

@@ -248,3 +248,16 @@ def test_a_grey_model_takes_its_own_size_and_statistics(layerprobe, factories, p
     assert layerprobe("export", f"{factories}:grey", "-o", tmp_path / "grey", *size).code == 0
     done = layerprobe("grid", tmp_path / "grey", photo, "-o", tmp_path / "grey.png")
     assert done.code == 0, done.err
+
+
+def test_a_photo_is_no_input_of_a_model_that_takes_bytes(layerprobe, photo, tmp_path):
+    file = tmp_path / "taking_bytes.py"
+    file.write_text(
+        "import torch\nfrom torch import nn\n\nclass Net(nn.Module):\n    def forward(self, x):\n"
+        "        return x.float() / 255\n\ndef net():\n    return Net(), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)\n"
+    )
+    assert load_model(f"{file}:net").image is None
+    assert layerprobe("export", f"{file}:net", "-o", tmp_path / "bytes").code == 0
+    refused = layerprobe("grid", tmp_path / "bytes", photo, "-o", tmp_path / "x.png")
+    assert refused.code == 3
+    assert "not exported for images" in refused.err
