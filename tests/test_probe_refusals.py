@@ -38,6 +38,17 @@ def test_a_model_that_keeps_a_state_in_eval_is_told_which_buffer():
         build(body)
 
 
+def test_a_count_of_the_runs_is_a_state_where_a_result_is_made_of_it():
+    def body(self, x):
+        self.runs += 1
+        return self.c(x) * self.runs
+
+    model = Net(body)
+    model.register_buffer("runs", torch.zeros(1, dtype=torch.int64))
+    with pytest.raises(ModelError, match="Net writes to its buffer runs each time"):
+        build_probe(model, torch.randn(1, 3, 8, 8))
+
+
 def test_a_buffer_that_is_filled_once_and_left_so_is_no_state():
     def body(self, x):
         self.avg.fill_(2)
