@@ -14,7 +14,7 @@ def assert_printed(shown: str, printed: list[str]) -> None:
     """Each line shown is one that was printed, in order; measured numbers and their place differ by machine."""
 
     def masked(line: str) -> str:
-        return re.sub(r"largest drift .*|\.py:\d+", "#", line)
+        return re.sub(r"All pass\..*|largest drift .*|differ from these by .*|\.py:\d+", "#", line)
 
     rest = iter(masked(line) for line in printed)
     for line in shown.splitlines():
@@ -23,7 +23,7 @@ def assert_printed(shown: str, printed: list[str]) -> None:
 
 def test_every_code_block_runs(tmp_path, photo):
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
-    assert [language for language, _ in blocks] == ["bash", "python", "bash", "text", "bash", "bash"]
+    assert [language for language, _ in blocks] == ["bash", "python", "bash", "text", "bash", "bash", "bash"]
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     printed: list[str] = []
