@@ -13,7 +13,7 @@ from .descriptions import choose_nodes, describe_inputs, describe_outputs
 from .errors import CaptureError, ModelError, first_line
 from .example import Example, bind_example
 from .exporting import export_capture
-from .faithfulness import compare_with_model
+from .faithfulness import buffers_restored, compare_with_model
 from .graph_rewrite import return_named
 from .observation import observe
 from .parts import find_parts
@@ -143,7 +143,9 @@ def build_probe(
             try:
                 probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
                 for each, returned in (*calls, *_on_another_batch(model, probe, calls[-1][0])):
-                    compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
+                    compare_with_model(
+                        shared_copy(model), probe.module, probe.results, each, returned, exact=method == "trace"
+                    )
             except CaptureError as error:
                 failures.setdefault(method, error)
             else:
@@ -222,9 +224,11 @@ def _probe_graph(
     dynamic_size: bool,
 ) -> Probe:
     """Return the probe of a graph, which still has to be compared with the model."""
-    observations = observe(traced, call)
-    while settle_results(traced, observations):
+    with buffers_restored(traced.module):
         observations = observe(traced, call)
+    while settle_results(traced, observations):
+        with buffers_restored(traced.module):
+            observations = observe(traced, call)
     results = find_results(traced, observations)
     if not results:
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
