@@ -20,8 +20,9 @@ from .parts import find_parts
 from .results import find_results, settle_results
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
+from .source_places import place_of
 from .specs import InputSpec, OutputSpec, SkippedNode
-from .traced_model import TracedModel, place_of
+from .traced_model import TracedModel
 from .tracing import trace
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "build_probe"]

@@ -16,7 +16,7 @@ from . import variants
 from .errors import ModelError, first_line
 from .example import bind_example
 from .parts import record_call
-from .traced_model import place_of
+from .source_places import place_of
 
 __all__ = ["ImageInput", "LoadedModel", "load_model"]
 
