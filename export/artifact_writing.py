@@ -78,9 +78,8 @@ def export_artifact(
     """
     target = Path(folder)
     for spec in probe.inputs:
-        if not spec.shape or 0 in spec.shape:
-            what = "has a size of 0" if spec.shape else "is a number, without dimensions"
-            raise ExportError(f"The input {spec.name} {what}: an artifact takes at least one, of 1 or more.")
+        if 0 in spec.shape:
+            raise ExportError(f"The input {spec.name} has a size of 0: an artifact takes sizes of 1 and more.")
     probe = on_cpu(probe)
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as partial:
         on_phase("converting to ONNX")

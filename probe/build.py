@@ -13,7 +13,7 @@ from .descriptions import choose_nodes, describe_inputs, describe_outputs
 from .errors import CaptureError, ModelError, first_line
 from .example import Example, bind_example
 from .exporting import export_capture
-from .faithfulness import compare_with_model
+from .faithfulness import buffers_restored, compare_with_model
 from .graph_rewrite import return_named
 from .model_check import checked_model
 from .observation import Observation, observe
@@ -148,7 +148,9 @@ def build_probe(
             try:
                 probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
                 for each, returned in (*calls, *_on_another_batch(model, probe, calls[-1][0])):
-                    compare_with_model(shared_copy(model), probe.module, probe.results, each, returned)
+                    compare_with_model(
+                        shared_copy(model), probe.module, probe.results, each, returned, exact=method == "trace"
+                    )
             except CaptureError as error:
                 failures.setdefault(method, error)
             else:
@@ -235,11 +237,12 @@ def _changed(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tenso
     ]
 
 
-def _refuse_written_weights(model: nn.Module, traced: TracedModel, observations: Mapping[fx.Node, Observation]) -> None:
-    """Refuse a graph that writes into what it holds: the second run would begin with what the first one left.
+def _refuse_written_constants(
+    model: nn.Module, traced: TracedModel, observations: Mapping[fx.Node, Observation]
+) -> None:
+    """Refuse a graph that writes to a constant of its own: the second run would begin with what the first one left.
 
     Raises:
-        ModelError: it writes to a parameter, as clipping of weights does.
         CaptureError: it writes to a tensor that forward makes anew each time, and that tracing took for a constant.
     """
     held = {
@@ -251,16 +254,10 @@ def _refuse_written_weights(model: nn.Module, traced: TracedModel, observations:
     own = {name for name, _ in model.named_buffers(remove_duplicate=False)}
     for node, observation in observations.items():
         target = held.get(observation.memory[0]) if observation.memory and observation.overwritten else None
-        if target is None or target in own:
-            continue
-        origin = traced.origins.get(node)
-        place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
-        if target in buffers:
+        if target in buffers and target not in own:
+            origin = traced.origins.get(node)
+            place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
             raise CaptureError(f"{type(model).__name__} writes to a tensor that was taken for a constant{place}")
-        raise ModelError(
-            f"{type(model).__name__} writes to its parameter {target} when it is run{place}: a probe leaves "
-            "weights alone.\nDo that before the model is exported, and not in forward."
-        )
 
 
 def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, CaptureError]) -> ModelError:
@@ -294,10 +291,12 @@ def _probe_graph(
     dynamic_size: bool,
 ) -> Probe:
     """Return the probe of a graph, which still has to be compared with the model."""
-    observations = observe(traced, call)
-    _refuse_written_weights(model, traced, observations)
-    while settle_results(traced, observations):
+    with buffers_restored(traced.module):
         observations = observe(traced, call)
+    _refuse_written_constants(model, traced, observations)
+    while settle_results(traced, observations):
+        with buffers_restored(traced.module):
+            observations = observe(traced, call)
     results = find_results(traced, observations)
     if not results:
         raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")

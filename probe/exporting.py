@@ -1,51 +1,29 @@
 """model -> fx graph by `torch.export`, for what symbolic tracing can't follow; brought to the same names.
 
 torch.export runs the model's Python on tensors without data, so that `if x.shape[1] != 3` or `B, C, H, W = x.shape`
-is no obstacle; its graph holds aten operations, several to a call of a function or module. Each operation knows the
-modules that it ran in (`nn_module_stack`) and the function that was called (`torch_fn`): what one call of a leaf
-module or of a function gave is one named node, and the steps within have no name, as in a symbolic trace.
+is no obstacle; its graph holds aten operations, several to a call of a function or module. The calls are recorded
+meanwhile (`call_recording.py`): what one call of a leaf module or of a function gave is one named node, and the steps
+within have no name, as in a symbolic trace.
 """
 
 import inspect
-import linecache
 import operator
-import re
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
+from .call_recording import CallRecorder, RecordedCall, call_number
 from .errors import CaptureError, first_line
 from .example import Example
 from .exported_graph import plain_graph
-from .labels import class_of
 from .naming import NodeNamer
 from .quiet import torch_silenced
-from .source_places import is_model_code, place_of, portable_path
+from .source_places import place_of
 from .traced_model import NodeOrigin, TracedModel, qualify
 
 __all__ = ["export_capture"]
-
-_FRAME = re.compile(r'File "(?P<file>[^"]+)", line (?P<line>[0-9]+)')
-_TUPLE_RETURNING = (nn.MultiheadAttention, nn.RNNBase)
-_OPERATORS = {
-    "__getitem__": "getitem",
-    "__setitem__": "setitem",
-    "div": "truediv",
-    "rsub": "sub",
-    "__rsub__": "sub",
-    "remainder": "mod",
-    "floor_divide": "floordiv",
-    "__rpow__": "pow",
-    "add_": "add",
-    "sub_": "sub",
-    "mul_": "mul",
-    "div_": "truediv",
-    "pow_": "pow",
-}
-"""How `torch_fn` calls what an operator of Python's did, and how symbolic tracing does."""
 
 
 def export_capture(
@@ -63,15 +41,17 @@ def export_capture(
         CaptureError: torch.export can't capture it: its control flow depends on the values of tensors, say, or it
             computes with a size that should stay open. The message names the source line.
     """
-    program = _export(model, example, batched, dynamic_size)
+    recorder = CallRecorder(_export.__code__)
+    with recorder.watch(model):
+        program = _export(model, example, batched, dynamic_size)
     try:
         module = plain_graph(program, type(model).__name__)
     except SyntaxError as error:
         raise CaptureError(
             f"torch.export can't capture {type(model).__name__}: it writes code that is no Python, for a module's name"
         ) from error
-    leaves = {path: part for path, part in model.named_modules() if _is_leaf(part)}
-    origins, namer = _name_nodes(module, leaves)
+    _drop_aliases(module.graph)
+    origins, namer = _name_nodes(module, recorder.calls)
     return TracedModel(module, origins, namer, batched)
 
 
@@ -132,113 +112,49 @@ def _open_axes(tensor: torch.Tensor, batched: bool, dynamic_size: bool) -> dict[
     return axes
 
 
-def _is_leaf(module: nn.Module) -> bool:
-    return fx.Tracer().is_leaf_module(module, "")
+def _drop_aliases(graph: fx.Graph) -> None:
+    """Take out the aliases that the recorder marked results with, but for those that are a call's only node."""
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.alias.default and isinstance(source := node.args[0], fx.Node):
+            if call_number(source) == call_number(node):
+                node.replace_all_uses_with(source)
+                graph.erase_node(node)
+            elif source.target is operator.getitem and len(source.users) == 1:
+                # The part is taken where the model's own code takes it.
+                node.target, node.args = source.target, source.args
+                graph.erase_node(source)
 
 
-def _name_nodes(module: fx.GraphModule, leaves: dict[str, nn.Module]) -> tuple[dict[fx.Node, NodeOrigin], NodeNamer]:
-    groups: dict[object, list[fx.Node]] = {}
-    for node in module.graph.nodes:
-        if node.op != "output":
-            groups.setdefault(_call_of(node, leaves), []).append(node)
-    of_leaves = {node for call, nodes in groups.items() if _leaf_of(nodes[0], leaves) for node in nodes}
+def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict[fx.Node, NodeOrigin], NodeNamer]:
+    groups: dict[int, list[fx.Node]] = {}
     namer = NodeNamer()
     origins: dict[fx.Node, NodeOrigin] = {}
-    for nodes in groups.values():
-        first = nodes[0]
-        if first.op == "get_attr":
+    for node in module.graph.nodes:
+        number = call_number(node)
+        if node.op == "placeholder":
+            origins[node] = NodeOrigin(namer(str(node.target)), "", None, None, "", "")
+        elif node.op == "get_attr":
             # Symbolic tracing sees the parameters that the model's own code uses, not those of leaf modules.
-            if not of_leaves.issuperset(first.users):
-                path = _path_of_first_use(first)
-                origins[first] = NodeOrigin(namer(qualify(first.name, path)), path, None, None, "", "")
-        elif first.op == "placeholder":
-            origins[first] = NodeOrigin(namer(str(first.target)), "", None, None, "", "")
-        else:
-            exits = [node for node in nodes if not set(nodes).issuperset(node.users)] or nodes[-1:]
-            origins |= _name_call(exits, leaves, namer)
+            users = [calls[each] for each in map(call_number, node.users) if each is not None]
+            path = next((call.module_path for call in users if not call.leaf), None)
+            if path is not None:
+                origins[node] = NodeOrigin(namer(qualify(node.name, path)), path, None, None, "", "")
+        elif number is not None:
+            groups.setdefault(number, []).append(node)
+    for number, call in enumerate(calls):
+        named = _given_by(call, groups.get(number, []))
+        path = call.module_path
+        # A tuple that a leaf module gave has no node, but symbolic tracing has one, which takes the name.
+        names = [namer(path if call.leaf else qualify(call.label, path)) for _ in named or range(call.no_tensor)]
+        for node, name in zip(named, names, strict=False):
+            origins[node] = NodeOrigin(name, path, call.file, call.line, call.label, call.operation)
     order = {node: position for position, node in enumerate(module.graph.nodes)}
     return dict(sorted(origins.items(), key=lambda item: order[item[0]])), namer
 
 
-def _stack(node: fx.Node) -> list[tuple[str, str, str]]:
-    """Return (call, module path, class) of the modules that a node ran in, outermost first."""
-    stack: dict[str, tuple[str, str]] = node.meta.get("nn_module_stack") or {}
-    return [(key, path, kind) for key, (path, kind) in stack.items() if not key.startswith("_empty")]
-
-
-def _path_of_first_use(parameter: fx.Node) -> str:
-    stacks = (_stack(user) for user in parameter.users)
-    return next((stack[-1][1] for stack in stacks if stack), "")
-
-
-def _leaf_of(node: fx.Node, leaves: dict[str, nn.Module]) -> tuple[str, str, str] | None:
-    return next((entry for entry in _stack(node) if entry[1] in leaves), None)
-
-
-def _call_of(node: fx.Node, leaves: dict[str, nn.Module]) -> object:
-    """Return a key that is the same for all nodes of one call of a leaf module, or of one function."""
-    leaf = _leaf_of(node, leaves)
-    if leaf is not None:
-        return leaf[0]
-    called = node.meta.get("torch_fn")
-    if called is None or node.target is operator.getitem or not node.op.startswith("call"):
-        return node
-    return called[0]
-
-
-def _name_call(exits: list[fx.Node], leaves: dict[str, nn.Module], namer: NodeNamer) -> dict[fx.Node, NodeOrigin]:
-    """Name what one call gave. A tuple's parts are called `getitem`, as symbolic tracing has them."""
-    node = exits[0]
-    leaf, stack = _leaf_of(node, leaves), _stack(node)
-    file, line = _source(node)
-    if leaf is None:
-        path = stack[-1][1] if stack else ""
-        label, operation = _function(node)
-        return {each: NodeOrigin(namer(qualify(label, path)), path, file, line, label, operation) for each in exits}
-    _, path, _ = leaf
-    operation = class_of(leaves[path])
-    if isinstance(leaves[path], _TUPLE_RETURNING):
-        namer(path)
-        outer = next((entry[1] for entry in reversed(stack[: stack.index(leaf)])), "")
-        return {
-            each: NodeOrigin(namer(qualify("getitem", outer)), outer, file, line, "getitem", "operator.getitem")
-            for each in exits
-        }
-    return {each: NodeOrigin(namer(path), path, file, line, operation.rpartition(".")[2], operation) for each in exits}
-
-
-def _function(node: fx.Node) -> tuple[str, str]:
-    """Return label and full name of the function that was called, as symbolic tracing gives them."""
-    if node.target is operator.getitem:
-        return "getitem", "operator.getitem"
-    called = node.meta.get("torch_fn")
-    kind, _, name = (called[1] if called else f".{node.name}").rpartition(".")
-    if name in _OPERATORS and f"{name}(" not in _source_text(node):
-        label = _OPERATORS[name]
-        augmented = "i" if name.endswith("_") and not name.startswith("_") else ""
-        return label, f"operator.{augmented}{label}"
-    if kind == "method_descriptor":
-        # `a + b` is a call of the method add, unless the source says so.
-        if hasattr(operator, name) and f"{name}(" not in _source_text(node):
-            return name, f"operator.{name}"
-        return name, f"torch.Tensor.{name}"
-    if kind == "function" and hasattr(nn.functional, name):
-        return name, f"torch.nn.functional.{name}"
-    return name, f"torch.{name}" if hasattr(torch, name) else name
-
-
-def _frames(node: fx.Node) -> Iterator[tuple[str, int]]:
-    """Yield file and line of the frames that a node was made in, innermost first."""
-    for match in reversed(list(_FRAME.finditer(node.meta.get("stack_trace") or ""))):
-        yield match["file"], int(match["line"])
-
-
-def _source(node: fx.Node) -> tuple[str | None, int | None]:
-    for file, line in _frames(node):
-        if is_model_code(file):
-            return portable_path(file), line
-    return None, None
-
-
-def _source_text(node: fx.Node) -> str:
-    return next((linecache.getline(file, line) for file, line in _frames(node)), "")
+def _given_by(call: RecordedCall, nodes: list[fx.Node]) -> list[fx.Node]:
+    """Return the nodes, of those made in a call, that hold what it gave."""
+    if call.no_tensor:
+        return [node for node in nodes if isinstance(node.meta.get("val"), tuple | list)][-1:]
+    tensors = [node for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
+    return [node for node in tensors if not set(nodes).issuperset(node.users)] or tensors[-1:]

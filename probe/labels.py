@@ -7,10 +7,10 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
-__all__ = ["AUGMENTED_OPERATORS", "class_of", "describe_operation"]
+__all__ = ["AUGMENTED_OPERATORS", "class_of", "describe_function", "describe_operation"]
 
 AUGMENTED_OPERATORS = {
-    f"i{name}": name
+    f"i{name.rstrip('_')}": name
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
 }
 """What `+=` and its kin are called in the module `operator`, and what the same without writing is called."""
@@ -24,11 +24,16 @@ def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]
         return name.rpartition(".")[2], name
     if node.op == "call_method":
         return str(node.target), f"torch.Tensor.{node.target}"
-    name = getattr(node.target, "__name__", str(node.target))
-    if getattr(operator, name, None) is node.target:
+    return describe_function(node.target)
+
+
+def describe_function(function: object) -> tuple[str, str]:
+    """Return label and full name of a function: `("flatten", "torch.flatten")`."""
+    name = getattr(function, "__name__", str(function))
+    if getattr(operator, name, None) is function:
         # `x += y` is operator.iadd: an addition all the same, as its name in the graph says.
         return AUGMENTED_OPERATORS.get(name, name), f"operator.{name}"
-    home = inspect.getmodule(node.target)
+    home = inspect.getmodule(function)
     # Functions written in C have no module of their own; torch offers them under its own name.
     module_name = home.__name__ if home else "torch" if hasattr(torch, name) else ""
     return name, f"{module_name}.{name}".lstrip(".")

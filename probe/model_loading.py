@@ -110,10 +110,10 @@ def _with_image(
 ) -> LoadedModel:
     """Return the model with an image of `input_size`, or of `shape` (C H W), which the facts in `image` are for."""
     channels, height, width = (*shape[: 3 - len(input_size)], *input_size)
+    example = _blank(1, channels, height, width)
     # With another input size the photo keeps its margin around the crop; by the longer side, so that the resized photo
     # covers the crop whether it is upright or lies.
     resize = round(image.resize * max(height, width) / max(shape[1:]))
-    example = _blank(1, channels, height, width)
     if channels not in (1, 3):
         return LoadedModel(name, module, (example,), {}, None)
     if channels != len(image.mean):

@@ -8,7 +8,6 @@ import operator
 import sys
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from types import FrameType
 from typing import Any
 
 from torch import fx, nn
@@ -18,7 +17,7 @@ from .example import Example
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
 from .plain_names import graph_module
-from .source_places import is_model_code, place_of, portable_path
+from .source_places import calling_frame, place_of, source_line
 from .traced_model import NodeOrigin, TracedModel, qualify
 
 __all__ = ["trace"]
@@ -144,16 +143,6 @@ class _NamingTracer(fx.Tracer):
 
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)
-        file, line = _calling_line(sys._getframe(1))
+        file, line = source_line(calling_frame(sys._getframe(1), fx.Tracer.trace.__code__))
         self.origins[node] = NodeOrigin("", self._module_path, file, line, "", "")
         return node
-
-
-def _calling_line(frame: FrameType | None) -> tuple[str | None, int | None]:
-    """Return file and line of the innermost frame that is a model's own code, between the operation and the tracer."""
-    while frame is not None and frame.f_code is not fx.Tracer.trace.__code__:
-        file = frame.f_code.co_filename
-        if is_model_code(file):
-            return portable_path(file), frame.f_lineno
-        frame = frame.f_back
-    return None, None

@@ -64,7 +64,7 @@ def test_clipping_weights_in_forward_is_refused():
         self.c.weight.data.clamp_(-0.05, 0.05)
         return self.c(x)
 
-    with pytest.raises(ModelError, match=r"writes to its parameter c.weight .*refusals\.py:\d+"):
+    with pytest.raises(ModelError, match=r"writes to the parameter c.weight .*refusals\.py:\d+"):
         build(body)
 
 
@@ -112,14 +112,13 @@ def test_an_example_that_is_not_dense_is_told():
         build_probe(nn.Linear(4, 4), torch.zeros(3, 4).to_sparse())
 
 
-@pytest.mark.parametrize("example", [torch.tensor(1.0), torch.zeros(0, 3, 8, 8)], ids=["number", "batch of 0"])
-def test_an_input_without_elements_or_dimensions_is_not_exported(tmp_path, example):
+def test_an_input_without_elements_is_not_exported(tmp_path):
     class Plain(nn.Module):
         def forward(self, x):
             return x * 2
 
-    with pytest.raises(ExportError, match=r"The input x (is a number|has a size of 0)"):
-        export_artifact(build_probe(Plain(), example), tmp_path / "artifact")
+    with pytest.raises(ExportError, match="The input x has a size of 0"):
+        export_artifact(build_probe(Plain(), torch.zeros(0, 3, 8, 8)), tmp_path / "artifact")
 
 
 def test_vmap_in_forward_is_told():
