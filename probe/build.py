@@ -14,14 +14,14 @@ from .errors import CaptureError, ModelError, first_line
 from .example import Example, bind_example
 from .exporting import export_capture
 from .faithfulness import buffers_restored, compare_with_model
+from .first_run import run_model
 from .graph_rewrite import return_named
 from .model_check import checked_model
 from .observation import Observation, observe
 from .parts import find_parts
-from .results import find_results, settle_results, walk
+from .results import find_results, settle_results
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
-from .source_places import place_of
 from .specs import InputSpec, OutputSpec, SkippedNode
 from .traced_model import TracedModel
 from .tracing import trace
@@ -126,7 +126,7 @@ def build_probe(
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
     refuse_weight_writes(shared_copy(model), call)
-    calls = [(call, _run_model(model, call))]
+    calls = [(call, run_model(model, call))]
     varied = call.varied()
     # A model may refuse noise, where it expects an angle or a probability: then the example has to do.
     with contextlib.suppress(Exception):
@@ -179,62 +179,6 @@ def _on_another_batch(model: nn.Module, probe: Probe, call: Example) -> list[tup
     except Exception:
         # The model takes its example's batch only; with another the probe computes what no model does.
         return []
-
-
-def _run_model(model: nn.Module, call: Example) -> object:
-    """Return what the model gives.
-
-    Raises:
-        ModelError: it fails; the message names the node, if tracing can tell it, and the shapes.
-    """
-    copy = shared_copy(model)
-    before = _buffers(copy)
-    try:
-        returned = call.run(copy)
-    except ModelError:
-        raise
-    except Exception as error:
-        try:
-            observe(trace(shared_copy(model), call), call)
-        except CaptureError as failure:
-            # Where the model itself checks its input, the graph can't tell what it found.
-            if failure.node and "Proxy(" not in str(failure):
-                raise failure from error
-        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
-        raise ModelError(
-            f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {first_line(error)}"
-        ) from error
-    after = _buffers(copy)
-    # A model may fill a buffer on its first run, and leave it so.
-    if _changed(before, after):
-        again = call.run(copy)
-        changed = _changed(after, _buffers(copy))
-        # Nor does an integer that counts the runs matter, unless a result is made of it.
-        counts_only = not any(after[name].is_floating_point() for name in changed)
-        if changed and not (counts_only and _same_results(returned, again)):
-            raise ModelError(
-                f"{type(model).__name__} writes to its buffer {changed[0]} each time it is run in eval mode: it "
-                "keeps a state, and a probe has none.\nWrite to it in training alone: if self.training."
-            )
-    return returned
-
-
-def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: buffer.clone() for name, buffer in model.named_buffers()}
-
-
-def _same_results(one: object, other: object) -> bool:
-    pairs = zip(walk(one), walk(other), strict=True)
-    return all(torch.equal(a, b) for (_, a), (_, b) in pairs if isinstance(a, torch.Tensor))
-
-
-def _changed(before: Mapping[str, torch.Tensor], after: Mapping[str, torch.Tensor]) -> list[str]:
-    return [
-        name
-        for name, tensor in after.items()
-        if name in before
-        and (tensor.shape != before[name].shape or not torch.equal(tensor.nan_to_num(), before[name].nan_to_num()))
-    ]
 
 
 def _refuse_written_constants(
