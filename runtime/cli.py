@@ -281,7 +281,7 @@ def print_table(table: "RenderableType") -> None:
     from rich.console import Console
 
     # On a pipe there is no width to fit. Typer prints, because rich ends the process where the reader has gone.
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
     with console.capture() as text:
         console.print(table)
     # rich fills each line of a table up with blanks.

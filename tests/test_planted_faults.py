@@ -1,6 +1,9 @@
 """Faults of exporters and runtimes are found, and the operation named; `make verdicts` plants a hundred of them."""
 
+import html
+import json
 import shutil
+from xml.etree import ElementTree
 
 import onnx
 import pytest
@@ -120,3 +123,41 @@ def test_the_unprobed_model_is_judged_as_well(exported):
         assert [output.name for output in runner.unprobed.outputs] == ["fc"]
         assert runner.unprobed.outputs[0].verdict == "pass"
         assert runner.unprobed.difference < 4
+
+
+def test_every_form_of_the_report_says_the_same(exported, tmp_path, layerprobe):
+    sound, faulty = exported("cnn3").path, _copy(exported("cnn3"), tmp_path)
+    plant(faulty, "two channels swapped", seed=1)
+    for folder, code in ((sound, 0), (faulty, 1)):
+        files = {form: tmp_path / f"{code}.{form}" for form in ("json", "junit", "html", "model-explorer")}
+        options = [word for form, file in files.items() for word in (f"--{form}", file)]
+        outcome = layerprobe("verify", folder, *options)
+        assert outcome.code == code
+        report = json.loads(files["json"].read_text())
+        verdicts = {runner["name"]: runner["verdict"] for runner in report["runners"]}
+        assert (set(verdicts.values()) == {"pass"}) == (code == 0)
+        assert outcome.out.splitlines()[0] == report["headline"]
+        suites = {suite.get("name"): suite for suite in ElementTree.parse(files["junit"]).getroot().iter("testsuite")}
+        page = files["html"].read_text()
+        assert html.escape(report["headline"], quote=False) in html.unescape(page).replace("&", "&amp;")
+        for name, verdict in verdicts.items():
+            failures = sum(int(suite.get("failures")) for each, suite in suites.items() if each.endswith(name))
+            assert (failures > 0) == (verdict != "pass"), name
+        data = json.loads(files["model-explorer"].read_text())
+        assert set(next(iter(data.values()))["results"]) <= {output["name"] for output in report["outputs"]}
+
+
+def test_a_baseline_fails_only_on_what_got_worse(exported, tmp_path, layerprobe):
+    faulty = _copy(exported("cnn3"), tmp_path)
+    assert layerprobe("verify", faulty, "--json", tmp_path / "sound.json").code == 0
+    plant(faulty, "bias dropped", seed=1)
+    outcome = layerprobe("verify", faulty, "--baseline", tmp_path / "sound.json", "--json", tmp_path / "faulty.json")
+    assert outcome.code == 1
+    assert "worse than the baseline: onnx-float64: " in outcome.out
+    # What was wrong before is known.
+    outcome = layerprobe("verify", faulty, "--baseline", tmp_path / "faulty.json")
+    assert outcome.code == 0
+    assert "Nothing got worse than in the baseline." in outcome.out
+    outcome = layerprobe("verify", exported("cnn2").path, "--baseline", tmp_path / "sound.json")
+    assert outcome.code == 2
+    assert "cnn3" in outcome.err
