@@ -117,7 +117,11 @@ class CallRecorder(TorchFunctionMode):
         frame, file, line = self._caller()
         call = RecordedCall(self._entered[-1][0], file, line, *_describe(func, frame))
         with self._note(call):
-            return self._parts(func(*args, **(kwargs or {})), call)
+            result = func(*args, **(kwargs or {}))
+            if frame is not None and args and result is args[0] and not _writes(func.__name__):
+                # `x.contiguous()` and `x.to(dtype)` make no node where there is nothing to do.
+                return torch.ops.aten.alias.default(result) if isinstance(result, torch.Tensor) else result
+            return self._parts(result, call)
 
     @property
     def _in_leaf(self) -> bool:
@@ -189,15 +193,19 @@ def _describe(func: Any, frame: FrameType | None) -> tuple[str, str]:
     kind, symbol = _instruction(frame)
     if kind == "BINARY_OP" and symbol.rstrip("=") in _SYMBOLS:
         label = _SYMBOLS[symbol.rstrip("=")]
-        writes = name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
         augmented = next((each for each, plain in AUGMENTED_OPERATORS.items() if plain == label), label)
-        return label, f"operator.{augmented if writes else label}"
+        return label, f"operator.{augmented if _writes(name) else label}"
     # `x[i]` and `-x`, but also sum(tensors), a call that doesn't name what it calls.
     plain = name.removeprefix("__").removesuffix("__")
     named = frame is not None and name in frame.f_code.co_names and kind.startswith("CALL")
     if hasattr(operator, plain) and not named:
         return plain, f"operator.{plain}"
     return name, f"torch.Tensor.{name}"
+
+
+def _writes(name: str) -> bool:
+    """Tell whether a method writes into its tensor, by its name: `add_`, `__iand__`."""
+    return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
 
 
 def _instruction(frame: FrameType | None) -> tuple[str, str]:

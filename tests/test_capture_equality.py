@@ -120,6 +120,8 @@ ONE_LINERS = {
     "view": lambda model, y: y.flatten(1).view(-1, 4, 64).permute(0, 2, 1).reshape(-1, 256),
     "clamp": lambda model, y: y.clamp(0, 1).clamp_min(0.5),
     "normalisation": lambda model, y: F.layer_norm(y, (8,)),
+    "nothing to do": lambda model, y: y.contiguous().to(torch.float32).float() + 1,
+    "nothing to do at all": lambda model, y: y.contiguous(),
     "several lines": several_lines,
     "in a method": in_a_method,
     "item assignment": item_assignment,
