@@ -16,7 +16,7 @@ from .faithfulness import compare_with_model
 from .graph_rewrite import return_named
 from .observation import observe
 from .parts import find_parts
-from .results import find_results, settle_results
+from .results import find_results, settle_results, walk
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
 from .specs import InputSpec, OutputSpec, SkippedNode
@@ -122,6 +122,12 @@ def build_probe(
     call = bind_example(model, example, kwargs or {})
     refuse_weight_writes(shared_copy(model), call)
     calls = [(call, _run_model(model, call))]
+    returned = calls[0][1]
+    if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
+        raise ModelError(
+            f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
+            "that holds one. There is nothing that a probe could prove."
+        )
     varied = call.varied()
     # A model may refuse noise, where it expects an angle or a probability: then the example has to do.
     with contextlib.suppress(Exception):
@@ -209,7 +215,7 @@ def _probe_graph(
         observations = observe(traced, call)
     results = find_results(traced, observations)
     if not results:
-        raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
+        raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that it returns")
     shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
     names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
     nodes, skipped = choose_nodes(traced, observations, set(results.values()), wanted)

@@ -1,6 +1,7 @@
 """What is captured is what the operation produced at that moment, and the user's model comes back as it was."""
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -263,6 +264,20 @@ def test_several_results_are_found_by_their_place_in_the_return_value():
             return {"out": y.relu(), "aux": [y, y.sigmoid()]}
 
     assert build_probe(Model(), IMAGE).results == {"out": "relu", "aux.0": "conv", "aux.1": "sigmoid"}
+
+
+@pytest.mark.parametrize("capture", ["trace", "export", "auto"])
+def test_a_model_that_returns_its_tensors_in_an_object_is_told_what_it_may_return(capture):
+    @dataclass
+    class Output:
+        image: torch.Tensor
+
+    class Model(nn.Module):
+        def forward(self, x):
+            return Output(x * 2)
+
+    with pytest.raises(ModelError, match="Model returns Output: no tensor, and no tuple, list or dictionary"):
+        build_probe(Model(), IMAGE, capture=capture)
 
 
 def test_shapes_say_what_follows_the_batch():
