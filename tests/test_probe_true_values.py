@@ -77,15 +77,20 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
-def test_an_in_place_operation_does_not_change_what_was_captured_before_it(operation):
-    model = _InPlace(operation).eval()
+@pytest.mark.parametrize("capture", ["trace", "export"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_in_place_operation_does_not_change_what_was_captured_before_it(name, capture):
+    model = _InPlace(OPERATIONS[name]).eval()
+    if (name, capture) == ("through data", "export"):
+        with pytest.raises(ModelError, match=r"torch\.export can't capture"):
+            build_probe(model, IMAGE, capture=capture)
+        return
+    probe = build_probe(model, IMAGE, capture=capture)
     with torch.no_grad():
-        before = model.conv(IMAGE)
-        probe = build_probe(model, IMAGE)
-        outputs = probe(IMAGE)
-        assert torch.equal(outputs["conv"], before)
-        assert torch.equal(outputs[probe.results[""]], model(IMAGE))
+        for image in (IMAGE, IMAGE[:1], torch.cat([IMAGE, IMAGE + 1])):
+            outputs = probe(image)
+            assert torch.equal(outputs["conv"], model.conv(image))
+            assert torch.equal(outputs[probe.results[""]], model(image))
 
 
 def _transposed(model, y):
