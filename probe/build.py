@@ -19,7 +19,7 @@ from .graph_rewrite import return_named
 from .model_check import checked_model
 from .observation import Observation, observe
 from .parts import find_parts
-from .results import find_results, settle_results
+from .results import find_results, settle_results, walk
 from .shapes import SIZE_STEPS, resized, symbolic_shapes
 from .shared_copy import shared_copy
 from .specs import InputSpec, OutputSpec, SkippedNode
@@ -126,7 +126,13 @@ def build_probe(
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
     refuse_weight_writes(shared_copy(model), call)
-    calls = [(call, run_model(model, call))]
+    returned = run_model(model, call)
+    if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
+        raise ModelError(
+            f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
+            "that holds one. There is nothing that a probe could prove."
+        )
+    calls = [(call, returned)]
     varied = call.varied()
     # A model may refuse noise, where it expects an angle or a probability: then the example has to do.
     with contextlib.suppress(Exception):
@@ -243,7 +249,7 @@ def _probe_graph(
             observations = observe(traced, call)
     results = find_results(traced, observations)
     if not results:
-        raise ModelError(f"{type(model).__name__} returns no tensor: there is nothing that a probe could prove.")
+        raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that it returns")
     shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
     names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
     nodes, skipped = choose_nodes(traced, observations, set(results.values()), wanted)

@@ -86,6 +86,28 @@ def _resize(step: Step) -> list[Axis] | None:
     return [*(fresh("?", size) for size in step.shape[:added]), *kept]
 
 
+def _unfold(step: Step) -> list[Axis]:
+    """`x.unfold(2, 3, 1)`: an axis of windows, and the places in a window behind all others."""
+    axes = list(step.first)
+    index = step.argument(1, "dimension")
+    axes[index] = fresh("?", step.shape[index])
+    return [*axes, fresh("?", step.shape[-1])]
+
+
+def _reorder(step: Step) -> list[Axis] | None:
+    """Letters stay, but tokens don't lie in the image as they did."""
+    name = _called(step.node)
+    if name.startswith("flip"):
+        given = step.sequence(1, "dims")
+    else:
+        given = step.argument(2, "dims") if name.startswith("roll") else step.argument(1, "dim", default=-1)
+    axes = list(step.first)
+    for i in indices(given, len(axes)):
+        if grid_of(axes[i]):
+            axes[i] = fresh("L", size_of(axes[i]))
+    return axes
+
+
 def _concatenate(step: Step) -> list[Axis]:
     """Along L, tokens are added to those of the image; elsewhere letters stay."""
     tensors = [step.tensor(each) for each in step.argument(0, "tensors")]
@@ -191,7 +213,9 @@ MOVES = table(
     (_reshape, "reshape view flatten unflatten unsafe_view reshape_as view_as ravel"),
     (_squeeze, "squeeze"),
     (_unsqueeze, "unsqueeze"),
-    (_resize, "pad expand repeat tile repeat_interleave tensor_split topk"),
+    (_resize, "pad expand broadcast_to repeat tile repeat_interleave tensor_split topk glu"),
+    (_unfold, "unfold"),
+    (_reorder, "flip roll sort argsort"),
     (_concatenate, "cat concat concatenate"),
     (_stack, "stack"),
     (_getitem, "getitem"),

@@ -1,6 +1,9 @@
 """What each operation does to the axes of its inputs: those that compute, and the table of all."""
 
 from collections.abc import Sequence
+from typing import Any
+
+from torch import fx
 
 from .axis_factors import Axis, drop, fresh, is_known, letter_of, merge, resize, size_of
 from .layout_moves import MOVES
@@ -59,7 +62,9 @@ def _normalise_channels(step: Step) -> list[Axis] | None:
 
 
 def _unfold(step: Step) -> list[Axis] | None:
-    """N C H W -> N, C * kernel, L."""
+    """N C H W -> N, C * kernel, L; the method of this name takes one axis apart."""
+    if step.node.op == "call_method" or "unfold.default" in str(step.node.target):
+        return MOVES["unfold"](step)
     return [*step.first[:1], fresh("C", step.shape[1]), fresh("L", step.shape[2])] if len(step.shape) == 3 else None
 
 
@@ -71,17 +76,37 @@ def _fold(step: Step) -> list[Axis] | None:
 
 
 def _linear(step: Step) -> list[Axis]:
+    return _mix(step.first[:-1], step.shape[-1])
+
+
+def _mix(outer: list[Axis], size: int) -> list[Axis]:
     """The last axis is C afterwards, unless channels are elsewhere: then tokens were mixed, as in MLP-Mixer."""
-    *outer, _ = step.first
-    return [*outer, fresh("?" if _hold_channels(outer) else "C", step.shape[-1])]
+    return [*outer, fresh("?" if _hold_channels(outer) else "C", size)]
 
 
 def _matmul(step: Step) -> list[Axis] | None:
-    """(..., rows, inner) and (..., inner, columns) -> (..., rows, columns)."""
-    left, right = step.first, step.tensor(step.argument(1, "other", "mat2"))
+    """(..., rows, inner) and (..., inner, columns) -> (..., rows, columns); with a weight a linear layer."""
+    return _multiply(step, step.argument(0, "input", "self"), step.argument(1, "other", "mat2"))
+
+
+def _add_matmul(step: Step) -> list[Axis] | None:
+    return _multiply(step, step.argument(1, "mat1", "batch1"), step.argument(2, "mat2", "batch2"))
+
+
+def _multiply(step: Step, one: Any, other: Any) -> list[Axis] | None:
+    left, right = step.tensor(one), step.tensor(other)
     if len(left) < 2 or len(right) < 2:
         return None
+    if len(right) == 2 and _is_weight(other):
+        return _mix(left[:-1], step.shape[-1])
     return [*_batch_axes(step, left, right), left[-2], right[-1]]
+
+
+def _is_weight(node: fx.Node) -> bool:
+    """A parameter or constant, as it is or transposed, say."""
+    while node.op != "get_attr" and len(node.all_input_nodes) == 1:
+        node = node.all_input_nodes[0]
+    return node.op == "get_attr"
 
 
 def _attend(step: Step) -> list[Axis]:
@@ -106,7 +131,16 @@ def _reduce(step: Step) -> list[Axis] | None:
     """mean, sum, max over axes: they go, or stay with size 1."""
     if step.tensor(step.argument(1, "other")):
         return elementwise(step)
-    axes, given = step.first, step.argument(1, "dim", "axis")
+    return _without(step, step.argument(1, "dim"))
+
+
+def _norm(step: Step) -> list[Axis] | None:
+    """As the other reductions, behind the order of the norm."""
+    return _without(step, step.argument(2, "dim"))
+
+
+def _without(step: Step, given: Any) -> list[Axis] | None:
+    axes = step.first
     chosen = range(len(axes)) if given is None else indices(given, len(axes))
     if len(step.shape) == len(axes):
         return [resize(axis, size) for axis, size in zip(axes, step.shape, strict=True)]
@@ -129,18 +163,51 @@ def _einsum(step: Step) -> list[Axis] | None:
     return [merge(named[subscript], size) for subscript, size in zip(result, step.shape, strict=True)]
 
 
+def _as_first(step: Step) -> list[Axis]:
+    """Some places of the first tensor have other values afterwards."""
+    return step.first
+
+
+_ELEMENTWISE = """
+    add sub mul div truediv true_divide floordiv floor_divide mod remainder fmod pow float_power neg negative pos
+    positive abs absolute rsub radd rmul rtruediv rpow iadd isub imul itruediv ifloordiv imod ipow
+    addcmul addcdiv lerp maximum minimum fmax fmin clamp clamp_min clamp_max clip hypot atan2 copysign heaviside
+    eq ne lt le gt ge equal invert not and or xor iand ior ixor lshift rshift ilshift irshift
+    logical_and logical_or logical_not logical_xor bitwise_and bitwise_or bitwise_not bitwise_xor
+    isnan isinf isfinite where masked_fill nan_to_num
+    exp exp2 expm1 log log2 log10 log1p logaddexp logaddexp2 sqrt rsqrt square reciprocal sign sgn signbit
+    sin cos tan asin acos atan sinh cosh asinh acosh atanh sinc erf erfc erfinv expit logit lgamma digamma
+    ceil floor round trunc frac
+    relu re_lu relu6 re_lu6 leaky_relu leaky_re_lu prelu pre_lu prelu_kernel rrelu rre_lu elu celu selu gelu silu si_lu
+    mish sigmoid hardsigmoid hard_sigmoid log_sigmoid logsigmoid tanh hardtanh hardswish hard_swish hardshrink
+    softshrink tanhshrink softplus softsign threshold softmax log_softmax softmin gumbel_softmax
+    layer_norm rms_norm rmsnorm normalize local_response_norm cross_map_lrn
+    dropout alpha_dropout feature_dropout feature_alpha_dropout stochastic_depth drop_block bernoulli
+    cumsum cumprod cummax cummin logcumsumexp tril triu channel_shuffle
+    identity clone contiguous detach alias lift_fresh lift_fresh_copy requires_grad expand_as broadcast_tensors
+    to to_copy type type_as float double half bfloat16 int long bool cpu cuda
+    copy fill zero uniform normal zeros_like ones_like full_like empty_like rand_like randn_like
+    shifted_window_attention
+"""
+"""Among them torchvision's function for all of a Swin block's attention."""
+
 RULES = MOVES | table(
     (_convolve, "conv conv_transpose convolution deform_conv"),
-    (_pool, "pool interpolate pixel_shuffle pixel_unshuffle grid_sample"),
+    (_pool, "pool interpolate pixel_shuffle pixel_unshuffle grid_sample grid_sampler"),
     (_normalise_channels, "batch_norm sync_batch_norm group_norm instance_norm"),
     (_unfold, "unfold im2col"),
     (_fold, "fold col2im"),
     (_linear, "linear"),
-    (_matmul, "matmul bmm imatmul"),
+    (_matmul, "matmul mm bmm"),
+    (_add_matmul, "addmm baddbmm"),
     (_attend, "scaled_dot_product_attention"),
     (_attend_with_projection, "multihead_attention"),
     (_einsum, "einsum"),
     (_reduce, "mean sum amax amin max min prod std var median logsumexp argmax argmin all any"),
+    (_norm, "norm linalg_vector_norm vector_norm"),
+    (_as_first, "index_put index_fill index_copy index_add scatter scatter_add masked_scatter slice_scatter"),
+    (_as_first, "transformer_encoder transformer_encoder_layer transformer_decoder transformer_decoder_layer"),
+    (elementwise, _ELEMENTWISE),
 )
-"""By the operation's name, less what tells it to write in place and how many axes the image has; others are
-elementwise, if the shapes allow it."""
+"""By the operation's name, less what tells it to write in place and how many axes the image has. Of others nothing is
+known: an inverse matrix has the shape of its input, and other axes."""

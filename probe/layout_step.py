@@ -1,4 +1,4 @@
-"""One operation as the layout rules see it, and the rule for all that have none of their own.
+"""One operation as the layout rules see it, and the two rules that many operations share.
 
 A rule returns the result's axes, or None where it can't say. It may be wrong about sizes: who calls it compares them
 with the shape that was observed.
@@ -39,9 +39,10 @@ class Step:
         return self.axes.get(argument, []) if isinstance(argument, fx.Node) else []
 
     def argument(self, position: int, *names: str, default: Any = None) -> Any:
-        """Return an argument by its position, or by any of the names it goes by."""
+        """Return an argument by its position, or by any of its names; torch takes NumPy's too."""
         if position < len(self.node.args):
             return self.node.args[position]
+        names += ("axis",) if "dim" in names else ()
         return next((self.node.kwargs[name] for name in names if name in self.node.kwargs), default)
 
     def sequence(self, position: int, *names: str) -> Any:
@@ -54,7 +55,7 @@ Rule = Callable[[Step], list[Axis] | None]
 
 
 def elementwise(step: Step) -> list[Axis] | None:
-    """Merge all inputs that broadcast to the result's shape: additions, activations, normalisations, and the unknown.
+    """Merge all inputs that broadcast to the result's shape: additions, activations, normalisations.
 
     Others are left out, such as the one weight a channel that PReLU has.
     """

@@ -10,14 +10,14 @@ from torch import fx
 
 from .axis_factors import Axis, fresh, grid_of, letter_of, size_of
 from .layout_rules import RULES
-from .layout_step import Step, elementwise
+from .layout_step import Step
 from .observation import Observation
 from .operation_name import name_operation
 from .specs import TokenGrid
 
 __all__ = ["Layout", "infer_layouts"]
 
-_INPUTS = {2: "NC", 4: "NCHW", 5: "NCDHW"}
+_INPUTS = {0: "", 2: "NC", 4: "NCHW", 5: "NCDHW"}
 """What models of images take; of an input of another rank only the batch is known."""
 
 
@@ -52,8 +52,11 @@ def infer_layouts(module: fx.GraphModule, observations: Mapping[fx.Node, Observa
             continue
         shape = observation.shape
         if node.op == "placeholder":
-            letters = _INPUTS.get(len(shape), "N" + "?" * len(shape))
-            axes[node] = [fresh(letter, size) for letter, size in zip(letters, shape, strict=False)]
+            letters = _INPUTS.get(len(shape), "N" + "?" * (len(shape) - 1))
+            # What is no image may be a factor or a table that all images share, as long as the batch by chance.
+            if batch is not None and (len(shape) == 1 or shape[:1] != (batch,)):
+                letters = "?" + letters[1:] if shape else ""
+            axes[node] = [fresh(letter, size) for letter, size in zip(letters, shape, strict=True)]
             batch = shape[0] if batch is None and shape else batch
         elif node.op == "get_attr":
             axes[node] = _unknown(shape)
@@ -80,7 +83,7 @@ def _follow(
         name, spatial = name_operation(module, source)
     step = Step(source, shape, axes, spatial, batch, part)
     try:
-        result = RULES.get(name, elementwise)(step)
+        result = RULES[name](step) if name in RULES else None
     except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
         # Arguments that are computed, or named like no other operation's: nothing can be said.
         result = None

@@ -19,6 +19,6 @@ def name_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, int | No
     name = name.partition(".")[0].strip("_")
     numbered = re.match("(.+?)([123])d", name)
     name, spatial = (numbered[1], int(numbered[2])) if numbered else (name, None)
-    if (name.endswith("pool") and "roi" not in name) or name.startswith("upsample"):
+    if (name.endswith("pool") and "roi" not in name) or name.startswith(("upsample", "upsampling")):
         name = "pool"
     return "pad" if name.endswith("pad") else name, spatial

@@ -16,7 +16,7 @@ class InputSpec:
     shape: tuple[Dimension, ...]
     """`("N", 3, 64, 64)`: a symbol where any size fits."""
     dtype: str
-    """NumPy's name: `float32`."""
+    """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class OutputSpec:
     shape: tuple[Dimension, ...]
     """`("N", 64, 32, 32)`: a symbol where the size follows the batch."""
     dtype: str
-    """NumPy's name: `float32`."""
+    """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
     layout: str
     """One letter an axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an axis of which nothing is known."""
     tokens: TokenGrid | None

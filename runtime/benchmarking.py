@@ -106,9 +106,11 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
     recorded = {} if artifact.path.is_file() else artifact.reference().inputs
     generator = np.random.default_rng(0)
     inputs: dict[str, NDArray[Any]] = {}
+    # Beside an open batch, another input's first axis is something else: that of a table, or of a factor a channel.
+    fixed = manifest.inputs[0].shape[0]
+    if fixed != batch and not any(entry.shape[0] == "N" for entry in manifest.inputs):
+        raise UsageError(f"{manifest.model} takes a batch of {fixed} only: --batch {batch} can't.")
     for entry in manifest.inputs:
-        if entry.shape[0] not in ("N", batch):
-            raise UsageError(f"{manifest.model} takes a batch of {entry.shape[0]} only: --batch {batch} can't.")
         if entry.name in recorded:
             one = recorded[entry.name]
             inputs[entry.name] = np.repeat(one[:1], batch, axis=0) if entry.shape[0] == "N" else one

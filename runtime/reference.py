@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +43,8 @@ class Truth:
 class Reference:
     """What eager PyTorch computes for a recorded input."""
 
-    inputs: dict[str, NDArray[np.float32]]
+    inputs: dict[str, NDArray[Any]]
+    """Of the dtypes that the model takes; a bfloat16 one is recorded as float32."""
     truths: Mapping[str, Truth]
     """By output, in the order of execution. Of a file, each is read when it is asked for: those of a large network
     are as large as its weights, and nobody needs two at a time."""

@@ -149,6 +149,49 @@ def test_a_photo_fills_an_input_of_any_shape_without_black_edges(resnet, tmp_pat
         assert (scaled_pixels(white, steps) == 1).all()
 
 
+@pytest.mark.parametrize("capture", ["export", "auto"])
+def test_a_model_whose_capture_is_of_one_size_is_not_told_that_it_takes_no_other_itself(capture):
+    class Weighted(nn.Module):
+        def forward(self, x):
+            return x * torch.linspace(0, 1, int(x.shape[3]))
+
+    with pytest.raises(
+        ModelError, match=r"captured graph takes no other size than 8 x 8.*leave --dynamic-size"
+    ) as told:
+        build_probe(Weighted(), torch.zeros(1, 3, 8, 8), capture=capture, dynamic_size=True)
+    assert "model takes no other size" not in str(told.value)
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_half_the_height_is_told_only_where_all_even_heights_are_halved(capture):
+    """34 pixels are 17, then 8, and 16 when they are doubled again."""
+
+    class Pyramid(nn.Module):
+        def forward(self, x):
+            half = nn.functional.max_pool2d(x, 2)
+            quarter = nn.functional.max_pool2d(half, 2)
+            return nn.functional.interpolate(quarter, scale_factor=2.0), nn.functional.interpolate(half, scale_factor=2)
+
+    probe = build_probe(Pyramid(), torch.rand(1, 3, 32, 64), capture=capture, dynamic_size=True)
+    assert [output.shape[2:] for output in probe.outputs] == [
+        ("H/2", "W/2"),
+        ("H/4", "W/4"),
+        ("H?", "W?"),
+        ("H?", "W?"),
+    ]
+
+
+def test_what_takes_only_multiples_of_a_size_is_told_by_these():
+    class Cut(nn.Module):
+        def forward(self, x):
+            return x.unflatten(2, (-1, 4)).mean(3), nn.functional.max_pool2d(x, 4).repeat_interleave(4, 2)
+
+    probe = build_probe(Cut(), torch.rand(1, 3, 32, 64), dynamic_size=True)
+    shapes = {output.name: output.shape[2:] for output in probe.outputs}
+    assert shapes["mean"] == ("H/4", "W")
+    assert shapes["repeat_interleave"] == ("H", "W/4")
+
+
 def test_a_photo_in_another_size_on_the_command_line(layerprobe, photo, tmp_path):
     fixed, dynamic = tmp_path / "fixed", tmp_path / "dynamic"
     layerprobe("export", "torchvision:squeezenet1_1", "-o", fixed, "--input-size", "64", "--outputs", "features.0")

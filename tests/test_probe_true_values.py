@@ -1,6 +1,7 @@
 """What is captured is what the operation produced at that moment, and the user's model comes back as it was."""
 
 import copy
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,15 +77,20 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS.keys())
-def test_an_in_place_operation_does_not_change_what_was_captured_before_it(operation):
-    model = _InPlace(operation).eval()
+@pytest.mark.parametrize("capture", ["trace", "export"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_in_place_operation_does_not_change_what_was_captured_before_it(name, capture):
+    model = _InPlace(OPERATIONS[name]).eval()
+    if (name, capture) == ("through data", "export"):
+        with pytest.raises(ModelError, match=r"torch\.export can't capture"):
+            build_probe(model, IMAGE, capture=capture)
+        return
+    probe = build_probe(model, IMAGE, capture=capture)
     with torch.no_grad():
-        before = model.conv(IMAGE)
-        probe = build_probe(model, IMAGE)
-        outputs = probe(IMAGE)
-        assert torch.equal(outputs["conv"], before)
-        assert torch.equal(outputs[probe.results[""]], model(IMAGE))
+        for image in (IMAGE, IMAGE[:1], torch.cat([IMAGE, IMAGE + 1])):
+            outputs = probe(image)
+            assert torch.equal(outputs["conv"], model.conv(image))
+            assert torch.equal(outputs[probe.results[""]], model(image))
 
 
 def _transposed(model, y):
@@ -263,6 +269,20 @@ def test_several_results_are_found_by_their_place_in_the_return_value():
             return {"out": y.relu(), "aux": [y, y.sigmoid()]}
 
     assert build_probe(Model(), IMAGE).results == {"out": "relu", "aux.0": "conv", "aux.1": "sigmoid"}
+
+
+@pytest.mark.parametrize("capture", ["trace", "export", "auto"])
+def test_a_model_that_returns_its_tensors_in_an_object_is_told_what_it_may_return(capture):
+    @dataclass
+    class Output:
+        image: torch.Tensor
+
+    class Model(nn.Module):
+        def forward(self, x):
+            return Output(x * 2)
+
+    with pytest.raises(ModelError, match="Model returns Output: no tensor, and no tuple, list or dictionary"):
+        build_probe(Model(), IMAGE, capture=capture)
 
 
 def test_shapes_say_what_follows_the_batch():

@@ -14,8 +14,10 @@ import torch
 from PIL import Image
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from torch import nn
 
-from probe import CNN11
+from export import export_artifact
+from probe import CNN11, build_probe
 from runtime import Preprocessing, open_artifact, open_runner, preprocess_files
 
 
@@ -202,6 +204,29 @@ def test_bench_reports_percentiles_and_the_plain_model(exported, tmp_path, layer
     assert {"onnx-cpu", "torchscript", "onnx-cpu, plain"} <= set(timings)
     for timing in timings.values():
         assert 0 < timing["p50_ms"] <= timing["p90_ms"] <= timing["p99_ms"]
+
+
+def test_bench_takes_any_batch_of_a_model_whose_other_input_has_none(tmp_path, layerprobe):
+    class Scaled(nn.Module):
+        def forward(self, image, scale):
+            return image * scale
+
+    export_artifact(build_probe(Scaled(), torch.rand(1, 8, 4, 8), torch.rand(8)), tmp_path / "scaled")
+    outcome = layerprobe("bench", tmp_path / "scaled", "--repeats", 1, "--batch", 3, "--json", tmp_path / "b.json")
+    assert outcome.code == 0, outcome.err
+    assert {timing["batch"] for timing in json.loads((tmp_path / "b.json").read_text())["timings"]} == {3}
+
+
+def test_bench_of_a_fixed_batch_takes_that_one_only(tmp_path, layerprobe):
+    class Fixed(nn.Module):
+        def forward(self, image):
+            return image.reshape(2, 8, 16) * 2
+
+    export_artifact(build_probe(Fixed(), torch.rand(2, 8, 4, 4)), tmp_path / "fixed")
+    assert layerprobe("bench", tmp_path / "fixed", "--repeats", 1, "--batch", 2).code == 0
+    refused = layerprobe("bench", tmp_path / "fixed", "--repeats", 1, "--batch", 3)
+    assert refused.code == 2
+    assert "takes a batch of 2 only: --batch 3 can't" in refused.err
 
 
 def test_the_demo_does_the_whole_job(tmp_path, layerprobe):
