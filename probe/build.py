@@ -16,7 +16,7 @@ from .exporting import export_capture
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .graph_rewrite import return_named
-from .model_check import checked_model
+from .model_check import check_dense, checked_model
 from .observation import Observation, observe
 from .parts import find_parts
 from .results import find_results, settle_results, walk
@@ -125,6 +125,7 @@ def build_probe(
     """
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
+    check_dense(model, call.tensors)
     refuse_weight_writes(shared_copy(model), call)
     returned = run_model(model, call)
     if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):

@@ -118,10 +118,6 @@ def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mappi
             "An input without an axis, torch.tensor(2.0), can't be told by a shape.\n"
             "Give it one, torch.tensor([2.0]), or a default in forward and leave it away."
         )
-    for tensor in given:
-        if tensor.layout is not torch.strided or tensor.is_meta:
-            what = "on the meta device, without values" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
-            raise ModelError(f"{type(model).__name__}'s example holds a tensor that is {what}: give dense ones.")
     signature = inspect.signature(model.forward)
     try:
         bound = signature.bind(*args, **kwargs)

@@ -1,12 +1,14 @@
 """What is probed of what was given: a wrapped model's inside; and what can't be, told before anything is run."""
 
+from collections.abc import Iterable
+
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from .errors import ModelError
 
-__all__ = ["checked_model"]
+__all__ = ["check_dense", "checked_model"]
 
 
 def checked_model(model: nn.Module) -> nn.Module:
@@ -34,3 +36,15 @@ def checked_model(model: nn.Module) -> nn.Module:
         if tensor.is_meta:
             raise ModelError(f"{name}'s {path} has no values: it is on the meta device.\nMake the model on the CPU.")
     return model
+
+
+def check_dense(model: nn.Module, tensors: Iterable[torch.Tensor]) -> None:
+    """Refuse an example that the model can't be run and compared on.
+
+    Raises:
+        ModelError: a tensor is sparse, or without values.
+    """
+    for tensor in tensors:
+        if tensor.layout is not torch.strided or tensor.is_meta:
+            what = "on the meta device, without values" if tensor.is_meta else str(tensor.layout).removeprefix("torch.")
+            raise ModelError(f"{type(model).__name__}'s example holds a tensor that is {what}: give dense ones.")
