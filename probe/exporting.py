@@ -89,7 +89,7 @@ def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, A
             if is_concrete_int(size):
                 raise CaptureError(
                     f"torch.export can't capture {name} for other sizes: its result is computed with axis {axis} "
-                    f"of {given} as the plain number {size}"
+                    f"of {given} as the plain number {size}{' (leave --dynamic-size away)' if axis else ''}"
                 )
 
 
