@@ -58,8 +58,9 @@ def export_capture(
 def _export(
     model: nn.Module, example: Example, batched: frozenset[int], dynamic_size: bool
 ) -> torch.export.ExportedProgram:
-    # torch.export takes a size of 1 for a constant.
+    # torch.export takes a size of 1 for a constant, and one tensor that is given twice for one input.
     call = example.enlarged(batched) if example.batch == 1 else example
+    call = call.replaced(tuple(tensor.clone() for tensor in call.tensors))
     shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
     keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
     try:
