@@ -30,6 +30,9 @@ from probe import build_probe, load_model
 from runtime import Artifact, Report, open_artifact, open_runner, verify
 from runtime.reference import sample
 
+SOUND_MODELS = {f"torchvision:{name}": max(size, 64) for name, size in {**WHOLE_WAY, **PROBED}.items()}
+"""Model to its images' height and width: one of each family."""
+
 FAULTY_MODELS = {
     "cnn11": None,
     "cnn2": None,
@@ -151,6 +154,7 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
     found = sum(each.found for each in planted)
     alarms = sum(each.failed for each in sound)
     total = sum(each.outputs for each in sound)
+    missing = len(SOUND_MODELS) - len({each.model for each in sound})
     lines = [
         "# Are the verdicts true?",
         "",
@@ -159,6 +163,7 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
         f"**{alarms} false alarms** on {total} outputs of {len({each.model for each in sound})} sound models in "
         f"{len({each.runner for each in sound})} runners. **{found} of {len(planted)} planted faults** were found and "
         "the operation named.",
+        *([f"**{missing} of {len(SOUND_MODELS)} sound models have not been run.**"] if missing else []),
         "",
         "## Sound models",
         "",
@@ -211,11 +216,11 @@ def main() -> int:
     sound: list[Sound] = []
     with tempfile.TemporaryDirectory(prefix="layerprobe-verdicts-") as temporary:
         folder = Path(temporary)
-        for name, size in {**WHOLE_WAY, **PROBED}.items():
-            for found in judge_sound(f"torchvision:{name}", max(size, 64), folder / name):
+        for name, size in SOUND_MODELS.items():
+            for found in judge_sound(name, size, folder / "sound"):
                 print(f"{found.model} {found.runner}: {found.verdict}, largest drift {found.drift:.2g}", flush=True)
                 sound.append(found)
-            shutil.rmtree(folder / name)
+            shutil.rmtree(folder / "sound")
         planted = []
         for each in judge_faults(arguments.faults, folder):
             print(f"{each.model}: {each.fault.detail}: {'found' if each.found else f'named {each.named}'}", flush=True)
