@@ -17,7 +17,7 @@ from .manifest import ONNX_FILE
 from .reference import Reference, sample
 from .reporting.report import RunnerReport, UnprobedReport
 
-__all__ = ["FILE_RUNNER", "Account", "Judge"]
+__all__ = ["FILE_RUNNER", "Account", "Judge", "with_unprobed"]
 
 FILE_RUNNER = "onnx-float64"
 """Not a runtime: what the ONNX file itself says, evaluated in float64. It tells a fault of the export from the rest."""
@@ -71,13 +71,11 @@ class Judge:
             outputs.append(_with_share(found, Share(drift, 0.0) if wrong else Share(0.0, drift)))
         return self._report(Account(FILE_RUNNER, ["NumPy"]), outputs)
 
-    def report_of(
-        self, account: Account, arrays: Mapping[str, NDArray[Any]], unprobed: UnprobedReport | None = None
-    ) -> RunnerReport:
+    def report_of(self, account: Account, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
         """Return what came of a runner that gave `arrays` for the recorded input."""
         shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes))
         outputs = [_with_share(found, shares.get(found.name)) for found in self._compare(arrays, self._dtypes)]
-        return self._report(account, outputs, unprobed)
+        return self._report(account, outputs)
 
     def report_of_failure(self, account: Account, error: str) -> RunnerReport:
         """Return what came of a runner that failed to run the model: every output is missing."""
@@ -105,24 +103,28 @@ class Judge:
             compare_output(name, self.reference.truths[name], arrays.get(name), self._dtypes[name]) for name in names
         ]
 
-    def _report(
-        self, account: Account, outputs: list[OutputComparison], unprobed: UnprobedReport | None = None
-    ) -> RunnerReport:
+    def _report(self, account: Account, outputs: list[OutputComparison]) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
-        judged = failed + [output for output in (unprobed.outputs if unprobed else []) if output.failed]
         misplaced = account.misplaced and not account.allow_fallback
-        verdict: Verdict = judged[0].verdict if judged else "placement" if misplaced else "pass"
+        verdict: Verdict = failed[0].verdict if failed else "placement" if misplaced else "pass"
         return RunnerReport(
             name=account.name,
             verdict=verdict,
-            first_drifting=judged[0].name if judged else None,
+            first_drifting=failed[0].name if failed else None,
             culprit=find_culprit(outputs, self._file.corrections if account.reads_onnx else ()),
             providers=list(account.providers),
             misplaced=list(account.misplaced),
             facts=dict(account.facts),
             outputs=outputs,
-            unprobed=unprobed,
         )
+
+
+def with_unprobed(report: RunnerReport, unprobed: UnprobedReport) -> RunnerReport:
+    """Return a runner's report with what came of the unprobed model, which counts where the probe has not failed."""
+    failed = [output for output in unprobed.outputs if output.failed]
+    if failed and report.first_drifting is None:
+        report = report.model_copy(update={"verdict": failed[0].verdict, "first_drifting": failed[0].name})
+    return report.model_copy(update={"unprobed": unprobed})
 
 
 def _with_share(found: OutputComparison, share: Share | None) -> OutputComparison:

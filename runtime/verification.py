@@ -15,7 +15,7 @@ from .artifact import Artifact
 from .blame import headline
 from .environment import describe_environment
 from .errors import ExecutionError, RunnerUnavailable, first_line
-from .judge import FILE_RUNNER, Account, Judge
+from .judge import FILE_RUNNER, Account, Judge, with_unprobed
 from .reporting.drift_maps import DriftMaps
 from .reporting.report import Report, RunnerReport, UnprobedReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out
@@ -115,22 +115,23 @@ def _of_runner(
         return None
     del runner
     _hand_memory_back()
-    on_phase(f"running {name} unprobed")
-    unprobed = _unprobed(artifact, name, judge, arrays, settings)
     on_phase(f"splitting the error of {name}")
-    report = judge.report_of(account, arrays, unprobed)
+    report = judge.report_of(account, arrays)
     if maps is not None:
         on_phase(f"drawing the drift of {name}")
         maps.add(name, judge.graph, judge.reference, arrays)
-    return report
+    on_phase(f"running {name} unprobed")
+    results = {result: arrays[result].copy() for result in dict.fromkeys(artifact.manifest.results.values())}
+    del arrays
+    _hand_memory_back()
+    return with_unprobed(report, _unprobed(artifact, name, judge, results, settings))
 
 
 def _unprobed(
     artifact: Artifact, name: str, judge: Judge, probed: Mapping[str, NDArray[Any]], settings: Settings
-) -> UnprobedReport | None:
-    """Run the same model with its own results as its only outputs, where the runner can cut it."""
-    results = list(dict.fromkeys(artifact.manifest.results.values()))
-    runner = open_runner(artifact, name, settings, results)
+) -> UnprobedReport:
+    """Run the same model with its own results as its only outputs."""
+    runner = open_runner(artifact, name, settings, list(probed))
     arrays = runner.run(judge.reference.inputs)
     del runner
     _hand_memory_back()
