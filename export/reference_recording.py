@@ -22,7 +22,7 @@ from runtime.reference import Reference, Truth, sample
 
 from .errors import ExportError
 
-__all__ = ["record_reference"]
+__all__ = ["as_array", "record_reference"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
             noise_floor=error / exact.scale,
             nonfinite=eager[0][name].nonfinite,
         )
-    arrays = {spec.name: _as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
+    arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
     return Reference(arrays, truths)
 
 
@@ -103,7 +103,7 @@ def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return torch.nextafter(tensor, towards)
 
 
-def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
+def as_array(tensor: torch.Tensor) -> NDArray[Any]:
     """Return a tensor as NumPy has it: bfloat16, which it lacks, as float32, which holds each of its values."""
     wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     array: NDArray[Any] = wide.detach().cpu().contiguous().numpy()
@@ -133,7 +133,7 @@ class _Sampler(fx.Interpreter):
         if isinstance(value, torch.Tensor) and not self._shares_memory(n, value):
             self.copies.add(n.name)
         if n in self._names:
-            whole = _as_array(value)
+            whole = as_array(value)
             finite = np.isfinite(whole)
             self._samples[self._names[n]] = _Sample(
                 # sample() of a small tensor is a view of it: the copy is what an in-place operation can't reach.

@@ -23,6 +23,7 @@ from runtime.manifest import ONNX_FILE, TORCHSCRIPT_FILE
 from runtime.reference import Reference, Truth, sample
 
 from .errors import ExportError
+from .reference_recording import as_array
 from .ways_around import output_patterns, parts_without
 
 __all__ = ["try_model_files"]
@@ -78,21 +79,14 @@ def _other_input(probe: Probe, reference: Reference) -> tuple[_Arrays, Mapping[s
     inputs = probe.noise_input(batch=3 if size_bytes <= _LARGE_BYTES else 1, seed=2, larger=True)
     with torch.inference_mode(False), torch.no_grad():
         tensors = probe.module(*(tensor.clone() for tensor in inputs))
-    arrays = {spec.name: _as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
-    return arrays, {name: _truth(_as_array(tensor)) for name, tensor in tensors.items()}
+    arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
+    return arrays, {name: _truth(as_array(tensor)) for name, tensor in tensors.items()}
 
 
 def _truth(array: NDArray[Any]) -> Truth:
     kept = sample(array).astype(np.float64)
     scale = float(np.max(np.abs(kept), initial=0.0, where=np.isfinite(kept))) or 1.0
     return Truth(sample=kept, shape=array.shape, scale=scale, noise_floor=0.0, nonfinite=0)
-
-
-def _as_array(tensor: torch.Tensor) -> NDArray[Any]:
-    # NumPy has no bfloat16; float32 holds each of its values.
-    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-    array: NDArray[Any] = wide.detach().numpy()
-    return array
 
 
 def _open_onnx(probe: Probe, folder: Path) -> _Run | None:
@@ -134,7 +128,7 @@ def _open_torchscript(probe: Probe, folder: Path) -> _Run:
         tensors = [torch.from_numpy(array).to(dtype) for array, dtype in zip(inputs.values(), dtypes, strict=True)]
         with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
             returned: dict[str, torch.Tensor] = module(*tensors)
-        return {name: _as_array(tensor) for name, tensor in returned.items()}
+        return {name: as_array(tensor) for name, tensor in returned.items()}
 
     return run
 

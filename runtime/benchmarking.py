@@ -82,7 +82,7 @@ def benchmark(
         for name, runner in opened.items()
     }
     if "onnx-cpu" in ways:
-        plain = open_runner(artifact, "onnx-cpu", settings, list(artifact.manifest.results.values()))
+        plain = open_runner(artifact, "onnx-cpu", settings, artifact.manifest.result_names)
         ways["onnx-cpu, plain"] = lambda: plain.run(inputs)
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for round_number in range(_WARM_UP + repeats):

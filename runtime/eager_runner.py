@@ -18,7 +18,7 @@ from .input_check import check_inputs
 from .manifest import Manifest, Recipe
 from .output_selection import known_outputs
 from .settings import DEFAULT_SETTINGS, Settings
-from .torch_settings import as_array, torch_facts, torch_set
+from .torch_settings import as_array, as_tensors, torch_facts, torch_set
 
 __all__ = ["EagerRunner"]
 
@@ -92,11 +92,7 @@ class EagerRunner:
         checked = check_inputs(self._manifest, inputs)
         try:
             with torch_set(self._settings):
-                tensors = [
-                    torch.from_numpy(checked[entry.name]).to(getattr(torch, entry.dtype))
-                    for entry in self._manifest.inputs
-                ]
-                found: dict[str, torch.Tensor] = self._live(*tensors)
+                found: dict[str, torch.Tensor] = self._live(*as_tensors(self._manifest, checked))
         except Exception as error:
             raise ExecutionError(f"PyTorch failed to run {self._manifest.model}: {first_line(error)}") from error
         return {name: as_array(found[name]) for name in self._names}

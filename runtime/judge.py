@@ -54,7 +54,7 @@ class Judge:
         self.reference: Reference = artifact.reference()
         self.graph = Float64Graph(artifact.file(ONNX_FILE), artifact.manifest.output_names)
         self._dtypes = {output.name: output.dtype for output in artifact.manifest.outputs}
-        self._results = dict.fromkeys(artifact.manifest.results.values())
+        self._results = artifact.manifest.result_names
         self._file: FileValues = evaluate_file(self.graph, self.reference, self._dtypes)
 
     @property
@@ -92,7 +92,7 @@ class Judge:
         differences = [
             largest_error(sample(arrays[name]), sample(probed[name])) / drift_unit(self.reference.truths[name], dtype)
             for name, dtype in self._dtypes.items()
-            if name in self._results and name in arrays and arrays[name].shape == probed[name].shape
+            if name in probed and name in arrays and arrays[name].shape == probed[name].shape
         ]
         return UnprobedReport(
             outputs=self._compare(arrays, self._results), difference=max(differences, default=None), prevented=prevented

@@ -232,3 +232,8 @@ class Manifest(_Entry):
     def output_names(self) -> list[str]:
         """The outputs' names in the order of execution."""
         return [output.name for output in self.outputs]
+
+    @property
+    def result_names(self) -> list[str]:
+        """The names of the outputs that the model itself returns, each once."""
+        return list(dict.fromkeys(self.results.values()))

@@ -18,7 +18,7 @@ from .input_check import check_inputs
 from .manifest import TORCH_EXPORT_FILE, Manifest
 from .output_selection import known_outputs
 from .settings import DEFAULT_SETTINGS, Settings
-from .torch_settings import as_array, torch_facts, torch_set
+from .torch_settings import as_array, as_tensors, torch_facts, torch_set
 
 __all__ = ["TorchExportRunner"]
 
@@ -89,11 +89,7 @@ class TorchExportRunner:
         checked = check_inputs(self._manifest, inputs)
         try:
             with torch_set(self._settings):
-                tensors = [
-                    torch.from_numpy(checked[entry.name]).to(self._device, getattr(torch, entry.dtype))
-                    for entry in self._manifest.inputs
-                ]
-                found = self._module(*tensors)
+                found = self._module(*as_tensors(self._manifest, checked, self._device))
         except Exception as error:
             raise ExecutionError(
                 f"torch.export's program of {self._manifest.model} failed: {first_line(error)}"

@@ -1,6 +1,6 @@
 """Settings for PyTorch, which has them for the whole process: set while a model runs, then as they were before."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,9 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from .device_facts import Facts, cpu_name, gpu_facts
+from .manifest import Manifest
 from .settings import Settings
 
-__all__ = ["as_array", "torch_facts", "torch_set"]
+__all__ = ["as_array", "as_tensors", "torch_facts", "torch_set"]
 
 
 @contextmanager
@@ -55,3 +56,14 @@ def as_array(tensor: torch.Tensor) -> NDArray[Any]:
     wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
     array: NDArray[Any] = wide.detach().cpu().numpy()
     return array
+
+
+def as_tensors(manifest: Manifest, arrays: Mapping[str, NDArray[Any]], device: str = "cpu") -> list[torch.Tensor]:
+    """Return checked inputs as tensors of the model's dtypes, in its order.
+
+    Copies: a model may write into its input, and the arrays are the caller's.
+    """
+    return [
+        torch.from_numpy(arrays[entry.name]).to(device, getattr(torch, entry.dtype), copy=True)
+        for entry in manifest.inputs
+    ]

@@ -17,7 +17,7 @@ from .input_check import check_inputs
 from .manifest import TORCHSCRIPT_FILE
 from .output_selection import known_outputs
 from .settings import DEFAULT_SETTINGS, Settings
-from .torch_settings import as_array, torch_facts, torch_set
+from .torch_settings import as_array, as_tensors, torch_facts, torch_set
 
 __all__ = ["TorchScriptRunner"]
 
@@ -88,12 +88,7 @@ class TorchScriptRunner:
         checked = check_inputs(self._manifest, inputs)
         try:
             with torch_set(self._settings), self._optimised():
-                tensors = [
-                    # A copy: a model may write into its input, and the array is the caller's.
-                    torch.from_numpy(checked[entry.name]).to(self._device, getattr(torch, entry.dtype), copy=True)
-                    for entry in self._manifest.inputs
-                ]
-                outputs: dict[str, torch.Tensor] = self._module(*tensors)
+                outputs: dict[str, torch.Tensor] = self._module(*as_tensors(self._manifest, checked, self._device))
         except Exception as error:
             raise ExecutionError(f"TorchScript failed to run {self._manifest.model}: {first_line(error)}") from error
         if list(outputs) != self._names:

@@ -22,7 +22,7 @@ def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) ->
     if provider is None:
         return None
     found = []
-    for outputs in (list(dict.fromkeys(artifact.manifest.results.values())), artifact.manifest.output_names):
+    for outputs in (artifact.manifest.result_names, artifact.manifest.output_names):
         file, content = cut_onnx(artifact, outputs)
         optimised = optimised_graph(
             content or file, level=settings.graph_optimization, provider=provider, weights_folder=file.parent

@@ -55,7 +55,8 @@ def verify(
     chosen, left_out = choose_runners(asked) if asked or not runners else ([], {})
     on_phase("evaluating the ONNX file in float64")
     judge = Judge(artifact)
-    reports = [] if asked == list(runners) and runners and "all" not in runners else _of_file(judge, runners, left_out)
+    file_wanted = not runners or not {"all", FILE_RUNNER}.isdisjoint(runners)
+    reports = _of_file(judge, runners, left_out) if file_wanted else []
     for name in chosen:
         report = _of_runner(artifact, name, judge, settings, runners, left_out, allow_fallback, maps, on_phase)
         reports += [report] if report else []
@@ -121,7 +122,7 @@ def _of_runner(
         on_phase(f"drawing the drift of {name}")
         maps.add(name, judge.graph, judge.reference, arrays)
     on_phase(f"running {name} unprobed")
-    results = {result: arrays[result].copy() for result in dict.fromkeys(artifact.manifest.results.values())}
+    results = {result: arrays[result].copy() for result in artifact.manifest.result_names if result in arrays}
     del arrays
     _hand_memory_back()
     return with_unprobed(report, _unprobed(artifact, name, judge, results, settings))
@@ -130,9 +131,12 @@ def _of_runner(
 def _unprobed(
     artifact: Artifact, name: str, judge: Judge, probed: Mapping[str, NDArray[Any]], settings: Settings
 ) -> UnprobedReport:
-    """Run the same model with its own results as its only outputs."""
-    runner = open_runner(artifact, name, settings, list(probed))
-    arrays = runner.run(judge.reference.inputs)
+    """Run the same model with its own results as its only outputs; where that fails, all of them are missing."""
+    runner = open_runner(artifact, name, settings, artifact.manifest.result_names)
+    try:
+        arrays = runner.run(judge.reference.inputs)
+    except ExecutionError:
+        arrays = {}
     del runner
     _hand_memory_back()
     return judge.report_of_unprobed(probed, arrays, prevented_by_probing(artifact, name, settings))

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from export import export_artifact
-from probe import build_probe
+from probe import build_probe, load_model
 from runtime import RunnerUnavailable, Settings, UsageError, open_artifact, open_runner, verify
 from runtime.manifest import Manifest
 from runtime.onnx_cut import cut_onnx
@@ -200,3 +200,20 @@ def test_openvino_is_held_to_float32_and_told_its_threads(artifacts):
     pytest.importorskip("openvino")
     facts = open_runner(artifacts["cnn2"], "openvino", Settings(threads=1)).facts
     assert (facts["precision"], facts["threads"], facts["execution_mode"]) == ("f32", 1, "accuracy")
+
+
+@pytest.mark.parametrize("runner", ["onnx-cpu", "torchscript", "torch-export", "eager"])
+def test_a_model_that_writes_into_its_input_leaves_the_callers_array_alone(tmp_path, runner):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 4, 3)\n\n    def forward(self, x):\n"
+        "        return self.conv(x.mul_(2).add_(1))\n"
+    )
+    spec = f"{tmp_path / 'net.py'}:Net"
+    probe = build_probe(load_model(spec).module, torch.zeros(1, 3, 8, 8))
+    artifact = open_artifact(export_artifact(probe, tmp_path / "artifact", name=spec))
+    opened = open_runner(artifact, runner, Settings(model=spec))
+    array = np.ones((1, 3, 8, 8), np.float32)
+    first = opened.run({"x": array})
+    assert (array == 1).all()
+    assert np.array_equal(opened.run({"x": array})["conv"], first["conv"])
