@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnx.inliner
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto
 from threadpoolctl import ThreadpoolController
 
 from ..errors import ArtifactError, InputError, first_line
+from .model_file import ModelFile
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
 
@@ -49,7 +48,7 @@ class Float64Graph:
     """By output: the outputs and inputs of the model that it is computed from, the nearest ones, in order."""
 
     def __init__(self, file: Path, outputs: Sequence[str]) -> None:
-        """Read the graph. Its weights are read in each walk: between them, a runtime has the memory.
+        """Read the graph. Its weights are read in each walk, one by one: a runtime has the memory.
 
         Args:
             file: `model.onnx`; of a large model, its weights beside it.
@@ -58,12 +57,10 @@ class Float64Graph:
         Raises:
             ArtifactError: the file can't be read, or has no value of such a name.
         """
-        model = _load(file)
-        graph = model.graph
-        self._opsets = {each.domain: each.version for each in model.opset_import}
-        self._file = file
-        weights = {tensor.name for tensor in graph.initializer}
-        self._inputs = [value.name for value in graph.input if value.name not in weights]
+        self._file = ModelFile(file)
+        graph = self._file.model.graph
+        self._opsets = {each.domain: each.version for each in self._file.model.opset_import}
+        self._inputs = [value.name for value in graph.input if value.name not in self._file.weights]
         self._outputs = tuple(outputs)
         producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
         absent = [name for name in outputs if name not in producers]
@@ -75,9 +72,7 @@ class Float64Graph:
         self.inputs_of = {
             name: _nearest(name, producers, needs, {*self._outputs, *self._inputs}) for name in self._outputs
         }
-        # Copies: a node would keep the whole model, with its weights, in memory.
-        nodes = [NodeProto.FromString(node.SerializeToString()) for node in graph.node]
-        self._steps = _schedule(nodes, needs, producers, self._outputs)
+        self._steps = _schedule(graph.node, needs, producers, self._outputs)
         self._evaluators: dict[int, NodeEvaluator] = {}
         self._threads = ThreadpoolController()
 
@@ -103,10 +98,9 @@ class Float64Graph:
         forced = forced or {}
         values: dict[str, Any] = {name: widened(np.asarray(inputs[name])) for name in self._inputs}
         told: dict[str, Any] = {}
-        weights = {tensor.name: tensor for tensor in _load(self._file).graph.initializer}
         for number, step in enumerate(self._steps):
             names = [name for name in step.node.output if name]
-            for name, value in zip(names, self._compute(number, step, values, weights), strict=True):
+            for name, value in zip(names, self._compute(number, step, values), strict=True):
                 if name in self.inputs_of:
                     told[name] = value
                     values[name] = widened(np.asarray(forced[name])) if name in forced else value
@@ -117,14 +111,12 @@ class Float64Graph:
             for name in step.completes:
                 yield name, told.pop(name)
 
-    def _compute(
-        self, number: int, step: _Step, values: Mapping[str, Any], weights: Mapping[str, TensorProto]
-    ) -> list[Any]:
+    def _compute(self, number: int, step: _Step, values: Mapping[str, Any]) -> list[Any]:
         """Return the outputs of a step, or `Unknown` for each."""
         given: dict[str, Any] = {}
         count = sum(bool(name) for name in step.node.output)
         for name in step.reads:
-            value = values[name] if name in values else _weight(weights[name], step.node)
+            value = values[name] if name in values else self._weight(name, step.node)
             if isinstance(value, Unknown):
                 return [value] * count
             given[name] = value
@@ -140,19 +132,10 @@ class Float64Graph:
             # Whatever it is that onnx's evaluator or NumPy find wrong with the tensors of a faulty file.
             return [Unknown(f"{step.node.op_type} can't be recomputed: {_reason(error)}")] * count
 
-
-def _weight(tensor: TensorProto, user: NodeProto) -> NDArray[Any]:
-    # Widened each time: kept, they would take twice the file's size.
-    array: NDArray[Any] = numpy_helper.to_array(tensor)
-    return array if user.op_type in WIDENING and not user.domain else widened(array)
-
-
-def _load(file: Path) -> onnx.ModelProto:
-    try:
-        model = onnx.load(file)
-        return onnx.inliner.inline_local_functions(model) if model.functions else model
-    except Exception as error:  # protobuf's own errors share no base with onnx's
-        raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
+    def _weight(self, name: str, user: NodeProto) -> NDArray[Any]:
+        # Read and widened each time: kept, they would take three times the file's size.
+        array = self._file.weight(name)
+        return array if user.op_type in WIDENING and not user.domain else widened(array)
 
 
 def _nearest(
