@@ -1,37 +1,43 @@
 """Which operation is to blame for a runner's error, and whether the export or the runtime is, in data and in words."""
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 
-from .comparison import OutputComparison
+from .comparison import PASSING_DRIFT, OutputComparison, Share
 from .reporting.report import Cause, Culprit, OutputFacts, RunnerReport
 
 __all__ = ["find_culprit", "headline"]
 
 
-def find_culprit(outputs: Sequence[OutputComparison], faulty: Collection[str]) -> Culprit | None:
+def find_culprit(
+    outputs: Sequence[OutputComparison], shares: Mapping[str, Share], faults: Mapping[str, float]
+) -> Culprit | None:
     """Return the operation that brought in the most.
 
-    What can't be measured is worse than what can: of NaN and infinity, a missing output or a wrong shape the first is
-    taken, in whose inputs there were none.
+    What made NaN or infinity is worse than what can be measured, and so are a missing output and a wrong shape; of
+    these the first is taken. A failed output whose share can't be told is blamed if no other brought in enough to fail.
 
     Args:
         outputs: a runner's, in the order of execution.
-        faulty: outputs at which the ONNX file itself goes wrong; none for a runner that doesn't read that file.
+        shares: of the error, by output, where they can be told.
+        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; none for a runner that
+            doesn't read that file.
     """
-    unmeasured = [output for output in outputs if output.drift is None]
-    told = [output for output in outputs if output.introduced is not None]
-    failed = [output for output in outputs if output.failed]
-    if unmeasured:
-        worst = unmeasured[0]
-    elif told:
-        worst = max(told, key=lambda output: output.introduced or 0.0)
-    elif failed:
-        worst = failed[0]
-    else:
+
+    def severity(output: OutputComparison) -> float:
+        if output.name in shares:
+            return shares[output.name].introduced
+        return math.inf if output.drift is None else PASSING_DRIFT
+
+    worst = max((each for each in outputs if each.failed or each.name in shares), key=severity, default=None)
+    if worst is None:
         return None
-    known = worst.introduced is not None or worst.verdict == "nonfinite"
-    cause: Cause = "export" if worst.name in faulty else "runtime" if known else "unknown"
-    return Culprit(output=worst.name, cause=cause, introduced=worst.introduced)
+    introduced = shares[worst.name].introduced if worst.name in shares else math.inf
+    # Where the file is only a little wrong, and the runtime much, it is the runtime's.
+    cause: Cause = "runtime" if worst.name in shares else "unknown"
+    if worst.name in faults and 2 * faults[worst.name] >= introduced:
+        cause = "export"
+    return Culprit(output=worst.name, cause=cause, introduced=introduced if math.isfinite(introduced) else None)
 
 
 def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) -> str:
@@ -63,11 +69,9 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
     output = facts[runner.culprit.output]
     operation = f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
     found = next(each for each in runner.outputs if each.name == output.name)
-    if found.verdict == "nonfinite":
-        return f"{operation} made NaN or infinity in {runner.name}."
-    if found.drift is None:
-        wrong = {"missing": "is missing", "shape": "has another shape or type"}[found.verdict]
-        return f"{operation} {wrong} in {runner.name}."
+    if runner.culprit.introduced is None and found.drift is None:
+        wrong = {"nonfinite": "made NaN or infinity", "missing": "is missing", "shape": "has another shape or type"}
+        return f"{operation} {wrong[found.verdict]} in {runner.name}."
     if runner.culprit.introduced is None:
         return f"{operation} is the first that drifts in {runner.name}: {found.drift:.3g} times float32's own error."
     return (

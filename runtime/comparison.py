@@ -1,6 +1,7 @@
 """One output of a runner against its float64 truth: numbers and a verdict. Comparing gives data; it asserts nothing."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ __all__ = [
     "FILE_PASSING_DRIFT",
     "PASSING_DRIFT",
     "OutputComparison",
+    "Share",
     "Verdict",
     "compare_output",
     "drift_unit",
@@ -33,7 +35,7 @@ UNPROVEN_NOISE = 0.01
 """A noise floor above this, times the 16 that pass, is a sixth of the tensor's scale: a wrong result may pass, too."""
 
 Verdict = Literal["pass", "unproven", "drift", "nonfinite", "missing", "shape", "placement"]
-"""`unproven` fails nothing, and proves nothing either: eager float32 itself is far from float64."""
+"""`unproven` fails nothing, and proves nothing either: eager float32 itself is far from float64, or all infinite."""
 
 
 class OutputComparison(BaseModel):
@@ -64,13 +66,24 @@ class OutputComparison(BaseModel):
         return self.verdict not in ("pass", "unproven")
 
 
+@dataclass(frozen=True)
+class Share:
+    """The two parts of an output's error, in multiples of its noise floor, as its drift.
+
+    What made NaN or infinity brought in an infinite error; what was handed it inherited one.
+    """
+
+    introduced: float
+    inherited: float
+
+
 def compare_output(
     name: str,
     truth: Truth,
     candidate: NDArray[Any] | None,
     dtype: str | None = None,
     *,
-    passing: float = PASSING_DRIFT,
+    in_float64: bool = False,
 ) -> OutputComparison:
     """Judge a runner's tensor for the recorded input.
 
@@ -83,7 +96,7 @@ def compare_output(
         truth: what the artifact's reference says of it.
         candidate: what the runner gave; None if it gave nothing.
         dtype: in which the model computed it, if that isn't the candidate's dtype: bfloat16 comes as float32.
-        passing: the largest drift that passes.
+        in_float64: it was computed in float64: then what overflows in float32 need not.
     """
     if candidate is None:
         return OutputComparison(name=name, verdict="missing")
@@ -91,11 +104,13 @@ def compare_output(
         return OutputComparison(name=name, verdict="shape")
     result, expected = sample(candidate).astype(np.float64), truth.sample
     finite = np.isfinite(expected)
+    if in_float64:
+        result = np.where(finite, result, expected)
     # Eager PyTorch may itself give infinities (a mask of -inf) or NaN: then these have to be the same ones.
     if (
         np.count_nonzero(~np.isfinite(candidate)) > truth.nonfinite
         or not np.array_equal(np.where(finite, 0, expected), np.where(np.isfinite(result), 0, result), equal_nan=True)
-        or (expected.size and not finite.any())
+        or (expected.size and np.isnan(expected).all())
     ):
         return OutputComparison(name=name, verdict="nonfinite")
     result, expected = result[finite], expected[finite]
@@ -104,13 +119,15 @@ def compare_output(
     relative = max_abs / truth.scale
     drift = max_abs / drift_unit(truth, dtype or str(candidate.dtype))
     error_power, power = _dot(error, error), _dot(expected, expected)
+    proven = truth.noise_floor <= UNPROVEN_NOISE and (finite.any() or not finite.size)
+    passing = FILE_PASSING_DRIFT if in_float64 else PASSING_DRIFT
     return OutputComparison(
         name=name,
-        verdict="drift" if drift > passing else "unproven" if truth.noise_floor > UNPROVEN_NOISE else "pass",
+        verdict="drift" if drift > passing else "pass" if proven else "unproven",
         drift=drift,
         max_abs=max_abs,
         relative_to_scale=relative,
-        sqnr_db=10 * math.log10(power / error_power) if power and error_power else None,
+        sqnr_db=10 * (math.log10(power) - math.log10(error_power)) if power and error_power else None,
         cosine=_cosine(result, expected),
     )
 
@@ -124,10 +141,15 @@ def drift_unit(truth: Truth, dtype: str) -> float:
 
 
 def largest_error(result: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest absolute difference; of infinity and NaN, the same ones are no difference."""
+    """Return the largest absolute difference; of infinity and NaN, the same ones are no difference, others infinite."""
+    result, expected = result.astype(np.float64), expected.astype(np.float64)
     with np.errstate(invalid="ignore"):
-        error = np.abs(result.astype(np.float64) - expected.astype(np.float64))
-    return float(np.max(error, initial=0.0, where=~np.isnan(error)))
+        error = np.abs(result - expected)
+    unknown = np.isnan(error)
+    if unknown.any():
+        same = (result == expected) | (np.isnan(result) & np.isnan(expected))
+        error[unknown] = np.where(same[unknown], 0.0, np.inf)
+    return float(np.max(error, initial=0.0))
 
 
 def _epsilon(dtype: str) -> float:

@@ -13,18 +13,18 @@ Where the file itself goes wrong, its own operation can't say what to expect. Bu
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .comparison import FILE_PASSING_DRIFT, OutputComparison, compare_output, drift_unit, largest_error
+from .comparison import PASSING_DRIFT, OutputComparison, Share, compare_output, drift_unit, largest_error
 from .float64.graph import Float64Graph, Unknown
 from .reference import Reference, sample
 
-__all__ = ["FileValues", "Share", "evaluate_file", "shares_of_error"]
+__all__ = ["FileValues", "evaluate_file", "shares_of_error"]
 
 
 @dataclass(frozen=True)
@@ -35,36 +35,32 @@ class FileValues:
     """Each output's value against the truth, by a rule that leaves room for float32 constants alone."""
     unknown: dict[str, str]
     """Outputs that can't be evaluated, each with the reason."""
+    faults: dict[str, float] = field(default_factory=dict)
+    """Outputs at which the file goes wrong though their inputs are right, each with its drift: infinite where there is
+    none, as of NaN or another shape."""
     corrections: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Of the outputs at which the file goes wrong though their inputs are right: truth less file's value, sampled."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """The two parts of an output's error, in multiples of its noise floor, as its drift."""
-
-    introduced: float
-    inherited: float
+    """Of the faults, where the shape is right: truth less file's value, sampled."""
 
 
 def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str]) -> FileValues:
     """Walk the file in float64 from the recorded input on, and judge each output."""
-    comparisons: list[OutputComparison] = []
-    unknown: dict[str, str] = {}
-    corrections: dict[str, NDArray[np.float64]] = {}
+    file = FileValues([], {})
     right: set[str] = set(reference.inputs)
     for name, value in graph.walk(reference.inputs):
         if isinstance(value, Unknown):
-            unknown[name] = value.reason
+            file.unknown[name] = value.reason
             continue
         truth = reference.truths[name]
-        found = compare_output(name, truth, value, dtypes[name], passing=FILE_PASSING_DRIFT)
-        comparisons.append(found)
+        found = compare_output(name, truth, value, dtypes[name], in_float64=True)
+        file.comparisons.append(found)
         if not found.failed:
             right.add(name)
-        elif found.verdict == "drift" and right.issuperset(graph.inputs_of[name]):
-            corrections[name] = truth.sample - sample(value).astype(np.float64)
-    return FileValues(comparisons, unknown, corrections)
+        elif right.issuperset(graph.inputs_of[name]):
+            file.faults[name] = math.inf if found.drift is None else found.drift
+            if value.shape == truth.shape:
+                with np.errstate(invalid="ignore"):  # of the same infinities, for one
+                    file.corrections[name] = truth.sample - sample(value).astype(np.float64)
+    return file
 
 
 def shares_of_error(
@@ -73,15 +69,53 @@ def shares_of_error(
     file: FileValues,
     arrays: Mapping[str, NDArray[Any]],
     dtypes: Mapping[str, str],
+    comparisons: Sequence[OutputComparison],
 ) -> Iterator[tuple[str, Share]]:
-    """Yield the two shares of each output of a runner, in the order of execution, where they can be told."""
+    """Yield the two shares of each output of a runner, in the order of execution, where they can be told.
+
+    Args:
+        graph: the ONNX file.
+        reference: the recorded input and the truth.
+        file: what `evaluate_file` gave.
+        arrays: what the runner gave.
+        dtypes: by output, in which the model computed it.
+        comparisons: of `arrays` with the truth.
+    """
+    found = {each.name: each for each in comparisons}
+    failed = {each.name for each in comparisons if each.failed}
+    wrong_in_file = {each.name for each in file.comparisons if each.failed}
     for name, value in graph.walk(reference.inputs, forced=arrays):
-        result, truth = arrays.get(name), reference.truths[name]
+        result, truth, dtype = arrays.get(name), reference.truths[name], dtypes[name]
         if isinstance(value, Unknown) or result is None or not value.shape == result.shape == truth.shape:
             continue
-        expected = sample(value).astype(np.float64) + file.corrections.get(name, 0.0)
-        unit = drift_unit(truth, dtypes[name])
-        introduced = largest_error(sample(result), expected) / unit
-        inherited = largest_error(expected, truth.sample) / unit
-        if math.isfinite(introduced) and math.isfinite(inherited):
+        # Where eager PyTorch itself has NaN or infinity there is no error that has a size.
+        known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
+        exact = truth.sample[known]
+        expected = _as_held(sample(value)[known], dtype)
+        if name in file.corrections:
+            correction = file.corrections[name][known]
+            expected = np.where(np.isfinite(correction), expected + correction, exact)
+        inherited = largest_error(expected, exact) / unit
+        if inherited > PASSING_DRIFT and name in wrong_in_file and failed.isdisjoint(graph.inputs_of[name]):
+            # Given what is right: a fault of the file again, behind another one, of a runner that doesn't share them.
+            expected, inherited = exact, 0.0
+        given = sample(result)[known]
+        if found[name].verdict == "nonfinite":
+            # The search is over the whole tensor. In which order what is too large is added up decides whether infinity
+            # or NaN comes of it.
+            made = ~np.isfinite(result) & np.isfinite(_as_held(value, dtype))
+            both = np.isfinite(given) & np.isfinite(expected)
+            new = made.any() or file.faults.get(name) == math.inf
+            yield name, Share(math.inf if new else largest_error(given[both], expected[both]) / unit, inherited)
+        elif math.isfinite(introduced := largest_error(given, expected) / unit) and math.isfinite(inherited):
             yield name, Share(introduced, inherited)
+
+
+def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
+    """Return values as float64, infinite where a float of that type can't be as large."""
+    wide = value.astype(np.float64, copy=False)
+    if "float" not in dtype:
+        return wide
+    with np.errstate(over="ignore"):
+        held = wide.astype("float32" if dtype == "bfloat16" else dtype)
+    return np.where(np.isfinite(held), wide, held)

@@ -1,5 +1,6 @@
 """What all runners of an artifact are judged by: the float64 truth, and what the ONNX file says in float64."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,9 +9,9 @@ from numpy.typing import NDArray
 
 from .artifact import Artifact
 from .blame import find_culprit
-from .comparison import OutputComparison, Verdict, compare_output, drift_unit, largest_error
+from .comparison import OutputComparison, Share, Verdict, compare_output, drift_unit, largest_error
 from .device_facts import Facts
-from .error_origin import FileValues, Share, evaluate_file, shares_of_error
+from .error_origin import FileValues, evaluate_file, shares_of_error
 from .float64.graph import Float64Graph
 from .fusions import Fusion
 from .manifest import ONNX_FILE
@@ -64,23 +65,22 @@ class Judge:
 
     def report_of_file(self) -> RunnerReport:
         """Return what came of the ONNX file itself: all of its error is introduced where it goes wrong."""
-        outputs = []
+        shares = {}
         for found in self._file.comparisons:
-            wrong = found.name in self._file.corrections
-            drift = found.drift or 0.0
-            outputs.append(_with_share(found, Share(drift, 0.0) if wrong else Share(0.0, drift)))
-        return self._report(Account(FILE_RUNNER, ["NumPy"]), outputs)
+            drift = math.inf if found.drift is None else found.drift
+            shares[found.name] = Share(drift, 0.0) if found.name in self._file.faults else Share(0.0, drift)
+        return self._report(Account(FILE_RUNNER, ["NumPy"]), self._file.comparisons, shares)
 
     def report_of(self, account: Account, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
         """Return what came of a runner that gave `arrays` for the recorded input."""
-        shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes))
-        outputs = [_with_share(found, shares.get(found.name)) for found in self._compare(arrays, self._dtypes)]
-        return self._report(account, outputs)
+        outputs = self._compare(arrays, self._dtypes)
+        shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes, outputs))
+        return self._report(account, outputs, shares)
 
     def report_of_failure(self, account: Account, error: str) -> RunnerReport:
         """Return what came of a runner that failed to run the model: every output is missing."""
         outputs = self._compare({}, self._dtypes)
-        return self._report(account, outputs).model_copy(update={"culprit": None, "error": error})
+        return self._report(account, outputs, {}).model_copy(update={"culprit": None, "error": error})
 
     def report_of_unprobed(
         self,
@@ -103,7 +103,7 @@ class Judge:
             compare_output(name, self.reference.truths[name], arrays.get(name), self._dtypes[name]) for name in names
         ]
 
-    def _report(self, account: Account, outputs: list[OutputComparison]) -> RunnerReport:
+    def _report(self, account: Account, outputs: list[OutputComparison], shares: Mapping[str, Share]) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
         misplaced = account.misplaced and not account.allow_fallback
         verdict: Verdict = failed[0].verdict if failed else "placement" if misplaced else "pass"
@@ -111,11 +111,11 @@ class Judge:
             name=account.name,
             verdict=verdict,
             first_drifting=failed[0].name if failed else None,
-            culprit=find_culprit(outputs, self._file.corrections if account.reads_onnx else ()),
+            culprit=find_culprit(outputs, shares, self._file.faults if account.reads_onnx else {}),
             providers=list(account.providers),
             misplaced=list(account.misplaced),
             facts=dict(account.facts),
-            outputs=outputs,
+            outputs=[_with_share(output, shares.get(output.name)) for output in outputs],
         )
 
 
@@ -128,4 +128,5 @@ def with_unprobed(report: RunnerReport, unprobed: UnprobedReport) -> RunnerRepor
 
 
 def _with_share(found: OutputComparison, share: Share | None) -> OutputComparison:
-    return found.model_copy(update=vars(share)) if share and found.drift is not None else found
+    measured = share and math.isfinite(share.introduced) and math.isfinite(share.inherited)
+    return found.model_copy(update=vars(share)) if share and measured else found

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from runtime import compare_output
+from runtime.comparison import largest_error
 from runtime.reference import SAMPLE_LIMIT, Truth, sample
 
 EXACT = np.random.default_rng(0).standard_normal((2, 8, 4, 4))
@@ -99,6 +100,38 @@ def test_where_eager_pytorch_has_infinities_the_same_are_wanted():
 def test_a_tensor_without_a_single_finite_value_proves_nothing():
     nothing = np.full((2, 3), np.nan)
     assert _judge(nothing, exact=nothing, nonfinite=6).verdict == "nonfinite"
+
+
+def test_a_tensor_of_the_same_infinities_is_equal_and_proves_nothing():
+    masked = np.full((2, 3), -np.inf)
+    assert _judge(masked, exact=masked, nonfinite=6).verdict == "unproven"
+    assert _judge(-masked, exact=masked, nonfinite=6).verdict == "nonfinite"
+
+
+def test_what_overflows_in_float32_need_not_in_float64():
+    exact = EXACT.copy()
+    exact[0, 0] = np.inf
+    wide = EXACT.copy()
+    wide[0, 0] = 1e80
+    truth = _truth(exact, nonfinite=16)
+    assert compare_output("out", truth, wide, in_float64=True).verdict == "pass"
+    assert compare_output("out", truth, wide).verdict == "nonfinite"
+    wide[1, 1, 1, 1] += 0.5
+    assert compare_output("out", truth, wide, in_float64=True).verdict == "drift"
+
+
+def test_nan_beside_a_number_is_an_infinite_error_and_beside_nan_none():
+    one, other = np.array([1.0, np.nan, np.inf]), np.array([1.5, np.nan, np.inf])
+    assert largest_error(one, other) == 0.5
+    assert largest_error(one, np.array([1.0, 2.0, np.inf])) == np.inf
+    assert largest_error(one, np.array([1.0, np.nan, -np.inf])) == np.inf
+
+
+def test_huge_and_tiny_numbers_are_told():
+    exact = np.full((2, 3), 1e-150)
+    outcome = _judge(np.full((2, 3), 1e150), exact=exact)
+    assert outcome.verdict == "drift"
+    assert outcome.sqnr_db == pytest.approx(-6000)
 
 
 def test_integers_and_truth_values_are_exact():

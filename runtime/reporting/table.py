@@ -69,7 +69,7 @@ def _warn_of_noise(report: Report) -> list[Text]:
     if not noisy:
         return []
     names = ", ".join(noisy[:3]) + (", ..." if len(noisy) > 3 else "")
-    return [Text(f"Nothing is proven of {names}: eager float32 differs from float64 by over 1 % there.", "yellow")]
+    return [Text(f"Nothing is proven of {names}: eager float32 is over 1 % off float64 there, or infinite.", "yellow")]
 
 
 def _cell(output: OutputComparison | None) -> Text:
