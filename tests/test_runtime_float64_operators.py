@@ -232,6 +232,21 @@ def test_resizing_is_pytorchs(size: tuple[int, int], mode: str, antialias: bool)
     close(ours("Resize", x, None, None, np.array([2, 3, *size]), **attributes), expected)
 
 
+@pytest.mark.parametrize("mode", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("scale", [1.6, 1.2, 2.5, 1 / 3, 0.7, 0.123456])
+def test_a_scale_is_what_the_model_said_before_it_was_rounded(scale: float, mode: str) -> None:
+    x = RANDOM.standard_normal((1, 2, 60, 50))
+    expected = torch.nn.functional.interpolate(torch.from_numpy(x), scale_factor=scale, mode=mode).numpy()
+    scales = np.array([1, 1, scale, scale], np.float32).astype(np.float64)
+    attributes: dict[str, Any] = {"mode": mode.removeprefix("bi")}
+    if mode == "nearest":
+        attributes |= {"nearest_mode": "floor", "coordinate_transformation_mode": "asymmetric"}
+    found = ours("Resize", x, None, scales, **attributes)
+    assert found.shape == tuple(math.floor(a * b) for a, b in zip(x.shape, scales.tolist(), strict=True))
+    height, width = found.shape[2:]
+    close(found, expected[:, :, :height, :width], 1e-12 if scale != 0.123456 else 1e-4)
+
+
 def test_resizing_along_some_axes() -> None:
     x = RANDOM.standard_normal((2, 3, 4, 5))
     for sizes, axes in (([6, 8], [2, 3]), ([8, 6], [3, 2]), ([7], [-1])):

@@ -5,6 +5,7 @@ onnx's own gathers all of them at once, and before onnx 1.23 it goes element by 
 
 import math
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -52,14 +53,15 @@ class Resize(OpRun):
             raise ValueError("Resize takes either a scale or a size for each axis")
         for axis, wanted in zip(chosen, given.tolist(), strict=True):
             length = x.shape[axis]
-            size, scale = (wanted, wanted / length) if given is sizes else (math.floor(wanted * length), wanted)
+            size = wanted if given is sizes else math.floor(wanted * length)
+            scale = Fraction(wanted, length) if given is sizes else _as_meant(wanted)
             if size == length and math.isclose(scale, 1):
                 continue
             place = _places(size, scale, length, coordinate_transformation_mode)
             if mode == "nearest":
                 taps = [(_NEAREST[nearest_mode](place), None)]
             elif mode in ("linear", "cubic"):
-                shrunk = min(scale, 1.0) if antialias else 1.0
+                shrunk = min(float(scale), 1.0) if antialias else 1.0
                 taps = _taps(place, shrunk, float(cubic_coeff_a) if mode == "cubic" else None)
                 taps = _normalised(taps, length if exclude_outside else None)
             else:
@@ -68,20 +70,30 @@ class Resize(OpRun):
         return (x,)
 
 
-def _places(size: int, scale: float, length: int, mode: str) -> Array:
+def _as_meant(scale: float) -> Fraction:
+    """Return the ratio of small numbers that a scale was before it was rounded to the float32 that ONNX has for it.
+
+    By 1.6 element 8 comes from 5, by the float32 next to it from a little before 5, of which `floor` makes 4. Runtimes
+    reckon in float32, where that is rounded away again.
+    """
+    meant = Fraction(scale).limit_denominator(1000)
+    return meant if np.float32(float(meant)) == scale else Fraction(scale)
+
+
+def _places(size: int, scale: Fraction, length: int, mode: str) -> Array:
     """Return where each of `size` new elements lies among the `length` old ones."""
     new = np.arange(size, dtype=np.float64)
     if mode == "align_corners":
         return new * (length - 1) / (size - 1) if size > 1 else np.zeros(1)
     if mode == "asymmetric":
-        return new / scale
+        return new * scale.denominator / scale.numerator
     if mode == "half_pixel" or (mode == "pytorch_half_pixel" and size > 1):
-        return (new + 0.5) / scale - 0.5
+        return (new + 0.5) * scale.denominator / scale.numerator - 0.5
     if mode == "pytorch_half_pixel":
         return np.zeros(1)
     if mode == "half_pixel_symmetric":
-        offset = length / 2 * (1 - size / (scale * length))
-        return offset + (new + 0.5) / scale - 0.5
+        offset = length / 2 * (1 - size / float(scale * length))
+        return offset + (new + 0.5) * scale.denominator / scale.numerator - 0.5
     raise NotImplementedError(f"Resize with coordinate_transformation_mode={mode}")
 
 
