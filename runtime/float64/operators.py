@@ -23,6 +23,8 @@ Array = NDArray[Any]
 
 _BLOCK = 1 << 14
 """Elements that are taken through several steps together: 128 KB an array, which stay in the processor's cache."""
+_PADDING = ("constant", "reflect", "edge", "wrap")
+"""ONNX's modes of padding, which have the same names in NumPy."""
 _WIDENED = 1 << 18
 """Elements of a float32 matrix that are widened at a time: 2 MB."""
 
@@ -103,6 +105,31 @@ class LRN(OpRun):
         for begin in range(1, size):
             total += padded[:, begin : begin + channels]
         return (x / (float(bias) + float(alpha) / size * total) ** float(beta),)
+
+
+class Pad(OpRun):
+    """onnx's takes no negative pads, which crop."""
+
+    def _run(
+        self,
+        x: Array,
+        pads: Array,
+        value: Array | None = None,
+        axes: Array | None = None,
+        mode: Any = "constant",
+    ) -> tuple[Array]:
+        chosen = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
+        if len(pads) != 2 * len(chosen) or mode not in _PADDING:
+            raise ValueError(f"pads {pads.tolist()} with mode={mode} don't fit a tensor {x.shape}")
+        widths = [(0, 0)] * x.ndim
+        for axis, before, after in zip(chosen, *np.split(pads, 2), strict=True):
+            length = x.shape[axis]
+            inside = slice(max(0, -int(before)), length - max(0, -int(after)))
+            x = x[(slice(None),) * axis + (inside,)]
+            widths[axis] = (max(0, int(before)), max(0, int(after)))
+        if mode != "constant":
+            return (np.pad(x, widths, mode=mode),)
+        return (np.pad(x, widths, constant_values=0 if value is None else value.item()),)
 
 
 class Erf(OpRun):
@@ -189,6 +216,7 @@ OPERATORS: list[type[OpRun]] = [
     LRN,
     MatMul,
     MaxPool,
+    Pad,
     Resize,
     ScatterElements,
     ScatterND,
