@@ -88,6 +88,8 @@ def shares_of_error(
         result, truth, dtype = arrays.get(name), reference.truths[name], dtypes[name]
         if isinstance(value, Unknown) or result is None or not value.shape == result.shape == truth.shape:
             continue
+        if dtype == "float64":  # finer than what the file says, whose attributes are float32
+            continue
         # Where eager PyTorch itself has NaN or infinity there is no error that has a size.
         known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
         exact = truth.sample[known]

@@ -135,6 +135,16 @@ class Overflowing(nn.Module):
         return torch.sigmoid(torch.exp(x * 70))
 
 
+def test_a_float64_model_is_not_judged_by_the_float32_attributes_of_its_file(tmp_path):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GroupNorm(2, 8)).double().eval()
+    x = torch.linspace(-2, 2, 2 * 3 * 8 * 8, dtype=torch.float64).reshape(2, 3, 8, 8)
+    artifact = open_artifact(export_artifact(build_probe(model, x), tmp_path / "model"))
+    report = verify(artifact, ["onnx-float64", "torchscript"])
+    assert report.passed, report.headline
+    # Its error can't be split by what is coarser than itself.
+    assert all(output.introduced is None for output in report.runners[1].outputs)
+
+
 @pytest.mark.parametrize(("module", "infinite"), [(Masked(), "full"), (Overflowing(), "exp")])
 def test_a_model_that_has_infinities_itself_is_not_blamed_for_them(tmp_path, module, infinite):
     x = torch.linspace(-2, 2, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
