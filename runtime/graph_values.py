@@ -20,7 +20,9 @@ __all__ = ["GraphValues"]
 _HANDING_ON = frozenset({"Identity", "Dropout"})
 """What gives its input as it is; a dropout does so in every exported model."""
 
-_RANDOM = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform"})
+_RANDOM = frozenset(
+    {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+)
 _SMALL = 64
 
 

@@ -13,6 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from runtime.errors import ArtifactError, RunnerUnavailable
 from runtime.fusions import Fusion, fusions, optimised_graph, prevented_fusions
+from runtime.graph_values import GraphValues
 from runtime.manifest import ONNX_FILE
 from runtime.onnx_cut import cut_onnx
 
@@ -303,3 +304,12 @@ def test_cuda_is_refused_where_it_does_not_work(monkeypatch):
     monkeypatch.setattr("runtime.fusions.why_no_cuda", lambda: "there is no driver")
     with pytest.raises(RunnerUnavailable, match="there is no driver"):
         optimised_graph(b"", provider="cuda")
+
+
+@pytest.mark.parametrize("operation", ["RandomNormalLike", "RandomUniformLike"])
+def test_what_is_drawn_twice_is_two_values(operation):
+    network = Network()
+    network.node(operation, "first", "x")
+    network.node(operation, "second", "x")
+    values = GraphValues(network.model("first", "second").graph)
+    assert values.value("second") == "second"
