@@ -118,7 +118,7 @@ def compare(
     from .run_comparison import compare_runs
 
     for file in (json, junit, html):
-        refuse_unwritable(file, expected, [result])
+        refuse_unwritable(file, expected, [result, *([baseline] if baseline and file != json else [])])
     earlier = load_report(baseline) if baseline else None
     report = compare_runs(open_run(expected), open_run(result))
     _write(report, json, junit, html, None, None)

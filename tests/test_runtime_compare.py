@@ -130,3 +130,12 @@ def test_images_or_the_recorded_input_but_not_both(exported, photo, tmp_path, la
     assert layerprobe(*command).code == 2
     assert layerprobe(*command, photo, "--recorded-input").code == 2
     assert not (tmp_path / "t.safetensors").exists()
+
+
+def test_a_report_does_not_take_the_place_of_the_baseline_in_another_form(recorded, layerprobe, tmp_path):
+    one, baseline = recorded("one"), tmp_path / "baseline.json"
+    assert layerprobe("compare", one, one, "--json", baseline).code == 0
+    before = baseline.read_bytes()
+    assert layerprobe("compare", one, one, "--baseline", baseline, "--junit", baseline).code == 2
+    assert baseline.read_bytes() == before
+    assert layerprobe("compare", one, one, "--baseline", baseline, "--json", baseline).code == 0

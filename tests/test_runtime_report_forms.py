@@ -78,6 +78,12 @@ def test_json_junit_and_html_give_each_runner_the_same_verdict(mixed):
     assert list(suites) == ["sound", "faulty", "elsewhere", "fusing", "absent"]
 
 
+def test_what_is_unproven_is_not_marked_as_a_failure():
+    page = html_page(make_report(make_runner("onnx-cpu", [make_output("fc", 1.0, "unproven")], "pass"), names=["fc"]))
+    assert '<span class="badge unproven">? unproven</span>' in page
+    assert 'class="fails"' not in page
+
+
 def test_junit_counts_what_it_holds(mixed):
     root = ElementTree.fromstring(junit_xml(mixed).encode())
     for element in (root, *root):

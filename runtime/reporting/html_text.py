@@ -9,7 +9,7 @@ from ..comparison import Verdict
 __all__ = ["badge", "multiple", "safe"]
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_SIGNS = {"pass": "✓", "placement": "⚠"}
+_SIGNS = {"pass": "✓", "placement": "⚠", "unproven": "?"}
 """A verdict is told by colour, sign and word."""
 
 
