@@ -32,12 +32,14 @@ class EagerRunner:
 
     Attributes:
         name: `eager`.
+        file: the artifact's file that it executes; none.
         providers: `cpu`.
         misplaced: always empty.
         facts: what may explain a drift, read back from PyTorch.
     """
 
     name = "eager"
+    file = None
 
     def __init__(
         self, artifact: Artifact, settings: Settings = DEFAULT_SETTINGS, outputs: Sequence[str] | None = None

@@ -83,13 +83,10 @@ def optimised_graph(
     import onnx
     import onnxruntime
 
-    from .onnx_session import optimization_level
+    from .onnx_session import session_options
 
     providers = _providers(provider)
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = optimization_level(level)
+    options = session_options(level)
     if weights_folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights_folder))
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")

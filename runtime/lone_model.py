@@ -29,10 +29,10 @@ def read_embedded_manifest(file: Path) -> str:
 def _from_onnx(file: Path) -> str | None:
     import onnxruntime
 
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+    from .onnx_session import session_options
+
     # Only the metadata is wanted: no time goes into optimising a graph that is loaded again to be run.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options = session_options("disabled")
     try:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:

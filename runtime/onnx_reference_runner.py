@@ -27,12 +27,14 @@ class OnnxReferenceRunner:
 
     Attributes:
         name: `onnx-reference`.
+        file: the artifact's file that it executes.
         providers: `cpu`.
         misplaced: always empty.
         facts: what may explain a drift.
     """
 
     name = "onnx-reference"
+    file = ONNX_FILE
 
     def __init__(
         self,

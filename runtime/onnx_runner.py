@@ -24,10 +24,13 @@ class OnnxRunner:
 
     Attributes:
         name: `onnx-cpu`, `onnx-cuda` or `onnx-tensorrt`.
+        file: the artifact's file that it executes.
         providers: what the session really uses, first choice first.
         misplaced: compute nodes (`Conv layer1.0.conv1`) that run elsewhere than asked.
         facts: what may explain a drift, read back from the session.
     """
+
+    file = ONNX_FILE
 
     def __init__(
         self,

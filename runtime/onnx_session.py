@@ -15,7 +15,7 @@ from .manifest import SIZE_NODE_PREFIX, Manifest
 from .onnx_cut import cut_onnx
 from .settings import GraphOptimization, Settings
 
-__all__ = ["Provider", "misplaced_nodes", "open_session", "optimization_level", "session_facts"]
+__all__ = ["Provider", "misplaced_nodes", "open_session", "session_facts", "session_options"]
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 
@@ -46,11 +46,7 @@ def open_session(
     reason = {"cuda": why_no_cuda, "tensorrt": why_no_tensorrt}[provider]() if provider != "cpu" else None
     if reason:
         raise RunnerUnavailable(f"{asked} {reason}.\nUse --provider cpu, or auto.")
-    # Nobody asked for reports of what is run here.
-    onnxruntime.disable_telemetry_events()
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    options.graph_optimization_level = optimization_level(settings.graph_optimization)
+    options = session_options(settings.graph_optimization)
     options.intra_op_num_threads = settings.threads or 0
     if provider != "cpu":
         load_cuda_libraries()
@@ -81,12 +77,16 @@ def open_session(
     return session
 
 
-def optimization_level(level: GraphOptimization) -> Any:
-    """Return what ONNX Runtime calls a level of `Settings.graph_optimization`."""
-    return getattr(
+def session_options(level: GraphOptimization) -> onnxruntime.SessionOptions:
+    """Return the options that every session here has: it reports nothing to anyone, and logs nothing."""
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel,
         "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}",
     )
+    return options
 
 
 def _providers(provider: Provider, settings: Settings, manifest: Manifest) -> list[Any]:

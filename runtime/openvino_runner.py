@@ -25,12 +25,14 @@ class OpenVinoRunner:
 
     Attributes:
         name: `openvino`.
+        file: the artifact's file that it executes.
         providers: the devices it runs on.
         misplaced: always empty; OpenVINO runs everything on the one device.
         facts: what may explain a drift, read back from the compiled model.
     """
 
     name = "openvino"
+    file = ONNX_FILE
 
     def __init__(
         self, artifact: Artifact, settings: Settings = DEFAULT_SETTINGS, outputs: Sequence[str] | None = None

@@ -30,6 +30,11 @@ class Runner(Protocol):
     facts: Facts
     """What may explain a drift, as really used: read back from the runtime where that tells it."""
 
+    @property
+    def file(self) -> str | None:
+        """Which of the artifact's files it executes, if any."""
+        ...
+
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return every output by name, in the order of execution."""
         ...

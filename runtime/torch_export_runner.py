@@ -28,10 +28,13 @@ class TorchExportRunner:
 
     Attributes:
         name: `torch-export`, or `torch-export-cuda` on the GPU.
+        file: the artifact's file that it executes.
         providers: the device it runs on.
         misplaced: always empty; PyTorch runs everything where its weights are.
         facts: what may explain a drift, read back from PyTorch.
     """
+
+    file = TORCH_EXPORT_FILE
 
     def __init__(
         self,

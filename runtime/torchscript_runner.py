@@ -27,10 +27,13 @@ class TorchScriptRunner:
 
     Attributes:
         name: `torchscript`, or `torchscript-cuda` on the GPU.
+        file: the artifact's file that it executes.
         providers: the device it runs on.
         misplaced: always empty; TorchScript runs everything where its weights are.
         facts: what may explain a drift, read back from PyTorch.
     """
+
+    file = TORCHSCRIPT_FILE
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from .blame import headline
 from .environment import describe_environment
 from .errors import ExecutionError, RunnerUnavailable, first_line
 from .judge import FILE_RUNNER, Account, Judge, with_unprobed
+from .manifest import ONNX_FILE
 from .reporting.drift_maps import DriftMaps
 from .reporting.report import Report, RunnerReport, UnprobedReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out
@@ -104,7 +105,7 @@ def _of_runner(
         providers=runner.providers,
         misplaced=runner.misplaced,
         facts=runner.facts,
-        reads_onnx=name.startswith(("onnx", "openvino")),
+        reads_onnx=runner.file == ONNX_FILE,
         allow_fallback=allow_fallback,
     )
     try:

@@ -117,6 +117,7 @@ def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, 
 
     class Misplaced:
         name = "onnx-cuda"
+        file = "model.onnx"
         providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
         misplaced = ("Conv cnn2",)
 
