@@ -133,12 +133,11 @@ def _unprobed(
     artifact: Artifact, name: str, judge: Judge, probed: Mapping[str, NDArray[Any]], settings: Settings
 ) -> UnprobedReport:
     """Run the same model with its own results as its only outputs; where that fails, all of them are missing."""
-    runner = open_runner(artifact, name, settings, artifact.manifest.result_names)
     try:
-        arrays = runner.run(judge.reference.inputs)
-    except ExecutionError:
+        # Not held by a name here, so that it is gone with its weights when it has run.
+        arrays = open_runner(artifact, name, settings, artifact.manifest.result_names).run(judge.reference.inputs)
+    except (ExecutionError, RunnerUnavailable):  # it opened the probe, so that it can't open the model is its own fault
         arrays = {}
-    del runner
     _hand_memory_back()
     return judge.report_of_unprobed(probed, arrays, prevented_by_probing(artifact, name, settings))
 
