@@ -1,6 +1,6 @@
 """probe -> artifact folder. The parts are made in files of their own; here they are put together, in order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -9,10 +9,12 @@ import onnx
 import onnx_ir as ir
 import torch
 
-from probe import Probe
+from probe import Probe, average_probe
 from probe.errors import first_line
 from probe.weights_digest import weights_digest
 from runtime.manifest import (
+    AVERAGED_FILES,
+    AVERAGED_MANIFEST_FILE,
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
@@ -30,6 +32,7 @@ from runtime.manifest import (
 )
 from runtime.reference import save_reference
 
+from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .errors import ExportError
 from .folder_replacement import replace_folder
@@ -43,6 +46,7 @@ __all__ = ["export_artifact"]
 
 _EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
 """A protobuf file ends at 2 GB; above this the weights go beside it."""
+_NO_AVERAGED_PROGRAM = "the averaged probe is ONNX and TorchScript alone"
 
 
 def export_artifact(
@@ -53,6 +57,8 @@ def export_artifact(
     preprocessing: Preprocessing | None = None,
     recipe: Recipe | None = None,
     reference_input: tuple[torch.Tensor, ...] | None = None,
+    averaged: bool = False,
+    full: bool = True,
     overwrite: bool = False,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
     on_left_out: Callable[[str, str], None] = lambda file, reason: None,  # noqa: ARG005
@@ -67,6 +73,9 @@ def export_artifact(
         recipe: how the model can be made again from its name; None where it has none.
         reference_input: what the reference is recorded on (the model's shapes and dtypes); standard normal noise with
             a batch of 1 by default, and of another size than the example where the size is open.
+        averaged: write the averaged probe (`average_probe`): each output's mean over the channels, N 1 H W, at little
+            more than the plain model's cost.
+        full: write the probe with every tensor.
         overwrite: replace an artifact that is there.
         on_phase: called with the name of each phase as it starts.
         on_left_out: called with the name of a file that can't be made of this model (the one for torch.export alone
@@ -75,36 +84,72 @@ def export_artifact(
     Raises:
         FolderExists: something is there, and `overwrite` is not set or it isn't an artifact.
         ExportError: the model can't be converted, or the folder can't be written.
+        ModelError: `averaged` is set, and no output has a height and a width.
     """
+    if not (averaged or full):
+        raise ExportError(
+            "Neither the full probe nor the averaged one is to be written: an artifact holds at least one."
+        )
     target = Path(folder)
     for spec in probe.inputs:
         if 0 in spec.shape:
             raise ExportError(f"The input {spec.name} has a size of 0: an artifact takes sizes of 1 and more.")
     probe = on_cpu(probe)
+    maps = average_probe(probe) if averaged else None
+    inputs = reference_input or probe.noise_input(larger=True)
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as partial:
         on_phase("converting to ONNX")
         onnx_model = to_onnx(probe)
-        manifest = _describe(probe, name or probe.model_name, preprocessing, onnx_model.opset_imports[""], recipe)
-        # Ahead of the other files, in which the manifest tells whether there is one.
-        on_phase("converting with torch.export")
-        reason = _write_torch_export(probe, manifest, partial / TORCH_EXPORT_FILE)
-        if reason:
-            manifest = manifest.model_copy(update={"left_out": {TORCH_EXPORT_FILE: reason}})
-            on_left_out(TORCH_EXPORT_FILE, reason)
-        onnx_model.graph.name = manifest.model
-        onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
-        _save_onnx(onnx_model, partial / ONNX_FILE)
-        on_phase("converting to TorchScript")
-        save_torchscript(to_torchscript(probe), partial / TORCHSCRIPT_FILE, manifest.model_dump_json())
-        on_phase("recording the float64 reference")
-        reference = record_reference(probe, reference_input or probe.noise_input(larger=True))
-        save_reference(partial / REFERENCE_FILE, reference)
-        on_phase("trying both on another input")
-        try_model_files(probe, reference, partial)
-        hashes = {file.name: file_hash(file) for file in sorted(partial.iterdir())}
-        complete = manifest.model_copy(update={"files": hashes})
-        (partial / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        opset = onnx_model.opset_imports[""]
+        manifest = _describe(probe, name or probe.model_name, preprocessing, opset, recipe)
+        if full:
+            # Ahead of the other files, in which the manifest tells whether there is one.
+            on_phase("converting with torch.export")
+            reason = _write_torch_export(probe, manifest, partial / TORCH_EXPORT_FILE)
+            if reason:
+                manifest = manifest.model_copy(update={"left_out": {TORCH_EXPORT_FILE: reason}})
+                on_left_out(TORCH_EXPORT_FILE, reason)
+            names = {file: partial / file for file in AVERAGED_FILES}
+            _write_files(probe, onnx_model, manifest, names, inputs, on_phase)
+        if maps is not None:
+            on_phase("averaging the ONNX model")
+            average_onnx(onnx_model, probe.outputs, maps.outputs)
+            of_maps = _describe(maps, manifest.model, preprocessing, opset, recipe)
+            of_maps = of_maps.model_copy(update={"left_out": {TORCH_EXPORT_FILE: _NO_AVERAGED_PROGRAM}})
+            names = {file: partial / averaged_file for file, averaged_file in AVERAGED_FILES.items()}
+            _write_files(maps, onnx_model, of_maps, names, inputs, on_phase)
+            _write_manifest(of_maps, partial, "averaged.*", AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
+        if full:
+            _write_manifest(manifest, partial, "*", MANIFEST_FILE)
     return target
+
+
+def _write_files(
+    probe: Probe,
+    onnx_model: ir.Model,
+    manifest: Manifest,
+    files: Mapping[str, Path],
+    inputs: tuple[torch.Tensor, ...],
+    on_phase: Callable[[str], None],
+) -> None:
+    """Write and try the model files and the reference of a probe, full or averaged."""
+    onnx_model.graph.name = manifest.model
+    onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
+    _save_onnx(onnx_model, files[ONNX_FILE])
+    on_phase("converting to TorchScript")
+    save_torchscript(to_torchscript(probe), files[TORCHSCRIPT_FILE], manifest.model_dump_json())
+    on_phase("recording the float64 reference")
+    reference = record_reference(probe, inputs)
+    save_reference(files[REFERENCE_FILE], reference)
+    on_phase("trying both on another input")
+    try_model_files(probe, reference, files[ONNX_FILE], files[TORCHSCRIPT_FILE])
+
+
+def _write_manifest(manifest: Manifest, folder: Path, files: str, name: str) -> None:
+    """Write a manifest into the folder, with the hashes of the files there that the glob fits."""
+    hashes = {file.name: file_hash(file) for file in sorted(folder.glob(files))}
+    complete = manifest.model_copy(update={"files": hashes})
+    (folder / name).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _write_torch_export(probe: Probe, manifest: Manifest, file: Path) -> str | None:

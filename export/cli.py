@@ -55,6 +55,12 @@ def export(
     mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Of fresh weights.")] = 0,
+    averaged: Annotated[
+        bool, typer.Option("--averaged", help="Also write the outputs' means over channels alone: nearly free to run.")
+    ] = False,
+    full: Annotated[
+        bool, typer.Option("--full/--no-full", help="Write every tensor's probe; --averaged can stand in for it.")
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that is there.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -64,6 +70,8 @@ def export(
     """
     # A slip is told before PyTorch takes its seconds to load.
     means, stds, size = _numbers(mean), _numbers(std), parse_input_size(input_size)
+    if not (averaged or full):
+        raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
     from rich.console import Console
 
     from probe import build_probe, load_model, load_weights
@@ -101,6 +109,8 @@ def export(
             recipe=Recipe(
                 model=model, seed=seed, weights_file=weights is not None, submodule=submodule, input_size=list(size)
             ),
+            averaged=averaged,
+            full=full,
             overwrite=overwrite,
             on_phase=status.update,
             on_left_out=lambda file, reason: left_out.update({file: reason}),
@@ -108,9 +118,10 @@ def export(
     tell_capture(probe, quiet)
     for file, reason in () if quiet else left_out.items():
         typer.echo(f"{file} is left out: {reason}", err=True)
-    kinds = "ONNX and TorchScript" if left_out else "ONNX, TorchScript and torch.export"
+    kinds = "ONNX and TorchScript" if left_out or not full else "ONNX, TorchScript and torch.export"
+    maps = "" if not averaged else ", averaged alone" if not full else ", and averaged"
     fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
-    typer.echo(f"{folder}: {loaded.name} as {kinds}, outputs: {len(probe.outputs)}{fixed}")
+    typer.echo(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")
 
 
 def _preprocessing(

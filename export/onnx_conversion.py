@@ -24,7 +24,7 @@ from .errors import ExportError
 from .onnx_failures import explain_failure
 from .origin_marks import marked_module, origin_of
 
-__all__ = ["dynamic_shapes", "to_onnx"]
+__all__ = ["dynamic_shapes", "onnx_shape", "to_onnx"]
 
 _NAME_KEY = "layerprobe.name"
 
@@ -47,7 +47,7 @@ def to_onnx(probe: Probe) -> ir.Model:
     ir_passes.InlinePass()(model)
     _fold_constants(model)
     for value, spec in zip(graph.inputs, probe.inputs, strict=True):
-        value.shape = _onnx_shape(spec.shape)
+        value.shape = onnx_shape(spec.shape)
     _name_outputs(graph, probe.outputs)
     ir_passes.RemoveUnusedNodesPass()(model)
     ir_passes.RemoveUnusedFunctionsPass()(model)  # type: ignore[no-untyped-call]
@@ -105,7 +105,7 @@ def _dynamic(symbol: str) -> Any:
     return torch.export.Dim(symbol) if symbol == "N" else torch.export.Dim.DYNAMIC
 
 
-def _onnx_shape(shape: Sequence[int | str]) -> ir.Shape:
+def onnx_shape(shape: Sequence[int | str]) -> ir.Shape:
     """Return the shape as ONNX has it, where one symbol means one size everywhere.
 
     `H/2` is rounded up in one layer and down in another, and ONNX Runtime would take their tensors for equally large.
@@ -131,7 +131,7 @@ def _name_outputs(graph: ir.Graph, outputs: Iterable[OutputSpec]) -> None:
             value.type = graph.outputs[index].type
         taken.add(value)
         value.name = spec.name
-        value.shape = _onnx_shape(spec.shape)
+        value.shape = onnx_shape(spec.shape)
         graph.outputs[index] = value
 
 

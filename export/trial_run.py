@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from probe import OutputSpec, Probe
 from probe.errors import first_line
-from runtime.manifest import ONNX_FILE, TORCHSCRIPT_FILE
 from runtime.reference import Reference, Truth, sample
 
 from .errors import ExportError
@@ -41,15 +40,18 @@ _Arrays = Mapping[str, NDArray[Any]]
 _Run = Callable[[_Arrays], _Arrays]
 
 
-def try_model_files(probe: Probe, reference: Reference, folder: Path) -> None:
-    """Run the ONNX and the TorchScript file in `folder` on two inputs, and compare every output with the model's.
+def try_model_files(probe: Probe, reference: Reference, onnx_file: Path, torchscript_file: Path) -> None:
+    """Run both files on two inputs, and compare every output with the probe's.
 
     Raises:
         ExportError: one can't be loaded, fails, or gives something else; the message names the first such output.
     """
     other = _other_input(probe, reference)
-    for name, open_file in (("ONNX", _open_onnx), ("TorchScript", _open_torchscript)):
-        run = open_file(probe, folder)
+    for name, open_file, file in (
+        ("ONNX", _open_onnx, onnx_file),
+        ("TorchScript", _open_torchscript, torchscript_file),
+    ):
+        run = open_file(probe, file)
         if run is not None:
             for inputs, expected in ((reference.inputs, reference.truths), other):
                 _try_input(probe, (name, run), inputs, expected, reference.truths)
@@ -89,7 +91,7 @@ def _truth(array: NDArray[Any]) -> Truth:
     return Truth(sample=kept, shape=array.shape, scale=scale, noise_floor=0.0, nonfinite=0)
 
 
-def _open_onnx(probe: Probe, folder: Path) -> _Run | None:
+def _open_onnx(probe: Probe, file: Path) -> _Run | None:
     """Return the file's session as a function; None where ONNX Runtime can't run such a model on the CPU."""
     if "bfloat16" in {spec.dtype for spec in probe.inputs} | {spec.dtype for spec in probe.outputs}:
         return None
@@ -101,7 +103,7 @@ def _open_onnx(probe: Probe, folder: Path) -> _Run | None:
     # To optimise takes longer than to run, and changes no constant.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = onnxruntime.InferenceSession(folder / ONNX_FILE, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     except Exception as error:
         if type(error).__name__ == "NotImplemented":
             return None
@@ -113,11 +115,11 @@ def _open_onnx(probe: Probe, folder: Path) -> _Run | None:
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
 
 
-def _open_torchscript(probe: Probe, folder: Path) -> _Run:
+def _open_torchscript(probe: Probe, file: Path) -> _Run:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            module = torch.jit.load(folder / TORCHSCRIPT_FILE)  # type: ignore[no-untyped-call]
+            module = torch.jit.load(file)  # type: ignore[no-untyped-call]
         except Exception as error:
             raise ExportError(
                 f"{probe.model_name} was converted to TorchScript, but torch can't load that: {first_line(error)}"

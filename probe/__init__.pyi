@@ -1,3 +1,4 @@
+from .averaging import average_probe as average_probe
 from .build import Probe as Probe
 from .build import build_probe as build_probe
 from .errors import ModelError as ModelError
@@ -27,6 +28,7 @@ __all__ = [
     "SkippedNode",
     "UnknownOutput",
     "WeightsError",
+    "average_probe",
     "build_probe",
     "load_model",
     "load_weights",

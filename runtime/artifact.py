@@ -11,7 +11,16 @@ from pydantic import ValidationError
 
 from .errors import ArtifactError
 from .lone_model import read_embedded_manifest
-from .manifest import FORMAT_VERSION, MANIFEST_FILE, REFERENCE_FILE, Manifest, file_hash
+from .manifest import (
+    AVERAGED_FILES,
+    AVERAGED_MANIFEST_FILE,
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    ONNX_FILE,
+    REFERENCE_FILE,
+    Manifest,
+    file_hash,
+)
 from .reference import Reference, load_reference
 
 __all__ = ["Artifact", "open_artifact"]
@@ -37,6 +46,8 @@ class Artifact:
                     f"{self.path} is a lone model file: {name} is missing.\nGive the artifact's folder."
                 )
             return self.path
+        if name not in self.manifest.files and AVERAGED_FILES.get(name) in self.manifest.files:
+            name = AVERAGED_FILES[name]
         expected = self.manifest.files.get(name)
         path = self.path / name
         if expected is None:
@@ -56,6 +67,24 @@ class Artifact:
                 )
         return path
 
+    def averaged(self) -> "Artifact | None":
+        """Return the averaged probe: itself, or that beside the full one; None if there is none.
+
+        Raises:
+            ArtifactError: its manifest is missing, altered, or no valid one.
+        """
+        if self.is_averaged:
+            return self
+        if self.path.is_file() or AVERAGED_MANIFEST_FILE not in self.manifest.files:
+            return None
+        file = self.file(AVERAGED_MANIFEST_FILE)
+        return Artifact(self.path, _parse(_read(file), file))
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether the outputs are maps, N 1 H W, and not the tensors themselves."""
+        return ONNX_FILE not in self.manifest.files and AVERAGED_FILES[ONNX_FILE] in self.manifest.files
+
     def reference(self) -> Reference:
         """Return the recorded input, the float64 truth and the noise floor of each output.
 
@@ -73,7 +102,8 @@ class Artifact:
 def open_artifact(path: str | Path) -> Artifact:
     """Open an artifact folder, or a lone model file (`.onnx`, TorchScript's `.pt`, `.pt2`), which describes itself.
 
-    A lone model file has no hash to be checked against; one that still lies in its folder has.
+    A lone model file has no hash to be checked against; one that still lies in its folder has, and stands for the
+    folder: `averaged.onnx` for the averaged probe in it.
 
     Raises:
         ArtifactError: there is none, its manifest can't be read, or it is of a later format version.
@@ -84,14 +114,20 @@ def open_artifact(path: str | Path) -> Artifact:
         return Artifact(path, _parse(read_embedded_manifest(path), path))
     folder = path.parent if path.is_file() else path
     file = folder / MANIFEST_FILE
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+    if not file.exists():
         what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else "does not exist"
-        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
+        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.")
+    artifact = Artifact(folder, _parse(_read(file), file))
+    if path.name in AVERAGED_FILES.values():
+        return artifact.averaged() or artifact
+    return artifact
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{file} can't be read: {error}.") from error
-    return Artifact(folder, _parse(text, file))
 
 
 def _parse(text: str, source: Path) -> Manifest:

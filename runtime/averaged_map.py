@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .errors import UsageError
 from .manifest import Dimension, OutputEntry, TokenGrid
 
-__all__ = ["channel_axis", "channel_mean", "flattened", "has_map", "repeats"]
+__all__ = ["channel_axis", "channel_mean", "flattened", "flattened_map", "has_map", "repeats"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
 """The layouts that can be drawn, each with the axis that is averaged; NLC only where it is known how the tokens lie."""
@@ -89,17 +89,19 @@ def flattened(mean: NDArray[np.float64], array: NDArray[Any], output: OutputEntr
         output: tells the array's layout, and bfloat16, which arrives as float32.
     """
     dtype = array.dtype
-    if dtype.kind != "f" or not np.isfinite(mean).all():
-        return None
-    spread = float(np.ptp(mean))
-    if spread == 0:
+    if dtype.kind != "f" or not np.isfinite(mean).all() or not np.ptp(mean):
         return None
     epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(dtype).eps)
-    magnitude = channel_mean(np.abs(array[:1]), output.layout, output.tokens).max()
-    if not spread <= _ROUNDING * epsilon * magnitude:
+    return flattened_map(mean, epsilon * float(channel_mean(np.abs(array[:1]), output.layout, output.tokens).max()))
+
+
+def flattened_map(mean: NDArray[np.float64], rounding: float) -> NDArray[np.float64] | None:
+    """As `flattened`, for a map of which no array is there: `rounding` is how far it may be off by rounding."""
+    spread = float(np.ptp(mean)) if np.isfinite(mean).all() else np.inf
+    if spread == 0 or not spread <= _ROUNDING * rounding:
         return None
     middle = float(np.median(mean))
-    return np.full_like(mean, 0.0 if abs(middle) <= _ROUNDING * epsilon * magnitude else middle)
+    return np.full_like(mean, 0.0 if abs(middle) <= _ROUNDING * rounding else middle)
 
 
 def _fold(array: NDArray[Any], tokens: TokenGrid) -> NDArray[Any]:

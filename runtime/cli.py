@@ -187,12 +187,21 @@ def grid(
     name, steps = manifest.image_input(_parse_size(input_size))
     chosen = select_outputs(manifest, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
+    maps = opened.averaged()
     with phases(quiet) as on_phase:
-        session = open_image_runner(opened, runner, provider)
+        session = open_image_runner(maps or opened, runner, provider)
         on_phase(f"running {session.name}")
         arrays = session.run({name: batch})
-    title = f"{manifest.model} · {image.name}"
-    picture = draw_grid(arrays, chosen, cmap=cmap, columns=columns, page=page, title=title, aliases=aliases)
+    picture = draw_grid(
+        arrays,
+        chosen,
+        cmap=cmap,
+        columns=columns,
+        page=page,
+        title=f"{manifest.model} · {image.name}",
+        aliases=aliases,
+        averaged=maps.reference().largest_noise if maps else None,
+    )
     save_picture(picture, file)
     pages = count_pages(chosen, aliases=aliases)
     which = f", page {page} of {pages}" if pages > 1 else ""

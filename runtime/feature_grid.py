@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from .averaged_map import channel_axis, channel_mean, flattened, has_map, repeats
+from .averaged_map import channel_axis, channel_mean, flattened, flattened_map, has_map, repeats
 from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
 from .errors import UsageError
 from .grid_layout import MARGIN, GridLayout, fit, lay_out, page_count, page_range
-from .manifest import OutputEntry
+from .manifest import Dimension, OutputEntry
 from .picture_text import draw_line, font_of_size, shorten_front, text_length
 
 __all__ = ["count_pages", "draw_grid"]
@@ -52,6 +52,7 @@ def draw_grid(
     page: int = 1,
     title: str | None = None,
     aliases: bool = False,
+    averaged: Mapping[str, float] | None = None,
 ) -> Image.Image:
     """Draw the first image's map of each output that has a height and a width.
 
@@ -65,6 +66,8 @@ def draw_grid(
         title: a line above the grid.
         aliases: whether outputs are drawn, too, whose map is that of another one among `outputs`: dropout in eval mode,
             a permuted view. They are counted in the footer otherwise.
+        averaged: given if the arrays are an averaged probe's maps, N 1 H W, of `outputs`: by output, how far a map may
+            be off by rounding (`Reference.largest_noise`), so far as that is known.
 
     Raises:
         UsageError: an unknown colour map, no such page, a missing array or one that contradicts its output, nothing
@@ -78,7 +81,7 @@ def draw_grid(
         raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
     shown = page_range(len(drawable), page)
     on_page = drawable[shown.start : shown.stop]
-    tiles = [_make_tile(arrays, output, table) for output in on_page]
+    tiles = [_make_tile(arrays, output, table, averaged) for output in on_page]
     notes = [
         "Each tile is one output's mean over its channels, in the order of execution, "
         f"coloured from its own lowest to its own highest value ({cmap}).",
@@ -115,20 +118,33 @@ def _drawable(outputs: Sequence[OutputEntry], aliases: bool) -> list[OutputEntry
     return [output for output in outputs if has_map(output) and output.name not in left_out]
 
 
-def _make_tile(arrays: Mapping[str, NDArray[Any]], output: OutputEntry, table: NDArray[np.uint8]) -> _Tile:
+def _make_tile(
+    arrays: Mapping[str, NDArray[Any]],
+    output: OutputEntry,
+    table: NDArray[np.uint8],
+    averaged: Mapping[str, float] | None,
+) -> _Tile:
     if output.name not in arrays:
         near = ", ".join(difflib.get_close_matches(output.name, list(arrays))) or "none"
         raise UsageError(f"No array for output {output.name!r} among the {len(arrays)} given; near names: {near}.")
     array = arrays[output.name]
     try:
-        values = channel_mean(array, output.layout, output.tokens)
+        if averaged is None:
+            values = channel_mean(array, output.layout, output.tokens)
+            channels: Dimension = array.shape[channel_axis(output.layout)]
+        else:
+            values = channel_mean(array, "NCHW")
+            channels = output.shape[channel_axis(output.layout)]
     except UsageError as error:
         raise UsageError(f"Output {output.name!r} can't be drawn. {error}") from error
-    shape = f"{array.shape[channel_axis(output.layout)]} × {values.shape[0]} × {values.shape[1]}"
+    shape = f"{channels} × {values.shape[0]} × {values.shape[1]}"
     extra = _extra_tokens(output)
     if extra:
         shape += f" + {extra} {'token' if extra == 1 else 'tokens'}"
-    constant = flattened(values, array, output)
+    if averaged is None:
+        constant = flattened(values, array, output)
+    else:
+        constant = flattened_map(values, averaged.get(output.name, 0.0))
     told = _range_text(values) if constant is None else f"{_range_text(constant)} up to rounding"
     colours = colour_map_image(values if constant is None else constant, table)
     titles = (output.name, f"{output.label} · {shape}", told)

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from .errors import ArtifactError, UsageError
 
 __all__ = [
+    "AVERAGED_FILES",
+    "AVERAGED_MANIFEST_FILE",
     "FORMAT_VERSION",
     "MANIFEST_FILE",
     "METADATA_KEY",
@@ -39,6 +41,14 @@ ONNX_FILE = "model.onnx"
 TORCH_EXPORT_FILE = "model.pt2"
 TORCHSCRIPT_FILE = "model.torchscript.pt"
 REFERENCE_FILE = "reference.safetensors"
+AVERAGED_MANIFEST_FILE = "averaged.json"
+"""The averaged probe's own manifest, beside that of the full one."""
+AVERAGED_FILES = {
+    ONNX_FILE: "averaged.onnx",
+    TORCHSCRIPT_FILE: "averaged.torchscript.pt",
+    REFERENCE_FILE: "averaged.safetensors",
+}
+"""What the averaged probe's files are called, by what they are in the full one."""
 SIZE_NODE_PREFIX = "size::"
 """Begins the name of each ONNX node whose results are integers or truth values: it computes on sizes."""
 METADATA_KEY = "layerprobe.manifest"

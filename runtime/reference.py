@@ -52,8 +52,15 @@ class Reference:
     @property
     def noise_floors(self) -> dict[str, float]:
         """By output; read without the truths."""
-        truths = self.truths.facts if isinstance(self.truths, _TruthsInFile) else self.truths
-        return {name: truth.noise_floor for name, truth in truths.items()}
+        return {name: facts.noise_floor for name, facts in self._facts().items()}
+
+    @property
+    def largest_noise(self) -> dict[str, float]:
+        """Eager float32's largest absolute error by output; read without the truths."""
+        return {name: facts.noise_floor * facts.scale for name, facts in self._facts().items()}
+
+    def _facts(self) -> "Mapping[str, Truth] | Mapping[str, _Facts]":
+        return self.truths.facts if isinstance(self.truths, _TruthsInFile) else self.truths
 
 
 class _Facts(BaseModel):

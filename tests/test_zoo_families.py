@@ -62,12 +62,13 @@ def probe_of(name, size):
 
 @pytest.mark.parametrize("name", WHOLE_WAY)
 def test_a_small_model_goes_the_whole_way(name, tmp_path):
-    export_artifact(probe_of(name, WHOLE_WAY[name]), tmp_path / name)
-    report = verify(open_artifact(tmp_path / name), ["onnx-cpu", "torchscript"])
-    assert [(runner.name, runner.verdict, runner.first_drifting) for runner in report.runners] == [
-        ("onnx-cpu", "pass", None),
-        ("torchscript", "pass", None),
-    ]
+    export_artifact(probe_of(name, WHOLE_WAY[name]), tmp_path / name, averaged=True)
+    for file in ("model.onnx", "averaged.onnx"):
+        report = verify(open_artifact(tmp_path / name / file), ["onnx-cpu", "torchscript"])
+        assert [(runner.name, runner.verdict, runner.first_drifting) for runner in report.runners] == [
+            ("onnx-cpu", "pass", None),
+            ("torchscript", "pass", None),
+        ]
 
 
 @pytest.mark.parametrize("name", PROBED)

@@ -1,0 +1,93 @@
+"""Which way to take each mean. The ways are files of their own; the price of each is `cost.py`."""
+
+from collections.abc import Collection, Iterable
+
+import numpy as np
+import onnx_ir as ir
+
+from .batch_norm import before_batch_norm, through_batch_norm
+from .constants import is_constant
+from .convolution import is_pointwise, through_convolution
+from .cost import cost_from_input, cost_from_result
+from .maps import ChannelSum, Filtered, Map, MapSum, Reduced
+
+__all__ = ["plan_maps"]
+
+
+def plan_maps(values: Iterable[ir.Value], convolvable: Collection[ir.Value]) -> dict[ir.Value, Map]:
+    """Return for each tensor what its mean over the channels is to be computed from.
+
+    Args:
+        values: the tensors, in the order of execution.
+        convolvable: those that are N C H W with a known C, and float32.
+    """
+    wanted = list(values)
+    maps: dict[ir.Value, Map] = {
+        value: _plan(value, wanted, convolvable) if value in convolvable else Reduced(value) for value in wanted
+    }
+    read = {plan.value for plan in maps.values() if isinstance(plan, ChannelSum)}
+    # A map more of a tensor that is read anyway is free, and cheaper than an addition.
+    return {
+        value: plan.mean if isinstance(plan, MapSum) and plan.mean.value in read else plan
+        for value, plan in maps.items()
+    }
+
+
+def _plan(value: ir.Value, wanted: Collection[ir.Value], convolvable: Collection[ir.Value]) -> Map:
+    channels = value.shape[1] if value.shape is not None else None
+    assert isinstance(channels, int)
+    mean = ChannelSum(value, np.full(channels, 1 / channels))
+    node = value.producer()
+    if node is None:
+        return mean
+    if node.op_type == "Conv" and is_constant_convolution(node):
+        return _of_convolution(node, mean, None)
+    if node.op_type == "BatchNormalization" and all(map(is_constant, node.inputs[1:5])):
+        convolution = node.inputs[0].producer() if node.inputs[0] is not None else None
+        if convolution is not None and batch_norm_behind(convolution) is node:
+            return _of_convolution(convolution, mean, node)
+        return through_batch_norm(node, mean.weights, 0.0)
+    terms = [term for term in node.inputs if term is not None]
+    if node.op_type == "Add" and all(
+        term in wanted and term in convolvable and term.shape == value.shape for term in terms
+    ):
+        return MapSum(tuple(terms), mean)
+    return mean
+
+
+def _of_convolution(convolution: ir.Node, mean: ChannelSum, norm: ir.Node | None) -> ChannelSum | Filtered:
+    """Return the way to the mean of a convolution's result, or of that of the batch norm behind it (`norm`)."""
+    weights, offset = mean.weights, 0.0
+    behind = batch_norm_behind(convolution)
+    there = behind.outputs[0] if behind is not None else convolution.outputs[0]
+    back = before_batch_norm(behind, weights) if behind is not None else mean
+    from_input = cost_from_input(convolution, is_pointwise(convolution)) < cost_from_result(convolution, there)
+    if back is not None and not from_input:
+        return mean if norm is not None or behind is None else back
+    if norm is not None:
+        through = through_batch_norm(norm, weights, offset)
+        weights, offset = through.weights, through.offset
+    return through_convolution(convolution, weights, offset)
+
+
+def is_constant_convolution(node: ir.Node) -> bool:
+    """Tell whether a node is a convolution of images with weights that are fixed in the file."""
+    filters = node.inputs[1]
+    return (
+        is_constant(filters)
+        and all(value is None or is_constant(value) for value in node.inputs[2:])
+        and filters is not None
+        and filters.shape is not None
+        and len(filters.shape) == 4
+        and node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
+    )
+
+
+def batch_norm_behind(convolution: ir.Node) -> ir.Node | None:
+    """Return the batch norm that a runtime can fuse into a convolution: the one and only reader of its result."""
+    if convolution.op_type != "Conv" or not is_constant_convolution(convolution):
+        return None
+    readers = {use.node for use in convolution.outputs[0].uses()}
+    only = readers.pop() if len(readers) == 1 else None
+    fusable = only is not None and only.op_type == "BatchNormalization" and all(map(is_constant, only.inputs[1:5]))
+    return only if fusable and only is not None and only.inputs[0] is convolution.outputs[0] else None

@@ -1,0 +1,93 @@
+"""probe -> averaged probe: in place of each output that can be drawn, its mean over the channels, N 1 H W.
+
+What most people look at is this map, and it is smaller than the tensor by the number of channels. The mean is taken the
+moment the tensor is computed, so that no tensor stays in memory for it.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import fx
+from torch.fx.node import Argument
+
+from .build import Probe
+from .errors import ModelError
+from .graph_rewrite import return_named
+from .plain_names import graph_module
+from .specs import Dimension, OutputSpec
+
+__all__ = ["average_probe", "has_map"]
+
+
+def average_probe(probe: Probe) -> Probe:
+    """Return a probe over the same weights whose outputs are maps: float32, N 1 H W, in the order of execution.
+
+    Averaged are all outputs that have a height and a width: N C H W, N H W C, and tokens, N L C, of which it is known
+    how they lie in the image (those that are no patch are left out). What the model returns and has no map, such as its
+    scores, stays as it is; the other outputs are left out.
+
+    Raises:
+        ModelError: no output has a map.
+    """
+    kept = [spec for spec in probe.outputs if has_map(spec) or spec.name in probe.results.values()]
+    if not any(map(has_map, kept)):
+        raise ModelError(
+            f"None of the outputs of {probe.model_name} has a height and a width: there is no map to average."
+        )
+    known = {spec.name for spec in probe.inputs} | {spec.name for spec in kept}
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    graph.output(graph.graph_copy(probe.traced.module.graph, copies))
+    nodes = {}
+    for spec in kept:
+        node = copies[probe.nodes[spec.name]]
+        nodes[spec.name] = _mean(graph, node, spec) if has_map(spec) else node
+    origins = {copies[node]: origin for node, origin in probe.traced.origins.items() if node in copies}
+    origins |= {nodes[spec.name]: origins[copies[probe.nodes[spec.name]]] for spec in kept}
+    module = graph_module(probe.traced.module, graph, f"{probe.model_name}Averaged")
+    return replace(
+        probe,
+        # Nothing is overwritten: a mean is a tensor of its own, and what the model returns is there at its end.
+        module=return_named(module, nodes, set(), f"{probe.model_name}AveragedProbe"),
+        outputs=tuple(_describe(spec, known) for spec in kept),
+        skipped=(),
+        traced=replace(probe.traced, module=module, origins=origins),
+        nodes=nodes,
+    )
+
+
+def has_map(spec: OutputSpec) -> bool:
+    """Tell whether an output has a height and a width: as axes, or because it is known how its tokens lie."""
+    return spec.layout in ("NCHW", "NHWC") or (spec.layout == "NLC" and spec.tokens is not None)
+
+
+def _mean(graph: fx.Graph, node: fx.Node, spec: OutputSpec) -> fx.Node:
+    """Append to `node` what computes its mean over the channels, N 1 H W, and return that."""
+    # Half precision would round the sum, and integers have no mean of their own.
+    dtype: dict[str, Argument] = {} if spec.dtype in ("float32", "float64") else {"dtype": torch.float32}
+    with graph.inserting_after(node):
+        if spec.layout == "NCHW":
+            return graph.call_method("mean", (node, 1, True), dtype)
+        if spec.layout == "NHWC":
+            mean = graph.call_method("mean", (node, 3), dtype)
+        else:
+            assert spec.tokens is not None
+            patches = spec.tokens.height * spec.tokens.width
+            tokens = graph.call_method("narrow", (node, 1, spec.tokens.before, patches))
+            with graph.inserting_after(tokens):
+                mean = graph.call_method("mean", (tokens, 2), dtype)
+            with graph.inserting_after(mean):
+                mean = graph.call_method("unflatten", (mean, 1, (spec.tokens.height, spec.tokens.width)))
+    with graph.inserting_after(mean):
+        return graph.call_method("unsqueeze", (mean, 1))
+
+
+def _describe(spec: OutputSpec, known: set[str]) -> OutputSpec:
+    alias = spec.alias_of if spec.alias_of in known else None
+    if not has_map(spec):
+        return replace(spec, alias_of=alias)
+    size: tuple[Dimension, ...] = spec.shape[2:] if spec.layout == "NCHW" else spec.shape[1:3]
+    if spec.tokens is not None:
+        size = spec.tokens.height, spec.tokens.width
+    dtype = spec.dtype if spec.dtype == "float64" else "float32"
+    return replace(spec, shape=(spec.shape[0], 1, *size), dtype=dtype, layout="NCHW", tokens=None, alias_of=alias)
