@@ -10,7 +10,7 @@ __all__ = ["find_culprit", "headline"]
 
 
 def find_culprit(
-    outputs: Sequence[OutputComparison], shares: Mapping[str, Share], faults: Mapping[str, float]
+    outputs: Sequence[OutputComparison], shares: Mapping[str, Share], faults: Mapping[str, float] | None
 ) -> Culprit | None:
     """Return the operation that brought in the most.
 
@@ -20,8 +20,8 @@ def find_culprit(
     Args:
         outputs: a runner's, in the order of execution.
         shares: of the error, by output, where they can be told.
-        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; none for a runner that
-            doesn't read that file.
+        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; None for a runner that
+            reads another file, which nobody has evaluated.
     """
 
     def severity(output: OutputComparison) -> float:
@@ -34,8 +34,8 @@ def find_culprit(
         return None
     introduced = shares[worst.name].introduced if worst.name in shares else math.inf
     # Where the file is only a little wrong, and the runtime much, it is the runtime's.
-    cause: Cause = "runtime" if worst.name in shares else "unknown"
-    if worst.name in faults and 2 * faults[worst.name] >= introduced:
+    cause: Cause = "runtime" if worst.name in shares and faults is not None else "unknown"
+    if faults and worst.name in faults and 2 * faults[worst.name] >= introduced:
         cause = "export"
     return Culprit(output=worst.name, cause=cause, introduced=introduced if math.isfinite(introduced) else None)
 
@@ -85,4 +85,6 @@ def _whose_fault(runner: RunnerReport) -> str:
         return " The ONNX file is at fault: in float64, too, it says something else than the model."
     if runner.culprit.cause == "runtime":
         return " The runtime is at fault, or its settings: what it was given there was right."
+    if runner.culprit.introduced is not None:
+        return " What it was given there was right: the runner's own file, the runtime or its settings are at fault."
     return ""

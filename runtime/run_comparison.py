@@ -41,7 +41,7 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
         name=f"{result.record.runner} against {expected.record.runner}",
         verdict=failed[0].verdict if failed else "pass",
         first_drifting=failed[0].name if failed else None,
-        culprit=find_culprit(outputs, {}, {}),
+        culprit=find_culprit(outputs, {}, None),
         providers=result.record.providers,
         misplaced=[],
         facts=result.record.facts | {f"expected: {key}": value for key, value in expected.record.facts.items()},

@@ -112,6 +112,36 @@ def test_a_nan_is_traced_to_the_operation_that_made_it(broken_runtime):
     assert "made NaN or infinity in onnx-cpu" in report.headline
 
 
+def test_a_nan_in_the_file_is_blamed_on_the_export(exported, tmp_path):
+    folder = _copy(exported("cnn11"), tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    tensor, values = _weights(model, "cnn2.weight")
+    values[3] = float("nan")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, folder / "model.onnx")
+    rehash(folder)
+    report = verify(open_artifact(folder), ["onnx-float64", "onnx-cpu"])
+    for runner in report.runners:
+        assert (runner.verdict, runner.culprit.output, runner.culprit.cause) == ("nonfinite", "cnn2", "export")
+    assert "The ONNX file is at fault" in report.headline
+
+
+def test_a_runner_with_a_file_of_its_own_is_not_called_faulty_where_that_file_may_be(exported, tmp_path, monkeypatch):
+    folder = _copy(exported("cnn11"), tmp_path)
+    plant(folder, "bias dropped", seed=3)
+    opened, faulty = RUNNERS["onnx-cpu"], open_artifact(folder)
+
+    def open_it(artifact, settings, outputs):
+        runner = opened(faulty, settings, outputs)
+        runner.file = "model.torchscript.pt"
+        return runner
+
+    monkeypatch.setitem(RUNNERS, "torchscript", open_it)
+    report = verify(exported("cnn11"), ["torchscript"])
+    assert (report.runners[0].verdict, report.runners[0].culprit.cause) == ("drift", "unknown")
+    assert "the runner's own file, the runtime or its settings" in report.headline
+
+
 def test_shares_of_the_error_make_up_the_drift(exported):
     for runner in verify(exported("cnn11")).runners:
         for output in runner.outputs:
