@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from .comparison import PASSING_DRIFT, OutputComparison, Share
 from .reporting.report import Cause, Culprit, OutputFacts, RunnerReport
 
-__all__ = ["find_culprit", "headline"]
+__all__ = ["find_culprit", "headline", "operation_words"]
 
 
 def find_culprit(
@@ -59,6 +59,11 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     return f"{what}{_whose_fault(worst)}{also}"
 
 
+def operation_words(output: OutputFacts) -> str:
+    """Return what a person calls an operation: `Conv2d conv1 (net.py:7)`."""
+    return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+
+
 def _severity(runner: RunnerReport) -> float:
     assert runner.culprit
     return float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
@@ -67,7 +72,7 @@ def _severity(runner: RunnerReport) -> float:
 def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
     assert runner.culprit
     output = facts[runner.culprit.output]
-    operation = f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+    operation = operation_words(output)
     found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
         wrong = {"nonfinite": "made NaN or infinity", "missing": "is missing", "shape": "has another shape or type"}
