@@ -7,9 +7,10 @@ machine without PyTorch still has every command that can do without.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoints, distribution, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -106,7 +107,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         message, code = _explain(error)
         print(f"layerprobe: {message}", file=sys.stderr)
+    if code == _INTERRUPTED:
+        _end_at_once(code)
     sys.exit(code or 0)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without Python's own clearing up: that waits for the runtimes' threads, and these maybe for ever.
+
+    One of them may wait for a lock that was held where the interruption came, such as that of an import.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
