@@ -81,7 +81,8 @@ Tf32Option = Annotated[
     bool, typer.Option("--tf32/--no-tf32", help="Let a GPU's products keep 10 bits of the mantissa.")
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Threads for one operation; the runtime's own choice otherwise.")
+    int | None,
+    typer.Option(min=1, max=1024, metavar="N", help="For one operation; the runtime's own choice otherwise."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _InputSizeOption = Annotated[
@@ -129,6 +130,8 @@ def run(
 
     if bool(images) == recorded_input:
         raise typer.BadParameter("give images, or --recorded-input, and not both")
+    if recorded_input and input_size:
+        raise typer.BadParameter("--input-size is for images: the recorded input has its own size")
     size = _parse_size(input_size)
     refuse_to_overwrite(file, artifact, images or [])
     opened = open_artifact(artifact)
