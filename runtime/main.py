@@ -15,6 +15,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from .errors import first_line
+
 __all__ = ["app", "main"]
 
 _GROUP = "layerprobe.commands"
@@ -131,9 +133,13 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{usage()}\n`{command} --help` shows the usage.", exit_code
     if isinstance(exit_code, int):
         return str(error), exit_code
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        package = error.name.partition(".")[0]
-        return f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'", 4
+    if isinstance(error, ImportError):
+        package = (error.name or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and package:
+            told = f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'"
+        else:
+            told = f"a package can't be loaded: {first_line(error)}\nInstall it again; --debug shows which it is."
+        return told, 4
     if isinstance(error, OSError):
         return f"{error.filename or 'writing the output'}: {error.strerror or error}", 3
     if isinstance(error, MemoryError):
