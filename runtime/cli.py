@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
+    "RUNNER_NAMES",
     "GraphOptimization",
     "GraphOptimizationOption",
     "QuietOption",
-    "RunnersOption",
     "Tf32Option",
     "ThreadsOption",
     "bench",
@@ -37,7 +37,7 @@ __all__ = [
 _PROGRESS_FROM = 10
 """Images from which on a progress bar is shown."""
 
-_RUNNER_NAMES = (
+RUNNER_NAMES = (
     "onnx-cpu, onnx-cuda, onnx-tensorrt, openvino, torchscript, torchscript-cuda, torch-export, torch-export-cuda, "
     "onnx-reference, eager, or all that work here; by default, the onnx and torchscript ones that do."
 )
@@ -70,9 +70,9 @@ _ProviderOption = Annotated[
 ]
 _RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What executes the model.")]
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
-RunnersOption = Annotated[
+_RunnersOption = Annotated[
     list[str] | None,
-    typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
+    typer.Option("--runner", metavar="R", help=RUNNER_NAMES),
 ]
 GraphOptimizationOption = Annotated[
     GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.")
@@ -206,7 +206,7 @@ def grid(
 
 def bench(
     artifact: _ArtifactArgument,
-    runner: RunnersOption = None,
+    runner: _RunnersOption = None,
     batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,

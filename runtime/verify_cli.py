@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .cli import (
+    RUNNER_NAMES,
     GraphOptimization,
     GraphOptimizationOption,
     QuietOption,
-    RunnersOption,
     Tf32Option,
     ThreadsOption,
     phases,
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "verify"]
 
+_RunnersOption = Annotated[
+    list[str] | None,
+    typer.Option("--runner", metavar="R", help=f"onnx-float64 (what the ONNX file itself says), {RUNNER_NAMES}"),
+]
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines.")]
 _JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="F", help="Write it as JUnit XML, for CI.")]
 _HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="F", help="Write it as one page, with pictures.")]
@@ -42,7 +46,7 @@ _BaselineOption = Annotated[
 
 def verify(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder that `layerprobe export` made.")],
-    runner: RunnersOption = None,
+    runner: _RunnersOption = None,
     json: _JsonOption = None,
     junit: _JunitOption = None,
     html: _HtmlOption = None,
