@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from .comparison import PASSING_DRIFT, OutputComparison, Share
 from .reporting.report import Cause, Culprit, OutputFacts, RunnerReport
@@ -10,7 +11,10 @@ __all__ = ["find_culprit", "headline", "operation_words"]
 
 
 def find_culprit(
-    outputs: Sequence[OutputComparison], shares: Mapping[str, Share], faults: Mapping[str, float] | None
+    outputs: Sequence[OutputComparison],
+    shares: Mapping[str, Share],
+    faults: Mapping[str, float] | None,
+    passed_over: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Culprit | None:
     """Return the operation that brought in the most.
 
@@ -22,6 +26,7 @@ def find_culprit(
         shares: of the error, by output, where they can be told.
         faults: outputs at which the ONNX file itself goes wrong, each with its drift there; None for a runner that
             reads another file, which nobody has evaluated.
+        passed_over: by output, operations before it that are no outputs and may be to blame as well.
     """
 
     def severity(output: OutputComparison) -> float:
@@ -37,7 +42,12 @@ def find_culprit(
     cause: Cause = "runtime" if worst.name in shares and faults is not None else "unknown"
     if faults and worst.name in faults and 2 * faults[worst.name] >= introduced:
         cause = "export"
-    return Culprit(output=worst.name, cause=cause, introduced=introduced if math.isfinite(introduced) else None)
+    return Culprit(
+        output=worst.name,
+        cause=cause,
+        introduced=introduced if math.isfinite(introduced) else None,
+        or_one_of=list(passed_over.get(worst.name, ())),
+    )
 
 
 def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) -> str:
@@ -73,6 +83,10 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
     assert runner.culprit
     output = facts[runner.culprit.output]
     operation = operation_words(output)
+    others = runner.culprit.or_one_of
+    if others:
+        names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        operation += f", or what comes before it and is no output here ({names}),"
     found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
         wrong = {"nonfinite": "made NaN or infinity", "missing": "is missing", "shape": "has another shape or type"}
