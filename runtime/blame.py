@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from .comparison import PASSING_DRIFT, OutputComparison, Share
 from .reporting.report import Cause, Culprit, OutputFacts, RunnerReport
 
-__all__ = ["find_culprit", "headline"]
+__all__ = ["find_culprit", "headline", "operation_words"]
 
 
 def find_culprit(
-    outputs: Sequence[OutputComparison], shares: Mapping[str, Share], faults: Mapping[str, float]
+    outputs: Sequence[OutputComparison],
+    shares: Mapping[str, Share],
+    faults: Mapping[str, float] | None,
+    passed_over: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Culprit | None:
     """Return the operation that brought in the most.
 
@@ -20,8 +24,9 @@ def find_culprit(
     Args:
         outputs: a runner's, in the order of execution.
         shares: of the error, by output, where they can be told.
-        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; none for a runner that
-            doesn't read that file.
+        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; None for a runner that
+            reads another file, which nobody has evaluated.
+        passed_over: by output, operations before it that are no outputs and may be to blame as well.
     """
 
     def severity(output: OutputComparison) -> float:
@@ -34,10 +39,15 @@ def find_culprit(
         return None
     introduced = shares[worst.name].introduced if worst.name in shares else math.inf
     # Where the file is only a little wrong, and the runtime much, it is the runtime's.
-    cause: Cause = "runtime" if worst.name in shares else "unknown"
-    if worst.name in faults and 2 * faults[worst.name] >= introduced:
+    cause: Cause = "runtime" if worst.name in shares and faults is not None else "unknown"
+    if faults and worst.name in faults and 2 * faults[worst.name] >= introduced:
         cause = "export"
-    return Culprit(output=worst.name, cause=cause, introduced=introduced if math.isfinite(introduced) else None)
+    return Culprit(
+        output=worst.name,
+        cause=cause,
+        introduced=introduced if math.isfinite(introduced) else None,
+        or_one_of=list(passed_over.get(worst.name, ())),
+    )
 
 
 def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) -> str:
@@ -59,6 +69,11 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     return f"{what}{_whose_fault(worst)}{also}"
 
 
+def operation_words(output: OutputFacts) -> str:
+    """Return what a person calls an operation: `Conv2d conv1 (net.py:7)`."""
+    return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+
+
 def _severity(runner: RunnerReport) -> float:
     assert runner.culprit
     return float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
@@ -67,7 +82,11 @@ def _severity(runner: RunnerReport) -> float:
 def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
     assert runner.culprit
     output = facts[runner.culprit.output]
-    operation = f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+    operation = operation_words(output)
+    others = runner.culprit.or_one_of
+    if others:
+        names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        operation += f", or what comes before it and is no output here ({names}),"
     found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
         wrong = {"nonfinite": "made NaN or infinity", "missing": "is missing", "shape": "has another shape or type"}
@@ -85,4 +104,6 @@ def _whose_fault(runner: RunnerReport) -> str:
         return " The ONNX file is at fault: in float64, too, it says something else than the model."
     if runner.culprit.cause == "runtime":
         return " The runtime is at fault, or its settings: what it was given there was right."
+    if runner.culprit.introduced is not None:
+        return " What it was given there was right: the runner's own file, the runtime or its settings are at fault."
     return ""

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 __all__ = [
+    "RUNNER_NAMES",
     "GraphOptimization",
     "GraphOptimizationOption",
     "QuietOption",
-    "RunnersOption",
     "Tf32Option",
     "ThreadsOption",
     "bench",
@@ -37,7 +37,7 @@ __all__ = [
 _PROGRESS_FROM = 10
 """Images from which on a progress bar is shown."""
 
-_RUNNER_NAMES = (
+RUNNER_NAMES = (
     "onnx-cpu, onnx-cuda, onnx-tensorrt, openvino, torchscript, torchscript-cuda, torch-export, torch-export-cuda, "
     "onnx-reference, eager, or all that work here; by default, the onnx and torchscript ones that do."
 )
@@ -70,9 +70,9 @@ _ProviderOption = Annotated[
 ]
 _RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What executes the model.")]
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
-RunnersOption = Annotated[
+_RunnersOption = Annotated[
     list[str] | None,
-    typer.Option("--runner", metavar="R", help=_RUNNER_NAMES),
+    typer.Option("--runner", metavar="R", help=RUNNER_NAMES),
 ]
 GraphOptimizationOption = Annotated[
     GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.")
@@ -81,7 +81,8 @@ Tf32Option = Annotated[
     bool, typer.Option("--tf32/--no-tf32", help="Let a GPU's products keep 10 bits of the mantissa.")
 ]
 ThreadsOption = Annotated[
-    int | None, typer.Option(min=1, metavar="N", help="Threads for one operation; the runtime's own choice otherwise.")
+    int | None,
+    typer.Option(min=1, max=1024, metavar="N", help="For one operation; the runtime's own choice otherwise."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _InputSizeOption = Annotated[
@@ -129,6 +130,8 @@ def run(
 
     if bool(images) == recorded_input:
         raise typer.BadParameter("give images, or --recorded-input, and not both")
+    if recorded_input and input_size:
+        raise typer.BadParameter("--input-size is for images: the recorded input has its own size")
     size = _parse_size(input_size)
     refuse_to_overwrite(file, artifact, images or [])
     opened = open_artifact(artifact)
@@ -212,7 +215,7 @@ def grid(
 
 def bench(
     artifact: _ArtifactArgument,
-    runner: RunnersOption = None,
+    runner: _RunnersOption = None,
     batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,

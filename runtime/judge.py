@@ -111,7 +111,9 @@ class Judge:
             name=account.name,
             verdict=verdict,
             first_drifting=failed[0].name if failed else None,
-            culprit=find_culprit(outputs, shares, self._file.faults if account.reads_onnx else {}),
+            culprit=find_culprit(
+                outputs, shares, self._file.faults if account.reads_onnx else None, self.graph.passed_over
+            ),
             providers=list(account.providers),
             misplaced=list(account.misplaced),
             facts=dict(account.facts),

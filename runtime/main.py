@@ -7,12 +7,15 @@ machine without PyTorch still has every command that can do without.
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import EntryPoints, distribution, version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
+
+from .errors import first_line
 
 __all__ = ["app", "main"]
 
@@ -106,7 +109,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         message, code = _explain(error)
         print(f"layerprobe: {message}", file=sys.stderr)
+    if code == _INTERRUPTED:
+        _end_at_once(code)
     sys.exit(code or 0)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """End without Python's own clearing up: that waits for the runtimes' threads, and these maybe for ever.
+
+    One of them may wait for a lock that was held where the interruption came, such as that of an import.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _explain(error: Exception) -> tuple[str, int]:
@@ -117,9 +133,13 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{usage()}\n`{command} --help` shows the usage.", exit_code
     if isinstance(exit_code, int):
         return str(error), exit_code
-    if isinstance(error, ModuleNotFoundError) and error.name:
-        package = error.name.partition(".")[0]
-        return f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'", 4
+    if isinstance(error, ImportError):
+        package = (error.name or "").partition(".")[0]
+        if isinstance(error, ModuleNotFoundError) and package:
+            told = f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'"
+        else:
+            told = f"a package can't be loaded: {first_line(error)}\nInstall it again; --debug shows which it is."
+        return told, 4
     if isinstance(error, OSError):
         return f"{error.filename or 'writing the output'}: {error.strerror or error}", 3
     if isinstance(error, MemoryError):

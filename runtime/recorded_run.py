@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, ValidationError, model_validator
 
 from .artifact import Artifact
 from .device_facts import Facts
@@ -41,8 +41,20 @@ class RunRecord(BaseModel):
     environment: dict[str, str | int]
     outputs: list[OutputFacts]
     """All that the model has, also those that were not recorded."""
-    noise_floors: dict[str, float]
+    noise_floors: dict[str, NonNegativeFloat]
     """By output, as the artifact's reference has them; empty for a lone model file."""
+    weights: str | None = None
+    """The hash of the model's weights, where the artifact has it."""
+
+    @model_validator(mode="after")
+    def _outputs_are_sound(self) -> "RunRecord":
+        names = [output.name for output in self.outputs]
+        if len(set(names)) != len(names):
+            raise ValueError("an output stands twice")
+        for output in self.outputs:
+            if output.dtype.startswith("float") and output.dtype not in ("float16", "float32", "float64"):
+                raise ValueError(f"{output.name} is of the unknown type {output.dtype!r}")
+        return self
 
 
 def describe_run(artifact: Artifact, runner: Runner) -> RunRecord:
@@ -59,6 +71,7 @@ def describe_run(artifact: Artifact, runner: Runner) -> RunRecord:
         environment=describe_environment(artifact),
         outputs=[facts_of(output) for output in artifact.manifest.outputs],
         noise_floors=noise_floors,
+        weights=artifact.manifest.weights,
     )
 
 
@@ -122,6 +135,11 @@ def open_run(file: str | Path) -> RecordedRun:
     from safetensors import SafetensorError, safe_open
 
     file = Path(file)
+    if file.is_dir():
+        raise ArtifactError(
+            f"{file} is a folder, not a recorded run.\nOf an artifact, `layerprobe run {file} --recorded-input -o F` "
+            "records one."
+        )
     try:
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
@@ -145,5 +163,9 @@ def _parse(text: str, file: Path) -> RunRecord:
                 f"{file} is a run of format version {found}; this layerprobe reads 1.\nUpdate layerprobe."
             )
         return RunRecord.model_validate_json(text)
-    except (ValidationError, ValueError, AttributeError) as error:
-        raise ArtifactError(f"{file} is no valid recorded run: {first_line(error)}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "run"
+        raise ArtifactError(f"{file} is no valid recorded run: {place}: {first['msg']}.\nRecord it again.") from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ArtifactError(f"{file} is no valid recorded run: {first_line(error)}.\nRecord it again.") from error

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .artifact import Artifact
 from .device_facts import Facts
-from .errors import RunnerUnavailable, UsageError
+from .errors import RunnerUnavailable, UsageError, first_line
 from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["DEFAULT_RUNNERS", "RUNNERS", "Runner", "open_image_runner", "open_runner", "why_unavailable"]
@@ -119,10 +119,13 @@ def why_unavailable(name: str) -> str | None:
     package, told, extra = next((need for begin, need in _PACKAGES.items() if name.startswith(begin)), ("", "", ""))
     if package and find_spec(package) is None:
         return f"{told} is not installed: pip install 'layerprobe[{extra}]'"
-    if name == "onnx-cuda":
-        return why_no_cuda()
-    if name == "onnx-tensorrt":
-        return why_no_tensorrt()
+    try:
+        if name == "onnx-cuda":
+            return why_no_cuda()
+        if name == "onnx-tensorrt":
+            return why_no_tensorrt()
+    except (ImportError, OSError) as error:
+        return f"it needs a package that can't be loaded: {first_line(error)}"
     if name.endswith("-cuda"):
         return why_no_driver()
     return None
@@ -148,7 +151,15 @@ def open_runner(
     reason = why_unavailable(name)
     if reason:
         raise RunnerUnavailable(f"The runner {name} was asked for, but {reason}.")
-    return RUNNERS[name](artifact, settings, outputs)
+    try:
+        return RUNNERS[name](artifact, settings, outputs)
+    except (ImportError, OSError) as error:
+        # A shared library that is missing is an OSError without a number where ctypes looks for it, as in PyTorch.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise RunnerUnavailable(
+            f"The runner {name} needs a package that can't be loaded: {first_line(error)}.\nInstall that package again."
+        ) from error
 
 
 def open_image_runner(artifact: Artifact, runtime: str, provider: str, settings: Settings = DEFAULT_SETTINGS) -> Runner:

@@ -24,8 +24,8 @@ class Settings(BaseModel):
     """ONNX Runtime's levels. TorchScript has two: everything but `disabled` is its own optimisation."""
     tf32: bool = False
     """TF32 keeps 10 bits of the mantissa: on, it would show as drift in every convolution on a GPU."""
-    threads: Annotated[int, Field(ge=1)] | None = None
-    """For one operation; None for the runtime's own choice."""
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    """For one operation; None for the runtime's own choice. Asked for a million, a runtime ends the process."""
     convolution_search: ConvolutionSearch = "exhaustive"
     """ONNX Runtime's `cudnn_conv_algo_search`: how it chooses cuDNN's algorithm for a convolution."""
     model: str | None = None

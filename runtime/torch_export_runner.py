@@ -3,7 +3,9 @@
 It needs PyTorch, which is imported when this file is: ask for it only where this runner is wanted.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +36,8 @@ class TorchExportRunner(TorchFileRunner):
         raise RunnerUnavailable(f"{self.name} can't run {self._manifest.model}: there is no {self.file}: {why}")
 
     def _open(self, file: Path) -> Any:
-        program = torch.export.load(file)
+        with _without_notes():
+            program = torch.export.load(file)
         if self._device == "cuda":
             from torch.export.passes import move_to_device_pass
 
@@ -50,6 +53,17 @@ class TorchExportRunner(TorchFileRunner):
 
     def _own_facts(self) -> Facts:
         return {"execution_mode": "operation by operation"}
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Keep torch from logging a whole traceback of a damaged file before it raises the error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _result_names(program: torch.export.ExportedProgram) -> list[str]:

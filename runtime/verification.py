@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from .artifact import Artifact
 from .blame import headline
 from .environment import describe_environment
-from .errors import ExecutionError, RunnerUnavailable, first_line
+from .errors import ExecutionError, RunnerUnavailable, UsageError, first_line
 from .judge import FILE_RUNNER, Account, Judge, with_unprobed
 from .manifest import ONNX_FILE
 from .reporting.drift_maps import DriftMaps
 from .reporting.report import Report, RunnerReport, UnprobedReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out
-from .runners import open_runner
+from .runners import RUNNERS, open_runner
 from .settings import DEFAULT_SETTINGS, Settings
 from .unprobed import prevented_by_probing
 
@@ -53,6 +53,9 @@ def verify(
         ArtifactError: a file of the artifact is missing, altered or invalid.
     """
     asked = [name for name in runners if name != FILE_RUNNER]
+    for name in asked:
+        if name not in (*RUNNERS, "all"):
+            raise UsageError(f"There is no runner {name!r}. There are: {', '.join((FILE_RUNNER, *RUNNERS))}, and all.")
     chosen, left_out = choose_runners(asked) if asked or not runners else ([], {})
     on_phase("evaluating the ONNX file in float64")
     judge = Judge(artifact)

@@ -1,16 +1,16 @@
 """The subcommands that give verdicts: verify and compare. The forms of their report are files of their own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .cli import (
+    RUNNER_NAMES,
     GraphOptimization,
     GraphOptimizationOption,
     QuietOption,
-    RunnersOption,
     Tf32Option,
     ThreadsOption,
     phases,
@@ -19,6 +19,7 @@ from .cli import (
     tell_left_out,
     write_text,
 )
+from .errors import UsageError
 
 if TYPE_CHECKING:
     from .reporting.drift_maps import DriftMaps
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "verify"]
 
+_RunnersOption = Annotated[
+    list[str] | None,
+    typer.Option("--runner", metavar="R", help=f"onnx-float64 (what the ONNX file itself says), {RUNNER_NAMES}"),
+]
 _JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines.")]
 _JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="F", help="Write it as JUnit XML, for CI.")]
 _HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="F", help="Write it as one page, with pictures.")]
@@ -41,7 +46,7 @@ _BaselineOption = Annotated[
 
 def verify(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder that `layerprobe export` made.")],
-    runner: RunnersOption = None,
+    runner: _RunnersOption = None,
     json: _JsonOption = None,
     junit: _JunitOption = None,
     html: _HtmlOption = None,
@@ -69,17 +74,18 @@ def verify(
     Against what the model computes in float64. Exit code 0 if all pass, 1 if not.
     """
     from .artifact import open_artifact
+    from .reporting.baseline import refuse_another_model
     from .reporting.drift_maps import DriftMaps
     from .reporting.loading import load_report
+    from .reporting.report import facts_of
     from .settings import Settings
     from .verification import verify as verify_artifact
 
-    files = [json, junit, html, model_explorer]
-    for file in files:
-        # A new report may take the place of the baseline that it is compared with.
-        refuse_unwritable(file, artifact, [baseline] if baseline and file != json else [])
+    _refuse_places(json, [junit, html, model_explorer], artifact, baseline)
     earlier = load_report(baseline) if baseline else None
     opened = open_artifact(artifact)
+    if earlier:
+        refuse_another_model(opened.manifest.model, list(map(facts_of, opened.manifest.outputs)), earlier)
     if not {"eager", "all"}.intersection(runner or ()) and (model or weights or seed is not None):
         raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
     settings = Settings(
@@ -114,15 +120,31 @@ def compare(
     Of two machines, say, or two runners. Exit code 0 if all outputs agree, 1 if not.
     """
     from .recorded_run import open_run
+    from .reporting.baseline import refuse_another_model
     from .reporting.loading import load_report
     from .run_comparison import compare_runs
 
-    for file in (json, junit, html):
-        refuse_unwritable(file, expected, [result, *([baseline] if baseline and file != json else [])])
+    _refuse_places(json, [junit, html], expected, baseline, [result])
     earlier = load_report(baseline) if baseline else None
     report = compare_runs(open_run(expected), open_run(result))
+    if earlier:
+        refuse_another_model(str(report.environment["model"]), report.outputs, earlier)
     _write(report, json, junit, html, None, None)
     _show(report, everything, earlier)
+
+
+def _refuse_places(
+    json: Path | None, others: Sequence[Path | None], artifact: Path, baseline: Path | None, inputs: Sequence[Path] = ()
+) -> None:
+    """Refuse reports that would take the place of an input or of one another, before the work is done."""
+    # A new JSON report alone may take the place of the baseline that it is compared with.
+    refuse_unwritable(json, artifact, inputs)
+    for file in others:
+        refuse_unwritable(file, artifact, [*inputs, *([baseline] if baseline else [])])
+    files = [file for file in (json, *others) if file and (file.is_file() or not file.exists())]
+    for number, file in enumerate(files):
+        if file.resolve() in {earlier.resolve() for earlier in files[:number]}:
+            raise UsageError(f"{file} is asked for twice: give each form of the report a file of its own.")
 
 
 def _write(

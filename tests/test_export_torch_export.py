@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from planted_faults import rehash
 from torch import nn
 
 from export import ExportError, export_artifact
@@ -76,3 +77,14 @@ def test_an_artifact_of_an_older_layerprobe_leaves_the_runner_out(exported, tmp_
     outcome = layerprobe("verify", folder, "--runner", "torch-export")
     assert (outcome.code, "an older layerprobe wrote it: export it again" in outcome.err) == (4, True)
     assert verify(open_artifact(folder)).passed
+
+
+def test_a_file_cut_short_is_told_in_a_line(exported, tmp_path, layerprobe):
+    folder = shutil.copytree(exported("cnn3").path, tmp_path / "art")
+    content = (folder / "model.pt2").read_bytes()
+    (folder / "model.pt2").write_bytes(content[: len(content) // 2])
+    rehash(folder)
+    outcome = layerprobe("verify", folder, "--runner", "torch-export")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert "can't be loaded as torch.export's program" in outcome.err
+    assert len(outcome.err.splitlines()) == 1

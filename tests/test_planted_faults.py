@@ -11,6 +11,7 @@ from planted_faults import KINDS, plant, rehash
 
 from conftest import VARIANTS
 from runtime import open_artifact, verify
+from runtime.judge import Judge
 from runtime.runners import RUNNERS
 
 
@@ -110,6 +111,55 @@ def test_a_nan_is_traced_to_the_operation_that_made_it(broken_runtime):
     assert (onnx_cpu.culprit.output, onnx_cpu.culprit.cause) == ("batchnorm2", "runtime")
     assert "batchnorm2" in report.headline
     assert "made NaN or infinity in onnx-cpu" in report.headline
+
+
+def test_a_nan_in_the_file_is_blamed_on_the_export(exported, tmp_path):
+    folder = _copy(exported("cnn11"), tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    tensor, values = _weights(model, "cnn2.weight")
+    values[3] = float("nan")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, folder / "model.onnx")
+    rehash(folder)
+    report = verify(open_artifact(folder), ["onnx-float64", "onnx-cpu"])
+    for runner in report.runners:
+        assert (runner.verdict, runner.culprit.output, runner.culprit.cause) == ("nonfinite", "cnn2", "export")
+    assert "The ONNX file is at fault" in report.headline
+
+
+def test_a_runner_with_a_file_of_its_own_is_not_called_faulty_where_that_file_may_be(exported, tmp_path, monkeypatch):
+    folder = _copy(exported("cnn11"), tmp_path)
+    plant(folder, "bias dropped", seed=3)
+    opened, faulty = RUNNERS["onnx-cpu"], open_artifact(folder)
+
+    def open_it(artifact, settings, outputs):
+        runner = opened(faulty, settings, outputs)
+        runner.file = "model.torchscript.pt"
+        return runner
+
+    monkeypatch.setitem(RUNNERS, "torchscript", open_it)
+    report = verify(exported("cnn11"), ["torchscript"])
+    assert (report.runners[0].verdict, report.runners[0].culprit.cause) == ("drift", "unknown")
+    assert "the runner's own file, the runtime or its settings" in report.headline
+
+
+def test_an_output_is_not_blamed_alone_for_what_is_no_output(tmp_path, layerprobe):
+    chosen = ("--outputs", "cnn1", "--outputs", "relu")
+    assert layerprobe("export", "cnn3", "-o", tmp_path / "few", *chosen).code == 0
+    folder = tmp_path / "few"
+    model = onnx.load(folder / "model.onnx")
+    tensor, values = _weights(model, "batchnorm1.bias")
+    tensor.CopyFrom(onnx.numpy_helper.from_array(values + 1, tensor.name))
+    onnx.save(model, folder / "model.onnx")
+    rehash(folder)
+    report = verify(open_artifact(folder), ["onnx-cpu"])
+    assert (report.runners[0].culprit.output, report.runners[0].culprit.or_one_of) == ("relu", ["batchnorm1"])
+    assert "or what comes before it and is no output here (batchnorm1)" in report.headline
+
+
+def test_where_everything_is_an_output_nothing_else_can_be_to_blame(exported):
+    for variant in VARIANTS:
+        assert not any(Judge(exported(variant)).graph.passed_over.values())
 
 
 def test_shares_of_the_error_make_up_the_drift(exported):

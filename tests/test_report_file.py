@@ -1,4 +1,4 @@
-"""`--json`: a place where no report can go is told before the work, and no artifact is harmed."""
+"""`--json` and the others: a place where no report can go is told before the work, and no artifact is harmed."""
 
 import pytest
 
@@ -23,3 +23,27 @@ def test_a_place_that_cant_be_written_to_is_told_first(layerprobe, exported, tmp
         assert refused.code == 3
         assert what in refused.err
         assert refused.out == ""
+
+
+def test_a_baseline_of_another_model_is_told_before_the_work_and_stays(layerprobe, exported, tmp_path):
+    baseline = tmp_path / "r.json"
+    assert layerprobe("verify", exported("cnn3").path, "--runner", "onnx-cpu", "--json", baseline).code == 0
+    before = baseline.read_bytes()
+    refused = layerprobe("verify", exported("cnn2").path, "--baseline", baseline, "--json", baseline)
+    assert refused.code == 2
+    assert "is a report of cnn3, not of cnn2" in refused.err
+    assert refused.out == ""
+    assert baseline.read_bytes() == before
+
+
+def test_comparing_two_runs_takes_the_place_of_no_file_that_it_reads(layerprobe, exported, tmp_path):
+    runs = [tmp_path / "one.safetensors", tmp_path / "other.safetensors"]
+    for run in runs:
+        assert layerprobe("run", exported("cnn2").path, "--recorded-input", "-o", run, "--outputs", "fc").code == 0
+    baseline = tmp_path / "r.json"
+    assert layerprobe("compare", *runs, "--json", baseline).code == 0
+    for option, file in (("--html", baseline), ("--json", runs[0]), ("--junit", runs[1])):
+        refused = layerprobe("compare", *runs, "--baseline", baseline, option, file)
+        assert refused.code == 2
+        assert "is an input of this very command" in refused.err
+    assert layerprobe("compare", *runs, "--baseline", baseline, "--json", baseline).code == 0

@@ -325,6 +325,11 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("run", "{art}", "{photo}", "-o", "{art}/model.onnx"), 2, "lies in the artifact"),
         (("verify", "{art}", "--runner", "all", "--runner", "foo"), 2, "foo"),
         (("verify",), 2, "ARTIFACT"),
+        (("verify", "{art}", "--threads", "0"), 2, "greater than or equal to 1"),
+        (("verify", "{art}", "--threads", "99999999999"), 2, "less than or equal to 1024"),
+        (("verify", "{art}", "--json", "{out}/r", "--html", "{out}/r"), 2, "is asked for twice"),
+        (("verify", "{art}", "--junit", "{out}/r", "--model-explorer", "{out}/./r"), 2, "is asked for twice"),
+        (("run", "{art}", "--recorded-input", "--input-size", "32", "-o", "{out}/t"), 2, "--input-size is for images"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_right_exit_code(exported, photo, tmp_path, layerprobe, arguments, code, said):
@@ -377,6 +382,20 @@ def test_a_reader_that_goes_away_is_no_failed_verification(exported):
         errors = process.stderr.read().decode()
     assert process.returncode == 141
     assert errors == ""
+
+
+def test_an_interrupted_command_ends_also_where_a_runtime_keeps_a_thread():
+    code = (
+        "import sys, threading\n"
+        "from runtime import main\n"
+        "threading.Thread(target=threading.Event().wait).start()\n"
+        "def interrupted(name): raise KeyboardInterrupt\n"
+        "main._commands = lambda: type('', (), {'names': {'grid'}, 'select': interrupted})\n"
+        "main.main(['grid'])\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout) == (130, "")
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_report_goes_to_standard_output_and_a_pipe_stays_a_pipe(exported, tmp_path):

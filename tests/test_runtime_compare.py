@@ -34,6 +34,15 @@ def _altered(file, to, change):
     return to
 
 
+def _with_record(file, to, change):
+    """Write a recorded run that says something else of itself."""
+    with safe_open(file, framework="np") as opened:
+        metadata = opened.metadata()
+    record = change(json.loads(metadata["layerprobe.run"]))
+    save_file(load_file(file), to, metadata=metadata | {"layerprobe.run": json.dumps(record)})
+    return to
+
+
 def test_two_runtimes_agree_on_a_photo(recorded, layerprobe, tmp_path):
     one = recorded("one")
     other = recorded("other", "--runner", "torchscript")
@@ -91,6 +100,69 @@ def test_a_run_of_another_model_or_of_other_inputs_is_refused(recorded, layerpro
     assert outcome.code == 2
     assert "other inputs" in outcome.err
     assert "--recorded-input" in outcome.err
+
+
+def test_what_only_one_run_has_is_told_and_so_are_runs_that_agree(recorded, layerprobe, tmp_path):
+    one = recorded("one")
+    fewer = _altered(one, tmp_path / "fewer.safetensors", lambda arrays: [arrays.pop(name) for name in ("cnn1", "fc")])
+    outcome = layerprobe("compare", one, fewer)
+    assert outcome.code == 0
+    first = outcome.out.splitlines()[0]
+    assert first.startswith("The runs agree.")
+    assert "as one.safetensors alone has them: cnn1, fc." in first
+
+
+def test_neither_of_two_runs_is_blamed(recorded, layerprobe, tmp_path):
+    one = recorded("one")
+
+    def change(arrays):
+        arrays["cnn2"][0, 3, 2, 1] = np.nan
+
+    other = _altered(one, tmp_path / "other.safetensors", change)
+    for pair in ((one, other), (other, one)):
+        outcome = layerprobe("compare", *pair, "--json", tmp_path / "r.json")
+        assert outcome.code == 1
+        assert outcome.out.startswith("Conv2d cnn2 (")
+        assert "is NaN or infinite in one run where it is not in the other" in outcome.out
+        assert "fault" not in outcome.out
+        assert json.loads((tmp_path / "r.json").read_text())["runners"][0]["culprit"]["cause"] == "unknown"
+
+
+def test_other_weights_are_told(recorded, layerprobe, tmp_path):
+    one = recorded("one")
+    other = _with_record(one, tmp_path / "other.safetensors", lambda record: record | {"weights": "0" * 64})
+    assert "The two models have other weights." in layerprobe("compare", one, other).out
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda record: record | {"providers": "x"}, "providers: Input should be a valid"),
+        (lambda record: record | {"outputs": [*record["outputs"], record["outputs"][0]]}, "an output stands twice"),
+        (
+            lambda record: record | {"outputs": [{**output, "dtype": "float99"} for output in record["outputs"]]},
+            "cnn1 is of the unknown type 'float99'",
+        ),
+        (lambda record: record | {"noise_floors": {"cnn1": -1.0}}, "noise_floors.cnn1"),
+        (lambda record: [record], "has no attribute"),
+    ],
+)
+def test_a_run_that_contradicts_itself_is_an_error(recorded, layerprobe, tmp_path, change, message):
+    one = recorded("one", "--outputs", "cnn1")
+    outcome = layerprobe("compare", one, _with_record(one, tmp_path / "bad.safetensors", change))
+    assert outcome.code == 3
+    assert message in outcome.err
+
+
+def test_a_record_nested_without_end_and_a_folder_are_errors(recorded, exported, layerprobe, tmp_path):
+    one = recorded("one", "--outputs", "cnn1")
+    with safe_open(one, framework="np") as opened:
+        metadata = opened.metadata()
+    save_file(load_file(one), tmp_path / "deep.safetensors", metadata=metadata | {"layerprobe.run": "[" * 100_000})
+    assert layerprobe("compare", one, tmp_path / "deep.safetensors").code == 3
+    outcome = layerprobe("compare", one, exported("cnn11").path)
+    assert outcome.code == 3
+    assert "is a folder, not a recorded run" in outcome.err
 
 
 @pytest.mark.parametrize(

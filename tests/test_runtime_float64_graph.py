@@ -322,6 +322,12 @@ def test_a_file_cut_short_is_no_model(share: float, mixed: Artifact, tmp_path: P
         ModelFile(tmp_path / "model.onnx")
 
 
+def test_a_text_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_text("hello world, this is no model")
+    with pytest.raises(ArtifactError, match="it is no protobuf message"):
+        Float64Graph(tmp_path / "model.onnx", ["y"])
+
+
 def test_functions_of_the_model_are_taken_apart(tmp_path: Path) -> None:
     opsets = [helper.make_opsetid("", 20), helper.make_opsetid("own", 1)]
     twice = helper.make_function("own", "Twice", ["a"], ["b"], [node("Add", ["a", "a"], ["b"])], opsets[:1])

@@ -35,6 +35,26 @@ def _python(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize(
+    ("package", "runner", "raised"),
+    [
+        ("openvino", "openvino", "ImportError"),
+        ("torch", "torchscript", "OSError"),
+        ("onnxruntime", "onnx-cpu", "ImportError"),
+    ],
+)
+def test_a_package_that_is_there_and_broken_is_told_and_stops_nobody_else(exported, tmp_path, package, runner, raised):
+    (tmp_path / package).mkdir()
+    (tmp_path / package / "__init__.py").write_text(f"raise {raised}('no libsomething.so')")
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from runtime.main import main; main()"
+    command = ("verify", exported("cnn3").path, "-q", "--runner")
+    alone = _python(code, tmp_path, *command, runner)
+    assert (alone.returncode, alone.stdout) == (4, "")
+    assert f"The runner {runner} needs a package that can't be loaded: no libsomething.so" in alone.stderr
+    others = _python(code, tmp_path, *command, "onnx-reference", "--runner", "all")
+    assert others.returncode == 0, others.stderr
+
+
 @pytest.fixture(scope="module")
 def orphan(tmp_path_factory):
     """An artifact whose model's source is gone."""

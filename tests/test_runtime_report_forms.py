@@ -1,5 +1,6 @@
 """A report in its forms: JSON, JUnit, HTML and Model Explorer's node data say the same, whatever a name holds."""
 
+import io
 import json
 import math
 import re
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 from report_making import make_facts, make_output, make_report, make_runner
+from rich.console import Console
 
 from runtime.errors import ArtifactError, UsageError
 from runtime.fusions import Fusion
@@ -18,6 +20,7 @@ from runtime.reporting.loading import load_report
 from runtime.reporting.model_explorer import MEASURES, model_explorer_json
 from runtime.reporting.report import Culprit, Report, UnprobedReport
 from runtime.reporting.schema import report_schema
+from runtime.reporting.table import report_table
 
 HOSTILE = "</td><script>alert('x')</script>\"&\x07\x1b[0m\ud800{{table}}"
 
@@ -245,6 +248,20 @@ def test_a_file_that_is_no_report_is_told_so(content, said, tmp_path):
         file.write_bytes(content)
     with pytest.raises(ArtifactError, match=re.escape(said)):
         load_report(file)
+
+
+@pytest.mark.parametrize(("width", "columns"), [(200, 3), (50, 2), (44, 1), (30, 1)])
+def test_a_narrow_terminal_keeps_each_name_and_number_whole(width, columns):
+    outputs = [make_output("layer1.0.batch_norm", 12.34), make_output("fc", 1.234)]
+    runners = [make_runner(name, outputs) for name in ("onnx-cpu", "onnx-two")]
+    report = make_report(*runners, names=[output.name for output in outputs])
+    console = Console(width=width, file=io.StringIO())
+    console.print(report_table(report))
+    text = console.file.getvalue()
+    assert [word in text for word in ("output", "label", "shape")] == [number < columns for number in range(3)]
+    assert text.count("12.3") >= 2
+    assert "…" not in text
+    assert "layer1.0.batch_norm" in text or width == 30
 
 
 def test_the_published_schema_is_what_the_code_says():

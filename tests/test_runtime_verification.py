@@ -103,7 +103,9 @@ def test_a_report_that_compared_nothing_does_not_pass():
 def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):
     with pytest.raises(UsageError, match="onnx-cpu, onnx-cuda, onnx-tensorrt"):
         verify(exported("cnn2"), ["onnx-gpu"])
-    assert layerprobe("verify", exported("cnn2").path, "--runner", "onnx-gpu").code == 2
+    refused = layerprobe("verify", exported("cnn2").path, "--runner", "onnx-gpu")
+    assert refused.code == 2
+    assert "There are: onnx-float64, onnx-cpu" in refused.err
 
 
 def test_a_runner_asked_for_by_name_that_cannot_work_is_an_error(exported, monkeypatch):

@@ -15,6 +15,7 @@ from onnx import NodeProto
 from threadpoolctl import ThreadpoolController
 
 from ..errors import ArtifactError, InputError, first_line
+from ..manifest import SIZE_NODE_PREFIX
 from .model_file import ModelFile
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
@@ -46,6 +47,8 @@ class Float64Graph:
 
     inputs_of: Mapping[str, tuple[str, ...]]
     """By output: the outputs and inputs of the model that it is computed from, the nearest ones, in order."""
+    passed_over: Mapping[str, tuple[str, ...]]
+    """By output: the model's operations between those and it, in order; none but where not all are outputs."""
 
     def __init__(self, file: Path, outputs: Sequence[str]) -> None:
         """Read the graph. Its weights are read in each walk, one by one: a runtime has the memory.
@@ -69,8 +72,12 @@ class Float64Graph:
                 f"{file} computes no {absent[0]}, which is to be recomputed.\nExport the artifact again."
             )
         needs = [tuple(reads(node)) for node in graph.node]
-        self.inputs_of = {
-            name: _nearest(name, producers, needs, {*self._outputs, *self._inputs}) for name in self._outputs
+        named = {*self._outputs, *self._inputs}
+        found = {name: _nearest(name, producers, needs, named) for name in self._outputs}
+        self.inputs_of = {name: nearest for name, (nearest, _) in found.items()}
+        self.passed_over = {
+            name: _operations([graph.node[index].name for index in sorted(passed)], named)
+            for name, (_, passed) in found.items()
         }
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
         self._evaluators: dict[int, NodeEvaluator] = {}
@@ -140,7 +147,8 @@ class Float64Graph:
 
 def _nearest(
     output: str, producers: Mapping[str, int], needs: Sequence[Sequence[str]], named: Collection[str]
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, ...], set[int]]:
+    """Return the nearest of the named values that an output is computed from, and the nodes in between."""
     found: dict[str, None] = {}
     seen: set[str] = set()
     waiting = list(reversed(needs[producers[output]]))
@@ -151,7 +159,13 @@ def _nearest(
         elif name in producers and name not in seen:
             seen.add(name)
             waiting += reversed(needs[producers[name]])
-    return tuple(found)
+    return tuple(found), {producers[name] for name in seen}
+
+
+def _operations(nodes: Sequence[str], named: Collection[str]) -> tuple[str, ...]:
+    """Return the operations that some nodes belong to: the export names a node `operation/Conv::6`."""
+    found = (node.rpartition("/")[0] for node in nodes if not node.startswith(SIZE_NODE_PREFIX))
+    return tuple(dict.fromkeys(operation for operation in found if operation and operation not in named))
 
 
 def _schedule(

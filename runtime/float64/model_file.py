@@ -102,8 +102,10 @@ def _fields(content: mmap.mmap, at: int, end: int) -> Iterator[_Field]:
             length, at = _varint(content, at)
         elif kind == _VARINT:
             length = _varint(content, at)[1] - at
-        else:
+        elif kind in _LENGTH_OF_KIND:
             length = _LENGTH_OF_KIND[kind]
+        else:
+            raise ValueError("it is no protobuf message")
         if at + length > end:
             raise ValueError("it is cut short")
         yield _Field(key >> 3, start, at, at + length)

@@ -1,13 +1,13 @@
 """What got worse since an earlier report of the same model, so that `verify` need fail on nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..comparison import OutputComparison
 from ..errors import UsageError
 from .report import OutputFacts, Report, RunnerReport
 
-__all__ = ["GROWTH", "Regression", "worse_than"]
+__all__ = ["GROWTH", "Regression", "refuse_another_model", "worse_than"]
 
 GROWTH = 2.0
 """A drift that grew by less is noise: another thread count, or another of cuDNN's algorithms, is enough for that."""
@@ -42,7 +42,7 @@ def worse_than(report: Report, baseline: Report) -> list[Regression]:
     Raises:
         UsageError: the two reports are not of the same model and outputs.
     """
-    _refuse_another_model(report, baseline)
+    refuse_another_model(str(report.environment.get("model", "")), report.outputs, baseline)
     before = {runner.name: runner for runner in baseline.runners}
     now = {runner.name: runner for runner in report.runners}
     found = [_gone(name, report.left_out.get(name)) for name in before if name not in now]
@@ -89,16 +89,24 @@ def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | 
     return f"drift {before.drift:.3g} -> {found.removeprefix('drift ')}"
 
 
-def _refuse_another_model(report: Report, baseline: Report) -> None:
-    models = [str(each.environment.get("model", "")) for each in (report, baseline)]
-    if models[0] != models[1]:
-        raise UsageError(f"The baseline is a report of {models[1] or 'no model'}, not of {models[0] or 'no model'}.")
-    now, before = _described(report.outputs), _described(baseline.outputs)
+def refuse_another_model(model: str, outputs: Sequence[OutputFacts], baseline: Report) -> None:
+    """Refuse a baseline that is not of this model and its outputs.
+
+    Raises:
+        UsageError: it isn't.
+    """
+    other = str(baseline.environment.get("model", ""))
+    if other != model:
+        raise UsageError(
+            f"The baseline is a report of {other or 'no model'}, not of {model or 'no model'}.\n"
+            "Give one that was written of the same model."
+        )
+    now, before = _described(outputs), _described(baseline.outputs)
     if now == before:
         return
     different = next((name for name in [*now, *before] if now.get(name) != before.get(name)), "the order of execution")
     raise UsageError(
-        f"The baseline is of another export of {models[0]}: {len(before)} outputs there, {len(now)} here; the first "
+        f"The baseline is of another export of {model}: {len(before)} outputs there, {len(now)} here; the first "
         f"difference is at {different}.\nWrite a new baseline: layerprobe verify ARTIFACT --json F."
     )
 

@@ -76,7 +76,8 @@ def _card(runner: RunnerReport) -> str:
     if culprit and culprit.introduced != 0:
         amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
         cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict != "pass" else ""
-        lines.append(f"<p>Brought in the most: {safe(culprit.output)}{amount}.{cause}</p>")
+        others = f", or of what is no output here: {', '.join(culprit.or_one_of)}" if culprit.or_one_of else ""
+        lines.append(f"<p>Brought in the most: {safe(culprit.output + others)}{amount}.{cause}</p>")
     if runner.misplaced:
         lines.append(f"<p>Ran elsewhere than asked: {safe(', '.join(runner.misplaced))}.</p>")
     if runner.unprobed:

@@ -40,6 +40,8 @@ class Culprit(_Part):
     cause: Cause
     """`export`: the ONNX file already says something else than the model. `runtime`: the file is right."""
     introduced: float | None
+    or_one_of: list[str] = []
+    """Operations before it that are no outputs of the artifact, so that they can't be told from it."""
 
 
 class UnprobedReport(_Part):

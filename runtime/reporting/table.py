@@ -1,7 +1,10 @@
 """A report as a table for the terminal: the headline, the worst outputs, and a closing line for each runner."""
 
-from rich.console import Group, RenderableType
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -23,20 +26,20 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
     rows = list(report.outputs)
     if not everything:
         rows = sorted(rows, key=lambda output: max(map(_badness, judged[output.name])), reverse=True)[:WORST_SHOWN]
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("output")
-    table.add_column("label")
-    table.add_column("shape", no_wrap=True)
-    for runner in report.runners:
-        table.add_column(runner.name, justify="right", no_wrap=True)
-    for output in rows:
-        shape = " x ".join(map(str, output.shape)) or "a number"
-        table.add_row(escape(output.name), escape(output.label), shape, *map(_cell, judged[output.name]))
+    facts = {
+        "output": [output.name for output in rows],
+        "label": [output.label for output in rows],
+        "shape": [" x ".join(map(str, output.shape)) or "a number" for output in rows],
+    }
+    runners = [runner.name for runner in report.runners]
+    cells = [list(map(_cell, judged[output.name])) for output in rows]
+    # Where there is little room the name and the numbers stay: they say where and how much.
+    tables = [_table({key: facts[key] for key in list(facts)[:kept]}, runners, cells) for kept in (3, 2, 1)]
     left = len(report.outputs) - len(rows)
     return Group(
         Text(report.headline, style="bold green" if report.passed else "bold red"),
         Text(),
-        table,
+        _WidestThatFits(tables),
         Text(
             "drift | introduced by the operation itself, in multiples of eager float32's own error; "
             f"a drift of up to {PASSING_DRIFT:g} passes."
@@ -46,6 +49,30 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
         *_warn_of_noise(report),
         *(line for runner in report.runners for line in _summary(runner, report.outputs)),
     )
+
+
+def _table(facts: Mapping[str, Sequence[str]], runners: Sequence[str], cells: Sequence[Sequence[Text]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in facts:
+        table.add_column(name, overflow="fold")
+    for name in runners:
+        table.add_column(name, justify="right", overflow="fold")
+    for told, numbers in zip(zip(*facts.values(), strict=True), cells, strict=True):
+        table.add_row(*map(escape, told), *numbers)
+    return table
+
+
+class _WidestThatFits:
+    """The first of some tables that the terminal has room for, or the last, with its cells in several lines."""
+
+    def __init__(self, tables: Sequence[Table]) -> None:
+        self._tables = tables
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = options.max_width
+        unbounded = options.update(max_width=100_000)
+        fitting = (table for table in self._tables if Measurement.get(console, unbounded, table).maximum <= room)
+        yield next(fitting, self._tables[-1])
 
 
 def _find(runner: RunnerReport, name: str) -> OutputComparison | None:
