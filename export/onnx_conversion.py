@@ -20,6 +20,7 @@ from probe.quiet import torch_silenced
 from probe.traced_model import NodeOrigin
 from runtime.manifest import SIZE_NODE_PREFIX
 
+from .attention import give_attention_four_axes
 from .errors import ExportError
 from .onnx_failures import explain_failure
 from .origin_marks import marked_module, origin_of
@@ -65,6 +66,7 @@ def _convert(probe: Probe) -> ir.Model:
     example = probe.noise_input(batch=2)
     shapes = dynamic_shapes(probe)
     marked = marked_module(probe)
+    give_attention_four_axes(marked)
     try:
         # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and where it
         # fails it prints the whole graph. With gradients on, it refuses writes into the parts of a chunk that it

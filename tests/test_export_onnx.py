@@ -206,3 +206,21 @@ def test_chunks_of_a_size_that_follows_the_image_are_exported():
     with torch.no_grad():
         expected = probe(larger)["relu"]
     np.testing.assert_array_equal(_run(to_onnx(probe), larger)["relu"], expected.numpy())
+
+
+@pytest.mark.parametrize("leading", [(), (2,), (2, 3), (2, 3, 2)], ids=["one axis", "heads", "windows", "five axes"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_with_any_number_of_axes_is_exported(leading, masked):
+    class Model(nn.Module):
+        def forward(self, x):
+            query = x[:, :1].expand(-1, 12, -1, -1).reshape(x.shape[0], *leading, -1, 8)
+            mask = query @ query.mT * 0.1 if masked else None
+            return torch.nn.functional.scaled_dot_product_attention(query, query * 2, query + 1, mask)
+
+    for capture in ("trace", "export"):
+        probe = build_probe(Model(), X, capture=capture)
+        with torch.no_grad():
+            expected = probe(X)
+        outputs = _run(to_onnx(probe), X)
+        for name, tensor in expected.items():
+            np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
