@@ -5,53 +5,29 @@ across them; so the model has to change, not the call.
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .artifact import Artifact
-from .errors import ArtifactError, first_line
 from .manifest import ONNX_FILE
+from .onnx_file import OnnxFile, read_onnx
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["cut_onnx", "load_onnx"]
+__all__ = ["cut_onnx"]
 
 
-def cut_onnx(artifact: Artifact, outputs: Sequence[str]) -> tuple[Path, bytes | None]:
-    """Return the path of the artifact's ONNX file, and the model cut to `outputs`, or None where that is all of it.
-
-    Weights in a file of their own stay there, and the model that is returned refers to it by name alone: who opens it
-    has to tell in which folder that is (the path's).
+def cut_onnx(artifact: Artifact, outputs: Sequence[str]) -> OnnxFile:
+    """Return the artifact's ONNX file, cut to `outputs`.
 
     Raises:
         ArtifactError: the file is missing or altered, or no ONNX model.
     """
-    file = artifact.file(ONNX_FILE)
+    opened = read_onnx(artifact.file(ONNX_FILE))
     if list(outputs) == artifact.manifest.output_names:
-        return file, None
-    content: bytes = load_onnx(file, outputs, weights=False).SerializeToString()
-    return file, content
-
-
-def load_onnx(file: Path, outputs: Sequence[str], *, weights: bool) -> "onnx.ModelProto":
-    """Return the model in `file` with only those graph outputs, and only the nodes and weights that they need.
-
-    Args:
-        file: of the artifact, checked.
-        outputs: names of graph outputs.
-        weights: read those as well that lie in a file beside.
-
-    Raises:
-        ArtifactError: it is no ONNX model.
-    """
-    # onnx takes a quarter of a second to import, which nobody should pay who runs the whole model.
-    import onnx
-
-    try:
-        model = onnx.load(file, load_external_data=weights)
-    except Exception as error:
-        raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
+        return opened
+    model = opened.model()
     graph = model.graph
     needed = set(outputs)
     _keep(graph.output, needed)
@@ -62,7 +38,7 @@ def load_onnx(file: Path, outputs: Sequence[str], *, weights: bool) -> "onnx.Mod
             needed.update(_names_read(graph.node[index]))
     _keep(graph.initializer, needed)
     _keep(graph.value_info, needed)
-    return model
+    return replace(opened, content=model.SerializeToString())
 
 
 def _keep(field: Any, names: Collection[str]) -> None:

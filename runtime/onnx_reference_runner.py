@@ -15,7 +15,7 @@ from .device_facts import Facts, cpu_name
 from .errors import ArtifactError, ExecutionError, RunnerUnavailable, first_line
 from .input_check import check_inputs, refuse_bfloat16
 from .manifest import ONNX_FILE
-from .onnx_cut import load_onnx
+from .onnx_cut import cut_onnx
 from .output_selection import known_outputs
 from .settings import DEFAULT_SETTINGS, Settings
 
@@ -57,10 +57,12 @@ class OnnxReferenceRunner:
         self._manifest = artifact.manifest
         refuse_bfloat16(self._manifest, self.name)
         self._names = known_outputs(self._manifest, outputs)
-        model = load_onnx(artifact.file(ONNX_FILE), self._names, weights=True)
+        cut = cut_onnx(artifact, self._names)
+        model = cut.model()
         if [output.name for output in model.graph.output] != self._names:
             raise ArtifactError(f"{ONNX_FILE} has other outputs than the manifest lists.\nExport the artifact again.")
         try:
+            onnx.load_external_data_for_model(model, str(cut.folder))
             self._evaluator = ReferenceEvaluator(model)
         except Exception as error:
             raise RunnerUnavailable(

@@ -13,6 +13,7 @@ from .device_facts import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .errors import ArtifactError, RunnerUnavailable, first_line
 from .manifest import SIZE_NODE_PREFIX, Manifest
 from .onnx_cut import cut_onnx
+from .onnx_order import executed_in_order
 from .settings import GraphOptimization, Settings
 
 __all__ = ["Provider", "misplaced_nodes", "open_session", "session_facts", "session_options"]
@@ -51,12 +52,14 @@ def open_session(
     if provider != "cpu":
         load_cuda_libraries()
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    file, content = cut_onnx(artifact, outputs)
-    if content is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(file.parent))
+    cut = cut_onnx(artifact, outputs)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(cut.folder))
+    content, file = cut.content, cut.path
+    if provider == "cpu" and len(outputs) > 1 and not artifact.is_averaged:
+        content = executed_in_order(content, outputs)
     try:
         session = onnxruntime.InferenceSession(
-            content or file, options, providers=_providers(provider, settings, artifact.manifest)
+            content, options, providers=_providers(provider, settings, artifact.manifest)
         )
     except Exception as error:
         if type(error).__name__ == "NotImplemented":

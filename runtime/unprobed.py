@@ -4,7 +4,7 @@ from typing import Literal
 
 from .artifact import Artifact
 from .fusions import Fusion, fusions, optimised_graph, prevented_fusions
-from .onnx_cut import cut_onnx, load_onnx
+from .onnx_cut import cut_onnx
 from .settings import Settings
 
 __all__ = ["prevented_by_probing"]
@@ -23,9 +23,9 @@ def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) ->
         return None
     found = []
     for outputs in (artifact.manifest.result_names, artifact.manifest.output_names):
-        file, content = cut_onnx(artifact, outputs)
+        cut = cut_onnx(artifact, outputs)
         optimised = optimised_graph(
-            content or file, level=settings.graph_optimization, provider=provider, weights_folder=file.parent
+            cut.content, level=settings.graph_optimization, provider=provider, weights_folder=cut.folder
         )
-        found.append(fusions(load_onnx(file, outputs, weights=False).graph, optimised))
+        found.append(fusions(cut.model().graph, optimised))
     return prevented_fusions(*found)

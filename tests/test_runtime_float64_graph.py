@@ -16,7 +16,6 @@ from export import export_artifact
 from probe import build_probe
 from runtime import Artifact, ArtifactError, InputError, open_artifact, open_runner
 from runtime.float64.graph import Float64Graph, Unknown
-from runtime.float64.model_file import ModelFile
 from runtime.reference import sample
 
 Arrays = dict[str, Any]
@@ -302,30 +301,6 @@ def test_weights_may_lie_in_a_file_beside(tmp_path: Path) -> None:
     (tmp_path / "model.onnx.data").unlink()
     with pytest.raises(ArtifactError, match="the weight w can't be read"):
         walk(file, ["y"], x=X)
-
-
-def test_all_but_the_weights_is_read_at_once_and_each_weight_is_that_of_onnx(mixed: Artifact) -> None:
-    path = mixed.file("model.onnx")
-    file, whole = ModelFile(path), onnx.load(path)
-    assert file.weights == {tensor.name for tensor in whole.graph.initializer}
-    for tensor in whole.graph.initializer:
-        assert np.array_equal(file.weight(tensor.name), numpy_helper.to_array(tensor))
-    del whole.graph.initializer[:]
-    assert file.model == whole
-
-
-@pytest.mark.parametrize("share", [0.2, 0.5, 0.999])
-def test_a_file_cut_short_is_no_model(share: float, mixed: Artifact, tmp_path: Path) -> None:
-    content = mixed.file("model.onnx").read_bytes()
-    (tmp_path / "model.onnx").write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ArtifactError, match="can't be loaded as an ONNX model: it is cut short"):
-        ModelFile(tmp_path / "model.onnx")
-
-
-def test_a_text_is_no_model(tmp_path: Path) -> None:
-    (tmp_path / "model.onnx").write_text("hello world, this is no model")
-    with pytest.raises(ArtifactError, match="it is no protobuf message"):
-        Float64Graph(tmp_path / "model.onnx", ["y"])
 
 
 def test_functions_of_the_model_are_taken_apart(tmp_path: Path) -> None:

@@ -277,10 +277,10 @@ def test_a_probe_of_some_values_keeps_the_other_fusions():
 
 def test_an_artifacts_plain_model_fuses_what_its_probe_does_not(exported):
     artifact = exported("cnn11")
-    probe, plain = artifact.path / ONNX_FILE, cut_onnx(artifact, ["fc"])[1]
+    probe, plain = artifact.path / ONNX_FILE, cut_onnx(artifact, ["fc"])
     groups = [
         fusions(onnx.load(probe).graph, optimised_graph(probe)),
-        fusions(onnx.load_from_string(plain).graph, optimised_graph(plain)),
+        fusions(plain.model().graph, optimised_graph(plain.content, weights_folder=plain.folder)),
     ]
     prevented = prevented_fusions(groups[1], groups[0])
     assert prevented

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnx.inliner
 from numpy.typing import NDArray
-from onnx import NodeProto
+from onnx import NodeProto, TensorProto, numpy_helper
 from threadpoolctl import ThreadpoolController
 
 from ..errors import ArtifactError, InputError, first_line
 from ..manifest import SIZE_NODE_PREFIX
-from .model_file import ModelFile
+from ..onnx_file import read_onnx
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
 
@@ -60,10 +62,13 @@ class Float64Graph:
         Raises:
             ArtifactError: the file can't be read, or has no value of such a name.
         """
-        self._file = ModelFile(file)
-        graph = self._file.model.graph
-        self._opsets = {each.domain: each.version for each in self._file.model.opset_import}
-        self._inputs = [value.name for value in graph.input if value.name not in self._file.weights]
+        opened = read_onnx(file)
+        model = opened.model()
+        graph = _inlined(model, file).graph
+        self._file, self._folder = file, opened.folder
+        self._opsets = {each.domain: each.version for each in model.opset_import}
+        self._weights = {tensor.name: tensor for tensor in graph.initializer}
+        self._inputs = [value.name for value in graph.input if value.name not in self._weights]
         self._outputs = tuple(outputs)
         producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
         absent = [name for name in outputs if name not in producers]
@@ -141,8 +146,21 @@ class Float64Graph:
 
     def _weight(self, name: str, user: NodeProto) -> NDArray[Any]:
         # Read and widened each time: kept, they would take three times the file's size.
-        array = self._file.weight(name)
+        tensor = TensorProto()
+        try:
+            # A copy, as onnx keeps in it what it reads.
+            tensor.CopyFrom(self._weights[name])
+            array: NDArray[Any] = numpy_helper.to_array(tensor, str(self._folder))
+        except Exception as error:  # protobuf's own errors share no base with onnx's
+            raise ArtifactError(f"{self._file}: the weight {name} can't be read: {first_line(error)}") from error
         return array if user.op_type in WIDENING and not user.domain else widened(array)
+
+
+def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
+    try:
+        return onnx.inliner.inline_local_functions(model) if model.functions else model
+    except Exception as error:
+        raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
 
 
 def _nearest(
