@@ -1,8 +1,10 @@
-"""How long an artifact takes to run: the probe in each runner, and the plain model beside it."""
+"""How long an artifact takes to run: the full probe, the averaged one and the plain model, in turns, in each runner."""
 
+import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,28 +14,63 @@ from .artifact import Artifact
 from .device_facts import Facts
 from .environment import describe_environment
 from .errors import UsageError
+from .memory_need import refuse_too_large
+from .onnx_runner import OnnxRunner
+from .peak_memory import PeakMemory
 from .runner_choice import choose_runners, none_left, open_or_leave_out
-from .runners import open_runner
+from .runners import Runner, open_runner
 from .settings import DEFAULT_SETTINGS, Settings
 
-__all__ = ["BenchmarkReport", "Timing", "benchmark"]
+__all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
 
-_WARM_UP = 5
+Variant = Literal["plain", "averaged", "full"]
+"""The model with its own results alone, with a map for each output, and with every output."""
+
+_STEADY = 0.05
+"""Warm-up ends when the medians of the last rounds and of those before them differ by less."""
+_WINDOW = 3
+_MOST_WARM_UP = 30
+_TELLING = 0.10
+"""A ratio whose interval is wider than this share of it tells nothing."""
 
 
 class Timing(BaseModel):
-    """Latency of one way to run the model, over all repeats."""
+    """Latency of one variant in one runner, over all repeats: of computing alone, inputs and outputs stay in place."""
 
     name: str
-    """A runner's name, or `onnx-cpu, plain`: the model without the probe's extra outputs."""
+    """`onnx-cpu` for the full probe, else `onnx-cpu, plain` or `onnx-cpu, averaged`."""
+    runner: str
+    variant: Variant
     batch: int
     repeats: int
     p50_ms: float
     p90_ms: float
     p99_ms: float
     mean_ms: float
+    mean_interval_ms: tuple[float, float]
+    """In which the mean lies with a probability of 95 %."""
     images_per_second: float
     """At the median."""
+    transfer_ms: float | None = None
+    """Median time that the outputs take from the GPU's memory; None on the CPU, where they are what was computed."""
+    peak_mb: float | None = None
+    """Memory that opening it and the first run took at their peak; None where the system doesn't tell."""
+
+
+class Ratio(BaseModel):
+    """How many times the plain model's time a variant takes: the median over the rounds, in each of which both ran."""
+
+    runner: str
+    variant: Variant
+    batch: int
+    ratio: float
+    interval: tuple[float, float]
+    """In which the median lies with a probability of 95 %."""
+
+    @property
+    def telling(self) -> bool:
+        """Whether the machine was quiet enough to tell."""
+        return self.interval[1] - self.interval[0] <= _TELLING * self.ratio
 
 
 class BenchmarkReport(BaseModel):
@@ -44,60 +81,123 @@ class BenchmarkReport(BaseModel):
     facts: dict[str, Facts] = {}
     """Of each runner, what may explain its numbers: versions, device, settings."""
     timings: list[Timing]
+    ratios: list[Ratio] = []
     left_out: dict[str, str] = {}
     """Runners that can't work here, or not with this model, each with the reason."""
+
+
+@dataclass
+class _Way:
+    runner: str
+    variant: Variant
+    run: Callable[[], object]
+    fetch: Callable[[], object] | None
+    peak_mb: float | None
+    seconds: list[float] = field(default_factory=list)
+    transfers: list[float] = field(default_factory=list)
+
+    def time_once(self) -> None:
+        started = time.perf_counter()
+        self.run()
+        self.seconds.append(time.perf_counter() - started)
+        if self.fetch is not None:
+            started = time.perf_counter()
+            self.fetch()
+            self.transfers.append(time.perf_counter() - started)
 
 
 def benchmark(
     artifact: Artifact,
     runners: Sequence[str] = (),
     *,
-    batch: int = 1,
+    batches: Sequence[int] = (1,),
     repeats: int = 50,
     settings: Settings = DEFAULT_SETTINGS,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> BenchmarkReport:
-    """Time each runner and the plain ONNX model, in turns, so that a noisy moment of the machine meets them all.
+    """Time the variants in turns, so that a noisy moment of the machine meets them all.
 
     Args:
-        artifact: what `open_artifact` gave.
+        artifact: what `open_artifact` gave. Its averaged probe is timed as well, if there is one.
         runners: names, as in `RUNNERS`, or `all`; by default those of `DEFAULT_RUNNERS` that work on this machine.
-        batch: images at once.
-        repeats: timed runs of each.
+        batches: images at once.
+        repeats: timed runs of each, after a warm-up that lasts until the times are steady.
         settings: how to run.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
-        UsageError: there is no such runner, or the model has a fixed batch of another size.
+        UsageError: there is no such runner, the model has a fixed batch of another size, or a batch doesn't fit into
+            the memory that is free.
         RunnerUnavailable: a runner asked for by name can't work here.
     """
+    for batch in batches:
+        refuse_too_large(artifact.manifest, batch)
+    inputs = {batch: _inputs(artifact, batch) for batch in dict.fromkeys(batches)}
     chosen, left_out = choose_runners(runners)
-    tried = {name: open_or_leave_out(artifact, name, runners, left_out, settings) for name in chosen}
-    opened = {name: runner for name, runner in tried.items() if runner is not None}
-    if not opened:
+    facts: dict[str, Facts] = {}
+    timings: list[Timing] = []
+    ratios: list[Ratio] = []
+    for name in chosen:
+        probe = open_or_leave_out(artifact, name, runners, left_out, settings)
+        if probe is None:
+            continue
+        facts[name] = probe.facts
+        # Its variants are opened for each batch anew: what one run keeps of a larger batch is no other's cost.
+        del probe
+        for batch, arrays in inputs.items():
+            on_phase(f"opening {name}, batch {batch}")
+            ways = [_open(artifact, name, variant, settings, arrays) for variant in _variants(artifact)]
+            _warm_up(ways, lambda told, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {told}"))  # type: ignore[misc]
+            for number in range(repeats):
+                on_phase(f"{name}, batch {batch}: round {number + 1} of {repeats}")
+                for way in ways:
+                    way.time_once()
+            timings += [_summarise(way, batch) for way in ways]
+            ratios += [_compare(way, ways[0], batch) for way in ways[1:]]
+    if not timings:
         raise none_left(left_out)
-    inputs = _inputs(artifact, batch)
-    ways: dict[str, Callable[[], object]] = {
-        name: lambda runner=runner: runner.run(inputs)  # type: ignore[misc]
-        for name, runner in opened.items()
-    }
-    if "onnx-cpu" in ways:
-        plain = open_runner(artifact, "onnx-cpu", settings, artifact.manifest.result_names)
-        ways["onnx-cpu, plain"] = lambda: plain.run(inputs)
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for round_number in range(_WARM_UP + repeats):
-        on_phase(f"round {round_number + 1} of {_WARM_UP + repeats}")
-        for name, run in ways.items():
-            started = time.perf_counter()
-            run()
-            if round_number >= _WARM_UP:
-                seconds[name].append(time.perf_counter() - started)
     return BenchmarkReport(
-        environment=describe_environment(artifact),
-        facts={name: runner.facts for name, runner in opened.items()},
-        timings=[_summarise(name, batch, times) for name, times in seconds.items()],
-        left_out=left_out,
+        environment=describe_environment(artifact), facts=facts, timings=timings, ratios=ratios, left_out=left_out
     )
+
+
+def _variants(artifact: Artifact) -> list[Variant]:
+    if artifact.is_averaged:
+        return ["plain", "averaged"]
+    return ["plain", *(["averaged"] if artifact.averaged() else []), "full"]  # type: ignore[list-item]
+
+
+def _open(artifact: Artifact, name: str, variant: Variant, settings: Settings, inputs: dict[str, NDArray[Any]]) -> _Way:
+    """Open a variant and run it once."""
+    peak = PeakMemory()
+    maps = artifact.averaged() if variant == "averaged" else None
+    runner: Runner = open_runner(
+        maps or artifact, name, settings, artifact.manifest.result_names if variant == "plain" else None
+    )
+    if isinstance(runner, OnnxRunner):
+        bound = runner.bind(inputs)
+        fetch = bound.arrays if runner.on_device else None
+        return _Way(name, variant, bound.run, fetch, peak.megabytes())
+    runner.run(inputs)
+    return _Way(name, variant, lambda: runner.run(inputs), None, peak.megabytes())
+
+
+def _warm_up(ways: Sequence[_Way], on_phase: Callable[[str], None]) -> None:
+    """Run all in turns until none of them gets faster or slower."""
+    for number in range(_MOST_WARM_UP):
+        on_phase(f"warming up, round {number + 1}")
+        for way in ways:
+            way.time_once()
+        if number + 1 >= 2 * _WINDOW and all(_is_steady(way.seconds) for way in ways):
+            break
+    for way in ways:
+        way.seconds.clear()
+        way.transfers.clear()
+
+
+def _is_steady(seconds: Sequence[float]) -> bool:
+    before, last = (statistics.median(part) for part in (seconds[-2 * _WINDOW : -_WINDOW], seconds[-_WINDOW:]))
+    return abs(last - before) <= _STEADY * before
 
 
 def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
@@ -124,15 +224,40 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
     return inputs
 
 
-def _summarise(name: str, batch: int, seconds: list[float]) -> Timing:
-    p50, p90, p99 = (float(value) * 1000 for value in np.percentile(seconds, [50, 90, 99]))
+def _summarise(way: _Way, batch: int) -> Timing:
+    p50, p90, p99 = (float(value) * 1000 for value in np.percentile(way.seconds, [50, 90, 99]))
+    mean = statistics.fmean(way.seconds) * 1000
+    # The normal distribution's 95 %; with few repeats, too narrow.
+    deviation = statistics.stdev(way.seconds) * 1000 if len(way.seconds) > 1 else 0.0
+    margin = 1.96 * deviation / len(way.seconds) ** 0.5
     return Timing(
-        name=name,
+        name=way.runner if way.variant == "full" else f"{way.runner}, {way.variant}",
+        runner=way.runner,
+        variant=way.variant,
         batch=batch,
-        repeats=len(seconds),
+        repeats=len(way.seconds),
         p50_ms=p50,
         p90_ms=p90,
         p99_ms=p99,
-        mean_ms=float(np.mean(seconds)) * 1000,
+        mean_ms=mean,
+        mean_interval_ms=(mean - margin, mean + margin),
         images_per_second=batch * 1000 / p50,
+        transfer_ms=statistics.median(way.transfers) * 1000 if way.transfers else None,
+        peak_mb=way.peak_mb,
+    )
+
+
+def _compare(way: _Way, plain: _Way, batch: int) -> Ratio:
+    """Compare round by round: what slows the machine down slows both."""
+    ratios = sorted(one / other for one, other in zip(way.seconds, plain.seconds, strict=True))
+    # The binomial distribution of how many lie below the median, by its normal approximation.
+    reach = 0.98 * len(ratios) ** 0.5
+    low = max(0, int(len(ratios) / 2 - reach))
+    high = min(len(ratios) - 1, int(len(ratios) / 2 + reach))
+    return Ratio(
+        runner=way.runner,
+        variant=way.variant,
+        batch=batch,
+        ratio=statistics.median(ratios),
+        interval=(ratios[low], ratios[high]),
     )

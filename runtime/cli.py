@@ -34,6 +34,7 @@ __all__ = [
     "write_text",
 ]
 
+_LARGEST_BATCH = 65_536
 _PROGRESS_FROM = 10
 """Images from which on a progress bar is shown."""
 
@@ -216,41 +217,48 @@ def grid(
 def bench(
     artifact: _ArtifactArgument,
     runner: _RunnersOption = None,
-    batch: Annotated[int, typer.Option(min=1, max=65_536, help="Images at once.")] = 1,
+    batch: Annotated[str, typer.Option(metavar="N,...", help="Images at once; several to compare: 1,8,32.")] = "1",
     repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
     json: _JsonOption = None,
+    picture: Annotated[
+        Path | None, typer.Option(metavar="F", help="Draw time and ratio over the batch size: .png, .svg or .pdf.")
+    ] = None,
     graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
     tf32: Tf32Option = False,
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Time the probe in each runner, and the plain model beside it."""
-    from rich.table import Table
-
+    """Time the full probe, the averaged one and the plain model, in turns, in each runner."""
     from .artifact import open_artifact
+    from .bench_picture import check_picture, draw_benchmark
+    from .bench_table import bench_table, ratio_lines
     from .benchmarking import benchmark
     from .settings import Settings
 
-    refuse_unwritable(json, artifact)
+    for file in (json, picture):
+        refuse_unwritable(file, artifact)
+    if picture:
+        check_picture(picture)
+    batches = _parse_batches(batch)
     opened = open_artifact(artifact)
     settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
     with phases(quiet) as on_phase:
-        report = benchmark(opened, runner or (), batch=batch, repeats=repeats, settings=settings, on_phase=on_phase)
+        report = benchmark(opened, runner or (), batches=batches, repeats=repeats, settings=settings, on_phase=on_phase)
     tell_left_out(report.left_out, quiet)
     if json:
         write_text(json, report.model_dump_json(indent=1) + "\n")
-    table = Table("", "p50 ms", "p90 ms", "p99 ms", "mean ms", "images/s", box=None, pad_edge=False)
-    for timing in report.timings:
-        # A percentile beyond the repeats is the slowest run alone.
-        p90 = timing.p90_ms if timing.repeats >= 10 else None
-        p99 = timing.p99_ms if timing.repeats >= 100 else None
-        numbers = (timing.p50_ms, p90, p99, timing.mean_ms, timing.images_per_second)
-        table.add_row(timing.name, *("-" if number is None else f"{number:.4g}" for number in numbers))
-    print_table(table)
-    medians = {timing.name: timing.p50_ms for timing in report.timings}
-    if "onnx-cpu, plain" in medians:
-        ratio = medians["onnx-cpu"] / medians["onnx-cpu, plain"]
-        typer.echo(f"The probe takes {ratio:.2f} times the plain model's time (onnx-cpu, medians, batch {batch}).")
+    if picture:
+        draw_benchmark(report, picture)
+    print_table(bench_table(report))
+    for line in ratio_lines(report):
+        typer.echo(line)
+
+
+def _parse_batches(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= _LARGEST_BATCH for part in parts):
+        raise typer.BadParameter(f"--batch {text!r}: give numbers from 1 to {_LARGEST_BATCH}, as in 1,8,32")
+    return [int(part) for part in parts]
 
 
 def stats(

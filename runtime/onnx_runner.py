@@ -8,6 +8,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from .artifact import Artifact
+from .bound_run import BoundRun
 from .device_facts import Facts
 from .errors import ArtifactError, ExecutionError, first_line
 from .input_check import check_inputs, refuse_bfloat16
@@ -76,6 +77,24 @@ class OnnxRunner:
         except Exception as error:
             raise ExecutionError(f"ONNX Runtime failed to run {self._manifest.model}: {first_line(error)}") from error
         return dict(zip(self._names, arrays, strict=True))
+
+    @property
+    def on_device(self) -> bool:
+        """Whether it computes on a GPU, from whose memory the outputs have to be fetched."""
+        return self.providers[0] != "CPUExecutionProvider"
+
+    def bind(self, inputs: Mapping[str, NDArray[Any]]) -> BoundRun:
+        """Give inputs and outputs their places in memory, for many runs of one batch size.
+
+        Raises:
+            InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ExecutionError: ONNX Runtime failed: out of memory, or an operation it can't do.
+        """
+        checked = check_inputs(self._manifest, inputs)
+        try:
+            return BoundRun(self._session, self._names, checked, "cuda" if self.on_device else "cpu")
+        except Exception as error:
+            raise ExecutionError(f"ONNX Runtime failed to run {self._manifest.model}: {first_line(error)}") from error
 
 
 def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Artifact, outputs: Sequence[str]) -> None:

@@ -49,6 +49,8 @@ def open_session(
         raise RunnerUnavailable(f"{asked} {reason}.\nUse --provider cpu, or auto.")
     options = session_options(settings.graph_optimization)
     options.intra_op_num_threads = settings.threads or 0
+    # Its threads would go on waiting at full speed for the next run, and take the cores from whoever runs meanwhile.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     if provider != "cpu":
         load_cuda_libraries()
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

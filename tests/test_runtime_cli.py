@@ -197,7 +197,7 @@ def test_bench_reports_percentiles_and_the_plain_model(exported, tmp_path, layer
     assert outcome.code == 0, outcome.err
     assert "times the plain model's time" in outcome.out
     rows = [line.split() for line in outcome.out.splitlines() if line.startswith("onnx-cpu ")]
-    assert [row[-4:-2] for row in rows] == [["-", "-"]], "of 3 runs there is no p90 and no p99"
+    assert [row[1:2] + row[3:5] for row in rows] == [["2", "-", "-"]], "of 3 runs there is no p90 and no p99"
     assert not any(line.endswith(" ") for line in outcome.out.splitlines())
     report = json.loads((tmp_path / "b.json").read_text())
     timings = {timing["name"]: timing for timing in report["timings"]}
@@ -227,6 +227,47 @@ def test_bench_of_a_fixed_batch_takes_that_one_only(tmp_path, layerprobe):
     refused = layerprobe("bench", tmp_path / "fixed", "--repeats", 1, "--batch", 3)
     assert refused.code == 2
     assert "takes a batch of 2 only: --batch 3 can't" in refused.err
+
+
+def test_bench_compares_the_variants_over_several_batches(tmp_path, layerprobe):
+    assert layerprobe("export", "cnn3", "-o", tmp_path / "both", "--averaged").code == 0
+    outcome = layerprobe(
+        *("bench", tmp_path / "both", "--runner", "onnx-cpu", "--repeats", 12, "--batch", "1,3"),
+        *("--json", tmp_path / "b.json", "--picture", tmp_path / "b.png"),
+    )
+    assert outcome.code == 0, outcome.err
+    report = json.loads((tmp_path / "b.json").read_text())
+    variants = ["plain", "averaged", "full"]
+    assert [(each["variant"], each["batch"]) for each in report["timings"]] == [
+        *((variant, 1) for variant in variants),
+        *((variant, 3) for variant in variants),
+    ]
+    for timing in report["timings"]:
+        low, high = timing["mean_interval_ms"]
+        assert low <= timing["mean_ms"] <= high
+        assert timing["transfer_ms"] is None
+    for ratio in report["ratios"]:
+        low, high = ratio["interval"]
+        assert low <= ratio["ratio"] <= high
+    assert outcome.out.count("The averaged maps take") == 2
+    assert Image.open(tmp_path / "b.png").size[0] > 1000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--batch", "0"), "give numbers from 1 to 65536"),
+        (("--batch", "1,,2"), "give numbers from 1 to 65536"),
+        (("--batch", "65536"), "The largest batch that fits is"),
+        (("--picture", "b.gif"), "to end in one of .png, .svg, .pdf"),
+        (("--runner", "none"), "no runner 'none'"),
+    ],
+)
+def test_bench_refuses_before_it_runs(arguments, told, exported, layerprobe, monkeypatch):
+    monkeypatch.setattr("runtime.memory_need._free_bytes", lambda: 10**9)
+    outcome = layerprobe("bench", exported("cnn2").path, *arguments)
+    assert outcome.code == 2
+    assert told in outcome.err
 
 
 def test_the_demo_does_the_whole_job(tmp_path, layerprobe):

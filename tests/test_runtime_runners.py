@@ -9,7 +9,7 @@ from torch import nn
 
 from export import export_artifact
 from probe import build_probe, load_model
-from runtime import RunnerUnavailable, Settings, UsageError, open_artifact, open_runner, verify
+from runtime import InputError, RunnerUnavailable, Settings, UsageError, open_artifact, open_runner, verify
 from runtime.manifest import Manifest
 from runtime.onnx_cut import cut_onnx
 from runtime.runners import RUNNERS, why_unavailable
@@ -107,6 +107,24 @@ def test_a_cut_onnx_model_holds_no_node_and_no_weight_that_its_outputs_do_not_ne
     assert {tensor.name for tensor in model.graph.initializer} == {"cnn1.weight", "cnn1.bias"}
     everything = cut_onnx(artifacts["cnn2"], artifacts["cnn2"].manifest.output_names)
     assert len(everything.model().graph.output) == len(artifacts["cnn2"].manifest.outputs)
+
+
+def test_a_bound_runner_computes_in_the_same_places_each_time(artifacts):
+    artifact = artifacts["cnn2"]
+    inputs = {"x": np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32)}
+    runner = open_runner(artifact, "onnx-cpu")
+    bound = runner.bind(inputs)
+    first = bound.arrays()
+    expected = runner.run(inputs)
+    assert list(first) == artifact.manifest.output_names
+    assert all(np.array_equal(first[name], expected[name]) for name in expected)
+    # What is written to the input is what the next run reads; the outputs are where they were.
+    inputs["x"] *= 0.5
+    bound.run()
+    expected = runner.run(inputs)
+    assert all(np.array_equal(first[name], expected[name]) for name in expected)
+    with pytest.raises(InputError):
+        runner.bind({})
 
 
 @pytest.mark.parametrize("name", [name for name in WORKING if name.startswith(("onnx", "openvino"))])
