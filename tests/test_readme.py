@@ -23,7 +23,8 @@ def assert_printed(shown: str, printed: list[str]) -> None:
 
 def test_every_code_block_runs(tmp_path, photo):
     blocks = BLOCK.findall((ROOT / "README.md").read_text())
-    assert [language for language, _ in blocks] == ["bash", "python", "bash", "text", "bash", "bash", "bash"]
+    languages = [language for language, _ in blocks]
+    assert languages == ["bash", "python", "bash", "text", "bash", "bash", "bash", "bash"]
     (tmp_path / "photo.jpg").write_bytes(photo.read_bytes())
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     printed: list[str] = []
@@ -43,7 +44,16 @@ def test_every_code_block_runs(tmp_path, photo):
         )
         assert done.returncode == 0, f"{code}\n{done.stdout}\n{done.stderr}"
         printed = done.stdout.splitlines()
-    made = {"resnet18", "maps.png", "tensors.safetensors", "layer1.png", "report.json", "mine", "wide.png"}
+    made = {
+        "resnet18",
+        "maps.png",
+        "tensors.safetensors",
+        "layer1.png",
+        "report.json",
+        "mine",
+        "wide.png",
+        "averaged.png",
+    }
     assert made <= {path.name for path in tmp_path.iterdir()}
 
 
