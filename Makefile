@@ -3,12 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint bench verdicts zoo lock colour-tables report-schema clean
+.PHONY: help install demo test lint bench bench-peers verdicts zoo lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
 	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
+	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make lock     choose the versions in requirements.lock anew'
@@ -36,6 +37,11 @@ lint: install
 bench: install
 	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
 	$(BIN)/python tests/bench_zoo_models.py artifacts/benchmarks.md
+
+# The peers are nobody else's dependencies.
+bench-peers: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torchlens
+	$(BIN)/python -W ignore tests/bench_peers.py artifacts/benchmarks.md
 
 verdicts: install
 	$(BIN)/python -W ignore tests/verdicts.py artifacts/verdicts.md
