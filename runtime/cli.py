@@ -228,7 +228,10 @@ def bench(
     threads: ThreadsOption = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Time the full probe, the averaged one and the plain model, in turns, in each runner."""
+    """Time the plain model, the averaged probe and the full one.
+
+    In turns, in each runner.
+    """
     from .artifact import open_artifact
     from .bench_picture import check_picture, draw_benchmark
     from .bench_table import bench_table, ratio_lines
