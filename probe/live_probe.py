@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from .averaging import average_probe, has_map
 from .build import Capture, build_probe
 from .example import bind_example
 from .model_loading import load_model
@@ -39,8 +40,11 @@ class LiveProbe:
         input_size: Sequence[int] = (),
         capture: Capture = "auto",
         dynamic_size: bool = False,
+        averaged: bool = False,
     ) -> None:
         """Make the model as `layerprobe export` does, and its probe with `outputs` and what the model returns.
+
+        With `averaged`, of each output with a height and a width only the mean over its channels.
 
         Raises:
             ProbeError: there is no such model, its weights don't fit, or it has other outputs.
@@ -63,8 +67,12 @@ class LiveProbe:
         self._model = loaded.module.eval()
         self._example = bind_example(self._model, loaded.example, loaded.kwargs)
         self.digest = weights_digest(self._probe)
+        # What the model itself returns is no average.
+        averaged = averaged and any(map(has_map, self._probe.outputs))
+        if averaged:
+            self._probe = average_probe(self._probe)
         self.names = [output.name for output in self._probe.outputs]
-        self._unprobed = set(outputs) <= set(self._probe.results.values())
+        self._unprobed = set(outputs) <= set(self._probe.results.values()) and not averaged
 
     def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every output by name, in the order of execution; the model itself runs if nothing else is wanted."""

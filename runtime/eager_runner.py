@@ -61,7 +61,7 @@ class EagerRunner:
         self._names = known_outputs(self._manifest, outputs)
         model = settings.model or _model_of(self._manifest)
         try:
-            self._live = _make(model, self._manifest, settings, self._names)
+            self._live = _make(model, artifact, settings, self._names)
         except Exception as error:
             if settings.model or not hasattr(error, "exit_code"):
                 raise
@@ -120,7 +120,8 @@ def _model_of(manifest: Manifest) -> str:
     return recipe.model
 
 
-def _make(model: str, manifest: Manifest, settings: Settings, outputs: Sequence[str]) -> Any:
+def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[str]) -> Any:
+    manifest = artifact.manifest
     recipe = manifest.recipe or Recipe(model=model)
     if recipe.weights_file and settings.weights is None:
         raise RunnerUnavailable("eager needs the weights that were exported from a file: give --weights F.")
@@ -139,4 +140,5 @@ def _make(model: str, manifest: Manifest, settings: Settings, outputs: Sequence[
         input_size=size,
         capture=manifest.capture,
         dynamic_size=any(size in ("H", "W") for entry in manifest.inputs for size in entry.shape),
+        averaged=artifact.is_averaged,
     )

@@ -236,7 +236,10 @@ def test_an_artifact_may_hold_the_maps_alone(tmp_path: Path, photo: Path, layerp
     )
     files = ["averaged.onnx", "averaged.safetensors", "averaged.torchscript.pt", "manifest.json"]
     assert sorted(path.name for path in folder.iterdir()) == files
-    for command in (["verify", folder], ["grid", folder, photo, "-o", tmp_path / "maps.png"]):
+    for command in (
+        ["verify", folder, "--runner", "onnx-cpu", "--runner", "eager"],
+        ["grid", folder, photo, "-o", tmp_path / "maps.png"],
+    ):
         outcome = layerprobe(*command)
         assert outcome.code == 0, outcome.err
     assert layerprobe("verify", folder, "--runner", "torch-export").code == 4
