@@ -139,10 +139,13 @@ def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
     options: dict[str, Any] = {"weights": None}
     if "weights_backbone" in str(builder.__doc__):
         options["weights_backbone"] = None
-    full_name = f"torchvision:{name}"
-    module = _call_factory(full_name, lambda: models.get_model(name, **options))
     transforms = models.get_model_weights(name).DEFAULT.transforms()
     crop = getattr(transforms, "crop_size", None) or getattr(transforms, "resize_size", None) or [224]
+    if "vision_transformer" in builder.__module__:
+        # Made for one size, by default another one than that of the weights (vit_h_14: 518).
+        options["image_size"] = (input_size or crop)[-1]
+    full_name = f"torchvision:{name}"
+    module = _call_factory(full_name, lambda: models.get_model(name, **options))
     if "optical_flow" in builder.__module__:
         frames = _blank(2, 1, 3, *(input_size or (128, 128))[-2:])
         return LoadedModel(full_name, module, tuple(frames), {}, None)

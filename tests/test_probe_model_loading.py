@@ -77,3 +77,9 @@ def test_a_model_that_a_file_has_ready_is_taken_as_it_is(tmp_path):
     loaded = load_model(f"{tmp_path}/ready.py:net")
     assert loaded.module.out_channels == 4
     assert loaded.example[0].shape == (1, 1, 224, 224)
+
+
+@pytest.mark.parametrize("size", [(), (64,), (64, 64), (3, 96, 96)])
+def test_a_vision_transformer_is_made_for_the_size_that_it_is_given(size):
+    loaded = load_model("torchvision:vit_b_32", input_size=size)
+    assert loaded.module.image_size == loaded.example[0].shape[-1] == (size or (224,))[-1]
