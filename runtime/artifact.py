@@ -78,7 +78,7 @@ class Artifact:
         if self.path.is_file() or AVERAGED_MANIFEST_FILE not in self.manifest.files:
             return None
         file = self.file(AVERAGED_MANIFEST_FILE)
-        return Artifact(self.path, _parse(_read(file), file))
+        return Artifact(self.path, _parse(file.read_text(encoding="utf-8"), file))
 
     @property
     def is_averaged(self) -> bool:
@@ -114,20 +114,17 @@ def open_artifact(path: str | Path) -> Artifact:
         return Artifact(path, _parse(read_embedded_manifest(path), path))
     folder = path.parent if path.is_file() else path
     file = folder / MANIFEST_FILE
-    if not file.exists():
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
         what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else "does not exist"
-        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.")
-    artifact = Artifact(folder, _parse(_read(file), file))
+        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{file} can't be read: {error}.") from error
+    artifact = Artifact(folder, _parse(text, file))
     if path.name in AVERAGED_FILES.values():
         return artifact.averaged() or artifact
     return artifact
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{file} can't be read: {error}.") from error
 
 
 def _parse(text: str, source: Path) -> Manifest:

@@ -58,6 +58,18 @@ def test_no_folder_and_no_artifact_are_told_apart(tmp_path):
         open_artifact(tmp_path / "photo.jpg")
 
 
+def test_a_manifest_that_cannot_be_read_is_told(copied, monkeypatch):
+    def refuse(*arguments, **options):
+        raise PermissionError(13, "Permission denied", str(copied / "manifest.json"))
+
+    # Also for the superuser, whom no permission stops; `exists` asks the system for it too.
+    for method in ("open", "read_text", "exists", "stat"):
+        monkeypatch.setattr(Path, method, refuse)
+    monkeypatch.setattr(Path, "is_file", lambda path: False)
+    with pytest.raises(ArtifactError, match="Permission denied"):
+        open_artifact(copied)
+
+
 def test_a_model_file_of_someone_else_is_refused(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"not onnx")
     with pytest.raises(ArtifactError, match="can't be loaded as an ONNX model"):
