@@ -118,9 +118,13 @@ def export_artifact(
             of_maps = of_maps.model_copy(update={"left_out": {TORCH_EXPORT_FILE: _NO_AVERAGED_PROGRAM}})
             names = {file: partial / averaged_file for file, averaged_file in AVERAGED_FILES.items()}
             _write_files(maps, onnx_model, of_maps, names, inputs, on_phase)
-            _write_manifest(of_maps, partial, "averaged.*", AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
+        hashes = {file.name: file_hash(file) for file in partial.iterdir()}
+        if maps is not None:
+            file = partial / (AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
+            _write_manifest(of_maps, file, {part: hashes[part] for part in hashes if part.startswith("averaged.")})
+            hashes[file.name] = file_hash(file)
         if full:
-            _write_manifest(manifest, partial, "*", MANIFEST_FILE)
+            _write_manifest(manifest, partial / MANIFEST_FILE, hashes)
     return target
 
 
@@ -145,11 +149,9 @@ def _write_files(
     try_model_files(probe, reference, files[ONNX_FILE], files[TORCHSCRIPT_FILE])
 
 
-def _write_manifest(manifest: Manifest, folder: Path, files: str, name: str) -> None:
-    """Write a manifest into the folder, with the hashes of the files there that the glob fits."""
-    hashes = {file.name: file_hash(file) for file in sorted(folder.glob(files))}
-    complete = manifest.model_copy(update={"files": hashes})
-    (folder / name).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
+def _write_manifest(manifest: Manifest, file: Path, hashes: Mapping[str, str]) -> None:
+    complete = manifest.model_copy(update={"files": dict(sorted(hashes.items()))})
+    file.write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _write_torch_export(probe: Probe, manifest: Manifest, file: Path) -> str | None:

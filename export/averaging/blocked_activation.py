@@ -9,7 +9,8 @@ each number as it is, 1 * y = y, and takes the activation in: one pass for three
 import numpy as np
 import onnx_ir as ir
 
-from .constants import add_weight, is_constant
+from .constants import add_weight
+from .convolution import is_constant_convolution
 
 __all__ = ["keep_blocked"]
 
@@ -40,8 +41,7 @@ def _is_blocked(value: ir.Value) -> bool:
         node = node.inputs[0].producer()
     return (
         node is not None
-        and node.op_type == "Conv"
-        and is_constant(node.inputs[1])
+        and is_constant_convolution(node)
         and value.dtype == ir.DataType.FLOAT
         and value.shape is not None
         and len(value.shape) == 4

@@ -12,10 +12,10 @@ channels itself.
 import numpy as np
 import onnx_ir as ir
 
-from .constants import constant
+from .constants import constant, is_constant
 from .maps import ChannelSum, Filtered, Weights
 
-__all__ = ["through_convolution"]
+__all__ = ["filter_shape", "is_constant_convolution", "is_pointwise", "through_convolution"]
 
 
 def through_convolution(node: ir.Node, weights: Weights, offset: float) -> ChannelSum | Filtered:
@@ -37,13 +37,29 @@ def through_convolution(node: ir.Node, weights: Weights, offset: float) -> Chann
     return Filtered(node, summed, total)
 
 
+def filter_shape(node: ir.Node) -> tuple[int, ...]:
+    """Return the shape of a convolution's filters: C_out, C_in / groups, kh, kw."""
+    filters = node.inputs[1]
+    assert filters is not None
+    assert filters.shape is not None
+    return tuple(int(size) for size in filters.shape.numpy())
+
+
+def is_constant_convolution(node: ir.Node) -> bool:
+    """Tell whether a node is a convolution of images with weights that are fixed in the file."""
+    return (
+        node.op_type == "Conv"
+        and is_constant(node.inputs[1])
+        and all(value is None or is_constant(value) for value in node.inputs[2:])
+        and len(filter_shape(node)) == 4
+        and node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
+    )
+
+
 def is_pointwise(node: ir.Node) -> bool:
     """Tell whether a convolution is 1 x 1 and takes every pixel once."""
-    filters = node.inputs[1]
-    shape = filters.shape if filters is not None else None
     return (
-        shape is not None
-        and tuple(shape.numpy()[2:]) == (1, 1)
+        filter_shape(node)[2:] == (1, 1)
         and set(node.attributes.get_ints("strides", [1, 1])) == {1}
         and not any(node.attributes.get_ints("pads", [0] * 4))
     )

@@ -7,7 +7,7 @@ import onnx_ir as ir
 
 from .batch_norm import before_batch_norm, through_batch_norm
 from .constants import is_constant
-from .convolution import is_pointwise, through_convolution
+from .convolution import is_constant_convolution, is_pointwise, through_convolution
 from .cost import cost_from_input, cost_from_result
 from .maps import ChannelSum, Filtered, Map, MapSum, Reduced
 
@@ -40,7 +40,7 @@ def _plan(value: ir.Value, wanted: Collection[ir.Value], convolvable: Collection
     node = value.producer()
     if node is None:
         return mean
-    if node.op_type == "Conv" and is_constant_convolution(node):
+    if is_constant_convolution(node):
         return _of_convolution(node, mean, None)
     if node.op_type == "BatchNormalization" and all(map(is_constant, node.inputs[1:5])):
         convolution = node.inputs[0].producer() if node.inputs[0] is not None else None
@@ -57,37 +57,23 @@ def _plan(value: ir.Value, wanted: Collection[ir.Value], convolvable: Collection
 
 def _of_convolution(convolution: ir.Node, mean: ChannelSum, norm: ir.Node | None) -> ChannelSum | Filtered:
     """Return the way to the mean of a convolution's result, or of that of the batch norm behind it (`norm`)."""
-    weights, offset = mean.weights, 0.0
     behind = batch_norm_behind(convolution)
-    there = behind.outputs[0] if behind is not None else convolution.outputs[0]
-    back = before_batch_norm(behind, weights) if behind is not None else mean
-    from_input = cost_from_input(convolution, is_pointwise(convolution)) < cost_from_result(convolution, there)
-    if back is not None and not from_input:
-        return mean if norm is not None or behind is None else back
-    if norm is not None:
-        through = through_batch_norm(norm, weights, offset)
-        weights, offset = through.weights, through.offset
-    return through_convolution(convolution, weights, offset)
-
-
-def is_constant_convolution(node: ir.Node) -> bool:
-    """Tell whether a node is a convolution of images with weights that are fixed in the file."""
-    filters = node.inputs[1]
-    return (
-        is_constant(filters)
-        and all(value is None or is_constant(value) for value in node.inputs[2:])
-        and filters is not None
-        and filters.shape is not None
-        and len(filters.shape) == 4
-        and node.attributes.get_string("auto_pad", "NOTSET") == "NOTSET"
-    )
+    if behind is None or norm is not None:
+        there: ChannelSum | None = mean
+    else:
+        there = before_batch_norm(behind, mean.weights)
+    if there is not None:
+        from_input = cost_from_input(convolution, is_pointwise(convolution))
+        if from_input >= cost_from_result(convolution, there.value):
+            return there
+    asked = mean if norm is None else through_batch_norm(norm, mean.weights, 0.0)
+    return through_convolution(convolution, asked.weights, asked.offset)
 
 
 def batch_norm_behind(convolution: ir.Node) -> ir.Node | None:
     """Return the batch norm that a runtime can fuse into a convolution: the one and only reader of its result."""
-    if convolution.op_type != "Conv" or not is_constant_convolution(convolution):
-        return None
     readers = {use.node for use in convolution.outputs[0].uses()}
     only = readers.pop() if len(readers) == 1 else None
-    fusable = only is not None and only.op_type == "BatchNormalization" and all(map(is_constant, only.inputs[1:5]))
-    return only if fusable and only is not None and only.inputs[0] is convolution.outputs[0] else None
+    if only is None or only.op_type != "BatchNormalization" or only.inputs[0] is not convolution.outputs[0]:
+        return None
+    return only if is_constant_convolution(convolution) and all(map(is_constant, only.inputs[1:5])) else None
