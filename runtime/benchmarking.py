@@ -18,7 +18,7 @@ from .memory_need import refuse_too_large
 from .onnx_runner import OnnxRunner
 from .peak_memory import PeakMemory
 from .runner_choice import choose_runners, none_left, open_or_leave_out
-from .runners import Runner, open_runner
+from .runners import Runner
 from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
@@ -138,15 +138,20 @@ def benchmark(
     timings: list[Timing] = []
     ratios: list[Ratio] = []
     for name in chosen:
-        probe = open_or_leave_out(artifact, name, runners, left_out, settings)
-        if probe is None:
-            continue
-        facts[name] = probe.facts
-        # Its variants are opened for each batch anew: what one run keeps of a larger batch is no other's cost.
-        del probe
+        # Opened for each batch anew: what one run keeps of a larger batch is no other's cost.
         for batch, arrays in inputs.items():
             on_phase(f"opening {name}, batch {batch}")
-            ways = [_open(artifact, name, variant, settings, arrays) for variant in _variants(artifact)]
+            ways: list[_Way] = []
+            for variant in _variants(artifact):
+                peak = PeakMemory()
+                opened, names = _variant(artifact, variant)
+                runner = open_or_leave_out(opened, name, runners, left_out, settings, names)
+                if runner is None:
+                    break
+                ways.append(_first_run(runner, variant, arrays, peak))
+                facts[name] = runner.facts
+            if name in left_out:
+                break
             _warm_up(ways, lambda told, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {told}"))  # type: ignore[misc]
             for number in range(repeats):
                 on_phase(f"{name}, batch {batch}: round {number + 1} of {repeats}")
@@ -167,19 +172,20 @@ def _variants(artifact: Artifact) -> list[Variant]:
     return ["plain", *(["averaged"] if artifact.averaged() else []), "full"]  # type: ignore[list-item]
 
 
-def _open(artifact: Artifact, name: str, variant: Variant, settings: Settings, inputs: dict[str, NDArray[Any]]) -> _Way:
-    """Open a variant and run it once."""
-    peak = PeakMemory()
-    maps = artifact.averaged() if variant == "averaged" else None
-    runner: Runner = open_runner(
-        maps or artifact, name, settings, artifact.manifest.result_names if variant == "plain" else None
-    )
+def _variant(artifact: Artifact, variant: Variant) -> tuple[Artifact, list[str] | None]:
+    """Return what to open for a variant, and the outputs that it is cut to."""
+    if variant == "averaged":
+        return artifact.averaged() or artifact, None
+    return artifact, artifact.manifest.result_names if variant == "plain" else None
+
+
+def _first_run(runner: Runner, variant: Variant, inputs: dict[str, NDArray[Any]], peak: PeakMemory) -> _Way:
     if isinstance(runner, OnnxRunner):
         bound = runner.bind(inputs)
         fetch = bound.arrays if runner.on_device else None
-        return _Way(name, variant, bound.run, fetch, peak.megabytes())
+        return _Way(runner.name, variant, bound.run, fetch, peak.megabytes())
     runner.run(inputs)
-    return _Way(name, variant, lambda: runner.run(inputs), None, peak.megabytes())
+    return _Way(runner.name, variant, lambda: runner.run(inputs), None, peak.megabytes())
 
 
 def _warm_up(ways: Sequence[_Way], on_phase: Callable[[str], None]) -> None:
@@ -215,9 +221,7 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
             one = recorded[entry.name]
             inputs[entry.name] = np.repeat(one[:1], batch, axis=0) if entry.shape[0] == "N" else one
         else:
-            # An open height and width are those of the preprocessing.
-            crop = manifest.preprocessing.crop if manifest.preprocessing else (224, 224)
-            sizes = {"N": batch, "H": crop[0], "W": crop[1]}
+            sizes = manifest.sizes(batch)
             shape = [sizes.get(size, 1) if isinstance(size, str) else size for size in entry.shape]
             noise = generator.standard_normal(shape)
             inputs[entry.name] = noise.astype("float32" if entry.dtype.startswith("bfloat") else entry.dtype)

@@ -233,6 +233,11 @@ class Manifest(_Entry):
             steps = steps.model_copy(update={"crop": size, "resize": resize})
         return entry.name, steps
 
+    def sizes(self, batch: int) -> dict[str, int]:
+        """Return what the open sizes of the shapes are for so many images of the size it was exported for."""
+        height, width = self.preprocessing.crop if self.preprocessing else (224, 224)
+        return {"N": batch, "H": height, "W": width}
+
     @property
     def dtypes(self) -> set[str]:
         """The dtypes of inputs and outputs."""

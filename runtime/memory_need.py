@@ -37,8 +37,7 @@ def refuse_too_large(manifest: Manifest, batch: int) -> None:
 
 def bytes_of_batch(manifest: Manifest, batch: int) -> int:
     """Return an estimate of what inputs and outputs take, in bytes."""
-    crop = manifest.preprocessing.crop if manifest.preprocessing else (224, 224)
-    sizes = {"N": batch, "H": crop[0], "W": crop[1]}
+    sizes = manifest.sizes(batch)
     tensors = [(entry.shape, entry.dtype, 1) for entry in manifest.inputs]
     tensors += [(entry.shape, entry.dtype, _COPIES) for entry in manifest.outputs]
     total = 0

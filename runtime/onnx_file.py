@@ -17,10 +17,10 @@ from .protobuf_wire import Field, field, fields, number_field
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OnnxFile", "read_onnx"]
+__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "read_onnx"]
 
 # Numbers of fields in ONNX's messages.
-_GRAPH_OF_MODEL = 7
+GRAPH_OF_MODEL = 7
 _WEIGHT_OF_GRAPH = 5
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
 _EXTERNAL = 1
@@ -73,7 +73,7 @@ def read_onnx(file: Path) -> OnnxFile:
 
 def _without_weights(content: mmap.mmap, name: str) -> Iterator[bytes]:
     for part in fields(content, 0, len(content)):
-        if part.number != _GRAPH_OF_MODEL:
+        if part.number != GRAPH_OF_MODEL:
             yield content[part.start : part.end]
             continue
         graph = [
@@ -82,7 +82,7 @@ def _without_weights(content: mmap.mmap, name: str) -> Iterator[bytes]:
             else content[inner.start : inner.end]
             for inner in fields(content, part.content, part.end)
         ]
-        yield field(_GRAPH_OF_MODEL, b"".join(graph))
+        yield field(GRAPH_OF_MODEL, b"".join(graph))
 
 
 def _referring(content: mmap.mmap, weight: Field, name: str) -> Iterator[bytes]:

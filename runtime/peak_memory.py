@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-__all__ = ["PeakMemory"]
+__all__ = ["PeakMemory", "memory_bytes"]
 
 _RESET_PEAK = "5"
 
@@ -14,18 +14,23 @@ class PeakMemory:
         self._before: int | None = None
         try:
             Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
-            self._before = _kilobytes("VmRSS")
+            self._before = memory_bytes("VmRSS")
         except (OSError, ValueError):
             return
 
     def megabytes(self) -> float | None:
         """Return how much more than at the beginning was in memory at the peak; None where the system doesn't tell."""
-        peak = _kilobytes("VmHWM") if self._before is not None else None
-        return None if peak is None or self._before is None else max(0, peak - self._before) * 1024 / 1e6
+        peak = memory_bytes("VmHWM") if self._before is not None else None
+        return None if peak is None or self._before is None else max(0, peak - self._before) / 1e6
 
 
-def _kilobytes(name: str) -> int | None:
+def memory_bytes(name: str) -> int | None:
+    """Return what Linux tells of this process's own memory: `VmRSS` now, `VmHWM` at the peak.
+
+    Raises:
+        OSError: the system is another.
+    """
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{name}:"):
-            return int(line.split()[1])
+            return int(line.split()[1]) * 1024
     return None
