@@ -168,17 +168,21 @@ def measure_probe_memory(capture: Any) -> list[Finding]:
     from torch import nn
 
     from probe import build_probe
+    from runtime.peak_memory import PeakMemory, memory_bytes
 
     # The first probe of a process loads modules, which belong to no model.
     build_probe(nn.Linear(4, 4), torch.zeros(1, 4), capture=capture)
     model = nn.Sequential(*(nn.Linear(5800, 5800) for _ in range(4)))
     weights = sum(parameter.nbytes for parameter in model.parameters())
-    Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
-    before = _memory()["VmRSS"]
+    measured = PeakMemory()
+    before = memory_bytes("VmRSS")
     probe = build_probe(model, torch.zeros(1, 5800), capture=capture)
-    after = _memory()
+    peak_mb, after = measured.megabytes(), memory_bytes("VmRSS")
     assert probe.outputs
-    more, peak = after["VmRSS"] - before, after["VmHWM"] - before
+    assert peak_mb is not None
+    assert before is not None
+    assert after is not None
+    more, peak = after - before, peak_mb * 1e6
     return [
         Finding(
             f"the probe of a model of {_mb(weights)} of weights, capture={capture}: memory more than before",
@@ -237,12 +241,6 @@ def measure_verification(folder: Path) -> list[Finding]:
             )
         )
     return findings
-
-
-def _memory() -> dict[str, int]:
-    """Return this process's memory in bytes: `VmRSS` now, `VmHWM` at the peak."""
-    lines = (line.partition(":") for line in Path("/proc/self/status").read_text().splitlines())
-    return {key: int(rest.split()[0]) * 1024 for key, _, rest in lines if rest.endswith(" kB")}
 
 
 def _mb(size_bytes: float) -> str:

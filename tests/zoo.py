@@ -49,10 +49,10 @@ def take_the_whole_way(name: str, folder: Path) -> Row:
 
 def peak_bytes() -> int:
     """Return this process's own peak memory; on Linux `ru_maxrss` starts with what the parent had, which is large."""
+    from runtime.peak_memory import memory_bytes
+
     with contextlib.suppress(OSError):
-        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 2**10
+        return memory_bytes("VmHWM") or 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
