@@ -139,7 +139,7 @@ def run(
     kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
     found = find_images(images) if images else []
     settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
-    session = open_image_runner(opened, runner, provider, settings)
+    session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept)
         typer.echo(f"{file}: outputs: {len(kept)}, the recorded input, by {session.name} on {session.providers[0]}")
@@ -178,7 +178,7 @@ def grid(
 ) -> None:
     """Draw the averaged feature maps of a photo."""
     from .artifact import open_artifact
-    from .feature_grid import count_pages, draw_grid
+    from .feature_grid import count_pages, draw_grid, outputs_on_page
     from .output_selection import select_outputs
     from .picture_saving import picture_format, save_picture
     from .preprocessing import preprocess_files
@@ -192,8 +192,12 @@ def grid(
     chosen = select_outputs(manifest, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
     maps = opened.averaged()
+    pages = count_pages(chosen, aliases=aliases)
+    drawn = [output.name for output in outputs_on_page(chosen, page, aliases=aliases)]
+    # A model of which nearly all is drawn is opened sooner whole than cut.
+    cut = drawn if outputs or operations or pages > 1 else None
     with phases(quiet) as on_phase:
-        session = open_image_runner(maps or opened, runner, provider)
+        session = open_image_runner(maps or opened, runner, provider, outputs=cut)
         on_phase(f"running {session.name}")
         arrays = session.run({name: batch})
     picture = draw_grid(
@@ -207,7 +211,6 @@ def grid(
         averaged=maps.reference().largest_noise if maps else None,
     )
     save_picture(picture, file)
-    pages = count_pages(chosen, aliases=aliases)
     which = f", page {page} of {pages}" if pages > 1 else ""
     typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
     if page < pages and not quiet:

@@ -21,7 +21,7 @@ from .grid_layout import MARGIN, GridLayout, fit, lay_out, page_count, page_rang
 from .manifest import Dimension, OutputEntry
 from .picture_text import draw_line, font_of_size, shorten_front, text_length
 
-__all__ = ["count_pages", "draw_grid"]
+__all__ = ["count_pages", "draw_grid", "outputs_on_page"]
 
 _SWATCH = 12  # pixels
 _PAPER, _FRAME, _INK, _SOFT_INK = "#ffffff", "#d4d4d4", "#1c1c1c", "#666666"
@@ -41,6 +41,19 @@ class _Tile:
 def count_pages(outputs: Sequence[OutputEntry], *, aliases: bool = False) -> int:
     """How many pages `draw_grid` has for these outputs; 0 if none of them has a height and a width."""
     return page_count(len(_drawable(outputs, aliases)))
+
+
+def outputs_on_page(outputs: Sequence[OutputEntry], page: int = 1, *, aliases: bool = False) -> list[OutputEntry]:
+    """Return those of the outputs that `draw_grid` draws on a page, whose arrays it needs.
+
+    Raises:
+        UsageError: none of them has a height and a width, or there is no such page.
+    """
+    drawable = _drawable(outputs, aliases)
+    if not drawable:
+        raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
+    shown = page_range(len(drawable), page)
+    return drawable[shown.start : shown.stop]
 
 
 def draw_grid(
@@ -76,12 +89,9 @@ def draw_grid(
     if columns is not None and columns < 1:
         raise UsageError(f"A grid of {columns} columns was asked for; it needs at least 1.")
     table = colour_table(cmap)
+    tiles = [_make_tile(arrays, output, table, averaged) for output in outputs_on_page(outputs, page, aliases=aliases)]
     drawable = _drawable(outputs, aliases)
-    if not drawable:
-        raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
     shown = page_range(len(drawable), page)
-    on_page = drawable[shown.start : shown.stop]
-    tiles = [_make_tile(arrays, output, table, averaged) for output in on_page]
     notes = [
         "Each tile is one output's mean over its channels, in the order of execution, "
         f"coloured from its own lowest to its own highest value ({cmap}).",

@@ -162,8 +162,16 @@ def open_runner(
         ) from error
 
 
-def open_image_runner(artifact: Artifact, runtime: str, provider: str, settings: Settings = DEFAULT_SETTINGS) -> Runner:
+def open_image_runner(
+    artifact: Artifact,
+    runtime: str,
+    provider: str,
+    settings: Settings = DEFAULT_SETTINGS,
+    outputs: Sequence[str] | None = None,
+) -> Runner:
     """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto takes CUDA where it works.
+
+    Cut to `outputs`, as by `open_runner`.
 
     Raises:
         RunnerUnavailable: CUDA was asked for by name and can't be used, wholly or for some compute node; or the
@@ -175,13 +183,13 @@ def open_image_runner(artifact: Artifact, runtime: str, provider: str, settings:
     if provider == "cuda" and reason:
         raise RunnerUnavailable(f"CUDA was asked for, but {reason}.\nUse --provider cpu, or auto.")
     if provider == "cpu" or reason:
-        return open_runner(artifact, on_cpu, settings)
+        return open_runner(artifact, on_cpu, settings, outputs)
     try:
-        runner = open_runner(artifact, on_cuda, settings)
+        runner = open_runner(artifact, on_cuda, settings, outputs)
     except RunnerUnavailable:
         if provider == "cuda":
             raise
-        return open_runner(artifact, on_cpu, settings)
+        return open_runner(artifact, on_cpu, settings, outputs)
     if runner.misplaced and provider == "cuda":
         raise RunnerUnavailable(
             f"CUDA was asked for, but {len(runner.misplaced)} nodes run on the CPU: {', '.join(runner.misplaced[:3])}."
