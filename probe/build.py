@@ -134,15 +134,11 @@ def build_probe(
             "that holds one. There is nothing that a probe could prove."
         )
     calls = [(call, returned)]
-    varied = call.varied()
-    # A model may refuse noise, where it expects an angle or a probability: then the example has to do.
-    with contextlib.suppress(Exception):
-        if any(one is not other for one, other in zip(call.tensors, varied.tensors, strict=True)):
-            calls.append((varied, varied.run(shared_copy(model))))
+    sample = call
     if dynamic_size:
-        larger = resized(call, SIZE_STEPS)
+        sample = resized(call, SIZE_STEPS)
         try:
-            calls.append((larger, larger.run(shared_copy(model))))
+            calls.append((sample, sample.run(shared_copy(model))))
         except Exception as error:
             raise ModelError(
                 f"{type(model).__name__} takes no other size than its example's: with {SIZE_STEPS['H']} x "
@@ -154,10 +150,8 @@ def build_probe(
         for capture_once in _captures(method, call, dynamic_size):
             try:
                 probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
-                for each, returned in (*calls, *_on_another_batch(model, probe, calls[-1][0])):
-                    compare_with_model(
-                        shared_copy(model), probe.module, probe.results, each, returned, exact=method == "trace"
-                    )
+                for each, returned in (*calls, *_another_call(model, probe, sample)):
+                    compare_with_model(model, probe.module, probe.results, each, returned, exact=method == "trace")
             except CaptureError as error:
                 failures.setdefault(method, error)
             else:
@@ -175,17 +169,19 @@ def _captures(method: CaptureMethod, call: Example, dynamic_size: bool) -> Itera
         yield partial(export_capture, example=call, batched=batched, dynamic_size=dynamic_size)
 
 
-def _on_another_batch(model: nn.Module, probe: Probe, call: Example) -> list[tuple[Example, object]]:
-    """Return the call with another batch and what the model gives for it, if the probe's batch is open."""
+def _another_call(model: nn.Module, probe: Probe, call: Example) -> Iterator[tuple[Example, object]]:
+    """Yield the call with another batch, if the probe's is open, on noise, and what the model gives for it.
+
+    A model may refuse noise, where it expects an angle or a probability, and may take its example's batch only, so that
+    with another the probe computes what no model does: then what it takes has to do.
+    """
     batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
-    if not batched:
-        return []
-    other = call.of_other_batch(batched)
-    try:
-        return [(other, other.run(shared_copy(model)))]
-    except Exception:
-        # The model takes its example's batch only; with another the probe computes what no model does.
-        return []
+    other = call.of_other_batch(batched) if batched else call
+    for each in (other.varied(), call.varied(), other):
+        if any(one is not had for one, had in zip(each.tensors, call.tensors, strict=True)):
+            with contextlib.suppress(Exception):
+                yield each, each.run(shared_copy(model))
+                return
 
 
 def _refuse_written_constants(

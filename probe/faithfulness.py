@@ -11,6 +11,7 @@ from torch import nn
 from .errors import CaptureError, ModelError, first_line
 from .example import Example
 from .results import walk
+from .shared_copy import shared_copy
 
 __all__ = ["buffers_restored", "compare_with_model"]
 
@@ -38,7 +39,7 @@ def compare_with_model(
     """Run the probe on the example (left unchanged) and compare it with what the model returned.
 
     Args:
-        model: a copy, which may be changed.
+        model: stays untouched.
         probe: returns tensors by name.
         results: the names of the model's results, by path.
         example: what the model was run on.
@@ -64,14 +65,13 @@ def compare_with_model(
     if tensors.keys() == results.keys() and not differing:
         return
     name = type(model).__name__
-    with buffers_restored(model):
-        again = _tensors(example.run(model))
+    again = _tensors(example.run(shared_copy(model)))
     if any(not _same(tensor, again.get(path)) for path, tensor in tensors.items()):
         raise ModelError(
             f"{name} gives another result each time it is run in eval mode, so nothing can be proven of it.\n"
             "Is a dropout called without training=self.training, or random noise added?"
         )
-    if not exact and tensors.keys() == results.keys() and _within_rounding(model, example, tensors, held):
+    if not exact and tensors.keys() == results.keys() and _within_rounding(shared_copy(model), example, tensors, held):
         return
     where = f" at {differing[0]!r}" if differing and differing[0] else ""
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)

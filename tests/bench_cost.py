@@ -129,8 +129,10 @@ def draw_growth(artifact: Any, file: Path) -> None:
         listed = names if variant == "full" else spatial
         return open_variant(artifact, variant, 1, [name for name in listed if name in keep])
 
-    counts = {variant: [round(share * len(names if variant == "full" else spatial)) for share in SHARES]
-              for variant in ("averaged", "full")}
+    counts = {
+        variant: [round(share * len(names if variant == "full" else spatial)) for share in SHARES]
+        for variant in ("averaged", "full")
+    }
     by_count = time_in_turns(
         {(variant, count): cut(variant, count) for variant, each in counts.items() for count in each}
     )
