@@ -3,9 +3,9 @@
     python tests/verdicts.py artifacts/verdicts.md                # all of it
     python tests/verdicts.py artifacts/verdicts.md --faults 7     # fewer faults, to try
 
-Sound models are one of each family of torchvision's, fresh weights of seed 0, every runner that works here. Beside the
-verdict stands what two fixed tolerances say of the same tensors, against the same truth. It exits with 1 if an output
-of a sound model fails, or fewer than 98 of 100 faults are found.
+Sound models are one of each family of torchvision's and timm's, fresh weights of seed 0, every runner that works here.
+Beside the verdict stands what two fixed tolerances say of the same tensors, against the same truth. The page is written
+anew after each model. It exits with 1 if an output of a sound model fails, or fewer than 98 of 100 faults are found.
 """
 
 import argparse
@@ -24,14 +24,22 @@ import torch
 from bench_page import describe_machine
 from planted_faults import KINDS, Fault, plant
 from test_zoo_families import PROBED, WHOLE_WAY
+from test_zoo_families_timm import LEAST_SIZE, ONE_SIZE
+from zoo_models import TIMM_FAMILIES
 
 from export import export_artifact
 from probe import build_probe, load_model
-from runtime import Artifact, Report, open_artifact, open_runner, verify
+from runtime import Artifact, open_artifact, open_runner, verify
 from runtime.reference import sample
 
-SOUND_MODELS = {f"torchvision:{name}": max(size, 64) for name, size in {**WHOLE_WAY, **PROBED}.items()}
-"""Model to its images' height and width: one of each family."""
+SOUND_MODELS: dict[str, int | None] = {
+    **{f"torchvision:{name}": max(size, 64) for name, size in {**WHOLE_WAY, **PROBED}.items()},
+    **{
+        f"timm:{name}": None if family in ONE_SIZE else LEAST_SIZE.get(family, 64)
+        for family, name in sorted(TIMM_FAMILIES.items())
+    },
+}
+"""Model to its images' height and width (its own, if None): one of each family."""
 
 FAULTY_MODELS = {
     "cnn11": None,
@@ -74,6 +82,8 @@ class Planted:
     cause: str | None
     ruined: float
     """The largest drift that it made in ONNX Runtime."""
+    alarms: dict[str, int]
+    """How many outputs each fixed tolerance calls wrong."""
 
 
 def export_model(name: str, size: int | None, folder: Path) -> Artifact:
@@ -95,17 +105,22 @@ def export_model(name: str, size: int | None, folder: Path) -> Artifact:
 def judge_sound(name: str, size: int | None, folder: Path) -> Iterator[Sound]:
     artifact = export_model(name, size, folder)
     report = verify(artifact, ["all"])
-    reference = artifact.reference()
     for runner in report.runners:
         drifts = {output.name: float("inf") if output.drift is None else output.drift for output in runner.outputs}
         worst = max(drifts, key=drifts.__getitem__)
         failed = sum(output.verdict != "pass" for output in runner.outputs)
         found = Sound(name, runner.name, len(runner.outputs), runner.verdict, failed, drifts[worst], worst)
         if runner.name != "onnx-float64":
-            arrays = open_runner(artifact, runner.name).run(reference.inputs)
-            pairs = [(sample(arrays[key]), truth.sample) for key, truth in reference.truths.items()]
-            found.alarms = {what: sum(_alarms(*pair, what) for pair in pairs) for what in TOLERANCES}
+            found.alarms = _count_alarms(artifact, runner.name)
         yield found
+
+
+def _count_alarms(artifact: Artifact, runner: str) -> dict[str, int]:
+    """Return how many outputs each fixed tolerance calls wrong."""
+    reference = artifact.reference()
+    arrays = open_runner(artifact, runner).run(reference.inputs)
+    pairs = [(sample(arrays[key]), truth.sample) for key, truth in reference.truths.items()]
+    return {what: sum(_alarms(*pair, what) for pair in pairs) for what in TOLERANCES}
 
 
 def _alarms(result: np.ndarray, truth: np.ndarray, tolerance: str) -> bool:
@@ -135,18 +150,20 @@ def judge_faults(count: int, folder: Path) -> Iterator[Planted]:
             if fault is None or made == count:
                 continue
             made += 1
-            yield _judge_fault(name, fault, verify(open_artifact(folder / "faulty"), ["onnx-float64", "onnx-cpu"]))
+            yield _judge_fault(name, fault, open_artifact(folder / "faulty"))
         seed += 1
 
 
-def _judge_fault(name: str, fault: Fault, report: Report) -> Planted:
+def _judge_fault(name: str, fault: Fault, artifact: Artifact) -> Planted:
+    report = verify(artifact, ["onnx-float64", "onnx-cpu"])
     culprits = [runner.culprit for runner in report.runners if runner.verdict != "pass" and runner.culprit]
     # The one that the report's first line names.
     culprit = next(iter(culprits), None)
     onnx_cpu = report.runners[-1]
     drifts = [float("inf") if output.drift is None else output.drift for output in onnx_cpu.outputs]
     found = not report.passed and culprit is not None and culprit.output in fault.expected
-    return Planted(name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts))
+    alarms = _count_alarms(artifact, "onnx-cpu")
+    return Planted(name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts), alarms)
 
 
 def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
@@ -167,9 +184,9 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
         "",
         "## Sound models",
         "",
-        "One model of each family of torchvision's, random weights, batch norms as if trained. `onnx-float64` is the",
-        "ONNX file itself, evaluated in float64. The last columns count what a fixed tolerance calls wrong, of the",
-        "same tensors and against the same float64 truth: every one of them is a false alarm.",
+        "One model of each family of torchvision's and timm's, random weights, batch norms as if trained.",
+        "`onnx-float64` is the ONNX file itself, evaluated in float64. The last columns count what a fixed tolerance",
+        "calls wrong, of the same tensors and against the same float64 truth: every one of them is a false alarm.",
         "",
         f"| model | runner | outputs | verdict | largest drift | at | {' | '.join(TOLERANCES)} |",
         f"| --- | --- | ---: | --- | ---: | --- |{' ---: |' * len(TOLERANCES)}",
@@ -183,17 +200,19 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
         "",
         "Each fault is planted into model.onnx alone; the verdict is that of `layerprobe verify --runner onnx-float64",
         "--runner onnx-cpu`. It is found if the report's first line names the faulty operation, or for a step inside a",
-        "module the nearest output behind it.",
+        "module the nearest output behind it. The last columns count the faults that a fixed tolerance sees at all.",
         "",
-        "| kind | planted | found | drift in ONNX Runtime, least to largest |",
-        "| --- | ---: | ---: | --- |",
+        f"| kind | planted | found | drift in ONNX Runtime, least to largest | {' | '.join(TOLERANCES)} |",
+        f"| --- | ---: | ---: | --- |{' ---: |' * len(TOLERANCES)}",
     ]
     for kind in KINDS:
         these = [each for each in planted if each.fault.kind == kind]
         if these:
             drifts = sorted(each.ruined for each in these)
+            seen = " | ".join(str(sum(each.alarms[what] > 0 for each in these)) for what in TOLERANCES)
             lines.append(
-                f"| {kind} | {len(these)} | {sum(each.found for each in these)} | {drifts[0]:.2g} to {drifts[-1]:.2g} |"
+                f"| {kind} | {len(these)} | {sum(each.found for each in these)} | "
+                f"{drifts[0]:.2g} to {drifts[-1]:.2g} | {seen} |"
             )
     missed = [each for each in planted if not each.found]
     lines += ["", "### Missed" if missed else "None was missed."]
@@ -216,16 +235,16 @@ def main() -> int:
     sound: list[Sound] = []
     with tempfile.TemporaryDirectory(prefix="layerprobe-verdicts-") as temporary:
         folder = Path(temporary)
+        planted = []
+        for each in judge_faults(arguments.faults, folder):
+            print(f"{each.model}: {each.fault.detail}: {'found' if each.found else f'named {each.named}'}", flush=True)
+            planted.append(each)
         for name, size in SOUND_MODELS.items():
             for found in judge_sound(name, size, folder / "sound"):
                 print(f"{found.model} {found.runner}: {found.verdict}, largest drift {found.drift:.2g}", flush=True)
                 sound.append(found)
             shutil.rmtree(folder / "sound")
-        planted = []
-        for each in judge_faults(arguments.faults, folder):
-            print(f"{each.model}: {each.fault.detail}: {'found' if each.found else f'named {each.named}'}", flush=True)
-            planted.append(each)
-    arguments.page.write_text(as_page(sound, planted), encoding="utf-8")
+            arguments.page.write_text(as_page(sound, planted), encoding="utf-8")
     return int(any(each.failed for each in sound) or sum(each.found for each in planted) < 0.98 * len(planted))
 
 
