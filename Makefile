@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help install demo test lint bench bench-peers verdicts zoo lock colour-tables report-schema clean
+.PHONY: help install demo test lint bench bench-peers bench-cost verdicts zoo lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
 	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
+	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
 	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make lock     choose the versions in requirements.lock anew'
@@ -43,6 +44,9 @@ bench: install
 bench-peers: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torchlens
 	$(BIN)/python -W ignore tests/bench_peers.py artifacts/benchmarks.md
+
+bench-cost: install
+	$(BIN)/python -W ignore tests/bench_cost.py artifacts/benchmarks.md artifacts/gallery/cost.png
 
 verdicts: install
 	$(BIN)/python -W ignore tests/verdicts.py artifacts/verdicts.md

@@ -8,11 +8,13 @@ On ONNX Runtime's CPU provider. Not a test: nothing here asserts a time.
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,46 @@ def time_in_turns(ways: dict[Any, Callable[[], None]]) -> dict[Any, float]:
     return {key: statistics.median(times) * 1000 for key, times in seconds.items()}
 
 
+def filler(artifact: Any, batch: int) -> tuple[float, Callable[[], None]]:
+    """Return the megabytes of all outputs, and what writes as many bytes, in as many threads as there are cores."""
+    import numpy as np
+
+    sizes = artifact.manifest.sizes(batch)
+    arrays = [
+        np.empty([sizes.get(size, 1) if isinstance(size, str) else size for size in output.shape], output.dtype)
+        for output in artifact.manifest.outputs
+    ]
+    total = sum(array.nbytes for array in arrays)
+    cores = os.cpu_count() or 1
+    shares: list[list[Any]] = [[] for _ in range(cores)]
+    for array in sorted(arrays, key=lambda each: -each.nbytes):
+        min(shares, key=lambda share: sum(each.nbytes for each in share)).append(array)
+    pool = ThreadPoolExecutor(cores)
+
+    def fill(share: list[Any]) -> None:
+        for array in share:
+            array.fill(1)
+
+    def run() -> None:
+        list(pool.map(fill, shares))
+
+    return total / 1e6, run
+
+
+def floor_row(name: str, artifact: Any, batch: int) -> str:
+    """Return the row that tells what every tensor costs, beside what writing its bytes costs."""
+    megabytes, fill = filler(artifact, batch)
+    ways = {variant: open_variant(artifact, variant, batch) for variant in ("plain", "full")} | {"fill": fill}
+    taken = time_in_turns(ways)
+    plain = taken["plain"]
+    row = (
+        f"| {name} | {batch} | {megabytes:.1f} | {plain:.2f} | {taken['fill']:.2f} | "
+        f"{1 + taken['fill'] / plain:.2f} | {taken['full'] / plain:.2f} |"
+    )
+    print(row, flush=True)
+    return row
+
+
 def draw_growth(artifact: Any, file: Path) -> None:
     """Draw the time over the batch, and over how many of the outputs are asked for."""
     from matplotlib.figure import Figure
@@ -169,11 +211,13 @@ def main() -> None:
     options = parser.parse_args()
     from runtime import open_artifact
 
-    rows = []
+    rows, floors = [], []
     with tempfile.TemporaryDirectory(prefix="layerprobe-cost-") as temporary:
         folder = Path(temporary)
         for name in options.models.split(","):
-            rows += rows_of(name, open_artifact(export(name, folder)))
+            artifact = open_artifact(export(name, folder))
+            rows += rows_of(name, artifact)
+            floors += [floor_row(name, artifact, batch) for batch in (1, 16)]
         grown = folder / options.growth_of
         draw_growth(open_artifact(grown if grown.exists() else export(options.growth_of, folder)), options.picture)
     kinds = (*KINDS, "others")
@@ -189,6 +233,14 @@ def main() -> None:
             f"| model | variant | nodes | {' | '.join(kinds)} | sum, ms |",
             f"| --- | --- | ---: |{' ---: |' * (len(kinds) + 1)}",
             *rows,
+            "",
+            "What every tensor must cost at least is the writing of its bytes, which are more than the caches hold.",
+            f"`fill` sets as many bytes of arrays that are there to one value, in {os.cpu_count()} threads; a",
+            "runtime has to read and to rearrange them as well. Medians of runs in turns.",
+            "",
+            "| model | batch | outputs, MB | plain, ms | fill, ms | (plain + fill) / plain | full / plain |",
+            "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+            *floors,
             "",
             f"![Time over the batch and over the outputs]({Path(*options.picture.parts[-2:])})",
         ]
