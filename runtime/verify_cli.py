@@ -74,6 +74,7 @@ def verify(
     Against what the model computes in float64. Exit code 0 if all pass, 1 if not.
     """
     from .artifact import open_artifact
+    from .manifest import AVERAGED_FILES, ONNX_FILE
     from .reporting.baseline import refuse_another_model
     from .reporting.drift_maps import DriftMaps
     from .reporting.loading import load_report
@@ -102,6 +103,9 @@ def verify(
             opened, runner or [], settings=settings, allow_fallback=allow_fallback, maps=maps, on_phase=on_phase
         )
     tell_left_out(report.left_out, quiet)
+    maps_file = AVERAGED_FILES[ONNX_FILE]
+    if not quiet and not opened.is_averaged and maps_file in opened.manifest.files:
+        typer.echo(f"The averaged probe is verified by itself: layerprobe verify {opened.path / maps_file}", err=True)
     _write(report, json, junit, html, model_explorer, maps)
     _show(report, everything, earlier)
 

@@ -32,6 +32,7 @@ KINDS = {
     "means": ("ReduceMean", "ReduceSum"),
     "pooling": ("MaxPool", "AveragePool", "GlobalAveragePool"),
 }
+CACHES_MB = 64
 COLOURS = {"plain": "#8a8a8a", "averaged": "#1b7f79", "full": "#c4572e"}
 
 
@@ -140,8 +141,12 @@ def filler(artifact: Any, batch: int) -> tuple[float, Callable[[], None]]:
 
 
 def floor_row(name: str, artifact: Any, batch: int) -> str:
-    """Return the row that tells what every tensor costs, beside what writing its bytes costs."""
+    """Return the row that tells what every tensor costs, beside what writing its bytes costs; none if caches may hold
+    them.
+    """
     megabytes, fill = filler(artifact, batch)
+    if megabytes < CACHES_MB:
+        return ""
     ways = {variant: open_variant(artifact, variant, batch) for variant in ("plain", "full")} | {"fill": fill}
     taken = time_in_turns(ways)
     plain = taken["plain"]
@@ -217,7 +222,7 @@ def main() -> None:
         for name in options.models.split(","):
             artifact = open_artifact(export(name, folder))
             rows += rows_of(name, artifact)
-            floors += [floor_row(name, artifact, batch) for batch in (1, 16)]
+            floors += [row for batch in (1, 16) if (row := floor_row(name, artifact, batch))]
         grown = folder / options.growth_of
         draw_growth(open_artifact(grown if grown.exists() else export(options.growth_of, folder)), options.picture)
     kinds = (*KINDS, "others")
@@ -234,8 +239,8 @@ def main() -> None:
             f"| --- | --- | ---: |{' ---: |' * (len(kinds) + 1)}",
             *rows,
             "",
-            "What every tensor must cost at least is the writing of its bytes, which are more than the caches hold.",
-            f"`fill` sets as many bytes of arrays that are there to one value, in {os.cpu_count()} threads; a",
+            "What every tensor must cost at least is the writing of its bytes, told where they are more than caches",
+            f"hold. `fill` sets as many bytes of arrays that are there to one value, in {os.cpu_count()} threads; a",
             "runtime has to read and to rearrange them as well. Medians of runs in turns.",
             "",
             "| model | batch | outputs, MB | plain, ms | fill, ms | (plain + fill) / plain | full / plain |",

@@ -254,7 +254,9 @@ def test_the_command_line_takes_the_maps_by_their_file(
     folder = tmp_path / "both"
     assert layerprobe("export", "cnn3", "-o", folder, "--averaged").code == 0
     assert "13 outputs pass" in layerprobe("verify", folder / "averaged.onnx").out
-    assert "15 outputs pass" in layerprobe("verify", folder / "model.onnx").out
+    full = layerprobe("verify", folder / "model.onnx")
+    assert "15 outputs pass" in full.out
+    assert f"The averaged probe is verified by itself: layerprobe verify {folder / 'averaged.onnx'}" in full.err
     assert layerprobe("grid", folder, photo, "-o", tmp_path / "a.png").code == 0
     (folder / "averaged.onnx").write_bytes(b"something else")
     outcome = layerprobe("grid", folder, photo, "-o", tmp_path / "b.png")
