@@ -41,7 +41,7 @@ def export(name: str, folder: Path) -> Path:
     from probe import build_probe, load_model
 
     loaded = load_model(name if name.startswith("cnn") else f"torchvision:{name}")
-    return export_artifact(build_probe(loaded.module.eval(), *loaded.example), folder / name, averaged=True)
+    return export_artifact(build_probe(loaded.module.eval(), *loaded.example), folder / name, name=name, averaged=True)
 
 
 def open_variant(artifact: Any, variant: str, batch: int, outputs: Sequence[str] | None = None) -> Callable[[], None]:
@@ -181,7 +181,10 @@ def draw_growth(artifact: Any, file: Path) -> None:
         for variant in ("averaged", "full")
     }
     by_count = time_in_turns(
-        {(variant, count): cut(variant, count) for variant, each in counts.items() for count in each}
+        {
+            ("plain", 0): open_variant(artifact, "plain", 1),
+            **{(variant, count): cut(variant, count) for variant, each in counts.items() for count in each},
+        }
     )
 
     figure = Figure(figsize=(9, 4), layout="constrained")
@@ -190,7 +193,7 @@ def draw_growth(artifact: Any, file: Path) -> None:
         over_batch.plot(BATCHES, [by_batch[variant, batch] for batch in BATCHES], "o-", color=colour, label=variant)
     for variant, each in counts.items():
         over_outputs.plot(each, [by_count[variant, count] for count in each], "o-", color=COLOURS[variant])
-    over_outputs.axhline(by_batch["plain", 1], color=COLOURS["plain"])
+    over_outputs.axhline(by_count["plain", 0], color=COLOURS["plain"])
     for axes, title, unit in (
         (over_batch, "over the batch", "images at once"),
         (over_outputs, "over the outputs asked for, batch 1", "outputs"),
