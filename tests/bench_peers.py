@@ -288,6 +288,7 @@ def main() -> None:
             "All ways of a runtime but torchlens ran in turns in one process, with weights of seed 0; the ratio is to",
             "the plain model in the same runtime, by medians. ONNX Runtime has inputs and outputs bound, but not those",
             "of the marked model, in which PyTorch's exporter has folded the batch norms away: it shows fewer tensors.",
+            "torchvision's extractor copies nothing, so where an in-place ReLU follows it gives what that wrote.",
             "The memory is what a process of its own took more at the peak than before, weights included.",
             " ".join(verifications),
             "",
