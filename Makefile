@@ -27,8 +27,8 @@ install: .venv/installed
 demo: install
 	$(BIN)/layerprobe demo -o artifacts
 
+# In alphabetical order: the files with the fewest tests, which would come last, are the longest ones.
 test: install lint
-	# In alphabetical order: the files with the fewest tests, which would come last, are the longest ones.
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: install

@@ -18,7 +18,7 @@ from .memory_need import refuse_too_large
 from .onnx_runner import OnnxRunner
 from .peak_memory import PeakMemory
 from .runner_choice import choose_runners, none_left, open_or_leave_out
-from .runners import Runner
+from .runners import Runner, open_runner
 from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
@@ -138,20 +138,17 @@ def benchmark(
     timings: list[Timing] = []
     ratios: list[Ratio] = []
     for name in chosen:
+        # What a runner imports is no variant's cost.
+        probe = open_or_leave_out(artifact, name, runners, left_out, settings)
+        if probe is None:
+            continue
+        facts[name] = probe.facts
+        variants = _variants(artifact, probe.file)
+        del probe
         # Opened for each batch anew: what one run keeps of a larger batch is no other's cost.
         for batch, arrays in inputs.items():
             on_phase(f"opening {name}, batch {batch}")
-            ways: list[_Way] = []
-            for variant in _variants(artifact):
-                peak = PeakMemory()
-                opened, names = _variant(artifact, variant)
-                runner = open_or_leave_out(opened, name, runners, left_out, settings, names)
-                if runner is None:
-                    break
-                ways.append(_first_run(runner, variant, arrays, peak))
-                facts[name] = runner.facts
-            if name in left_out:
-                break
+            ways = [_open(artifact, name, variant, settings, arrays) for variant in variants]
             _warm_up(ways, lambda told, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {told}"))  # type: ignore[misc]
             for number in range(repeats):
                 on_phase(f"{name}, batch {batch}: round {number + 1} of {repeats}")
@@ -159,6 +156,7 @@ def benchmark(
                     way.time_once()
             timings += [_summarise(way, batch) for way in ways]
             ratios += [_compare(way, ways[0], batch) for way in ways[1:]]
+            del ways
     if not timings:
         raise none_left(left_out)
     return BenchmarkReport(
@@ -166,20 +164,20 @@ def benchmark(
     )
 
 
-def _variants(artifact: Artifact) -> list[Variant]:
+def _variants(artifact: Artifact, file: str | None) -> list[Variant]:
+    """Return what can be timed of an artifact in a runner, which executes that file of it."""
     if artifact.is_averaged:
         return ["plain", "averaged"]
-    return ["plain", *(["averaged"] if artifact.averaged() else []), "full"]  # type: ignore[list-item]
+    maps = artifact.averaged()
+    return ["plain", "averaged", "full"] if maps and file not in maps.manifest.left_out else ["plain", "full"]
 
 
-def _variant(artifact: Artifact, variant: Variant) -> tuple[Artifact, list[str] | None]:
-    """Return what to open for a variant, and the outputs that it is cut to."""
-    if variant == "averaged":
-        return artifact.averaged() or artifact, None
-    return artifact, artifact.manifest.result_names if variant == "plain" else None
-
-
-def _first_run(runner: Runner, variant: Variant, inputs: dict[str, NDArray[Any]], peak: PeakMemory) -> _Way:
+def _open(artifact: Artifact, name: str, variant: Variant, settings: Settings, inputs: dict[str, NDArray[Any]]) -> _Way:
+    """Open a variant and run it once."""
+    peak = PeakMemory()
+    maps = artifact.averaged() if variant == "averaged" else None
+    outputs = artifact.manifest.result_names if variant == "plain" else None
+    runner: Runner = open_runner(maps or artifact, name, settings, outputs)
     if isinstance(runner, OnnxRunner):
         bound = runner.bind(inputs)
         fetch = bound.arrays if runner.on_device else None

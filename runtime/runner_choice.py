@@ -36,7 +36,6 @@ def open_or_leave_out(
     asked: Sequence[str],
     left_out: dict[str, str],
     settings: Settings = DEFAULT_SETTINGS,
-    outputs: Sequence[str] | None = None,
 ) -> Runner | None:
     """Return the runner, opened; or None where it can't run this very model, after noting the reason in `left_out`.
 
@@ -44,7 +43,7 @@ def open_or_leave_out(
         RunnerUnavailable: it can't, and was asked for by name.
     """
     try:
-        return open_runner(artifact, name, settings, outputs)
+        return open_runner(artifact, name, settings)
     except RunnerUnavailable as error:
         if name in asked:
             raise
