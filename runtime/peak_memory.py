@@ -25,7 +25,7 @@ class PeakMemory:
 
 
 def memory_bytes(name: str) -> int | None:
-    """Return what Linux tells of this process's own memory: `VmRSS` now, `VmHWM` at the peak.
+    """Return what Linux tells of this process's own memory: `VmRSS` now, `VmHWM` at the peak; None if it doesn't tell.
 
     Raises:
         OSError: the system is another.
