@@ -74,6 +74,10 @@ def operation_words(output: OutputFacts) -> str:
     return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
 
 
+_WRONG = {"nonfinite": "NaN or infinite", "missing": "missing", "shape": "of another shape or type"}
+"""By verdict, what an output is that can't be measured."""
+
+
 def _severity(runner: RunnerReport) -> float:
     assert runner.culprit
     return float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
@@ -83,14 +87,16 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
     assert runner.culprit
     output = facts[runner.culprit.output]
     operation = operation_words(output)
+    if runner.culprit.only_unprobed:
+        return _what_is_wrong_unprobed(runner, runner.culprit, operation)
     others = runner.culprit.or_one_of
     if others:
         names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         operation += f", or what comes before it and is no output here ({names}),"
     found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
-        wrong = {"nonfinite": "made NaN or infinity", "missing": "is missing", "shape": "has another shape or type"}
-        return f"{operation} {wrong[found.verdict]} in {runner.name}."
+        made = "made NaN or infinity" if found.verdict == "nonfinite" else f"is {_WRONG[found.verdict]}"
+        return f"{operation} {made} in {runner.name}."
     if runner.culprit.introduced is None:
         return f"{operation} is the first that drifts in {runner.name}: {found.drift:.3g} times float32's own error."
     return (
@@ -98,8 +104,21 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
     )
 
 
+def _what_is_wrong_unprobed(runner: RunnerReport, culprit: Culprit, operation: str) -> str:
+    result = runner.first_drifting
+    off = f"off by {culprit.introduced:.3g} times float32's own error" if culprit.introduced else _WRONG[runner.verdict]
+    if culprit.output == result:
+        return f"{operation} is {off} in {runner.name} unprobed, and right with every output."
+    return (
+        f"{operation} is computed wrongly in {runner.name} where it isn't asked for: {result} is {off} unprobed, and "
+        "right with every output."
+    )
+
+
 def _whose_fault(runner: RunnerReport) -> str:
     assert runner.culprit
+    if runner.culprit.only_unprobed:
+        return " A fault of the runtime or its settings, in what it fuses where nothing is watched."
     if runner.culprit.cause == "export":
         return " The ONNX file is at fault: in float64, too, it says something else than the model."
     if runner.culprit.cause == "runtime":

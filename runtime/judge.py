@@ -16,7 +16,7 @@ from .float64.graph import Float64Graph
 from .fusions import Fusion
 from .manifest import ONNX_FILE
 from .reference import Reference, sample
-from .reporting.report import RunnerReport, UnprobedReport
+from .reporting.report import Culprit, RunnerReport, UnprobedReport
 
 __all__ = ["FILE_RUNNER", "Account", "Judge", "with_unprobed"]
 
@@ -82,6 +82,10 @@ class Judge:
         outputs = self._compare({}, self._dtypes)
         return self._report(account, outputs, {}).model_copy(update={"culprit": None, "error": error})
 
+    def results_pass(self, arrays: Mapping[str, NDArray[Any]]) -> bool:
+        """Tell whether the model's own results are what they should be."""
+        return not any(output.failed for output in self._compare(arrays, self._results))
+
     def report_of_unprobed(
         self,
         probed: Mapping[str, NDArray[Any]],
@@ -121,11 +125,25 @@ class Judge:
         )
 
 
-def with_unprobed(report: RunnerReport, unprobed: UnprobedReport) -> RunnerReport:
-    """Return a runner's report with what came of the unprobed model, which counts where the probe has not failed."""
+def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | None = None) -> RunnerReport:
+    """Return a runner's report with what came of the unprobed model, which counts where the probe has not failed.
+
+    Args:
+        report: of the probe.
+        unprobed: of the model without the probe's outputs.
+        mended: the output that makes its results right, if it was asked for.
+    """
     failed = [output for output in unprobed.outputs if output.failed]
     if failed and report.first_drifting is None:
-        report = report.model_copy(update={"verdict": failed[0].verdict, "first_drifting": failed[0].name})
+        drifts = [output.drift for output in failed if output.drift is not None]
+        culprit = Culprit(
+            output=mended or failed[0].name,
+            cause="runtime",
+            introduced=max(drifts) if len(drifts) == len(failed) else None,
+            only_unprobed=True,
+        )
+        found = {"verdict": failed[0].verdict, "first_drifting": failed[0].name, "culprit": culprit}
+        report = report.model_copy(update=found)
     return report.model_copy(update={"unprobed": unprobed})
 
 

@@ -1,5 +1,6 @@
-"""Which of ONNX Runtime's fusions probing prevents: they happen in the model as it was, and not in the probe."""
+"""What probing hides: fusions that happen in the model as it was and not in the probe, and what goes wrong in them."""
 
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 from .artifact import Artifact
@@ -7,7 +8,7 @@ from .fusions import Fusion, fusions, optimised_graph, prevented_fusions
 from .onnx_cut import cut_onnx
 from .settings import Settings
 
-__all__ = ["prevented_by_probing"]
+__all__ = ["mended_by_probing", "prevented_by_probing"]
 
 _PROVIDERS: dict[str, Literal["cpu", "cuda"]] = {"onnx-cpu": "cpu", "onnx-cuda": "cuda"}
 
@@ -29,3 +30,24 @@ def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) ->
         )
         found.append(fusions(cut.model().graph, optimised))
     return prevented_fusions(*found)
+
+
+def mended_by_probing(outputs: Sequence[str], is_right: Callable[[Sequence[str]], bool]) -> str:
+    """Return the output that a runtime has to be asked for, to compute the model's results rightly.
+
+    Args:
+        outputs: names in the order of execution. With all of them the results are right, with none they are wrong.
+        is_right: whether they are with these outputs; it is asked some log2(len(outputs)) times.
+
+    Returns:
+        The name from which on all have to be asked for: without it, those behind it don't suffice. If several places go
+        wrong this is the first, since each is right only where it is asked for.
+    """
+    right, wrong = 0, len(outputs)
+    while wrong - right > 1:
+        middle = (right + wrong) // 2
+        if is_right(outputs[middle:]):
+            right = middle
+        else:
+            wrong = middle
+    return outputs[right]

@@ -6,7 +6,7 @@ This is the order of things. What a runner is judged by is `judge.py`, the repor
 import contextlib
 import ctypes
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -18,11 +18,11 @@ from .errors import ExecutionError, RunnerUnavailable, UsageError, first_line
 from .judge import FILE_RUNNER, Account, Judge, with_unprobed
 from .manifest import ONNX_FILE
 from .reporting.drift_maps import DriftMaps
-from .reporting.report import Report, RunnerReport, UnprobedReport, facts_of
+from .reporting.report import Report, RunnerReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out
 from .runners import RUNNERS, open_runner
 from .settings import DEFAULT_SETTINGS, Settings
-from .unprobed import prevented_by_probing
+from .unprobed import mended_by_probing, prevented_by_probing
 
 __all__ = ["verify"]
 
@@ -125,24 +125,51 @@ def _of_runner(
     if maps is not None:
         on_phase(f"drawing the drift of {name}")
         maps.add(name, judge.graph, judge.reference, arrays)
-    on_phase(f"running {name} unprobed")
     results = {result: arrays[result].copy() for result in artifact.manifest.result_names if result in arrays}
     del arrays
     _hand_memory_back()
-    return with_unprobed(report, _unprobed(artifact, name, judge, results, settings))
+    return _with_unprobed(report, artifact, judge, settings, results, on_phase)
 
 
-def _unprobed(
-    artifact: Artifact, name: str, judge: Judge, probed: Mapping[str, NDArray[Any]], settings: Settings
-) -> UnprobedReport:
-    """Run the same model with its own results as its only outputs; where that fails, all of them are missing."""
+def _with_unprobed(
+    report: RunnerReport,
+    artifact: Artifact,
+    judge: Judge,
+    settings: Settings,
+    results: dict[str, NDArray[Any]],
+    on_phase: Callable[[str], None],
+) -> RunnerReport:
+    """Run the same model with its own results as its only outputs, and compare them with the probe's `results`."""
+    name = report.name
+    on_phase(f"running {name} unprobed")
+    alone = _results(artifact, name, judge, settings)
+    unprobed = judge.report_of_unprobed(results, alone, prevented_by_probing(artifact, name, settings))
+    mended = None
+    if alone and judge.results_pass(results) and not judge.results_pass(alone):
+        on_phase(f"looking for what {name} computes wrongly unprobed")
+
+        def is_right(outputs: Sequence[str]) -> bool:
+            return judge.results_pass(_results(artifact, name, judge, settings, outputs))
+
+        mended = mended_by_probing(artifact.manifest.output_names, is_right)
+    return with_unprobed(report, unprobed, mended)
+
+
+def _results(
+    artifact: Artifact, name: str, judge: Judge, settings: Settings, watched: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """Return the model's own results where only they are computed, and what is watched; nothing where that fails."""
+    results = artifact.manifest.result_names
+    wanted = [output for output in artifact.manifest.output_names if output in {*results, *watched}]
     try:
         # Not held by a name here, so that it is gone with its weights when it has run.
-        arrays = open_runner(artifact, name, settings, artifact.manifest.result_names).run(judge.reference.inputs)
+        arrays = open_runner(artifact, name, settings, wanted).run(judge.reference.inputs)
     except (ExecutionError, RunnerUnavailable):  # it opened the probe, so that it can't open the model is its own fault
-        arrays = {}
+        return {}
+    found = {result: arrays[result] for result in results}
+    del arrays
     _hand_memory_back()
-    return judge.report_of_unprobed(probed, arrays, prevented_by_probing(artifact, name, settings))
+    return found
 
 
 def _hand_memory_back() -> None:

@@ -174,30 +174,3 @@ def test_an_output_of_which_nothing_can_be_proven_is_called_so(tmp_path, layerpr
     assert set(verdicts.values()) == {"pass", "unproven"}
     assert outcome.code == 0
     assert "Nothing is proven of" in outcome.out
-
-
-def test_a_runner_that_cannot_open_the_unprobed_model_alone_fails_and_stops_no_other(exported, monkeypatch):
-    def refuse(artifact, name, settings, outputs):
-        raise RunnerUnavailable("an engine can't be built")
-
-    monkeypatch.setattr("runtime.verification.open_runner", refuse)
-    report = verify(exported("cnn2"), ["onnx-cpu", "torchscript"])
-    assert [(runner.verdict, runner.first_drifting) for runner in report.runners] == [("missing", "fc")] * 2
-
-
-def test_a_runner_that_fails_on_the_unprobed_model_alone_is_a_verdict_too(exported, monkeypatch):
-    from runtime.errors import ExecutionError
-    from runtime.onnx_runner import OnnxRunner
-
-    run = OnnxRunner.run
-
-    def fail_unprobed(self, inputs):
-        if len(self._names) == 1:
-            raise ExecutionError("out of memory")
-        return run(self, inputs)
-
-    monkeypatch.setattr(OnnxRunner, "run", fail_unprobed)
-    report = verify(exported("cnn2"), ["onnx-cpu"])
-    assert (report.runners[0].verdict, report.runners[0].first_drifting) == ("missing", "fc")
-    assert not any(output.failed for output in report.runners[0].outputs)
-    assert not report.passed

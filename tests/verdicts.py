@@ -5,7 +5,7 @@
 
 Sound models are one of each family of torchvision's and timm's, fresh weights of seed 0, every runner that works here.
 Beside the verdict stands what two fixed tolerances say of the same tensors, against the same truth. The page is written
-anew after each model. It exits with 1 if an output of a sound model fails, or fewer than 98 of 100 faults are found.
+anew after each model. It exits with 1 if a sound model fails, or fewer than 98 of 100 faults are found.
 """
 
 import argparse
@@ -53,6 +53,15 @@ FAULTY_MODELS = {
 }
 """Model to its images' height and width."""
 
+TRULY_WRONG = {
+    ("timm:csatv2", "openvino"): (
+        "OpenVINO 2026.4 folds a division (here by the 7 x 7 window sizes of an adaptive average pooling) into the "
+        "weights of the convolution behind it, whose kernel is 7 x 7 as well, as if each weight were divided and not "
+        "each pixel. A file of these two nodes shows it without layerprobe: `tests/test_runtime_unprobed.py`."
+    )
+}
+"""Model and runner, where the verdict of a sound model is drift and true: why."""
+
 TOLERANCES = {"Polygraphy (1e-5, 1e-5)": (1e-5, 1e-5), "allclose (1e-3, 1e-4)": (1e-3, 1e-4)}
 """Relative and absolute. Polygraphy fails an element that is over both; allclose adds them up."""
 
@@ -68,7 +77,13 @@ class Sound:
     failed: int
     drift: float
     worst: str
+    culprit: str | None = None
+    """What is blamed, if it fails."""
     alarms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def false_alarm(self) -> bool:
+        return self.verdict != "pass" and (self.model, self.runner) not in TRULY_WRONG
 
 
 @dataclass
@@ -83,7 +98,7 @@ class Planted:
     ruined: float
     """The largest drift that it made in ONNX Runtime."""
     alarms: dict[str, int]
-    """How many outputs each fixed tolerance calls wrong."""
+    """How many outputs each fixed tolerance calls wrong that it doesn't call wrong without the fault."""
 
 
 def export_model(name: str, size: int | None, folder: Path) -> Artifact:
@@ -110,17 +125,19 @@ def judge_sound(name: str, size: int | None, folder: Path) -> Iterator[Sound]:
         worst = max(drifts, key=drifts.__getitem__)
         failed = sum(output.verdict != "pass" for output in runner.outputs)
         found = Sound(name, runner.name, len(runner.outputs), runner.verdict, failed, drifts[worst], worst)
+        if runner.verdict != "pass" and runner.culprit:
+            found.culprit = runner.culprit.output
         if runner.name != "onnx-float64":
-            found.alarms = _count_alarms(artifact, runner.name)
+            found.alarms = {what: len(names) for what, names in _alarmed(artifact, runner.name).items()}
         yield found
 
 
-def _count_alarms(artifact: Artifact, runner: str) -> dict[str, int]:
-    """Return how many outputs each fixed tolerance calls wrong."""
+def _alarmed(artifact: Artifact, runner: str) -> dict[str, set[str]]:
+    """Return the outputs that each fixed tolerance calls wrong."""
     reference = artifact.reference()
     arrays = open_runner(artifact, runner).run(reference.inputs)
-    pairs = [(sample(arrays[key]), truth.sample) for key, truth in reference.truths.items()]
-    return {what: sum(_alarms(*pair, what) for pair in pairs) for what in TOLERANCES}
+    pairs = {name: (sample(arrays[name]), truth.sample) for name, truth in reference.truths.items()}
+    return {what: {name for name, pair in pairs.items() if _alarms(*pair, what)} for what in TOLERANCES}
 
 
 def _alarms(result: np.ndarray, truth: np.ndarray, tolerance: str) -> bool:
@@ -139,6 +156,7 @@ def judge_faults(count: int, folder: Path) -> Iterator[Planted]:
         name: export_model(name, size, folder / f"sound{i}").path
         for i, (name, size) in enumerate(FAULTY_MODELS.items())
     }
+    before = {name: _alarmed(open_artifact(path), "onnx-cpu") for name, path in sound.items()}
     made = 0
     seed = 0
     while made < count:
@@ -150,11 +168,11 @@ def judge_faults(count: int, folder: Path) -> Iterator[Planted]:
             if fault is None or made == count:
                 continue
             made += 1
-            yield _judge_fault(name, fault, open_artifact(folder / "faulty"))
+            yield _judge_fault(name, fault, open_artifact(folder / "faulty"), before[name])
         seed += 1
 
 
-def _judge_fault(name: str, fault: Fault, artifact: Artifact) -> Planted:
+def _judge_fault(name: str, fault: Fault, artifact: Artifact, alarmed_before: dict[str, set[str]]) -> Planted:
     report = verify(artifact, ["onnx-float64", "onnx-cpu"])
     culprits = [runner.culprit for runner in report.runners if runner.verdict != "pass" and runner.culprit]
     # The one that the report's first line names.
@@ -162,14 +180,15 @@ def _judge_fault(name: str, fault: Fault, artifact: Artifact) -> Planted:
     onnx_cpu = report.runners[-1]
     drifts = [float("inf") if output.drift is None else output.drift for output in onnx_cpu.outputs]
     found = not report.passed and culprit is not None and culprit.output in fault.expected
-    alarms = _count_alarms(artifact, "onnx-cpu")
+    alarms = {what: len(names - alarmed_before[what]) for what, names in _alarmed(artifact, "onnx-cpu").items()}
     return Planted(name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts), alarms)
 
 
 def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
     """Return the Markdown page."""
     found = sum(each.found for each in planted)
-    alarms = sum(each.failed for each in sound)
+    alarms = sum(each.false_alarm for each in sound)
+    wrong = [each for each in sound if each.verdict != "pass" and not each.false_alarm]
     total = sum(each.outputs for each in sound)
     missing = len(SOUND_MODELS) - len({each.model for each in sound})
     lines = [
@@ -177,9 +196,10 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
         "",
         f"Made by `make verdicts` on {time.strftime('%Y-%m-%d')}: {describe_machine()}.",
         "",
-        f"**{alarms} false alarms** on {total} outputs of {len({each.model for each in sound})} sound models in "
-        f"{len({each.runner for each in sound})} runners. **{found} of {len(planted)} planted faults** were found and "
-        "the operation named.",
+        f"**{alarms} false alarms** in {len(sound)} runs of {len({each.model for each in sound})} sound models, "
+        f"{total} outputs, in {len({each.runner for each in sound})} runners. **{found} of {len(planted)} planted "
+        "faults** were found and the operation named."
+        + (f" **Alarms of sound models that turned out to be true: {len(wrong)}**, below." if wrong else ""),
         *([f"**{missing} of {len(SOUND_MODELS)} sound models have not been run.**"] if missing else []),
         "",
         "## Sound models",
@@ -196,11 +216,19 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
             for each in sound
         ),
         "",
+        *(["### Alarms that are true", ""] if wrong else []),
+        *(
+            f"- {each.model} in {each.runner}, right with every output, wrong as the plain model; named is "
+            f"{each.culprit}. {TRULY_WRONG[each.model, each.runner]}"
+            for each in wrong
+        ),
+        *([""] if wrong else []),
         "## Planted faults",
         "",
         "Each fault is planted into model.onnx alone; the verdict is that of `layerprobe verify --runner onnx-float64",
         "--runner onnx-cpu`. It is found if the report's first line names the faulty operation, or for a step inside a",
-        "module the nearest output behind it. The last columns count the faults that a fixed tolerance sees at all.",
+        "module the nearest output behind it. The last columns count the faults that a fixed tolerance sees at all: it",
+        "calls an output wrong that it doesn't call wrong without the fault.",
         "",
         f"| kind | planted | found | drift in ONNX Runtime, least to largest | {' | '.join(TOLERANCES)} |",
         f"| --- | ---: | ---: | --- |{' ---: |' * len(TOLERANCES)}",
@@ -245,7 +273,7 @@ def main() -> int:
                 sound.append(found)
             shutil.rmtree(folder / "sound")
             arguments.page.write_text(as_page(sound, planted), encoding="utf-8")
-    return int(any(each.failed for each in sound) or sum(each.found for each in planted) < 0.98 * len(planted))
+    return int(any(each.false_alarm for each in sound) or sum(each.found for each in planted) < 0.98 * len(planted))
 
 
 if __name__ == "__main__":

@@ -73,7 +73,9 @@ def _card(runner: RunnerReport) -> str:
         told.append(f"the first that fails is {runner.first_drifting}")
     lines = [f"<p>{safe('; '.join(told))}.</p>"]
     culprit = runner.culprit
-    if culprit and culprit.introduced != 0:
+    if culprit and culprit.only_unprobed:
+        lines.append(f"<p>Computed wrongly where it isn't asked for: {safe(culprit.output)}.</p>")
+    elif culprit and culprit.introduced != 0:
         amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
         cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict != "pass" else ""
         others = f", or of what is no output here: {', '.join(culprit.or_one_of)}" if culprit.or_one_of else ""

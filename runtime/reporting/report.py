@@ -42,6 +42,8 @@ class Culprit(_Part):
     introduced: float | None
     or_one_of: list[str] = []
     """Operations before it that are no outputs of the artifact, so that they can't be told from it."""
+    only_unprobed: bool = False
+    """It is right in the probe. Where it isn't among the outputs the model's results are wrong: then it is fused."""
 
 
 class UnprobedReport(_Part):
