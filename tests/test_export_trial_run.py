@@ -61,3 +61,22 @@ def test_a_split_along_the_channels_is_exported(tmp_path):
 
 def test_a_single_rounding_that_goes_the_other_way_is_no_constant(tmp_path):
     export(lambda x, y: (y * 1e6).round() % 2, tmp_path)
+
+
+def test_what_only_rounds_otherwise_on_the_other_input_is_no_constant(tmp_path):
+    """Steady on the recorded input, as a softmax of large numbers may be, and rounding alone on the other one."""
+    probe = build_probe(Net(lambda x, y: y), torch.zeros(1, 3, 8, 8))
+    (recorded,) = open_artifact(export_artifact(probe, tmp_path / "plain")).reference().inputs.values()
+    tried = probe.noise_input(batch=3, seed=2)[0].mean((1, 2, 3))
+    far = tried[(tried - float(recorded.mean())).abs().argmax()]
+    between = float(far + recorded.mean()) / 2
+    sign = 1.0 if far > between else -1.0
+
+    def steady_on_one_side(x, y):
+        beyond = torch.relu(sign * (x.mean((1, 2, 3), keepdim=True) - between))
+        return torch.sin(beyond * y * 1e9)
+
+    export(steady_on_one_side, tmp_path)
+    # Beside it, a constant is found still.
+    with pytest.raises(ExportError, match=r"mul_\d \(.*gives other values"):
+        export(lambda x, y: (steady_on_one_side(x, y), y * x.max().item()), tmp_path / "constant")
