@@ -154,3 +154,51 @@ def test_a_model_that_has_infinities_itself_is_not_blamed_for_them(tmp_path, mod
         # A tensor without a finite value is equal, but proves nothing.
         verdicts = {output.name: output.verdict for output in runner.outputs if output.verdict != "pass"}
         assert verdicts == ({"full": "unproven"} if infinite == "full" else {})
+
+
+@pytest.fixture
+def with_cast():
+    """Put a cast to 16 bits and back before a node of the ONNX file, as a converter to mixed precision does."""
+
+    def put(folder, before, to):
+        model = onnx.load(folder / "model.onnx")
+        (index, node) = next((i, node) for i, node in enumerate(model.graph.node) if before in node.output)
+        narrow, wide = (
+            onnx.helper.make_node("Cast", [source], [made], to=kind)
+            for source, made, kind in ((node.input[0], "narrow", to), ("narrow", "wide", onnx.TensorProto.FLOAT))
+        )
+        node.input[0] = "wide"
+        model.graph.node.insert(index, wide)
+        model.graph.node.insert(index, narrow)
+        onnx.save(model, folder / "model.onnx")
+        rehash(folder)
+        return open_artifact(folder)
+
+    return put
+
+
+@pytest.mark.parametrize("to", ["FLOAT16", "BFLOAT16"])
+def test_a_cast_to_16_bits_is_the_files(exported, tmp_path, with_cast, to):
+    folder = shutil.copytree(exported("cnn11").path, tmp_path / "cast")
+    artifact = with_cast(folder, "cnn2", getattr(onnx.TensorProto, to))
+    file, onnx_cpu, torchscript = verify(artifact).runners
+    assert _blamed(file) == _blamed(onnx_cpu) == ("cnn2", "export")
+    assert file.culprit.introduced > 100
+    assert torchscript.verdict == "pass"
+
+
+class _Halves(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return torch.relu(self.c(x).half().float()) * 3
+
+
+@pytest.mark.parametrize("outputs", [[], ["relu", "mul"]], ids=["all", "none of them in 16 bits"])
+def test_a_cast_to_16_bits_of_the_models_own_is_no_fault(tmp_path, outputs):
+    torch.manual_seed(0)
+    probe = build_probe(_Halves().eval(), torch.randn(1, 3, 8, 8), outputs=outputs)
+    report = verify(open_artifact(export_artifact(probe, tmp_path / "halves")))
+    assert report.passed, report.headline

@@ -14,9 +14,10 @@ from onnx.reference import ReferenceEvaluator
 
 from .operators import OPERATORS
 
-__all__ = ["NodeEvaluator", "reads", "widened"]
+__all__ = ["NodeEvaluator", "casts_to_16_bits", "reads", "widened"]
 
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+_SIXTEEN_BITS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
 """Attributes that hold a type. (That in which a normalization computes, `stash_type`, onnx's evaluator ignores.)"""
 _NOT_IN_FLOAT64 = {
@@ -34,6 +35,11 @@ def widened(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array as float64 if it holds floats of 16 or 32 bits (bfloat16 too), and as it is otherwise."""
     narrow = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     return array.astype(np.float64, copy=False) if narrow else array
+
+
+def casts_to_16_bits(node: NodeProto) -> bool:
+    """Tell whether a node makes float16 or bfloat16 of what it's given."""
+    return node.op_type == "Cast" and any(each.name == "to" and each.i in _SIXTEEN_BITS for each in node.attribute)
 
 
 def reads(node: NodeProto) -> list[str]:
@@ -63,10 +69,21 @@ def _free(graph: GraphProto) -> list[str]:
 class NodeEvaluator:
     """Runs one node. Making it is the costly part, so it is kept from walk to walk."""
 
-    def __init__(self, node: NodeProto, opsets: Mapping[str, int]) -> None:
+    def __init__(self, node: NodeProto, opsets: Mapping[str, int], *, rounds: bool = False) -> None:
+        """Make it.
+
+        Args:
+            node: what it runs.
+            opsets: by domain, the version of its operators.
+            rounds: whether a cast to 16 bits rounds, though what it gives is float64.
+        """
         reason = _NOT_IN_FLOAT64.get(node.op_type)
         if reason is not None and not node.domain:
             raise NotImplementedError(reason)
+        self._rounded_to: np.dtype[Any] | None = None
+        if rounds and casts_to_16_bits(node):
+            (to,) = (attribute.i for attribute in node.attribute if attribute.name == "to")
+            self._rounded_to = onnx.helper.tensor_dtype_to_np_dtype(to)
         wide = NodeProto()
         wide.CopyFrom(node)
         _widen_node(wide)
@@ -82,6 +99,8 @@ class NodeEvaluator:
         """Return the node's outputs, less those that have no name."""
         with np.errstate(all="ignore"):
             results: list[Any] = self._evaluator.run(None, values)  # type: ignore[assignment]
+            if self._rounded_to is not None:
+                results = [widened(np.asarray(result).astype(self._rounded_to)) for result in results]
         return results
 
 
