@@ -49,10 +49,7 @@ def outputs_on_page(outputs: Sequence[OutputEntry], page: int = 1, *, aliases: b
     Raises:
         UsageError: none of them has a height and a width, or there is no such page.
     """
-    drawable = _drawable(outputs, aliases)
-    if not drawable:
-        raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
-    shown = page_range(len(drawable), page)
+    drawable, shown = _page(outputs, page, aliases)
     return drawable[shown.start : shown.stop]
 
 
@@ -89,9 +86,8 @@ def draw_grid(
     if columns is not None and columns < 1:
         raise UsageError(f"A grid of {columns} columns was asked for; it needs at least 1.")
     table = colour_table(cmap)
-    tiles = [_make_tile(arrays, output, table, averaged) for output in outputs_on_page(outputs, page, aliases=aliases)]
-    drawable = _drawable(outputs, aliases)
-    shown = page_range(len(drawable), page)
+    drawable, shown = _page(outputs, page, aliases)
+    tiles = [_make_tile(arrays, output, table, averaged) for output in drawable[shown.start : shown.stop]]
     notes = [
         "Each tile is one output's mean over its channels, in the order of execution, "
         f"coloured from its own lowest to its own highest value ({cmap}).",
@@ -121,6 +117,14 @@ def draw_grid(
         _draw_tile(image, tile, layout, layout.corner(index))
     _draw_footer(image, layout, table, all(tile.all_finite for tile in tiles))
     return image
+
+
+def _page(outputs: Sequence[OutputEntry], page: int, aliases: bool) -> tuple[list[OutputEntry], range]:
+    """Return all that can be drawn, and where in it the page's tiles are."""
+    drawable = _drawable(outputs, aliases)
+    if not drawable:
+        raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
+    return drawable, page_range(len(drawable), page)
 
 
 def _drawable(outputs: Sequence[OutputEntry], aliases: bool) -> list[OutputEntry]:

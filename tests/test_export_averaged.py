@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from torch import nn
 from torch.nn import functional
 
@@ -21,7 +22,7 @@ from export import export_artifact
 from export.averaging.averaged_onnx import average_onnx
 from export.onnx_conversion import to_onnx
 from probe import ModelError, average_probe, build_probe
-from runtime import Artifact, ArtifactError, draw_grid, open_artifact, open_runner, verify
+from runtime import Artifact, ArtifactError, Preprocessing, draw_grid, open_artifact, open_runner, verify
 from runtime.averaged_map import channel_mean
 
 
@@ -227,6 +228,56 @@ def test_the_grid_is_the_same_picture(block: Artifact) -> None:
     # A colour may be the next one in the table where rounding moves a value over its edge.
     assert one.size == other.size
     assert np.count_nonzero(difference > 4) < difference.size / 1000
+
+
+class Repeating(nn.Module):
+    """Outputs that are another's tensor: dropout, a permuted view, a slice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.c = nn.Conv2d(3, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout2d()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.drop(functional.relu(self.norm(self.c(x))))
+        return x.permute(0, 2, 3, 1)[..., :4] * 2
+
+
+@pytest.mark.parametrize("runner", ["onnx-cpu", "torchscript"])
+@pytest.mark.parametrize("model", [Block, Repeating])
+def test_each_map_alone_is_that_of_all(tmp_path: Path, model: type[nn.Module], runner: str) -> None:
+    """As `grid` asks for it: the model is cut to what is drawn."""
+    torch.manual_seed(0)
+    artifact = averaged(model().eval(), torch.randn(1, 3, 32, 32), folder=tmp_path)
+    inputs = open_artifact(artifact.path).reference().inputs
+    whole = open_runner(artifact, runner).run(inputs)
+    assert len(whole) >= 5
+    for name, expected in whole.items():
+        alone = open_runner(artifact, runner, outputs=[name]).run(inputs)
+        assert list(alone) == [name]
+        assert np.abs(alone[name] - expected).max() <= 1e-5 * np.abs(expected).max(), name
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "torchscript"])
+def test_a_grid_of_some_outputs_is_that_of_the_full_probe(
+    runtime: str, tmp_path: Path, photo: Path, layerprobe: Callable[..., Any]
+) -> None:
+    torch.manual_seed(0)
+    probe = build_probe(Repeating().eval(), torch.randn(1, 3, 64, 64))
+    steps = Preprocessing(resize=64, crop=(64, 64), mean=[0.5] * 3, std=[0.2] * 3)
+    pictures = []
+    for option in ("both", "full"):
+        export_artifact(probe, tmp_path / option, preprocessing=steps, averaged=option == "both")
+        outcome = layerprobe(
+            *("grid", tmp_path / option, photo, "-o", tmp_path / f"{option}.png", "--runner", runtime),
+            *("--outputs", "relu", "--outputs", "drop", "--outputs", "permute", "--aliases"),
+        )
+        assert outcome.code == 0, outcome.err
+        with Image.open(tmp_path / f"{option}.png") as picture:
+            pictures.append(np.asarray(picture, int))
+    assert pictures[0].shape == pictures[1].shape
+    assert np.count_nonzero(np.abs(pictures[0] - pictures[1]) > 4) < pictures[0].size / 1000
 
 
 def test_an_artifact_may_hold_the_maps_alone(tmp_path: Path, photo: Path, layerprobe: Callable[..., Any]) -> None:

@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin
 from runtime.averaged_map import channel_mean
 from runtime.colour_maps import colour_map_image, colour_table, not_finite_colour, table_of
 from runtime.errors import OutputError, UsageError
-from runtime.feature_grid import count_pages, draw_grid
+from runtime.feature_grid import count_pages, draw_grid, outputs_on_page
 from runtime.grid_layout import lay_out
 from runtime.manifest import OutputEntry, TokenGrid
 from runtime.picture_saving import picture_format, save_picture
@@ -486,6 +486,8 @@ def test_only_the_arrays_of_the_page_are_needed():
     outputs = [output(f"conv{index}") for index in range(49)]
     arrays = {entry.name: random_maps(1, 1, 2, 2) for entry in outputs[25:]}
     assert len(find_tiles(draw_grid(arrays, outputs, page=2))) == 24
+    assert outputs_on_page(outputs, 2) == outputs[25:]
+    assert outputs_on_page(outputs, 1) == outputs[:25]
     with pytest.raises(UsageError, match="'conv0'"):
         draw_grid(arrays, outputs)
 
