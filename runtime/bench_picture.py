@@ -6,10 +6,10 @@ from pathlib import Path
 from .benchmarking import BenchmarkReport, Ratio, Timing, Variant
 from .errors import UsageError
 
-__all__ = ["check_picture", "draw_benchmark"]
+__all__ = ["VARIANT_COLOURS", "check_picture", "draw_benchmark"]
 
 _SUFFIXES = (".png", ".svg", ".pdf")
-_COLOURS: dict[Variant, str] = {"plain": "#8a8a8a", "averaged": "#1b7f79", "full": "#c4572e"}
+VARIANT_COLOURS: dict[Variant, str] = {"plain": "#8a8a8a", "averaged": "#1b7f79", "full": "#c4572e"}
 _LINES = ("-", "--", ":", "-.")
 """One for each runner, over again."""
 
@@ -37,9 +37,9 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
     figure = Figure(figsize=(9, 4), layout="constrained")
     times, ratios = figure.subplots(1, 2)
     runners = list(dict.fromkeys(timing.runner for timing in report.timings))
-    for runner, variant in ((runner, variant) for runner in runners for variant in _COLOURS):
+    for runner, variant in ((runner, variant) for runner in runners for variant in VARIANT_COLOURS):
         line = {
-            "color": _COLOURS[variant],
+            "color": VARIANT_COLOURS[variant],
             "linestyle": _LINES[runners.index(runner) % len(_LINES)],
             "marker": "o",
             "label": f"{runner}, {variant}",
@@ -63,7 +63,7 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     times.set_yscale("log")
-    ratios.axhline(1, color=_COLOURS["plain"], linewidth=1)
+    ratios.axhline(1, color=VARIANT_COLOURS["plain"], linewidth=1)
     figure.legend(*times.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     figure.suptitle(str(report.environment.get("model", "")), fontsize=11)
     figure.savefig(file, dpi=150)

@@ -18,9 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from bench_models import MODELS, load_by_name
 from bench_page import describe_machine, write_section
 
-MODELS = ("cnn11", "cnn2", "cnn3", "resnet18", "resnet50", "mobilenet_v2", "vgg16")
 BATCHES = (1, 2, 4, 8, 16)
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 ROUNDS = 25
@@ -33,19 +33,19 @@ KINDS = {
     "pooling": ("MaxPool", "AveragePool", "GlobalAveragePool"),
 }
 CACHES_MB = 64
-COLOURS = {"plain": "#8a8a8a", "averaged": "#1b7f79", "full": "#c4572e"}
+VARIANTS = ("plain", "averaged", "full")
 
 
 def export(name: str, folder: Path) -> Path:
     from export import export_artifact
-    from probe import build_probe, load_model
+    from probe import build_probe
 
-    loaded = load_model(name if name.startswith("cnn") else f"torchvision:{name}")
+    loaded = load_by_name(name)
     return export_artifact(build_probe(loaded.module.eval(), *loaded.example), folder / name, name=name, averaged=True)
 
 
-def open_variant(artifact: Any, variant: str, batch: int, outputs: Sequence[str] | None = None) -> Callable[[], None]:
-    """Return what runs it, bound to its input."""
+def open_variant(artifact: Any, variant: str, batch: int, outputs: Sequence[str] | None = None) -> Any:
+    """Return it with its inputs and outputs bound."""
     import numpy as np
 
     from runtime.onnx_runner import OnnxRunner
@@ -54,8 +54,7 @@ def open_variant(artifact: Any, variant: str, batch: int, outputs: Sequence[str]
     names = artifact.manifest.result_names if variant == "plain" else outputs
     entry = artifact.manifest.inputs[0]
     x = np.random.default_rng(0).standard_normal((batch, *entry.shape[1:])).astype(np.float32)
-    run: Callable[[], None] = OnnxRunner(opened, outputs=names).bind({entry.name: x}).run
-    return run
+    return OnnxRunner(opened, outputs=names).bind({entry.name: x})
 
 
 def node_times(artifact: Any, variant: str) -> list[tuple[str, float]]:
@@ -73,12 +72,12 @@ def node_times(artifact: Any, variant: str) -> list[tuple[str, float]]:
 
         onnx_session.session_options = profiling
         try:
-            run = open_variant(artifact, variant, 1)
+            bound = open_variant(artifact, variant, 1)
         finally:
             onnx_session.session_options = options_of
         for _ in range(ROUNDS):
-            run()
-        del run  # the session writes its profile as it goes
+            bound.run()
+        del bound  # the session writes its profile as it goes
         (file,) = Path(folder).iterdir()
         events = json.loads(file.read_text())
     taken: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -91,7 +90,7 @@ def node_times(artifact: Any, variant: str) -> list[tuple[str, float]]:
 def rows_of(name: str, artifact: Any) -> list[str]:
     """Return the rows that tell where the time of each variant goes."""
     rows = []
-    for variant in COLOURS:
+    for variant in VARIANTS:
         nodes = node_times(artifact, variant)
         spent: Counter[str] = Counter()
         for operation, microseconds in nodes:
@@ -114,21 +113,13 @@ def time_in_turns(ways: dict[Any, Callable[[], None]]) -> dict[Any, float]:
     return {key: statistics.median(times) * 1000 for key, times in seconds.items()}
 
 
-def filler(artifact: Any, batch: int) -> tuple[float, Callable[[], None]]:
-    """Return the megabytes of all outputs, and what writes as many bytes, in as many threads as there are cores."""
+def filler(arrays: Sequence[Any], pool: ThreadPoolExecutor) -> Callable[[], None]:
+    """Return what writes as many bytes as some arrays have, in as many threads as there are cores."""
     import numpy as np
 
-    sizes = artifact.manifest.sizes(batch)
-    arrays = [
-        np.empty([sizes.get(size, 1) if isinstance(size, str) else size for size in output.shape], output.dtype)
-        for output in artifact.manifest.outputs
-    ]
-    total = sum(array.nbytes for array in arrays)
-    cores = os.cpu_count() or 1
-    shares: list[list[Any]] = [[] for _ in range(cores)]
+    shares: list[list[Any]] = [[] for _ in range(os.cpu_count() or 1)]
     for array in sorted(arrays, key=lambda each: -each.nbytes):
-        min(shares, key=lambda share: sum(each.nbytes for each in share)).append(array)
-    pool = ThreadPoolExecutor(cores)
+        min(shares, key=lambda share: sum(each.nbytes for each in share)).append(np.empty_like(array))
 
     def fill(share: list[Any]) -> None:
         for array in share:
@@ -137,18 +128,20 @@ def filler(artifact: Any, batch: int) -> tuple[float, Callable[[], None]]:
     def run() -> None:
         list(pool.map(fill, shares))
 
-    return total / 1e6, run
+    return run
 
 
 def floor_row(name: str, artifact: Any, batch: int) -> str:
     """Return the row that tells what every tensor costs, beside what writing its bytes costs; none if caches may hold
     them.
     """
-    megabytes, fill = filler(artifact, batch)
+    plain_model, full = (open_variant(artifact, variant, batch) for variant in ("plain", "full"))
+    arrays = list(full.arrays().values())
+    megabytes = sum(array.nbytes for array in arrays) / 1e6
     if megabytes < CACHES_MB:
         return ""
-    ways = {variant: open_variant(artifact, variant, batch) for variant in ("plain", "full")} | {"fill": fill}
-    taken = time_in_turns(ways)
+    with ThreadPoolExecutor() as pool:
+        taken = time_in_turns({"plain": plain_model.run, "full": full.run, "fill": filler(arrays, pool)})
     plain = taken["plain"]
     row = (
         f"| {name} | {batch} | {megabytes:.1f} | {plain:.2f} | {taken['fill']:.2f} | "
@@ -162,38 +155,38 @@ def draw_growth(artifact: Any, file: Path) -> None:
     """Draw the time over the batch, and over how many of the outputs are asked for."""
     from matplotlib.figure import Figure
 
+    from runtime.bench_picture import VARIANT_COLOURS
+
     by_batch: dict[tuple[str, int], float] = {}
     for batch in BATCHES:
-        taken = time_in_turns({(variant, batch): open_variant(artifact, variant, batch) for variant in COLOURS})
-        by_batch |= taken
-    names = artifact.manifest.output_names
-    spatial = artifact.averaged().manifest.output_names
-
-    def cut(variant: str, count: int) -> Callable[[], None]:
-        # From the front, with the result: what all of them need is computed whatever their number.
-        chosen = names[:count] if variant == "full" else spatial[:count]
-        keep = set(chosen) | set(artifact.manifest.result_names if variant == "full" else spatial[-1:])
-        listed = names if variant == "full" else spatial
-        return open_variant(artifact, variant, 1, [name for name in listed if name in keep])
-
-    counts = {
-        variant: [round(share * len(names if variant == "full" else spatial)) for share in SHARES]
-        for variant in ("averaged", "full")
+        by_batch |= time_in_turns(
+            {(variant, batch): open_variant(artifact, variant, batch).run for variant in VARIANTS}
+        )
+    listed = {
+        "averaged": artifact.averaged().manifest.output_names,
+        "full": artifact.manifest.output_names,
     }
+    # From the front, with the last: what all of them need is computed whatever their number.
+    counts = {variant: [1 + round(share * (len(listed[variant]) - 1)) for share in SHARES] for variant in listed}
     by_count = time_in_turns(
         {
-            ("plain", 0): open_variant(artifact, "plain", 1),
-            **{(variant, count): cut(variant, count) for variant, each in counts.items() for count in each},
+            ("plain", 0): open_variant(artifact, "plain", 1).run,
+            **{
+                (variant, count): open_variant(artifact, variant, 1, [*names[: count - 1], names[-1]]).run
+                for variant, names in listed.items()
+                for count in counts[variant]
+            },
         }
     )
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     over_batch, over_outputs = figure.subplots(1, 2)
-    for variant, colour in COLOURS.items():
-        over_batch.plot(BATCHES, [by_batch[variant, batch] for batch in BATCHES], "o-", color=colour, label=variant)
+    for variant in VARIANTS:
+        line = {"color": VARIANT_COLOURS[variant], "label": variant}
+        over_batch.plot(BATCHES, [by_batch[variant, batch] for batch in BATCHES], "o-", **line)
     for variant, each in counts.items():
-        over_outputs.plot(each, [by_count[variant, count] for count in each], "o-", color=COLOURS[variant])
-    over_outputs.axhline(by_count["plain", 0], color=COLOURS["plain"])
+        over_outputs.plot(each, [by_count[variant, count] for count in each], "o-", color=VARIANT_COLOURS[variant])
+    over_outputs.axhline(by_count["plain", 0], color=VARIANT_COLOURS["plain"])
     for axes, title, unit in (
         (over_batch, "over the batch", "images at once"),
         (over_outputs, "over the outputs asked for, batch 1", "outputs"),

@@ -23,9 +23,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bench_models import MODELS, load_by_name
 from bench_page import describe_machine, write_section
 
-MODELS = ("cnn11", "cnn2", "cnn3", "resnet18", "resnet50", "mobilenet_v2", "vgg16")
 BATCHES = (1, 16)
 BARS = {
     ("averaged", 1): dict.fromkeys(("resnet18", "resnet50", "vgg16"), 1.15),
@@ -51,17 +51,11 @@ def makers_of(name: str, batch: int, folder: Path) -> dict[str, Callable[[], Way
     return {**_torch_ways(name, batch), **_onnx_ways(name, batch, folder)}
 
 
-def _loaded(name: str) -> Any:
-    from probe import load_model
-
-    return load_model(name if name.startswith("cnn") else f"torchvision:{name}")
-
-
 def _torch_ways(name: str, batch: int) -> dict[str, Callable[[], Way]]:
     import torch
 
     torch.set_grad_enabled(False)
-    loaded = _loaded(name)
+    loaded = load_by_name(name)
     model = loaded.module.eval()
     x = torch.randn(batch, *loaded.example[0].shape[1:], generator=torch.Generator().manual_seed(0))
 
@@ -158,7 +152,7 @@ def prepare(name: str, folder: Path) -> None:
     from export import export_artifact
     from probe import build_probe
 
-    loaded = _loaded(name)
+    loaded = load_by_name(name)
     model = loaded.module.eval()
     export_artifact(build_probe(model, *loaded.example), folder / "artifact", averaged=True)
     shapes = ({0: torch.export.Dim("N")},)
@@ -219,7 +213,7 @@ def compare_intermediates(name: str) -> float:
     import torch
     from torch.onnx.verification import verify_onnx_program
 
-    loaded = _loaded(name)
+    loaded = load_by_name(name)
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
         program = torch.onnx.export(loaded.module.eval(), loaded.example, dynamo=True)
