@@ -173,7 +173,8 @@ def _another_call(model: nn.Module, probe: Probe, call: Example) -> Iterator[tup
     """Yield the call with another batch, if the probe's is open, on noise, and what the model gives for it.
 
     A model may refuse noise, where it expects an angle or a probability, and may take its example's batch only, so that
-    with another the probe computes what no model does: then what it takes has to do.
+    with another the probe computes what no model does: then what it takes has to do. Of noise in another batch, noise,
+    and another batch, the first that it takes is the only one tried: each is a run of the model more.
     """
     batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
     other = call.of_other_batch(batched) if batched else call

@@ -81,7 +81,10 @@ def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
         alone = [name for name in one if name not in other]
         if alone:
             names = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
-            yield f"Not compared, as {one.file.name} alone has {'it' if len(alone) == 1 else 'them'}: {names}."
+            yield (
+                f"Not compared, as {one.file.name} alone has {'it' if len(alone) == 1 else 'them'}: {names}. Asked for "
+                "other outputs, a runtime may fuse others: the last digits may differ for that."
+            )
     weights = [run.record.weights for run in (expected, result)]
     if None not in weights and weights[0] != weights[1]:
         yield "The two models have other weights."
