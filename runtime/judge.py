@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from .artifact import Artifact
 from .blame import find_culprit
-from .comparison import OutputComparison, Share, Verdict, compare_output, drift_unit, largest_error
+from .comparison import FILE_RUNNER, OutputComparison, Share, Verdict, compare_output, drift_unit, largest_error
 from .device_facts import Facts
 from .error_origin import FileValues, evaluate_file, shares_of_error
 from .float64.graph import Float64Graph
@@ -18,10 +18,7 @@ from .manifest import ONNX_FILE
 from .reference import Reference, sample
 from .reporting.report import Culprit, RunnerReport, UnprobedReport
 
-__all__ = ["FILE_RUNNER", "Account", "Judge", "with_unprobed"]
-
-FILE_RUNNER = "onnx-float64"
-"""Not a runtime: what the ONNX file itself says, evaluated in float64. It tells a fault of the export from the rest."""
+__all__ = ["Account", "Judge", "with_unprobed"]
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from .artifact import Artifact
 from .blame import headline
+from .comparison import FILE_RUNNER
 from .environment import describe_environment
 from .errors import ExecutionError, RunnerUnavailable, UsageError, first_line
-from .judge import FILE_RUNNER, Account, Judge, with_unprobed
+from .judge import Account, Judge, with_unprobed
 from .manifest import ONNX_FILE
 from .reporting.drift_maps import DriftMaps
 from .reporting.report import Report, RunnerReport, facts_of

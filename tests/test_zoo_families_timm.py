@@ -26,7 +26,7 @@ ONE_SIZE = frozenset(
 )
 """Families that take no other images than those they were made for."""
 
-LEAST_SIZE = {"inception_v3": 75}
+LEAST_SIZE = dict.fromkeys(("inception_resnet_v2", "inception_v3", "inception_v4"), 75)
 
 EXPORTED = frozenset({"cpubone", "efficientvit_mit", "mobilevit"})
 """Families that symbolic tracing can't follow."""

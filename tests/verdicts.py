@@ -15,7 +15,7 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from zoo_models import TIMM_FAMILIES
 from export import export_artifact
 from probe import build_probe, load_model
 from runtime import Artifact, open_artifact, open_runner, verify
+from runtime.errors import first_line
 from runtime.reference import sample
 
 SOUND_MODELS: dict[str, int | None] = {
@@ -58,7 +59,11 @@ TRULY_WRONG = {
         "OpenVINO 2026.4 folds a division (here by the 7 x 7 window sizes of an adaptive average pooling) into the "
         "weights of the convolution behind it, whose kernel is 7 x 7 as well, as if each weight were divided and not "
         "each pixel. A file of these two nodes shows it without layerprobe: `tests/test_runtime_unprobed.py`."
-    )
+    ),
+    ("timm:efficientvim_m1", "openvino"): (
+        "OpenVINO 2026.4 gives 0 for x + factor * (depthwise convolution of x - x) where the batch is open and the "
+        "maps are 1 x 1. A file of these four nodes shows it: `tests/test_runtime_unprobed.py`."
+    ),
 }
 """Model and runner, where the verdict of a sound model is drift and true: why."""
 
@@ -184,8 +189,8 @@ def _judge_fault(name: str, fault: Fault, artifact: Artifact, alarmed_before: di
     return Planted(name, fault, found, culprit and culprit.output, culprit and culprit.cause, max(drifts), alarms)
 
 
-def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
-    """Return the Markdown page."""
+def as_page(sound: Sequence[Sound], planted: Sequence[Planted], broken: Mapping[str, str]) -> str:
+    """Return the Markdown page; `broken` are models that could not be judged, each with the reason."""
     found = sum(each.found for each in planted)
     alarms = sum(each.false_alarm for each in sound)
     wrong = [each for each in sound if each.verdict != "pass" and not each.false_alarm]
@@ -201,6 +206,7 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted]) -> str:
         "faults** were found and the operation named."
         + (f" **Alarms of sound models that turned out to be true: {len(wrong)}**, below." if wrong else ""),
         *([f"**{missing} of {len(SOUND_MODELS)} sound models have not been run.**"] if missing else []),
+        *(f"- {name} could not be judged: {reason}" for name, reason in broken.items()),
         "",
         "## Sound models",
         "",
@@ -261,6 +267,7 @@ def main() -> int:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     sound: list[Sound] = []
+    broken: dict[str, str] = {}
     with tempfile.TemporaryDirectory(prefix="layerprobe-verdicts-") as temporary:
         folder = Path(temporary)
         planted = []
@@ -268,12 +275,17 @@ def main() -> int:
             print(f"{each.model}: {each.fault.detail}: {'found' if each.found else f'named {each.named}'}", flush=True)
             planted.append(each)
         for name, size in SOUND_MODELS.items():
-            for found in judge_sound(name, size, folder / "sound"):
-                print(f"{found.model} {found.runner}: {found.verdict}, largest drift {found.drift:.2g}", flush=True)
-                sound.append(found)
-            shutil.rmtree(folder / "sound")
-            arguments.page.write_text(as_page(sound, planted), encoding="utf-8")
-    return int(any(each.false_alarm for each in sound) or sum(each.found for each in planted) < 0.98 * len(planted))
+            try:
+                for found in judge_sound(name, size, folder / "sound"):
+                    print(f"{found.model} {found.runner}: {found.verdict}, largest drift {found.drift:.2g}", flush=True)
+                    sound.append(found)
+            except Exception as error:
+                broken[name] = first_line(error)
+                print(f"{name} could not be judged: {broken[name]}", flush=True)
+            shutil.rmtree(folder / "sound", ignore_errors=True)
+            arguments.page.write_text(as_page(sound, planted, broken), encoding="utf-8")
+    missed = sum(not each.found for each in planted)
+    return int(bool(broken) or any(each.false_alarm for each in sound) or missed > 0.02 * len(planted))
 
 
 if __name__ == "__main__":

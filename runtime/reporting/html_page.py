@@ -43,7 +43,7 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
         "cards": "\n".join([*map(_card, report.runners), *_left_out(report.left_out)]),
         "limits": safe(
             f"A drift up to {PASSING_DRIFT:g} passes; of the ONNX file itself (onnx-float64) up to "
-            f"{FILE_PASSING_DRIFT:g}, as no rounding adds up there."
+            f"{FILE_PASSING_DRIFT:g}, as no rounding adds up there but that of the file's constants."
         ),
         "legend": _legend(report),
         "chart": error_chart(report),
@@ -69,7 +69,9 @@ def _card(runner: RunnerReport) -> str:
     failed = sum(output.failed for output in runner.outputs)
     count = len(runner.outputs)
     told = [f"{failed} of {count} outputs fail" if failed else f"all {count} outputs pass"]
-    if runner.first_drifting:
+    if runner.first_drifting and not failed:
+        told = [f"all {count} outputs pass, but {runner.first_drifting} fails in the unprobed model"]
+    elif runner.first_drifting:
         told.append(f"the first that fails is {runner.first_drifting}")
     lines = [f"<p>{safe('; '.join(told))}.</p>"]
     culprit = runner.culprit

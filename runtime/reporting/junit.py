@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from ..comparison import PASSING_DRIFT, OutputComparison
+from ..comparison import OutputComparison, passing_drift
 from .report import OutputFacts, Report, RunnerReport
 
 __all__ = ["junit_xml"]
@@ -55,7 +55,7 @@ def _add_runner(
     for key, value in told.items():
         SubElement(properties, "property", name=_text(key), value=_text(str(value)))
     for found in runner.outputs:
-        _add_output(suite, name, found, facts.get(found.name))
+        _add_output(suite, name, found, facts.get(found.name), passing_drift(runner.name))
     nodes = ", ".join(runner.misplaced)
     if nodes and runner.verdict != "pass":
         message = f"{len(runner.misplaced)} compute nodes ran elsewhere than asked"
@@ -63,10 +63,12 @@ def _add_runner(
     else:
         _add_case(suite, name, "placement")
     for found in runner.unprobed.outputs if runner.unprobed else []:
-        _add_output(suite, f"{name}.unprobed", found, facts.get(found.name))
+        _add_output(suite, f"{name}.unprobed", found, facts.get(found.name), passing_drift(runner.name))
 
 
-def _add_output(suite: Element, classname: str, found: OutputComparison, facts: OutputFacts | None) -> None:
+def _add_output(
+    suite: Element, classname: str, found: OutputComparison, facts: OutputFacts | None, passing: float
+) -> None:
     if not found.failed:
         _add_case(suite, classname, found.name)
         return
@@ -74,14 +76,14 @@ def _add_output(suite: Element, classname: str, found: OutputComparison, facts: 
     lines = [f"{name}: {value:.6g}" for name, value in numbers.items()]
     if facts:
         lines = [f"{facts.label}, {facts.operation}", facts.source or "source unknown", *lines]
-    _add_case(suite, classname, found.name, failure=(found.verdict, _what_is_wrong(found), "\n".join(lines)))
+    _add_case(suite, classname, found.name, failure=(found.verdict, _what_is_wrong(found, passing), "\n".join(lines)))
 
 
-def _what_is_wrong(found: OutputComparison) -> str:
+def _what_is_wrong(found: OutputComparison, passing: float) -> str:
     if found.drift is None:
         what = {"nonfinite": "NaN or infinity", "missing": "not there", "shape": "another shape or type"}
         return what.get(found.verdict, found.verdict)
-    message = f"drift {found.drift:.4g} times float32's own error; up to {PASSING_DRIFT:g} passes"
+    message = f"drift {found.drift:.4g} times float32's own error; up to {passing:g} passes"
     if found.introduced is None or found.inherited is None:
         return message
     return f"{message}; {found.introduced:.4g} introduced here, {found.inherited:.4g} inherited"

@@ -8,7 +8,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison import PASSING_DRIFT, OutputComparison
+from ..comparison import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
 from .report import OutputFacts, Report, RunnerReport, UnprobedReport
 
 __all__ = ["WORST_SHOWN", "report_table"]
@@ -42,7 +42,8 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
         _WidestThatFits(tables),
         Text(
             "drift | introduced by the operation itself, in multiples of eager float32's own error; "
-            f"a drift of up to {PASSING_DRIFT:g} passes."
+            f"a drift of up to {PASSING_DRIFT:g} passes"
+            + (f", in {FILE_RUNNER} of up to {FILE_PASSING_DRIFT:g}." if FILE_RUNNER in runners else ".")
             + (f"\nThe {len(rows)} worst of {len(report.outputs)} outputs; --all shows the others." if left else ""),
             style="dim",
         ),
