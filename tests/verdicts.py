@@ -195,14 +195,15 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted], broken: Mapping[
     alarms = sum(each.false_alarm for each in sound)
     wrong = [each for each in sound if each.verdict != "pass" and not each.false_alarm]
     total = sum(each.outputs for each in sound)
+    fixed = {what: sum(each.alarms.get(what, 0) for each in sound) for what in TOLERANCES}
     missing = len(SOUND_MODELS) - len({each.model for each in sound})
     lines = [
         "# Are the verdicts true?",
         "",
         f"Made by `make verdicts` on {time.strftime('%Y-%m-%d')}: {describe_machine()}.",
         "",
-        f"**{alarms} false alarms** in {len(sound)} runs of {len({each.model for each in sound})} sound models, "
-        f"{total} outputs, in {len({each.runner for each in sound})} runners. **{found} of {len(planted)} planted "
+        f"**False alarms: {alarms}** in {len(sound)} runs of {len({each.model for each in sound})} sound models, "
+        f"{total:,} outputs, in {len({each.runner for each in sound})} runners. **{found} of {len(planted)} planted "
         "faults** were found and the operation named."
         + (f" **Alarms of sound models that turned out to be true: {len(wrong)}**, below." if wrong else ""),
         *([f"**{missing} of {len(SOUND_MODELS)} sound models have not been run.**"] if missing else []),
@@ -212,7 +213,8 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted], broken: Mapping[
         "",
         "One model of each family of torchvision's and timm's, random weights, batch norms as if trained.",
         "`onnx-float64` is the ONNX file itself, evaluated in float64. The last columns count what a fixed tolerance",
-        "calls wrong, of the same tensors and against the same float64 truth: every one of them is a false alarm.",
+        "calls wrong, of the same tensors and against the same float64 truth: every one of them is a false alarm,",
+        f"{' and '.join(f'{count:,} by {what}' for what, count in fixed.items())}.",
         "",
         f"| model | runner | outputs | verdict | largest drift | at | {' | '.join(TOLERANCES)} |",
         f"| --- | --- | ---: | --- | ---: | --- |{' ---: |' * len(TOLERANCES)}",
