@@ -74,7 +74,14 @@ def draw_many_tiles(folder: Path) -> dict[str, Callable[[], None]]:
     for number in range(TILES):
         channels, side = TILE_SIZES[number % len(TILE_SIZES)]
         shape: list[int | str] = ["N", channels, side, side]
-        facts = {"label": "Conv2d", "operation": "conv", "module_path": "", "source_file": None, "source_line": None}
+        facts = {
+            "label": "Conv2d",
+            "operation": "conv",
+            "module_path": "",
+            "source_file": None,
+            "source_line": None,
+            "alias_of": None,
+        }
         outputs.append(OutputEntry(name=f"layer{number}", shape=shape, dtype="float32", layout="NCHW", **facts))
         tensors[f"layer{number}"] = rng.standard_normal((1, channels, side, side), np.float32)
     maps = {name: array.mean(1, keepdims=True) for name, array in tensors.items()}
