@@ -16,8 +16,10 @@ def bench_table(report: BenchmarkReport) -> "Table":
     from rich.table import Table
 
     fetched = any(timing.transfer_ms is not None for timing in report.timings)
+    on_gpu = any(timing.gpu_mb is not None for timing in report.timings)
     columns = ["p50 ms", "p90 ms", "p99 ms", "mean ms", "95 % of means", "images/s", "peak MB"]
-    table = Table("", "batch", *columns, *(["transfer ms"] if fetched else []), box=None, pad_edge=False)
+    columns += ["GPU MB"] * on_gpu + ["transfer ms"] * fetched
+    table = Table("", "batch", *columns, box=None, pad_edge=False)
     for timing in report.timings:
         # A percentile beyond the repeats is the slowest run alone.
         p90 = timing.p90_ms if timing.repeats >= 10 else None
@@ -28,6 +30,7 @@ def bench_table(report: BenchmarkReport) -> "Table":
             interval,
             _number(timing.images_per_second),
             "-" if timing.peak_mb is None else f"{timing.peak_mb:.0f}",
+            *(["-" if timing.gpu_mb is None else f"{timing.gpu_mb:.0f}"] if on_gpu else []),
             *([_number(timing.transfer_ms)] if fetched else []),
         ]
         table.add_row(timing.name, str(timing.batch), *row)

@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from .artifact import Artifact
-from .device_facts import Facts
+from .device_facts import Facts, gpu_bytes_used
 from .environment import describe_environment
 from .errors import UsageError
 from .memory_need import refuse_too_large
@@ -55,6 +56,8 @@ class Timing(BaseModel):
     """Median time that the outputs take from the GPU's memory; None on the CPU, where they are what was computed."""
     peak_mb: float | None = None
     """Memory that opening it and the first run took at their peak; None where the system doesn't tell."""
+    gpu_mb: float | None = None
+    """What they took of the GPU's memory, where nothing that is freed is handed back; None on the CPU."""
 
 
 class Ratio(BaseModel):
@@ -93,6 +96,7 @@ class _Way:
     run: Callable[[], object]
     fetch: Callable[[], object] | None
     peak_mb: float | None
+    gpu_mb: float | None
     seconds: list[float] = field(default_factory=list)
     transfers: list[float] = field(default_factory=list)
 
@@ -174,16 +178,28 @@ def _variants(artifact: Artifact, file: str | None) -> list[Variant]:
 
 def _open(artifact: Artifact, name: str, variant: Variant, settings: Settings, inputs: dict[str, NDArray[Any]]) -> _Way:
     """Open a variant and run it once."""
-    peak = PeakMemory()
+    peak, gpu_before = PeakMemory(), gpu_bytes_used()
     maps = artifact.averaged() if variant == "averaged" else None
     outputs = artifact.manifest.result_names if variant == "plain" else None
     runner: Runner = open_runner(maps or artifact, name, settings, outputs)
+    fetch = None
     if isinstance(runner, OnnxRunner):
         bound = runner.bind(inputs)
+        run: Callable[[], object] = bound.run
         fetch = bound.arrays if runner.on_device else None
-        return _Way(runner.name, variant, bound.run, fetch, peak.megabytes())
-    runner.run(inputs)
-    return _Way(runner.name, variant, lambda: runner.run(inputs), None, peak.megabytes())
+    else:
+        runner.run(inputs)
+        run = partial(runner.run, inputs)
+    on_cpu = runner.providers[0].lower().startswith("cpu")
+    gpu_after = None if on_cpu else gpu_bytes_used()
+    return _Way(
+        runner=runner.name,
+        variant=variant,
+        run=run,
+        fetch=fetch,
+        peak_mb=peak.megabytes(),
+        gpu_mb=None if gpu_before is None or gpu_after is None else max(0, gpu_after - gpu_before) / 1e6,
+    )
 
 
 def _warm_up(ways: Sequence[_Way], on_phase: Callable[[str], None]) -> None:
@@ -246,6 +262,7 @@ def _summarise(way: _Way, batch: int) -> Timing:
         images_per_second=batch * 1000 / p50,
         transfer_ms=statistics.median(way.transfers) * 1000 if way.transfers else None,
         peak_mb=way.peak_mb,
+        gpu_mb=way.gpu_mb,
     )
 
 

@@ -1,19 +1,18 @@
 """What a runner computes on: the names and versions of processor, GPU, driver, CUDA and cuDNN, asked of themselves."""
 
+import contextlib
 import ctypes
 import platform
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 from .cuda_provider import load_driver
 
-__all__ = ["Facts", "cpu_name", "cuda_library_facts", "gpu_facts"]
+__all__ = ["Facts", "cpu_name", "cuda_library_facts", "gpu_bytes_used", "gpu_facts"]
 
 Facts = dict[str, str | int | bool]
 """What may explain a drift, by name, as it is in the report of `verify`."""
 
-_NVML = "nvml.dll" if sys.platform == "win32" else "libnvidia-ml.so.1"
 _CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
 
 
@@ -29,30 +28,46 @@ def cpu_name() -> str:
 
 def gpu_facts() -> Facts:
     """Return the first GPU's name and the driver's version, so far as the driver tells them."""
-    return dict(_gpu_facts())
-
-
-def _gpu_facts() -> Iterator[tuple[str, str]]:
     driver = load_driver()
     if driver is None:
-        return
+        return {}
+    import pynvml  # late: most machines have no GPU to ask about
+
+    facts: Facts = {}
     handle, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
     if (
         driver.cuInit(0) == 0
         and driver.cuDeviceGet(ctypes.byref(handle), 0) == 0
         and driver.cuDeviceGetName(name, len(name), handle) == 0
     ):
-        yield "device", name.value.decode(errors="replace")
+        facts["device"] = name.value.decode(errors="replace")
     # The CUDA driver knows only what CUDA it can serve; the version that a user installed is NVML's to tell.
+    with contextlib.suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        facts["driver"] = str(pynvml.nvmlSystemGetDriverVersion())
+    return facts
+
+
+def gpu_bytes_used() -> int | None:
+    """Return how much of the first GPU's memory is taken, by all programs together; None where nothing tells."""
+    driver = load_driver()
+    if driver is None:
+        return None
+    # CUDA and NVML may count the GPUs in another order; the place on the bus is the same.
+    handle, bus = ctypes.c_int(0), ctypes.create_string_buffer(16)
+    if (
+        driver.cuInit(0) != 0
+        or driver.cuDeviceGet(ctypes.byref(handle), 0) != 0
+        or driver.cuDeviceGetPCIBusId(bus, len(bus), handle) != 0
+    ):
+        return None
+    import pynvml
+
     try:
-        nvml = ctypes.CDLL(_NVML)
-    except OSError:
-        return
-    text = ctypes.create_string_buffer(96)
-    if nvml.nvmlInit_v2() == 0:
-        if nvml.nvmlSystemGetDriverVersion(text, len(text)) == 0:
-            yield "driver", text.value.decode(errors="replace")
-        nvml.nvmlShutdown()
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByPciBusId(bus.value)).used)
+    except pynvml.NVMLError:
+        return None
 
 
 def cuda_library_facts(cuda: str) -> Facts:
