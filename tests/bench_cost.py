@@ -194,7 +194,7 @@ def draw_growth(artifact: Any, file: Path) -> None:
         axes.set_title(title, fontsize=10)
         axes.set_xlabel(unit)
         axes.set_ylabel("ms")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*over_batch.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
