@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RUNNER_NAMES",
+    "ConvolutionSearch",
+    "ConvolutionSearchOption",
     "GraphOptimization",
     "GraphOptimizationOption",
     "QuietOption",
@@ -60,6 +62,14 @@ class GraphOptimization(StrEnum):
     ALL = "all"
 
 
+class ConvolutionSearch(StrEnum):
+    """The ways of `Settings.convolution_search`, as Typer wants them."""
+
+    EXHAUSTIVE = "exhaustive"
+    HEURISTIC = "heuristic"
+    DEFAULT = "default"
+
+
 class _Runtime(StrEnum):
     ONNX = "onnx"
     TORCHSCRIPT = "torchscript"
@@ -84,6 +94,9 @@ Tf32Option = Annotated[
 ThreadsOption = Annotated[
     int | None,
     typer.Option(min=1, max=1024, metavar="N", help="For one operation; the runtime's own choice otherwise."),
+]
+ConvolutionSearchOption = Annotated[
+    ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _InputSizeOption = Annotated[
@@ -113,6 +126,7 @@ def run(
     graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
     tf32: Tf32Option = False,
     threads: ThreadsOption = None,
+    convolution_search: ConvolutionSearchOption = ConvolutionSearch.EXHAUSTIVE,
     recorded_input: Annotated[
         bool, typer.Option("--recorded-input", help="Take the artifact's own recorded input in place of images.")
     ] = False,
@@ -138,7 +152,12 @@ def run(
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
     found = find_images(images) if images else []
-    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
+    settings = Settings(
+        graph_optimization=graph_optimization.value,
+        tf32=tf32,
+        threads=threads,
+        convolution_search=convolution_search.value,
+    )
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept)
@@ -229,6 +248,7 @@ def bench(
     graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
     tf32: Tf32Option = False,
     threads: ThreadsOption = None,
+    convolution_search: ConvolutionSearchOption = ConvolutionSearch.EXHAUSTIVE,
     quiet: QuietOption = False,
 ) -> None:
     """Time the plain model, the averaged probe and the full one.
@@ -247,7 +267,12 @@ def bench(
         check_picture(picture)
     batches = _parse_batches(batch)
     opened = open_artifact(artifact)
-    settings = Settings(graph_optimization=graph_optimization.value, tf32=tf32, threads=threads)
+    settings = Settings(
+        graph_optimization=graph_optimization.value,
+        tf32=tf32,
+        threads=threads,
+        convolution_search=convolution_search.value,
+    )
     with phases(quiet) as on_phase:
         report = benchmark(opened, runner or (), batches=batches, repeats=repeats, settings=settings, on_phase=on_phase)
     tell_left_out(report.left_out, quiet)

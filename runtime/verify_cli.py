@@ -8,6 +8,8 @@ import typer
 
 from .cli import (
     RUNNER_NAMES,
+    ConvolutionSearch,
+    ConvolutionSearchOption,
     GraphOptimization,
     GraphOptimizationOption,
     QuietOption,
@@ -56,6 +58,7 @@ def verify(
     graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
     tf32: Tf32Option = False,
     threads: ThreadsOption = None,
+    convolution_search: ConvolutionSearchOption = ConvolutionSearch.EXHAUSTIVE,
     allow_fallback: Annotated[
         bool,
         typer.Option("--allow-fallback", help="Compute nodes elsewhere than asked are told, and pass."),
@@ -93,6 +96,7 @@ def verify(
         graph_optimization=graph_optimization.value,
         tf32=tf32,
         threads=threads,
+        convolution_search=convolution_search.value,
         model=model,
         weights=weights,
         seed=seed,

@@ -177,6 +177,30 @@ def test_the_report_and_the_command_line_tell_the_facts(exported, tmp_path, laye
         assert layerprobe(*command, exported("cnn2").path, "--runner", "torchscript", "--threads", "1").code == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "taken_by"),
+    [
+        (("run", "{artifact}", "--recorded-input", "-o", "{out}"), "runtime.runners.open_image_runner"),
+        (("bench", "{artifact}"), "runtime.benchmarking.benchmark"),
+        (("verify", "{artifact}"), "runtime.verification.verify"),
+    ],
+)
+def test_each_setting_has_an_option(exported, tmp_path, layerprobe, monkeypatch, command, taken_by):
+    """Also those that only a GPU has anything like."""
+    taken = []
+
+    def take(*arguments, **options):
+        taken.extend(each for each in (*arguments, *options.values()) if isinstance(each, Settings))
+        raise UsageError("enough")
+
+    monkeypatch.setattr(taken_by, take)
+    filled = (part.format(artifact=exported("cnn2").path, out=tmp_path / "t.safetensors") for part in command)
+    options = ("--graph-optimization", "basic", "--threads", 1, "--tf32", "--convolution-search", "heuristic")
+    assert layerprobe(*filled, *options).code == 2
+    expected = Settings(graph_optimization="basic", threads=1, tf32=True, convolution_search="heuristic")
+    assert taken == [expected]
+
+
 @pytest.mark.parametrize("name", [name for name in RUNNERS if why_unavailable(name)])
 def test_a_runner_that_cannot_work_here_says_why(artifacts, name):
     with pytest.raises(RunnerUnavailable, match=f"The runner {name} was asked for, but"):
