@@ -3,9 +3,6 @@
 This is the order of things. What a runner is judged by is `judge.py`, the report `reporting/report.py`.
 """
 
-import contextlib
-import ctypes
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,6 +15,7 @@ from .environment import describe_environment
 from .errors import ExecutionError, RunnerUnavailable, UsageError, first_line
 from .judge import Account, Judge, with_unprobed
 from .manifest import ONNX_FILE
+from .peak_memory import hand_memory_back
 from .reporting.drift_maps import DriftMaps
 from .reporting.report import Report, RunnerReport, facts_of
 from .runner_choice import choose_runners, none_left, open_or_leave_out
@@ -66,7 +64,7 @@ def verify(
         report = _of_runner(artifact, name, judge, settings, runners, left_out, allow_fallback, maps, on_phase)
         reports += [report] if report else []
         # Before the next one is opened: the weights of two would be in memory at once.
-        _hand_memory_back()
+        hand_memory_back()
     if not reports:
         raise none_left(left_out)
     facts = [facts_of(output) for output in artifact.manifest.outputs]
@@ -120,7 +118,7 @@ def _of_runner(
         left_out[name] = first_line(error)
         return None
     del runner
-    _hand_memory_back()
+    hand_memory_back()
     on_phase(f"splitting the error of {name}")
     report = judge.report_of(account, arrays)
     if maps is not None:
@@ -128,7 +126,7 @@ def _of_runner(
         maps.add(name, judge.graph, judge.reference, arrays)
     results = {result: arrays[result].copy() for result in artifact.manifest.result_names if result in arrays}
     del arrays
-    _hand_memory_back()
+    hand_memory_back()
     return _with_unprobed(report, artifact, judge, settings, results, on_phase)
 
 
@@ -169,12 +167,5 @@ def _results(
         return {}
     found = {result: arrays[result] for result in results}
     del arrays
-    _hand_memory_back()
+    hand_memory_back()
     return found
-
-
-def _hand_memory_back() -> None:
-    """Give the system what was freed: glibc keeps most of it, and the next runner's memory would come on top."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):  # a libc without it
-            ctypes.CDLL(None).malloc_trim(0)
