@@ -33,6 +33,7 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
     """
     check_picture(file)
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator
 
     figure = Figure(figsize=(9, 4), layout="constrained")
     times, ratios = figure.subplots(1, 2)
@@ -63,6 +64,10 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     times.set_yscale("log")
+    # 20 and 50, not 2 × 10¹ and nothing.
+    times.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    times.yaxis.set_major_formatter("{x:g}")
+    times.yaxis.set_minor_formatter("")
     ratios.axhline(1, color=VARIANT_COLOURS["plain"], linewidth=1)
     figure.legend(*times.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     figure.suptitle(str(report.environment.get("model", "")), fontsize=11)
