@@ -36,6 +36,7 @@ _FLIPPED = 1000
 _UNSTEADY = 1e-3
 """Where eager float32 itself is off by more, what follows may be anything: of a softmax of large numbers one runtime
 takes this branch and another takes that."""
+_OTHER_VALUES = "other values"
 _LARGE_BYTES = 2**29
 """A model whose outputs take more, for a batch of three, is tried on another image alone."""
 
@@ -74,9 +75,17 @@ def _try_input(
     if differing and expected is not floors:
         # A softmax of large numbers may be steady on one input and not on another: its own noise decides.
         floors = record_reference(probe, _tensors(probe, inputs)).truths
-        unsteady = {each for each, truth in floors.items() if truth.noise_floor > _UNSTEADY}
-        told = set(floors) - _following(probe, unsteady)
-        differing = [each for each in _differing(probe, expected, floors, arrays) if each[0].name in told]
+        unsteady = {
+            spec.name
+            for spec in probe.outputs
+            if floors[spec.name].noise_floor > max(_UNSTEADY, _FLOORS * _epsilon(spec.dtype))
+        }
+        may_differ = _following(probe, unsteady)
+        differing = [
+            (spec, how)
+            for spec, how in _differing(probe, expected, floors, arrays)
+            if how != _OTHER_VALUES or spec.name not in may_differ
+        ]
     if differing:
         raise ExportError(_tell_difference(probe, name, inputs, differing))
 
@@ -160,12 +169,15 @@ def _differing(
         elif array.shape != truth.shape:
             yield spec, f"a tensor of {_times(array.shape)} for {_times(truth.shape)}"
         else:
-            epsilon = torch.finfo(getattr(torch, spec.dtype)).eps if "float" in spec.dtype else 0.0
-            allowed = max(_TOLERANCE, _FLOORS * max(floors[spec.name].noise_floor, epsilon))
+            allowed = max(_TOLERANCE, _FLOORS * max(floors[spec.name].noise_floor, _epsilon(spec.dtype)))
             result = sample(array).astype(np.float64)
             same = np.isclose(result, truth.sample, rtol=0, atol=allowed * truth.scale, equal_nan=True)
             if np.count_nonzero(~same) > same.size // _FLIPPED:
-                yield spec, "other values"
+                yield spec, _OTHER_VALUES
+
+
+def _epsilon(dtype: str) -> float:
+    return torch.finfo(getattr(torch, dtype)).eps if "float" in dtype else 0.0
 
 
 def _times(shape: tuple[int, ...]) -> str:

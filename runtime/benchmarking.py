@@ -17,7 +17,7 @@ from .environment import describe_environment
 from .errors import UsageError
 from .memory_need import refuse_too_large
 from .onnx_runner import OnnxRunner
-from .peak_memory import PeakMemory
+from .peak_memory import PeakMemory, hand_memory_back
 from .runner_choice import choose_runners, none_left, open_or_leave_out
 from .runners import Runner, open_runner
 from .settings import DEFAULT_SETTINGS, Settings
@@ -148,11 +148,12 @@ def benchmark(
             continue
         facts[name] = probe.facts
         variants = _variants(artifact, probe.file)
+        on_gpu = not probe.providers[0].lower().startswith("cpu")
         del probe
         # Opened for each batch anew: what one run keeps of a larger batch is no other's cost.
         for batch, arrays in inputs.items():
             on_phase(f"opening {name}, batch {batch}")
-            ways = [_open(artifact, name, variant, settings, arrays) for variant in variants]
+            ways = [_open(artifact, name, variant, settings, arrays, on_gpu) for variant in variants]
             _warm_up(ways, lambda told, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {told}"))  # type: ignore[misc]
             for number in range(repeats):
                 on_phase(f"{name}, batch {batch}: round {number + 1} of {repeats}")
@@ -176,9 +177,18 @@ def _variants(artifact: Artifact, file: str | None) -> list[Variant]:
     return ["plain", "averaged", "full"] if maps and file not in maps.manifest.left_out else ["plain", "full"]
 
 
-def _open(artifact: Artifact, name: str, variant: Variant, settings: Settings, inputs: dict[str, NDArray[Any]]) -> _Way:
+def _open(
+    artifact: Artifact,
+    name: str,
+    variant: Variant,
+    settings: Settings,
+    inputs: dict[str, NDArray[Any]],
+    on_gpu: bool,
+) -> _Way:
     """Open a variant and run it once."""
-    peak, gpu_before = PeakMemory(), gpu_bytes_used()
+    hand_memory_back()
+    gpu_before = gpu_bytes_used() if on_gpu else None
+    peak = PeakMemory()
     maps = artifact.averaged() if variant == "averaged" else None
     outputs = artifact.manifest.result_names if variant == "plain" else None
     runner: Runner = open_runner(maps or artifact, name, settings, outputs)
@@ -190,14 +200,14 @@ def _open(artifact: Artifact, name: str, variant: Variant, settings: Settings, i
     else:
         runner.run(inputs)
         run = partial(runner.run, inputs)
-    on_cpu = runner.providers[0].lower().startswith("cpu")
-    gpu_after = None if on_cpu else gpu_bytes_used()
+    peak_mb = peak.megabytes()
+    gpu_after = gpu_bytes_used() if on_gpu else None
     return _Way(
         runner=runner.name,
         variant=variant,
         run=run,
         fetch=fetch,
-        peak_mb=peak.megabytes(),
+        peak_mb=peak_mb,
         gpu_mb=None if gpu_before is None or gpu_after is None else max(0, gpu_after - gpu_before) / 1e6,
     )
 

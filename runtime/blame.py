@@ -57,6 +57,8 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     for runner in failed:
         if runner.error:
             return f"{runner.name} can't run the model: {runner.error}"
+        if runner.culprit is None and runner.unprobed and runner.unprobed.error:
+            return f"{runner.name} can't run the model without the probe's outputs: {runner.unprobed.error}"
     blamed = [runner for runner in failed or runners if runner.culprit]
     if not blamed:
         return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Nothing was compared."
@@ -106,19 +108,19 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
 
 def _what_is_wrong_unprobed(runner: RunnerReport, culprit: Culprit, operation: str) -> str:
     result = runner.first_drifting
-    off = f"off by {culprit.introduced:.3g} times float32's own error" if culprit.introduced else _WRONG[runner.verdict]
+    off = _WRONG.get(runner.verdict) or f"off by {culprit.introduced:.3g} times float32's own error"
     if culprit.output == result:
         return f"{operation} is {off} in {runner.name} unprobed, and right with every output."
     return (
-        f"{operation} is computed wrongly in {runner.name} where it isn't asked for: {result} is {off} unprobed, and "
-        "right with every output."
+        f"{runner.name} goes wrong where {operation} isn't asked for: unprobed, {result} is {off}; with every output "
+        "it is right."
     )
 
 
 def _whose_fault(runner: RunnerReport) -> str:
     assert runner.culprit
     if runner.culprit.only_unprobed:
-        return " A fault of the runtime or its settings, in what it fuses where nothing is watched."
+        return " The runtime is at fault, or its settings, in what it fuses where nothing is watched."
     if runner.culprit.cause == "export":
         return " The ONNX file is at fault: in float64, too, it says something else than the model."
     if runner.culprit.cause == "runtime":

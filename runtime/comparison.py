@@ -89,7 +89,6 @@ def compare_output(
     dtype: str | None = None,
     *,
     in_float64: bool = False,
-    rounds: bool = False,
 ) -> OutputComparison:
     """Judge a runner's tensor for the recorded input.
 
@@ -103,7 +102,6 @@ def compare_output(
         candidate: what the runner gave; None if it gave nothing.
         dtype: in which the model computed it, if that isn't the candidate's dtype: bfloat16 comes as float32.
         in_float64: it was computed in float64: then what overflows in float32 need not.
-        rounds: though computed in float64, something before it was rounded, as it may be in the model as well.
     """
     if candidate is None:
         return OutputComparison(name=name, verdict="missing")
@@ -130,7 +128,7 @@ def compare_output(
     drift = max_abs / max(drift_unit(truth, dtype), coarse)
     error_power, power = _dot(error, error), _dot(expected, expected)
     proven = truth.noise_floor <= UNPROVEN_NOISE and (finite.any() or not finite.size)
-    passing = FILE_PASSING_DRIFT if in_float64 and not rounds else PASSING_DRIFT
+    passing = FILE_PASSING_DRIFT if in_float64 else PASSING_DRIFT
     return OutputComparison(
         name=name,
         verdict="drift" if drift > passing else "pass" if proven else "unproven",

@@ -51,7 +51,7 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
             file.unknown[name] = value.reason
             continue
         truth = reference.truths[name]
-        found = compare_output(name, truth, value, dtypes[name], in_float64=True, rounds=graph.rounds)
+        found = compare_output(name, truth, value, dtypes[name], in_float64=True)
         file.comparisons.append(found)
         if not found.failed:
             right.add(name)

@@ -90,6 +90,7 @@ class Judge:
         probed: Mapping[str, NDArray[Any]],
         arrays: Mapping[str, NDArray[Any]],
         prevented: list[Fusion] | None,
+        error: str | None = None,
     ) -> UnprobedReport:
         """Return what came of the same model with its own results as its only outputs."""
         differences = [
@@ -98,7 +99,10 @@ class Judge:
             if name in probed and name in arrays and arrays[name].shape == probed[name].shape
         ]
         return UnprobedReport(
-            outputs=self._compare(arrays, self._results), difference=max(differences, default=None), prevented=prevented
+            outputs=self._compare(arrays, self._results),
+            difference=max(differences, default=None),
+            prevented=prevented,
+            error=error,
         )
 
     def _compare(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> list[OutputComparison]:
@@ -134,13 +138,10 @@ def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | 
     """
     failed = [output for output in unprobed.outputs if output.failed]
     if failed and report.first_drifting is None:
-        drifts = [output.drift for output in failed if output.drift is not None]
-        culprit = Culprit(
-            output=mended or failed[0].name,
-            cause="runtime",
-            introduced=max(drifts) if len(drifts) == len(failed) else None,
-            only_unprobed=True,
-        )
+        first = failed[0]
+        culprit = None
+        if not unprobed.error:
+            culprit = Culprit(output=mended or first.name, cause="runtime", introduced=first.drift, only_unprobed=True)
         found = {"verdict": failed[0].verdict, "first_drifting": failed[0].name, "culprit": culprit}
         report = report.model_copy(update=found)
     return report.model_copy(update={"unprobed": unprobed})

@@ -141,14 +141,15 @@ def _with_unprobed(
     """Run the same model with its own results as its only outputs, and compare them with the probe's `results`."""
     name = report.name
     on_phase(f"running {name} unprobed")
-    alone = _results(artifact, name, judge, settings)
-    unprobed = judge.report_of_unprobed(results, alone, prevented_by_probing(artifact, name, settings))
+    alone, error = _results(artifact, name, judge, settings)
+    unprobed = judge.report_of_unprobed(results, alone, prevented_by_probing(artifact, name, settings), error)
     mended = None
-    if alone and judge.results_pass(results) and not judge.results_pass(alone):
+    if report.first_drifting is None and error is None and not judge.results_pass(alone):
         on_phase(f"looking for what {name} computes wrongly unprobed")
 
         def is_right(outputs: Sequence[str]) -> bool:
-            return judge.results_pass(_results(artifact, name, judge, settings, outputs))
+            found, _ = _results(artifact, name, judge, settings, outputs)
+            return judge.results_pass(found)
 
         mended = mended_by_probing(artifact.manifest.output_names, is_right)
     return with_unprobed(report, unprobed, mended)
@@ -156,16 +157,16 @@ def _with_unprobed(
 
 def _results(
     artifact: Artifact, name: str, judge: Judge, settings: Settings, watched: Sequence[str] = ()
-) -> dict[str, NDArray[Any]]:
-    """Return the model's own results where only they are computed, and what is watched; nothing where that fails."""
+) -> tuple[dict[str, NDArray[Any]], str | None]:
+    """Return the model's own results where only they are computed, and what is watched; or why that fails."""
     results = artifact.manifest.result_names
     wanted = [output for output in artifact.manifest.output_names if output in {*results, *watched}]
     try:
         # Not held by a name here, so that it is gone with its weights when it has run.
         arrays = open_runner(artifact, name, settings, wanted).run(judge.reference.inputs)
-    except (ExecutionError, RunnerUnavailable):  # it opened the probe, so that it can't open the model is its own fault
-        return {}
-    found = {result: arrays[result] for result in results}
+    except (ExecutionError, RunnerUnavailable) as error:  # it opened the probe, so this is its own fault
+        return {}, first_line(error)
+    found = {result: arrays[result] for result in results if result in arrays}
     del arrays
     hand_memory_back()
-    return found
+    return found, None

@@ -1,5 +1,7 @@
 """The model without the probe's outputs: what fails there alone is a verdict too, and the place is found."""
 
+import html
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from runtime import RunnerUnavailable, open_artifact, verify
 from runtime.errors import ExecutionError
 from runtime.manifest import ONNX_FILE
 from runtime.onnx_runner import OnnxRunner
+from runtime.reporting.html_page import html_page
+from runtime.reporting.loading import load_report
 from runtime.unprobed import mended_by_probing
 
 
@@ -44,8 +48,48 @@ def test_what_a_runtime_fuses_wrongly_is_named(exported, monkeypatch):
     assert (runner.verdict, runner.first_drifting) == ("drift", "fc")
     assert (runner.culprit.output, runner.culprit.cause, runner.culprit.only_unprobed) == ("relu_1", "runtime", True)
     assert runner.culprit.introduced == pytest.approx(runner.unprobed.outputs[0].drift)
-    assert report.headline.startswith("ReLU relu_1 (")
-    assert "is computed wrongly in onnx-cpu where it isn't asked for: fc is off by" in report.headline
+    assert report.headline.startswith("onnx-cpu goes wrong where ReLU relu_1 (")
+    assert ") isn't asked for: unprobed, fc is off by" in report.headline
+    assert "Goes wrong where relu_1 isn't asked for" in html.unescape(html_page(report))
+
+
+class _ThreeResults(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        x = self.c(x)
+        return torch.relu(x), torch.sigmoid(x), torch.tanh(x)
+
+
+@pytest.mark.parametrize(
+    ("faults", "verdict", "told"),
+    [
+        ({"relu": 1.01, "tanh": 2.0}, "drift", "unprobed, relu is off by"),
+        ({"relu": 1.01, "sigmoid": np.nan}, "drift", "unprobed, relu is off by"),
+        ({"relu": np.nan, "sigmoid": 1.01}, "nonfinite", "unprobed, relu is NaN or infinite"),
+    ],
+)
+def test_of_several_results_the_first_that_fails_is_told(tmp_path, monkeypatch, layerprobe, faults, verdict, told):
+    class FusesWrongly(OnnxRunner):
+        def run(self, inputs):
+            arrays = super().run(inputs)
+            if "c" in self._names:
+                return arrays
+            return {name: array * np.float32(faults.get(name, 1)) for name, array in arrays.items()}
+
+    torch.manual_seed(0)
+    probe = build_probe(_ThreeResults().eval(), torch.randn(1, 3, 8, 8))
+    artifact = export_artifact(probe, tmp_path / "three")
+    monkeypatch.setattr("runtime.onnx_runner.OnnxRunner", FusesWrongly)
+    outcome = layerprobe("verify", artifact, "--runner", "onnx-cpu", "--json", tmp_path / "r.json")
+    assert outcome.code == 1, outcome.err
+    (runner,) = load_report(tmp_path / "r.json").runners
+    assert (runner.verdict, runner.first_drifting) == (verdict, "relu")
+    assert (runner.culprit.output, runner.culprit.introduced) == ("c", runner.unprobed.outputs[0].drift)
+    assert outcome.out.startswith("onnx-cpu goes wrong where Conv2d c (")
+    assert told in outcome.out
 
 
 class _DividesByPosition(nn.Module):
@@ -122,5 +166,7 @@ def test_a_runner_that_fails_on_the_unprobed_model_alone_is_a_verdict_too(export
     report = verify(exported("cnn2"), ["onnx-cpu"])
     assert (report.runners[0].verdict, report.runners[0].first_drifting) == ("missing", "fc")
     assert not any(output.failed for output in report.runners[0].outputs)
-    assert "is missing in onnx-cpu unprobed, and right with every output." in report.headline
+    assert report.headline == "onnx-cpu can't run the model without the probe's outputs: out of memory"
+    assert report.runners[0].culprit is None
+    assert "Without the probe's outputs it can't run: out of memory" in html.unescape(html_page(report))
     assert not report.passed

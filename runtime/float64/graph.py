@@ -19,7 +19,7 @@ from threadpoolctl import ThreadpoolController
 from ..errors import ArtifactError, InputError, first_line
 from ..manifest import SIZE_NODE_PREFIX
 from ..onnx_file import read_onnx
-from .nodes import NodeEvaluator, casts_to_16_bits, reads, widened
+from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
 
 __all__ = ["Float64Graph", "Unknown"]
@@ -51,8 +51,6 @@ class Float64Graph:
     """By output: the outputs and inputs of the model that it is computed from, the nearest ones, in order."""
     passed_over: Mapping[str, tuple[str, ...]]
     """By output: the model's operations between those and it, in order; none but where not all are outputs."""
-    rounds: bool
-    """Whether something in it is rounded to 16 bits."""
 
     def __init__(self, file: Path, outputs: Sequence[str], *, rounds: bool = False) -> None:
         """Read the graph. Its weights are read in each walk, one by one: a runtime has the memory.
@@ -60,8 +58,8 @@ class Float64Graph:
         Args:
             file: `model.onnx`; of a large model, its weights beside it.
             outputs: the outputs to be told, by name, in the order of execution.
-            rounds: whether casts to 16 bits round. Where the model computes in 16 bits they are its own and don't;
-                elsewhere a converter to mixed precision put them in.
+            rounds: whether `Cast` to 16 bits rounds, outside of subgraphs. Where the model computes in 16 bits it is
+                the model's own and doesn't; elsewhere a converter to mixed precision may have put it in.
 
         Raises:
             ArtifactError: the file can't be read, or has no value of such a name.
@@ -89,7 +87,7 @@ class Float64Graph:
             for name, (_, passed) in found.items()
         }
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
-        self.rounds = rounds and any(casts_to_16_bits(step.node) for step in self._steps)
+        self._rounds = rounds
         self._evaluators: dict[int, NodeEvaluator] = {}
         self._threads = ThreadpoolController()
 
@@ -140,7 +138,7 @@ class Float64Graph:
         try:
             # Made when it is needed, as an operator that onnx doesn't know matters to whoever needs its result.
             if number not in self._evaluators:
-                self._evaluators[number] = NodeEvaluator(step.node, self._opsets, rounds=self.rounds)
+                self._evaluators[number] = NodeEvaluator(step.node, self._opsets, rounds=self._rounds)
             # The products are small: where other programs keep the cores busy, BLAS's threads wait for one another 30
             # times as long as they compute.
             with self._threads.limit(limits=1, user_api="blas"):

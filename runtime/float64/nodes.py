@@ -14,7 +14,7 @@ from onnx.reference import ReferenceEvaluator
 
 from .operators import OPERATORS
 
-__all__ = ["NodeEvaluator", "casts_to_16_bits", "reads", "widened"]
+__all__ = ["NodeEvaluator", "reads", "widened"]
 
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _SIXTEEN_BITS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
@@ -35,11 +35,6 @@ def widened(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array as float64 if it holds floats of 16 or 32 bits (bfloat16 too), and as it is otherwise."""
     narrow = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     return array.astype(np.float64, copy=False) if narrow else array
-
-
-def casts_to_16_bits(node: NodeProto) -> bool:
-    """Tell whether a node makes float16 or bfloat16 of what it's given."""
-    return node.op_type == "Cast" and any(each.name == "to" and each.i in _SIXTEEN_BITS for each in node.attribute)
 
 
 def reads(node: NodeProto) -> list[str]:
@@ -81,9 +76,10 @@ class NodeEvaluator:
         if reason is not None and not node.domain:
             raise NotImplementedError(reason)
         self._rounded_to: np.dtype[Any] | None = None
-        if rounds and casts_to_16_bits(node):
+        if rounds and node.op_type == "Cast":
             (to,) = (attribute.i for attribute in node.attribute if attribute.name == "to")
-            self._rounded_to = onnx.helper.tensor_dtype_to_np_dtype(to)
+            if to in _SIXTEEN_BITS:
+                self._rounded_to = onnx.helper.tensor_dtype_to_np_dtype(to)
         wide = NodeProto()
         wide.CopyFrom(node)
         _widen_node(wide)

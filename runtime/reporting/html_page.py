@@ -4,6 +4,7 @@ Its frame, style and script are `report.html`; chart, table and tiles have files
 without the script, which sorts, filters and points.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,7 +77,8 @@ def _card(runner: RunnerReport) -> str:
     lines = [f"<p>{safe('; '.join(told))}.</p>"]
     culprit = runner.culprit
     if culprit and culprit.only_unprobed:
-        lines.append(f"<p>Computed wrongly where it isn't asked for: {safe(culprit.output)}.</p>")
+        if culprit.output != runner.first_drifting:
+            lines.append(f"<p>Goes wrong where {safe(culprit.output)} isn't asked for.</p>")
     elif culprit and culprit.introduced != 0:
         amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
         cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict != "pass" else ""
@@ -94,12 +96,14 @@ def _card(runner: RunnerReport) -> str:
 
 
 def _unprobed(unprobed: UnprobedReport) -> str:
+    if unprobed.error:
+        return f"<p>Without the probe's outputs it can't run: {safe(unprobed.error)}</p>"
     told = ", ".join(
         f"{safe(output.name)} {badge(output.verdict)} {multiple(output.drift)} ×" for output in unprobed.outputs
     )
-    apart = (
-        f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×." if unprobed.outputs else ""
-    )
+    apart = ""
+    if unprobed.difference is not None and math.isfinite(unprobed.difference):
+        apart = f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×."
     return f"<p>Without the probe's outputs, free to fuse: {told}.{apart}</p>"
 
 

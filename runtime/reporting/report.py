@@ -43,7 +43,8 @@ class Culprit(_Part):
     or_one_of: list[str] = []
     """Operations before it that are no outputs of the artifact, so that they can't be told from it."""
     only_unprobed: bool = False
-    """It is right in the probe. Where it isn't among the outputs the model's results are wrong: then it is fused."""
+    """The probe is right; where this isn't asked for, the model's results are wrong, by a fusion across it.
+    `introduced` is then what the first of them is off by."""
 
 
 class UnprobedReport(_Part):
@@ -55,6 +56,8 @@ class UnprobedReport(_Part):
     """The largest difference between probed and unprobed results, in multiples of the noise floor."""
     prevented: list[Fusion] | None
     """Fusions that happen here and not in the probe; None where the runtime doesn't tell."""
+    error: str | None = None
+    """Why the runner could not run the model without the probe's outputs, if it couldn't: its results are missing."""
 
 
 class RunnerReport(_Part):

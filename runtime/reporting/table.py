@@ -145,6 +145,8 @@ def _verdict(runner: RunnerReport, outputs: list[OutputFacts]) -> Text:
 
 
 def _unprobed(unprobed: UnprobedReport) -> Text:
+    if unprobed.error:
+        return Text(f"  without the probe's outputs it can't run: {unprobed.error}", style="bold red")
     parts = []
     if unprobed.difference is not None:
         parts.append(f"unprobed, its results differ from these by {unprobed.difference:.3g}")
@@ -156,5 +158,5 @@ def _unprobed(unprobed: UnprobedReport) -> Text:
         told = ", ".join(f"{count} of {pattern}" for pattern, count in sorted(counts.items(), key=lambda c: -c[1])[:4])
         parts.append(f"probing prevents {len(unprobed.prevented)} fusions" + (f": {told}" if told else ""))
     failed = [output.name for output in unprobed.outputs if output.failed]
-    parts += [f"unprobed, {', '.join(failed)} fails"] if failed else []
+    parts += [f"unprobed, {', '.join(failed)} {'fails' if len(failed) == 1 else 'fail'}"] if failed else []
     return Text(f"  {'; '.join(parts)}", style="bold red" if failed else "dim")
