@@ -17,6 +17,7 @@ class PeakMemory:
     def __init__(self) -> None:
         self._before: int | None = None
         # What was freed and kept would be taken again at no cost, as it seems.
+        gc.collect()
         hand_memory_back()
         try:
             Path("/proc/self/clear_refs").write_text(_RESET_PEAK, encoding="ascii")
@@ -44,7 +45,6 @@ def memory_bytes(name: str) -> int | None:
 
 def hand_memory_back() -> None:
     """Give back what was freed: glibc keeps most of it, and PyTorch a GPU's, and what comes next would come on top."""
-    gc.collect()
     torch = sys.modules.get("torch")  # where nothing has imported it, it keeps nothing
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
