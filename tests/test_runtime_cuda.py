@@ -10,7 +10,10 @@ import onnxruntime
 import pytest
 
 from conftest import VARIANTS
+from export import export_artifact
+from probe import build_probe, load_model
 from runtime import OnnxRunner, RunnerUnavailable, open_artifact, verify
+from runtime.benchmarking import benchmark
 from runtime.cuda_provider import why_no_cuda
 
 NO_GPU_BUILD = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
@@ -83,3 +86,27 @@ def test_auto_takes_cuda_where_it_works(exported, photo, tmp_path, layerprobe):
     outcome = layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.png")
     assert outcome.code == 0
     assert "by onnx-cuda on CUDAExecutionProvider" in outcome.out
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """An artifact with an averaged probe beside the full one."""
+    loaded = load_model("cnn2")
+    folder = tmp_path_factory.mktemp("cuda") / "both"
+    return open_artifact(export_artifact(build_probe(loaded.module, *loaded.example), folder, averaged=True))
+
+
+@pytest.mark.cuda
+def test_the_averaged_probe_averages_on_the_gpu(both):
+    report = verify(both.averaged(), ["onnx-cuda"])
+    assert report.passed
+    assert report.runners[0].misplaced == []
+
+
+@pytest.mark.cuda
+def test_bench_tells_a_gpus_memory_and_what_fetching_takes(both):
+    timings = benchmark(both, ["onnx-cuda"], repeats=2).timings
+    assert [timing.variant for timing in timings] == ["plain", "averaged", "full"]
+    for timing in timings:
+        assert timing.gpu_mb is not None
+        assert timing.transfer_ms > 0
