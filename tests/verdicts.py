@@ -80,7 +80,6 @@ class Sound:
     runner: str
     outputs: int
     verdict: str
-    failed: int
     drift: float
     worst: str
     culprit: str | None = None
@@ -132,8 +131,7 @@ def judge_sound(name: str, size: int | None, folder: Path) -> Iterator[Sound]:
         if runner.culprit and runner.culprit.only_unprobed and runner.first_drifting:
             worst = f"{runner.first_drifting}, unprobed"
             drifts[worst] = float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
-        failed = sum(output.verdict != "pass" for output in runner.outputs)
-        found = Sound(name, runner.name, len(runner.outputs), runner.verdict, failed, drifts[worst], worst)
+        found = Sound(name, runner.name, len(runner.outputs), runner.verdict, drifts[worst], worst)
         if runner.verdict != "pass" and runner.culprit:
             found.culprit = runner.culprit.output
         if runner.name != "onnx-float64":
