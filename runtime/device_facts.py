@@ -34,12 +34,8 @@ def gpu_facts() -> Facts:
     import pynvml  # late: most machines have no GPU to ask about
 
     facts: Facts = {}
-    handle, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
-    if (
-        driver.cuInit(0) == 0
-        and driver.cuDeviceGet(ctypes.byref(handle), 0) == 0
-        and driver.cuDeviceGetName(name, len(name), handle) == 0
-    ):
+    handle, name = _first_gpu(driver), ctypes.create_string_buffer(256)
+    if handle is not None and driver.cuDeviceGetName(name, len(name), handle) == 0:
         facts["device"] = name.value.decode(errors="replace")
     # The CUDA driver knows only what CUDA it can serve; the version that a user installed is NVML's to tell.
     with contextlib.suppress(pynvml.NVMLError):
@@ -54,12 +50,8 @@ def gpu_bytes_used() -> int | None:
     if driver is None:
         return None
     # CUDA and NVML may count the GPUs in another order; the place on the bus is the same.
-    handle, bus = ctypes.c_int(0), ctypes.create_string_buffer(16)
-    if (
-        driver.cuInit(0) != 0
-        or driver.cuDeviceGet(ctypes.byref(handle), 0) != 0
-        or driver.cuDeviceGetPCIBusId(bus, len(bus), handle) != 0
-    ):
+    handle, bus = _first_gpu(driver), ctypes.create_string_buffer(16)
+    if handle is None or driver.cuDeviceGetPCIBusId(bus, len(bus), handle) != 0:
         return None
     import pynvml
 
@@ -68,6 +60,13 @@ def gpu_bytes_used() -> int | None:
         return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByPciBusId(bus.value)).used)
     except pynvml.NVMLError:
         return None
+
+
+def _first_gpu(driver: ctypes.CDLL) -> ctypes.c_int | None:
+    """Return the driver's handle of the GPU that CUDA counts first; None where it finds none."""
+    handle = ctypes.c_int(0)
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGet(ctypes.byref(handle), 0) == 0
+    return handle if found else None
 
 
 def cuda_library_facts(cuda: str) -> Facts:

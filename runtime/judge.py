@@ -142,7 +142,7 @@ def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | 
         culprit = None
         if not unprobed.error:
             culprit = Culprit(output=mended or first.name, cause="runtime", introduced=first.drift, only_unprobed=True)
-        found = {"verdict": failed[0].verdict, "first_drifting": failed[0].name, "culprit": culprit}
+        found = {"verdict": first.verdict, "first_drifting": first.name, "culprit": culprit}
         report = report.model_copy(update=found)
     return report.model_copy(update={"unprobed": unprobed})
 
