@@ -2,6 +2,8 @@
 # make. `make PYTHON=python3.12 test` takes another Python.
 PYTHON ?= python3
 BIN := .venv/bin
+# The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
+SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
 .PHONY: help install demo test lint bench bench-peers bench-cost verdicts zoo lock colour-tables report-schema clean
 
@@ -37,26 +39,26 @@ lint: install
 	$(BIN)/mypy
 
 bench: install
-	$(BIN)/python tests/bench_main_path.py artifacts/benchmarks.md
-	$(BIN)/python tests/bench_zoo_models.py artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.main_path artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.large_models artifacts/benchmarks.md
 
 # The peers are nobody else's dependencies.
 bench-peers: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torchlens
-	$(BIN)/python -W ignore tests/bench_peers.py artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.peers artifacts/benchmarks.md
 
 bench-cost: install
-	$(BIN)/python -W ignore tests/bench_cost.py artifacts/benchmarks.md artifacts/gallery/cost.png
+	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
 
 verdicts: install
-	$(BIN)/python -W ignore tests/verdicts.py artifacts/verdicts.md
+	$(SCRIPT) proofs.verdicts artifacts/verdicts.md
 
 # `make zoo ARGS=--resume` goes on where it was stopped; `make zoo ARGS="'timm:*'"` takes some again.
 zoo: install
-	$(BIN)/python tests/zoo.py artifacts/zoo.md $(ARGS)
+	$(SCRIPT) proofs.zoo artifacts/zoo.md $(ARGS)
 
 colour-tables: install
-	$(BIN)/python tests/make_colour_tables.py runtime/colour_tables.npz
+	$(BIN)/python tests/make_colour_tables.py runtime/maps/colour_tables.npz
 
 report-schema: install
 	$(BIN)/python -c 'from runtime.reporting.schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json

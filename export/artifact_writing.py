@@ -11,8 +11,8 @@ import torch
 
 from probe import Probe, average_probe
 from probe.errors import first_line
-from probe.weights_digest import weights_digest
-from runtime.manifest import (
+from probe.model.weights import weights_digest
+from runtime.artifact.manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
     MANIFEST_FILE,
@@ -30,7 +30,7 @@ from runtime.manifest import (
     Versions,
     file_hash,
 )
-from runtime.reference import save_reference
+from runtime.artifact.reference import save_reference
 
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
@@ -171,7 +171,7 @@ def _describe(
         model=name,
         files={},
         recipe=recipe,
-        weights=weights_digest(probe),
+        weights=weights_digest(probe.traced.module),
         inputs=[TensorEntry.model_validate(asdict(spec)) for spec in probe.inputs],
         preprocessing=preprocessing,
         outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],

@@ -22,7 +22,7 @@ from probe.cli import (
 
 if TYPE_CHECKING:
     from probe import LoadedModel
-    from runtime.manifest import Preprocessing
+    from runtime.artifact.manifest import Preprocessing
 
 __all__ = ["export"]
 
@@ -75,7 +75,7 @@ def export(
     from rich.console import Console
 
     from probe import build_probe, load_model, load_weights
-    from runtime.manifest import Recipe
+    from runtime.artifact.manifest import Recipe
 
     from . import export_artifact
 
@@ -130,7 +130,7 @@ def _preprocessing(
     """Return how a photo becomes the model's input, or None where its input is no image."""
     from pydantic import ValidationError
 
-    from runtime.manifest import Preprocessing
+    from runtime.artifact.manifest import Preprocessing
 
     image = loaded.image
     if image is None:

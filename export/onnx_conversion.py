@@ -16,9 +16,9 @@ import torch
 from torch import fx
 
 from probe import OutputSpec, Probe
-from probe.quiet import torch_silenced
-from probe.traced_model import NodeOrigin
-from runtime.manifest import SIZE_NODE_PREFIX
+from probe.capture.quiet import torch_silenced
+from probe.capture.traced_model import NodeOrigin
+from runtime.artifact.manifest import SIZE_NODE_PREFIX
 
 from .attention import give_attention_four_axes
 from .errors import ExportError

@@ -15,9 +15,9 @@ from torch import fx, nn
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from probe import Probe
+from probe.capture.quiet import torch_silenced
+from probe.capture.traced_model import NodeOrigin
 from probe.errors import first_line
-from probe.quiet import torch_silenced
-from probe.traced_model import NodeOrigin
 
 from .origin_marks import origin_of
 from .ways_around import output_patterns, parts_without

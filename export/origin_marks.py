@@ -7,7 +7,7 @@ annotations (`meta["custom"]`, as `torch.fx.traceback.annotate` sets them); one 
 from torch import fx
 
 from probe import Probe
-from probe.traced_model import NodeOrigin
+from probe.capture.traced_model import NodeOrigin
 
 __all__ = ["marked_module", "origin_of"]
 

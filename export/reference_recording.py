@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from probe import Probe
 from probe.errors import first_line
-from runtime.reference import Reference, Truth, sample
+from runtime.artifact.reference import Reference, Truth, sample
 
 from .errors import ExportError
 

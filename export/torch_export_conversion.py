@@ -7,9 +7,9 @@ import torch
 from torch import fx
 
 from probe import Probe
+from probe.capture.quiet import torch_silenced
 from probe.errors import first_line
-from probe.quiet import torch_silenced
-from runtime.manifest import MANIFEST_FILE
+from runtime.artifact.manifest import MANIFEST_FILE
 
 from .errors import ExportError
 from .onnx_conversion import dynamic_shapes

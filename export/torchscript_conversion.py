@@ -10,7 +10,7 @@ import torch
 
 from probe import Probe
 from probe.errors import first_line
-from runtime.manifest import MANIFEST_FILE
+from runtime.artifact.manifest import MANIFEST_FILE
 
 from .errors import ExportError
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from probe import OutputSpec, Probe
 from probe.errors import first_line
-from runtime.reference import Reference, Truth, sample
+from runtime.artifact.reference import Reference, Truth, sample
 
 from .errors import ExportError
 from .reference_recording import as_array, record_reference

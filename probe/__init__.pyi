@@ -5,15 +5,15 @@ from .errors import ModelError as ModelError
 from .errors import ProbeError as ProbeError
 from .errors import UnknownOutput as UnknownOutput
 from .errors import WeightsError as WeightsError
-from .model_loading import LoadedModel as LoadedModel
-from .model_loading import load_model as load_model
+from .model.loading import LoadedModel as LoadedModel
+from .model.loading import load_model as load_model
+from .model.variants import CNN2 as CNN2
+from .model.variants import CNN3 as CNN3
+from .model.variants import CNN11 as CNN11
+from .model.weights import load_weights as load_weights
 from .specs import InputSpec as InputSpec
 from .specs import OutputSpec as OutputSpec
 from .specs import SkippedNode as SkippedNode
-from .variants import CNN2 as CNN2
-from .variants import CNN3 as CNN3
-from .variants import CNN11 as CNN11
-from .weights import load_weights as load_weights
 
 __all__ = [
     "CNN2",

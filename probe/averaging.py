@@ -11,9 +11,9 @@ from torch import fx
 from torch.fx.node import Argument
 
 from .build import Probe
+from .capture.plain_names import graph_module
+from .capture.traced_model import return_named
 from .errors import ModelError
-from .graph_rewrite import return_named
-from .plain_names import graph_module
 from .specs import Dimension, OutputSpec
 
 __all__ = ["average_probe", "has_map"]

@@ -9,23 +9,22 @@ from typing import Literal
 import torch
 from torch import fx, nn
 
+from .capture.fx_trace import trace
+from .capture.torch_export import export_capture
+from .capture.traced_model import TracedModel, return_named
 from .descriptions import choose_nodes, describe_inputs, describe_outputs
 from .errors import CaptureError, ModelError, first_line
-from .example import Example, bind_example
-from .exporting import export_capture
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
-from .graph_rewrite import return_named
-from .model_check import check_dense, checked_model
-from .observation import Observation, observe
+from .model.check import check_dense, checked_model
+from .model.example import Example, bind_example
+from .model.shared_copy import shared_copy
+from .model.weight_guard import refuse_weight_writes
+from .observe.observation import Observation, observe
+from .observe.results import find_results, settle_results, walk
+from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
 from .parts import find_parts
-from .results import find_results, settle_results, walk
-from .shapes import SIZE_STEPS, resized, symbolic_shapes
-from .shared_copy import shared_copy
 from .specs import InputSpec, OutputSpec, SkippedNode
-from .traced_model import TracedModel
-from .tracing import trace
-from .weight_guard import refuse_weight_writes
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "build_probe"]
 

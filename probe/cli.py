@@ -115,7 +115,7 @@ def nodes(
     from rich.console import Console
 
     from . import build_probe, load_model
-    from .labels import class_of
+    from .capture.labels import class_of
     from .node_tree import node_tree, skipped_lines
     from .selection import Candidate, select_names
 

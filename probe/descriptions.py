@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import fx
 
-from .layouts import infer_layouts
-from .observation import Observation
+from .capture.traced_model import TracedModel
+from .layout.layouts import infer_layouts
+from .observe.observation import Observation
 from .selection import Candidate, select_names
 from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
-from .traced_model import TracedModel
 
 __all__ = ["choose_nodes", "describe_inputs", "describe_outputs"]
 

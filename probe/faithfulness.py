@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from .errors import CaptureError, ModelError, first_line
-from .example import Example
-from .results import walk
-from .shared_copy import shared_copy
+from .model.example import Example
+from .model.shared_copy import shared_copy
+from .observe.results import walk
 
 __all__ = ["buffers_restored", "compare_with_model"]
 

@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from .capture.fx_trace import trace
 from .errors import CaptureError, ModelError, first_line
-from .example import Example
-from .observation import observe
-from .results import walk
-from .shared_copy import shared_copy
-from .source_places import place_of
-from .tracing import trace
+from .model.example import Example
+from .model.shared_copy import shared_copy
+from .model.source_places import place_of
+from .observe.observation import observe
+from .observe.results import walk
 
 __all__ = ["run_model"]
 

@@ -12,11 +12,10 @@ import torch
 
 from .averaging import average_probe, has_map
 from .build import Capture, build_probe
-from .example import bind_example
-from .model_loading import load_model
-from .results import walk
-from .weights import load_weights
-from .weights_digest import weights_digest
+from .model.example import bind_example
+from .model.loading import load_model
+from .model.weights import load_weights, weights_digest
+from .observe.results import walk
 
 __all__ = ["LiveProbe"]
 
@@ -66,7 +65,7 @@ class LiveProbe:
             )
         self._model = loaded.module.eval()
         self._example = bind_example(self._model, loaded.example, loaded.kwargs)
-        self.digest = weights_digest(self._probe)
+        self.digest = weights_digest(self._probe.traced.module)
         # What the model itself returns is no average.
         averaged = averaged and any(map(has_map, self._probe.outputs))
         if averaged:

@@ -1,16 +1,17 @@
-"""Parts of a model that can be probed where the whole can't, and what they are called with."""
+"""Parts of a model that can be probed where the whole can't."""
 
 import torch
 from torch import nn
 
-from .errors import CaptureError, ModelError, first_line
-from .example import Example, bind_example
-from .exporting import export_capture
-from .observation import observe
-from .shared_copy import shared_copy
-from .tracing import trace
+from .capture.fx_trace import trace
+from .capture.torch_export import export_capture
+from .errors import CaptureError, ModelError
+from .model.example import Example
+from .model.shared_copy import shared_copy
+from .model.submodule_calls import record_calls
+from .observe.observation import observe
 
-__all__ = ["find_parts", "record_call"]
+__all__ = ["find_parts"]
 
 _WANTED, _TRIED = 3, 8
 """How many parts are named, and how many are tried for that: each takes a capture."""
@@ -23,7 +24,7 @@ def find_parts(model: nn.Module, example: Example) -> list[str]:
         for path, part in model.named_modules()
         if path and any(True for _ in part.children()) and not isinstance(part, torch.jit.ScriptModule)
     }
-    calls = _record_calls(model, example, list(candidates))
+    calls = record_calls(model, example, list(candidates))
     found: list[str] = []
     tried = 0
     for path in sorted(calls, key=lambda path: (path.count("."), -candidates[path])):
@@ -34,55 +35,6 @@ def find_parts(model: nn.Module, example: Example) -> list[str]:
             if _can_be_captured(model.get_submodule(path), calls[path]):
                 found.append(path)
     return found
-
-
-def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Module, Example]:
-    """Return the submodule at `path`, and what the model calls it with when it is run on the example.
-
-    Raises:
-        ModelError: there is no such submodule, it isn't called, or with something else than tensors.
-    """
-    try:
-        part = model.get_submodule(path)
-    except AttributeError as error:
-        from difflib import get_close_matches
-
-        paths = [name for name, _ in model.named_modules() if name]
-        near = get_close_matches(path, paths, n=3, cutoff=0.4) or paths[:3]
-        raise ModelError(f"The model has no submodule {path!r}. It has, for example: {', '.join(near)}.") from error
-    calls = _record_calls(model, example, [path])
-    if path not in calls:
-        raise ModelError(
-            f"The submodule {path!r} is not called with tensors alone when the model runs: probe one inside it."
-        )
-    return part, calls[path]
-
-
-def _record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[str, Example]:
-    """Return what the submodules at `paths` are called with first, where that is tensors alone."""
-    copy = shared_copy(model)
-    calls: dict[str, Example] = {}
-
-    def record(path: str) -> None:
-        def note(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-            given = (*args, *kwargs.values())
-            if path not in calls and given and all(isinstance(value, torch.Tensor) and value.ndim for value in given):
-                calls[path] = bind_example(
-                    module,
-                    tuple(value.clone() for value in args if isinstance(value, torch.Tensor)),
-                    {name: value.clone() for name, value in kwargs.items() if isinstance(value, torch.Tensor)},
-                )
-
-        copy.get_submodule(path).register_forward_pre_hook(note, with_kwargs=True)
-
-    for path in paths:
-        record(path)
-    try:
-        example.run(copy)
-    except Exception as error:
-        if not calls:
-            raise ModelError(f"{type(model).__name__} fails on its example: {first_line(error)}") from error
-    return calls
 
 
 def _can_be_captured(part: nn.Module, call: Example) -> bool:

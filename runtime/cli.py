@@ -136,12 +136,12 @@ def run(
 
     Of one image, several, or a folder; stacked along N in their order.
     """
-    from .artifact import open_artifact
-    from .image_reading import find_images
-    from .output_selection import select_outputs
-    from .runners import open_image_runner
-    from .settings import Settings
-    from .tensor_recording import record_images, record_reference_input
+    from .artifact.folder import open_artifact
+    from .artifact.selection import select_outputs
+    from .runners.registry import open_image_runner
+    from .runners.settings import Settings
+    from .runs.image_reading import find_images
+    from .runs.tensor_recording import record_images, record_reference_input
 
     if bool(images) == recorded_input:
         raise typer.BadParameter("give images, or --recorded-input, and not both")
@@ -196,12 +196,12 @@ def grid(
     quiet: QuietOption = False,
 ) -> None:
     """Draw the averaged feature maps of a photo."""
-    from .artifact import open_artifact
-    from .feature_grid import count_pages, draw_grid, outputs_on_page
-    from .output_selection import select_outputs
-    from .picture_saving import picture_format, save_picture
-    from .preprocessing import preprocess_files
-    from .runners import open_image_runner
+    from .artifact.folder import open_artifact
+    from .artifact.selection import select_outputs
+    from .maps.feature_grid import count_pages, draw_grid, outputs_on_page
+    from .maps.picture_saving import picture_format, save_picture
+    from .runners.registry import open_image_runner
+    from .runs.preprocessing import preprocess_files
 
     picture_format(file)
     refuse_to_overwrite(file, artifact, [image])
@@ -255,11 +255,11 @@ def bench(
 
     In turns, in each runner.
     """
-    from .artifact import open_artifact
-    from .bench_picture import check_picture, draw_benchmark
-    from .bench_table import bench_table, ratio_lines
-    from .benchmarking import benchmark
-    from .settings import Settings
+    from .artifact.folder import open_artifact
+    from .bench.benchmarking import benchmark
+    from .bench.picture import check_picture, draw_benchmark
+    from .bench.table import bench_table, ratio_lines
+    from .runners.settings import Settings
 
     for file in (json, picture):
         refuse_unwritable(file, artifact)
@@ -300,7 +300,7 @@ def stats(
 
     Exact, of each channel over all pixels, as the options that `layerprobe export` takes.
     """
-    from .image_statistics import channel_statistics
+    from .runs.image_statistics import channel_statistics
 
     with _progress("images", None, quiet) as advance:
         found = channel_statistics(folder, on_progress=advance)
@@ -385,7 +385,7 @@ def _parse_size(text: str | None) -> tuple[int, int] | None:
 
 def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
     """Refuse a result that would take the place of an image given, or of a part of the artifact."""
-    from .errors import UsageError
+    from .artifact.errors import UsageError
 
     target = file.resolve()
     folder = artifact.resolve()
@@ -396,7 +396,7 @@ def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> N
 def refuse_unwritable(file: Path | None, artifact: Path, inputs: Sequence[Path] = ()) -> None:
     """Refuse a report that would take the place of an input, or has no place, before the work is done."""
     if file is not None:
-        from .file_replacement import check_place
+        from .artifact.file_replacement import check_place
 
         refuse_to_overwrite(file, artifact, inputs)
         check_place(file)
@@ -404,7 +404,7 @@ def refuse_unwritable(file: Path | None, artifact: Path, inputs: Sequence[Path] 
 
 def write_text(file: Path, content: str) -> None:
     """Write a form of a report; whole or not at all."""
-    from .file_replacement import replace_file
+    from .artifact.file_replacement import replace_file
 
     with replace_file(file) as stream:
         stream.write(content.encode())

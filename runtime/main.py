@@ -15,7 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from .errors import first_line
+from .artifact.errors import first_line
 
 __all__ = ["app", "main"]
 

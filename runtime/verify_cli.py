@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .artifact.errors import UsageError
 from .cli import (
     RUNNER_NAMES,
     ConvolutionSearch,
@@ -21,11 +22,10 @@ from .cli import (
     tell_left_out,
     write_text,
 )
-from .errors import UsageError
 
 if TYPE_CHECKING:
-    from .reporting.drift_maps import DriftMaps
-    from .reporting.report import Report
+    from .verdict.drift_maps import DriftMaps
+    from .verdict.report import Report
 
 __all__ = ["compare", "verify"]
 
@@ -76,14 +76,14 @@ def verify(
 
     Against what the model computes in float64. Exit code 0 if all pass, 1 if not.
     """
-    from .artifact import open_artifact
-    from .manifest import AVERAGED_FILES, ONNX_FILE
+    from .artifact.folder import open_artifact
+    from .artifact.manifest import AVERAGED_FILES, ONNX_FILE
     from .reporting.baseline import refuse_another_model
-    from .reporting.drift_maps import DriftMaps
     from .reporting.loading import load_report
-    from .reporting.report import facts_of
-    from .settings import Settings
-    from .verification import verify as verify_artifact
+    from .runners.settings import Settings
+    from .verdict.drift_maps import DriftMaps
+    from .verdict.report import facts_of
+    from .verdict.verification import verify as verify_artifact
 
     _refuse_places(json, [junit, html, model_explorer], artifact, baseline)
     earlier = load_report(baseline) if baseline else None
@@ -127,10 +127,10 @@ def compare(
 
     Of two machines, say, or two runners. Exit code 0 if all outputs agree, 1 if not.
     """
-    from .recorded_run import open_run
     from .reporting.baseline import refuse_another_model
     from .reporting.loading import load_report
-    from .run_comparison import compare_runs
+    from .runs.recorded_run import open_run
+    from .verdict.comparing_runs import compare_runs
 
     _refuse_places(json, [junit, html], expected, baseline, [result])
     earlier = load_report(baseline) if baseline else None

@@ -12,14 +12,16 @@ from hypothesis import settings
 from export import export_artifact
 from probe import build_probe, load_model
 from runtime import Artifact, Preprocessing, open_artifact
-from runtime.cuda_provider import why_no_cuda
 from runtime.main import main
+from runtime.runners.cuda import why_no_cuda
 
 # In CI the same examples each time: a new find belongs to whoever searches, not to whoever happens to submit.
 settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+ROOT = Path(__file__).parents[1]
+"""Of the repository."""
 VARIANTS = ("cnn11", "cnn2", "cnn3")
 
 

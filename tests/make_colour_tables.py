@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 
-from runtime.colour_maps import table_of
+from runtime.maps.colour_maps import table_of
 
 if __name__ == "__main__":
     with zipfile.ZipFile(Path(sys.argv[1]), "w", zipfile.ZIP_DEFLATED) as archive:

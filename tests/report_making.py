@@ -1,6 +1,6 @@
 """Reports made by hand, for the tests of what a report looks like and is compared with."""
 
-from runtime.reporting.report import OutputComparison, OutputFacts, Report, RunnerReport
+from runtime.verdict.report import OutputComparison, OutputFacts, Report, RunnerReport
 
 __all__ = ["make_facts", "make_output", "make_report", "make_runner"]
 

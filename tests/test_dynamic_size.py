@@ -11,7 +11,7 @@ from torch import nn
 from export import ExportError, export_artifact
 from probe import ModelError, build_probe, load_model
 from runtime import Preprocessing, open_artifact, open_runner, verify
-from runtime.preprocessing import scaled_pixels
+from runtime.runs.preprocessing import scaled_pixels
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_what_torch_export_computes_with_sizes_follows_them_in_every_runner(tmp_
     with torch.no_grad():
         expected = model(image).numpy()
     for runner in ("onnx-cpu", "torchscript"):
-        result = open_runner(artifact, runner).run({"x": image.numpy()})[probe.results[""]]
+        result = open_runner(artifact, runner).run({"x": image.numpy()})[probe.observe.results[""]]
         assert result.shape == expected.shape
         assert np.allclose(result, expected, rtol=1e-3, atol=1e-4)
 

@@ -32,7 +32,7 @@ def test_importing_a_package_alone_is_quick_because_it_imports_nothing_heavy(pac
 
 
 def test_export_knows_of_runtime_only_what_the_format_is():
-    allowed = {"runtime.manifest", "runtime.reference"}
+    allowed = {"runtime.artifact.manifest", "runtime.artifact.reference"}
     for file in (Path(__file__).parents[1] / "export").glob("*.py"):
         used = set(re.findall(r"^\s*(?:from|import) (runtime[.\w]*)", file.read_text(), re.MULTILINE))
         assert used <= allowed, file

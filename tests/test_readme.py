@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from conftest import ROOT
+
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
@@ -63,7 +64,7 @@ def test_the_library_example_has_about_ten_lines():
 
 
 def test_the_rule_that_the_readme_states_is_the_one_that_is_used():
-    from runtime.comparison import PASSING_DRIFT
+    from runtime.verdict.output_verdict import PASSING_DRIFT
 
     assert (
         f"at most {PASSING_DRIFT:g}\ntimes max(noise floor, machine epsilon of the dtype)"

@@ -82,12 +82,12 @@ def test_several_inputs_by_position_and_by_keyword(tmp_path, capture, args, kwar
     probe = build_probe(model, *args, kwargs=kwargs, capture=capture)
     assert [spec.name for spec in probe.inputs] == names
     assert probe.inputs[0].shape == ("N", 3, 16, 16)
-    assert list(probe.results) == ["x", "pooled.0", "pooled.1"]
+    assert list(probe.observe.results) == ["x", "pooled.0", "pooled.1"]
     by_name = {"image": IMAGE, "mask": MASK, **kwargs}
     with torch.no_grad():
         returned, tensors = model(*args, **kwargs), probe(*(by_name[name] for name in names))
-    assert torch.equal(tensors[probe.results["x"]], returned["x"])
-    assert torch.equal(tensors[probe.results["pooled.1"]], returned["pooled"][1])
+    assert torch.equal(tensors[probe.observe.results["x"]], returned["x"])
+    assert torch.equal(tensors[probe.observe.results["pooled.1"]], returned["pooled"][1])
     assert verified(probe, tmp_path)[1] == ["onnx-float64", "onnx-cpu", "torchscript"]
 
 
@@ -126,7 +126,7 @@ def test_a_wrong_weight_in_bfloat16_is_still_found(tmp_path):
     probe = build_probe(network().bfloat16(), IMAGE.bfloat16())
     artifact = open_artifact(export_artifact(probe, tmp_path / "artifact"))
     reference = artifact.reference()
-    from runtime.comparison import compare_output
+    from runtime.verdict.output_verdict import compare_output
 
     truth = reference.truths["0"]
     wrong = (truth.sample.reshape(truth.shape) + 0.2 * truth.scale).astype(np.float32)

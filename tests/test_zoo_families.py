@@ -1,15 +1,15 @@
 """One small model of each of torchvision's families, on small images: the cheap ones go the whole way.
 
-`make zoo` takes all of them, and those of timm, the whole way (`tests/zoo.py`).
+`make zoo` takes all of them, and those of timm, the whole way (`tests/proofs/zoo.py`).
 """
 
 import pytest
 import torch
 import torchvision
-from zoo import returns_what_the_model_does
 
 from export import export_artifact
 from probe import build_probe, load_model
+from proofs.zoo import returns_what_the_model_does
 from runtime import open_artifact, verify
 
 pytestmark = pytest.mark.filterwarnings("ignore:The default weight initialization:FutureWarning")

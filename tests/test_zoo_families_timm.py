@@ -5,10 +5,10 @@ Beside `test_zoo_families.py`, so that the two run at the same time. `make zoo` 
 
 import pytest
 import torch
-from zoo import returns_what_the_model_does
-from zoo_models import TIMM_FAMILIES
 
 from probe import build_probe, load_model
+from proofs.zoo import returns_what_the_model_does
+from proofs.zoo_models import TIMM_FAMILIES
 
 SLOW = frozenset(
     {

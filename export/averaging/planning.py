@@ -7,11 +7,10 @@ import onnx_ir as ir
 
 from .batch_norm import before_batch_norm, through_batch_norm
 from .constants import is_constant
-from .convolution import is_constant_convolution, is_pointwise, through_convolution
-from .cost import cost_from_input, cost_from_result
+from .convolution import filter_shape, is_constant_convolution, is_pointwise, through_convolution
 from .maps import ChannelSum, Filtered, Map, MapSum, Reduced
 
-__all__ = ["plan_maps"]
+__all__ = ["cost_from_input", "cost_from_result", "plan_maps"]
 
 
 def plan_maps(values: Iterable[ir.Value], convolvable: Collection[ir.Value]) -> dict[ir.Value, Map]:
@@ -77,3 +76,23 @@ def batch_norm_behind(convolution: ir.Node) -> ir.Node | None:
     if only is None or only.op_type != "BatchNormalization" or only.inputs[0] is not convolution.outputs[0]:
         return None
     return only if is_constant_convolution(convolution) and all(map(is_constant, only.inputs[1:5])) else None
+
+
+_FUSED = {"Relu": 0.5, "Sigmoid": 0.5, "Tanh": 0.5, "LeakyRelu": 0.7, "Clip": 0.7, "HardSigmoid": 0.7, "Add": 1.4}
+"""What ONNX Runtime computes within the convolution before it, if nothing else reads that one's result: the price of
+computing it apart, for a channel and a pixel. After an addition, that is also the ReLU's."""
+
+
+def cost_from_input(convolution: ir.Node, pointwise: bool) -> float:
+    """Return the cost of a convolution with one filter, for a pixel of its result."""
+    shape = filter_shape(convolution)
+    channels = shape[1] * convolution.attributes.get_int("group", 1)
+    # A 1 x 1 convolution rides along with the mean of what it reads, which is an output like any other.
+    return 0.0 if pointwise else float(channels * shape[2] * shape[3])
+
+
+def cost_from_result(convolution: ir.Node, result: ir.Value) -> float:
+    """Return the cost of reading the result of a convolution, or of the batch norm behind it, for a pixel."""
+    readers = {use.node for use in result.uses()}
+    apart = max((_FUSED.get(reader.op_type, 0.0) for reader in readers), default=0.0) if len(readers) == 1 else 0.0
+    return filter_shape(convolution)[0] * (1 + apart)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, numpy_helper
 from threadpoolctl import ThreadpoolController
 
-from ..errors import ArtifactError, InputError, first_line
-from ..manifest import SIZE_NODE_PREFIX
-from ..onnx_file import read_onnx
+from ..artifact.errors import ArtifactError, InputError, first_line
+from ..artifact.manifest import SIZE_NODE_PREFIX
+from ..artifact.onnx_file import read_onnx
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
 

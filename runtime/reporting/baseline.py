@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..comparison import OutputComparison
-from ..errors import UsageError
-from .report import OutputFacts, Report, RunnerReport
+from ..artifact.errors import UsageError
+from ..verdict.output_verdict import OutputComparison
+from ..verdict.report import OutputFacts, Report, RunnerReport
 
 __all__ = ["GROWTH", "Regression", "refuse_another_model", "worse_than"]
 

@@ -6,9 +6,9 @@ x is the order of execution, y the error in multiples of float32's own, on a log
 import math
 from collections.abc import Iterator, Sequence
 
-from ..comparison import PASSING_DRIFT, OutputComparison
+from ..verdict.output_verdict import PASSING_DRIFT, OutputComparison
+from ..verdict.report import Report, RunnerReport
 from .html_text import multiple, safe
-from .report import Report, RunnerReport
 
 __all__ = ["COLOURS", "error_chart"]
 

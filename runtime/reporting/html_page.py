@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..comparison import FILE_PASSING_DRIFT, PASSING_DRIFT
-from .drift_maps import DriftMaps, OutputMaps
+from ..verdict.drift_maps import DriftMaps, OutputMaps
+from ..verdict.output_verdict import FILE_PASSING_DRIFT, PASSING_DRIFT
+from ..verdict.report import Report, RunnerReport, UnprobedReport
 from .html_chart import COLOURS, error_chart
 from .html_table import output_table
 from .html_text import badge, multiple, safe
-from .report import Report, RunnerReport, UnprobedReport
 
 __all__ = ["html_page"]
 

@@ -2,8 +2,8 @@
 
 import math
 
+from ..verdict.report import OutputFacts, Report
 from .html_text import badge, multiple, safe
-from .report import OutputFacts, Report
 
 __all__ = ["output_table"]
 

@@ -4,7 +4,7 @@ import html
 import math
 import re
 
-from ..comparison import Verdict
+from ..verdict.output_verdict import Verdict
 
 __all__ = ["badge", "multiple", "safe"]
 

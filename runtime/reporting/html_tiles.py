@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ..colour_maps import colour_table, not_finite_colour
-from .drift_maps import MAX_SIDE, AveragedMap, OutputMaps, RunnerMaps, shrink
+from ..maps.colour_maps import colour_table, not_finite_colour
+from ..verdict.drift_maps import MAX_SIDE, AveragedMap, OutputMaps, RunnerMaps, shrink
+from ..verdict.report import OutputFacts, Report
 from .html_text import badge, multiple, safe
-from .report import OutputFacts, Report
 
 __all__ = ["BUDGET_BYTES", "DIFFERENCE", "VALUES", "drift_tiles", "gradient"]
 

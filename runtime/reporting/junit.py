@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from ..comparison import OutputComparison, passing_drift
-from .report import OutputFacts, Report, RunnerReport
+from ..verdict.output_verdict import OutputComparison, passing_drift
+from ..verdict.report import OutputFacts, Report, RunnerReport
 
 __all__ = ["junit_xml"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ..errors import ArtifactError
-from .report import Report
+from ..artifact.errors import ArtifactError
+from ..verdict.report import Report
 
 __all__ = ["load_report"]
 

@@ -8,9 +8,9 @@ import json
 import math
 from typing import Any, Literal
 
-from ..comparison import PASSING_DRIFT, OutputComparison
-from ..errors import UsageError
-from .report import Report, RunnerReport
+from ..artifact.errors import UsageError
+from ..verdict.output_verdict import PASSING_DRIFT, OutputComparison
+from ..verdict.report import Report, RunnerReport
 
 __all__ = ["MEASURES", "Measure", "model_explorer_json"]
 

@@ -2,7 +2,7 @@
 
 import json
 
-from .report import Report
+from ..verdict.report import Report
 
 __all__ = ["report_schema"]
 

@@ -8,8 +8,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
-from .report import OutputFacts, Report, RunnerReport, UnprobedReport
+from ..verdict.output_verdict import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
+from ..verdict.report import OutputFacts, Report, RunnerReport, UnprobedReport
 
 __all__ = ["WORST_SHOWN", "report_table"]
 

@@ -1,0 +1,217 @@
+"""What a model calls while `torch.export` runs it: each leaf module, function and operator, and the line that did.
+
+torch.export's graph holds the aten operations within these calls. Each node made in a call carries the call's number.
+"""
+
+import contextlib
+import dis
+import operator
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from types import CodeType, FrameType
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.traceback import annotate, preserve_node_meta
+from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
+from torch.utils import _pytree as pytree
+
+from ..model.source_places import calling_frame, source_line
+from .labels import AUGMENTED_OPERATORS, class_of, describe_function
+
+__all__ = ["CallRecorder", "RecordedCall", "call_number"]
+
+_SYMBOLS = {
+    "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",
+    "&": "and_", "|": "or_", "^": "xor", "<<": "lshift", ">>": "rshift",
+}  # fmt: skip
+"""Python's binary operators, and what they are called in the module `operator`, as symbolic tracing has it."""
+
+
+@dataclass
+class RecordedCall:
+    """One call, as symbolic tracing would note it."""
+
+    module_path: str
+    """The module that it was called in, or the leaf module that was called."""
+    file: str | None
+    line: int | None
+    label: str
+    operation: str
+    leaf: bool = False
+    no_tensor: bool = False
+    """It gave a tuple, whose parts are calls of their own, where they are taken; or nothing, as `x[i] = y` does."""
+
+
+def call_number(node: fx.Node) -> int | None:
+    """Return the number of the call that a node was made in."""
+    number = (node.meta.get("custom") or {}).get("call")
+    return number if isinstance(number, int) else None
+
+
+class CallRecorder(TorchFunctionMode):
+    """Notes calls in `calls`, in the order of execution, while a model runs within `watch`.
+
+    torch.export runs the model
+      +- a module is entered           sets the module path
+           +- a leaf module            one call, whatever it calls itself
+           +- torch.relu(x), x + y     __torch_function__: one call
+           +- a, b = x.chunk(2)        one call, and one for each part that is taken: see _Parts
+    """
+
+    def __init__(self, outermost: CodeType) -> None:
+        """Take the code within which the model runs: the frames outside are no model's."""
+        super().__init__()
+        self.calls: list[RecordedCall] = []
+        self._outermost = outermost
+        self._entered: list[tuple[str, contextlib.AbstractContextManager[None] | None]] = [("", None)]
+
+    @contextlib.contextmanager
+    def watch(self, model: nn.Module) -> Iterator[None]:
+        """Note what `model` calls, until the end."""
+        with contextlib.ExitStack() as stack:
+            for path, module in model.named_modules():
+                if path and not isinstance(module, torch.jit.ScriptModule):
+                    enter, leave = self._hooks(path, module)
+                    stack.callback(module.register_forward_pre_hook(enter, prepend=True).remove)
+                    stack.callback(module.register_forward_hook(leave, always_call=True).remove)
+            stack.callback(model.register_forward_hook(lambda _module, _inputs, result: _plain(result)).remove)
+            stack.enter_context(preserve_node_meta())
+            stack.enter_context(self)
+            yield
+
+    def _hooks(self, path: str, module: nn.Module) -> tuple[Callable[..., None], Callable[..., object]]:
+        is_leaf = fx.Tracer().is_leaf_module(module, path)
+        operation = class_of(module)
+
+        def enter(_module: nn.Module, _inputs: object) -> None:
+            marked = None
+            if is_leaf and not self._in_leaf:
+                call = RecordedCall(path, *self._caller()[1:], operation.rpartition(".")[2], operation, leaf=True)
+                marked = self._note(call)
+                marked.__enter__()
+            self._entered.append((path, marked))
+
+        def leave(_module: nn.Module, inputs: tuple[object, ...], result: object) -> object:
+            marked = self._entered.pop()[1]
+            if marked is None:
+                return None
+            try:
+                number = len(self.calls) - 1
+                if isinstance(result, torch.Tensor):
+                    # What gives its input back, as Identity does, would have no node.
+                    return torch.ops.aten.alias.default(result) if any(result is each for each in inputs) else None
+                return self._parts(result, self.calls[number])
+            finally:
+                marked.__exit__(None, None, None)
+
+        return enter, leave
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if self._in_leaf or func is torch.ops.aten.alias.default:
+            return func(*args, **(kwargs or {}))
+        frame, file, line = self._caller()
+        call = RecordedCall(self._entered[-1][0], file, line, *_describe(func, frame))
+        with self._note(call):
+            result = func(*args, **(kwargs or {}))
+            if frame is not None and args and result is args[0] and not _writes(func.__name__):
+                # `x.contiguous()` and `x.to(dtype)` make no node where there is nothing to do.
+                return torch.ops.aten.alias.default(result) if isinstance(result, torch.Tensor) else result
+            return self._parts(result, call)
+
+    @property
+    def _in_leaf(self) -> bool:
+        return any(marked is not None for _, marked in self._entered)
+
+    def _caller(self) -> tuple[FrameType | None, str | None, int | None]:
+        frame = calling_frame(sys._getframe(1), self._outermost)
+        return frame, *source_line(frame)
+
+    def _note(self, call: RecordedCall) -> contextlib.AbstractContextManager[None]:
+        self.calls.append(call)
+        return annotate({"call": len(self.calls) - 1})
+
+    def _parts(self, result: Any, call: RecordedCall) -> Any:
+        """Return a tuple that notes what is taken of it, in place of a plain one or one of torch's own with fields."""
+        several = type(result) is tuple or type(result).__module__ == "torch.return_types"
+        call.no_tensor = several or call.label == "setitem"
+        if not several:
+            return result
+        return _Parts(result, self._take)
+
+    def _take(self, part: Any, label: str) -> Any:
+        """Note that a part of a tuple was taken, as `label`: by `getitem`, or by `getattr`."""
+        home = "operator" if label == "getitem" else "builtins"
+        call = RecordedCall(self._entered[-1][0], *self._caller()[1:], label, f"{home}.{label}")
+        with self._note(call):
+            if isinstance(part, torch.Tensor):
+                return torch.ops.aten.alias.default(part)
+            return self._parts(part, call)
+
+
+class _Parts(tuple[Any, ...]):
+    """A tuple that tells of each part that is taken."""
+
+    _take: Callable[[Any, str], Any]
+    _fields: Sequence[str]
+
+    def __new__(cls, parts: tuple[Any, ...], take: Callable[[Any, str], Any]) -> "_Parts":
+        made = super().__new__(cls, parts)
+        made._take = take
+        made._fields = getattr(type(parts), "__match_args__", ())
+        return made
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._take(super().__getitem__(index), "getitem")
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[index] for index in range(len(self)))
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self._fields:
+            raise AttributeError(name)
+        return self._take(super().__getitem__(self._fields.index(name)), "getattr")
+
+
+def _plain(result: object) -> object:
+    """Return what a model returns with plain tuples: torch.export knows no others."""
+    is_parts = {"is_leaf": lambda value: isinstance(value, _Parts)}
+    return pytree.tree_map_only(_Parts, lambda parts: tuple(map(_plain, parts)), result, **is_parts)
+
+
+def _describe(func: Any, frame: FrameType | None) -> tuple[str, str]:
+    """Return label and full name of what was called: the operator, where the model's line has one."""
+    name = str(func.__name__)
+    if name == "__get__":
+        return "getattr", "builtins.getattr"
+    if not is_tensor_method_or_property(func):
+        return describe_function(func)
+    kind, symbol = _instruction(frame)
+    if kind == "BINARY_OP" and symbol.rstrip("=") in _SYMBOLS:
+        label = _SYMBOLS[symbol.rstrip("=")]
+        augmented = next((each for each, plain in AUGMENTED_OPERATORS.items() if plain == label), label)
+        return label, f"operator.{augmented if _writes(name) else label}"
+    # `x[i]` and `-x`, but also sum(tensors), a call that doesn't name what it calls.
+    plain = name.removeprefix("__").removesuffix("__")
+    named = frame is not None and name in frame.f_code.co_names and kind.startswith("CALL")
+    if hasattr(operator, plain) and not named:
+        return plain, f"operator.{plain}"
+    return name, f"torch.Tensor.{name}"
+
+
+def _writes(name: str) -> bool:
+    """Tell whether a method writes into its tensor, by its name: `add_`, `__iand__`."""
+    return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
+
+
+def _instruction(frame: FrameType | None) -> tuple[str, str]:
+    """Return the instruction that a frame is at, and its argument in words: `("BINARY_OP", "+=")`."""
+    if frame is None:
+        return "", ""
+    # After a call of Python code, the frame stands behind the instruction, in its cache.
+    before = [each for each in dis.get_instructions(frame.f_code) if each.offset <= frame.f_lasti]
+    return before[-1].opname, before[-1].argrepr

@@ -1,0 +1,148 @@
+"""model -> fx graph by symbolic tracing: every node has a name and the line of the model's code that made it.
+
+What the nodes hold is found by running them (`observation.py`). What symbolic tracing can't follow, `exporting.py` may.
+"""
+
+import inspect
+import operator
+import sys
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from typing import Any
+
+from torch import fx, nn
+
+from ..errors import CaptureError, first_line
+from ..model.example import Example
+from ..model.source_places import calling_frame, place_of, source_line
+from .labels import AUGMENTED_OPERATORS, describe_operation
+from .naming import NodeNamer
+from .plain_names import graph_module
+from .traced_model import NodeOrigin, TracedModel, qualify
+
+__all__ = ["trace"]
+
+
+def trace(model: nn.Module, example: Example) -> TracedModel:
+    """Trace `model` symbolically; leaf modules are those of `torch.nn`.
+
+    Args:
+        model: the module; tracing calls its forward, hooks included.
+        example: which of forward's parameters are given; the others keep their defaults.
+
+    Raises:
+        CaptureError: the model's control flow depends on its data or on shapes, or it uses something that fx can't
+            follow; the message names the source line.
+    """
+    tracer = _NamingTracer(example.names)
+    try:
+        graph = tracer.trace(model)
+    except (Exception, SystemExit) as error:
+        raise CaptureError(
+            f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
+        ) from error
+    inputs = [str(node.target) for node in graph.nodes if node.op == "placeholder"]
+    if inputs != list(example.names):
+        takes = ", ".join(map(str, inspect.signature(model.forward).parameters.values()))
+        raise CaptureError(
+            f"torch.fx can't trace {type(model).__name__}: its forward takes {takes}, and what it is given "
+            f"for that is {', '.join(example.names)}"
+        )
+    module = graph_module(model, graph, type(model).__name__)
+    for node, origin in tracer.origins.items():
+        if node.op == "output":
+            continue
+        # A buffer's or a constant's node is not made by create_proxy, which names the others.
+        name = origin.name or tracer.namer(qualify(str(node), origin.module_path))
+        label, operation = describe_operation(module, node)
+        tracer.origins[node] = replace(origin, name=name, label=label, operation=operation)
+    return TracedModel(module, tracer.origins, tracer.namer)
+
+
+class _WritingProxy(fx.Proxy):
+    """A proxy that notes `x += y` and `x[i] = y` as the writes they are.
+
+    fx's own takes `x += y` for `x = x + y`, so that whoever else holds `x` would see the old values, and refuses
+    `x[i] = y`. In the graph they are `operator.iadd(x, y)` and `operator.setitem(x, i, y)`.
+    """
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self.tracer.create_proxy("call_function", operator.setitem, (self, key, value), {})
+
+
+def _augmented(name: str) -> Callable[[fx.Proxy, object], fx.Proxy]:
+    def operation(self: fx.Proxy, other: object) -> fx.Proxy:
+        # Named without the i: torchvision, which takes it for the operation that doesn't write, calls it so.
+        target = getattr(operator, name)
+        return self.tracer.create_proxy("call_function", target, (self, other), {}, AUGMENTED_OPERATORS[name])
+
+    return operation
+
+
+for _name in AUGMENTED_OPERATORS:
+    setattr(_WritingProxy, f"__{_name.rstrip('_')}__", _augmented(_name))
+
+
+class _NamingTracer(fx.Tracer):
+    """Notes for each node its name, the module it ran in and the source line.
+
+    model.forward
+      +- call_module(layer1)           sets the module path
+           +- call_module(conv1)       leaf: create_proxy("call_module")
+           +- torch.relu(x)            create_proxy("call_function"), which names
+                +- create_node         every node, also a buffer's or a constant's; notes where it comes from
+    """
+
+    def __init__(self, given: Collection[str]) -> None:
+        """Take the names of the parameters that forward is given."""
+        super().__init__()
+        self.origins: dict[fx.Node, NodeOrigin] = {}
+        self.namer = NodeNamer()
+        self._module_path = ""
+        self._given = given
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        # The parameters that are not given have their defaults while forward is traced, so that `if mask is None`
+        # takes the way that it takes in the model. fx's own concrete_args would leave them as inputs of the graph.
+        function, arguments = super().create_args_for_root(root_fn, is_module, concrete_args)
+        return function, [self._default_of(argument) for argument in arguments]
+
+    def _default_of(self, argument: Any) -> Any:
+        if not isinstance(argument, fx.Proxy) or argument.node.target in self._given:
+            return argument
+        node = argument.node
+        del self.origins[node]
+        self.graph.erase_node(node)
+        name = str(node.target)
+        if name.startswith("*"):
+            return {} if name.startswith("**") else ()
+        return node.args[0]
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        outer = self._module_path
+        self._module_path = self.path_of_module(m)
+        try:
+            if self.is_leaf_module(m, self._module_path):
+                return self.create_proxy("call_module", self._module_path, args, kwargs)
+            return forward(*args, **kwargs)
+        finally:
+            self._module_path = outer
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _WritingProxy(node, self)
+
+    def create_proxy(self, kind: str, target: fx.node.Target, *args: Any, **kwargs: Any) -> fx.Proxy:
+        proxy = super().create_proxy(kind, target, *args, **kwargs)
+        origin = self.origins[proxy.node]
+        path = origin.module_path
+        name = self.namer(path if kind == "call_module" else qualify(str(proxy.node), path))
+        self.origins[proxy.node] = replace(origin, name=name)
+        return proxy
+
+    def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(kind, *args, **kwargs)
+        file, line = source_line(calling_frame(sys._getframe(1), fx.Tracer.trace.__code__))
+        self.origins[node] = NodeOrigin("", self._module_path, file, line, "", "")
+        return node

@@ -1,0 +1,161 @@
+"""model -> fx graph by `torch.export`, for what symbolic tracing can't follow; brought to the same names.
+
+torch.export runs the model's Python on tensors without data, so that `if x.shape[1] != 3` or `B, C, H, W = x.shape`
+is no obstacle; its graph holds aten operations, several to a call of a function or module. The calls are recorded
+meanwhile (`call_recording.py`): what one call of a leaf module or of a function gave is one named node, and the steps
+within have no name, as in a symbolic trace.
+"""
+
+import inspect
+import operator
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.experimental.symbolic_shapes import is_concrete_int
+
+from ..errors import CaptureError, first_line
+from ..model.example import Example
+from ..model.source_places import place_of
+from .call_recording import CallRecorder, RecordedCall, call_number
+from .exported_graph import plain_graph
+from .naming import NodeNamer
+from .quiet import torch_silenced
+from .traced_model import NodeOrigin, TracedModel, qualify
+
+__all__ = ["export_capture"]
+
+
+def export_capture(
+    model: nn.Module, example: Example, *, batched: frozenset[int] = frozenset(), dynamic_size: bool = False
+) -> TracedModel:
+    """Capture `model` with `torch.export`, hooks of the model itself included.
+
+    Args:
+        model: the module, in eval mode; the graph shares its weights in memory.
+        example: what it is called with.
+        batched: the inputs whose first size stays open; the others keep the example's.
+        dynamic_size: leave height and width of N C H W inputs open.
+
+    Raises:
+        CaptureError: torch.export can't capture it: its control flow depends on the values of tensors, say, or it
+            computes with a size that should stay open. The message names the source line.
+    """
+    recorder = CallRecorder(_export.__code__)
+    with recorder.watch(model):
+        program = _export(model, example, batched, dynamic_size)
+    try:
+        module = plain_graph(program, type(model).__name__)
+    except SyntaxError as error:
+        raise CaptureError(
+            f"torch.export can't capture {type(model).__name__}: it writes code that is no Python, for a module's name"
+        ) from error
+    _drop_aliases(module.graph)
+    origins, namer = _name_nodes(module, recorder.calls)
+    return TracedModel(module, origins, namer, batched)
+
+
+def _export(
+    model: nn.Module, example: Example, batched: frozenset[int], dynamic_size: bool
+) -> torch.export.ExportedProgram:
+    # torch.export takes a size of 1 for a constant, and one tensor that is given twice for one input.
+    call = example.enlarged(batched) if example.batch == 1 else example
+    call = call.replaced(tuple(tensor.clone() for tensor in call.tensors))
+    shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
+    keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
+    try:
+        with torch_silenced(), torch.no_grad():
+            program = torch.export.export(
+                model,
+                call.args,
+                call.kwargs,
+                dynamic_shapes=_as_signature(model, shapes[: len(call.args)], keywords),
+                strict=False,
+            )
+    except (Exception, SystemExit) as error:
+        raise CaptureError(
+            f"torch.export can't capture {type(model).__name__}: {first_line(error)}{place_of(error)}"
+        ) from error
+    _check_open(program, shapes, type(model).__name__)
+    return program
+
+
+def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, Any], ...], name: str) -> None:
+    """Raise where torch.export has fixed an axis that was to stay open: with AUTO it does so without a word."""
+    names = program.graph_signature.user_inputs
+    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
+    for given, axes in zip(names, shapes, strict=True):
+        for axis in axes:
+            size = nodes[str(given)].meta["val"].shape[axis]
+            if is_concrete_int(size):
+                raise CaptureError(
+                    f"torch.export can't capture {name} for other sizes: its result is computed with axis {axis} "
+                    f"of {given} as the plain number {size}{' (leave --dynamic-size away)' if axis else ''}"
+                )
+
+
+def _as_signature(model: nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Dynamic shapes, in the form that torch.export asks for: by name, a tuple for `*args`."""
+    signature = inspect.signature(model.forward)
+    shapes: dict[str, Any] = {}
+    for name, given in signature.bind(*positional, **keywords).arguments.items():
+        rest = signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD
+        shapes |= given if rest else {name: given}
+    return shapes
+
+
+def _open_axes(tensor: torch.Tensor, batched: bool, dynamic_size: bool) -> dict[int, Any]:
+    axes: dict[int, Any] = {}
+    if batched:
+        axes[0] = torch.export.Dim.AUTO
+    if dynamic_size and tensor.ndim == 4:
+        axes |= {2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO}
+    return axes
+
+
+def _drop_aliases(graph: fx.Graph) -> None:
+    """Take out the aliases that the recorder marked results with, but for those that are a call's only node."""
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.alias.default and isinstance(source := node.args[0], fx.Node):
+            if call_number(source) == call_number(node):
+                node.replace_all_uses_with(source)
+                graph.erase_node(node)
+            elif source.target is operator.getitem and len(source.users) == 1:
+                # The part is taken where the model's own code takes it.
+                node.target, node.args = source.target, source.args
+                graph.erase_node(source)
+
+
+def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict[fx.Node, NodeOrigin], NodeNamer]:
+    groups: dict[int, list[fx.Node]] = {}
+    namer = NodeNamer()
+    origins: dict[fx.Node, NodeOrigin] = {}
+    for node in module.graph.nodes:
+        number = call_number(node)
+        if node.op == "placeholder":
+            origins[node] = NodeOrigin(namer(str(node.target)), "", None, None, "", "")
+        elif node.op == "get_attr":
+            # Symbolic tracing sees the parameters that the model's own code uses, not those of leaf modules.
+            users = [calls[each] for each in map(call_number, node.users) if each is not None]
+            path = next((call.module_path for call in users if not call.leaf), None)
+            if path is not None:
+                origins[node] = NodeOrigin(namer(qualify(node.name, path)), path, None, None, "", "")
+        elif number is not None:
+            groups.setdefault(number, []).append(node)
+    for number, call in enumerate(calls):
+        named = _given_by(call, groups.get(number, []))
+        path = call.module_path
+        # A tuple that a leaf module gave has no node, but symbolic tracing has one, which takes the name.
+        names = [namer(path if call.leaf else qualify(call.label, path)) for _ in named or range(call.no_tensor)]
+        for node, name in zip(named, names, strict=False):
+            origins[node] = NodeOrigin(name, path, call.file, call.line, call.label, call.operation)
+    order = {node: position for position, node in enumerate(module.graph.nodes)}
+    return dict(sorted(origins.items(), key=lambda item: order[item[0]])), namer
+
+
+def _given_by(call: RecordedCall, nodes: list[fx.Node]) -> list[fx.Node]:
+    """Return the nodes, of those made in a call, that hold what it gave."""
+    if call.no_tensor:
+        return [node for node in nodes if isinstance(node.meta.get("val"), tuple | list)][-1:]
+    tensors = [node for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]
+    return [node for node in tensors if not set(nodes).issuperset(node.users)] or tensors[-1:]

@@ -1,0 +1,82 @@
+"""A model as a graph of named nodes, however it was captured (`tracing.py`, `exporting.py`)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import fx
+
+from ..model.example import Example
+from .naming import NodeNamer
+from .plain_names import graph_module
+
+__all__ = ["NodeOrigin", "TracedModel", "qualify", "return_named"]
+
+
+@dataclass(frozen=True)
+class NodeOrigin:
+    """Where a node of the traced graph comes from, and what a person calls it."""
+
+    name: str
+    module_path: str
+    """The module it ran in, or the leaf module itself; empty for the model itself."""
+    source_file: str | None
+    source_line: int | None
+    label: str
+    """`Conv2d`, `relu`, `add`."""
+    operation: str
+    """The full name: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
+
+
+@dataclass(frozen=True)
+class TracedModel:
+    """A model as a graph: `module` computes what the model does, node by node.
+
+    Attributes:
+        module: its placeholders are the example's tensors, in the order of the model's signature.
+        origins: the nodes that have a name; the others are inner steps of a leaf module, which nobody asks for.
+        namer: gives out the names.
+        batched: the inputs whose first size is open; None where that is still to be found by running the graph.
+    """
+
+    module: fx.GraphModule
+    origins: dict[fx.Node, NodeOrigin]
+    namer: NodeNamer
+    batched: frozenset[int] | None = None
+
+    def batch_guesses(self, example: Example) -> list[frozenset[int]]:
+        """Return guesses, the best first, at which of the inputs have the batch as their first axis."""
+        if self.batched is None:
+            return example.batched_inputs()
+        return [self.batched] if self.batched else []
+
+    def adopt(self, node: fx.Node, label: str, operation: str) -> None:
+        """Name a node that was added to the graph after tracing."""
+        self.origins[node] = NodeOrigin(self.namer(str(node)), "", None, None, label, operation)
+
+
+def qualify(name: str, module_path: str) -> str:
+    """Return a node's name within the model, as torchvision begins it: `NodeNamer` makes it unique."""
+    return f"{module_path}.{name}" if module_path else name
+
+
+def return_named(
+    module: fx.GraphModule, chosen: Mapping[str, fx.Node], overwritten: set[fx.Node], class_name: str
+) -> fx.GraphModule:
+    """Return a module over the same submodules whose forward returns `{name: tensor}` for the `chosen` nodes.
+
+    `module` and its graph stay as they are. A node in `overwritten` is returned as a clone taken the moment it was
+    computed; the model's own operations go on with the original, in place, as they would in eager PyTorch.
+    """
+    graph = fx.Graph()
+    copies: dict[fx.Node, fx.Node] = {}
+    graph.graph_copy(module.graph, copies)
+    returned = {}
+    for name, node in chosen.items():
+        tensor = copies[node]
+        if node in overwritten:
+            with graph.inserting_after(tensor):
+                tensor = graph.call_method("clone", (tensor,))
+        returned[name] = tensor
+    graph.output(returned)
+    # Nothing is eliminated as dead: an in-place operation whose result is ignored still matters.
+    return graph_module(module, graph, class_name)

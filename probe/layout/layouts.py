@@ -1,0 +1,107 @@
+"""graph -> the layout of every tensor, told by following the axes from the inputs through the operations.
+
+The rank doesn't tell it: Swin's and ConvNeXt's tensors of four axes are N H W C in places, and N C H W in others.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import fx
+
+from ..capture.labels import name_operation
+from ..observe.observation import Observation
+from ..specs import TokenGrid
+from .axis_factors import Axis, fresh, grid_of, letter_of, size_of
+from .rules import RULES
+from .step import Step
+
+__all__ = ["Layout", "infer_layouts"]
+
+_INPUTS = {0: "", 2: "NC", 4: "NCHW", 5: "NCDHW"}
+"""What models of images take; of an input of another rank only the batch is known."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What the axes of a tensor are."""
+
+    letters: str
+    """One letter an axis: N batch, C channels or features, D H W depth, height and width, L tokens, `?` unknown."""
+    tokens: TokenGrid | None
+    """Where the letters are NLC: how the tokens lie in the image, if they come from one."""
+
+
+def infer_layouts(module: fx.GraphModule, observations: Mapping[fx.Node, Observation]) -> dict[fx.Node, Layout]:
+    """Return the layout of every node that holds a tensor.
+
+    Nothing is ever guessed from sizes alone: an axis that can't be followed is `?`, until an operation tells what it
+    is, as a convolution does.
+
+    Args:
+        module: the graph, of `torch.fx.symbolic_trace` and its kin, or of `torch.export`.
+        observations: what each node gave when it ran.
+    """
+    axes: dict[fx.Node, list[Axis]] = {}
+    fed: set[fx.Node] = set()
+    batch = None
+    for node in module.graph.nodes:
+        observation = observations.get(node)
+        if node.op == "placeholder" or not fed.isdisjoint(node.all_input_nodes):
+            fed.add(node)
+        if observation is None or observation.dtype is None:
+            continue
+        shape = observation.shape
+        if node.op == "placeholder":
+            letters = _INPUTS.get(len(shape), "N" + "?" * (len(shape) - 1))
+            # What is no image may be a factor or a table that all images share, as long as the batch by chance.
+            if batch is not None and (len(shape) == 1 or shape[:1] != (batch,)):
+                letters = "?" + letters[1:] if shape else ""
+            axes[node] = [fresh(letter, size) for letter, size in zip(letters, shape, strict=True)]
+            batch = shape[0] if batch is None and shape else batch
+        elif node.op == "get_attr":
+            axes[node] = _unknown(shape)
+        else:
+            axes[node] = _follow(module, node, observations, axes, batch if node in fed else None)
+    return {node: _describe(each) for node, each in axes.items()}
+
+
+def _follow(
+    module: fx.GraphModule,
+    node: fx.Node,
+    observations: Mapping[fx.Node, Observation],
+    axes: dict[fx.Node, list[Axis]],
+    batch: int | None,
+) -> list[Axis]:
+    """Return the axes of what an operation gave."""
+    shape, source, part = observations[node].shape, node, None
+    name, spatial = name_operation(module, node)
+    if name == "getitem" and isinstance(node.args[0], fx.Node) and node.args[0] not in axes:
+        # One of several tensors that an operation gave: chunk(x)[0]. The operation knows what it is.
+        source = node.args[0]
+        keys = observations[source].keys
+        part = node.args[1] % len(keys) if keys and isinstance(node.args[1], int) else None
+        name, spatial = name_operation(module, source)
+    step = Step(source, shape, axes, spatial, batch, part)
+    try:
+        result = RULES[name](step) if name in RULES else None
+    except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
+        # Arguments that are computed, or named like no other operation's: nothing can be said.
+        result = None
+    if result is not None and tuple(map(size_of, result)) == shape:
+        return result
+    first = step.first
+    stays = len(shape) > 1 and first and letter_of(first[0]) == "N" and size_of(first[0]) == shape[0]
+    return [first[0], *_unknown(shape[1:])] if stays else _unknown(shape)
+
+
+def _unknown(shape: tuple[int, ...]) -> list[Axis]:
+    return [fresh("?", size) for size in shape]
+
+
+def _describe(axes: list[Axis]) -> Layout:
+    letters = ""
+    for axis in axes:
+        letter = letter_of(axis)
+        # Attention has L twice, rows and columns: a letter that names two axes would name neither.
+        letters += "?" if letter in letters else letter
+    return Layout(letters, grid_of(axes[1]) if letters == "NLC" else None)

@@ -1,0 +1,314 @@
+"""The MODEL of the command line -> a module, with what it is called with."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..errors import ModelError, first_line
+from . import variants
+from .check import checked_model
+from .example import bind_example
+from .source_places import place_of
+from .submodule_calls import record_call
+
+__all__ = ["ImageInput", "LoadedModel", "load_model"]
+
+_VARIANTS: dict[str, Callable[[], nn.Module]] = {
+    "cnn11": variants.CNN11,
+    "cnn2": variants.CNN2,
+    "cnn3": variants.CNN3,
+}
+_IMAGENET_MEAN = (0.485, 0.456, 0.406)
+_IMAGENET_STD = (0.229, 0.224, 0.225)
+_FORMS = "cnn11, cnn2, cnn3, torchvision:resnet18, timm:NAME, path/to/file.py:factory or package.module:factory"
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ImageInput:
+    """How a photo becomes a model's input: torchvision's Resize, CenterCrop (to the example's size) and Normalize."""
+
+    resize: int
+    """Pixels that the shorter side is resized to."""
+    mean: tuple[float, ...]
+    """Per channel, of pixels in 0 to 1."""
+    std: tuple[float, ...]
+    interpolation: str
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model with fresh weights, and what it is called with: `module(*example, **kwargs)`."""
+
+    name: str
+    module: nn.Module
+    example: tuple[torch.Tensor, ...]
+    kwargs: dict[str, torch.Tensor]
+    image: ImageInput | None
+    """None where the model isn't called with one image alone, of one channel or three."""
+
+    def submodule(self, path: str) -> "LoadedModel":
+        """Return the part of the model at `path`, with what the model calls it with.
+
+        Raises:
+            ModelError: there is no such part, it isn't called, or with something else than tensors.
+        """
+        part, call = record_call(self.module, path, bind_example(self.module, self.example, self.kwargs))
+        same_input = not call.kwargs and [(tensor.shape, tensor.dtype) for tensor in call.args] == [
+            (tensor.shape, tensor.dtype) for tensor in self.example
+        ]
+        return LoadedModel(f"{self.name}/{path}", part, call.args, call.kwargs, self.image if same_input else None)
+
+
+def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> LoadedModel:
+    """Return the model called `name`, its fresh weights drawn from `seed` (torch's global generator stays as it was).
+
+    Args:
+        name: `cnn11`, `cnn2`, `cnn3`, `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` or
+            `package.module:factory`. The factory takes no arguments and returns a module, or a module and what it is
+            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. In its place may stand a
+            module that is there already. Nothing is downloaded.
+        seed: of the fresh weights.
+        input_size: height and width of the input, in pixels, or channels, height and width; by default what the model
+            was made for.
+
+    Raises:
+        ModelError: there is no such model, or making it fails.
+    """
+    source, _, rest = name.rpartition(":")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        if name in _VARIANTS:
+            size = variants.IMAGE_SIZE
+            image = ImageInput(size, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+            return _with_image(name, _VARIANTS[name](), (3, size, size), image, input_size)
+        if source == "torchvision":
+            return _from_torchvision(rest, input_size)
+        if source == "timm":
+            return _from_timm(rest, input_size)
+        if source and rest.isidentifier():
+            return _from_factory(name, _find_factory(source, rest), input_size)
+        if name.rstrip(":").endswith(".py"):
+            raise _without_factory(name.rstrip(":"))
+    near = get_close_matches(name, [*_VARIANTS, "torchvision:", "timm:"], n=1)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise ModelError(f"There is no model {name!r}.{hint}\nA model is {_FORMS}.")
+
+
+def _with_image(
+    name: str, module: nn.Module, shape: tuple[int, int, int], image: ImageInput, input_size: Sequence[int]
+) -> LoadedModel:
+    """Return the model with an image of `input_size`, or of `shape` (C H W), which the facts in `image` are for."""
+    channels, height, width = (*shape[: 3 - len(input_size)], *input_size)
+    example = _blank(1, channels, height, width)
+    # With another input size the photo keeps its margin around the crop; by the longer side, so that the resized photo
+    # covers the crop whether it is upright or lies.
+    resize = round(image.resize * max(height, width) / max(shape[1:]))
+    if channels not in (1, 3):
+        return LoadedModel(name, module, (example,), {}, None)
+    if channels != len(image.mean):
+        # A grey image stays in 0 to 1, and so does a colour image for a model that was made for grey ones.
+        image = replace(image, mean=(0.0,) * channels, std=(1.0,) * channels)
+    return LoadedModel(name, module, (example,), {}, replace(image, resize=resize))
+
+
+def _blank(*shape: int) -> torch.Tensor:
+    try:
+        return torch.zeros(shape)
+    except (RuntimeError, TypeError, OverflowError) as error:
+        # torch's own messages tell of its allocator, or of the lines of C++ that a number was too large for.
+        told = " x ".join(str(size) if size < 10**9 else f"{size:.0e}" if size < 10**300 else "..." for size in shape)
+        raise ModelError(f"An input of {told} doesn't fit into memory: give a smaller --input-size.") from error
+
+
+def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
+    models = _import_zoo("torchvision.models", "torchvision")
+    if name not in models.list_models():
+        raise _unknown("torchvision", name, models.list_models())
+    builder = models.get_model_builder(name)
+    options: dict[str, Any] = {"weights": None}
+    if "weights_backbone" in str(builder.__doc__):
+        options["weights_backbone"] = None
+    transforms = models.get_model_weights(name).DEFAULT.transforms()
+    crop = getattr(transforms, "crop_size", None) or getattr(transforms, "resize_size", None) or [224]
+    if "vision_transformer" in builder.__module__:
+        # Made for one size, by default another one than that of the weights (vit_h_14: 518).
+        options["image_size"] = (input_size or crop)[-1]
+    full_name = f"torchvision:{name}"
+    module = _call_factory(full_name, lambda: models.get_model(name, **options))
+    if "optical_flow" in builder.__module__:
+        frames = _blank(2, 1, 3, *(input_size or (128, 128))[-2:])
+        return LoadedModel(full_name, module, tuple(frames), {}, None)
+    if "video" in builder.__module__:
+        return LoadedModel(full_name, module, (_blank(1, 3, 16, *(input_size or (crop[0], crop[-1]))[-2:]),), {}, None)
+    image = ImageInput(
+        (getattr(transforms, "resize_size", None) or crop)[0],
+        tuple(getattr(transforms, "mean", _IMAGENET_MEAN)),
+        tuple(getattr(transforms, "std", _IMAGENET_STD)),
+        transforms.interpolation.value if hasattr(transforms, "interpolation") else "bilinear",
+    )
+    return _with_image(full_name, module, (3, crop[0], crop[0]), image, input_size)
+
+
+def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
+    timm = _import_zoo("timm", "timm")
+    if not timm.is_model(name):
+        raise _unknown("timm", name, timm.list_models())
+    module = _call_factory(f"timm:{name}", lambda: timm.create_model(name, pretrained=False))
+    config = timm.data.resolve_data_config({}, model=module)
+    channels, height, width = config["input_size"]
+    resize = round(max(height, width) / config["crop_pct"])
+    image = ImageInput(resize, tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
+    return _with_image(f"timm:{name}", module, (channels, height, width), image, input_size)
+
+
+def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence[int]) -> LoadedModel:
+    made = _call(name, factory)
+    module, given = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if not isinstance(module, nn.Module):
+        raise _no_module(name, module)
+    module = checked_model(module)
+    image = ImageInput(256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+    if given is None:
+        convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+        channels = next((part.in_channels for part in convolutions), 3)
+        return _with_image(name, module, (channels, 224, 224), image, input_size)
+    if input_size:
+        raise ModelError(f"{name} brings its own example input: leave --input-size away.")
+    args, kwargs = ((), given) if isinstance(given, dict) else (given if isinstance(given, tuple) else (given,), {})
+    for value in (*args, *kwargs.values()):
+        if not isinstance(value, torch.Tensor):
+            raise ModelError(
+                f"{name} returned a module and {_kind(value)}: the second is what the module is called "
+                "with, a tensor, a tuple of tensors or a dictionary of them."
+            )
+    is_image = len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3)
+    # The steps that make an image an input give floats.
+    if is_image and args[0].is_floating_point():
+        return replace(_with_image(name, module, (3, 224, 224), image, args[0].shape[1:]), example=args)
+    return LoadedModel(name, module, args, kwargs, None)
+
+
+def _import_zoo(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ModelError(f"{package} can't be imported ({error}): pip install {package}") from error
+
+
+def _unknown(zoo: str, name: str, known: list[str]) -> ModelError:
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"The nearest: {', '.join(near)}." if near else f"It has {len(known)}, such as {known[0]}."
+    return ModelError(f"{zoo} has no model {name!r}. {hint}")
+
+
+def _no_module(name: str, made: object) -> ModelError:
+    return ModelError(f"{name} returned {_kind(made)}, not a torch.nn.Module.")
+
+
+def _kind(value: object) -> str:
+    """`an int`, `a Tensor`."""
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'aeiouAEIO' else 'a'} {kind}"
+
+
+def _without_factory(source: str) -> ModelError:
+    names = _factories(_import_source(source))
+    has = f"It has: {_examples(names)}." if names else "It has no function, and no module class."
+    example = f", for example {source}:{names[0]}" if names else ""
+    return ModelError(f"{source} needs a factory: {source}:NAME{example}.\n{has}")
+
+
+def _factories(module: Any) -> list[str]:
+    """Return what may make a model, or is one: a module's own functions first, then its classes and models."""
+    found: tuple[list[str], list[str]] = ([], [])
+    for name, value in vars(module).items():
+        own = getattr(value, "__module__", None) == module.__name__
+        if name.startswith("_"):
+            continue
+        if own and inspect.isfunction(value):
+            found[0].append(name)
+        elif isinstance(value, nn.Module) or (own and inspect.isclass(value) and issubclass(value, nn.Module)):
+            found[1].append(name)
+    return [*found[0], *found[1]]
+
+
+def _examples(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f", and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def _find_factory(source: str, factory: str) -> Callable[[], object]:
+    module = _import_source(source)
+    if not hasattr(module, factory):
+        names = _factories(module)
+        near = get_close_matches(factory, names, n=3, cutoff=0.5)
+        hint = f"The nearest: {', '.join(near)}." if near else f"It has: {_examples(names) or 'none'}."
+        raise ModelError(f"{source} has no factory {factory!r}. {hint}")
+    found = getattr(module, factory)
+    if isinstance(found, nn.Module):
+        return lambda: found
+    if not callable(found):
+        raise ModelError(f"{source}:{factory} is {_kind(found)}: give a function that returns a model, or a model.")
+    return found  # type: ignore[no-any-return]
+
+
+def _import_source(source: str) -> Any:
+    try:
+        return _import_file(Path(source)) if source.endswith(".py") else _import_package(source)
+    except ModelError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise ModelError(f"{source} can't be imported: {type(error).__name__}: {first_line(error)}") from error
+
+
+def _import_file(file: Path) -> Any:
+    if not file.is_file():
+        raise ModelError(f"There is no file {file}.")
+    # The file may import its neighbours, as it could when run as a script.
+    sys.path.insert(0, str(file.parent.resolve()))
+    # A name of its own: the file may be called like a module that is there already.
+    name = file.stem if file.stem not in sys.modules else f"{file.stem} of {file.parent}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # Registered, for what looks its own module up (dataclasses, pickle).
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _import_package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModelError(f"There is no module {name!r} ({error}).\nA model is {_FORMS}.") from error
+
+
+def _call_factory(name: str, factory: Callable[[], object]) -> nn.Module:
+    module = _call(name, factory)
+    if not isinstance(module, nn.Module):
+        raise _no_module(name, module)
+    return module
+
+
+def _call(name: str, factory: Callable[[], object]) -> object:
+    try:
+        return factory()
+    except (Exception, SystemExit) as error:
+        place = place_of(error)
+        raise ModelError(f"Making {name} failed{place}: {type(error).__name__}: {first_line(error)}") from error

@@ -1,0 +1,129 @@
+"""Weights from a file into a model: safetensors, or a PyTorch state dict read without running anything from it."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ..errors import WeightsError, first_line
+from .check import checked_model
+
+__all__ = ["load_weights", "weights_digest"]
+
+_REMEDY = "Save its weights alone: torch.save(model.state_dict(), 'weights.pt')."
+
+
+def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
+    """Load the state dict in `file` (`.safetensors`, or `.pt`/`.pth`) into `model`, whole or not at all.
+
+    Args:
+        model: gets the weights.
+        file: what a training script saved: a state dict, also of a `DataParallel` model, or a checkpoint.
+        name: what the messages call the model; its class by default.
+
+    Returns:
+        Where in the file the weights were, if they weren't all of it, in words for the user.
+
+    Raises:
+        WeightsError: the file can't be read, or its keys or shapes are not the model's (the first are named).
+    """
+    model = checked_model(model)
+    name = name or type(model).__name__
+    state, taken = _read_state(file)
+    expected = model.state_dict()
+    problems = [
+        f"{key}: the model has {_describe(expected.get(key))}, the file {_describe(state.get(key))}"
+        for key in [*expected, *(key for key in state if key not in expected)]
+        if _describe(expected.get(key)) != _describe(state.get(key))
+    ]
+    if problems:
+        more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+        raise WeightsError(
+            f"{file} holds weights of another model than {name}: {len(problems)} of "
+            f"{len(expected.keys() | state.keys())} entries differ.\n{'; '.join(problems[:3])}{more}"
+        )
+    try:
+        model.load_state_dict(state)
+    except Exception as error:
+        raise WeightsError(f"{file} can't be loaded into {name}: {first_line(error)}") from error
+    return taken
+
+
+def _describe(tensor: torch.Tensor | None) -> str:
+    if tensor is None:
+        return "none"
+    # Half weights fit a float model; integers, or complex numbers, would lose what they are.
+    kind = "" if tensor.is_floating_point() else f" {str(tensor.dtype).removeprefix('torch.')}"
+    return (" x ".join(map(str, tensor.shape)) or "a number") + kind
+
+
+def _read_state(file: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
+    if not file.is_file():
+        what = "is not a file" if file.exists() else "does not exist: there is no weights file of that name"
+        raise WeightsError(f"{file} {what}.")
+    try:
+        if file.suffix.lower() == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(file), []
+        # weights_only refuses everything but tensors and plain containers: a pickle can run any code.
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch's own message is a page, and proposes to load the file unsafely.
+        if "Unsupported global" in str(error):
+            raise WeightsError(
+                f"{file} holds a whole model or other Python objects, and reading those could run any code.\n{_REMEDY}"
+            ) from error
+        raise WeightsError(
+            f"{file} can't be read as weights.\n"
+            "Give a .safetensors file, or a .pt file of a state dict: torch.save(model.state_dict(), 'weights.pt')."
+        ) from error
+    taken: list[str] = []
+    state = _unwrap(content, taken)
+    if state is None:
+        held = (
+            f"the keys {', '.join(map(str, list(content)[:4]))}"
+            if isinstance(content, dict)
+            else type(content).__name__
+        )
+        raise WeightsError(f"{file} holds {held}, not a state dict of tensors.\n{_REMEDY}")
+    return state, taken
+
+
+def _unwrap(content: object, taken: list[str]) -> dict[str, torch.Tensor] | None:
+    """Return the state dict in what a training script saved: itself, in a checkpoint, or of a DataParallel model.
+
+    What is not the file's own state dict is told in `taken`.
+    """
+    if not isinstance(content, dict) or not content:
+        return None
+    for key in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content.get(key), dict):
+            others = [str(other) for other in content if other != key]
+            left = f" ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''} left)" if others else ""
+            taken.append(f"from its entry {key!r}{left}")
+            return _unwrap(content[key], taken)
+    if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()):
+        return None
+    for prefix in ("module.", "_orig_mod."):  # of nn.DataParallel, of torch.compile
+        if all(key.startswith(prefix) for key in content):
+            taken.append(f"without the prefix {prefix!r} of their names")
+            return _unwrap({key.removeprefix(prefix): value for key, value in content.items()}, taken)
+    return dict(content)
+
+
+def weights_digest(module: nn.Module) -> str:
+    """Return a SHA-256 over the parameters and buffers of a module, with their names and dtypes.
+
+    Of the graph that a model was captured as (`Probe.traced.module`), it is a fingerprint of the model's weights, the
+    same whichever outputs were chosen.
+    """
+    tensors = {**dict(module.named_buffers()), **dict(module.named_parameters())}
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # As bytes: NumPy has no bfloat16.
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

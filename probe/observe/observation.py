@@ -1,0 +1,183 @@
+"""What each node of a traced model really holds, found by running it once on the example input.
+
+Tracing tells the order of operations; only running tells shapes, which tensors share memory, and which are
+overwritten after they were computed.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils import _pytree as pytree
+
+from ..capture.labels import name_operation
+from ..capture.quiet import torch_silenced
+from ..capture.traced_model import TracedModel
+from ..errors import CaptureError, first_line
+from ..model.example import Example
+from ..model.shared_copy import memory_of
+
+__all__ = ["Observation", "observe", "observe_shapes"]
+
+_MAY_COPY = {
+    "contiguous", "reshape", "reshape_as", "flatten", "unflatten", "ravel", "to", "type", "type_as", "float", "double",
+    "half", "bfloat16", "cpu", "cuda", "as_tensor", "asarray", "einsum", "pixel_shuffle", "pixel_unshuffle",
+    "channel_shuffle",
+}  # fmt: skip
+"""Operations that give a view or the tensor itself where they can, and a copy where they must."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What a node gave when it ran."""
+
+    kind: str
+    """The type's name: `Tensor`, `int`, `tuple`, `Size`."""
+    shape: tuple[int, ...]
+    """Empty unless `kind` is `Tensor`."""
+    dtype: torch.dtype | None
+    overwritten: bool
+    """A later operation wrote into this tensor's memory, or does so for inputs of another batch or memory format."""
+    memory: tuple[int, int] | None
+    """Storage, and how often it was written to before: equal for tensors over one storage with no write in between."""
+    span: tuple[int, int]
+    """Where in the storage the tensor begins and ends, in bytes."""
+    dense: bool
+    """The tensor fills its span, with no gaps."""
+    keys: tuple[Any, ...] | None
+    """Indices or keys, if `kind` is a tuple, list or dictionary."""
+
+
+def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]:
+    """Run the traced model on the example (left unchanged) and return what each node gave.
+
+    A write is read from the version counters of what an operation was given: torch raises the counter, which a tensor
+    shares with its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are
+    all seen, whatever they are called, and also where the values happen not to change. Written to are then all tensors
+    over that storage; `y.data` has a counter of its own, and its storage is that of `y`.
+
+    Whether `contiguous`, `reshape` or `to` copy depends on strides and dtypes, and these on the input's batch and
+    memory format: what they are given and what they give counts as one storage, whatever they did this time.
+
+    Raises:
+        CaptureError: a node fails; the message names it, the line and the shapes it got.
+    """
+    recorder = _Recorder(traced)
+    # Tensors made in inference mode, which the caller may be in, have no version counters.
+    with torch.inference_mode(False), torch.no_grad():
+        recorder.run(*(tensor.clone() for tensor in example.tensors))
+    try:
+        return {
+            node: _describe(
+                value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False)
+            )
+            for node, value in recorder.values.items()
+        }
+    except (NotImplementedError, RuntimeError) as error:
+        # Sparse tensors, and those within torch.func.vmap, lie in no memory that could be looked at.
+        raise CaptureError(f"The model computes with tensors that aren't dense: {first_line(error)}") from error
+
+
+def _describe(value: object, writes_before: int, overwritten: bool) -> Observation:
+    if not isinstance(value, torch.Tensor):
+        parts: tuple[Any, ...] | None = None
+        if isinstance(value, dict):
+            parts = tuple(value)
+        elif isinstance(value, tuple | list) and not isinstance(value, torch.Size):
+            parts = tuple(range(len(value)))
+        return Observation(type(value).__name__, (), None, False, None, (0, 0), False, parts)
+    begin = int(value.storage_offset()) * value.itemsize
+    extent = 1 + sum((size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True))
+    return Observation(
+        kind="Tensor",
+        shape=tuple(value.shape),
+        dtype=value.dtype,
+        overwritten=overwritten,
+        memory=(memory_of(value), writes_before),
+        span=(begin, begin + int(extent) * value.itemsize),
+        dense=value.numel() == extent,
+        keys=None,
+    )
+
+
+def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple[int, ...]] | Exception:
+    """Return the tensors' shapes for inputs of another size, without computing; the error, if they can't be taken."""
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    recorder = _Recorder(traced)
+    try:
+        with torch_silenced(), fake, torch.inference_mode(False), torch.no_grad():
+            recorder.run(*(fake.from_tensor(tensor) for tensor in example.tensors))
+    except Exception as error:
+        return error
+    return {
+        node: tuple(int(size) for size in value.shape)
+        for node, value in recorder.values.items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+class _Recorder(fx.Interpreter):
+    """Keeps each node's value, and which storages were written to when.
+
+    The values stay alive until the end, so that memory isn't handed to a later tensor, which would look like sharing.
+    """
+
+    def __init__(self, traced: TracedModel) -> None:
+        super().__init__(traced.module)
+        # Interpreter adds a dump of the whole graph to the error; the message below says what matters.
+        self.extra_traceback = False
+        self.values: dict[fx.Node, Any] = {}
+        self._traced = traced
+        self._writes: list[int] = []
+        """The storages that were written to, in order."""
+        self._writes_before: dict[fx.Node, int] = {}
+        """How many of these writes came before a node was computed."""
+        self._as_one: dict[int, set[int]] = {}
+        """Storages that are one for other inputs; all of them if it has company."""
+
+    def writes_around(self, node: fx.Node, tensor: torch.Tensor) -> tuple[int, bool]:
+        """Return how often a node's tensor had been written to when it was computed, and whether it was afterwards."""
+        storage, made = memory_of(tensor), self._writes_before[node]
+        later = not self._as_one.get(storage, {storage}).isdisjoint(self._writes[made:])
+        return self._writes[:made].count(storage), later
+
+    def run_node(self, n: fx.Node) -> Any:
+        given = [tensor for source in n.all_input_nodes for tensor in _tensors(self.values[source])]
+        versions = [tensor._version for tensor in given]
+        try:
+            value = super().run_node(n)
+        except Exception as error:
+            raise self._failure(n, error) from error
+        written = {memory_of(one) for one, version in zip(given, versions, strict=True) if one._version != version}
+        self._writes.extend(written)
+        if n.op != "output":
+            self.values[n] = value
+            self._writes_before[n] = len(self._writes)
+            if name_operation(self._traced.module, n)[0] in _MAY_COPY:
+                self._join({memory_of(tensor) for tensor in (*given, *_tensors(value))})
+        return value
+
+    def _join(self, storages: set[int]) -> None:
+        joined = set().union(*(self._as_one.get(storage, {storage}) for storage in storages))
+        self._as_one |= dict.fromkeys(joined, joined)
+
+    def _failure(self, node: fx.Node, error: Exception) -> CaptureError:
+        origin = self._traced.origins.get(node)
+        name = origin.name if origin else node.name
+        place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
+        given = [self.values[source] for source in node.all_input_nodes]
+        shapes = [tuple(value.shape) for value in given if isinstance(value, torch.Tensor)]
+        inputs = [value for source, value in self.values.items() if source.op == "placeholder"]
+        failure = CaptureError(
+            f"The model fails at {name}{place} on an input of shape "
+            f"{', '.join(str(tuple(value.shape)) for value in inputs if isinstance(value, torch.Tensor))}.\n"
+            f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {first_line(error)}"
+        )
+        failure.node = name
+        return failure
+
+
+def _tensors(value: object) -> list[torch.Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(value) if isinstance(leaf, torch.Tensor)]

@@ -1,0 +1,76 @@
+"""What a model returns: where its tensors stand in the return value, and nodes that give them as they are then."""
+
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import fx
+
+from ..capture.labels import describe_operation
+from ..capture.traced_model import TracedModel
+from ..errors import ModelError
+from .observation import Observation
+
+__all__ = ["find_results", "settle_results", "walk"]
+
+
+def walk(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each leaf of nested tuples, lists and dicts with its path: `("", x)`, `("out", x)`, `("features.0", x)`."""
+    if isinstance(value, Mapping):
+        parts = list(value.items())
+    elif isinstance(value, tuple | list):
+        parts = list(enumerate(value))
+    else:
+        yield path, value
+        return
+    for key, part in parts:
+        yield from walk(part, f"{path}.{key}" if path else str(key))
+
+
+def find_results(traced: TracedModel, observations: Mapping[fx.Node, Observation]) -> dict[str, fx.Node]:
+    """Return the nodes of the tensors that the model returns, by path; what isn't a tensor is left out.
+
+    Raises:
+        ModelError: two of them have the same path.
+    """
+    results: dict[str, fx.Node] = {}
+    for path, leaf in walk(traced.module.graph.output_node().args[0]):
+        if isinstance(leaf, fx.Node) and observations[leaf].dtype is not None:
+            if path in results:
+                raise ModelError(f"The model returns two tensors at {path!r}: give one of its dictionaries other keys.")
+            results[path] = leaf
+    return results
+
+
+def settle_results(traced: TracedModel, observations: Mapping[fx.Node, Observation]) -> bool:
+    """Add nodes to the graph, where needed, so that every tensor returned is one node's value; tell whether any were.
+
+    A tensor that is written to after its node (`y.relu_(); return y`) is returned as it is at the end, which no node
+    gives: a clone before the output does. So it is for an input or a parameter, which are no outputs themselves. A
+    tuple that an operation gave is taken apart.
+    """
+    output = traced.module.graph.output_node()
+    added = False
+
+    def settle(leaf: fx.Node) -> Any:
+        nonlocal added
+        observed = observations[leaf]
+        with traced.module.graph.inserting_before(output):
+            if observed.keys is not None:
+                added = True
+                return [_add(traced, "call_function", operator.getitem, (leaf, key)) for key in observed.keys]
+            if observed.dtype is not None and (observed.overwritten or leaf.op in ("placeholder", "get_attr")):
+                added = True
+                return _add(traced, "call_method", "clone", (leaf,), name="output")
+        return leaf
+
+    output.args = (fx.node.map_arg(output.args[0], settle),)
+    if added:
+        traced.module.recompile()
+    return added
+
+
+def _add(traced: TracedModel, kind: str, target: Any, arguments: tuple[Any, ...], name: str | None = None) -> fx.Node:
+    node = traced.module.graph.create_node(kind, target, arguments, {}, name)
+    traced.adopt(node, *describe_operation(traced.module, node))
+    return node

@@ -1,0 +1,146 @@
+"""Which sizes follow the input's: found by running the graph again, without data, on inputs of other sizes."""
+
+import re
+from collections.abc import Mapping
+
+import torch
+from torch import fx
+
+from ..capture.traced_model import TracedModel
+from ..errors import CaptureError, ModelError
+from ..model.example import Example
+from ..specs import Dimension
+from .observation import Observation, observe_shapes
+
+__all__ = ["SIZE_STEPS", "resized", "symbolic_shapes"]
+
+_SIZED = re.compile(r"(?:(\d+)\*)?([HW])(?:/(\d+))?")
+"""`2*H`, `W/4`."""
+
+SIZE_STEPS = {"H": 64, "W": 128}
+"""How many pixels higher and wider the other image is, on which a dynamic size is tried. Networks halve the size five
+times or six, and many take only what divides by that."""
+
+
+def symbolic_shapes(
+    traced: TracedModel,
+    observations: Mapping[fx.Node, Observation],
+    example: Example,
+    *,
+    dynamic_size: bool = False,
+) -> dict[fx.Node, tuple[Dimension, ...]]:
+    """Return each tensor's shape with `N` where a size follows the batch, `2*N` where it is a multiple of it.
+
+    With `dynamic_size` also `H` and `W`, and `H/2` where it is half of all heights that divide by 2, if the model takes
+    them. Where a size follows in some other way: `H?`, `W?`, `HW?`, and `?` if the batch takes part.
+
+    Raises:
+        CaptureError: `dynamic_size`, and the graph can't take images of another size.
+    """
+    followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]] = []
+    for batched in traced.batch_guesses(example):
+        wider = observe_shapes(traced, example.enlarged(batched))
+        if not isinstance(wider, Exception):
+            followed.append(("N", example.batch, wider))
+            break
+    for symbol in SIZE_STEPS if dynamic_size else ():
+        other = resized(example, {symbol: SIZE_STEPS[symbol]})
+        shapes = observe_shapes(traced, other)
+        if isinstance(shapes, Exception):
+            raise CaptureError(
+                f"The captured graph takes no other size than {_sizes(example)}, on {_sizes(other)} it fails "
+                f"(leave --dynamic-size, dynamic_size=True, away)\n{shapes}"
+            ) from shapes
+        followed.append((symbol, _image(example).shape[2 if symbol == "H" else 3], shapes))
+    told = {
+        node: tuple(
+            _dimension(size, [(symbol, base, other[node][axis]) for symbol, base, other in known])
+            for axis, size in enumerate(observation.shape)
+        )
+        for node, observation in observations.items()
+        for known in [_of_same_rank(node, len(observation.shape), followed)]
+    }
+    return _without_rounded(traced, example, told) if dynamic_size else told
+
+
+def _without_rounded(
+    traced: TracedModel, example: Example, told: Mapping[fx.Node, tuple[Dimension, ...]]
+) -> dict[fx.Node, tuple[Dimension, ...]]:
+    """Return the shapes with `H?` for `H/2` where two pixels more don't give one more.
+
+    What is halved twice and doubled once is half of 64 and of 128, and not of 66.
+    """
+    told = dict(told)
+    divisors = {int(part[3] or 1) for shape in told.values() for part in map(_SIZED.fullmatch, map(str, shape)) if part}
+    for divisor in sorted(divisors):
+        shapes = observe_shapes(traced, resized(example, dict.fromkeys(SIZE_STEPS, divisor)))
+        if isinstance(shapes, Exception):
+            continue  # The model takes no such size.
+        image = _image(example).shape
+        grown = {"H": image[2] + divisor, "W": image[3] + divisor}
+        for node, shape in told.items():
+            if node in shapes and len(shapes[node]) == len(shape):
+                pairs = zip(shape, shapes[node], strict=True)
+                told[node] = tuple(_confirmed(each, size, divisor, grown) for each, size in pairs)
+    return told
+
+
+def _confirmed(told: Dimension, size: int, divisor: int, grown: Mapping[str, int]) -> Dimension:
+    """Return what was told of a size, if it is so where height and width have `grown` by the divisor."""
+    part = _SIZED.fullmatch(str(told))
+    if part is None or int(part[3] or 1) != divisor or size == int(part[1] or 1) * grown[part[2]] // divisor:
+        return told
+    return f"{part[2]}?"
+
+
+def resized(example: Example, steps: Mapping[str, int]) -> Example:
+    """Return the example with its N C H W tensors enlarged by so many pixels, cyclically."""
+    return example.replaced(
+        tuple(
+            tensor[:, :, _cyclic(tensor.shape[2], steps.get("H", 0))][..., _cyclic(tensor.shape[3], steps.get("W", 0))]
+            if tensor.ndim == 4
+            else tensor
+            for tensor in example.tensors
+        )
+    )
+
+
+def _cyclic(size: int, step: int) -> torch.Tensor:
+    return torch.arange(size + step) % size
+
+
+def _image(example: Example) -> torch.Tensor:
+    images = [tensor for tensor in example.tensors if tensor.ndim == 4]
+    if not images:
+        raise ModelError("A dynamic size is for images, N C H W, and the model is given none.")
+    return images[0]
+
+
+def _sizes(example: Example) -> str:
+    return " x ".join(map(str, _image(example).shape[2:]))
+
+
+def _of_same_rank(
+    node: fx.Node, rank: int, followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]]
+) -> list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]]:
+    return [each for each in followed if len(each[2].get(node, ())) == rank and node in each[2]]
+
+
+def _dimension(size: int, others: list[tuple[str, int, int]]) -> Dimension:
+    """Name a size, given what it becomes as each of the inputs' sizes (symbol, base) grows."""
+    changed = [other for other in others if other[2] != size]
+    if not changed:
+        return size
+    symbols = "".join(symbol for symbol, _, _ in changed)
+    unknown = "?" if "N" in symbols else f"{symbols}?"
+    if len(changed) > 1:
+        return unknown
+    symbol, base, other = changed[0]
+    grown = base + SIZE_STEPS.get(symbol, 1)
+    if size * grown != other * base:
+        return unknown
+    if size % base == 0:
+        return symbol if size == base else f"{size // base}*{symbol}"
+    if symbol != "N" and base % size == 0:
+        return f"{symbol}/{base // size}"
+    return unknown

@@ -1,0 +1,43 @@
+"""The manifest that lies inside each model file, for a model file that was taken out of its artifact."""
+
+import zipfile
+from pathlib import Path
+
+from .errors import ArtifactError, first_line
+from .manifest import MANIFEST_FILE, METADATA_KEY
+from .onnx_file import read_metadata
+
+__all__ = ["read_embedded_manifest"]
+
+_KINDS = {".pt": "TorchScript", ".pt2": "torch.export's program"}
+
+
+def read_embedded_manifest(file: Path) -> str:
+    """Return the manifest's JSON from an ONNX, TorchScript or torch.export file.
+
+    Raises:
+        ArtifactError: the file is neither, or layerprobe didn't write it.
+    """
+    text = None
+    if file.suffix in _KINDS:
+        text = _from_archive(file)
+    elif file.suffix == ".onnx":
+        text = read_metadata(file).get(METADATA_KEY)
+    if text is None:
+        raise ArtifactError(
+            f"{file} is not an artifact: neither a folder nor a model file with layerprobe's manifest inside.\n"
+            "`layerprobe export MODEL -o FOLDER` makes one."
+        )
+    return text
+
+
+def _from_archive(file: Path) -> str | None:
+    # What PyTorch writes is a zip archive; this needs no torch.
+    try:
+        with zipfile.ZipFile(file) as archive:
+            for name in archive.namelist():
+                if name.endswith(f"/extra/{MANIFEST_FILE}"):
+                    return archive.read(name).decode("utf-8")
+    except (OSError, ValueError, RuntimeError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{file} can't be loaded as {_KINDS[file.suffix]}: {first_line(error)}") from error
+    return None

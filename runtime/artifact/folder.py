@@ -1,0 +1,147 @@
+"""An artifact on disk: its manifest, and its files, each checked against its hash before anyone reads it.
+
+How the files are run is the runners' business.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from .embedded_manifest import read_embedded_manifest
+from .errors import ArtifactError
+from .manifest import (
+    AVERAGED_FILES,
+    AVERAGED_MANIFEST_FILE,
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    ONNX_FILE,
+    REFERENCE_FILE,
+    Manifest,
+    file_hash,
+)
+from .reference import Reference, load_reference
+
+__all__ = ["Artifact", "open_artifact"]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What `export` wrote: `manifest` says what is in it, `file` gives the path of a part."""
+
+    path: Path
+    """The folder, or a model file that was taken out of one."""
+    manifest: Manifest
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file of the artifact, after checking that its content is what was exported.
+
+        Raises:
+            ArtifactError: the file is missing or was altered.
+        """
+        if self.path.is_file():
+            if self.path.suffix != Path(name).suffix:
+                raise ArtifactError(
+                    f"{self.path} is a lone model file: {name} is missing.\nGive the artifact's folder."
+                )
+            return self.path
+        if name not in self.manifest.files and AVERAGED_FILES.get(name) in self.manifest.files:
+            name = AVERAGED_FILES[name]
+        expected = self.manifest.files.get(name)
+        path = self.path / name
+        if expected is None:
+            raise ArtifactError(f"{self.path} lists no {name}. It has: {', '.join(sorted(self.manifest.files))}.")
+        if not path.is_file():
+            raise ArtifactError(f"{path} is missing.\nCopy the whole folder again, or export it again.")
+        # The weights of a large ONNX model lie in a file of their own, which belongs to it.
+        for part in sorted(listed for listed in self.manifest.files if listed in (name, f"{name}.data")):
+            try:
+                found = file_hash(self.path / part)
+            except OSError as error:
+                raise ArtifactError(f"{self.path / part} can't be read: {error.strerror}.") from error
+            if found != self.manifest.files[part]:
+                raise ArtifactError(
+                    f"{self.path / part} was altered after the export: its SHA-256 is not the manifest's.\n"
+                    "Copy the folder again, or export it again."
+                )
+        return path
+
+    def averaged(self) -> "Artifact | None":
+        """Return the averaged probe: itself, or that beside the full one; None if there is none.
+
+        Raises:
+            ArtifactError: its manifest is missing, altered, or no valid one.
+        """
+        if self.is_averaged:
+            return self
+        if self.path.is_file() or AVERAGED_MANIFEST_FILE not in self.manifest.files:
+            return None
+        file = self.file(AVERAGED_MANIFEST_FILE)
+        return Artifact(self.path, _parse(file.read_text(encoding="utf-8"), file))
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether the outputs are maps, N 1 H W, and not the tensors themselves."""
+        return ONNX_FILE not in self.manifest.files and AVERAGED_FILES[ONNX_FILE] in self.manifest.files
+
+    def reference(self) -> Reference:
+        """Return the recorded input, the float64 truth and the noise floor of each output.
+
+        Raises:
+            ArtifactError: the reference is missing, altered, or lacks an output that the manifest lists.
+        """
+        reference = load_reference(self.file(REFERENCE_FILE))
+        if list(reference.truths) != self.manifest.output_names:
+            raise ArtifactError(
+                f"{self.path}: the reference holds other outputs than the manifest lists.\nExport the artifact again."
+            )
+        return reference
+
+
+def open_artifact(path: str | Path) -> Artifact:
+    """Open an artifact folder, or a lone model file (`.onnx`, TorchScript's `.pt`, `.pt2`), which describes itself.
+
+    A lone model file has no hash to be checked against; one that still lies in its folder has, and stands for the
+    folder: `averaged.onnx` for the averaged probe in it.
+
+    Raises:
+        ArtifactError: there is none, its manifest can't be read, or it is of a later format version.
+    """
+    path = Path(path)
+    in_folder = path.is_file() and (path.parent / MANIFEST_FILE).is_file()
+    if path.is_file() and not in_folder:
+        return Artifact(path, _parse(read_embedded_manifest(path), path))
+    folder = path.parent if path.is_file() else path
+    file = folder / MANIFEST_FILE
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else "does not exist"
+        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ArtifactError(f"{file} can't be read: {error}.") from error
+    artifact = Artifact(folder, _parse(text, file))
+    if path.name in AVERAGED_FILES.values():
+        return artifact.averaged() or artifact
+    return artifact
+
+
+def _parse(text: str, source: Path) -> Manifest:
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{source} holds no valid JSON ({error}).\nExport the artifact again.") from error
+    # The version comes first: of a later format, nothing else can be judged.
+    found = content.get("format_version") if isinstance(content, dict) else None
+    if isinstance(found, int) and found > FORMAT_VERSION:
+        raise ArtifactError(
+            f"{source} is of format version {found}; this layerprobe reads up to {FORMAT_VERSION}.\nUpdate layerprobe."
+        )
+    try:
+        return Manifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "manifest"
+        more = f" (and {error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
+        raise ArtifactError(f"{source} is no valid manifest: {place}: {first['msg']}{more}.") from error

@@ -1,0 +1,291 @@
+"""How long an artifact takes to run: the full probe, the averaged one and the plain model, in turns, in each runner."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from ..artifact.errors import UsageError
+from ..artifact.folder import Artifact
+from ..runners.choice import choose_runners, none_left, open_or_leave_out
+from ..runners.machine import Facts, describe_environment, gpu_bytes_used
+from ..runners.memory import PeakMemory, hand_memory_back
+from ..runners.onnx import OnnxRunner
+from ..runners.registry import Runner, open_runner
+from ..runners.settings import DEFAULT_SETTINGS, Settings
+from .memory_need import refuse_too_large
+
+__all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
+
+Variant = Literal["plain", "averaged", "full"]
+"""The model with its own results alone, with a map for each output, and with every output."""
+
+_STEADY = 0.05
+"""Warm-up ends when the medians of the last rounds and of those before them differ by less."""
+_WINDOW = 3
+_MOST_WARM_UP = 30
+_TELLING = 0.10
+"""A ratio whose interval is wider than this share of it tells nothing."""
+
+
+class Timing(BaseModel):
+    """Latency of one variant in one runner, over all repeats: of computing alone, inputs and outputs stay in place."""
+
+    name: str
+    """`onnx-cpu` for the full probe, else `onnx-cpu, plain` or `onnx-cpu, averaged`."""
+    runner: str
+    variant: Variant
+    batch: int
+    repeats: int
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    mean_ms: float
+    mean_interval_ms: tuple[float, float]
+    """In which the mean lies with a probability of 95 %."""
+    images_per_second: float
+    """At the median."""
+    transfer_ms: float | None = None
+    """Median time that the outputs take from the GPU's memory; None on the CPU, where they are what was computed."""
+    peak_mb: float | None = None
+    """Memory that opening it and the first run took at their peak; None where the system doesn't tell."""
+    gpu_mb: float | None = None
+    """What they took of the GPU's memory, where nothing that is freed is handed back; None on the CPU."""
+
+
+class Ratio(BaseModel):
+    """How many times the plain model's time a variant takes: the median over the rounds, in each of which both ran."""
+
+    runner: str
+    variant: Variant
+    batch: int
+    ratio: float
+    interval: tuple[float, float]
+    """In which the median lies with a probability of 95 %."""
+
+    @property
+    def telling(self) -> bool:
+        """Whether the machine was quiet enough to tell."""
+        return self.interval[1] - self.interval[0] <= _TELLING * self.ratio
+
+
+class BenchmarkReport(BaseModel):
+    """What `bench --json` writes."""
+
+    format_version: int = 1
+    environment: dict[str, str | int]
+    facts: dict[str, Facts] = {}
+    """Of each runner, what may explain its numbers: versions, device, settings."""
+    timings: list[Timing]
+    ratios: list[Ratio] = []
+    left_out: dict[str, str] = {}
+    """Runners that can't work here, or not with this model, each with the reason."""
+
+
+@dataclass
+class _Way:
+    runner: str
+    variant: Variant
+    run: Callable[[], object]
+    fetch: Callable[[], object] | None
+    peak_mb: float | None
+    gpu_mb: float | None
+    seconds: list[float] = field(default_factory=list)
+    transfers: list[float] = field(default_factory=list)
+
+    def time_once(self) -> None:
+        started = time.perf_counter()
+        self.run()
+        self.seconds.append(time.perf_counter() - started)
+        if self.fetch is not None:
+            started = time.perf_counter()
+            self.fetch()
+            self.transfers.append(time.perf_counter() - started)
+
+
+def benchmark(
+    artifact: Artifact,
+    runners: Sequence[str] = (),
+    *,
+    batches: Sequence[int] = (1,),
+    repeats: int = 50,
+    settings: Settings = DEFAULT_SETTINGS,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> BenchmarkReport:
+    """Time the variants in turns, so that a noisy moment of the machine meets them all.
+
+    Args:
+        artifact: what `open_artifact` gave. Its averaged probe is timed as well, if there is one.
+        runners: names, as in `RUNNERS`, or `all`; by default those of `DEFAULT_RUNNERS` that work on this machine.
+        batches: images at once.
+        repeats: timed runs of each, after a warm-up that lasts until the times are steady.
+        settings: how to run.
+        on_phase: called with the name of each phase as it starts.
+
+    Raises:
+        UsageError: there is no such runner, the model has a fixed batch of another size, or a batch doesn't fit into
+            the memory that is free.
+        RunnerUnavailable: a runner asked for by name can't work here.
+    """
+    for batch in batches:
+        refuse_too_large(artifact.manifest, batch)
+    inputs = {batch: _inputs(artifact, batch) for batch in dict.fromkeys(batches)}
+    chosen, left_out = choose_runners(runners)
+    facts: dict[str, Facts] = {}
+    timings: list[Timing] = []
+    ratios: list[Ratio] = []
+    for name in chosen:
+        # What a runner imports is no variant's cost.
+        probe = open_or_leave_out(artifact, name, runners, left_out, settings)
+        if probe is None:
+            continue
+        facts[name] = probe.facts
+        variants = _variants(artifact, probe.file)
+        on_gpu = not probe.providers[0].lower().startswith("cpu")
+        del probe
+        # Opened for each batch anew: what one run keeps of a larger batch is no other's cost.
+        for batch, arrays in inputs.items():
+            on_phase(f"opening {name}, batch {batch}")
+            ways = [_open(artifact, name, variant, settings, arrays, on_gpu) for variant in variants]
+            _warm_up(ways, lambda told, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {told}"))  # type: ignore[misc]
+            for number in range(repeats):
+                on_phase(f"{name}, batch {batch}: round {number + 1} of {repeats}")
+                for way in ways:
+                    way.time_once()
+            timings += [_summarise(way, batch) for way in ways]
+            ratios += [_compare(way, ways[0], batch) for way in ways[1:]]
+            del ways
+    if not timings:
+        raise none_left(left_out)
+    return BenchmarkReport(
+        environment=describe_environment(artifact), facts=facts, timings=timings, ratios=ratios, left_out=left_out
+    )
+
+
+def _variants(artifact: Artifact, file: str | None) -> list[Variant]:
+    """Return what can be timed of an artifact in a runner, which executes that file of it."""
+    if artifact.is_averaged:
+        return ["plain", "averaged"]
+    maps = artifact.averaged()
+    return ["plain", "averaged", "full"] if maps and file not in maps.manifest.left_out else ["plain", "full"]
+
+
+def _open(
+    artifact: Artifact,
+    name: str,
+    variant: Variant,
+    settings: Settings,
+    inputs: dict[str, NDArray[Any]],
+    on_gpu: bool,
+) -> _Way:
+    """Open a variant and run it once."""
+    hand_memory_back()
+    gpu_before = gpu_bytes_used() if on_gpu else None
+    peak = PeakMemory()
+    maps = artifact.averaged() if variant == "averaged" else None
+    outputs = artifact.manifest.result_names if variant == "plain" else None
+    runner: Runner = open_runner(maps or artifact, name, settings, outputs)
+    fetch = None
+    if isinstance(runner, OnnxRunner):
+        bound = runner.bind(inputs)
+        run: Callable[[], object] = bound.run
+        fetch = bound.arrays if runner.on_device else None
+    else:
+        runner.run(inputs)
+        run = partial(runner.run, inputs)
+    peak_mb = peak.megabytes()
+    gpu_after = gpu_bytes_used() if on_gpu else None
+    return _Way(
+        runner=runner.name,
+        variant=variant,
+        run=run,
+        fetch=fetch,
+        peak_mb=peak_mb,
+        gpu_mb=None if gpu_before is None or gpu_after is None else max(0, gpu_after - gpu_before) / 1e6,
+    )
+
+
+def _warm_up(ways: Sequence[_Way], on_phase: Callable[[str], None]) -> None:
+    """Run all in turns until none of them gets faster or slower."""
+    for number in range(_MOST_WARM_UP):
+        on_phase(f"warming up, round {number + 1}")
+        for way in ways:
+            way.time_once()
+        if number + 1 >= 2 * _WINDOW and all(_is_steady(way.seconds) for way in ways):
+            break
+    for way in ways:
+        way.seconds.clear()
+        way.transfers.clear()
+
+
+def _is_steady(seconds: Sequence[float]) -> bool:
+    before, last = (statistics.median(part) for part in (seconds[-2 * _WINDOW : -_WINDOW], seconds[-_WINDOW:]))
+    return abs(last - before) <= _STEADY * before
+
+
+def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
+    """Return the recorded input, as often as asked for; noise for a lone model file, which has none."""
+    manifest = artifact.manifest
+    recorded = {} if artifact.path.is_file() else artifact.reference().inputs
+    generator = np.random.default_rng(0)
+    inputs: dict[str, NDArray[Any]] = {}
+    # Beside an open batch, another input's first axis is something else: that of a table, or of a factor a channel.
+    fixed = manifest.inputs[0].shape[0]
+    if fixed != batch and not any(entry.shape[0] == "N" for entry in manifest.inputs):
+        raise UsageError(f"{manifest.model} takes a batch of {fixed} only: --batch {batch} can't.")
+    for entry in manifest.inputs:
+        if entry.name in recorded:
+            one = recorded[entry.name]
+            inputs[entry.name] = np.repeat(one[:1], batch, axis=0) if entry.shape[0] == "N" else one
+        else:
+            sizes = manifest.sizes(batch)
+            shape = [sizes.get(size, 1) if isinstance(size, str) else size for size in entry.shape]
+            noise = generator.standard_normal(shape)
+            inputs[entry.name] = noise.astype("float32" if entry.dtype.startswith("bfloat") else entry.dtype)
+    return inputs
+
+
+def _summarise(way: _Way, batch: int) -> Timing:
+    p50, p90, p99 = (float(value) * 1000 for value in np.percentile(way.seconds, [50, 90, 99]))
+    mean = statistics.fmean(way.seconds) * 1000
+    # The normal distribution's 95 %; with few repeats, too narrow.
+    deviation = statistics.stdev(way.seconds) * 1000 if len(way.seconds) > 1 else 0.0
+    margin = 1.96 * deviation / len(way.seconds) ** 0.5
+    return Timing(
+        name=way.runner if way.variant == "full" else f"{way.runner}, {way.variant}",
+        runner=way.runner,
+        variant=way.variant,
+        batch=batch,
+        repeats=len(way.seconds),
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=mean,
+        mean_interval_ms=(mean - margin, mean + margin),
+        images_per_second=batch * 1000 / p50,
+        transfer_ms=statistics.median(way.transfers) * 1000 if way.transfers else None,
+        peak_mb=way.peak_mb,
+        gpu_mb=way.gpu_mb,
+    )
+
+
+def _compare(way: _Way, plain: _Way, batch: int) -> Ratio:
+    """Compare round by round: what slows the machine down slows both."""
+    ratios = sorted(one / other for one, other in zip(way.seconds, plain.seconds, strict=True))
+    # The binomial distribution of how many lie below the median, by its normal approximation.
+    reach = 0.98 * len(ratios) ** 0.5
+    low = max(0, int(len(ratios) / 2 - reach))
+    high = min(len(ratios) - 1, int(len(ratios) / 2 + reach))
+    return Ratio(
+        runner=way.runner,
+        variant=way.variant,
+        batch=batch,
+        ratio=statistics.median(ratios),
+        interval=(ratios[low], ratios[high]),
+    )

@@ -1,0 +1,44 @@
+"""A picture -> a JPG, PNG or WebP file, by the file's suffix."""
+
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ..artifact.errors import UsageError
+from ..artifact.file_replacement import replace_file
+
+__all__ = ["picture_format", "save_picture"]
+
+_FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    # 4:4:4: a feature map's pixels are small squares of colour, which halved chroma would smear.
+    "JPEG": {"quality": 92, "subsampling": "4:4:4"},
+    "PNG": {},
+    "WEBP": {"lossless": True},
+}
+
+
+def picture_format(path: Path) -> str:
+    """Pillow's name of the format that the suffix of `path` stands for: `JPEG`, `PNG` or `WEBP`.
+
+    Raises:
+        UsageError: the suffix stands for none of them.
+    """
+    try:
+        return _FORMATS[path.suffix.lower()]
+    except KeyError as error:
+        raise UsageError(f"A picture can't be written as {path.name!r}; end it in .jpg, .png or .webp.") from error
+
+
+def save_picture(image: Image.Image, path: str | Path) -> None:
+    """Write `image` in the format that the suffix says; a picture that was there before stays until this one is whole.
+
+    Raises:
+        UsageError: the suffix is not that of JPG, PNG or WebP.
+        OutputError: the folder is missing or can't be written to.
+    """
+    path = Path(path)
+    picture = picture_format(path)
+    with replace_file(path) as stream:
+        image.save(stream, format=picture, **_SAVE_OPTIONS[picture])

@@ -1,0 +1,144 @@
+"""Runs the live model that an artifact was made of, in eager PyTorch: arrays in, every output by name out.
+
+The model's Python source has to be there. What makes it is another package's, found by the entry point `eager` in the
+group `layerprobe.runners` and imported only here: without it, everything else in `runtime` still works.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import distribution
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+
+from ..artifact.errors import ExecutionError, InputError, RunnerUnavailable, first_line
+from ..artifact.folder import Artifact
+from ..artifact.manifest import Manifest, Recipe
+from ..artifact.selection import known_outputs
+from .input_check import check_inputs
+from .machine import Facts
+from .settings import DEFAULT_SETTINGS, Settings
+from .torch_file import as_array, as_tensors, torch_facts, torch_set
+
+__all__ = ["EagerRunner"]
+
+_GROUP = "layerprobe.runners"
+_ZOOS = ("torchvision:", "timm:")
+_BUILT_IN = ("cnn11", "cnn2", "cnn3")
+
+
+class EagerRunner:
+    """The live model's probe on the CPU; the model itself, unprobed, where only its results are asked for.
+
+    Attributes:
+        name: `eager`.
+        file: the artifact's file that it executes; none.
+        providers: `cpu`.
+        misplaced: always empty.
+        facts: what may explain a drift, read back from PyTorch.
+    """
+
+    name = "eager"
+    file = None
+
+    def __init__(
+        self, artifact: Artifact, settings: Settings = DEFAULT_SETTINGS, outputs: Sequence[str] | None = None
+    ) -> None:
+        """Make the model, and compare its weights with those that were exported.
+
+        Args:
+            artifact: what `open_artifact` gave.
+            settings: how to run, and which model with which weights, where the manifest doesn't tell.
+            outputs: names of the outputs to return; None for all.
+
+        Raises:
+            RunnerUnavailable: the manifest's model can't be made here, or isn't the one that was exported.
+            InputError: the model in the settings isn't the one that was exported.
+            UsageError: one of `outputs` is not the model's.
+        """
+        self._manifest = artifact.manifest
+        self._settings = settings
+        self._names = known_outputs(self._manifest, outputs)
+        model = settings.model or _model_of(self._manifest)
+        try:
+            self._live = _make(model, artifact, settings, self._names)
+        except Exception as error:
+            if settings.model or not hasattr(error, "exit_code"):
+                raise
+            raise RunnerUnavailable(
+                f"eager can't make {model}: {first_line(error)}\nGive the model with --model, as `layerprobe export` "
+                "takes it."
+            ) from error
+        expected = self._manifest.weights
+        if expected is not None and self._live.digest != expected:
+            kind = InputError if settings.model else RunnerUnavailable
+            raise kind(
+                f"{model} as it is made here has other weights than the artifact: it would drift for that alone.\n"
+                "Give those that were exported: --weights F, or --seed N for fresh ones."
+            )
+        missing = [name for name in self._names if name not in self._live.names]
+        if missing:
+            raise InputError(f"{model} has no output {missing[0]!r}: it isn't the model that was exported.")
+        self.providers: list[str] = ["cpu"]
+        self.misplaced: list[str] = []
+        self.facts: Facts = torch_facts(settings, "cpu")
+        self.facts |= {"execution_mode": "eager", "model": model, "weights_compared": expected is not None}
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return every output by name, in the model's order, for inputs by name (N C H W for an image batch).
+
+        Raises:
+            InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ExecutionError: the model failed: out of memory, for one.
+        """
+        checked = check_inputs(self._manifest, inputs)
+        try:
+            with torch_set(self._settings):
+                found: dict[str, torch.Tensor] = self._live(*as_tensors(self._manifest, checked))
+        except Exception as error:
+            raise ExecutionError(f"PyTorch failed to run {self._manifest.model}: {first_line(error)}") from error
+        return {name: as_array(found[name]) for name in self._names}
+
+
+def _model_of(manifest: Manifest) -> str:
+    """Return the model that the manifest names, if it may be made without being asked for by the user.
+
+    Raises:
+        RunnerUnavailable: there is none, or it is made by code that only the user may choose to run.
+    """
+    recipe = manifest.recipe
+    if recipe is None:
+        raise RunnerUnavailable(
+            "eager needs the live model, and this artifact doesn't tell which: give --model MODEL, as `layerprobe "
+            "export` takes it."
+        )
+    # An artifact may come from anyone: what it names is a model of a zoo, or is not run.
+    if recipe.model not in _BUILT_IN and not recipe.model.startswith(_ZOOS):
+        raise RunnerUnavailable(
+            f"eager needs the live model, whose code runs only where you ask for it: give --model {recipe.model}"
+        )
+    return recipe.model
+
+
+def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[str]) -> Any:
+    manifest = artifact.manifest
+    recipe = manifest.recipe or Recipe(model=model)
+    if recipe.weights_file and settings.weights is None:
+        raise RunnerUnavailable("eager needs the weights that were exported from a file: give --weights F.")
+    size = recipe.input_size
+    if manifest.recipe is None and manifest.preprocessing and (model in _BUILT_IN or model.startswith(_ZOOS)):
+        size = list(manifest.preprocessing.crop)
+    entries = distribution("layerprobe").entry_points.select(group=_GROUP, name="eager")
+    if not entries:
+        raise RunnerUnavailable("this layerprobe's entry points lack the runner eager: install it again.")
+    return next(iter(entries)).load()(
+        model,
+        outputs=outputs,
+        seed=recipe.seed if settings.seed is None else settings.seed,
+        weights=settings.weights,
+        submodule=recipe.submodule,
+        input_size=size,
+        capture=manifest.capture,
+        dynamic_size=any(size in ("H", "W") for entry in manifest.inputs for size in entry.shape),
+        averaged=artifact.is_averaged,
+    )

@@ -1,0 +1,116 @@
+"""What a runner computes on: the names and versions of processor, GPU, driver, CUDA and cuDNN, asked of themselves."""
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from ..artifact.folder import Artifact
+from .cuda import load_driver
+
+__all__ = ["Facts", "cpu_name", "cuda_library_facts", "describe_environment", "gpu_bytes_used", "gpu_facts"]
+
+Facts = dict[str, str | int | bool]
+"""What may explain a drift, by name, as it is in the report of `verify`."""
+
+_CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
+
+
+def cpu_name() -> str:
+    """Return the processor's name as it gives it itself, or the architecture where the system hides it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
+
+
+def gpu_facts() -> Facts:
+    """Return the first GPU's name and the driver's version, so far as the driver tells them."""
+    driver = load_driver()
+    if driver is None:
+        return {}
+    import pynvml  # late: most machines have no GPU to ask about
+
+    facts: Facts = {}
+    handle, name = _first_gpu(driver), ctypes.create_string_buffer(256)
+    if handle is not None and driver.cuDeviceGetName(name, len(name), handle) == 0:
+        facts["device"] = name.value.decode(errors="replace")
+    # The CUDA driver knows only what CUDA it can serve; the version that a user installed is NVML's to tell.
+    with contextlib.suppress(pynvml.NVMLError):
+        pynvml.nvmlInit()
+        facts["driver"] = str(pynvml.nvmlSystemGetDriverVersion())
+    return facts
+
+
+def gpu_bytes_used() -> int | None:
+    """Return how much of the first GPU's memory is taken, by all programs together; None where nothing tells."""
+    driver = load_driver()
+    if driver is None:
+        return None
+    # CUDA and NVML may count the GPUs in another order; the place on the bus is the same.
+    handle, bus = _first_gpu(driver), ctypes.create_string_buffer(16)
+    if handle is None or driver.cuDeviceGetPCIBusId(bus, len(bus), handle) != 0:
+        return None
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByPciBusId(bus.value)).used)
+    except pynvml.NVMLError:
+        return None
+
+
+def _first_gpu(driver: ctypes.CDLL) -> ctypes.c_int | None:
+    """Return the driver's handle of the GPU that CUDA counts first; None where it finds none."""
+    handle = ctypes.c_int(0)
+    found = driver.cuInit(0) == 0 and driver.cuDeviceGet(ctypes.byref(handle), 0) == 0
+    return handle if found else None
+
+
+def cuda_library_facts(cuda: str) -> Facts:
+    """Return the versions of the CUDA and cuDNN libraries that this process loads.
+
+    Args:
+        cuda: the version that the runtime was built for, such as `13.0`.
+    """
+    facts: Facts = {"cuda": cuda}
+    runtime = f"cudart64_{cuda.partition('.')[0]}.dll" if sys.platform == "win32" else f"libcudart.so.{cuda[:2]}"
+    found = ctypes.c_int(0)
+    try:
+        if ctypes.CDLL(runtime).cudaRuntimeGetVersion(ctypes.byref(found)) == 0:
+            facts["cuda"] = f"{found.value // 1000}.{found.value % 1000 // 10}"
+    except (OSError, AttributeError):
+        pass
+    try:
+        version = ctypes.CDLL(_CUDNN).cudnnGetVersion
+    except (OSError, AttributeError):
+        return facts
+    version.restype = ctypes.c_size_t
+    facts["cudnn"] = int(version())
+    return facts
+
+
+def describe_environment(artifact: Artifact) -> dict[str, str | int]:
+    """Return the facts by name."""
+    facts: dict[str, str | int] = {
+        "model": artifact.manifest.model,
+        "exported_with_torch": artifact.manifest.versions.torch,
+        "opset": artifact.manifest.versions.opset,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpu_count": os.cpu_count() or 0,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    for package in ("layerprobe", "numpy", "onnx", "onnxruntime-gpu", "onnxruntime", "torch"):
+        try:
+            facts[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return facts

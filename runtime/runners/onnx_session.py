@@ -1,0 +1,166 @@
+"""Opening an ONNX Runtime session on one provider, and reading back from it what it really does, and where."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import onnxruntime
+from onnxruntime.capi.build_and_package_info import cuda_version
+
+from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
+from ..artifact.folder import Artifact
+from ..artifact.manifest import SIZE_NODE_PREFIX, Manifest
+from .cuda import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_no_tensorrt
+from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
+from .onnx_cut import cut_onnx, executed_in_order
+from .settings import GraphOptimization, Settings
+
+__all__ = ["Provider", "misplaced_nodes", "open_session", "session_facts", "session_options"]
+
+Provider = Literal["cpu", "cuda", "tensorrt"]
+
+_CPU = "CPUExecutionProvider"
+_PROVIDERS = {"cpu": _CPU, "cuda": CUDA, "tensorrt": TENSORRT}
+_TENSORRT_TF32 = "NVIDIA_TF32_OVERRIDE"
+"""ONNX Runtime has no option for TensorRT's TF32, which is on by default; NVIDIA's libraries read this variable."""
+# fmt: off
+_SIZE_OPERATIONS = frozenset({
+    "Shape", "Size", "Gather", "Slice", "Concat", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Range",
+    "ConstantOfShape", "Add", "Sub", "Mul", "Div", "Mod", "Equal", "Less", "Greater", "Where", "Min",
+    "Max",
+})
+# fmt: on
+"""What computes on sizes. ONNX Runtime keeps these few integers on the CPU on purpose, also where CUDA works."""
+
+
+def open_session(
+    artifact: Artifact, provider: Provider, settings: Settings, outputs: Sequence[str]
+) -> onnxruntime.InferenceSession:
+    """Return a session for the artifact's ONNX file, cut to `outputs`, that really uses the provider.
+
+    Raises:
+        RunnerUnavailable: the provider can't be used, or can't run this model.
+        ArtifactError: the file is missing, altered, or no valid model.
+    """
+    asked = f"The {'TensorRT' if provider == 'tensorrt' else provider.upper()} provider was asked for, but"
+    reason = {"cuda": why_no_cuda, "tensorrt": why_no_tensorrt}[provider]() if provider != "cpu" else None
+    if reason:
+        raise RunnerUnavailable(f"{asked} {reason}.\nUse --provider cpu, or auto.")
+    options = session_options(settings.graph_optimization)
+    options.intra_op_num_threads = settings.threads or 0
+    # Its threads would go on waiting at full speed for the next run, and take the cores from whoever runs meanwhile.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if provider != "cpu":
+        load_cuda_libraries()
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    cut = cut_onnx(artifact, outputs)
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(cut.folder))
+    content, file = cut.content, cut.path
+    if provider == "cpu" and len(outputs) > 1 and not artifact.is_averaged:
+        content = executed_in_order(content, outputs)
+    try:
+        session = onnxruntime.InferenceSession(
+            content, options, providers=_providers(provider, settings, artifact.manifest)
+        )
+    except Exception as error:
+        if type(error).__name__ == "NotImplemented":
+            # No fault of the artifact's: float64 convolutions, for one, exist in ONNX but not in ONNX Runtime.
+            raise RunnerUnavailable(
+                f"onnx-{provider} can't run {artifact.manifest.model}: {first_line(error)}\nUse --runner torchscript."
+            ) from error
+        if provider != "cpu":
+            raise RunnerUnavailable(
+                f"The {_PROVIDERS[provider]} can't open {file}: {first_line(error)}\nUse --provider cpu, or auto."
+            ) from error
+        raise ArtifactError(f"{file} can't be loaded by ONNX Runtime: {first_line(error)}") from error
+    if session.get_providers()[0] != _PROVIDERS[provider]:
+        raise RunnerUnavailable(
+            f"{asked} ONNX Runtime fell back to {session.get_providers()[0]}: a CUDA, cuDNN or TensorRT library is "
+            "missing.\npip install 'onnxruntime-gpu[cuda,cudnn]', or use --provider cpu."
+        )
+    return session
+
+
+def session_options(level: GraphOptimization) -> onnxruntime.SessionOptions:
+    """Return the options that every session here has: it reports nothing to anyone, and logs nothing."""
+    onnxruntime.disable_telemetry_events()
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = getattr(
+        onnxruntime.GraphOptimizationLevel,
+        "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}",
+    )
+    return options
+
+
+def _providers(provider: Provider, settings: Settings, manifest: Manifest) -> list[Any]:
+    on_cuda = (
+        CUDA,
+        {"use_tf32": str(int(settings.tf32)), "cudnn_conv_algo_search": settings.convolution_search.upper()},
+    )
+    if provider == "cpu":
+        return [_CPU]
+    if provider == "cuda":
+        return [on_cuda, _CPU]
+    if settings.tf32:
+        os.environ.pop(_TENSORRT_TF32, None)
+    else:
+        os.environ[_TENSORRT_TF32] = "0"
+    # The engine computes in what the model computes in, and in nothing narrower.
+    half = "float16" in manifest.dtypes
+    in_float32 = {"trt_fp16_enable": str(int(half)), "trt_bf16_enable": "0", "trt_int8_enable": "0"}
+    return [(TENSORRT, in_float32), on_cuda, _CPU]
+
+
+def session_facts(session: onnxruntime.InferenceSession, provider: Provider) -> Facts:
+    """Return what may explain a drift, as the session and the libraries tell it themselves."""
+    options = session.get_session_options()
+    facts: Facts = {
+        "runtime": "ONNX Runtime",
+        "version": onnxruntime.__version__,
+        "device": cpu_name(),
+        "graph_optimization": options.graph_optimization_level.name.removeprefix("ORT_")
+        .removeprefix("ENABLE_")
+        .lower()
+        .replace("disable_all", "disabled"),
+        # ONNX Runtime doesn't tell how many threads it takes of its own accord: one a physical core.
+        "threads": options.intra_op_num_threads or "one a core",
+        "execution_mode": options.execution_mode.name.removeprefix("ORT_").lower(),
+    }
+    if provider == "cpu":
+        return facts
+    of_provider = session.get_provider_options()
+    on_cuda = of_provider.get(CUDA, {})
+    facts |= gpu_facts() | cuda_library_facts(cuda_version)
+    facts["tf32"] = on_cuda.get("use_tf32") == "1"
+    facts["convolution_search"] = on_cuda.get("cudnn_conv_algo_search", "").lower()
+    if provider == "tensorrt":
+        of_engine = of_provider[TENSORRT]
+        facts["tf32"] = os.environ.get(_TENSORRT_TF32) != "0"
+        facts["precision"] = "float16" if of_engine.get("trt_fp16_enable") in ("1", "True") else "float32"
+    return facts
+
+
+def misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact, provider: Provider) -> list[str]:
+    """Return the compute nodes (`Conv layer1.0.conv1`) that run elsewhere than on the provider."""
+    if provider == "cpu":
+        return []
+    outputs = set(artifact.manifest.output_names)
+    return [
+        f"{node.op_type} {node.name}"
+        for part in session.get_provider_graph_assignment_info()
+        if part.ep_name != _PROVIDERS[provider]
+        for node in part.get_nodes()
+        if _computes(node.name, node.op_type, outputs)
+    ]
+
+
+def _computes(name: str, operation: str, outputs: set[str]) -> bool:
+    """Tell whether a node computes on tensors, and not just on sizes.
+
+    The export names a node after its output, those on sizes `size::...`, and all others `...::number`; any other name
+    is ONNX Runtime's own, and then the operation has to tell.
+    """
+    if name in outputs or "::" in name:
+        return not name.startswith(SIZE_NODE_PREFIX)
+    return operation not in _SIZE_OPERATIONS and not operation.startswith("Memcpy")

@@ -1,0 +1,92 @@
+"""Runs the program that torch.export made of an artifact's model: arrays in, every output by name out.
+
+It needs PyTorch, which is imported when this file is: ask for it only where this runner is wanted.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx
+
+from ..artifact.errors import ArtifactError, RunnerUnavailable
+from ..artifact.folder import Artifact
+from ..artifact.manifest import TORCH_EXPORT_FILE, Manifest
+from .machine import Facts
+from .torch_file import TorchFileRunner
+
+__all__ = ["TorchExportRunner"]
+
+
+class TorchExportRunner(TorchFileRunner):
+    """An opened program of torch.export's, run operation by operation."""
+
+    on_cpu = "torch-export"
+    maker = "torch.export's program"
+    file = TORCH_EXPORT_FILE
+
+    def _require_file(self, artifact: Artifact) -> None:
+        """Refuse an artifact that an older layerprobe wrote, or whose model torch.export couldn't save."""
+        if artifact.path.is_file() or self.file in self._manifest.files:
+            return
+        why = self._manifest.left_out.get(self.file, "an older layerprobe wrote it: export it again")
+        raise RunnerUnavailable(f"{self.name} can't run {self._manifest.model}: there is no {self.file}: {why}")
+
+    def _open(self, file: Path) -> Any:
+        with _without_notes():
+            program = torch.export.load(file)
+        if self._device == "cuda":
+            from torch.export.passes import move_to_device_pass
+
+            program = move_to_device_pass(program, "cuda")
+        return program.module(), _result_names(program)
+
+    def _cut(self, opened: Any) -> Any:
+        module, found = opened
+        return _cut(module, found, self._manifest, self._names)
+
+    def _call(self, tensors: Sequence[torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        return dict(zip(self._names, self._module(*tensors), strict=True))
+
+    def _own_facts(self) -> Facts:
+        return {"execution_mode": "operation by operation"}
+
+
+@contextmanager
+def _without_notes() -> Iterator[None]:
+    """Keep torch from logging a whole traceback of a damaged file before it raises the error."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _result_names(program: torch.export.ExportedProgram) -> list[str]:
+    spec = program.call_spec.out_spec
+    names = spec.context if spec is not None and spec.type is not tuple else ()
+    return [str(name) for name in names or ()]
+
+
+def _cut(module: fx.GraphModule, found: Sequence[str], manifest: Manifest, names: Sequence[str]) -> fx.GraphModule:
+    """Let the module take tensors and return those of `names`, as a tuple, and drop what they don't need.
+
+    What writes in place counts as needed: torch knows it by the operator's schema.
+    """
+    output = module.graph.output_node()
+    results: Any = output.args[0]
+    if list(found) != manifest.output_names or len(results) != len(found):
+        raise ArtifactError(
+            f"{TORCH_EXPORT_FILE} gives other outputs than the manifest lists.\nExport the artifact again."
+        )
+    by_name = dict(zip(found, results, strict=True))
+    output.args = (tuple(by_name[name] for name in names),)
+    module.graph.set_codegen(fx.graph.CodeGen())
+    if len(names) < len(found):
+        module.graph.eliminate_dead_code()
+    module.recompile()
+    return module

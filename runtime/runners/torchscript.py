@@ -1,0 +1,66 @@
+"""Runs an artifact on TorchScript: arrays in, every output by name out.
+
+It needs PyTorch, which is imported when this file is: ask for it only where TorchScript is wanted.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..artifact.manifest import TORCHSCRIPT_FILE
+from .machine import Facts
+from .torch_file import TorchFileRunner
+
+__all__ = ["TorchScriptRunner"]
+
+
+class TorchScriptRunner(TorchFileRunner):
+    """An open TorchScript module."""
+
+    on_cpu = "torchscript"
+    maker = "TorchScript"
+    file = TORCHSCRIPT_FILE
+
+    def _open(self, file: Path) -> Any:
+        return torch.jit.load(file, map_location=self._device).eval()  # type: ignore[no-untyped-call]
+
+    def _cut(self, opened: Any) -> Any:
+        if self._names != self._manifest.output_names:
+            _cut(opened, self._names)
+        return opened
+
+    def _call(self, tensors: Sequence[torch.Tensor]) -> Mapping[str, torch.Tensor]:
+        with self._optimised():
+            outputs: dict[str, torch.Tensor] = self._module(*tensors)
+        return outputs
+
+    def _own_facts(self) -> Facts:
+        with self._optimised():
+            optimised = torch._C._get_graph_executor_optimize()
+        return {"graph_optimization": "all" if optimised else "disabled"}
+
+    def _optimised(self) -> Any:
+        optimised: Any = torch.jit.optimized_execution  # type: ignore[attr-defined]
+        return optimised(self._settings.graph_optimization != "disabled")
+
+
+def _cut(module: Any, names: Sequence[str]) -> None:
+    """Let the module's graph return `names` alone, before it is first run, and drop what that doesn't need.
+
+    Dead code elimination follows what lies in whose memory: an in-place operation stays if what is returned needs it.
+    """
+    graph = module._c._get_method("forward").graph
+    # A call of a submodule counts as a side effect, and would stay as a whole.
+    torch._C._jit_pass_inline(graph)
+    returned = next(graph.outputs()).node()
+    items = list(returned.inputs())
+    if returned.kind() != "prim::DictConstruct":
+        return
+    returned.removeAllInputs()
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if key.toIValue() in names:
+            returned.addInput(key)
+            returned.addInput(value)
+    torch._C._jit_pass_dce(graph)

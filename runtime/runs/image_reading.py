@@ -1,0 +1,187 @@
+"""Image files as a photo viewer shows them: upright, in colour, without transparency, 8 bits a channel.
+
+This is not the model's preprocessing: nothing is resized, cropped or normalised here.
+"""
+
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from ..artifact.errors import ImageError
+
+__all__ = ["IMAGE_SUFFIXES", "find_images", "read_image"]
+
+_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
+IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
+"""What is an image when a folder is walked, in capitals too. A file that is named outright may be called anything."""
+
+_TURN = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation to what undoes it."""
+_EIGHT_BIT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
+_ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
+
+
+def read_image(path: str | Path) -> Image.Image:
+    """Read one image file as an 8-bit RGB picture without metadata.
+
+    EXIF rotation is applied, transparency lies on white, of an animation the first frame is taken, and 16-bit grey is
+    scaled to 8 bits, not clipped. Colour profiles are not applied, as in torchvision.
+
+    Raises:
+        ImageError: the file is missing, a folder, empty, damaged, not an image, of pixels without an agreed range
+            (32-bit integers, floats), or has more pixels than Pillow's decompression bomb limit. That limit is
+            checked on the file's header, before pixels are decoded.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder, and one image file was expected. Name a file in it.")
+    if path.exists() and not path.is_file():
+        raise ImageError(f"{path} is neither a file nor a folder. Name an image file.")
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError as error:
+        raise _missing(path) from error
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path} can't be opened: {error}. Check the path and its permissions.") from error
+    with stream:
+        start = stream.peek(16)[:16]
+        if not start:
+            raise ImageError(f"{path} is an empty file, and an image was expected. Copy or download it again.")
+        try:
+            return _read_rgb(stream, path)
+        except ImageError:
+            raise
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise _too_many_pixels(path, error) from error
+        except UnidentifiedImageError as error:
+            raise ImageError(
+                f"{path} is not an image that Pillow can read: it starts with {start!r}.\n"
+                "Give a JPEG, PNG, WebP, TIFF, BMP or GIF; a damaged file has to be copied again."
+            ) from error
+        except Exception as error:
+            # On damaged files Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
+            raise ImageError(
+                f"{path} can't be decoded, it is damaged or cut off: {error or type(error).__name__}.\n"
+                "Copy or download it again."
+            ) from error
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """List the image files that `paths` mean: a file is itself, a folder is every image below it, sorted.
+
+    In folders, hidden files and folders are left out (`._photo.jpg`, `.ipynb_checkpoints`), and links are followed.
+
+    Raises:
+        ImageError: `paths` is empty, or one of them is missing, can't be listed, or is a folder without images.
+    """
+    if not paths:
+        raise ImageError("No image was named. Name an image file, or a folder of images.")
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            if not path.exists():
+                raise _missing(path)
+            found.append(path)
+            continue
+        try:
+            below = sorted(_images_below(path, above=frozenset()))
+        except OSError as error:
+            raise ImageError(f"The folder {path} can't be listed: {error}. Check its permissions.") from error
+        if not below:
+            raise ImageError(f"The folder {path} holds no images ({_SUFFIXES}). Name a folder that does.")
+        found += below
+    return found
+
+
+def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    """Walk `folder`; `above` are the real paths of the folders that it lies in, so that a link to one can't loop."""
+    real = folder.resolve()
+    if real in above:
+        return
+    for entry in folder.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _images_below(entry, above | {real})
+        elif entry.suffix.lower() in IMAGE_SUFFIXES:
+            yield entry
+
+
+def _read_rgb(stream: IO[bytes], path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        with Image.open(stream) as image:
+            image.load()
+            picture = _as_rgb(_upright(image), path)
+    picture.info.clear()  # or the next reader of its EXIF block would turn it again
+    return picture
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    # ImageOps.exif_transpose would do, but it also writes the EXIF block anew, and fails where a camera wrote it badly.
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # A viewer shows a photo whose EXIF block is damaged as it lies; the decoders raise many types.
+        return image
+    return image.transpose(_TURN[orientation]) if orientation in _TURN else image
+
+
+def _as_rgb(image: Image.Image, path: Path) -> Image.Image:
+    if image.mode in _SIXTEEN_BIT_MODES or image.mode == "I":
+        return _from_sixteen_bits(image, path)
+    if image.mode not in _EIGHT_BIT_MODES | _ALPHA_MODES:
+        raise _unsupported(path, f"mode {image.mode}")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    picture = image.convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _from_sixteen_bits(image: Image.Image, path: Path) -> Image.Image:
+    """Scale 0..65535 to 0..255, rounded. Pillow's own `convert` clips instead, which turns most of a photo white."""
+    values = np.asarray(image)
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < 0 or highest > 65535:
+        raise _unsupported(path, f"mode {image.mode} with values from {lowest} to {highest}")
+    grey: NDArray[np.uint8] = ((values.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int):
+        grey[values == transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _missing(path: Path) -> ImageError:
+    return ImageError(f"There is no file or folder {path}. Check the path.")
+
+
+def _unsupported(path: Path, pixels: str) -> ImageError:
+    return ImageError(
+        f"{path} has pixels of {pixels}, for which no range from black to white is agreed.\n"
+        "Convert it to 8 or 16 bits a channel first."
+    )
+
+
+def _too_many_pixels(path: Path, error: Exception) -> ImageError:
+    # Pillow's message quotes its doubled limit when it raises, and the plain one when it warns: only the count is kept.
+    count = re.search(r"\d+", str(error))
+    pixels = f"{int(count.group()):,}" if count else "too many"
+    return ImageError(
+        f"{path} has {pixels} pixels, and at most {Image.MAX_IMAGE_PIXELS:,} are opened (a decompression bomb?).\n"
+        "Make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
+    )

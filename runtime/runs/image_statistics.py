@@ -1,0 +1,67 @@
+"""The exact per-channel mean and standard deviation of an image folder, for a model's normalisation.
+
+The images count at full size: nothing is resized or cropped, so a large photo weighs more than a small one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+
+from ..artifact.errors import ImageError
+from .image_reading import find_images, read_image
+
+__all__ = ["ChannelStatistics", "channel_statistics"]
+
+_LEVELS = 256
+
+
+@dataclass(frozen=True)
+class ChannelStatistics:
+    """Mean and population standard deviation of red, green and blue over all pixels, in units of 0 to 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    images: int
+    pixels: int
+    """Pixels of all images together; each has three channels."""
+
+
+def channel_statistics(folder: str | Path, on_progress: Callable[[int, int], None] | None = None) -> ChannelStatistics:
+    """Measure every image below `folder`: class folders as torchvision's ImageFolder has them, or images side by side.
+
+    Images count as `read_image` shows them: grey ones as RGB, transparent ones on white. `on_progress` is called after
+    each image with how many are done and how many there are.
+
+    Raises:
+        ImageError: `folder` is missing, a file, or holds no images; or one of its images can't be read.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise ImageError(f"{folder} is a file, and a folder of images was expected. Name the folder.")
+    paths = find_images([folder])
+    # Whole numbers add up without error in any order; a running mean, or a mean of batch means, does not.
+    histogram = [0] * (3 * _LEVELS)
+    for done, path in enumerate(paths, start=1):
+        counts = read_image(path).histogram()
+        histogram = [total + count for total, count in zip(histogram, counts, strict=True)]
+        if on_progress is not None:
+            on_progress(done, len(paths))
+    channels = [histogram[start : start + _LEVELS] for start in range(0, 3 * _LEVELS, _LEVELS)]
+    moments = [_mean_and_std(channel) for channel in channels]
+    return ChannelStatistics(
+        mean=tuple(mean for mean, _ in moments),
+        std=tuple(std for _, std in moments),
+        images=len(paths),
+        pixels=sum(channels[0]),
+    )
+
+
+def _mean_and_std(channel: list[int]) -> tuple[float, float]:
+    """Mean and population standard deviation, 0 to 1, of one channel whose value `v` occurs `channel[v]` times."""
+    count = sum(channel)
+    total = sum(value * times for value, times in enumerate(channel))
+    squares = sum(value * value * times for value, times in enumerate(channel))
+    # The difference is taken of whole numbers: of floats, it would lose its digits where the deviation is small.
+    variance = (count * squares - total * total) / (count * count)
+    return total / (255 * count), sqrt(variance) / 255

@@ -1,0 +1,108 @@
+"""A photo as the model wants it: torchvision's Resize, CenterCrop, ToTensor and Normalize, without torchvision.
+
+Equal to torchvision on PIL input to the last bit. Reading files is `image_reading.py`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from ..artifact.errors import ImageError
+from ..artifact.manifest import Preprocessing
+from .image_reading import read_image
+
+__all__ = ["preprocess", "preprocess_files", "scaled_pixels"]
+
+
+def preprocess(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
+    """Turn an RGB or grey 8-bit picture, as `read_image` gives it, into the model's input.
+
+    Returns:
+        C H W, normalised: `(scaled_pixels - mean) / std` for each channel.
+
+    Raises:
+        ImageError: the resized picture or the crop would have more pixels than Pillow's decompression bomb limit.
+    """
+    mean = np.asarray(steps.mean, dtype=np.float32)[:, None, None]
+    std = np.asarray(steps.std, dtype=np.float32)[:, None, None]
+    return (scaled_pixels(image, steps) - mean) / std
+
+
+def scaled_pixels(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
+    """Resize, crop and scale, but don't normalise: the colours that the model sees.
+
+    Returns:
+        C H W from 0 to 1. C is the length of `steps.mean`: 3 is RGB, 1 is grey.
+
+    Raises:
+        ImageError: the resized picture or the crop would have more pixels than Pillow's decompression bomb limit.
+    """
+    channels = len(steps.mean)
+    mode = "L" if channels == 1 else "RGB"
+    picture = image if image.mode == mode else image.convert(mode)
+    picture = _center_cropped(_resized(picture, steps), steps)
+    pixels = np.asarray(picture).reshape(picture.height, picture.width, channels)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
+
+
+def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArray[np.float32]:
+    """Read and preprocess image files into one batch, N C H W, in the order of `paths`.
+
+    Raises:
+        ImageError: a file can't be read or preprocessed, the message names it; or the crop has more pixels than
+            Pillow's decompression bomb limit.
+    """
+    _check_crop(steps)
+    batch = np.empty((len(paths), len(steps.mean), *steps.crop), dtype=np.float32)
+    for index, path in enumerate(paths):
+        image = read_image(path)
+        try:
+            batch[index] = preprocess(image, steps)
+        except ImageError as error:
+            raise ImageError(f"{path}: {error}") from error
+    return batch
+
+
+def _resized(picture: Image.Image, steps: Preprocessing) -> Image.Image:
+    width, height = picture.size
+    short, long = sorted(picture.size)
+    # torchvision cuts off here, where rounding would give another size for every second image.
+    new_long = int(steps.resize * long / short)
+    new_size = (steps.resize, new_long) if width <= height else (new_long, steps.resize)
+    if new_size == picture.size:
+        return picture
+    _check_size(new_size, f"An image of {width} x {height} pixels, resized so that its shorter side is {steps.resize},")
+    return picture.resize(new_size, Image.Resampling[steps.interpolation.upper()])
+
+
+def _center_cropped(picture: Image.Image, steps: Preprocessing) -> Image.Image:
+    height, width = steps.crop
+    if (width, height) == picture.size:
+        return picture
+    _check_crop(steps)
+    left, top = _crop_start(picture.width, width), _crop_start(picture.height, height)
+    # Outside the picture, Pillow's crop gives zeros: torchvision's padding.
+    return picture.crop((left, top, left + width, top + height))
+
+
+def _crop_start(size: int, crop: int) -> int:
+    """Where the crop starts on one axis; negative is padding, of which torchvision puts the odd pixel at the end."""
+    return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)
+
+
+def _check_crop(steps: Preprocessing) -> None:
+    height, width = steps.crop
+    _check_size((width, height), "The crop that the preprocessing asks for")
+
+
+def _check_size(size: tuple[int, int], what: str) -> None:
+    width, height = size
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        raise ImageError(
+            f"{what} would be {width:,} x {height:,} = {width * height:,} pixels, and at most {limit:,} are allowed.\n"
+            "Cut the image nearer to a square, or use a smaller size."
+        )

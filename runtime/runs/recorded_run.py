@@ -1,0 +1,170 @@
+"""A run that `layerprobe run` recorded: tensors by name, and what it takes to compare them without the artifact.
+
+Writing the tensors is `tensor_recording.py`; here is what stands beside them, and how both are read.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, ValidationError, model_validator
+
+from ..artifact.errors import ArtifactError, first_line
+from ..artifact.folder import Artifact
+from ..runners.machine import Facts, describe_environment
+from ..runners.registry import Runner
+from ..verdict.report import OutputFacts, facts_of
+
+__all__ = ["INPUTS_KEY", "RUN_KEY", "InputsHash", "RecordedRun", "RunRecord", "describe_run", "open_run"]
+
+RUN_KEY = "layerprobe.run"
+"""Of the file's metadata: a `RunRecord` as JSON."""
+INPUTS_KEY = "layerprobe.inputs"
+"""Of the file's metadata: the `InputsHash`, which is known only when all is run."""
+
+
+class RunRecord(BaseModel):
+    """What a recorded run says of itself."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+    format_version: Literal[1] = 1
+    model: str
+    runner: str
+    providers: list[str]
+    facts: Facts
+    environment: dict[str, str | int]
+    outputs: list[OutputFacts]
+    """All that the model has, also those that were not recorded."""
+    noise_floors: dict[str, NonNegativeFloat]
+    """By output, as the artifact's reference has them; empty for a lone model file."""
+    weights: str | None = None
+    """The hash of the model's weights, where the artifact has it."""
+
+    @model_validator(mode="after")
+    def _outputs_are_sound(self) -> "RunRecord":
+        names = [output.name for output in self.outputs]
+        if len(set(names)) != len(names):
+            raise ValueError("an output stands twice")
+        for output in self.outputs:
+            if output.dtype.startswith("float") and output.dtype not in ("float16", "float32", "float64"):
+                raise ValueError(f"{output.name} is of the unknown type {output.dtype!r}")
+        return self
+
+
+def describe_run(artifact: Artifact, runner: Runner) -> RunRecord:
+    """Return what is recorded of a run beside its tensors."""
+    try:
+        noise_floors = artifact.reference().noise_floors
+    except ArtifactError:  # a lone model file, or an artifact without its reference, runs as well
+        noise_floors = {}
+    return RunRecord(
+        model=artifact.manifest.model,
+        runner=runner.name,
+        providers=runner.providers,
+        facts=runner.facts,
+        environment=describe_environment(artifact),
+        outputs=[facts_of(output) for output in artifact.manifest.outputs],
+        noise_floors=noise_floors,
+        weights=artifact.manifest.weights,
+    )
+
+
+class InputsHash:
+    """The SHA-256 of all that a model was given, batch after batch."""
+
+    LENGTH = 64
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Take in a batch: names, dtypes, shapes and values."""
+        for name in sorted(inputs):
+            array = np.ascontiguousarray(inputs[name])
+            self._hash.update(f"{name} {array.dtype} {array.shape} ".encode())
+            self._hash.update(array.data)
+
+    def __str__(self) -> str:
+        return self._hash.hexdigest()
+
+
+class RecordedRun(Mapping[str, NDArray[Any]]):
+    """The tensors of a recorded run, each read when it is asked for, so the file has to stay.
+
+    Attributes:
+        file: where they are.
+        record: what the run says of itself.
+        inputs: the hash of what the model was given.
+    """
+
+    def __init__(self, file: Path, record: RunRecord, inputs: str, names: list[str]) -> None:
+        self.file, self.record, self.inputs = file, record, inputs
+        self._names = names
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        from safetensors import SafetensorError, safe_open
+
+        if name not in self._names:
+            raise KeyError(name)
+        try:
+            with safe_open(self.file, framework="np") as opened:
+                array: NDArray[Any] = opened.get_tensor(name)
+        except (OSError, SafetensorError) as error:
+            raise ArtifactError(f"{self.file} can't be read: {first_line(error)}.") from error
+        return array
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def open_run(file: str | Path) -> RecordedRun:
+    """Open what `layerprobe run` wrote.
+
+    Raises:
+        ArtifactError: it isn't that, was cut, or is of another format version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(file)
+    if file.is_dir():
+        raise ArtifactError(
+            f"{file} is a folder, not a recorded run.\nOf an artifact, `layerprobe run {file} --recorded-input -o F` "
+            "records one."
+        )
+    try:
+        with safe_open(file, framework="np") as opened:
+            metadata = opened.metadata() or {}
+            names = set(opened.keys())
+    except (OSError, SafetensorError) as error:
+        raise ArtifactError(f"{file} is not a recorded run: {first_line(error)}.") from error
+    if RUN_KEY not in metadata or INPUTS_KEY not in metadata:
+        raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older one.\nRecord it again.")
+    record = _parse(metadata[RUN_KEY], file)
+    listed = [output.name for output in record.outputs]
+    if not names.issubset(listed):
+        raise ArtifactError(f"{file} holds tensors that its own list lacks: {', '.join(sorted(names - set(listed)))}.")
+    return RecordedRun(file, record, metadata[INPUTS_KEY], [name for name in listed if name in names])
+
+
+def _parse(text: str, file: Path) -> RunRecord:
+    try:
+        found = json.loads(text).get("format_version")
+        if isinstance(found, int) and found != 1:
+            raise ArtifactError(
+                f"{file} is a run of format version {found}; this layerprobe reads 1.\nUpdate layerprobe."
+            )
+        return RunRecord.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "run"
+        raise ArtifactError(f"{file} is no valid recorded run: {place}: {first['msg']}.\nRecord it again.") from error
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ArtifactError(f"{file} is no valid recorded run: {first_line(error)}.\nRecord it again.") from error

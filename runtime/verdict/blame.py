@@ -1,0 +1,130 @@
+"""Which operation is to blame for a runner's error, and whether the export or the runtime is, in data and in words."""
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from .output_verdict import PASSING_DRIFT, OutputComparison, Share
+from .report import Cause, Culprit, OutputFacts, RunnerReport
+
+__all__ = ["find_culprit", "headline", "operation_words"]
+
+
+def find_culprit(
+    outputs: Sequence[OutputComparison],
+    shares: Mapping[str, Share],
+    faults: Mapping[str, float] | None,
+    passed_over: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Culprit | None:
+    """Return the operation that brought in the most.
+
+    What made NaN or infinity is worse than what can be measured, and so are a missing output and a wrong shape; of
+    these the first is taken. A failed output whose share can't be told is blamed if no other brought in enough to fail.
+
+    Args:
+        outputs: a runner's, in the order of execution.
+        shares: of the error, by output, where they can be told.
+        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; None for a runner that
+            reads another file, which nobody has evaluated.
+        passed_over: by output, operations before it that are no outputs and may be to blame as well.
+    """
+
+    def severity(output: OutputComparison) -> float:
+        if output.name in shares:
+            return shares[output.name].introduced
+        return math.inf if output.drift is None else PASSING_DRIFT
+
+    worst = max((each for each in outputs if each.failed or each.name in shares), key=severity, default=None)
+    if worst is None:
+        return None
+    introduced = shares[worst.name].introduced if worst.name in shares else math.inf
+    # Where the file is only a little wrong, and the runtime much, it is the runtime's.
+    cause: Cause = "runtime" if worst.name in shares and faults is not None else "unknown"
+    if faults and worst.name in faults and 2 * faults[worst.name] >= introduced:
+        cause = "export"
+    return Culprit(
+        output=worst.name,
+        cause=cause,
+        introduced=introduced if math.isfinite(introduced) else None,
+        or_one_of=list(passed_over.get(worst.name, ())),
+    )
+
+
+def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) -> str:
+    """Return the report's first line: which operation brought in the most, in which runner, and whose fault it is."""
+    facts = {output.name: output for output in outputs}
+    failed = [runner for runner in runners if runner.verdict != "pass"]
+    for runner in failed:
+        if runner.error:
+            return f"{runner.name} can't run the model: {runner.error}"
+        if runner.culprit is None and runner.unprobed and runner.unprobed.error:
+            return f"{runner.name} can't run the model without the probe's outputs: {runner.unprobed.error}"
+    blamed = [runner for runner in failed or runners if runner.culprit]
+    if not blamed:
+        return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Nothing was compared."
+    worst = max(blamed, key=_severity)
+    what = _what_it_did(worst, facts)
+    if not failed:
+        return f"All pass. {what}"
+    others = [runner.name for runner in failed if runner is not worst]
+    also = f" {', '.join(others)} {'fails' if len(others) == 1 else 'fail'}, too." if others else ""
+    return f"{what}{_whose_fault(worst)}{also}"
+
+
+def operation_words(output: OutputFacts) -> str:
+    """Return what a person calls an operation: `Conv2d conv1 (net.py:7)`."""
+    return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+
+
+_WRONG = {"nonfinite": "NaN or infinite", "missing": "missing", "shape": "of another shape or type"}
+"""By verdict, what an output is that can't be measured."""
+
+
+def _severity(runner: RunnerReport) -> float:
+    assert runner.culprit
+    return float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
+
+
+def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
+    assert runner.culprit
+    output = facts[runner.culprit.output]
+    operation = operation_words(output)
+    if runner.culprit.only_unprobed:
+        return _what_is_wrong_unprobed(runner, runner.culprit, operation)
+    others = runner.culprit.or_one_of
+    if others:
+        names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        operation += f", or what comes before it and is no output here ({names}),"
+    found = next(each for each in runner.outputs if each.name == output.name)
+    if runner.culprit.introduced is None and found.drift is None:
+        made = "made NaN or infinity" if found.verdict == "nonfinite" else f"is {_WRONG[found.verdict]}"
+        return f"{operation} {made} in {runner.name}."
+    if runner.culprit.introduced is None:
+        return f"{operation} is the first that drifts in {runner.name}: {found.drift:.3g} times float32's own error."
+    return (
+        f"{operation} brought in the most in {runner.name}: {runner.culprit.introduced:.3g} times float32's own error."
+    )
+
+
+def _what_is_wrong_unprobed(runner: RunnerReport, culprit: Culprit, operation: str) -> str:
+    result = runner.first_drifting
+    off = _WRONG.get(runner.verdict) or f"off by {culprit.introduced:.3g} times float32's own error"
+    if culprit.output == result:
+        return f"{operation} is {off} in {runner.name} unprobed, and right with every output."
+    return (
+        f"{runner.name} goes wrong where {operation} isn't asked for: unprobed, {result} is {off}; with every output "
+        "it is right."
+    )
+
+
+def _whose_fault(runner: RunnerReport) -> str:
+    assert runner.culprit
+    if runner.culprit.only_unprobed:
+        return " The runtime is at fault, or its settings, in what it fuses where nothing is watched."
+    if runner.culprit.cause == "export":
+        return " The ONNX file is at fault: in float64, too, it says something else than the model."
+    if runner.culprit.cause == "runtime":
+        return " The runtime is at fault, or its settings: what it was given there was right."
+    if runner.culprit.introduced is not None:
+        return " What it was given there was right: the runner's own file, the runtime or its settings are at fault."
+    return ""

@@ -1,0 +1,125 @@
+"""Two recorded runs -> report: the same comparison as `verification.py`, between two machines, runners or exports.
+
+Neither the model nor an artifact is needed. There is no truth either: the first run stands in for it, so a drift says
+that the two differ, not which one is right.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact.errors import UsageError
+from ..artifact.reference import Truth, sample
+from ..runs.recorded_run import RecordedRun
+from .blame import find_culprit, operation_words
+from .output_verdict import OutputComparison, compare_output
+from .report import OutputFacts, Report, RunnerReport
+
+__all__ = ["compare_runs"]
+
+
+def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
+    """Judge every output that both runs recorded.
+
+    The drift is in multiples of the noise floor that the artifact has on record, as in `verify`: two correct float32
+    runtimes differ by 1 to 4 of them.
+
+    Raises:
+        UsageError: the runs are of different models or inputs, or share no output.
+        ArtifactError: a file was altered while it was read.
+    """
+    _refuse_strangers(expected, result)
+    names = [name for name in expected if name in result]
+    if not names:
+        raise UsageError(f"{expected.file} and {result.file} have no output in common.\nRecord the same --outputs.")
+    dtypes = {output.name: output.dtype for output in result.record.outputs}
+    floors = {**expected.record.noise_floors, **result.record.noise_floors}
+    outputs = [_compare(name, expected[name], result[name], floors.get(name, 0.0), dtypes[name]) for name in names]
+    failed = [output for output in outputs if output.failed]
+    facts = [output for output in result.record.outputs if output.name in set(names)]
+    runner = RunnerReport(
+        name=f"{result.record.runner} against {expected.record.runner}",
+        verdict=failed[0].verdict if failed else "pass",
+        first_drifting=failed[0].name if failed else None,
+        culprit=find_culprit(outputs, {}, None),
+        providers=result.record.providers,
+        misplaced=[],
+        facts=result.record.facts | {f"expected: {key}": value for key, value in expected.record.facts.items()},
+        outputs=outputs,
+    )
+    environment = result.record.environment | {
+        f"expected: {key}": value
+        for key, value in expected.record.environment.items()
+        if result.record.environment.get(key) != value
+    }
+    told = " ".join([_finding(runner, facts), *_caveats(expected, result)])
+    return Report(headline=told, environment=environment, outputs=facts, runners=[runner])
+
+
+def _finding(runner: RunnerReport, facts: Sequence[OutputFacts]) -> str:
+    """Return in a sentence what came of it; of two runs none is the truth, so nobody is to blame."""
+    by_name = {output.name: output for output in facts}
+    if not runner.culprit:
+        worst = max(runner.outputs, key=lambda output: output.drift or 0.0)
+        return (
+            f"The runs agree. {operation_words(by_name[worst.name])} differs the most: {worst.drift:.3g} times "
+            "float32's own error."
+        )
+    found = next(output for output in runner.outputs if output.name == runner.culprit.output)
+    what = {
+        "nonfinite": "is NaN or infinite in one run where it is not in the other, or everywhere.",
+        "shape": "has another shape or type in one run than in the other.",
+        "drift": f"is the first that differs: {found.drift or 0:.3g} times float32's own error.",
+    }
+    return f"{operation_words(by_name[found.name])} {what[found.verdict]}"
+
+
+def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
+    for one, other in ((expected, result), (result, expected)):
+        alone = [name for name in one if name not in other]
+        if alone:
+            names = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
+            yield (
+                f"Not compared, as {one.file.name} alone has {'it' if len(alone) == 1 else 'them'}: {names}. Asked for "
+                "other outputs, a runtime may fuse others: the last digits may differ for that."
+            )
+    weights = [run.record.weights for run in (expected, result)]
+    if None not in weights and weights[0] != weights[1]:
+        yield "The two models have other weights."
+
+
+def _refuse_strangers(expected: RecordedRun, result: RecordedRun) -> None:
+    one, other = ([output.name for output in run.record.outputs] for run in (expected, result))
+    if one != other:
+        alone = sorted(set(one) ^ set(other)) or [a for a, b in zip(one, other, strict=True) if a != b]
+        raise UsageError(
+            f"{expected.file} is of {expected.record.model} and {result.file} of {result.record.model}, whose outputs "
+            f"differ: {', '.join(alone[:3])}{', ...' if len(alone) > 3 else ''}.\nCompare two runs of one model."
+        )
+    if expected.inputs != result.inputs:
+        raise UsageError(
+            f"{expected.file} and {result.file} were given other inputs, to the last bit.\nGive both runs the same "
+            "images in the same order; where machines decode them differently, `layerprobe run --recorded-input`."
+        )
+
+
+def _compare(
+    name: str, expected: NDArray[Any], result: NDArray[Any], noise_floor: float, dtype: str
+) -> OutputComparison:
+    # Both are there whole: one that is finite everywhere isn't taken for one that is not, wherever the sample lies.
+    if expected.shape == result.shape and not np.array_equal(np.isfinite(expected), np.isfinite(result)):
+        return OutputComparison(name=name, verdict="nonfinite")
+    return compare_output(name, _as_truth(expected, noise_floor), result, dtype)
+
+
+def _as_truth(whole: NDArray[Any], noise_floor: float) -> Truth:
+    finite = np.isfinite(whole)
+    return Truth(
+        sample=sample(whole).astype(np.float64),
+        shape=whole.shape,
+        scale=float(np.max(np.abs(whole), initial=0.0, where=finite)) or 1.0,
+        noise_floor=noise_floor,
+        nonfinite=int(whole.size - np.count_nonzero(finite)),
+    )

@@ -1,0 +1,164 @@
+"""Each output's averaged map in float64 and in each runner, and where in the picture they differ.
+
+Only the maps are kept, never the tensors. What they look like is the business of the report that shows them.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact.errors import UsageError
+from ..artifact.manifest import OutputEntry
+from ..artifact.reference import SAMPLE_LIMIT, Reference
+from ..float64.graph import Float64Graph, Unknown
+from ..maps.channel_mean import channel_axis, channel_mean, has_map
+from ..maps.colour_maps import value_range
+from .output_verdict import drift_unit
+
+__all__ = ["MAX_SIDE", "AveragedMap", "DriftMaps", "OutputMaps", "RunnerMaps", "shrink"]
+
+MAX_SIDE = 128
+"""Pixels. A network for large images has hundreds of maps of megabytes each, and a page shows none larger than this."""
+
+Kind = Literal["truth", "file"]
+
+
+@dataclass(frozen=True)
+class AveragedMap:
+    """One map, made small enough for a page."""
+
+    values: NDArray[np.float32]
+    """H W"""
+    range: tuple[float, float] | None
+    """The lowest and the highest finite value of the whole map; None where no value is finite."""
+
+
+@dataclass(frozen=True)
+class RunnerMaps:
+    """One output in one runner."""
+
+    candidate: AveragedMap
+    """The mean over the channels."""
+    error: AveragedMap | None
+    """The mean over the channels of the absolute error, in multiples of float32's own error; None without a reference.
+    Not the error of the mean, in which what one channel has too much and another too little would cancel out."""
+
+
+@dataclass
+class OutputMaps:
+    """One output in float64 and in the runners."""
+
+    output: OutputEntry
+    size: tuple[int, int, int]
+    """Channels, and the height and width of the whole maps."""
+    reference: AveragedMap | None = None
+    kind: Kind = "truth"
+    """The reference is the model's float64 truth or, of tensors too large to be kept whole, what model.onnx says in
+    float64; the two differ where the export is at fault."""
+    runners: dict[str, RunnerMaps] = field(default_factory=dict)
+
+
+class DriftMaps:
+    """Collects the maps of one runner after the other.
+
+    Attributes:
+        tiles: by output, in the order of execution; only what has a height and a width, and was given an array.
+    """
+
+    def __init__(self, outputs: Sequence[OutputEntry]) -> None:
+        """Take the outputs as the manifest lists them."""
+        self._outputs = {output.name: output for output in outputs if has_map(output)}
+        self._tiles: dict[str, OutputMaps] = {}
+
+    @property
+    def tiles(self) -> list[OutputMaps]:
+        """What was collected, in the order of execution."""
+        return [self._tiles[name] for name in self._outputs if name in self._tiles]
+
+    def add(self, runner: str, graph: Float64Graph, reference: Reference, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Keep the maps of what a runner gave for the recorded input.
+
+        Args:
+            runner: its name.
+            graph: the ONNX file, which is evaluated in float64 once more: its tensors are too many to be kept.
+            reference: the recorded input and the truth.
+            arrays: output to array. What is missing, or has another shape than it should, is left out.
+        """
+        for name, kind, expected in self._expected(graph, reference, arrays):
+            truth, array = reference.truths[name], arrays[name]
+            if array.shape == truth.shape and array.size:
+                self._add(
+                    runner, self._outputs[name], array, expected, kind, drift_unit(truth, self._outputs[name].dtype)
+                )
+
+    def _add(
+        self,
+        runner: str,
+        output: OutputEntry,
+        array: NDArray[Any],
+        expected: NDArray[Any] | None,
+        kind: Kind,
+        unit: float,
+    ) -> None:
+        layout, tokens = output.layout, output.tokens
+        try:
+            mean = channel_mean(array, layout, tokens)
+        except UsageError:  # of another number of tokens than the manifest says
+            return
+        size = (array.shape[channel_axis(layout)], mean.shape[0], mean.shape[1])
+        tile = self._tiles.setdefault(output.name, OutputMaps(output, size))
+        error = None
+        if expected is not None:
+            with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
+                error = np.abs(array[:1].astype(np.float64) - expected[:1]) / unit
+            error = channel_mean(error, layout, tokens)
+            if tile.reference is None:
+                tile.reference, tile.kind = _small(channel_mean(expected, layout, tokens)), kind
+        tile.runners[runner] = RunnerMaps(_small(mean), None if error is None else _small(error, "largest"))
+
+    def _expected(
+        self, graph: Float64Graph, reference: Reference, arrays: Mapping[str, NDArray[Any]]
+    ) -> Iterator[tuple[str, Kind, NDArray[Any] | None]]:
+        """Yield each output with a map and an array, and its whole tensor in float64, or None."""
+        wanted = [name for name in self._outputs if name in arrays]
+        # A truth that is no sample is the better reference: a fault of the file shows.
+        whole = {name for name in wanted if math.prod(reference.truths[name].shape) <= SAMPLE_LIMIT}
+        for name in whole:
+            truth = reference.truths[name]
+            yield name, "truth", truth.sample.reshape(truth.shape)
+        rest = set(wanted) - whole
+        for name, value in graph.walk(reference.inputs) if rest else ():
+            if name in rest:
+                if isinstance(value, Unknown) or value.shape != reference.truths[name].shape:
+                    yield name, "file", None
+                else:
+                    yield name, "file", value
+                rest.remove(name)
+                if not rest:
+                    return
+
+
+def _small(values: NDArray[np.float64], keep: Literal["mean", "largest"] = "mean") -> AveragedMap:
+    return AveragedMap(shrink(values, MAX_SIDE, keep), value_range(values))
+
+
+def shrink(values: NDArray[np.floating], side: int, keep: Literal["mean", "largest"] = "mean") -> NDArray[np.float32]:
+    """Make a map H W at most `side` pixels high and wide, each pixel the mean, or the largest, of those it stands for.
+
+    An error in one pixel has to be seen still, hence the largest; so does a NaN, in both.
+    """
+    with np.errstate(all="ignore"):
+        for axis in (0, 1):
+            length = values.shape[axis]
+            if length > side:
+                starts = np.arange(side) * length // side
+                if keep == "largest":
+                    values = np.maximum.reduceat(values, starts, axis=axis)
+                else:
+                    counts = np.diff(np.append(starts, length))
+                    values = np.add.reduceat(values, starts, axis=axis) / np.expand_dims(counts, 1 - axis)
+        return values.astype(np.float32)

@@ -1,0 +1,123 @@
+"""Where a runner's error comes from: what each operation brought in itself, and what it was given with its inputs.
+
+Three tensors stand behind each number, all of the same output. The *truth* is what the model computes in float64. The
+*file's value* is what model.onnx says in float64, from the recorded input on: it differs from the truth where the
+export is at fault. The *expected value* is what the file says in float64 of the very inputs that the operation was
+given in that runner (`Float64Graph.walk` with `forced`). So
+
+    result - truth  =  (result - expected)  +  (expected - truth)
+    the error       =  what was introduced  +  what was inherited
+
+Where the file itself goes wrong, its own operation can't say what to expect. But there the inputs are still right, so
+`expected + truth - file's value` can: the fault is in both and cancels out, what the inputs inherited remains.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact.reference import Reference, sample
+from ..float64.graph import Float64Graph, Unknown
+from .output_verdict import PASSING_DRIFT, OutputComparison, Share, compare_output, drift_unit, largest_error
+
+__all__ = ["FileValues", "evaluate_file", "shares_of_error"]
+
+
+@dataclass(frozen=True)
+class FileValues:
+    """What model.onnx says in float64."""
+
+    comparisons: list[OutputComparison]
+    """Each output's value against the truth, by a rule that leaves room for float32 constants alone."""
+    unknown: dict[str, str]
+    """Outputs that can't be evaluated, each with the reason."""
+    faults: dict[str, float] = field(default_factory=dict)
+    """Outputs at which the file goes wrong though their inputs are right, each with its drift: infinite where there is
+    none, as of NaN or another shape."""
+    corrections: dict[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Of the faults, where the shape is right: truth less file's value, sampled."""
+
+
+def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str]) -> FileValues:
+    """Walk the file in float64 from the recorded input on, and judge each output."""
+    file = FileValues([], {})
+    right: set[str] = set(reference.inputs)
+    for name, value in graph.walk(reference.inputs):
+        if isinstance(value, Unknown):
+            file.unknown[name] = value.reason
+            continue
+        truth = reference.truths[name]
+        found = compare_output(name, truth, value, dtypes[name], in_float64=True)
+        file.comparisons.append(found)
+        if not found.failed:
+            right.add(name)
+        elif right.issuperset(graph.inputs_of[name]):
+            file.faults[name] = math.inf if found.drift is None else found.drift
+            if value.shape == truth.shape:
+                with np.errstate(invalid="ignore"):  # of the same infinities, for one
+                    file.corrections[name] = truth.sample - sample(value).astype(np.float64)
+    return file
+
+
+def shares_of_error(
+    graph: Float64Graph,
+    reference: Reference,
+    file: FileValues,
+    arrays: Mapping[str, NDArray[Any]],
+    dtypes: Mapping[str, str],
+    comparisons: Sequence[OutputComparison],
+) -> Iterator[tuple[str, Share]]:
+    """Yield the two shares of each output of a runner, in the order of execution, where they can be told.
+
+    Args:
+        graph: the ONNX file.
+        reference: the recorded input and the truth.
+        file: what `evaluate_file` gave.
+        arrays: what the runner gave.
+        dtypes: by output, in which the model computed it.
+        comparisons: of `arrays` with the truth.
+    """
+    found = {each.name: each for each in comparisons}
+    failed = {each.name for each in comparisons if each.failed}
+    wrong_in_file = {each.name for each in file.comparisons if each.failed}
+    for name, value in graph.walk(reference.inputs, forced=arrays):
+        result, truth, dtype = arrays.get(name), reference.truths[name], dtypes[name]
+        if isinstance(value, Unknown) or result is None or not value.shape == result.shape == truth.shape:
+            continue
+        if dtype == "float64":  # finer than what the file says, whose attributes are float32
+            continue
+        # Where eager PyTorch itself has NaN or infinity there is no error that has a size.
+        known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
+        exact = truth.sample[known]
+        expected = _as_held(sample(value)[known], dtype)
+        if name in file.corrections:
+            correction = file.corrections[name][known]
+            expected = np.where(np.isfinite(correction), expected + correction, exact)
+        inherited = largest_error(expected, exact) / unit
+        if inherited > PASSING_DRIFT and name in wrong_in_file and failed.isdisjoint(graph.inputs_of[name]):
+            # Given what is right: a fault of the file again, behind another one, of a runner that doesn't share them.
+            expected, inherited = exact, 0.0
+        given = sample(result)[known]
+        if found[name].verdict == "nonfinite":
+            # The search is over the whole tensor. In which order what is too large is added up decides whether infinity
+            # or NaN comes of it.
+            made = ~np.isfinite(result) & np.isfinite(_as_held(value, dtype))
+            both = np.isfinite(given) & np.isfinite(expected)
+            new = made.any() or file.faults.get(name) == math.inf
+            yield name, Share(math.inf if new else largest_error(given[both], expected[both]) / unit, inherited)
+        elif math.isfinite(introduced := largest_error(given, expected) / unit) and math.isfinite(inherited):
+            yield name, Share(introduced, inherited)
+
+
+def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
+    """Return values as float64, infinite where a float of that type can't be as large."""
+    wide = value.astype(np.float64, copy=False)
+    if "float" not in dtype:
+        return wide
+    with np.errstate(over="ignore"):
+        held = wide.astype("float32" if dtype == "bfloat16" else dtype)
+    return np.where(np.isfinite(held), wide, held)

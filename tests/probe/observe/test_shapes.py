@@ -1,0 +1,75 @@
+"""What a probe says of its sizes is true: an open batch, height or width gives what the model gives, or is not open."""
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import nn
+
+from probe import ModelError, build_probe
+
+CAPTURES = ["auto", "export"]
+
+
+def noise(*shape):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(0))
+
+
+class OneConv(nn.Module):
+    def __init__(self, body) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.body = body
+
+    def forward(self, *inputs):
+        return self.body(self.conv, *inputs)
+
+
+class Dividing(OneConv):
+    def __init__(self) -> None:
+        super().__init__(lambda conv, x: conv(x) / int(x.shape[0]))
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+class TreatingOneImageApart(OneConv):
+    def __init__(self) -> None:
+        super().__init__(lambda conv, x: conv(x) if x.shape[0] == 1 else conv(x) * 2)
+
+    def forward(self, x):
+        return super().forward(x)
+
+
+@pytest.mark.parametrize("capture", CAPTURES)
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("kind", [Dividing, TreatingOneImageApart])
+def test_a_model_that_computes_with_its_batch_is_right_for_it_and_claims_no_other(kind, batch, capture):
+    model, x = kind().eval(), noise(batch, 3, 8, 8)
+    probe = build_probe(model, x, capture=capture)
+    assert probe.inputs[0].shape == (batch, 3, 8, 8)
+    assert {output.shape[0] for output in probe.outputs} == {batch}
+    with torch.no_grad():
+        assert torch.equal(probe(x)[probe.observe.results[""]], model(x))
+
+
+@pytest.mark.parametrize("capture", ["auto", "trace", "export"])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_says_n_is_right_on_every_batch(batch, capture):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(inplace=True), nn.Flatten()).eval()
+    probe = build_probe(model, noise(batch, 3, 8, 8), capture=capture)
+    assert probe.inputs[0].shape == ("N", 3, 8, 8)
+    for other in (1, 2, 5):
+        x = noise(other, 3, 8, 8)
+        with torch.no_grad():
+            assert torch.equal(probe(x)[probe.observe.results[""]], model(x))
+
+
+class PoolingAll(nn.Module):
+    def forward(self, x):
+        return F.avg_pool2d(x, (int(x.shape[2]), int(x.shape[3])))
+
+
+def test_a_size_that_the_capture_would_fix_is_an_error_where_it_is_to_stay_open():
+    assert build_probe(PoolingAll(), noise(2, 3, 8, 8), capture="export").outputs[0].shape == ("N", 3, 1, 1)
+    with pytest.raises(ModelError, match="axis 2 of x as the plain number 8"):
+        build_probe(PoolingAll(), noise(2, 3, 8, 8), capture="export", dynamic_size=True)

@@ -1,0 +1,140 @@
+"""Choosing outputs: of a model and of an artifact by the same rule."""
+
+import pytest
+import torch
+import torchvision
+from torchvision.models.feature_extraction import create_feature_extractor
+
+from probe import build_probe
+from probe.errors import UnknownOutput
+from probe.selection import Candidate, select_names
+from runtime import UsageError
+from runtime.artifact.manifest import OutputEntry
+from runtime.artifact.selection import select_outputs
+
+# Name, label, module path: a small ResNet, with the traps that torchvision's names set. `norm` is called three times,
+# and `block.ln_1` is the name of one layer norm and the module of another.
+OUTPUTS = [
+    ("conv1", "Conv2d", "conv1"),
+    ("norm", "BatchNorm2d", "norm"),
+    ("relu", "relu", ""),
+    ("layer1.0.conv1", "Conv2d", "layer1.0.conv1"),
+    ("layer1.0.add", "add", "layer1.0"),
+    ("norm_1", "BatchNorm2d", "norm"),
+    ("layer1.1.conv1", "Conv2d", "layer1.1.conv1"),
+    ("layer1.1.relu", "ReLU", "layer1.1.relu"),
+    ("layer10.conv1", "Conv2d", "layer10.conv1"),
+    ("norm_2", "BatchNorm2d", "norm"),
+    ("block.ln", "LayerNorm", "block.ln_1"),
+    ("block.ln_1", "LayerNorm", "block.ln_2"),
+    ("fc", "Linear", "fc"),
+]
+
+
+def _of_model(patterns=(), operations=()):
+    return select_names([Candidate(*output) for output in OUTPUTS], patterns, operations)
+
+
+@pytest.fixture(params=["model", "artifact"])
+def select(request, exported):
+    """Choose by either twin; both raise what the command line ends with 2 for."""
+    if request.param == "model":
+        return _of_model
+    manifest = exported("cnn2").manifest
+    common = {"operation": "", "source_file": None, "source_line": None, "shape": [], "dtype": "", "layout": ""}
+    entries = [
+        OutputEntry(name=name, label=label, module_path=path, alias_of=None, **common) for name, label, path in OUTPUTS
+    ]
+    small = manifest.model_copy(update={"outputs": entries})
+    return lambda *wanted: [output.name for output in select_outputs(small, *wanted)]
+
+
+@pytest.mark.parametrize(
+    ("patterns", "chosen"),
+    [
+        ([], [name for name, _, _ in OUTPUTS]),
+        (["norm*"], ["norm", "norm_1", "norm_2"]),
+        (["fc", "conv1"], ["conv1", "fc"]),
+        (["*_1", "norm_?"], ["norm_1", "norm_2", "block.ln_1"]),
+        (["layer1.[01].conv1"], ["layer1.0.conv1", "layer1.1.conv1"]),
+        (["fc", "fc", "f*"], ["fc"]),
+    ],
+)
+def test_names_and_globs_choose_in_the_order_of_execution(select, patterns, chosen):
+    assert select(patterns) == chosen
+
+
+@pytest.mark.parametrize(
+    ("path", "last"),
+    [
+        ("layer1", "layer1.1.relu"),
+        ("layer1.0", "layer1.0.add"),
+        ("layer10", "layer10.conv1"),
+        ("norm", "norm"),
+        ("block.ln_1", "block.ln_1"),
+        ("block.ln_2", "block.ln_1"),
+    ],
+)
+def test_a_modules_path_stands_for_its_last_output_where_no_output_is_called_so(select, path, last):
+    assert select([path]) == [last]
+
+
+def test_paths_and_globs_go_together(select):
+    assert select(["layer1", "layer1.0", "conv?"]) == ["conv1", "layer1.0.add", "layer1.1.relu"]
+
+
+@pytest.mark.parametrize(
+    ("operations", "chosen"),
+    [
+        (["conv2d"], ["conv1", "layer1.0.conv1", "layer1.1.conv1", "layer10.conv1"]),
+        (["RELU"], ["relu", "layer1.1.relu"]),
+        (["*Norm*"], ["norm", "norm_1", "norm_2", "block.ln", "block.ln_1"]),
+        (["linear", "add"], ["layer1.0.add", "fc"]),
+    ],
+)
+def test_labels_choose_without_regard_to_case(select, operations, chosen):
+    assert select([], operations) == chosen
+
+
+def test_of_names_and_labels_both_must_hold(select):
+    assert select(["layer1.*", "fc"], ["Conv2d", "Linear"]) == ["layer1.0.conv1", "layer1.1.conv1", "fc"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        ((["conv1", "layer1.2"],), "layer1.2'. The nearest: layer1.1, layer1.0"),
+        ((["blok"],), "The nearest: block"),
+        ((["Relu"],), "The nearest: relu"),
+        ((["layer1.9.*"],), "The nearest: layer1"),
+        ((["zzz"],), "The first: conv1, norm, relu"),
+        (([""],), "The first: conv1, norm, relu"),
+        (([], ["convd"]), "The nearest: Conv2d."),
+        (([], ["zzz"]), "There are: Conv2d (4), BatchNorm2d (3), LayerNorm (2), relu (1), add (1)"),
+        ((["fc", "conv1"], ["add"]), "stands for conv1 (Conv2d), fc (Linear): none has the label 'add'."),
+        ((["layer1"], ["Conv2d"]), "'layer1.*' for all that are in it"),
+    ],
+)
+def test_what_is_not_there_is_answered_with_what_is_near(select, wanted, said):
+    with pytest.raises((UnknownOutput, UsageError)) as caught:
+        select(*wanted)
+    assert said in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 2
+    assert caught.value.exit_code == 2
+
+
+def test_a_probe_keeps_the_last_output_of_a_module_as_torchvision_does():
+    model = torchvision.models.resnet18().eval()
+    x = torch.randn(1, 3, 64, 64)
+    probe = build_probe(model, x, outputs=["layer1", "layer4"])
+    extractor = create_feature_extractor(model, ["layer1", "layer4"])
+    assert [output.name for output in probe.outputs] == ["layer1.1.relu_1", "layer4.1.relu_1", "fc"]
+    with torch.no_grad():
+        tensors, expected = probe(x), extractor(x)
+    assert torch.equal(tensors["layer1.1.relu_1"], expected["layer1"])
+    assert torch.equal(tensors["layer4.1.relu_1"], expected["layer4"])
+
+
+def test_a_probe_keeps_the_outputs_of_an_operation_and_what_the_model_returns():
+    probe = build_probe(torchvision.models.alexnet(), torch.zeros(1, 3, 64, 64), operations=["maxpool2d"])
+    assert [output.name for output in probe.outputs] == ["features.2", "features.5", "features.12", "classifier.6"]

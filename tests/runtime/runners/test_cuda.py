@@ -1,0 +1,112 @@
+"""CUDA: what can be checked without a GPU, and (marked `cuda`) what needs one."""
+
+import os
+import subprocess
+import sys
+from importlib.metadata import files
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from conftest import ROOT, VARIANTS
+from export import export_artifact
+from probe import build_probe, load_model
+from runtime import OnnxRunner, RunnerUnavailable, open_artifact, verify
+from runtime.bench.benchmarking import benchmark
+from runtime.runners.cuda import why_no_cuda
+
+NO_GPU_BUILD = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+
+
+@pytest.mark.skipif(NO_GPU_BUILD or sys.platform != "linux", reason="onnxruntime has no CUDA build here")
+def test_every_library_of_the_cuda_provider_is_installed_but_the_driver():
+    provider = Path(onnxruntime.__file__).parent / "capi" / "libonnxruntime_providers_cuda.so"
+    nvidia = Path(onnxruntime.__file__).parent.parent / "nvidia"
+    folders = sorted({str(library.parent) for library in nvidia.rglob("lib*.so*")})
+    assert folders
+    listing = subprocess.run(
+        ["ldd", provider],
+        env={**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(folders)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    missing = {line.split()[0] for line in listing.splitlines() if "not found" in line}
+    assert "libcublas" in listing
+    assert missing <= {"libcuda.so.1"}
+    # cuDNN is loaded by name at run time, so ldd can't see it.
+    assert any(nvidia.rglob("libcudnn.so.9"))
+
+
+@pytest.mark.skipif(NO_GPU_BUILD, reason="onnxruntime has no CUDA build here")
+def test_the_libraries_come_with_this_projects_own_requirements():
+    assert files("layerprobe")
+    requirements = ROOT / "pyproject.toml"
+    assert "onnxruntime-gpu[cuda,cudnn]" in requirements.read_text()
+
+
+@pytest.mark.skipif(why_no_cuda() is None, reason="CUDA works here")
+@pytest.mark.parametrize(
+    "command", [("grid", "{photo}", "-o", "{out}/maps.png"), ("run", "{photo}", "-o", "{out}/t.safetensors")]
+)
+def test_cuda_asked_for_without_a_driver_ends_with_4_and_says_so(exported, photo, tmp_path, layerprobe, command):
+    name, *rest = (part.format(photo=photo, out=tmp_path) for part in command)
+    outcome = layerprobe(name, exported("cnn2").path, *rest, "--provider", "cuda")
+    assert outcome.code == 4
+    assert why_no_cuda() in outcome.err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(why_no_cuda() is None, reason="CUDA works here")
+def test_auto_takes_the_cpu_and_says_so(exported, photo, tmp_path, layerprobe):
+    outcome = layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.png", "--provider", "auto")
+    assert outcome.code == 0
+    assert "by onnx-cpu on CPUExecutionProvider" in outcome.out
+
+
+@pytest.mark.skipif(NO_GPU_BUILD or why_no_cuda() is None, reason="needs a CUDA build, and no GPU")
+def test_a_session_that_fell_back_to_the_cpu_is_an_error(exported, monkeypatch, capfd):
+    monkeypatch.setattr("runtime.runners.onnx_session.why_no_cuda", lambda: None)
+    with pytest.raises(RunnerUnavailable, match="fell back to CPUExecutionProvider"):
+        OnnxRunner(open_artifact(exported("cnn2").path), "cuda")
+
+
+@pytest.mark.cuda
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_cuda_agrees_with_float64_on_every_output_and_runs_all_of_it(exported, variant):
+    report = verify(exported(variant), ["onnx-cuda"])
+    assert report.passed
+    assert report.runners[0].providers[0] == "CUDAExecutionProvider"
+    assert report.runners[0].misplaced == []
+
+
+@pytest.mark.cuda
+def test_auto_takes_cuda_where_it_works(exported, photo, tmp_path, layerprobe):
+    outcome = layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.png")
+    assert outcome.code == 0
+    assert "by onnx-cuda on CUDAExecutionProvider" in outcome.out
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """An artifact with an averaged probe beside the full one."""
+    loaded = load_model("cnn2")
+    folder = tmp_path_factory.mktemp("cuda") / "both"
+    return open_artifact(export_artifact(build_probe(loaded.module, *loaded.example), folder, averaged=True))
+
+
+@pytest.mark.cuda
+def test_the_averaged_probe_averages_on_the_gpu(both):
+    report = verify(both.averaged(), ["onnx-cuda"])
+    assert report.passed
+    assert report.runners[0].misplaced == []
+
+
+@pytest.mark.cuda
+def test_bench_tells_a_gpus_memory_and_what_fetching_takes(both):
+    timings = benchmark(both, ["onnx-cuda"], repeats=2).timings
+    assert [timing.variant for timing in timings] == ["plain", "averaged", "full"]
+    for timing in timings:
+        assert timing.gpu_mb is not None
+        assert timing.transfer_ms > 0

@@ -1,0 +1,204 @@
+"""Who is blamed where it is less than plain: NaN and overflow, several faults, a fault of file and runtime at once."""
+
+import math
+import shutil
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from export import export_artifact
+from probe import build_probe
+from proofs.planted_faults import rehash
+from report_making import make_output
+from runtime import open_artifact, verify
+from runtime.runners.registry import RUNNERS
+from runtime.verdict.blame import find_culprit
+from runtime.verdict.output_verdict import Share
+
+
+@pytest.fixture
+def planted(exported, tmp_path):
+    """Return a copy of an artifact, with weights of its ONNX file changed."""
+
+    def plant(artifact=None, **changes):
+        folder = shutil.copytree(
+            (artifact or exported("cnn11")).path, tmp_path / f"planted_{len(list(tmp_path.iterdir()))}"
+        )
+        model = onnx.load(folder / "model.onnx")
+        for tensor in model.graph.initializer:
+            if tensor.name in changes:
+                values = numpy_helper.to_array(tensor).copy()
+                changes[tensor.name](values)
+                tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+        onnx.save(model, folder / "model.onnx")
+        rehash(folder)
+        return open_artifact(folder)
+
+    return plant
+
+
+@pytest.fixture
+def onnx_cpu_runs(monkeypatch):
+    """Make `onnx-cpu` run another artifact than it is given, as a runtime with a fault of its own would."""
+    opened = RUNNERS["onnx-cpu"]
+
+    def install(faulty):
+        monkeypatch.setitem(RUNNERS, "onnx-cpu", lambda artifact, settings, outputs: opened(faulty, settings, outputs))
+
+    return install
+
+
+def _scale(factor):
+    def change(values):
+        values *= np.float32(factor)
+
+    return change
+
+
+def _nan(values):
+    values[0] = np.nan
+
+
+def _blamed(runner):
+    return runner.culprit.output, runner.culprit.cause
+
+
+def test_a_nan_in_the_file_is_blamed_on_the_export(planted):
+    report = verify(planted(**{"cnn2.bias": _nan}))
+    file, onnx_cpu, torchscript = report.runners
+    assert [each.verdict for each in report.runners] == ["nonfinite", "nonfinite", "pass"]
+    assert _blamed(file) == _blamed(onnx_cpu) == ("cnn2", "export")
+    assert "cnn2" in report.headline
+    assert "The ONNX file is at fault" in report.headline
+    # What the file says there is no measure of who is right.
+    assert max(output.introduced for output in torchscript.outputs) < 4
+
+
+def test_what_overflows_later_is_not_blamed_for_what_it_was_given(tmp_path, planted, onnx_cpu_runs):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1))
+    with torch.no_grad():
+        model[1].weight *= 1e10
+    sound = open_artifact(export_artifact(build_probe(model.eval(), torch.ones(1, 3, 4, 4)), tmp_path / "sound"))
+    onnx_cpu_runs(planted(sound, **{"0.weight": _scale(1e34)}))
+    (runner,) = verify(sound, ["onnx-cpu"]).runners
+    assert [output.verdict for output in runner.outputs] == ["drift", "nonfinite", "nonfinite"]
+    assert _blamed(runner) == ("0", "runtime")
+
+
+def test_of_several_faults_in_the_file_none_falls_on_a_runner_that_does_not_read_it(planted):
+    artifact = planted(**{"cnn1.bias": _scale(3), "cnn2.bias": _scale(1000), "fc.bias": _scale(1000)})
+    file, onnx_cpu, torchscript = verify(artifact).runners
+    assert _blamed(file) == _blamed(onnx_cpu) == ("cnn1", "export")
+    assert torchscript.verdict == "pass"
+    assert max(output.introduced for output in torchscript.outputs) < 4
+
+
+def test_a_runtime_far_off_where_the_file_is_a_little_off_is_to_blame_itself(planted, onnx_cpu_runs):
+    onnx_cpu_runs(planted(**{"fc.bias": _scale(2)}))
+    file, onnx_cpu = verify(planted(**{"fc.bias": _scale(1.001)}), ["onnx-float64", "onnx-cpu"]).runners
+    assert _blamed(file) == ("fc", "export")
+    assert file.culprit.introduced < onnx_cpu.culprit.introduced / 100
+    assert _blamed(onnx_cpu) == ("fc", "runtime")
+
+
+def test_a_failed_output_whose_share_is_not_known_is_blamed_before_those_that_brought_in_little():
+    outputs = [make_output("a", 1.0), make_output("b", 1e6, "drift"), make_output("c", 1e6, "drift")]
+    little, much = Share(2.0, 0.0), Share(1e5, 0.0)
+    assert find_culprit(outputs, {"a": little, "c": little}, {}).output == "b"
+    assert find_culprit(outputs, {"a": little, "c": little}, {}).cause == "unknown"
+    assert find_culprit(outputs, {"a": much, "c": little}, {}).output == "a"
+    assert find_culprit(outputs, dict.fromkeys("abc", little), {}).output == "a"
+    assert find_culprit(outputs, {}, {}).output == "b"
+    assert find_culprit(outputs[:1], {}, {}) is None
+
+
+def test_of_nan_the_first_that_was_not_handed_on_is_blamed():
+    outputs = [make_output(name, None, "nonfinite") for name in "abc"]
+    handed = Share(0.0, math.inf)
+    assert find_culprit(outputs, {"a": handed, "b": Share(math.inf, 0.0), "c": handed}, {}).output == "b"
+    # Without a measure of what they were given, nobody can tell whose fault it is.
+    culprit = find_culprit(outputs, {}, {})
+    assert (culprit.output, culprit.cause, culprit.introduced) == ("a", "unknown", None)
+
+
+class Masked(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x + torch.full((x.shape[-1], x.shape[-1]), float("-inf")).triu(1)).softmax(-1)
+
+
+class Overflowing(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(torch.exp(x * 70))
+
+
+def test_a_float64_model_is_not_judged_by_the_float32_attributes_of_its_file(tmp_path):
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GroupNorm(2, 8)).double().eval()
+    x = torch.linspace(-2, 2, 2 * 3 * 8 * 8, dtype=torch.float64).reshape(2, 3, 8, 8)
+    artifact = open_artifact(export_artifact(build_probe(model, x), tmp_path / "model"))
+    report = verify(artifact, ["onnx-float64", "torchscript"])
+    assert report.passed, report.headline
+    # Its error can't be split by what is coarser than itself.
+    assert all(output.introduced is None for output in report.runners[1].outputs)
+
+
+@pytest.mark.parametrize(("module", "infinite"), [(Masked(), "full"), (Overflowing(), "exp")])
+def test_a_model_that_has_infinities_itself_is_not_blamed_for_them(tmp_path, module, infinite):
+    x = torch.linspace(-2, 2, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
+    report = verify(open_artifact(export_artifact(build_probe(module, x), tmp_path / "model", name="model")))
+    assert report.passed, report.headline
+    for runner in report.runners:
+        # A tensor without a finite value is equal, but proves nothing.
+        verdicts = {output.name: output.verdict for output in runner.outputs if output.verdict != "pass"}
+        assert verdicts == ({"full": "unproven"} if infinite == "full" else {})
+
+
+@pytest.fixture
+def with_cast():
+    """Put a cast to 16 bits and back before a node of the ONNX file, as a converter to mixed precision does."""
+
+    def put(folder, before, to):
+        model = onnx.load(folder / "model.onnx")
+        (index, node) = next((i, node) for i, node in enumerate(model.graph.node) if before in node.output)
+        narrow, wide = (
+            onnx.helper.make_node("Cast", [source], [made], to=kind)
+            for source, made, kind in ((node.input[0], "narrow", to), ("narrow", "wide", onnx.TensorProto.FLOAT))
+        )
+        node.input[0] = "wide"
+        model.graph.node.insert(index, wide)
+        model.graph.node.insert(index, narrow)
+        onnx.save(model, folder / "model.onnx")
+        rehash(folder)
+        return open_artifact(folder)
+
+    return put
+
+
+@pytest.mark.parametrize("to", ["FLOAT16", "BFLOAT16"])
+def test_a_cast_to_16_bits_is_the_files(exported, tmp_path, with_cast, to):
+    folder = shutil.copytree(exported("cnn11").path, tmp_path / "cast")
+    artifact = with_cast(folder, "cnn2", getattr(onnx.TensorProto, to))
+    file, onnx_cpu, torchscript = verify(artifact).runners
+    assert _blamed(file) == _blamed(onnx_cpu) == ("cnn2", "export")
+    assert file.culprit.introduced > 100
+    assert torchscript.verdict == "pass"
+
+
+class _Halves(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.c = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return torch.relu(self.c(x).half().float()) * 3
+
+
+@pytest.mark.parametrize("outputs", [[], ["relu", "mul"]], ids=["all", "none of them in 16 bits"])
+def test_a_cast_to_16_bits_of_the_models_own_is_no_fault(tmp_path, outputs):
+    torch.manual_seed(0)
+    probe = build_probe(_Halves().eval(), torch.randn(1, 3, 8, 8), outputs=outputs)
+    report = verify(open_artifact(export_artifact(probe, tmp_path / "halves")))
+    assert report.passed, report.headline

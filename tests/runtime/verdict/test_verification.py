@@ -1,0 +1,176 @@
+"""Verify: true models pass, a planted fault is found at its layer, and every form of the report says the same."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from conftest import VARIANTS
+from proofs.planted_faults import rehash
+from runtime import RunnerUnavailable, UsageError, open_artifact, verify
+from runtime.verdict.output_verdict import PASSING_DRIFT
+from runtime.verdict.verification import Report
+
+
+def _plant(folder: Path, weight: str, change) -> Path:
+    model = onnx.load(folder / "model.onnx")
+    tensor = next(each for each in model.graph.initializer if each.name == weight)
+    values = numpy_helper.to_array(tensor).copy()
+    change(values)
+    tensor.CopyFrom(numpy_helper.from_array(values, weight))
+    onnx.save(model, folder / "model.onnx")
+    rehash(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(exported, tmp_path):
+    def copy(variant: str) -> Path:
+        return Path(shutil.copytree(exported(variant).path, tmp_path / variant))
+
+    return copy
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_runner_of_this_machine_passes_on_every_variant(exported, variant):
+    report = verify(exported(variant))
+    assert {"onnx-cpu", "torchscript"} <= {runner.name for runner in report.runners}
+    assert report.passed
+    for runner in report.runners:
+        assert [output.name for output in runner.outputs] == exported(variant).manifest.output_names
+        # Far from the limit: the margin is there for other machines, not used up here.
+        assert max(output.drift for output in runner.outputs) < PASSING_DRIFT / 2
+
+
+@pytest.mark.parametrize(
+    ("variant", "weight", "first"),
+    [
+        ("cnn11", "cnn1.weight", "cnn1"),
+        ("cnn11", "batchnorm1.running_mean", "batchnorm1"),
+        ("cnn11", "cnn2.bias", "cnn2"),
+        ("cnn11", "batchnorm2.weight", "batchnorm2"),
+        ("cnn11", "fc.weight", "fc"),
+        ("cnn2", "cnn2.weight", "cnn2"),
+        ("cnn3", "fc.bias", "fc"),
+    ],
+)
+def test_a_fault_in_one_number_of_a_weight_is_found_at_its_layer(copied, variant, weight, first):
+    def change(values):
+        values.reshape(-1)[values.size // 2] += 0.01
+
+    folder = _plant(copied(variant), weight, change)
+    report = verify(open_artifact(folder), ["onnx-cpu", "torchscript"])
+    faulty, sound = report.runners
+    assert (faulty.verdict, faulty.first_drifting) == ("drift", first)
+    assert (sound.verdict, sound.first_drifting) == ("pass", None)
+
+
+def test_a_nan_is_its_own_verdict_at_the_layer_that_makes_it(copied):
+    def change(values):
+        values[0] = np.nan
+
+    report = verify(open_artifact(_plant(copied("cnn3"), "cnn2.bias", change)), ["onnx-cpu"])
+    assert (report.runners[0].verdict, report.runners[0].first_drifting) == ("nonfinite", "cnn2")
+
+
+def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
+    def change(values):
+        values[0] *= 1.01
+
+    folder = _plant(copied("cnn11"), "cnn2.weight", change)
+    outcome = layerprobe("verify", folder, "--runner", "onnx-cpu", "--json", tmp_path / "r.json")
+    assert outcome.code == 1
+    assert "the first is cnn2 (drift)" in outcome.out
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert list(report) == ["format_version", "headline", "environment", "outputs", "runners", "left_out"]
+    runner = report["runners"][0]
+    assert (runner["name"], runner["verdict"], runner["first_drifting"]) == ("onnx-cpu", "drift", "cnn2")
+    keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine", "introduced", "inherited"}
+    assert all(set(output) == keys for output in runner["outputs"])
+    assert [output["verdict"] for output in runner["outputs"][:5]] == ["pass"] * 4 + ["drift"]
+    assert Report.model_validate(report).passed is False
+    assert layerprobe("verify", folder, "--runner", "torchscript").code == 0
+
+
+def test_a_report_that_compared_nothing_does_not_pass():
+    assert not Report(headline="", environment={}, outputs=[], runners=[]).passed
+
+
+def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):
+    with pytest.raises(UsageError, match="onnx-cpu, onnx-cuda, onnx-tensorrt"):
+        verify(exported("cnn2"), ["onnx-gpu"])
+    refused = layerprobe("verify", exported("cnn2").path, "--runner", "onnx-gpu")
+    assert refused.code == 2
+    assert "There are: onnx-float64, onnx-cpu" in refused.err
+
+
+def test_a_runner_asked_for_by_name_that_cannot_work_is_an_error(exported, monkeypatch):
+    monkeypatch.setattr("runtime.runners.registry.why_unavailable", lambda name: "it is broken")
+    with pytest.raises(RunnerUnavailable, match="onnx-cpu was asked for, but it is broken"):
+        verify(exported("cnn2"), ["onnx-cpu"])
+
+
+def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, monkeypatch):
+    from runtime import runners
+
+    class Misplaced:
+        name = "onnx-cuda"
+        file = "model.onnx"
+        providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+        misplaced = ("Conv cnn2",)
+
+        def __init__(self, artifact, settings, outputs) -> None:
+            opened = runners.RUNNERS["onnx-cpu"](artifact, settings, outputs)
+            self.run, self.facts = opened.run, opened.facts
+
+    monkeypatch.setitem(runners.RUNNERS, "onnx-cuda", Misplaced)
+    monkeypatch.setattr("runtime.verdict.verification.prevented_by_probing", lambda *arguments: None)
+    monkeypatch.setattr("runtime.runners.registry.why_unavailable", lambda name: None)
+    report = verify(exported("cnn2"), ["onnx-cuda"])
+    assert report.runners[0].verdict == "placement"
+    assert not report.passed
+    allowed = verify(exported("cnn2"), ["onnx-cuda"], allow_fallback=True)
+    assert allowed.passed
+    assert allowed.runners[0].misplaced == ["Conv cnn2"]
+
+
+def test_a_runner_that_fails_is_told_and_the_others_are_judged(exported, monkeypatch, layerprobe):
+    from runtime import runners
+    from runtime.artifact.errors import ExecutionError
+    from runtime.runners.onnx import OnnxRunner
+
+    def fail(self, inputs):
+        raise ExecutionError("out of memory")
+
+    monkeypatch.setattr(OnnxRunner, "run", fail)
+    report = verify(exported("cnn2"))
+    onnx_cpu = next(runner for runner in report.runners if runner.name == "onnx-cpu")
+    assert (onnx_cpu.verdict, onnx_cpu.error) == ("missing", "out of memory")
+    assert [runner.verdict for runner in report.runners if runner.name != "onnx-cpu"] == ["pass", "pass"]
+    assert report.headline == "onnx-cpu can't run the model: out of memory"
+    assert layerprobe("verify", exported("cnn2").path).code == 1
+    # Where just what works is asked for, a runner that doesn't is left out.
+    monkeypatch.setitem(runners.RUNNERS, "onnx-reference", runners.RUNNERS["onnx-cpu"])
+    assert verify(exported("cnn2"), ["all"]).left_out["onnx-cpu"] == "out of memory"
+
+
+def test_an_output_of_which_nothing_can_be_proven_is_called_so(tmp_path, layerprobe):
+    (tmp_path / "noisy.py").write_text(
+        "import torch\n\n\nclass Noisy(torch.nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.conv = torch.nn.Conv2d(3, 4, 3)\n\n    def forward(self, x):\n        y = self.conv(x)\n"
+        "        torch.rand_like(y) * 2\n        return y\n\n\ndef model():\n    return Noisy()\n"
+    )
+    layerprobe("export", f"{tmp_path / 'noisy.py'}:model", "-o", tmp_path / "noisy", "--input-size", "8")
+    outcome = layerprobe("verify", tmp_path / "noisy", "--runner", "torchscript", "--json", tmp_path / "r.json")
+    verdicts = {
+        output["name"]: output["verdict"]
+        for output in json.loads((tmp_path / "r.json").read_text())["runners"][0]["outputs"]
+    }
+    assert verdicts["conv"] == "pass"
+    assert set(verdicts.values()) == {"pass", "unproven"}
+    assert outcome.code == 0
+    assert "Nothing is proven of" in outcome.out
