@@ -1,7 +1,6 @@
 """probe -> artifact folder. The parts are made in files of their own; here they are put together, in order."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import onnx_ir as ir
 import torch
 
 from probe import Probe, average_probe
-from probe.errors import first_line
 from probe.model.weights import weights_digest
+from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
@@ -22,11 +21,8 @@ from runtime.artifact.manifest import (
     TORCH_EXPORT_FILE,
     TORCHSCRIPT_FILE,
     Manifest,
-    OutputEntry,
     Preprocessing,
     Recipe,
-    SkippedEntry,
-    TensorEntry,
     Versions,
     file_hash,
 )
@@ -34,7 +30,6 @@ from runtime.artifact.reference import save_reference
 
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
-from .errors import ExportError
 from .folder_replacement import replace_folder
 from .onnx_conversion import to_onnx
 from .reference_recording import record_reference
@@ -172,11 +167,11 @@ def _describe(
         files={},
         recipe=recipe,
         weights=weights_digest(probe.traced.module),
-        inputs=[TensorEntry.model_validate(asdict(spec)) for spec in probe.inputs],
+        inputs=probe.inputs,
         preprocessing=preprocessing,
-        outputs=[OutputEntry.model_validate(asdict(output)) for output in probe.outputs],
+        outputs=probe.outputs,
         results=probe.results,
-        skipped=[SkippedEntry.model_validate(asdict(node)) for node in probe.skipped],
+        skipped=probe.skipped,
         capture=probe.capture,
         capture_reason=probe.capture_reason,
         versions=Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset),

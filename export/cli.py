@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from probe.cli import (
-    CaptureChoice,
-    CaptureOption,
-    InputSizeOption,
-    ModelArgument,
+from probe.cli import CaptureOption, InputSizeOption, ModelArgument, SubmoduleOption, print_capture
+from runtime.artifact.cli_options import (
+    INPUT,
+    SELECTION,
     OperationsOption,
     OutputsOption,
     QuietOption,
-    SubmoduleOption,
-    parse_input_size,
-    tell_capture,
+    parse_size,
 )
 
 if TYPE_CHECKING:
@@ -41,35 +38,57 @@ def _numbers(text: str | None) -> list[float] | None:
 def export(
     model: ModelArgument,
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that exists.")] = False,
     weights: Annotated[
-        Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; fresh ones otherwise.")
+        Path | None,
+        typer.Option(
+            metavar="F", help=".safetensors, or a .pt/.pth state dict; fresh ones by default.", rich_help_panel=INPUT
+        ),
     ] = None,
-    outputs: OutputsOption = None,
-    operations: OperationsOption = None,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of fresh weights.", rich_help_panel=INPUT)
+    ] = 0,
     input_size: InputSizeOption = None,
     dynamic_size: Annotated[
-        bool, typer.Option("--dynamic-size", help="Leave height and width open, where the model allows it.")
+        bool,
+        typer.Option(
+            "--dynamic-size", help="Leave height and width open, where the model allows it.", rich_help_panel=INPUT
+        ),
     ] = False,
-    submodule: SubmoduleOption = None,
-    capture: CaptureOption = CaptureChoice.AUTO,
-    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
-    std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Of fresh weights.")] = 0,
+    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL, rich_help_panel=INPUT)] = None,
+    std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL, rich_help_panel=INPUT)] = None,
+    outputs: OutputsOption = None,
+    operations: OperationsOption = None,
     averaged: Annotated[
-        bool, typer.Option("--averaged", help="Also write the outputs' means over channels alone: nearly free to run.")
+        bool,
+        typer.Option(
+            "--averaged",
+            help="Also write the averaged probe, which returns each output's mean over its channels: nearly free to "
+            "run.",
+            rich_help_panel=SELECTION,
+        ),
     ] = False,
     full: Annotated[
-        bool, typer.Option("--full/--no-full", help="Write every tensor's probe; --averaged can stand in for it.")
+        bool,
+        typer.Option(
+            "--full/--no-full",
+            help="Write the probe with every tensor; --averaged can replace it.",
+            rich_help_panel=SELECTION,
+        ),
     ] = True,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that is there.")] = False,
+    submodule: SubmoduleOption = None,
+    capture: CaptureOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
     """Write a model's probe as an artifact that needs no source.
 
-    It holds ONNX, TorchScript, torch.export, a float64 reference and a manifest.
+    It holds ONNX, TorchScript, torch.export, a float64 reference and a manifest. What the model returns is always an
+    output, whatever is selected.
+
+    Example: layerprobe export torchvision:resnet18 -o resnet18
     """
-    # A slip is told before PyTorch takes its seconds to load.
-    means, stds, size = _numbers(mean), _numbers(std), parse_input_size(input_size)
+    # A slip is reported before PyTorch takes its seconds to load.
+    means, stds, size = _numbers(mean), _numbers(std), parse_size(input_size, channels=True)
     if not (averaged or full):
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
     from rich.console import Console
@@ -98,7 +117,7 @@ def export(
             kwargs=loaded.kwargs,
             outputs=outputs or (),
             operations=operations or (),
-            capture=capture.value,
+            capture=capture,
             dynamic_size=dynamic_size,
         )
         export_artifact(
@@ -115,7 +134,7 @@ def export(
             on_phase=status.update,
             on_left_out=lambda file, reason: left_out.update({file: reason}),
         )
-    tell_capture(probe, quiet)
+    print_capture(probe, quiet)
     for file, reason in () if quiet else left_out.items():
         typer.echo(f"{file} is left out: {reason}", err=True)
     kinds = "ONNX and TorchScript" if left_out or not full else "ONNX, TorchScript and torch.export"

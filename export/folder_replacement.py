@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import ExportError, FolderExists
+from runtime.artifact.errors import ExportError, FolderExists
 
 __all__ = ["replace_folder"]
 

@@ -15,13 +15,12 @@ import onnxscript.optimizer
 import torch
 from torch import fx
 
-from probe import OutputSpec, Probe
+from probe import Probe
 from probe.capture.quiet import torch_silenced
-from probe.capture.traced_model import NodeOrigin
-from runtime.artifact.manifest import SIZE_NODE_PREFIX
+from runtime.artifact.errors import ExportError
+from runtime.artifact.manifest import SIZE_NODE_PREFIX, Origin, Output
 
 from .attention import give_attention_four_axes
-from .errors import ExportError
 from .onnx_failures import explain_failure
 from .origin_marks import marked_module, origin_of
 
@@ -115,7 +114,7 @@ def onnx_shape(shape: Sequence[int | str]) -> ir.Shape:
     return ir.Shape([size if isinstance(size, int) or size in ("H", "W") or "N" in size else None for size in shape])
 
 
-def _name_outputs(graph: ir.Graph, outputs: Iterable[OutputSpec]) -> None:
+def _name_outputs(graph: ir.Graph, outputs: Iterable[Output]) -> None:
     """Give each graph output the probe's name, and its own value, and any other value another name."""
     specs = list(outputs)
     reserved = {spec.name for spec in specs}
@@ -174,7 +173,7 @@ def _fold_constants(model: ir.Model) -> None:
         logging.getLogger(__name__).debug("constants are not folded: %s", error)
 
 
-def _tell_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str, NodeOrigin]) -> None:
+def _tell_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str, Origin]) -> None:
     """Name each node after the step of the model that it belongs to, and note where in the model's source that stands.
 
     The node that computes an output is called like it; the others, such as those within a leaf module,

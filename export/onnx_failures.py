@@ -16,8 +16,8 @@ from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from probe import Probe
 from probe.capture.quiet import torch_silenced
-from probe.capture.traced_model import NodeOrigin
-from probe.errors import first_line
+from runtime.artifact.errors import first_line
+from runtime.artifact.manifest import Origin
 
 from .origin_marks import origin_of
 from .ways_around import output_patterns, parts_without
@@ -38,7 +38,7 @@ class _Failure:
     operator_unknown: bool
 
     @property
-    def origin(self) -> NodeOrigin | None:
+    def origin(self) -> Origin | None:
         return origin_of(self.node) if self.node else None
 
     @property
@@ -85,7 +85,7 @@ def explain_failure(
     return f"{message}\n{_way_around(probe, failure)}"
 
 
-def _told(origin: NodeOrigin) -> str:
+def _told(origin: Origin) -> str:
     return f"{origin.name} ({origin.source_file}:{origin.source_line})" if origin.source_file else origin.name
 
 
@@ -127,7 +127,7 @@ def _find_held_size(
     probe: Probe, marked: fx.GraphModule, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple[dict[int, Any], ...]
 ) -> str | None:
     """Say which step takes one size alone of what was to stay open, if any does: torch notices only at the end."""
-    held: list[tuple[NodeOrigin, int, int]] = []
+    held: list[tuple[Origin, int, int]] = []
     watch = _SizeWatch(marked, dynamic_shapes, held)
     try:
         with torch_silenced(), torch.no_grad():
@@ -151,7 +151,7 @@ class _SizeWatch(nn.Module):
     """Runs a marked graph while torch.export looks on, and tells after which node an open size is found to be fixed."""
 
     def __init__(
-        self, marked: fx.GraphModule, open_axes: tuple[dict[int, Any], ...], held: list[tuple[NodeOrigin, int, int]]
+        self, marked: fx.GraphModule, open_axes: tuple[dict[int, Any], ...], held: list[tuple[Origin, int, int]]
     ) -> None:
         """Take the list that gets the step, and which input and axis it fixes: torch.export resets attributes."""
         super().__init__()

@@ -7,7 +7,7 @@ annotations (`meta["custom"]`, as `torch.fx.traceback.annotate` sets them); one 
 from torch import fx
 
 from probe import Probe
-from probe.capture.traced_model import NodeOrigin
+from runtime.artifact.manifest import Origin
 
 __all__ = ["marked_module", "origin_of"]
 
@@ -30,16 +30,16 @@ def marked_module(probe: Probe) -> fx.GraphModule:
     return fx.GraphModule(probe.module, graph, type(probe.module).__name__)
 
 
-def origin_of(node: fx.Node) -> NodeOrigin | None:
+def origin_of(node: fx.Node) -> Origin | None:
     """Return where a node of any graph that torch made of the marked one comes from, if that is known."""
     custom = node.meta.get("custom")
     origin = custom.get(_MARK) if isinstance(custom, dict) else None
-    return origin if isinstance(origin, NodeOrigin) else None
+    return origin if isinstance(origin, Origin) else None
 
 
-def _all_origins(probe: Probe) -> dict[str, NodeOrigin]:
+def _all_origins(probe: Probe) -> dict[str, Origin]:
     """Return the origin of each traced node by the node's name; an inner step of a leaf module has that of its user."""
-    origins: dict[str, NodeOrigin] = {}
+    origins: dict[str, Origin] = {}
     for node in reversed(probe.traced.module.graph.nodes):
         origin = probe.traced.origins.get(node)
         if origin is None:

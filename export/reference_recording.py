@@ -17,12 +17,10 @@ from torch import fx
 from torch.utils._pytree import tree_leaves, tree_map
 
 from probe import Probe
-from probe.errors import first_line
-from runtime.artifact.reference import Reference, Truth, sample
+from runtime.artifact.errors import ExportError, first_line
+from runtime.artifact.reference import Reference, Truth, as_array, sample
 
-from .errors import ExportError
-
-__all__ = ["as_array", "record_reference"]
+__all__ = ["record_reference"]
 
 
 @dataclass(frozen=True)
@@ -101,13 +99,6 @@ def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     step = torch.randint(-1, 2, tensor.shape, generator=generator)
     towards = torch.where(step == 0, tensor, step.to(tensor.dtype) * torch.inf)
     return torch.nextafter(tensor, towards)
-
-
-def as_array(tensor: torch.Tensor) -> NDArray[Any]:
-    """Return a tensor as NumPy has it: bfloat16, which it lacks, as float32, which holds each of its values."""
-    wide = tensor.float() if tensor.dtype == torch.bfloat16 else tensor
-    array: NDArray[Any] = wide.detach().cpu().contiguous().numpy()
-    return array
 
 
 class _Sampler(fx.Interpreter):

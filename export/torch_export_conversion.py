@@ -8,10 +8,9 @@ from torch import fx
 
 from probe import Probe
 from probe.capture.quiet import torch_silenced
-from probe.errors import first_line
+from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import MANIFEST_FILE
 
-from .errors import ExportError
 from .onnx_conversion import dynamic_shapes
 
 __all__ = ["save_torch_export", "to_torch_export"]

@@ -9,10 +9,8 @@ from pathlib import Path
 import torch
 
 from probe import Probe
-from probe.errors import first_line
+from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import MANIFEST_FILE
-
-from .errors import ExportError
 
 __all__ = ["save_torchscript", "to_torchscript"]
 

@@ -17,12 +17,12 @@ import onnxruntime
 import torch
 from numpy.typing import NDArray
 
-from probe import OutputSpec, Probe
-from probe.errors import first_line
-from runtime.artifact.reference import Reference, Truth, sample
+from probe import Probe
+from runtime.artifact.errors import ExportError, first_line
+from runtime.artifact.manifest import Output
+from runtime.artifact.reference import Reference, Truth, as_array, sample
 
-from .errors import ExportError
-from .reference_recording import as_array, record_reference
+from .reference_recording import record_reference
 from .ways_around import output_patterns, parts_without
 
 __all__ = ["try_model_files"]
@@ -160,7 +160,7 @@ def _open_torchscript(probe: Probe, file: Path) -> _Run:
 
 def _differing(
     probe: Probe, expected: Mapping[str, Truth], floors: Mapping[str, Truth], arrays: _Arrays
-) -> Iterator[tuple[OutputSpec, str]]:
+) -> Iterator[tuple[Output, str]]:
     """Yield the outputs that aren't as expected, in the order of execution, each with how."""
     for spec in probe.outputs:
         truth, array = expected[spec.name], arrays.get(spec.name)
@@ -184,7 +184,7 @@ def _times(shape: tuple[int, ...]) -> str:
     return " x ".join(map(str, shape)) or "a number"
 
 
-def _tell_difference(probe: Probe, name: str, inputs: _Arrays, differing: list[tuple[OutputSpec, str]]) -> str:
+def _tell_difference(probe: Probe, name: str, inputs: _Arrays, differing: list[tuple[Output, str]]) -> str:
     first, how = differing[0]
     return (
         f"As {name}, the model is another one: {_told(first)} gives {how} on {_input_words(inputs)}. A number that "
@@ -203,7 +203,7 @@ def _input_words(inputs: _Arrays) -> str:
     return f"an input of {', '.join(_times(array.shape) for array in inputs.values())}"
 
 
-def _told(spec: OutputSpec) -> str:
+def _told(spec: Output) -> str:
     return f"{spec.name} ({spec.source_file}:{spec.source_line})" if spec.source_file else spec.name
 
 

@@ -1,33 +1,19 @@
 from .averaging import average_probe as average_probe
 from .build import Probe as Probe
 from .build import build_probe as build_probe
-from .errors import ModelError as ModelError
-from .errors import ProbeError as ProbeError
-from .errors import UnknownOutput as UnknownOutput
-from .errors import WeightsError as WeightsError
 from .model.loading import LoadedModel as LoadedModel
 from .model.loading import load_model as load_model
 from .model.variants import CNN2 as CNN2
 from .model.variants import CNN3 as CNN3
 from .model.variants import CNN11 as CNN11
 from .model.weights import load_weights as load_weights
-from .specs import InputSpec as InputSpec
-from .specs import OutputSpec as OutputSpec
-from .specs import SkippedNode as SkippedNode
 
 __all__ = [
     "CNN2",
     "CNN3",
     "CNN11",
-    "InputSpec",
     "LoadedModel",
-    "ModelError",
-    "OutputSpec",
     "Probe",
-    "ProbeError",
-    "SkippedNode",
-    "UnknownOutput",
-    "WeightsError",
     "average_probe",
     "build_probe",
     "load_model",

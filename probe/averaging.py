@@ -10,13 +10,14 @@ import torch
 from torch import fx
 from torch.fx.node import Argument
 
+from runtime.artifact.errors import ModelError
+from runtime.artifact.manifest import Dimension, Output
+
 from .build import Probe
 from .capture.plain_names import graph_module
 from .capture.traced_model import return_named
-from .errors import ModelError
-from .specs import Dimension, OutputSpec
 
-__all__ = ["average_probe", "has_map"]
+__all__ = ["average_probe"]
 
 
 def average_probe(probe: Probe) -> Probe:
@@ -29,8 +30,8 @@ def average_probe(probe: Probe) -> Probe:
     Raises:
         ModelError: no output has a map.
     """
-    kept = [spec for spec in probe.outputs if has_map(spec) or spec.name in probe.results.values()]
-    if not any(map(has_map, kept)):
+    kept = [spec for spec in probe.outputs if spec.has_map or spec.name in probe.results.values()]
+    if not any(spec.has_map for spec in kept):
         raise ModelError(
             f"None of the outputs of {probe.model_name} has a height and a width: there is no map to average."
         )
@@ -41,7 +42,7 @@ def average_probe(probe: Probe) -> Probe:
     nodes = {}
     for spec in kept:
         node = copies[probe.nodes[spec.name]]
-        nodes[spec.name] = _mean(graph, node, spec) if has_map(spec) else node
+        nodes[spec.name] = _mean(graph, node, spec) if spec.has_map else node
     origins = {copies[node]: origin for node, origin in probe.traced.origins.items() if node in copies}
     origins |= {nodes[spec.name]: origins[copies[probe.nodes[spec.name]]] for spec in kept}
     module = graph_module(probe.traced.module, graph, f"{probe.model_name}Averaged")
@@ -56,12 +57,7 @@ def average_probe(probe: Probe) -> Probe:
     )
 
 
-def has_map(spec: OutputSpec) -> bool:
-    """Tell whether an output has a height and a width: as axes, or because it is known how its tokens lie."""
-    return spec.layout in ("NCHW", "NHWC") or (spec.layout == "NLC" and spec.tokens is not None)
-
-
-def _mean(graph: fx.Graph, node: fx.Node, spec: OutputSpec) -> fx.Node:
+def _mean(graph: fx.Graph, node: fx.Node, spec: Output) -> fx.Node:
     """Append to `node` what computes its mean over the channels, N 1 H W, and return that."""
     # Half precision would round the sum, and integers have no mean of their own.
     dtype: dict[str, Argument] = {} if spec.dtype in ("float32", "float64") else {"dtype": torch.float32}
@@ -82,12 +78,20 @@ def _mean(graph: fx.Graph, node: fx.Node, spec: OutputSpec) -> fx.Node:
         return graph.call_method("unsqueeze", (mean, 1))
 
 
-def _describe(spec: OutputSpec, known: set[str]) -> OutputSpec:
+def _describe(spec: Output, known: set[str]) -> Output:
     alias = spec.alias_of if spec.alias_of in known else None
-    if not has_map(spec):
-        return replace(spec, alias_of=alias)
+    if not spec.has_map:
+        return spec.model_copy(update={"alias_of": alias})
     size: tuple[Dimension, ...] = spec.shape[2:] if spec.layout == "NCHW" else spec.shape[1:3]
     if spec.tokens is not None:
         size = spec.tokens.height, spec.tokens.width
     dtype = spec.dtype if spec.dtype == "float64" else "float32"
-    return replace(spec, shape=(spec.shape[0], 1, *size), dtype=dtype, layout="NCHW", tokens=None, alias_of=alias)
+    return spec.model_copy(
+        update={
+            "shape": (spec.shape[0], 1, *size),
+            "dtype": dtype,
+            "layout": "NCHW",
+            "tokens": None,
+            "alias_of": alias,
+        }
+    )

@@ -9,11 +9,13 @@ from typing import Literal
 import torch
 from torch import fx, nn
 
+from runtime.artifact.errors import CaptureError, ModelError, first_line
+from runtime.artifact.manifest import Input, Output, Skipped
+
 from .capture.fx_trace import trace
 from .capture.torch_export import export_capture
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import choose_nodes, describe_inputs, describe_outputs
-from .errors import CaptureError, ModelError, first_line
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
@@ -24,7 +26,6 @@ from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
 from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
 from .parts import find_parts
-from .specs import InputSpec, OutputSpec, SkippedNode
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "build_probe"]
 
@@ -54,9 +55,9 @@ class Probe:
     """
 
     module: fx.GraphModule
-    inputs: tuple[InputSpec, ...]
-    outputs: tuple[OutputSpec, ...]
-    skipped: tuple[SkippedNode, ...]
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    skipped: tuple[Skipped, ...]
     results: dict[str, str]
     model_name: str
     example: tuple[torch.Tensor, ...]
@@ -120,7 +121,7 @@ def build_probe(
 
     Raises:
         ModelError: the model can't be captured, fails on the example, or its probe would compute something else.
-        UnknownOutput: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
+        UsageError: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
     """
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})

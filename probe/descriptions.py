@@ -5,11 +5,12 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import fx
 
+from runtime.artifact.manifest import Dimension, Input, Origin, Output, Skipped
+from runtime.artifact.selection import select_outputs
+
 from .capture.traced_model import TracedModel
 from .layout.layouts import infer_layouts
 from .observe.observation import Observation
-from .selection import Candidate, select_names
-from .specs import Dimension, InputSpec, OutputSpec, SkippedNode
 
 __all__ = ["choose_nodes", "describe_inputs", "describe_outputs"]
 
@@ -19,20 +20,20 @@ def choose_nodes(
     observations: dict[fx.Node, Observation],
     results: set[fx.Node],
     wanted: tuple[Sequence[str], Sequence[str]],
-) -> tuple[dict[str, fx.Node], tuple[SkippedNode, ...]]:
+) -> tuple[dict[str, fx.Node], tuple[Skipped, ...]]:
     """Return the nodes that become outputs, by name, and those that can't."""
     skipped = []
-    candidates: dict[fx.Node, Candidate] = {}
+    candidates: dict[fx.Node, Origin] = {}
     for node, origin in traced.origins.items():
         if node not in observations:
             continue
         reason = _reason_to_skip(node, observations[node])
         # What the model returns is an output whatever it is: without it the probe would not be the model.
         if reason is None or node in results:
-            candidates[node] = Candidate(origin.name, origin.label, origin.module_path)
+            candidates[node] = origin
         else:
-            skipped.append(SkippedNode(origin.name, reason))
-    kept = set(select_names(list(candidates.values()), *wanted))
+            skipped.append(Skipped(name=origin.name, reason=reason))
+    kept = {each.name for each in select_outputs(list(candidates.values()), *wanted)}
     chosen = {each.name: node for node, each in candidates.items() if each.name in kept or node in results}
     return chosen, tuple(skipped)
 
@@ -54,24 +55,19 @@ def describe_outputs(
     nodes: dict[str, fx.Node],
     observations: dict[fx.Node, Observation],
     shapes: dict[fx.Node, tuple[Dimension, ...]],
-) -> Iterator[OutputSpec]:
+) -> Iterator[Output]:
     """Yield what is known of each chosen node, in the order of execution."""
     layouts = infer_layouts(traced.module, observations)
     holders: dict[tuple[int, int] | None, list[fx.Node]] = {}
     for node in _inputs(traced):
         holders.setdefault(observations[node].memory, []).append(node)
-    for name, node in nodes.items():
+    for node in nodes.values():
         observation, origin = observations[node], traced.origins[node]
         earlier = holders.setdefault(observation.memory, [])
         holder = next((each for each in earlier if _lies_within(observation, observations[each])), None)
         earlier.append(node)
-        yield OutputSpec(
-            name=name,
-            label=origin.label,
-            operation=origin.operation,
-            module_path=origin.module_path,
-            source_file=origin.source_file,
-            source_line=origin.source_line,
+        yield Output(
+            **dict(origin),
             shape=shapes[node],
             dtype=_dtype_name(observation.dtype),
             layout=layouts[node].letters,
@@ -84,10 +80,10 @@ def describe_inputs(
     traced: TracedModel,
     observations: dict[fx.Node, Observation],
     shapes: dict[fx.Node, tuple[Dimension, ...]],
-) -> tuple[InputSpec, ...]:
+) -> tuple[Input, ...]:
     """Return what the graph is called with, in order."""
     return tuple(
-        InputSpec(traced.origins[node].name, shapes[node], _dtype_name(observations[node].dtype))
+        Input(name=traced.origins[node].name, shape=shapes[node], dtype=_dtype_name(observations[node].dtype))
         for node in _inputs(traced)
     )
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from .errors import CaptureError, ModelError, first_line
+from runtime.artifact.errors import CaptureError, ModelError, first_line
+
 from .model.example import Example
 from .model.shared_copy import shared_copy
 from .observe.results import walk

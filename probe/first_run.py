@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
+from runtime.artifact.errors import CaptureError, ModelError, first_line
+
 from .capture.fx_trace import trace
-from .errors import CaptureError, ModelError, first_line
 from .model.example import Example
 from .model.shared_copy import shared_copy
 from .model.source_places import place_of

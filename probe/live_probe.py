@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from .averaging import average_probe, has_map
+from .averaging import average_probe
 from .build import Capture, build_probe
 from .model.example import bind_example
 from .model.loading import load_model
@@ -46,7 +46,7 @@ class LiveProbe:
         With `averaged`, of each output with a height and a width only the mean over its channels.
 
         Raises:
-            ProbeError: there is no such model, its weights don't fit, or it has other outputs.
+            LayerprobeError: there is no such model, its weights don't fit, or it has other outputs.
         """
         # What a model's own code prints is no result of ours.
         with redirect_stdout(sys.stderr):
@@ -67,7 +67,7 @@ class LiveProbe:
         self._example = bind_example(self._model, loaded.example, loaded.kwargs)
         self.digest = weights_digest(self._probe.traced.module)
         # What the model itself returns is no average.
-        averaged = averaged and any(map(has_map, self._probe.outputs))
+        averaged = averaged and any(output.has_map for output in self._probe.outputs)
         if averaged:
             self._probe = average_probe(self._probe)
         self.names = [output.name for output in self._probe.outputs]

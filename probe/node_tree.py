@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
-from .specs import OutputSpec, SkippedNode
+from runtime.artifact.manifest import Output, Skipped
 
 __all__ = ["node_tree", "skipped_lines"]
 
@@ -12,7 +12,7 @@ _GAP = "  "
 
 
 def node_tree(
-    outputs: Sequence[OutputSpec],
+    outputs: Sequence[Output],
     modules: Mapping[str, str],
     width: int | None = None,
     results: Mapping[str, str] | None = None,
@@ -23,7 +23,7 @@ def node_tree(
 
     Args:
         outputs: what to list; each line holds its whole name, so that it can be copied to `--outputs`.
-        modules: path of each module of the model to its class, written as in `OutputSpec.operation`.
+        modules: path of each module of the model to its class, written as in `Output.operation`.
         width: columns of the terminal, if it is one. Where the lines are wider, the sources lose their folders.
         results: what the model returns: path in its return value to the output's name.
     """
@@ -36,14 +36,14 @@ def node_tree(
     return lines
 
 
-def skipped_lines(skipped: Sequence[SkippedNode]) -> list[str]:
+def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
     """Return a line for each step that is not an output: its name, and why."""
     widest = max((len(node.name) for node in skipped), default=0)
     return [f"{node.name:{widest}}{_GAP}{node.reason}" for node in skipped]
 
 
 def _rows(
-    outputs: Sequence[OutputSpec], modules: Mapping[str, str], returned: Mapping[str, str], *, folders: bool
+    outputs: Sequence[Output], modules: Mapping[str, str], returned: Mapping[str, str], *, folders: bool
 ) -> Iterator[tuple[str, ...]]:
     """Yield the cells of each line; that of a module is one cell."""
     yield _HEADER
@@ -66,14 +66,14 @@ def _rows(
         )
 
 
-def _home(output: OutputSpec, modules: Mapping[str, str]) -> list[str]:
+def _home(output: Output, modules: Mapping[str, str]) -> list[str]:
     """Return the path, in parts, of the module that the output belongs under."""
     parts = output.module_path.split(".") if output.module_path else []
     # A module whose class is the operation is a leaf: it stands on its output's own line.
     return parts[:-1] if modules.get(output.module_path) == output.operation else parts
 
 
-def _source(output: OutputSpec, *, folders: bool) -> str:
+def _source(output: Output, *, folders: bool) -> str:
     if output.source_file is None:
         return ""
     file = output.source_file if folders else PurePosixPath(output.source_file).name

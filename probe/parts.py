@@ -3,9 +3,10 @@
 import torch
 from torch import nn
 
+from runtime.artifact.errors import CaptureError, ModelError
+
 from .capture.fx_trace import trace
 from .capture.torch_export import export_capture
-from .errors import CaptureError, ModelError
 from .model.example import Example
 from .model.shared_copy import shared_copy
 from .model.submodule_calls import record_calls

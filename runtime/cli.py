@@ -1,145 +1,85 @@
-"""The subcommands that need an artifact or images, not PyTorch: run, grid, verify, bench, stats, demo.
+"""The subcommands that need an artifact or images, not PyTorch: run, grid, bench, stats, demo.
 
-What a command needs is imported when it runs, so that each starts as fast as it can.
+`verify` and `compare` are in `verify_cli.py`. What a command needs is imported when it runs, so that each starts fast.
 """
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from enum import StrEnum
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from .artifact.cli_options import (
+    INPUT,
+    REPORTS,
+    SELECTION,
+    OperationsOption,
+    OutputsOption,
+    QuietOption,
+    parse_size,
+)
+from .artifact.errors import UsageError
+from .cli_options import ArtifactArgument, RunnersOption, takes_settings
+from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
 
-__all__ = [
-    "RUNNER_NAMES",
-    "ConvolutionSearch",
-    "ConvolutionSearchOption",
-    "GraphOptimization",
-    "GraphOptimizationOption",
-    "QuietOption",
-    "Tf32Option",
-    "ThreadsOption",
-    "bench",
-    "demo",
-    "grid",
-    "phases",
-    "print_table",
-    "refuse_unwritable",
-    "run",
-    "stats",
-    "tell_left_out",
-    "write_text",
-]
+if TYPE_CHECKING:
+    from .runners.settings import Settings
+
+__all__ = ["bench", "demo", "grid", "run", "stats"]
 
 _LARGEST_BATCH = 65_536
-_PROGRESS_FROM = 10
-"""Images from which on a progress bar is shown."""
+_PICTURE = "Picture"
+"""A heading of --help."""
 
-RUNNER_NAMES = (
-    "onnx-cpu, onnx-cuda, onnx-tensorrt, openvino, torchscript, torchscript-cuda, torch-export, torch-export-cuda, "
-    "onnx-reference, eager, or all that work here; by default, the onnx and torchscript ones that do."
-)
+Provider = Literal["auto", "cuda", "cpu"]
+Runtime = Literal["onnx", "torchscript"]
 
-
-class _Provider(StrEnum):
-    AUTO = "auto"
-    CUDA = "cuda"
-    CPU = "cpu"
-
-
-class GraphOptimization(StrEnum):
-    """The levels of `Settings.graph_optimization`, as Typer wants them."""
-
-    DISABLED = "disabled"
-    BASIC = "basic"
-    EXTENDED = "extended"
-    LAYOUT = "layout"
-    ALL = "all"
-
-
-class ConvolutionSearch(StrEnum):
-    """The ways of `Settings.convolution_search`, as Typer wants them."""
-
-    EXHAUSTIVE = "exhaustive"
-    HEURISTIC = "heuristic"
-    DEFAULT = "default"
-
-
-class _Runtime(StrEnum):
-    ONNX = "onnx"
-    TORCHSCRIPT = "torchscript"
-
-
-_ArtifactArgument = Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A folder that `layerprobe export` made.")]
+_RuntimeOption = Annotated[
+    Runtime, typer.Option("--runner", help="What executes the model.", rich_help_panel=SELECTION)
+]
 _ProviderOption = Annotated[
-    _Provider, typer.Option("--provider", help="auto takes CUDA where it works; cuda never falls back.")
+    Provider,
+    typer.Option("--provider", help="auto uses CUDA where it works; cuda never falls back.", rich_help_panel=SELECTION),
 ]
-_RuntimeOption = Annotated[_Runtime, typer.Option("--runner", help="What executes the model.")]
-_JsonOption = Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report for machines, too.")]
-_RunnersOption = Annotated[
-    list[str] | None,
-    typer.Option("--runner", metavar="R", help=RUNNER_NAMES),
-]
-GraphOptimizationOption = Annotated[
-    GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.")
-]
-Tf32Option = Annotated[
-    bool, typer.Option("--tf32/--no-tf32", help="Let a GPU's products keep 10 bits of the mantissa.")
-]
-ThreadsOption = Annotated[
-    int | None,
-    typer.Option(min=1, max=1024, metavar="N", help="For one operation; the runtime's own choice otherwise."),
-]
-ConvolutionSearchOption = Annotated[
-    ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
-]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Tell nothing but results and errors.")]
 _InputSizeOption = Annotated[
     str | None,
-    typer.Option(metavar="N|HxW", help="Another size of the image, if the model was exported with --dynamic-size."),
-]
-_OutputsOption = Annotated[
-    list[str] | None,
-    typer.Option("--outputs", metavar="GLOB", help="Only these: names, globs or modules' paths; may be repeated."),
-]
-_OperationsOption = Annotated[
-    list[str] | None,
-    typer.Option("--op", metavar="LABEL", help="Only outputs of this label: Conv2d, '*Norm*'; may be repeated."),
+    typer.Option(
+        metavar="N|HxW",
+        help="Another size of the image, if the model was exported with --dynamic-size.",
+        rich_help_panel=INPUT,
+    ),
 ]
 
 
+@takes_settings()
 def run(
-    artifact: _ArtifactArgument,
+    artifact: ArtifactArgument,
     images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", help="Images, or folders of them.")] = None,
     *,
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
-    outputs: _OutputsOption = None,
-    operations: _OperationsOption = None,
-    input_size: _InputSizeOption = None,
-    provider: _ProviderOption = _Provider.AUTO,
-    runner: _RuntimeOption = _Runtime.ONNX,
-    graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
-    tf32: Tf32Option = False,
-    threads: ThreadsOption = None,
-    convolution_search: ConvolutionSearchOption = ConvolutionSearch.EXHAUSTIVE,
     recorded_input: Annotated[
-        bool, typer.Option("--recorded-input", help="Take the artifact's own recorded input in place of images.")
+        bool,
+        typer.Option(
+            "--recorded-input", help="Run the artifact's own recorded input instead of images.", rich_help_panel=INPUT
+        ),
     ] = False,
+    input_size: _InputSizeOption = None,
+    outputs: OutputsOption = None,
+    operations: OperationsOption = None,
+    runner: _RuntimeOption = "onnx",
+    provider: _ProviderOption = "auto",
+    settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
-    """Write every output of images to a safetensors file.
+    """Write every output for images to a safetensors file.
 
-    Of one image, several, or a folder; stacked along N in their order.
+    One image, several, or a folder; stacked along N in their order.
+
+    Example: layerprobe run resnet18 photo.jpg -o tensors.safetensors
     """
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .runners.registry import open_image_runner
-    from .runners.settings import Settings
     from .runs.image_reading import find_images
     from .runs.tensor_recording import record_images, record_reference_input
 
@@ -147,23 +87,17 @@ def run(
         raise typer.BadParameter("give images, or --recorded-input, and not both")
     if recorded_input and input_size:
         raise typer.BadParameter("--input-size is for images: the recorded input has its own size")
-    size = _parse_size(input_size)
+    size = _image_size(input_size)
     refuse_to_overwrite(file, artifact, images or [])
     opened = open_artifact(artifact)
-    kept = [output.name for output in select_outputs(opened.manifest, outputs or (), operations or ())]
+    kept = [output.name for output in select_outputs(opened.manifest.outputs, outputs or (), operations or ())]
     found = find_images(images) if images else []
-    settings = Settings(
-        graph_optimization=graph_optimization.value,
-        tf32=tf32,
-        threads=threads,
-        convolution_search=convolution_search.value,
-    )
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept)
         typer.echo(f"{file}: outputs: {len(kept)}, the recorded input, by {session.name} on {session.providers[0]}")
         return
-    with _progress("images", len(found), quiet) as advance:
+    with progress("images", len(found), quiet) as advance:
         record_images(
             opened,
             session,
@@ -177,25 +111,38 @@ def run(
 
 
 def grid(
-    artifact: _ArtifactArgument,
+    artifact: ArtifactArgument,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
-    cmap: Annotated[str, typer.Option(metavar="NAME", help="One of matplotlib's colour maps.")] = "viridis",
-    columns: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Tiles in a row (4; up to 7 for more than 24 tiles).")
-    ] = None,
-    page: Annotated[int, typer.Option(min=1, metavar="N", help="Which page, where one can't hold all the tiles.")] = 1,
-    aliases: Annotated[
-        bool, typer.Option("--aliases", help="Draw what only repeats another tile, too: dropout, views.")
-    ] = False,
-    outputs: _OutputsOption = None,
-    operations: _OperationsOption = None,
     input_size: _InputSizeOption = None,
-    provider: _ProviderOption = _Provider.AUTO,
-    runner: _RuntimeOption = _Runtime.ONNX,
+    outputs: OutputsOption = None,
+    operations: OperationsOption = None,
+    page: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Which page, if the tiles fill several.", rich_help_panel=SELECTION)
+    ] = 1,
+    aliases: Annotated[
+        bool,
+        typer.Option(
+            "--aliases", help="Also draw what repeats another tile: dropout, views.", rich_help_panel=SELECTION
+        ),
+    ] = False,
+    runner: _RuntimeOption = "onnx",
+    provider: _ProviderOption = "auto",
+    cmap: Annotated[
+        str, typer.Option(metavar="NAME", help="One of matplotlib's colour maps.", rich_help_panel=_PICTURE)
+    ] = "viridis",
+    columns: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Tiles in a row (4; up to 7 for more than 24 tiles).", rich_help_panel=_PICTURE
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the averaged feature maps of a photo."""
+    """Draw the averaged feature maps of a photo.
+
+    Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
+    """
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .maps.feature_grid import count_pages, draw_grid, outputs_on_page
@@ -207,8 +154,8 @@ def grid(
     refuse_to_overwrite(file, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    name, steps = manifest.image_input(_parse_size(input_size))
-    chosen = select_outputs(manifest, outputs or (), operations or ())
+    name, steps = manifest.image_input(_image_size(input_size))
+    chosen = select_outputs(manifest.outputs, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
     maps = opened.averaged()
     pages = count_pages(chosen, aliases=aliases)
@@ -236,30 +183,39 @@ def grid(
         typer.echo(f"The next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
+@takes_settings()
 def bench(
-    artifact: _ArtifactArgument,
-    runner: _RunnersOption = None,
-    batch: Annotated[str, typer.Option(metavar="N,...", help="Images at once; several to compare: 1,8,32.")] = "1",
-    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each.")] = 50,
-    json: _JsonOption = None,
-    picture: Annotated[
-        Path | None, typer.Option(metavar="F", help="Draw time and ratio over the batch size: .png, .svg or .pdf.")
+    artifact: ArtifactArgument,
+    runner: RunnersOption = None,
+    batch: Annotated[
+        str,
+        typer.Option(metavar="N,...", help="Batch sizes to compare, as in 1,8,32.", rich_help_panel=SELECTION),
+    ] = "1",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.", rich_help_panel=SELECTION)] = 50,
+    json: Annotated[
+        Path | None,
+        typer.Option("--json", metavar="F", help="Write the report as JSON, for machines.", rich_help_panel=REPORTS),
     ] = None,
-    graph_optimization: GraphOptimizationOption = GraphOptimization.ALL,
-    tf32: Tf32Option = False,
-    threads: ThreadsOption = None,
-    convolution_search: ConvolutionSearchOption = ConvolutionSearch.EXHAUSTIVE,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="F", help="Draw time and ratio over the batch size: .png, .svg or .pdf.", rich_help_panel=REPORTS
+        ),
+    ] = None,
+    *,
+    settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
-    """Time the plain model, the averaged probe and the full one.
+    """Time the plain model, the averaged probe and the full probe.
 
     In turns, in each runner.
+
+    Example: layerprobe bench resnet18 --batch 1,8 --repeats 20
     """
     from .artifact.folder import open_artifact
     from .bench.benchmarking import benchmark
     from .bench.picture import check_picture, draw_benchmark
     from .bench.table import bench_table, ratio_lines
-    from .runners.settings import Settings
 
     for file in (json, picture):
         refuse_unwritable(file, artifact)
@@ -267,29 +223,19 @@ def bench(
         check_picture(picture)
     batches = _parse_batches(batch)
     opened = open_artifact(artifact)
-    settings = Settings(
-        graph_optimization=graph_optimization.value,
-        tf32=tf32,
-        threads=threads,
-        convolution_search=convolution_search.value,
-    )
     with phases(quiet) as on_phase:
         report = benchmark(opened, runner or (), batches=batches, repeats=repeats, settings=settings, on_phase=on_phase)
-    tell_left_out(report.left_out, quiet)
+    print_left_out(report.left_out, quiet)
     if json:
-        write_text(json, report.model_dump_json(indent=1) + "\n")
+        from .artifact.file_replacement import replace_file
+
+        with replace_file(json) as stream:
+            stream.write(report.model_dump_json(indent=1).encode() + b"\n")
     if picture:
         draw_benchmark(report, picture)
     print_table(bench_table(report))
     for line in ratio_lines(report):
         typer.echo(line)
-
-
-def _parse_batches(text: str) -> list[int]:
-    parts = text.split(",")
-    if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= _LARGEST_BATCH for part in parts):
-        raise typer.BadParameter(f"--batch {text!r}: give numbers from 1 to {_LARGEST_BATCH}, as in 1,8,32")
-    return [int(part) for part in parts]
 
 
 def stats(
@@ -299,10 +245,12 @@ def stats(
     """Print the mean and standard deviation of an image folder.
 
     Exact, of each channel over all pixels, as the options that `layerprobe export` takes.
+
+    Example: layerprobe export cnn11 -o mine $(layerprobe stats photos)
     """
     from .runs.image_statistics import channel_statistics
 
-    with _progress("images", None, quiet) as advance:
+    with progress("images", None, quiet) as advance:
         found = channel_statistics(folder, on_progress=advance)
     mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
     typer.echo(f"--mean {mean} --std {std}")
@@ -315,7 +263,10 @@ def demo(
         "artifacts"
     ),
 ) -> None:
-    """Export, draw and verify three CNNs on a built-in photo."""
+    """Export, draw and verify three CNNs on a built-in photo.
+
+    Example: layerprobe demo -o artifacts
+    """
     from .demo import run_demo
     from .main import app
 
@@ -327,84 +278,14 @@ def demo(
     run_demo(folder, run_command, typer.echo)
 
 
-def print_table(table: "RenderableType") -> None:
-    """Print on stdout."""
-    from rich.console import Console
-
-    # On a pipe there is no width to fit. Typer prints, because rich ends the process where the reader has gone.
-    console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
-    with console.capture() as text:
-        console.print(table)
-    # rich fills each line of a table up with blanks.
-    typer.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
+def _image_size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width, where the user gave a size."""
+    size = parse_size(text)
+    return (size[0], size[1]) if size else None
 
 
-def tell_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
-    """Tell on stderr which runners are left out."""
-    for name, reason in () if quiet else reasons.items():
-        typer.echo(f"{name} is left out: {reason}", err=True)
-
-
-@contextmanager
-def phases(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows the name of a phase on stderr, while it lasts, if that is a terminal."""
-    if quiet or not sys.stderr.isatty():
-        yield lambda _phase: None
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status("opening the artifact") as status:
-        yield status.update
-
-
-@contextmanager
-def _progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that takes (done, of all); from ten on, and on a terminal, it moves a bar on stderr."""
-    if quiet or (total is not None and total < _PROGRESS_FROM):
-        yield lambda _done, _of_all: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=total, visible=False)
-        yield lambda done, of_all: bar.update(task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM)
-
-
-def _parse_size(text: str | None) -> tuple[int, int] | None:
-    """Turn `320` or `320x480` into height and width."""
-    if text is None:
-        return None
-    parts = text.lower().split("x")
-    if len(parts) > 2 or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
-        raise typer.BadParameter(f"{text!r} is no size: give 320, or 320x480 (height x width)")
-    return int(parts[0]), int(parts[-1])
-
-
-def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
-    """Refuse a result that would take the place of an image given, or of a part of the artifact."""
-    from .artifact.errors import UsageError
-
-    target = file.resolve()
-    folder = artifact.resolve()
-    if folder in (target, target.parent) or target in {image.resolve() for image in images}:
-        raise UsageError(f"{file} is an input of this very command, or lies in the artifact: choose another file.")
-
-
-def refuse_unwritable(file: Path | None, artifact: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse a report that would take the place of an input, or has no place, before the work is done."""
-    if file is not None:
-        from .artifact.file_replacement import check_place
-
-        refuse_to_overwrite(file, artifact, inputs)
-        check_place(file)
-
-
-def write_text(file: Path, content: str) -> None:
-    """Write a form of a report; whole or not at all."""
-    from .artifact.file_replacement import replace_file
-
-    with replace_file(file) as stream:
-        stream.write(content.encode())
+def _parse_batches(text: str) -> list[int]:
+    parts = text.split(",")
+    if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= _LARGEST_BATCH for part in parts):
+        raise UsageError(f"--batch {text!r}: give numbers from 1 to {_LARGEST_BATCH}, as in 1,8,32.")
+    return [int(part) for part in parts]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from .artifact.errors import first_line
 
@@ -26,6 +26,22 @@ _INTERNAL_ERROR = 70
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 """As a shell tells of a command that SIGINT or SIGPIPE ended."""
+
+
+class _GroupedCommand(TyperCommand):
+    """A command whose `--help` lists its options under headings, in the order in which they are declared."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                is_argument = parameter.param_type_name == "argument"
+                heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
+                groups.setdefault(heading, []).append(record)
+        for heading, records in groups.items():
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 class _EntryPointGroup(TyperGroup):
@@ -51,7 +67,7 @@ class _EntryPointGroup(TyperGroup):
         if not found:
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name)(next(iter(found)).load())
+        single.command(cmd_name, cls=_GroupedCommand)(next(iter(found)).load())
         command: Any = typer.main.get_command(single)
         for parameter in command.params:
             if parameter.param_type_name == "argument":

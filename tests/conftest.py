@@ -1,9 +1,10 @@
 """What several test files share: exported variants, and the command line as a user meets it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import pytest
@@ -11,9 +12,10 @@ from hypothesis import settings
 
 from export import export_artifact
 from probe import build_probe, load_model
-from runtime import Artifact, Preprocessing, open_artifact
+from runtime import RUNNERS, Artifact, Preprocessing, Settings, open_artifact
 from runtime.main import main
 from runtime.runners.cuda import why_no_cuda
+from runtime.runners.registry import RunnerRow
 
 # In CI the same examples each time: a new find belongs to whoever searches, not to whoever happens to submit.
 settings.register_profile("ci", derandomize=True)
@@ -56,6 +58,32 @@ def layerprobe(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(code, captured.out, captured.err)
 
     return run
+
+
+class _StandIn(RunnerRow):
+    """A row that opens what a test wants, in place of a class by its name."""
+
+    def __init__(self, open_it: Callable[..., Any]) -> None:
+        super().__init__(home="")
+        object.__setattr__(self, "_open_it", open_it)
+
+    def open(self, artifact: Artifact, name: str, settings: Settings, outputs: Sequence[str] | None) -> Any:
+        return self._open_it(artifact, settings, outputs)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Let a runner open `open_it(artifact, settings, outputs, opened)`, where `opened` is what opened it before."""
+
+    def install(name: str, open_it: Callable[..., Any], of: str | None = None) -> None:
+        row = RUNNERS[of or name]
+
+        def opened(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Any:
+            return row.open(artifact, of or name, settings, outputs)
+
+        monkeypatch.setitem(RUNNERS, name, _StandIn(lambda *given: open_it(*given, opened)))
+
+    return install
 
 
 @pytest.fixture(scope="session")

@@ -1,20 +1,23 @@
 """Reports made by hand, for the tests of what a report looks like and is compared with."""
 
-from runtime.verdict.report import OutputComparison, OutputFacts, Report, RunnerReport
+from runtime.artifact.manifest import Output
+from runtime.verdict.report import OutputComparison, Report, RunnerReport
 
 __all__ = ["make_facts", "make_output", "make_report", "make_runner"]
 
 
-def make_facts(name: str) -> OutputFacts:
-    return OutputFacts(
+def make_facts(name: str) -> Output:
+    return Output(
         name=name,
         label="Conv2d",
         operation="torch.nn.Conv2d",
         module_path=name,
-        source="net.py:7",
-        shape=["N", 8, 4, 4],
+        source_file="net.py",
+        source_line=7,
+        shape=("N", 8, 4, 4),
         dtype="float32",
         layout="NCHW",
+        alias_of=None,
     )
 
 
@@ -26,7 +29,7 @@ def make_runner(name: str, outputs: list[OutputComparison], verdict: str | None 
     failed = [output for output in outputs if output.verdict != "pass"]
     values = {
         "verdict": verdict or (failed[0].verdict if failed else "pass"),
-        "first_drifting": failed[0].name if failed else None,
+        "first_failing": failed[0].name if failed else None,
         "culprit": None,
         "providers": ["CPUExecutionProvider"],
         "misplaced": [],
@@ -37,5 +40,5 @@ def make_runner(name: str, outputs: list[OutputComparison], verdict: str | None 
 
 def make_report(*runners: RunnerReport, names=("conv1", "relu", "fc"), **more) -> Report:
     environment = {"model": "net", "time": "2026-01-02T03:04:05Z", "opset": 20}
-    outputs = [make_facts(name) for name in names]
+    outputs = tuple(make_facts(name) for name in names)
     return Report(headline="What it is.", environment=environment, outputs=outputs, runners=list(runners), **more)

@@ -8,9 +8,10 @@ import torch
 from PIL import Image
 from torch import nn
 
-from export import ExportError, export_artifact
-from probe import ModelError, build_probe, load_model
+from export import export_artifact
+from probe import build_probe, load_model
 from runtime import Preprocessing, open_artifact, open_runner, verify
+from runtime.artifact.errors import ExportError, ModelError
 from runtime.runs.preprocessing import scaled_pixels
 
 

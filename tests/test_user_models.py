@@ -9,8 +9,9 @@ import torch
 from torch import nn
 
 from export import export_artifact
-from probe import ModelError, build_probe, load_model
+from probe import build_probe, load_model
 from runtime import RunnerUnavailable, open_artifact, open_runner, verify
+from runtime.artifact.errors import ModelError
 
 CAPTURES = ["trace", "export"]
 

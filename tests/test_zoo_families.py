@@ -65,7 +65,7 @@ def test_a_small_model_goes_the_whole_way(name, tmp_path):
     export_artifact(probe_of(name, WHOLE_WAY[name]), tmp_path / name, averaged=True)
     for file in ("model.onnx", "averaged.onnx"):
         report = verify(open_artifact(tmp_path / name / file), ["onnx-cpu", "torchscript"])
-        assert [(runner.name, runner.verdict, runner.first_drifting) for runner in report.runners] == [
+        assert [(runner.name, runner.verdict, runner.first_failing) for runner in report.runners] == [
             ("onnx-cpu", "pass", None),
             ("torchscript", "pass", None),
         ]

@@ -7,8 +7,7 @@ import onnx_ir as ir
 import onnx_ir.passes.common as ir_passes
 from numpy.typing import NDArray
 
-from probe import OutputSpec
-from probe.averaging import has_map
+from runtime.artifact.manifest import Output
 
 from ..onnx_conversion import onnx_shape
 from .blocked_activation import keep_blocked
@@ -21,7 +20,7 @@ from .reduction import reduced_mean
 __all__ = ["average_onnx"]
 
 
-def average_onnx(model: ir.Model, outputs: Sequence[OutputSpec], averaged: Sequence[OutputSpec]) -> None:
+def average_onnx(model: ir.Model, outputs: Sequence[Output], averaged: Sequence[Output]) -> None:
     """Turn the model of a probe into that of its averaged probe, in place.
 
     Args:
@@ -33,7 +32,7 @@ def average_onnx(model: ir.Model, outputs: Sequence[OutputSpec], averaged: Seque
     position = {node: index for index, node in enumerate(graph)}
     specs = {spec.name: spec for spec in outputs}
     tensors = dict(zip(specs, graph.outputs, strict=True))
-    mapped = {tensors[spec.name]: specs[spec.name] for spec in averaged if has_map(specs[spec.name])}
+    mapped = {tensors[spec.name]: specs[spec.name] for spec in averaged if specs[spec.name].has_map}
     plans = plan_maps(mapped, {value for value, spec in mapped.items() if _convolvable(spec)})
     writer = _MapWriter(graph, position, mapped)
     maps = writer.write(plans)
@@ -50,7 +49,7 @@ def average_onnx(model: ir.Model, outputs: Sequence[OutputSpec], averaged: Seque
     ir_passes.RemoveUnusedNodesPass()(model)
 
 
-def _convolvable(spec: OutputSpec) -> bool:
+def _convolvable(spec: Output) -> bool:
     return spec.layout == "NCHW" and spec.dtype == "float32" and isinstance(spec.shape[1], int)
 
 
@@ -61,7 +60,7 @@ class _MapWriter:
         sources: of each tensor whose map is written, the position of the last node of the model that the map needs.
     """
 
-    def __init__(self, graph: ir.Graph, position: Mapping[ir.Node, int], specs: Mapping[ir.Value, OutputSpec]) -> None:
+    def __init__(self, graph: ir.Graph, position: Mapping[ir.Node, int], specs: Mapping[ir.Value, Output]) -> None:
         self.sources: dict[ir.Value, int] = {}
         self._graph = graph
         self._position = position

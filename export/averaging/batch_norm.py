@@ -12,15 +12,20 @@ loses digits where a[c] is small: y[c] is rounded to a share of d[c], and dividi
 import numpy as np
 import onnx_ir as ir
 
-from .constants import constant
+from .constants import constant, is_constant
 from .maps import ChannelSum, Weights
 
-__all__ = ["before_batch_norm", "through_batch_norm"]
+__all__ = ["before_batch_norm", "is_constant_norm", "through_batch_norm"]
 
 _LOSS = 4.0
 """How much larger than x's own the rounding of y may be, taken back to x, on average over the channels."""
 _SPREAD = 3.0
 """Standard deviations that a channel is taken to reach."""
+
+
+def is_constant_norm(node: ir.Node) -> bool:
+    """Tell whether a node is a batch norm in eval mode, with numbers that are fixed in the file."""
+    return node.op_type == "BatchNormalization" and all(map(is_constant, node.inputs[1:5]))
 
 
 def through_batch_norm(node: ir.Node, weights: Weights, offset: float) -> ChannelSum:

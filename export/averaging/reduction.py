@@ -10,14 +10,12 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
-from probe import OutputSpec
+from runtime.artifact.manifest import Output
 
 __all__ = ["reduced_mean"]
 
 
-def reduced_mean(
-    tensor: ir.Value, spec: OutputSpec, weight: Callable[[NDArray[np.generic]], ir.Value]
-) -> list[ir.Node]:
+def reduced_mean(tensor: ir.Value, spec: Output, weight: Callable[[NDArray[np.generic]], ir.Value]) -> list[ir.Node]:
     """Return the nodes, in order, the last of which gives the map of `tensor`.
 
     Args:

@@ -7,18 +7,19 @@ import inspect
 import operator
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import Any
 
 from torch import fx, nn
 
-from ..errors import CaptureError, first_line
+from runtime.artifact.errors import CaptureError, first_line
+from runtime.artifact.manifest import Origin
+
 from ..model.example import Example
 from ..model.source_places import calling_frame, place_of, source_line
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
 from .plain_names import graph_module
-from .traced_model import NodeOrigin, TracedModel, qualify
+from .traced_model import TracedModel, qualify
 
 __all__ = ["trace"]
 
@@ -55,7 +56,7 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
         # A buffer's or a constant's node is not made by create_proxy, which names the others.
         name = origin.name or tracer.namer(qualify(str(node), origin.module_path))
         label, operation = describe_operation(module, node)
-        tracer.origins[node] = replace(origin, name=name, label=label, operation=operation)
+        tracer.origins[node] = origin.model_copy(update={"name": name, "label": label, "operation": operation})
     return TracedModel(module, tracer.origins, tracer.namer)
 
 
@@ -96,7 +97,7 @@ class _NamingTracer(fx.Tracer):
     def __init__(self, given: Collection[str]) -> None:
         """Take the names of the parameters that forward is given."""
         super().__init__()
-        self.origins: dict[fx.Node, NodeOrigin] = {}
+        self.origins: dict[fx.Node, Origin] = {}
         self.namer = NodeNamer()
         self._module_path = ""
         self._given = given
@@ -138,11 +139,14 @@ class _NamingTracer(fx.Tracer):
         origin = self.origins[proxy.node]
         path = origin.module_path
         name = self.namer(path if kind == "call_module" else qualify(str(proxy.node), path))
-        self.origins[proxy.node] = replace(origin, name=name)
+        self.origins[proxy.node] = origin.model_copy(update={"name": name})
         return proxy
 
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)
         file, line = source_line(calling_frame(sys._getframe(1), fx.Tracer.trace.__code__))
-        self.origins[node] = NodeOrigin("", self._module_path, file, line, "", "")
+        # The name and the label follow, when the node is known.
+        self.origins[node] = Origin(
+            name="", label="", operation="", module_path=self._module_path, source_file=file, source_line=line
+        )
         return node

@@ -1,4 +1,4 @@
-"""Keeping torch's notes on its own inner workings from the user, who can't act on them."""
+"""Keeping torch's notes on its inner workings from the user, who can't act on them, and its errors in plain words."""
 
 import io
 import logging
@@ -6,7 +6,9 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
-__all__ = ["torch_silenced"]
+from runtime.artifact.errors import first_line
+
+__all__ = ["torch_reason", "torch_silenced"]
 
 
 @contextmanager
@@ -20,3 +22,11 @@ def torch_silenced() -> Iterator[None]:
             yield
         finally:
             logging.disable(before)
+
+
+def torch_reason(error: BaseException) -> str:
+    """Return the first line of an error of torch.export's, in words that a user knows."""
+    if "data-dependent expression" in str(error):
+        # torch.export names its own symbols, which the user has never seen: "Eq(u0, 1) (unhinted: ...)".
+        return "its control flow, or a tensor's size, depends on the values of tensors"
+    return first_line(error)

@@ -14,14 +14,16 @@ import torch
 from torch import fx, nn
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
-from ..errors import CaptureError, first_line
+from runtime.artifact.errors import CaptureError
+from runtime.artifact.manifest import Origin
+
 from ..model.example import Example
 from ..model.source_places import place_of
 from .call_recording import CallRecorder, RecordedCall, call_number
 from .exported_graph import plain_graph
 from .naming import NodeNamer
-from .quiet import torch_silenced
-from .traced_model import NodeOrigin, TracedModel, qualify
+from .quiet import torch_reason, torch_silenced
+from .traced_model import TracedModel, qualify
 
 __all__ = ["export_capture"]
 
@@ -74,7 +76,7 @@ def _export(
             )
     except (Exception, SystemExit) as error:
         raise CaptureError(
-            f"torch.export can't capture {type(model).__name__}: {first_line(error)}{place_of(error)}"
+            f"torch.export can't capture {type(model).__name__}: {torch_reason(error)}{place_of(error)}"
         ) from error
     _check_open(program, shapes, type(model).__name__)
     return program
@@ -126,20 +128,20 @@ def _drop_aliases(graph: fx.Graph) -> None:
                 graph.erase_node(source)
 
 
-def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict[fx.Node, NodeOrigin], NodeNamer]:
+def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict[fx.Node, Origin], NodeNamer]:
     groups: dict[int, list[fx.Node]] = {}
     namer = NodeNamer()
-    origins: dict[fx.Node, NodeOrigin] = {}
+    origins: dict[fx.Node, Origin] = {}
     for node in module.graph.nodes:
         number = call_number(node)
         if node.op == "placeholder":
-            origins[node] = NodeOrigin(namer(str(node.target)), "", None, None, "", "")
+            origins[node] = _unlabelled(namer(str(node.target)), "")
         elif node.op == "get_attr":
             # Symbolic tracing sees the parameters that the model's own code uses, not those of leaf modules.
             users = [calls[each] for each in map(call_number, node.users) if each is not None]
             path = next((call.module_path for call in users if not call.leaf), None)
             if path is not None:
-                origins[node] = NodeOrigin(namer(qualify(node.name, path)), path, None, None, "", "")
+                origins[node] = _unlabelled(namer(qualify(node.name, path)), path)
         elif number is not None:
             groups.setdefault(number, []).append(node)
     for number, call in enumerate(calls):
@@ -148,9 +150,21 @@ def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict
         # A tuple that a leaf module gave has no node, but symbolic tracing has one, which takes the name.
         names = [namer(path if call.leaf else qualify(call.label, path)) for _ in named or range(call.no_tensor)]
         for node, name in zip(named, names, strict=False):
-            origins[node] = NodeOrigin(name, path, call.file, call.line, call.label, call.operation)
+            origins[node] = Origin(
+                name=name,
+                label=call.label,
+                operation=call.operation,
+                module_path=path,
+                source_file=call.file,
+                source_line=call.line,
+            )
     order = {node: position for position, node in enumerate(module.graph.nodes)}
     return dict(sorted(origins.items(), key=lambda item: order[item[0]])), namer
+
+
+def _unlabelled(name: str, module_path: str) -> Origin:
+    """Return the origin of an input, a parameter or a buffer, which no operation computed."""
+    return Origin(name=name, label="", operation="", module_path=module_path, source_file=None, source_line=None)
 
 
 def _given_by(call: RecordedCall, nodes: list[fx.Node]) -> list[fx.Node]:

@@ -5,26 +5,13 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from runtime.artifact.manifest import Origin
+
 from ..model.example import Example
 from .naming import NodeNamer
 from .plain_names import graph_module
 
-__all__ = ["NodeOrigin", "TracedModel", "qualify", "return_named"]
-
-
-@dataclass(frozen=True)
-class NodeOrigin:
-    """Where a node of the traced graph comes from, and what a person calls it."""
-
-    name: str
-    module_path: str
-    """The module it ran in, or the leaf module itself; empty for the model itself."""
-    source_file: str | None
-    source_line: int | None
-    label: str
-    """`Conv2d`, `relu`, `add`."""
-    operation: str
-    """The full name: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
+__all__ = ["TracedModel", "qualify", "return_named"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +26,7 @@ class TracedModel:
     """
 
     module: fx.GraphModule
-    origins: dict[fx.Node, NodeOrigin]
+    origins: dict[fx.Node, Origin]
     namer: NodeNamer
     batched: frozenset[int] | None = None
 
@@ -51,7 +38,14 @@ class TracedModel:
 
     def adopt(self, node: fx.Node, label: str, operation: str) -> None:
         """Name a node that was added to the graph after tracing."""
-        self.origins[node] = NodeOrigin(self.namer(str(node)), "", None, None, label, operation)
+        self.origins[node] = Origin(
+            name=self.namer(str(node)),
+            label=label,
+            operation=operation,
+            module_path="",
+            source_file=None,
+            source_line=None,
+        )
 
 
 def qualify(name: str, module_path: str) -> str:

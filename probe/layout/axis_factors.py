@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from math import prod
 
-from ..specs import TokenGrid
+from runtime.artifact.manifest import TokenGrid
 
 __all__ = [
     "Axis",

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from torch import fx
 
+from runtime.artifact.manifest import TokenGrid
+
 from ..capture.labels import name_operation
 from ..observe.observation import Observation
-from ..specs import TokenGrid
 from .axis_factors import Axis, fresh, grid_of, letter_of, size_of
 from .rules import RULES
 from .step import Step

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from ..errors import ModelError
+from runtime.artifact.errors import ModelError
 
 __all__ = ["check_dense", "checked_model"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..errors import ModelError
+from runtime.artifact.errors import ModelError
+
 from .source_places import place_of
 
 __all__ = ["Example", "bind_example"]

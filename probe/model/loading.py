@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import ModelError, first_line
+from runtime.artifact.errors import ModelError, first_line
+
 from . import variants
 from .check import checked_model
 from .example import bind_example

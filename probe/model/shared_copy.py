@@ -5,7 +5,7 @@ import copy
 import torch
 from torch import nn
 
-from ..errors import ModelError, first_line
+from runtime.artifact.errors import ModelError, first_line
 
 __all__ = ["memory_of", "shared_copy"]
 

@@ -5,7 +5,8 @@ from difflib import get_close_matches
 import torch
 from torch import nn
 
-from ..errors import ModelError, first_line
+from runtime.artifact.errors import ModelError, first_line
+
 from .example import Example, bind_example
 from .shared_copy import shared_copy
 

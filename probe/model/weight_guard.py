@@ -11,7 +11,8 @@ from torch import nn
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import ModelError
+from runtime.artifact.errors import ModelError
+
 from .example import Example
 from .shared_copy import memory_of
 from .source_places import place_of

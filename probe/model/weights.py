@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..errors import WeightsError, first_line
+from runtime.artifact.errors import WeightsError, first_line
+
 from .check import checked_model
 
 __all__ = ["load_weights", "weights_digest"]

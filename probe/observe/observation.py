@@ -12,10 +12,11 @@ from torch import fx
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils import _pytree as pytree
 
+from runtime.artifact.errors import CaptureError, first_line
+
 from ..capture.labels import name_operation
 from ..capture.quiet import torch_silenced
 from ..capture.traced_model import TracedModel
-from ..errors import CaptureError, first_line
 from ..model.example import Example
 from ..model.shared_copy import memory_of
 

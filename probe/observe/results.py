@@ -6,9 +6,10 @@ from typing import Any
 
 from torch import fx
 
+from runtime.artifact.errors import ModelError
+
 from ..capture.labels import describe_operation
 from ..capture.traced_model import TracedModel
-from ..errors import ModelError
 from .observation import Observation
 
 __all__ = ["find_results", "settle_results", "walk"]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 import torch
 from torch import fx
 
+from runtime.artifact.errors import CaptureError, ModelError
+from runtime.artifact.manifest import Dimension
+
 from ..capture.traced_model import TracedModel
-from ..errors import CaptureError, ModelError
 from ..model.example import Example
-from ..specs import Dimension
 from .observation import Observation, observe_shapes
 
 __all__ = ["SIZE_STEPS", "resized", "symbolic_shapes"]

@@ -1,24 +1,33 @@
-"""The errors that `runtime` raises, each with the command line's exit code.
+"""The errors that a user can mend, of all three packages, each with the command line's exit code.
 
 A message says in one or two lines what was asked, what is there, and what to do next; the cause is chained.
 """
 
 __all__ = [
     "ArtifactError",
+    "CaptureError",
     "ExecutionError",
+    "ExportError",
+    "FolderExists",
     "ImageError",
     "InputError",
     "LayerprobeError",
+    "ModelError",
     "OutputError",
     "RunnerUnavailable",
     "UsageError",
+    "WeightsError",
     "first_line",
 ]
 
+_LONGEST = 200
+
 
 def first_line(error: BaseException) -> str:
-    """Return what an error says first; other libraries' messages can be pages long."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """Return the first line of an error's message, cut to 200 characters: other libraries' messages can fill pages."""
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    sentence = line.partition(". ")[0] if len(line) > _LONGEST else line
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
 
 
 class LayerprobeError(Exception):
@@ -28,7 +37,32 @@ class LayerprobeError(Exception):
 
 
 class UsageError(LayerprobeError):
-    """An argument has a value that can't be served: an unknown output, a colour map that isn't there."""
+    """An argument has a value that can't be served: an unknown output, a colour map that doesn't exist."""
+
+    exit_code = 2
+
+
+class ModelError(LayerprobeError):
+    """The model can't be found, built, captured, or run on its example input."""
+
+
+class CaptureError(ModelError):
+    """The model runs, but can't be captured as a graph this way; another way of capturing it may work."""
+
+    node: str | None = None
+    """The node at which the graph failed, if it got as far as running."""
+
+
+class WeightsError(LayerprobeError):
+    """The weights can't be read, or belong to another model."""
+
+
+class ExportError(LayerprobeError):
+    """The probe can't be exported, or the artifact can't be written."""
+
+
+class FolderExists(ExportError):
+    """The artifact's folder exists already, and overwriting it was not requested."""
 
     exit_code = 2
 
@@ -38,7 +72,7 @@ class ArtifactError(LayerprobeError):
 
 
 class ExecutionError(LayerprobeError):
-    """A runtime failed while it ran the model: out of memory, or an operation it can't do."""
+    """A runtime failed while it ran the model: out of memory, or an operation that it can't do."""
 
 
 class ImageError(LayerprobeError):
@@ -50,10 +84,10 @@ class InputError(LayerprobeError):
 
 
 class OutputError(LayerprobeError):
-    """A result can't be written where it was asked for."""
+    """A result can't be written to the requested place."""
 
 
 class RunnerUnavailable(LayerprobeError):
-    """A runtime or provider that was asked for can't be used on this machine."""
+    """A requested runtime or provider can't be used on this machine."""
 
     exit_code = 4

@@ -99,15 +99,17 @@ class Artifact:
         return reference
 
 
-def open_artifact(path: str | Path) -> Artifact:
+def open_artifact(path: "Artifact | str | Path") -> Artifact:
     """Open an artifact folder, or a lone model file (`.onnx`, TorchScript's `.pt`, `.pt2`), which describes itself.
 
     A lone model file has no hash to be checked against; one that still lies in its folder has, and stands for the
-    folder: `averaged.onnx` for the averaged probe in it.
+    folder: `averaged.onnx` for the averaged probe in it. An artifact that is open already is returned as it is.
 
     Raises:
         ArtifactError: there is none, its manifest can't be read, or it is of a later format version.
     """
+    if isinstance(path, Artifact):
+        return path
     path = Path(path)
     in_folder = path.is_file() and (path.parent / MANIFEST_FILE).is_file()
     if path.is_file() and not in_folder:

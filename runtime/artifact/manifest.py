@@ -7,7 +7,8 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from .errors import ArtifactError, UsageError
 
@@ -23,13 +24,14 @@ __all__ = [
     "TORCHSCRIPT_FILE",
     "TORCH_EXPORT_FILE",
     "Dimension",
+    "Input",
     "Interpolation",
     "Manifest",
-    "OutputEntry",
+    "Origin",
+    "Output",
     "Preprocessing",
     "Recipe",
-    "SkippedEntry",
-    "TensorEntry",
+    "Skipped",
     "TokenGrid",
     "Versions",
     "file_hash",
@@ -54,11 +56,10 @@ SIZE_NODE_PREFIX = "size::"
 METADATA_KEY = "layerprobe.manifest"
 """Key of the manifest (less its hashes) in the ONNX file's `metadata_props`."""
 
-Dimension = Annotated[int, Field(ge=0)] | str
-"""A size, or a symbol such as `N` (batch) that any size may stand for."""
+Dimension = NonNegativeInt | str
+"""A size, or a symbol such as `N` (batch), which stands for any size."""
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 """Pillow's filters, by torchvision's names."""
-Positive = Annotated[int, Field(gt=0)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 """Of a file in the folder itself: no path leads out of an artifact."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -74,20 +75,22 @@ class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class TensorEntry(_Entry):
-    """One input of the model: name, shape (`["N", 3, 64, 64]`) and NumPy dtype name."""
+class Input(_Entry):
+    """One tensor that the model is called with."""
 
     name: str
-    shape: Annotated[list[Positive | str], Field(min_length=1)]
+    shape: tuple[Dimension, ...]
+    """`("N", 3, 64, 64)`: a symbol where any size fits."""
     dtype: str
+    """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
 
 
 class Preprocessing(_Entry):
     """How a photo becomes the input: torchvision's Resize, CenterCrop, ToTensor, Normalize, in this order."""
 
-    resize: Positive
+    resize: PositiveInt
     """Pixels that the shorter side is resized to."""
-    crop: tuple[Positive, Positive]
+    crop: tuple[PositiveInt, PositiveInt]
     """Height and width of the centre crop."""
     mean: list[float]
     """Per channel, in units of the scaled image (0 to 1)."""
@@ -101,40 +104,68 @@ class Preprocessing(_Entry):
         return self
 
 
-class TokenGrid(_Entry):
+@pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class TokenGrid:
     """How the tokens of an N L C tensor lie in the image: L = before + height * width + after."""
 
-    before: Annotated[int, Field(ge=0)]
+    before: NonNegativeInt
     """Tokens ahead of the patches: class and register tokens."""
-    height: Positive
+    height: PositiveInt
     """Patches, row by row."""
-    width: Positive
-    after: Annotated[int, Field(ge=0)]
+    width: PositiveInt
+    after: NonNegativeInt
 
 
-class OutputEntry(_Entry):
-    """One named tensor of the probe, in the order of execution."""
+class Origin(_Entry):
+    """A step of the model: its name, its operation, and where in the source it is."""
 
     name: str
+    """As in `torchvision.models.feature_extraction.get_graph_node_names`: `layer1.0.conv1`, `layer1.0.add`. Blocks of
+    `torchvision.ops`, which that function leaves closed by default, are opened by the same rule."""
     label: str
-    """What a person calls it: `Conv2d`, `relu`, `add`."""
+    """What a person calls the operation: `Conv2d`, `relu`, `add`."""
     operation: str
-    """The full name of what computed it: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
+    """Its full name: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
     module_path: str
     """The module it ran in (`layer1.0`), or the leaf module itself (`layer1.0.conv1`); empty for the model itself."""
     source_file: str | None
+    """Relative to the import path it was found on (`torchvision/models/resnet.py`), so that it means something on
+    another machine; None where no code of a model's own called the operation, as in a bare `nn.Sequential`."""
     source_line: int | None
-    shape: list[Dimension]
+
+    @property
+    def source(self) -> str | None:
+        """`net.py:7`, if known."""
+        return f"{self.source_file}:{self.source_line}" if self.source_file else None
+
+    @property
+    def located(self) -> str:
+        """The name and the source line: `conv1 (net.py:7)`."""
+        return f"{self.name} ({self.source})" if self.source else self.name
+
+
+class Output(Origin):
+    """One named tensor of the probe."""
+
+    shape: tuple[Dimension, ...]
+    """`("N", 64, 32, 32)`: a symbol where the size follows the batch."""
     dtype: str
+    """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
     layout: str
-    """`NCHW`, `NHWC`, `NLC`, `NC`, or another string of one letter an axis (`?` where nothing is known)."""
+    """One letter an axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an axis of which nothing is known."""
     tokens: TokenGrid | None = None
     """Where the axis L holds the patches of an image, how they lie in it."""
     alias_of: str | None
-    """An earlier output, or input, in whose memory all of this one lies in eager PyTorch (a view, dropout)."""
+    """An earlier output, or input, in whose memory all of this one lies, with no write in between (views, dropout in
+    eval mode)."""
+
+    @property
+    def has_map(self) -> bool:
+        """Whether it has a height and a width: as axes, or because it is known how its tokens lie in the image."""
+        return self.layout in ("NCHW", "NHWC") or (self.layout == "NLC" and self.tokens is not None)
 
 
-class SkippedEntry(_Entry):
+class Skipped(_Entry):
     """A step of the model that is not an output, and why."""
 
     name: str
@@ -160,7 +191,7 @@ class Recipe(_Entry):
     weights_file: bool = False
     """Whether the weights came from a file, which the artifact doesn't name."""
     submodule: str | None = None
-    input_size: list[Positive] = []
+    input_size: list[PositiveInt] = []
     """As it was given: none, height and width, or channels, height and width."""
 
 
@@ -177,13 +208,13 @@ class Manifest(_Entry):
     """None where the model was exported from Python."""
     weights: Sha256 | None = None
     """Of the weights, by which the live model is known for the one that was exported."""
-    inputs: Annotated[list[TensorEntry], Field(min_length=1)]
+    inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""
-    outputs: Annotated[list[OutputEntry], Field(min_length=1)]
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
     results: Annotated[dict[str, str], Field(min_length=1)]
     """What the model itself returns: path in its return value (empty for a lone tensor) to the output's name."""
-    skipped: list[SkippedEntry]
+    skipped: tuple[Skipped, ...]
     capture: Literal["trace", "export"]
     """How the graph was made: by symbolic tracing (torch.fx) or by torch.export."""
     capture_reason: str | None = None
@@ -193,6 +224,9 @@ class Manifest(_Entry):
     @model_validator(mode="after")
     def _names_are_sound(self) -> "Manifest":
         seen = {tensor.name for tensor in self.inputs}
+        for tensor in self.inputs:
+            if not tensor.shape or 0 in tensor.shape:
+                raise ValueError(f"the input {tensor.name!r} has no axis, or one of size 0")
         for output in self.outputs:
             if output.name in seen:
                 raise ValueError(f"the name {output.name!r} stands twice")

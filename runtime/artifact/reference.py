@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, Po
 
 from .errors import ArtifactError, first_line
 
-__all__ = ["SAMPLE_LIMIT", "Reference", "Truth", "load_reference", "sample", "save_reference"]
+__all__ = ["SAMPLE_LIMIT", "Reference", "Truth", "as_array", "load_reference", "sample", "save_reference"]
 
 SAMPLE_LIMIT = 65_536
 """Elements kept of an output; a smaller output is kept whole."""
@@ -75,6 +75,14 @@ class _Facts(BaseModel):
 
 
 _FACTS = TypeAdapter(dict[str, _Facts])
+
+
+def as_array(tensor: Any) -> NDArray[Any]:
+    """Return a PyTorch tensor as NumPy has it: bfloat16, which it lacks, as float32, which holds each of its values."""
+    # Told by its name, because this package does without PyTorch.
+    wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    array: NDArray[Any] = wide.detach().cpu().contiguous().numpy()
+    return array
 
 
 def sample(tensor: NDArray[np.generic]) -> NDArray[np.generic]:

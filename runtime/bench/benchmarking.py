@@ -4,7 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from ..artifact.errors import UsageError
-from ..artifact.folder import Artifact
+from ..artifact.folder import Artifact, open_artifact
 from ..runners.choice import choose_runners, none_left, open_or_leave_out
 from ..runners.machine import Facts, describe_environment, gpu_bytes_used
 from ..runners.memory import PeakMemory, hand_memory_back
-from ..runners.onnx import OnnxRunner
-from ..runners.registry import Runner, open_runner
+from ..runners.registry import open_runner
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from .memory_need import refuse_too_large
 
@@ -110,7 +109,7 @@ class _Way:
 
 
 def benchmark(
-    artifact: Artifact,
+    artifact: Artifact | str | Path,
     runners: Sequence[str] = (),
     *,
     batches: Sequence[int] = (1,),
@@ -121,7 +120,7 @@ def benchmark(
     """Time the variants in turns, so that a noisy moment of the machine meets them all.
 
     Args:
-        artifact: what `open_artifact` gave. Its averaged probe is timed as well, if there is one.
+        artifact: what `open_artifact` gave, or takes. Its averaged probe is timed as well, if there is one.
         runners: names, as in `RUNNERS`, or `all`; by default those of `DEFAULT_RUNNERS` that work on this machine.
         batches: images at once.
         repeats: timed runs of each, after a warm-up that lasts until the times are steady.
@@ -133,6 +132,7 @@ def benchmark(
             the memory that is free.
         RunnerUnavailable: a runner asked for by name can't work here.
     """
+    artifact = open_artifact(artifact)
     for batch in batches:
         refuse_too_large(artifact.manifest, batch)
     inputs = {batch: _inputs(artifact, batch) for batch in dict.fromkeys(batches)}
@@ -190,22 +190,15 @@ def _open(
     peak = PeakMemory()
     maps = artifact.averaged() if variant == "averaged" else None
     outputs = artifact.manifest.result_names if variant == "plain" else None
-    runner: Runner = open_runner(maps or artifact, name, settings, outputs)
-    fetch = None
-    if isinstance(runner, OnnxRunner):
-        bound = runner.bind(inputs)
-        run: Callable[[], object] = bound.run
-        fetch = bound.arrays if runner.on_device else None
-    else:
-        runner.run(inputs)
-        run = partial(runner.run, inputs)
+    runner = open_runner(maps or artifact, name, settings, outputs)
+    bound = runner.bind(inputs)
     peak_mb = peak.megabytes()
     gpu_after = gpu_bytes_used() if on_gpu else None
     return _Way(
         runner=runner.name,
         variant=variant,
-        run=run,
-        fetch=fetch,
+        run=bound.run,
+        fetch=bound.arrays if bound.on_device else None,
         peak_mb=peak_mb,
         gpu_mb=None if gpu_before is None or gpu_after is None else max(0, gpu_after - gpu_before) / 1e6,
     )

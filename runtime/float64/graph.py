@@ -49,7 +49,7 @@ class Float64Graph:
 
     inputs_of: Mapping[str, tuple[str, ...]]
     """By output: the outputs and inputs of the model that it is computed from, the nearest ones, in order."""
-    passed_over: Mapping[str, tuple[str, ...]]
+    unexported_operations: Mapping[str, tuple[str, ...]]
     """By output: the model's operations between those and it, in order; none but where not all are outputs."""
 
     def __init__(self, file: Path, outputs: Sequence[str], *, rounds: bool = False) -> None:
@@ -82,7 +82,7 @@ class Float64Graph:
         named = {*self._outputs, *self._inputs}
         found = {name: _nearest(name, producers, needs, named) for name in self._outputs}
         self.inputs_of = {name: nearest for name, (nearest, _) in found.items()}
-        self.passed_over = {
+        self.unexported_operations = {
             name: _operations([graph.node[index].name for index in sorted(passed)], named)
             for name, (_, passed) in found.items()
         }

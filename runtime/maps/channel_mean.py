@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
-from ..artifact.manifest import Dimension, OutputEntry, TokenGrid
+from ..artifact.manifest import Dimension, Output, TokenGrid
 
-__all__ = ["channel_axis", "channel_mean", "flattened", "flattened_map", "has_map", "repeats"]
+__all__ = ["channel_axis", "channel_mean", "constant_if_rounding", "repeats", "rounding_of_mean"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
 """The layouts that can be drawn, each with the axis that is averaged; NLC only where it is known how the tokens lie."""
@@ -21,16 +21,11 @@ _ROUNDING = 8
 whose mean over the channels is 0 by definition, come to less than 1 in a Swin-T."""
 
 
-def has_map(output: OutputEntry) -> bool:
-    """Whether the output has a height and a width: as axes, or because it is known how its tokens lie in the image."""
-    return _has_map(output.layout, output.tokens)
-
-
-def repeats(outputs: Sequence[OutputEntry]) -> set[str]:
+def repeats(outputs: Sequence[Output]) -> set[str]:
     """The names of outputs whose map is that of another among them: dropout in eval mode, a permuted view."""
     seen: set[tuple[str, tuple[Dimension, ...]]] = set()
     found = set()
-    for output in filter(has_map, outputs):
+    for output in (each for each in outputs if each.has_map):
         # A slice or a transposed view lies in the same memory, but is of another size or layout.
         size = _map_size(output)
         if (output.alias_of, size) in seen:
@@ -39,7 +34,7 @@ def repeats(outputs: Sequence[OutputEntry]) -> set[str]:
     return found
 
 
-def _map_size(output: OutputEntry) -> tuple[Dimension, ...]:
+def _map_size(output: Output) -> tuple[Dimension, ...]:
     """Channels, height and width."""
     sizes = dict(zip(output.layout, output.shape, strict=False))
     if output.layout == "NLC" and output.tokens:
@@ -78,27 +73,29 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
         return np.asarray(array[:1].mean(axis=_CHANNEL_AXIS[layout], dtype=np.float64)[0])
 
 
-def flattened(mean: NDArray[np.float64], array: NDArray[Any], output: OutputEntry) -> NDArray[np.float64] | None:
-    """The map with one value throughout, where rounding explains all that it varies by; None where it doesn't.
-
-    The value is 0 where rounding explains that it is another.
+def rounding_of_mean(array: NDArray[Any], output: Output) -> float:
+    """Return how far the `channel_mean` of an array may be off by rounding: 0 for integers, which have none.
 
     Args:
-        mean: the `channel_mean` of the array.
-        array: what a runner gave, of floating-point numbers; there is no rounding in others.
+        array: what a runner gave.
         output: tells the array's layout, and bfloat16, which arrives as float32.
     """
-    dtype = array.dtype
-    if dtype.kind != "f" or not np.isfinite(mean).all() or not np.ptp(mean):
-        return None
-    epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(dtype).eps)
-    return flattened_map(mean, epsilon * float(channel_mean(np.abs(array[:1]), output.layout, output.tokens).max()))
+    if array.dtype.kind != "f":
+        return 0.0
+    epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(array.dtype).eps)
+    return epsilon * float(channel_mean(np.abs(array[:1]), output.layout, output.tokens).max())
 
 
-def flattened_map(mean: NDArray[np.float64], rounding: float) -> NDArray[np.float64] | None:
-    """As `flattened`, for a map of which no array is there: `rounding` is how far it may be off by rounding."""
-    spread = float(np.ptp(mean)) if np.isfinite(mean).all() else np.inf
-    if spread == 0 or not spread <= _ROUNDING * rounding:
+def constant_if_rounding(mean: NDArray[np.float64], rounding: float) -> NDArray[np.float64] | None:
+    """Return a constant map, where rounding explains all that `mean` varies by; None where it doesn't.
+
+    The constant is 0 where rounding explains that it is not.
+
+    Args:
+        mean: a map, H W.
+        rounding: how far it may be off by rounding.
+    """
+    if not np.isfinite(mean).all() or not 0 < float(np.ptp(mean)) <= _ROUNDING * rounding:
         return None
     middle = float(np.median(mean))
     return np.full_like(mean, 0.0 if abs(middle) <= _ROUNDING * rounding else middle)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from ..artifact.errors import UsageError
-from ..artifact.manifest import Dimension, OutputEntry
-from .channel_mean import channel_axis, channel_mean, flattened, flattened_map, has_map, repeats
+from ..artifact.manifest import Dimension, Output
+from .channel_mean import channel_axis, channel_mean, constant_if_rounding, repeats, rounding_of_mean
 from .colour_maps import colour_map_image, colour_table, not_finite_colour, value_range
 from .page_layout import MARGIN, GridLayout, fit, lay_out, page_count, page_range
 from .picture_text import draw_line, font_of_size, shorten_front, text_length
@@ -38,12 +38,12 @@ class _Tile:
     """Whether the values differ by rounding alone."""
 
 
-def count_pages(outputs: Sequence[OutputEntry], *, aliases: bool = False) -> int:
+def count_pages(outputs: Sequence[Output], *, aliases: bool = False) -> int:
     """How many pages `draw_grid` has for these outputs; 0 if none of them has a height and a width."""
     return page_count(len(_drawable(outputs, aliases)))
 
 
-def outputs_on_page(outputs: Sequence[OutputEntry], page: int = 1, *, aliases: bool = False) -> list[OutputEntry]:
+def outputs_on_page(outputs: Sequence[Output], page: int = 1, *, aliases: bool = False) -> list[Output]:
     """Return those of the outputs that `draw_grid` draws on a page, whose arrays it needs.
 
     Raises:
@@ -55,7 +55,7 @@ def outputs_on_page(outputs: Sequence[OutputEntry], page: int = 1, *, aliases: b
 
 def draw_grid(
     arrays: Mapping[str, NDArray[Any]],
-    outputs: Sequence[OutputEntry],
+    outputs: Sequence[Output],
     *,
     cmap: str = "viridis",
     columns: int | None = None,
@@ -92,8 +92,8 @@ def draw_grid(
         "Each tile is one output's mean over its channels, in the order of execution, "
         f"coloured from its own lowest to its own highest value ({cmap}).",
         *_token_notes(drawable),
-        *_left_out_notes([output.name for output in outputs if not has_map(output)]),
-        *_repeat_notes(sum(map(has_map, outputs)) - len(drawable)),
+        *_left_out_notes([output.name for output in outputs if not output.has_map]),
+        *_repeat_notes(sum(output.has_map for output in outputs) - len(drawable)),
     ]
     if any(tile.is_rounding for tile in tiles):
         notes.insert(1, "A map that varies by no more than rounding explains is drawn as constant.")
@@ -119,7 +119,7 @@ def draw_grid(
     return image
 
 
-def _page(outputs: Sequence[OutputEntry], page: int, aliases: bool) -> tuple[list[OutputEntry], range]:
+def _page(outputs: Sequence[Output], page: int, aliases: bool) -> tuple[list[Output], range]:
     """Return all that can be drawn, and where in it the page's tiles are."""
     drawable = _drawable(outputs, aliases)
     if not drawable:
@@ -127,14 +127,14 @@ def _page(outputs: Sequence[OutputEntry], page: int, aliases: bool) -> tuple[lis
     return drawable, page_range(len(drawable), page)
 
 
-def _drawable(outputs: Sequence[OutputEntry], aliases: bool) -> list[OutputEntry]:
+def _drawable(outputs: Sequence[Output], aliases: bool) -> list[Output]:
     left_out = set() if aliases else repeats(outputs)
-    return [output for output in outputs if has_map(output) and output.name not in left_out]
+    return [output for output in outputs if output.has_map and output.name not in left_out]
 
 
 def _make_tile(
     arrays: Mapping[str, NDArray[Any]],
-    output: OutputEntry,
+    output: Output,
     table: NDArray[np.uint8],
     averaged: Mapping[str, float] | None,
 ) -> _Tile:
@@ -155,17 +155,15 @@ def _make_tile(
     extra = _extra_tokens(output)
     if extra:
         shape += f" + {extra} {'token' if extra == 1 else 'tokens'}"
-    if averaged is None:
-        constant = flattened(values, array, output)
-    else:
-        constant = flattened_map(values, averaged.get(output.name, 0.0))
+    rounding = rounding_of_mean(array, output) if averaged is None else averaged.get(output.name, 0.0)
+    constant = constant_if_rounding(values, rounding)
     told = _range_text(values) if constant is None else f"{_range_text(constant)} up to rounding"
     colours = colour_map_image(values if constant is None else constant, table)
     titles = (output.name, f"{output.label} · {shape}", told)
     return _Tile(titles, colours, bool(np.isfinite(values).all()), constant is not None)
 
 
-def _extra_tokens(output: OutputEntry) -> int:
+def _extra_tokens(output: Output) -> int:
     """The tokens that are no patch, which the map leaves out."""
     return output.tokens.before + output.tokens.after if output.layout == "NLC" and output.tokens else 0
 
@@ -185,7 +183,7 @@ def _range_text(values: NDArray[np.float64]) -> str:
     return " · ".join(parts).replace("-", "−")
 
 
-def _token_notes(outputs: Sequence[OutputEntry]) -> list[str]:
+def _token_notes(outputs: Sequence[Output]) -> list[str]:
     """What the footer says of token sequences."""
     counts = Counter(_extra_tokens(output) for output in outputs if output.layout == "NLC")
     if not counts:
@@ -222,7 +220,7 @@ def _repeat_notes(count: int) -> list[str]:
 def _draw_tile(image: Image.Image, tile: _Tile, layout: GridLayout, corner: tuple[int, int]) -> None:
     x, y = corner
     name, *details = tile.titles
-    lines = layout.fold_name(name)
+    lines = layout.name_lines_of(name)
     y += (layout.name_lines - len(lines)) * layout.line  # the lines stand next to the map
     for line in lines:
         draw_line(image, (x, y + layout.text), line, font_of_size(layout.text, bold=True), _INK)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..artifact.errors import UsageError
-from .picture_text import fold, font_of_size, wrap
+from .picture_text import break_name, font_of_size, wrap
 
 __all__ = ["MARGIN", "MOST_TILES", "GridLayout", "fit", "lay_out", "page_count", "page_range"]
 
@@ -62,9 +62,9 @@ class GridLayout:
         width = 2 * MARGIN + self.columns * (self.side + _GUTTER) - _GUTTER
         return max(width, _LEAST_WIDTH), self.notes_top + (len(self.notes) + 1) * self.line + 8 + MARGIN
 
-    def fold_name(self, name: str) -> list[str]:
+    def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
-        return fold(name, font_of_size(self.text, bold=True), self.side)
+        return break_name(name, font_of_size(self.text, bold=True), self.side)
 
     def corner(self, index: int) -> tuple[int, int]:
         """The left upper corner of a tile, its titles included."""
@@ -126,7 +126,7 @@ def lay_out(
             columns=columns,
             rows=-(-tiles // columns),
             map_height=max(fit(shape, side)[1] for shape in different),
-            name_lines=max(len(fold(name, name_font, side)) for name in names),
+            name_lines=max(len(break_name(name, name_font, side)) for name in names),
             text=text,
             header=2 * text + 10 if has_title else 0,
             notes=wrap(notes, font_of_size(text - 1), footer_width),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-__all__ = ["draw_line", "fold", "font_of_size", "shorten_front", "text_length", "wrap"]
+__all__ = ["break_name", "draw_line", "font_of_size", "shorten_front", "text_length", "wrap"]
 
 
 @lru_cache(maxsize=32)
@@ -56,7 +56,7 @@ def shorten_front(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
     return "…" + text[first + 1 :]
 
 
-def fold(name: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+def break_name(name: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
     """A name in one line or two, broken behind a dot or an underscore if it has one there; what is too long for two is
     cut in the middle: the start tells the block and the end the layer.
     """

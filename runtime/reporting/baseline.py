@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..artifact.errors import UsageError
+from ..artifact.manifest import Output
 from ..verdict.output_verdict import OutputComparison
-from ..verdict.report import OutputFacts, Report, RunnerReport
+from ..verdict.report import Report, RunnerReport
 
 __all__ = ["GROWTH", "Regression", "refuse_another_model", "worse_than"]
 
@@ -63,7 +64,7 @@ def _worse_runner(runner: RunnerReport, before: RunnerReport | None) -> Iterator
         earlier = before.unprobed.outputs if before and before.unprobed else ()
         yield from _worse_outputs(f"{runner.name}, unprobed", runner.unprobed.outputs, earlier)
     new = [node for node in runner.misplaced if before is None or node not in before.misplaced]
-    if new and runner.verdict != "pass":
+    if new and runner.verdict.fails:
         yield Regression(runner.name, None, f"runs elsewhere than asked: {', '.join(new)}")
 
 
@@ -89,7 +90,7 @@ def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | 
     return f"drift {before.drift:.3g} -> {found.removeprefix('drift ')}"
 
 
-def refuse_another_model(model: str, outputs: Sequence[OutputFacts], baseline: Report) -> None:
+def refuse_another_model(model: str, outputs: Sequence[Output], baseline: Report) -> None:
     """Refuse a baseline that is not of this model and its outputs.
 
     Raises:
@@ -111,5 +112,5 @@ def refuse_another_model(model: str, outputs: Sequence[OutputFacts], baseline: R
     )
 
 
-def _described(outputs: Iterable[OutputFacts]) -> Mapping[str, tuple[tuple[int | str, ...], str]]:
+def _described(outputs: Iterable[Output]) -> Mapping[str, tuple[tuple[int | str, ...], str]]:
     return {output.name: (tuple(output.shape), output.dtype) for output in outputs}

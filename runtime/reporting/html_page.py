@@ -41,7 +41,7 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
         "kicker": f"{safe(model)} · layerprobe verify · {safe(report.environment.get('time', ''))}",
         "headline": safe(report.headline),
         "nav": _nav(report, tiles),
-        "cards": "\n".join([*map(_card, report.runners), *_left_out(report.left_out)]),
+        "cards": "\n".join([*map(_card, report.runners), *_without_result(report)]),
         "limits": safe(
             f"A drift up to {PASSING_DRIFT:g} passes; of the ONNX file itself (onnx-float64) up to "
             f"{FILE_PASSING_DRIFT:g}, as no rounding adds up there but that of the file's constants."
@@ -70,18 +70,18 @@ def _card(runner: RunnerReport) -> str:
     failed = sum(output.failed for output in runner.outputs)
     count = len(runner.outputs)
     told = [f"{failed} of {count} outputs fail" if failed else f"all {count} outputs pass"]
-    if runner.first_drifting and not failed:
-        told = [f"all {count} outputs pass, but {runner.first_drifting} fails in the unprobed model"]
-    elif runner.first_drifting:
-        told.append(f"the first that fails is {runner.first_drifting}")
+    if runner.first_failing and not failed:
+        told = [f"all {count} outputs pass, but {runner.first_failing} fails in the unprobed model"]
+    elif runner.first_failing:
+        told.append(f"the first that fails is {runner.first_failing}")
     lines = [f"<p>{safe('; '.join(told))}.</p>"]
     culprit = runner.culprit
     if culprit and culprit.only_unprobed:
-        if culprit.output != runner.first_drifting:
-            lines.append(f"<p>Goes wrong where {safe(culprit.output)} isn't asked for.</p>")
+        if culprit.output != runner.first_failing:
+            lines.append(f"<p>Goes wrong where {safe(culprit.output)} isn't requested.</p>")
     elif culprit and culprit.introduced != 0:
         amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
-        cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict != "pass" else ""
+        cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict.fails else ""
         others = f", or of what is no output here: {', '.join(culprit.or_one_of)}" if culprit.or_one_of else ""
         lines.append(f"<p>Brought in the most: {safe(culprit.output + others)}{amount}.{cause}</p>")
     if runner.misplaced:
@@ -102,14 +102,18 @@ def _unprobed(unprobed: UnprobedReport) -> str:
         f"{safe(output.name)} {badge(output.verdict)} {multiple(output.drift)} ×" for output in unprobed.outputs
     )
     apart = ""
+    if unprobed.prevented_unknown:
+        apart = f" The fusions that probing prevents can't be named: {safe(unprobed.prevented_unknown)}."
     if unprobed.difference is not None and math.isfinite(unprobed.difference):
-        apart = f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×."
+        apart += f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×."
     return f"<p>Without the probe's outputs, free to fuse: {told}.{apart}</p>"
 
 
-def _left_out(reasons: Mapping[str, str]) -> Iterable[str]:
-    for name, reason in reasons.items():
-        sign = '<span class="badge left-out">left out</span>'
+def _without_result(report: Report) -> Iterable[str]:
+    rows = [(name, why.reason, "bad", "✕ not opened") for name, why in report.unopened.items()]
+    rows += [(name, reason, "warning", "left out") for name, reason in report.left_out.items()]
+    for name, reason, tone, words in rows:
+        sign = f'<span class="badge {tone}">{words}</span>'
         yield f'<section class="card"><h3>{safe(name)} {sign}</h3><p>{safe(reason)}</p></section>'
 
 
@@ -176,7 +180,7 @@ def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
 
 def _severity(runner: RunnerReport) -> tuple[bool, float]:
     introduced = runner.culprit.introduced if runner.culprit else 0.0
-    return runner.verdict != "pass", float("inf") if introduced is None else introduced
+    return runner.verdict.fails, float("inf") if introduced is None else introduced
 
 
 def _facts(facts: Mapping[str, object]) -> str:

@@ -2,7 +2,8 @@
 
 import math
 
-from ..verdict.report import OutputFacts, Report
+from ..artifact.manifest import Output
+from ..verdict.report import Report
 from .html_text import badge, multiple, safe
 
 __all__ = ["output_table"]
@@ -49,7 +50,7 @@ def _severities(report: Report) -> list[tuple[bool, float]]:
     return severities
 
 
-def _row(report: Report, rank: int, index: int, output: OutputFacts) -> str:
+def _row(report: Report, rank: int, index: int, output: Output) -> str:
     shape = " × ".join(map(str, output.shape)) or "a number"
     cells = [
         f'<td data-value="{index}">{index + 1}</td>',

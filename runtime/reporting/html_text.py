@@ -4,13 +4,11 @@ import html
 import math
 import re
 
-from ..verdict.output_verdict import Verdict
+from ..verdict.verdicts import Verdict
 
 __all__ = ["badge", "multiple", "safe"]
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
-_SIGNS = {"pass": "✓", "placement": "⚠", "unproven": "?"}
-"""A verdict is told by colour, sign and word."""
 
 
 def safe(text: object) -> str:
@@ -30,5 +28,5 @@ def multiple(value: float | None, digits: int = 3) -> str:
 
 
 def badge(verdict: Verdict, detail: str = "") -> str:
-    """Return a verdict as a coloured label."""
-    return f'<span class="badge {safe(verdict)}">{_SIGNS.get(verdict, "✕")} {safe(verdict)}{safe(detail)}</span>'
+    """Return a verdict as a label: colour, sign and word."""
+    return f'<span class="badge {verdict.tone}">{verdict.sign} {safe(verdict)}{safe(detail)}</span>'

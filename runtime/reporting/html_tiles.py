@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..artifact.manifest import Output
 from ..maps.colour_maps import colour_table, not_finite_colour
 from ..verdict.drift_maps import MAX_SIDE, AveragedMap, OutputMaps, RunnerMaps, shrink
-from ..verdict.report import OutputFacts, Report
+from ..verdict.report import Report
 from .html_text import badge, multiple, safe
 
 __all__ = ["BUDGET_BYTES", "DIFFERENCE", "VALUES", "drift_tiles", "gradient"]
@@ -83,7 +84,7 @@ def _side_for(tiles: Iterable[OutputMaps]) -> int:
     return _SIDES[-1]
 
 
-def _caption(index: int, output: OutputFacts, tile: OutputMaps) -> str:
+def _caption(index: int, output: Output, tile: OutputMaps) -> str:
     channels, height, width = tile.size
     return (
         f'<figure id="t{index}"><figcaption><a href="#o{index}">{safe(output.name)}</a>'

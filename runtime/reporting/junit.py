@@ -9,8 +9,10 @@ from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from ..artifact.manifest import Output
 from ..verdict.output_verdict import OutputComparison, passing_drift
-from ..verdict.report import OutputFacts, Report, RunnerReport
+from ..verdict.report import Report, RunnerReport
+from ..verdict.verdicts import Verdict
 
 __all__ = ["junit_xml"]
 
@@ -19,19 +21,22 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _COUNTED = ("failure", "skipped")
 
 
-def junit_xml(report: Report) -> str:
+def junit_xml(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no pictures in JUnit
     """Return the report as one XML document; it has a failure exactly where the report doesn't pass."""
     model = str(report.environment.get("model", "model"))
     facts = {output.name: output for output in report.outputs}
     root = Element("testsuites", name=_text(model))
     for runner in report.runners:
         _add_runner(root, f"{model}.{runner.name}", runner, report.environment, facts)
+    for name, why in report.unopened.items():
+        suite = SubElement(root, "testsuite", name=_text(f"{model}.{name}"))
+        _add_case(suite, f"{model}.{name}", "runner", failure=("unopened", why.reason, ""))
     for name, reason in report.left_out.items():
         suite = SubElement(root, "testsuite", name=_text(f"{model}.{name}"))
         _add_case(suite, f"{model}.{name}", "runner", skipped=reason)
     if not report.runners:
         suite = SubElement(root, "testsuite", name=_text(model))
-        _add_case(suite, model, "verification", failure=("missing", "No runner was compared: nothing is proven.", ""))
+        _add_case(suite, model, "verification", failure=(Verdict.MISSING, "Nothing was compared or proven.", ""))
     for suite in root:
         _count(suite, [suite])
     _count(root, root)
@@ -45,7 +50,7 @@ def _add_runner(
     name: str,
     runner: RunnerReport,
     environment: Mapping[str, str | int],
-    facts: Mapping[str, OutputFacts],
+    facts: Mapping[str, Output],
 ) -> None:
     suite = SubElement(root, "testsuite", name=_text(name))
     if "time" in environment:
@@ -57,18 +62,16 @@ def _add_runner(
     for found in runner.outputs:
         _add_output(suite, name, found, facts.get(found.name), passing_drift(runner.name))
     nodes = ", ".join(runner.misplaced)
-    if nodes and runner.verdict != "pass":
-        message = f"{len(runner.misplaced)} compute nodes ran elsewhere than asked"
-        _add_case(suite, name, "placement", failure=("placement", message, nodes))
+    if nodes and runner.verdict.fails:
+        message = f"{len(runner.misplaced)} compute nodes {Verdict.PLACEMENT.words}"
+        _add_case(suite, name, "placement", failure=(Verdict.PLACEMENT, message, nodes))
     else:
         _add_case(suite, name, "placement")
     for found in runner.unprobed.outputs if runner.unprobed else []:
         _add_output(suite, f"{name}.unprobed", found, facts.get(found.name), passing_drift(runner.name))
 
 
-def _add_output(
-    suite: Element, classname: str, found: OutputComparison, facts: OutputFacts | None, passing: float
-) -> None:
+def _add_output(suite: Element, classname: str, found: OutputComparison, facts: Output | None, passing: float) -> None:
     if not found.failed:
         _add_case(suite, classname, found.name)
         return
@@ -81,8 +84,7 @@ def _add_output(
 
 def _what_is_wrong(found: OutputComparison, passing: float) -> str:
     if found.drift is None:
-        what = {"nonfinite": "NaN or infinity", "missing": "not there", "shape": "another shape or type"}
-        return what.get(found.verdict, found.verdict)
+        return f"{found.name} {found.verdict.words}"
     message = f"drift {found.drift:.4g} times float32's own error; up to {passing:g} passes"
     if found.introduced is None or found.inherited is None:
         return message

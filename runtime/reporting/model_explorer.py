@@ -9,10 +9,10 @@ import math
 from typing import Any, Literal
 
 from ..artifact.errors import UsageError
-from ..verdict.output_verdict import PASSING_DRIFT, OutputComparison
+from ..verdict.output_verdict import FILE_RUNNER, PASSING_DRIFT, OutputComparison
 from ..verdict.report import Report, RunnerReport
 
-__all__ = ["MEASURES", "Measure", "model_explorer_json"]
+__all__ = ["MEASURES", "Measure", "model_explorer_json", "node_data"]
 
 Measure = Literal["introduced", "inherited", "drift"]
 MEASURES: tuple[Measure, ...] = ("introduced", "inherited", "drift")
@@ -23,6 +23,12 @@ _COLOURS = ("#ffffff", "#ffffcc", "#fed976", "#fd8d3c", "#e31a1c")
 _BEYOND = "#800026"
 _UNMEASURED = "#6a3d9a"
 """Of NaN and infinity, a missing output, another shape: not a colour of the scale."""
+
+
+def node_data(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no pictures in node data
+    """Return the node data of the runner that says the most: the first that fails, or else the first runtime."""
+    order = sorted(report.runners, key=lambda runner: (not runner.verdict.fails, runner.name == FILE_RUNNER))
+    return model_explorer_json(report, order[0].name)
 
 
 def model_explorer_json(report: Report, runner: str, measure: Measure = "introduced") -> str:

@@ -8,8 +8,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from ..artifact.manifest import Output
 from ..verdict.output_verdict import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
-from ..verdict.report import OutputFacts, Report, RunnerReport, UnprobedReport
+from ..verdict.report import Report, RunnerReport, UnprobedReport
+from ..verdict.verdicts import Verdict
 
 __all__ = ["WORST_SHOWN", "report_table"]
 
@@ -49,6 +51,7 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
         ),
         *_warn_of_noise(report),
         *(line for runner in report.runners for line in _summary(runner, report.outputs)),
+        *(Text(f"{name}: can't be opened: {why.reason}", style="bold red") for name, why in report.unopened.items()),
     )
 
 
@@ -89,11 +92,10 @@ def _badness(output: OutputComparison | None) -> tuple[bool, float]:
 
 def _warn_of_noise(report: Report) -> list[Text]:
     """Name the outputs whose noise floor is so high that a wrong result would pass as well."""
-    noisy = [
-        output.name
-        for output in report.outputs
-        if any(found and found.verdict == "unproven" for found in (_find(each, output.name) for each in report.runners))
-    ]
+    unproven = {
+        found.name for runner in report.runners for found in runner.outputs if found.verdict is Verdict.UNPROVEN
+    }
+    noisy = [output.name for output in report.outputs if output.name in unproven]
     if not noisy:
         return []
     names = ", ".join(noisy[:3]) + (", ..." if len(noisy) > 3 else "")
@@ -106,12 +108,12 @@ def _cell(output: OutputComparison | None) -> Text:
     if output.drift is None:
         return Text(output.verdict, style="bold red")
     own = "" if output.introduced is None else f" | {output.introduced:.3g}"
-    if not output.failed:
-        return Text(f"{output.drift:.3g}{own}" + (" unproven" if output.verdict == "unproven" else ""))
-    return Text(f"{output.drift:.3g}{own} {output.verdict}", style="bold red")
+    if output.verdict is Verdict.PASS:
+        return Text(f"{output.drift:.3g}{own}")
+    return Text(f"{output.drift:.3g}{own} {output.verdict}", style="bold red" if output.failed else "")
 
 
-def _summary(runner: RunnerReport, outputs: list[OutputFacts]) -> list[Text]:
+def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:
     lines = [_verdict(runner, outputs)]
     if runner.misplaced:
         more = ", ..." if len(runner.misplaced) > 3 else ""
@@ -123,22 +125,23 @@ def _summary(runner: RunnerReport, outputs: list[OutputFacts]) -> list[Text]:
     return lines
 
 
-def _verdict(runner: RunnerReport, outputs: list[OutputFacts]) -> Text:
+def _verdict(runner: RunnerReport, outputs: Sequence[Output]) -> Text:
     compared = [output for output in runner.outputs if output.drift is not None]
     worst = max(compared, key=lambda output: output.drift or 0.0, default=None)
     # Beside a NaN the largest drift of what could be compared would only mislead.
-    at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and runner.verdict != "nonfinite" else ""
+    unmeasured = any(output.failed and output.drift is None for output in runner.outputs)
+    at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and not unmeasured else ""
     failed = sum(output.failed for output in runner.outputs)
     if runner.error:
         return Text(f"{runner.name}: {runner.error}", style="bold red")
     if failed:
-        text = f"{failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_drifting}"
+        text = f"{failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_failing}"
         return Text(f"{runner.name}: {text} ({runner.verdict}){at_most}", style="bold red")
-    if runner.verdict == "placement":
+    if runner.verdict is Verdict.PLACEMENT:
         where = f"{len(runner.misplaced)} nodes ran on another provider than asked"
         return Text(f"{runner.name}: placement: {where}; --allow-fallback lets that pass", style="bold red")
-    if runner.verdict != "pass":
-        text = f"all {len(runner.outputs)} outputs pass, but {runner.first_drifting} fails in the unprobed model"
+    if runner.verdict.fails:
+        text = f"all {len(runner.outputs)} outputs pass, but {runner.first_failing} fails in the unprobed model"
         return Text(f"{runner.name}: {text} ({runner.verdict})", style="bold red")
     all_of = "all" if len(runner.outputs) == len(outputs) else "the"
     return Text(f"{runner.name}: {all_of} {len(runner.outputs)} outputs pass{at_most}", style="green")
@@ -157,6 +160,8 @@ def _unprobed(unprobed: UnprobedReport) -> Text:
             counts[pattern] = counts.get(pattern, 0) + 1
         told = ", ".join(f"{count} of {pattern}" for pattern, count in sorted(counts.items(), key=lambda c: -c[1])[:4])
         parts.append(f"probing prevents {len(unprobed.prevented)} fusions" + (f": {told}" if told else ""))
+    if unprobed.prevented_unknown is not None:
+        parts.append(f"the fusions that probing prevents can't be named ({unprobed.prevented_unknown})")
     failed = [output.name for output in unprobed.outputs if output.failed]
     parts += [f"unprobed, {', '.join(failed)} {'fails' if len(failed) == 1 else 'fail'}"] if failed else []
     return Text(f"  {'; '.join(parts)}", style="bold red" if failed else "dim")

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from ..artifact.errors import RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
-from .registry import DEFAULT_RUNNERS, RUNNERS, Runner, open_runner, why_unavailable
+from .base import Runner
+from .registry import DEFAULT_RUNNERS, RUNNERS, open_runner, why_unavailable
 from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["choose_runners", "none_left", "open_or_leave_out"]

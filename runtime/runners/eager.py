@@ -11,14 +11,13 @@ from typing import Any
 import torch
 from numpy.typing import NDArray
 
-from ..artifact.errors import ExecutionError, InputError, RunnerUnavailable, first_line
+from ..artifact.errors import InputError, LayerprobeError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest, Recipe
-from ..artifact.selection import known_outputs
-from .input_check import check_inputs
-from .machine import Facts
-from .settings import DEFAULT_SETTINGS, Settings
-from .torch_file import as_array, as_tensors, torch_facts, torch_set
+from ..artifact.reference import as_array
+from .base import Runner
+from .settings import Settings
+from .torch_file import as_tensors, torch_facts, torch_set
 
 __all__ = ["EagerRunner"]
 
@@ -27,77 +26,49 @@ _ZOOS = ("torchvision:", "timm:")
 _BUILT_IN = ("cnn11", "cnn2", "cnn3")
 
 
-class EagerRunner:
-    """The live model's probe on the CPU; the model itself, unprobed, where only its results are asked for.
+class EagerRunner(Runner):
+    """The live model's probe on the CPU; the model itself, unprobed, where only its results are requested.
 
-    Attributes:
-        name: `eager`.
-        file: the artifact's file that it executes; none.
-        providers: `cpu`.
-        misplaced: always empty.
-        facts: what may explain a drift, read back from PyTorch.
+    `settings` tell which model with which weights, where the manifest doesn't.
     """
 
-    name = "eager"
-    file = None
+    runtime = "PyTorch"
 
-    def __init__(
-        self, artifact: Artifact, settings: Settings = DEFAULT_SETTINGS, outputs: Sequence[str] | None = None
-    ) -> None:
+    def _open(self, artifact: Artifact) -> None:
         """Make the model, and compare its weights with those that were exported.
-
-        Args:
-            artifact: what `open_artifact` gave.
-            settings: how to run, and which model with which weights, where the manifest doesn't tell.
-            outputs: names of the outputs to return; None for all.
 
         Raises:
             RunnerUnavailable: the manifest's model can't be made here, or isn't the one that was exported.
             InputError: the model in the settings isn't the one that was exported.
-            UsageError: one of `outputs` is not the model's.
         """
-        self._manifest = artifact.manifest
-        self._settings = settings
-        self._names = known_outputs(self._manifest, outputs)
-        model = settings.model or _model_of(self._manifest)
+        settings = self.settings
+        model = settings.model or _model_of(self.manifest)
         try:
-            self._live = _make(model, artifact, settings, self._names)
-        except Exception as error:
-            if settings.model or not hasattr(error, "exit_code"):
+            self._live = _make(model, artifact, settings, self.names)
+        except LayerprobeError as error:
+            if settings.model:
                 raise
             raise RunnerUnavailable(
-                f"eager can't make {model}: {first_line(error)}\nGive the model with --model, as `layerprobe export` "
-                "takes it."
+                f"{self.name} can't make {model}: {first_line(error)}\nGive the model with --model, as `layerprobe "
+                "export` takes it."
             ) from error
-        expected = self._manifest.weights
+        expected = self.manifest.weights
         if expected is not None and self._live.digest != expected:
             kind = InputError if settings.model else RunnerUnavailable
             raise kind(
                 f"{model} as it is made here has other weights than the artifact: it would drift for that alone.\n"
                 "Give those that were exported: --weights F, or --seed N for fresh ones."
             )
-        missing = [name for name in self._names if name not in self._live.names]
+        missing = [name for name in self.names if name not in self._live.names]
         if missing:
             raise InputError(f"{model} has no output {missing[0]!r}: it isn't the model that was exported.")
-        self.providers: list[str] = ["cpu"]
-        self.misplaced: list[str] = []
-        self.facts: Facts = torch_facts(settings, "cpu")
+        self.facts = torch_facts(settings, "cpu")
         self.facts |= {"execution_mode": "eager", "model": model, "weights_compared": expected is not None}
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return every output by name, in the model's order, for inputs by name (N C H W for an image batch).
-
-        Raises:
-            InputError: an input is missing, or its shape or dtype isn't the manifest's.
-            ExecutionError: the model failed: out of memory, for one.
-        """
-        checked = check_inputs(self._manifest, inputs)
-        try:
-            with torch_set(self._settings):
-                found: dict[str, torch.Tensor] = self._live(*as_tensors(self._manifest, checked))
-        except Exception as error:
-            raise ExecutionError(f"PyTorch failed to run {self._manifest.model}: {first_line(error)}") from error
-        return {name: as_array(found[name]) for name in self._names}
+    def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with torch_set(self.settings):
+            found: dict[str, torch.Tensor] = self._live(*as_tensors(self.manifest, inputs))
+        return {name: as_array(found[name]) for name in self.names}
 
 
 def _model_of(manifest: Manifest) -> str:

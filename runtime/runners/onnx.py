@@ -1,4 +1,4 @@
-"""Runs an artifact on ONNX Runtime, without PyTorch: arrays in, every output by name out."""
+"""Runs an artifact on ONNX Runtime, without PyTorch. How a session is opened is `onnx_session.py`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -7,20 +7,52 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..artifact.errors import ArtifactError, ExecutionError, first_line
+from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
-from ..artifact.selection import known_outputs
+from .base import BoundRun, Runner
 from .input_check import check_inputs, refuse_bfloat16
-from .machine import Facts
-from .onnx_session import Provider, misplaced_nodes, open_session, session_facts
-from .settings import DEFAULT_SETTINGS, Settings
+from .onnx_session import misplaced_nodes, open_session, session_facts
 
-__all__ = ["BoundRun", "OnnxRunner"]
+__all__ = ["OnnxRunner"]
 
 
-class BoundRun:
-    """What `OnnxRunner.bind` gives: run it as often as you like, each time on what its inputs hold then."""
+class OnnxRunner(Runner):
+    """An ONNX Runtime session on one provider: the target `cpu`, `cuda` or `tensorrt`.
+
+    None but `cpu` ever falls back to another provider as a whole; where ONNX Runtime put single compute nodes
+    elsewhere, `misplaced` names them.
+    """
+
+    file = ONNX_FILE
+    runtime = "ONNX Runtime"
+
+    def _open(self, artifact: Artifact) -> None:
+        refuse_bfloat16(self.manifest, self.name)
+        self._session = open_session(artifact, self.target, self.settings, self.names)
+        self.providers = self._session.get_providers()
+        _compare_with_manifest(self._session, artifact, self.names)
+        self.misplaced = misplaced_nodes(self._session, artifact, self.target)
+        self.facts = session_facts(self._session, self.target)
+
+    def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        return dict(zip(self.names, self._session.run(self.names, inputs), strict=True))
+
+    def bind(self, inputs: Mapping[str, NDArray[Any]]) -> BoundRun:
+        """Give inputs and outputs their places in memory; what is written into the inputs, the next run reads."""
+        checked = check_inputs(self.manifest, inputs)
+        device: Literal["cpu", "cuda"] = "cpu" if self.providers[0] == "CPUExecutionProvider" else "cuda"
+        try:
+            return _InPlace(self._session, self.names, checked, device)
+        except Exception as error:
+            raise self._failure(error) from error
+
+
+class _InPlace:
+    """A session whose inputs and outputs have their places in memory once and for all.
+
+    A run then allocates and copies nothing; on a GPU inputs and outputs stay there until someone asks for them.
+    """
 
     def __init__(
         self,
@@ -38,6 +70,7 @@ class BoundRun:
             device: where inputs and outputs lie.
         """
         self._session, self._names, self._device = session, list(names), device
+        self.on_device = device != "cpu"
         self._binding = session.io_binding()
         self._held: list[Any] = []
         for name, array in inputs.items():
@@ -68,83 +101,6 @@ class BoundRun:
         if self._device == "cpu":
             return dict(zip(self._names, self._arrays, strict=True))
         return dict(zip(self._names, self._binding.copy_outputs_to_cpu(), strict=True))
-
-
-class OnnxRunner:
-    """An open ONNX Runtime session on one provider.
-
-    Attributes:
-        name: `onnx-cpu`, `onnx-cuda` or `onnx-tensorrt`.
-        file: the artifact's file that it executes.
-        providers: what the session really uses, first choice first.
-        misplaced: compute nodes (`Conv layer1.0.conv1`) that run elsewhere than asked.
-        facts: what may explain a drift, read back from the session.
-    """
-
-    file = ONNX_FILE
-
-    def __init__(
-        self,
-        artifact: Artifact,
-        provider: Provider = "cpu",
-        settings: Settings = DEFAULT_SETTINGS,
-        outputs: Sequence[str] | None = None,
-    ) -> None:
-        """Open the artifact's ONNX file.
-
-        Args:
-            artifact: what `open_artifact` gave.
-            provider: where to run. None but `cpu` ever falls back to another as a whole; where ONNX Runtime put single
-                compute nodes elsewhere, `misplaced` names them.
-            settings: how to run.
-            outputs: names of the outputs that the model is cut to; None for all.
-
-        Raises:
-            RunnerUnavailable: the provider was asked for and can't be used.
-            ArtifactError: the file is missing, altered, no valid model, or not what the manifest says.
-            UsageError: one of `outputs` is not the model's.
-        """
-        self.name = f"onnx-{provider}"
-        self._manifest = artifact.manifest
-        refuse_bfloat16(self._manifest, self.name)
-        self._names = known_outputs(self._manifest, outputs)
-        self._session = open_session(artifact, provider, settings, self._names)
-        self.providers: list[str] = self._session.get_providers()
-        _compare_with_manifest(self._session, artifact, self._names)
-        self.misplaced = misplaced_nodes(self._session, artifact, provider)
-        self.facts: Facts = session_facts(self._session, provider)
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return every output by name, in the manifest's order, for inputs by name (N C H W for an image batch).
-
-        Raises:
-            InputError: an input is missing, or its shape or dtype isn't the manifest's.
-            ExecutionError: ONNX Runtime failed: out of memory, or an operation it can't do.
-        """
-        checked = check_inputs(self._manifest, inputs)
-        try:
-            arrays: Sequence[NDArray[Any]] = self._session.run(self._names, checked)
-        except Exception as error:
-            raise ExecutionError(f"ONNX Runtime failed to run {self._manifest.model}: {first_line(error)}") from error
-        return dict(zip(self._names, arrays, strict=True))
-
-    @property
-    def on_device(self) -> bool:
-        """Whether it computes on a GPU, from whose memory the outputs have to be fetched."""
-        return self.providers[0] != "CPUExecutionProvider"
-
-    def bind(self, inputs: Mapping[str, NDArray[Any]]) -> BoundRun:
-        """Give inputs and outputs their places in memory, for many runs of one batch size.
-
-        Raises:
-            InputError: an input is missing, or its shape or dtype isn't the manifest's.
-            ExecutionError: ONNX Runtime failed: out of memory, or an operation it can't do.
-        """
-        checked = check_inputs(self._manifest, inputs)
-        try:
-            return BoundRun(self._session, self._names, checked, "cuda" if self.on_device else "cpu")
-        except Exception as error:
-            raise ExecutionError(f"ONNX Runtime failed to run {self._manifest.model}: {first_line(error)}") from error
 
 
 def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Artifact, outputs: Sequence[str]) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import onnxruntime
 from onnxruntime.capi.build_and_package_info import cuda_version
@@ -15,9 +15,7 @@ from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .onnx_cut import cut_onnx, executed_in_order
 from .settings import GraphOptimization, Settings
 
-__all__ = ["Provider", "misplaced_nodes", "open_session", "session_facts", "session_options"]
-
-Provider = Literal["cpu", "cuda", "tensorrt"]
+__all__ = ["misplaced_nodes", "open_session", "session_facts", "session_options"]
 
 _CPU = "CPUExecutionProvider"
 _PROVIDERS = {"cpu": _CPU, "cuda": CUDA, "tensorrt": TENSORRT}
@@ -34,7 +32,7 @@ _SIZE_OPERATIONS = frozenset({
 
 
 def open_session(
-    artifact: Artifact, provider: Provider, settings: Settings, outputs: Sequence[str]
+    artifact: Artifact, provider: str, settings: Settings, outputs: Sequence[str]
 ) -> onnxruntime.InferenceSession:
     """Return a session for the artifact's ONNX file, cut to `outputs`, that really uses the provider.
 
@@ -93,7 +91,7 @@ def session_options(level: GraphOptimization) -> onnxruntime.SessionOptions:
     return options
 
 
-def _providers(provider: Provider, settings: Settings, manifest: Manifest) -> list[Any]:
+def _providers(provider: str, settings: Settings, manifest: Manifest) -> list[Any]:
     on_cuda = (
         CUDA,
         {"use_tf32": str(int(settings.tf32)), "cudnn_conv_algo_search": settings.convolution_search.upper()},
@@ -112,7 +110,7 @@ def _providers(provider: Provider, settings: Settings, manifest: Manifest) -> li
     return [(TENSORRT, in_float32), on_cuda, _CPU]
 
 
-def session_facts(session: onnxruntime.InferenceSession, provider: Provider) -> Facts:
+def session_facts(session: onnxruntime.InferenceSession, provider: str) -> Facts:
     """Return what may explain a drift, as the session and the libraries tell it themselves."""
     options = session.get_session_options()
     facts: Facts = {
@@ -141,7 +139,7 @@ def session_facts(session: onnxruntime.InferenceSession, provider: Provider) -> 
     return facts
 
 
-def misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact, provider: Provider) -> list[str]:
+def misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact, provider: str) -> list[str]:
     """Return the compute nodes (`Conv layer1.0.conv1`) that run elsewhere than on the provider."""
     if provider == "cpu":
         return []

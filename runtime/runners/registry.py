@@ -1,109 +1,83 @@
-"""Every way to execute an artifact, by name. Each runner has a file of its own, imported when it is asked for."""
+"""The table of runners: every way to execute an artifact, by name. Each has a file of its own, imported on demand.
 
-from collections.abc import Callable, Mapping, Sequence
+To add one, write its class in a file of this room, and its row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..artifact.errors import RunnerUnavailable, UsageError, first_line
-from ..artifact.folder import Artifact
-from .machine import Facts
-from .settings import DEFAULT_SETTINGS, Settings
+from .cuda import why_no_cuda, why_no_driver, why_no_tensorrt
 
-__all__ = ["DEFAULT_RUNNERS", "RUNNERS", "Runner", "open_image_runner", "open_runner", "why_unavailable"]
+if TYPE_CHECKING:
+    # The command line reads the table for its help, and needs neither NumPy nor a manifest for that.
+    from pathlib import Path
 
-_PACKAGES = {
-    "torch": ("torch", "PyTorch", "export"),
-    "eager": ("torch", "PyTorch", "export"),
-    "openvino": ("openvino", "OpenVINO", "openvino"),
-}
-"""Beginning of a runner's name to the package it needs, what that is called, and the extra that installs it."""
+    from ..artifact.folder import Artifact
+    from .base import Runner
+    from .settings import Settings
+
+__all__ = ["DEFAULT_RUNNERS", "RUNNERS", "RunnerRow", "open_image_runner", "open_runner", "why_unavailable"]
 
 
-class Runner(Protocol):
-    """What all runners have in common: opened on an artifact, they turn arrays into arrays."""
+class Package(NamedTuple):
+    """What a runner needs installed: the package, what it is called, and the extra that installs it."""
 
     name: str
-    providers: list[str]
-    misplaced: list[str]
-    facts: Facts
-    """What may explain a drift, as really used: read back from the runtime where that tells it."""
-
-    @property
-    def file(self) -> str | None:
-        """Which of the artifact's files it executes, if any."""
-        ...
-
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return every output by name, in the order of execution."""
-        ...
+    called: str
+    extra: str
 
 
-Opener = Callable[[Artifact, Settings, Sequence[str] | None], Runner]
+@dataclass(frozen=True)
+class RunnerRow:
+    """One way to execute an artifact."""
+
+    home: str
+    """Where its class is: `module:class`."""
+    target: str = "cpu"
+    """The device; handed to the class."""
+    package: Package | None = None
+    why_unavailable: Callable[[], str | None] = lambda: None
+    """Returns the reason why the machine can't run it, or None."""
+    default: bool = False
+    """Whether `verify` and `bench` use it, if it works here, when no runner is requested; `all` uses every runner."""
+
+    def open(self, artifact: Artifact, name: str, settings: Settings, outputs: Sequence[str] | None) -> Runner:
+        """Import the class, and open it on the artifact."""
+        module, _, class_name = self.home.partition(":")
+        kind: type[Runner] = getattr(import_module(module), class_name)
+        return kind(artifact, name, self.target, settings, outputs)
 
 
-def _onnx(provider: Any) -> Opener:
-    def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
-        from .onnx import OnnxRunner
+_TORCH = Package("torch", "PyTorch", "export")
+_OPENVINO = Package("openvino", "OpenVINO", "openvino")
+_ONNX = "runtime.runners.onnx:OnnxRunner"
+_TORCHSCRIPT = "runtime.runners.torchscript:TorchScriptRunner"
+_TORCH_EXPORT = "runtime.runners.torch_export:TorchExportRunner"
 
-        return OnnxRunner(artifact, provider, settings, outputs)
-
-    return open_it
-
-
-def _openvino(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
-    from .openvino import OpenVinoRunner
-
-    return OpenVinoRunner(artifact, settings, outputs)
-
-
-def _onnx_reference(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
-    from .onnx_reference import OnnxReferenceRunner
-
-    return OnnxReferenceRunner(artifact, settings, outputs)
-
-
-def _torchscript(device: Any) -> Opener:
-    def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
-        from .torchscript import TorchScriptRunner
-
-        return TorchScriptRunner(artifact, device, settings, outputs)
-
-    return open_it
-
-
-def _eager(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
-    from .eager import EagerRunner
-
-    return EagerRunner(artifact, settings, outputs)
-
-
-def _torch_export(device: Any) -> Opener:
-    def open_it(artifact: Artifact, settings: Settings, outputs: Sequence[str] | None) -> Runner:
-        from .torch_export import TorchExportRunner
-
-        return TorchExportRunner(artifact, device, settings, outputs)
-
-    return open_it
-
-
-RUNNERS: dict[str, Opener] = {
-    "onnx-cpu": _onnx("cpu"),
-    "onnx-cuda": _onnx("cuda"),
-    "onnx-tensorrt": _onnx("tensorrt"),
-    "openvino": _openvino,
-    "torchscript": _torchscript("cpu"),
-    "torchscript-cuda": _torchscript("cuda"),
-    "torch-export": _torch_export("cpu"),
-    "torch-export-cuda": _torch_export("cuda"),
-    "onnx-reference": _onnx_reference,
-    "eager": _eager,
+RUNNERS: dict[str, RunnerRow] = {
+    "onnx-cpu": RunnerRow(_ONNX, default=True),
+    "onnx-cuda": RunnerRow(_ONNX, "cuda", why_unavailable=why_no_cuda, default=True),
+    "onnx-tensorrt": RunnerRow(_ONNX, "tensorrt", why_unavailable=why_no_tensorrt),
+    "openvino": RunnerRow("runtime.runners.openvino:OpenVinoRunner", package=_OPENVINO),
+    "torchscript": RunnerRow(_TORCHSCRIPT, package=_TORCH, default=True),
+    "torchscript-cuda": RunnerRow(_TORCHSCRIPT, "cuda", _TORCH, why_no_driver, default=True),
+    "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH),
+    "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver),
+    "onnx-reference": RunnerRow("runtime.runners.onnx_reference:OnnxReferenceRunner"),
+    "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH),
 }
-"""Name to what opens it; `layerprobe verify` tries them in this order."""
+"""By name; `layerprobe verify` runs them in this order."""
 
-DEFAULT_RUNNERS = ("onnx-cpu", "onnx-cuda", "torchscript", "torchscript-cuda")
-"""What `verify` and `bench` take where nothing is asked for, so far as they work; `all` takes the others as well."""
+DEFAULT_RUNNERS = tuple(name for name, row in RUNNERS.items() if row.default)
+
+_BY_PROVIDER = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}
+"""Of the runtimes that `run` and `grid` offer: the runner on the CPU, and that on CUDA."""
 
 
 def why_unavailable(name: str) -> str | None:
@@ -113,33 +87,28 @@ def why_unavailable(name: str) -> str | None:
         UsageError: there is no runner of that name.
     """
     if name not in RUNNERS:
-        raise UsageError(f"There is no runner {name!r}. There are: {', '.join(RUNNERS)}.")
-    from .cuda import why_no_cuda, why_no_driver, why_no_tensorrt
-
-    package, told, extra = next((need for begin, need in _PACKAGES.items() if name.startswith(begin)), ("", "", ""))
-    if package and find_spec(package) is None:
-        return f"{told} is not installed: pip install 'layerprobe[{extra}]'"
+        raise UsageError(f"There is no runner {name!r}. The runners: {', '.join(RUNNERS)}.")
+    row = RUNNERS[name]
+    if row.package and find_spec(row.package.name) is None:
+        return f"{row.package.called} is not installed: pip install 'layerprobe[{row.package.extra}]'"
     try:
-        if name == "onnx-cuda":
-            return why_no_cuda()
-        if name == "onnx-tensorrt":
-            return why_no_tensorrt()
+        return row.why_unavailable()
     except (ImportError, OSError) as error:
         return f"it needs a package that can't be loaded: {first_line(error)}"
-    if name.endswith("-cuda"):
-        return why_no_driver()
-    return None
 
 
 def open_runner(
-    artifact: Artifact, name: str, settings: Settings = DEFAULT_SETTINGS, outputs: Sequence[str] | None = None
+    artifact: Artifact | str | Path,
+    name: str | None = None,
+    settings: Settings | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> Runner:
-    """Open the runner called `name`.
+    """Open a runner.
 
     Args:
-        artifact: what `open_artifact` gave.
-        name: one of `RUNNERS`.
-        settings: how to run.
+        artifact: what `open_artifact` gave, or takes.
+        name: one of `RUNNERS`; by default ONNX Runtime, on CUDA where that works and on the CPU elsewhere.
+        settings: how to run; the runtimes' own defaults if None.
         outputs: names of the outputs that the model is cut to as it is loaded, so that nothing else is computed or
             observed; None for all.
 
@@ -148,11 +117,16 @@ def open_runner(
         RunnerUnavailable: it can't work on this machine, or with this model.
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
+    if name is None:
+        return open_image_runner(artifact, "onnx", "auto", settings, outputs)
+    from ..artifact.folder import open_artifact
+    from .settings import DEFAULT_SETTINGS
+
     reason = why_unavailable(name)
     if reason:
-        raise RunnerUnavailable(f"The runner {name} was asked for, but {reason}.")
+        raise RunnerUnavailable(f"The runner {name} was requested, but {reason}.")
     try:
-        return RUNNERS[name](artifact, settings, outputs)
+        return RUNNERS[name].open(open_artifact(artifact), name, settings or DEFAULT_SETTINGS, outputs)
     except (ImportError, OSError) as error:
         # A shared library that is missing is an OSError without a number where ctypes looks for it, as in PyTorch.
         if isinstance(error, OSError) and error.errno is not None:
@@ -163,25 +137,25 @@ def open_runner(
 
 
 def open_image_runner(
-    artifact: Artifact,
+    artifact: Artifact | str | Path,
     runtime: str,
     provider: str,
-    settings: Settings = DEFAULT_SETTINGS,
+    settings: Settings | None = None,
     outputs: Sequence[str] | None = None,
 ) -> Runner:
-    """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto takes CUDA where it works.
+    """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto uses CUDA where it works.
 
     Cut to `outputs`, as by `open_runner`.
 
     Raises:
-        RunnerUnavailable: CUDA was asked for by name and can't be used, wholly or for some compute node; or the
+        RunnerUnavailable: CUDA was requested by name and can't be used, wholly or for some compute node; or the
             runtime isn't installed.
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
-    on_cpu, on_cuda = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}[runtime]
+    on_cpu, on_cuda = _BY_PROVIDER[runtime]
     reason = why_unavailable(on_cuda)
     if provider == "cuda" and reason:
-        raise RunnerUnavailable(f"CUDA was asked for, but {reason}.\nUse --provider cpu, or auto.")
+        raise RunnerUnavailable(f"CUDA was requested, but {reason}.\nUse --provider cpu, or auto.")
     if provider == "cpu" or reason:
         return open_runner(artifact, on_cpu, settings, outputs)
     try:
@@ -192,7 +166,7 @@ def open_image_runner(
         return open_runner(artifact, on_cpu, settings, outputs)
     if runner.misplaced and provider == "cuda":
         raise RunnerUnavailable(
-            f"CUDA was asked for, but {len(runner.misplaced)} nodes run on the CPU: {', '.join(runner.misplaced[:3])}."
+            f"CUDA was requested, but {len(runner.misplaced)} nodes run on the CPU: {', '.join(runner.misplaced[:3])}."
             "\nUse --provider cpu, or auto."
         )
     return runner

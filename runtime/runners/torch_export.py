@@ -24,21 +24,20 @@ __all__ = ["TorchExportRunner"]
 class TorchExportRunner(TorchFileRunner):
     """An opened program of torch.export's, run operation by operation."""
 
-    on_cpu = "torch-export"
-    maker = "torch.export's program"
+    runtime = "torch.export's program"
     file = TORCH_EXPORT_FILE
 
     def _require_file(self, artifact: Artifact) -> None:
         """Refuse an artifact that an older layerprobe wrote, or whose model torch.export couldn't save."""
-        if artifact.path.is_file() or self.file in self._manifest.files:
+        if artifact.path.is_file() or self.file in self.manifest.files:
             return
-        why = self._manifest.left_out.get(self.file, "an older layerprobe wrote it: export it again")
-        raise RunnerUnavailable(f"{self.name} can't run {self._manifest.model}: there is no {self.file}: {why}")
+        why = self.manifest.left_out.get(self.file, "an older layerprobe wrote it: export it again")
+        raise RunnerUnavailable(f"{self.name} can't run {self.manifest.model}: there is no {self.file}: {why}")
 
-    def _open(self, file: Path) -> Any:
+    def _load(self, file: Path) -> Any:
         with _without_notes():
             program = torch.export.load(file)
-        if self._device == "cuda":
+        if self.target == "cuda":
             from torch.export.passes import move_to_device_pass
 
             program = move_to_device_pass(program, "cuda")
@@ -46,10 +45,10 @@ class TorchExportRunner(TorchFileRunner):
 
     def _cut(self, opened: Any) -> Any:
         module, found = opened
-        return _cut(module, found, self._manifest, self._names)
+        return _cut(module, found, self.manifest, self.names)
 
     def _call(self, tensors: Sequence[torch.Tensor]) -> Mapping[str, torch.Tensor]:
-        return dict(zip(self._names, self._module(*tensors), strict=True))
+        return dict(zip(self.names, self._module(*tensors), strict=True))
 
     def _own_facts(self) -> Facts:
         return {"execution_mode": "operation by operation"}

@@ -19,16 +19,15 @@ __all__ = ["TorchScriptRunner"]
 class TorchScriptRunner(TorchFileRunner):
     """An open TorchScript module."""
 
-    on_cpu = "torchscript"
-    maker = "TorchScript"
+    runtime = "TorchScript"
     file = TORCHSCRIPT_FILE
 
-    def _open(self, file: Path) -> Any:
-        return torch.jit.load(file, map_location=self._device).eval()  # type: ignore[no-untyped-call]
+    def _load(self, file: Path) -> Any:
+        return torch.jit.load(file, map_location=self.target).eval()  # type: ignore[no-untyped-call]
 
     def _cut(self, opened: Any) -> Any:
-        if self._names != self._manifest.output_names:
-            _cut(opened, self._names)
+        if self.names != self.manifest.output_names:
+            _cut(opened, self.names)
         return opened
 
     def _call(self, tensors: Sequence[torch.Tensor]) -> Mapping[str, torch.Tensor]:
@@ -43,7 +42,7 @@ class TorchScriptRunner(TorchFileRunner):
 
     def _optimised(self) -> Any:
         optimised: Any = torch.jit.optimized_execution  # type: ignore[attr-defined]
-        return optimised(self._settings.graph_optimization != "disabled")
+        return optimised(self.settings.graph_optimization != "disabled")
 
 
 def _cut(module: Any, names: Sequence[str]) -> None:

@@ -15,9 +15,9 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, ValidationError, m
 
 from ..artifact.errors import ArtifactError, first_line
 from ..artifact.folder import Artifact
+from ..artifact.manifest import Output
+from ..runners.base import Runner
 from ..runners.machine import Facts, describe_environment
-from ..runners.registry import Runner
-from ..verdict.report import OutputFacts, facts_of
 
 __all__ = ["INPUTS_KEY", "RUN_KEY", "InputsHash", "RecordedRun", "RunRecord", "describe_run", "open_run"]
 
@@ -38,7 +38,7 @@ class RunRecord(BaseModel):
     providers: list[str]
     facts: Facts
     environment: dict[str, str | int]
-    outputs: list[OutputFacts]
+    outputs: tuple[Output, ...]
     """All that the model has, also those that were not recorded."""
     noise_floors: dict[str, NonNegativeFloat]
     """By output, as the artifact's reference has them; empty for a lone model file."""
@@ -68,7 +68,7 @@ def describe_run(artifact: Artifact, runner: Runner) -> RunRecord:
         providers=runner.providers,
         facts=runner.facts,
         environment=describe_environment(artifact),
-        outputs=[facts_of(output) for output in artifact.manifest.outputs],
+        outputs=artifact.manifest.outputs,
         noise_floors=noise_floors,
         weights=artifact.manifest.weights,
     )

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError, UsageError
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
-from ..artifact.manifest import OutputEntry
-from ..runners.registry import Runner
+from ..artifact.manifest import Output
+from ..runners.base import Runner
 from .preprocessing import preprocess_files
 from .recorded_run import INPUTS_KEY, RUN_KEY, InputsHash, describe_run
 
@@ -108,7 +108,7 @@ def _record(
     batches: Iterable[tuple[int, Mapping[str, NDArray[Any]]]],
     images: int,
     file: Path,
-    kept: Sequence[OutputEntry],
+    kept: Sequence[Output],
     metadata: Mapping[str, str],
     on_progress: Callable[[int], None],
 ) -> None:
@@ -138,7 +138,7 @@ def _record(
             layout.write_inputs_hash(stream, str(inputs_hash))
 
 
-def _rows_an_image(entry: OutputEntry) -> int | None:
+def _rows_an_image(entry: Output) -> int | None:
     """Return how many rows of its first axis an output has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
     for all images; None if the batch lies on another axis.
     """

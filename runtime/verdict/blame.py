@@ -4,17 +4,19 @@ import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from .output_verdict import PASSING_DRIFT, OutputComparison, Share
-from .report import Cause, Culprit, OutputFacts, RunnerReport
+from ..artifact.manifest import Output
+from .output_verdict import PASSING_DRIFT, ErrorShare, OutputComparison
+from .report import Cause, Culprit, RunnerReport, Unopened
+from .verdicts import Verdict
 
 __all__ = ["find_culprit", "headline", "operation_words"]
 
 
 def find_culprit(
     outputs: Sequence[OutputComparison],
-    shares: Mapping[str, Share],
+    shares: Mapping[str, ErrorShare],
     faults: Mapping[str, float] | None,
-    passed_over: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    unexported_operations: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Culprit | None:
     """Return the operation that brought in the most.
 
@@ -26,7 +28,7 @@ def find_culprit(
         shares: of the error, by output, where they can be told.
         faults: outputs at which the ONNX file itself goes wrong, each with its drift there; None for a runner that
             reads another file, which nobody has evaluated.
-        passed_over: by output, operations before it that are no outputs and may be to blame as well.
+        unexported_operations: by output, operations before it that are no outputs and may be to blame as well.
     """
 
     def severity(output: OutputComparison) -> float:
@@ -46,14 +48,18 @@ def find_culprit(
         output=worst.name,
         cause=cause,
         introduced=introduced if math.isfinite(introduced) else None,
-        or_one_of=list(passed_over.get(worst.name, ())),
+        or_one_of=list(unexported_operations.get(worst.name, ())),
     )
 
 
-def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) -> str:
+def headline(
+    runners: Sequence[RunnerReport],
+    outputs: Sequence[Output],
+    unopened: Mapping[str, Unopened] = MappingProxyType({}),
+) -> str:
     """Return the report's first line: which operation brought in the most, in which runner, and whose fault it is."""
     facts = {output.name: output for output in outputs}
-    failed = [runner for runner in runners if runner.verdict != "pass"]
+    failed = [runner for runner in runners if runner.verdict is not Verdict.PASS]
     for runner in failed:
         if runner.error:
             return f"{runner.name} can't run the model: {runner.error}"
@@ -64,6 +70,9 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
         return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Nothing was compared."
     worst = max(blamed, key=_severity)
     what = _what_it_did(worst, facts)
+    if not failed and unopened:
+        name, why = next(iter(unopened.items()))
+        return f"{name} can't be opened: {why.reason} The other runners pass. {what}"
     if not failed:
         return f"All pass. {what}"
     others = [runner.name for runner in failed if runner is not worst]
@@ -71,13 +80,9 @@ def headline(runners: Sequence[RunnerReport], outputs: Sequence[OutputFacts]) ->
     return f"{what}{_whose_fault(worst)}{also}"
 
 
-def operation_words(output: OutputFacts) -> str:
+def operation_words(output: Output) -> str:
     """Return what a person calls an operation: `Conv2d conv1 (net.py:7)`."""
     return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
-
-
-_WRONG = {"nonfinite": "NaN or infinite", "missing": "missing", "shape": "of another shape or type"}
-"""By verdict, what an output is that can't be measured."""
 
 
 def _severity(runner: RunnerReport) -> float:
@@ -85,7 +90,7 @@ def _severity(runner: RunnerReport) -> float:
     return float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
 
 
-def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
+def _what_it_did(runner: RunnerReport, facts: Mapping[str, Output]) -> str:
     assert runner.culprit
     output = facts[runner.culprit.output]
     operation = operation_words(output)
@@ -97,8 +102,7 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
         operation += f", or what comes before it and is no output here ({names}),"
     found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
-        made = "made NaN or infinity" if found.verdict == "nonfinite" else f"is {_WRONG[found.verdict]}"
-        return f"{operation} {made} in {runner.name}."
+        return f"{operation} {found.verdict.words} in {runner.name}."
     if runner.culprit.introduced is None:
         return f"{operation} is the first that drifts in {runner.name}: {found.drift:.3g} times float32's own error."
     return (
@@ -107,13 +111,15 @@ def _what_it_did(runner: RunnerReport, facts: Mapping[str, OutputFacts]) -> str:
 
 
 def _what_is_wrong_unprobed(runner: RunnerReport, culprit: Culprit, operation: str) -> str:
-    result = runner.first_drifting
-    off = _WRONG.get(runner.verdict) or f"off by {culprit.introduced:.3g} times float32's own error"
+    result = runner.first_failing
+    off = runner.verdict.words
+    if culprit.introduced is not None:
+        off = f"is off by {culprit.introduced:.3g} times float32's own error"
     if culprit.output == result:
-        return f"{operation} is {off} in {runner.name} unprobed, and right with every output."
+        return f"{operation} {off} in {runner.name} unprobed, and is right with every output."
     return (
-        f"{runner.name} goes wrong where {operation} isn't asked for: unprobed, {result} is {off}; with every output "
-        "it is right."
+        f"{runner.name} goes wrong where {operation} isn't requested: unprobed, {result} {off}; with every output it "
+        "is right."
     )
 
 

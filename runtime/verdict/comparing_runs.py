@@ -11,11 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
+from ..artifact.manifest import Output
 from ..artifact.reference import Truth, sample
 from ..runs.recorded_run import RecordedRun
 from .blame import find_culprit, operation_words
 from .output_verdict import OutputComparison, compare_output
-from .report import OutputFacts, Report, RunnerReport
+from .report import Report, RunnerReport
+from .verdicts import Verdict
 
 __all__ = ["compare_runs"]
 
@@ -41,8 +43,8 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
     facts = [output for output in result.record.outputs if output.name in set(names)]
     runner = RunnerReport(
         name=f"{result.record.runner} against {expected.record.runner}",
-        verdict=failed[0].verdict if failed else "pass",
-        first_drifting=failed[0].name if failed else None,
+        verdict=failed[0].verdict if failed else Verdict.PASS,
+        first_failing=failed[0].name if failed else None,
         culprit=find_culprit(outputs, {}, None),
         providers=result.record.providers,
         misplaced=[],
@@ -55,10 +57,10 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
         if result.record.environment.get(key) != value
     }
     told = " ".join([_finding(runner, facts), *_caveats(expected, result)])
-    return Report(headline=told, environment=environment, outputs=facts, runners=[runner])
+    return Report(headline=told, environment=environment, outputs=tuple(facts), runners=[runner])
 
 
-def _finding(runner: RunnerReport, facts: Sequence[OutputFacts]) -> str:
+def _finding(runner: RunnerReport, facts: Sequence[Output]) -> str:
     """Return in a sentence what came of it; of two runs none is the truth, so nobody is to blame."""
     by_name = {output.name: output for output in facts}
     if not runner.culprit:
@@ -68,12 +70,10 @@ def _finding(runner: RunnerReport, facts: Sequence[OutputFacts]) -> str:
             "float32's own error."
         )
     found = next(output for output in runner.outputs if output.name == runner.culprit.output)
-    what = {
-        "nonfinite": "is NaN or infinite in one run where it is not in the other, or everywhere.",
-        "shape": "has another shape or type in one run than in the other.",
-        "drift": f"is the first that differs: {found.drift or 0:.3g} times float32's own error.",
-    }
-    return f"{operation_words(by_name[found.name])} {what[found.verdict]}"
+    operation = operation_words(by_name[found.name])
+    if found.drift is None:
+        return f"{operation} {found.verdict.words} in one run and not in the other, or everywhere."
+    return f"{operation} is the first that differs: {found.drift:.3g} times float32's own error."
 
 
 def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
@@ -110,7 +110,7 @@ def _compare(
 ) -> OutputComparison:
     # Both are there whole: one that is finite everywhere isn't taken for one that is not, wherever the sample lies.
     if expected.shape == result.shape and not np.array_equal(np.isfinite(expected), np.isfinite(result)):
-        return OutputComparison(name=name, verdict="nonfinite")
+        return OutputComparison(name=name, verdict=Verdict.NONFINITE)
     return compare_output(name, _as_truth(expected, noise_floor), result, dtype)
 
 

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
-from ..artifact.manifest import OutputEntry
+from ..artifact.manifest import Output
 from ..artifact.reference import SAMPLE_LIMIT, Reference
 from ..float64.graph import Float64Graph, Unknown
-from ..maps.channel_mean import channel_axis, channel_mean, has_map
+from ..maps.channel_mean import channel_axis, channel_mean
 from ..maps.colour_maps import value_range
 from .output_verdict import drift_unit
 
@@ -52,7 +52,7 @@ class RunnerMaps:
 class OutputMaps:
     """One output in float64 and in the runners."""
 
-    output: OutputEntry
+    output: Output
     size: tuple[int, int, int]
     """Channels, and the height and width of the whole maps."""
     reference: AveragedMap | None = None
@@ -69,9 +69,9 @@ class DriftMaps:
         tiles: by output, in the order of execution; only what has a height and a width, and was given an array.
     """
 
-    def __init__(self, outputs: Sequence[OutputEntry]) -> None:
+    def __init__(self, outputs: Sequence[Output]) -> None:
         """Take the outputs as the manifest lists them."""
-        self._outputs = {output.name: output for output in outputs if has_map(output)}
+        self._outputs = {output.name: output for output in outputs if output.has_map}
         self._tiles: dict[str, OutputMaps] = {}
 
     @property
@@ -98,7 +98,7 @@ class DriftMaps:
     def _add(
         self,
         runner: str,
-        output: OutputEntry,
+        output: Output,
         array: NDArray[Any],
         expected: NDArray[Any] | None,
         kind: Kind,

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from ..artifact.reference import Reference, sample
 from ..float64.graph import Float64Graph, Unknown
-from .output_verdict import PASSING_DRIFT, OutputComparison, Share, compare_output, drift_unit, largest_error
+from .output_verdict import PASSING_DRIFT, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
+from .verdicts import Verdict
 
 __all__ = ["FileValues", "evaluate_file", "shares_of_error"]
 
@@ -70,7 +71,7 @@ def shares_of_error(
     arrays: Mapping[str, NDArray[Any]],
     dtypes: Mapping[str, str],
     comparisons: Sequence[OutputComparison],
-) -> Iterator[tuple[str, Share]]:
+) -> Iterator[tuple[str, ErrorShare]]:
     """Yield the two shares of each output of a runner, in the order of execution, where they can be told.
 
     Args:
@@ -102,15 +103,15 @@ def shares_of_error(
             # Given what is right: a fault of the file again, behind another one, of a runner that doesn't share them.
             expected, inherited = exact, 0.0
         given = sample(result)[known]
-        if found[name].verdict == "nonfinite":
+        if found[name].verdict is Verdict.NONFINITE:
             # The search is over the whole tensor. In which order what is too large is added up decides whether infinity
             # or NaN comes of it.
             made = ~np.isfinite(result) & np.isfinite(_as_held(value, dtype))
             both = np.isfinite(given) & np.isfinite(expected)
             new = made.any() or file.faults.get(name) == math.inf
-            yield name, Share(math.inf if new else largest_error(given[both], expected[both]) / unit, inherited)
+            yield name, ErrorShare(math.inf if new else largest_error(given[both], expected[both]) / unit, inherited)
         elif math.isfinite(introduced := largest_error(given, expected) / unit) and math.isfinite(inherited):
-            yield name, Share(introduced, inherited)
+            yield name, ErrorShare(introduced, inherited)
 
 
 def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:

@@ -15,22 +15,23 @@ from ..runners.machine import Facts
 from .blame import find_culprit
 from .error_shares import FileValues, evaluate_file, shares_of_error
 from .ort_fusions import Fusion
-from .output_verdict import FILE_RUNNER, OutputComparison, Share, Verdict, compare_output, drift_unit, largest_error
+from .output_verdict import FILE_RUNNER, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
 from .report import Culprit, RunnerReport, UnprobedReport
+from .verdicts import Verdict
 
-__all__ = ["Account", "Judge", "with_unprobed"]
+__all__ = ["Judge", "RunnerFacts", "with_unprobed"]
 
 
 @dataclass(frozen=True)
-class Account:
-    """What a runner told of itself."""
+class RunnerFacts:
+    """What a runner reports about itself."""
 
     name: str
     providers: Sequence[str]
     misplaced: Sequence[str] = ()
     facts: Facts = field(default_factory=dict)
     allow_fallback: bool = False
-    """Whether it passes where some compute nodes ran elsewhere than asked."""
+    """Whether it passes where some compute nodes ran elsewhere than requested."""
     reads_onnx: bool = True
     """Whether it executes model.onnx, so that a fault of that file is one of its own."""
 
@@ -67,19 +68,19 @@ class Judge:
         shares = {}
         for found in self._file.comparisons:
             drift = math.inf if found.drift is None else found.drift
-            shares[found.name] = Share(drift, 0.0) if found.name in self._file.faults else Share(0.0, drift)
-        return self._report(Account(FILE_RUNNER, ["NumPy"]), self._file.comparisons, shares)
+            shares[found.name] = ErrorShare(drift, 0.0) if found.name in self._file.faults else ErrorShare(0.0, drift)
+        return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), self._file.comparisons, shares)
 
-    def report_of(self, account: Account, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
+    def report_of(self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
         """Return what came of a runner that gave `arrays` for the recorded input."""
         outputs = self._compare(arrays, self._dtypes)
         shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes, outputs))
-        return self._report(account, outputs, shares)
+        return self._report(runner, outputs, shares)
 
-    def report_of_failure(self, account: Account, error: str) -> RunnerReport:
+    def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
         """Return what came of a runner that failed to run the model: every output is missing."""
         outputs = self._compare({}, self._dtypes)
-        return self._report(account, outputs, {}).model_copy(update={"culprit": None, "error": error})
+        return self._report(runner, outputs, {}).model_copy(update={"culprit": None, "error": error})
 
     def results_pass(self, arrays: Mapping[str, NDArray[Any]]) -> bool:
         """Tell whether the model's own results are what they should be."""
@@ -89,10 +90,17 @@ class Judge:
         self,
         probed: Mapping[str, NDArray[Any]],
         arrays: Mapping[str, NDArray[Any]],
-        prevented: list[Fusion] | None,
+        prevented: list[Fusion] | str | None,
         error: str | None = None,
     ) -> UnprobedReport:
-        """Return what came of the same model with its own results as its only outputs."""
+        """Judge the same model with its own results as its only outputs.
+
+        Args:
+            probed: the probe's results.
+            arrays: the unprobed model's.
+            prevented: the fusions that probing prevents; why they can't be named; None where the runtime doesn't tell.
+            error: why the unprobed model could not be run, if it couldn't.
+        """
         differences = [
             largest_error(sample(arrays[name]), sample(probed[name])) / drift_unit(self.reference.truths[name], dtype)
             for name, dtype in self._dtypes.items()
@@ -101,7 +109,8 @@ class Judge:
         return UnprobedReport(
             outputs=self._compare(arrays, self._results),
             difference=max(differences, default=None),
-            prevented=prevented,
+            prevented=None if isinstance(prevented, str) else prevented,
+            prevented_unknown=prevented if isinstance(prevented, str) else None,
             error=error,
         )
 
@@ -110,20 +119,22 @@ class Judge:
             compare_output(name, self.reference.truths[name], arrays.get(name), self._dtypes[name]) for name in names
         ]
 
-    def _report(self, account: Account, outputs: list[OutputComparison], shares: Mapping[str, Share]) -> RunnerReport:
+    def _report(
+        self, runner: RunnerFacts, outputs: list[OutputComparison], shares: Mapping[str, ErrorShare]
+    ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
-        misplaced = account.misplaced and not account.allow_fallback
-        verdict: Verdict = failed[0].verdict if failed else "placement" if misplaced else "pass"
+        misplaced = runner.misplaced and not runner.allow_fallback
+        verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else Verdict.PASS
         return RunnerReport(
-            name=account.name,
+            name=runner.name,
             verdict=verdict,
-            first_drifting=failed[0].name if failed else None,
+            first_failing=failed[0].name if failed else None,
             culprit=find_culprit(
-                outputs, shares, self._file.faults if account.reads_onnx else None, self.graph.passed_over
+                outputs, shares, self._file.faults if runner.reads_onnx else None, self.graph.unexported_operations
             ),
-            providers=list(account.providers),
-            misplaced=list(account.misplaced),
-            facts=dict(account.facts),
+            providers=list(runner.providers),
+            misplaced=list(runner.misplaced),
+            facts=dict(runner.facts),
             outputs=[_with_share(output, shares.get(output.name)) for output in outputs],
         )
 
@@ -137,16 +148,16 @@ def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | 
         mended: the output that makes its results right, if it was asked for.
     """
     failed = [output for output in unprobed.outputs if output.failed]
-    if failed and report.first_drifting is None:
+    if failed and report.first_failing is None:
         first = failed[0]
         culprit = None
         if not unprobed.error:
             culprit = Culprit(output=mended or first.name, cause="runtime", introduced=first.drift, only_unprobed=True)
-        found = {"verdict": first.verdict, "first_drifting": first.name, "culprit": culprit}
+        found = {"verdict": first.verdict, "first_failing": first.name, "culprit": culprit}
         report = report.model_copy(update=found)
     return report.model_copy(update={"unprobed": unprobed})
 
 
-def _with_share(found: OutputComparison, share: Share | None) -> OutputComparison:
+def _with_share(found: OutputComparison, share: ErrorShare | None) -> OutputComparison:
     measured = share and math.isfinite(share.introduced) and math.isfinite(share.inherited)
     return found.model_copy(update=vars(share)) if share and measured else found

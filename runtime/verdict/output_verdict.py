@@ -2,21 +2,21 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ..artifact.reference import Truth, sample
+from .verdicts import Verdict
 
 __all__ = [
     "FILE_PASSING_DRIFT",
     "FILE_RUNNER",
     "PASSING_DRIFT",
+    "ErrorShare",
     "OutputComparison",
-    "Share",
-    "Verdict",
     "compare_output",
     "drift_unit",
     "largest_error",
@@ -39,12 +39,9 @@ FILE_RUNNER = "onnx-float64"
 UNPROVEN_NOISE = 0.01
 """A noise floor above this, times the 16 that pass, is a sixth of the tensor's scale: a wrong result may pass, too."""
 
-Verdict = Literal["pass", "unproven", "drift", "nonfinite", "missing", "shape", "placement"]
-"""`unproven` fails nothing, and proves nothing either: eager float32 itself is far from float64, or all infinite."""
-
 
 class OutputComparison(BaseModel):
-    """What came of one output in one runner. The numbers are None where nothing could be compared."""
+    """The result of comparing one output in one runner. The numbers are None where nothing could be compared."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -68,11 +65,11 @@ class OutputComparison(BaseModel):
     @property
     def failed(self) -> bool:
         """Whether this fails the runner."""
-        return self.verdict not in ("pass", "unproven")
+        return self.verdict.fails
 
 
 @dataclass(frozen=True)
-class Share:
+class ErrorShare:
     """The two parts of an output's error, in multiples of its noise floor, as its drift.
 
     What made NaN or infinity brought in an infinite error; what was handed it inherited one.
@@ -104,9 +101,9 @@ def compare_output(
         in_float64: it was computed in float64: then what overflows in float32 need not.
     """
     if candidate is None:
-        return OutputComparison(name=name, verdict="missing")
+        return OutputComparison(name=name, verdict=Verdict.MISSING)
     if candidate.shape != truth.shape or candidate.dtype.kind not in "biuf":
-        return OutputComparison(name=name, verdict="shape")
+        return OutputComparison(name=name, verdict=Verdict.SHAPE)
     result, expected = sample(candidate).astype(np.float64), truth.sample
     finite = np.isfinite(expected)
     if in_float64:
@@ -117,7 +114,7 @@ def compare_output(
         or not np.array_equal(np.where(finite, 0, expected), np.where(np.isfinite(result), 0, result), equal_nan=True)
         or (expected.size and np.isnan(expected).all())
     ):
-        return OutputComparison(name=name, verdict="nonfinite")
+        return OutputComparison(name=name, verdict=Verdict.NONFINITE)
     result, expected = result[finite], expected[finite]
     error = result - expected
     max_abs = float(np.max(np.abs(error), initial=0.0))
@@ -131,7 +128,7 @@ def compare_output(
     passing = FILE_PASSING_DRIFT if in_float64 else PASSING_DRIFT
     return OutputComparison(
         name=name,
-        verdict="drift" if drift > passing else "pass" if proven else "unproven",
+        verdict=Verdict.DRIFT if drift > passing else Verdict.PASS if proven else Verdict.UNPROVEN,
         drift=drift,
         max_abs=max_abs,
         relative_to_scale=relative,

@@ -4,12 +4,13 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ..artifact.manifest import OutputEntry
+from ..artifact.manifest import Output
 from ..runners.machine import Facts
 from .ort_fusions import Fusion
-from .output_verdict import OutputComparison, Verdict
+from .output_verdict import OutputComparison
+from .verdicts import Verdict
 
-__all__ = ["Cause", "Culprit", "OutputFacts", "Report", "RunnerReport", "UnprobedReport", "facts_of"]
+__all__ = ["Cause", "Culprit", "Report", "RunnerReport", "Unopened", "UnprobedReport"]
 
 
 Cause = Literal["export", "runtime", "unknown"]
@@ -17,20 +18,6 @@ Cause = Literal["export", "runtime", "unknown"]
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class OutputFacts(_Part):
-    """What the manifest says of an output, so that a report can be read without the artifact."""
-
-    name: str
-    label: str
-    operation: str
-    module_path: str
-    source: str | None
-    """`file.py:12`"""
-    shape: list[int | str]
-    dtype: str
-    layout: str
 
 
 class Culprit(_Part):
@@ -56,6 +43,8 @@ class UnprobedReport(_Part):
     """The largest difference between probed and unprobed results, in multiples of the noise floor."""
     prevented: list[Fusion] | None
     """Fusions that happen here and not in the probe; None where the runtime doesn't tell."""
+    prevented_unknown: str | None = None
+    """Why they can't be named, where they could have been."""
     error: str | None = None
     """Why the runner could not run the model without the probe's outputs, if it couldn't: its results are missing."""
 
@@ -65,7 +54,7 @@ class RunnerReport(_Part):
 
     name: str
     verdict: Verdict
-    first_drifting: str | None
+    first_failing: str | None
     """The first output, in the order of execution, that doesn't pass."""
     culprit: Culprit | None
     providers: list[str]
@@ -79,24 +68,29 @@ class RunnerReport(_Part):
     """Why it failed to run the model, if it did: then no output is there."""
 
 
+class Unopened(_Part):
+    """Why a runner could not be opened."""
+
+    reason: str
+    exit_code: int
+    """What the command line ends with if nothing else failed: 3 for an invalid file, 4 for a missing runtime."""
+
+
 class Report(_Part):
     """What `verify --json` writes."""
 
     format_version: Literal[1] = 1
     headline: str
     environment: dict[str, str | int]
-    outputs: list[OutputFacts]
+    outputs: tuple[Output, ...]
+    """As the manifest lists them, so that a report can be read without the artifact."""
     runners: list[RunnerReport]
     left_out: dict[str, str] = {}
     """Runners that can't work here, or not with this model, each with the reason."""
+    unopened: dict[str, Unopened] = {}
+    """Runners that were requested, or whose file the artifact has, and that could not be opened."""
 
     @property
     def passed(self) -> bool:
-        """Whether every runner passed; a report without runners proves nothing and does not pass."""
-        return bool(self.runners) and all(runner.verdict == "pass" for runner in self.runners)
-
-
-def facts_of(output: OutputEntry) -> OutputFacts:
-    """Return what a report says of an output that isn't a result."""
-    source = f"{output.source_file}:{output.source_line}" if output.source_file else None
-    return OutputFacts(source=source, **output.model_dump(include=set(OutputFacts.model_fields) - {"source"}))
+        """Whether every runner could be opened and passed; without runners nothing is proven, and nothing passes."""
+        return bool(self.runners) and not self.unopened and not any(runner.verdict.fails for runner in self.runners)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+from ..artifact.errors import first_line
 from ..artifact.folder import Artifact
 from ..runners.onnx_cut import cut_onnx
 from ..runners.settings import Settings
@@ -13,23 +14,33 @@ __all__ = ["mended_by_probing", "prevented_by_probing"]
 _PROVIDERS: dict[str, Literal["cpu", "cuda"]] = {"onnx-cpu": "cpu", "onnx-cuda": "cuda"}
 
 
-def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) -> list[Fusion] | None:
+def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) -> list[Fusion] | str | None:
     """Return the fusions that probing prevents in a runner; None where its runtime doesn't tell.
 
-    Raises:
-        ArtifactError: the ONNX file is missing, altered or invalid.
+    Nothing depends on them, and naming them reads ONNX Runtime's private names and writes to the temporary folder: what
+    fails is returned as the reason why they can't be named.
     """
     provider = _PROVIDERS.get(runner)
     if provider is None:
         return None
-    found = []
-    for outputs in (artifact.manifest.result_names, artifact.manifest.output_names):
-        cut = cut_onnx(artifact, outputs)
-        optimised = optimised_graph(
-            cut.content, level=settings.graph_optimization, provider=provider, weights_folder=cut.folder
-        )
-        found.append(fusions(cut.model().graph, optimised))
+    try:
+        found = [
+            _fusions_of(artifact, outputs, settings, provider)
+            for outputs in (artifact.manifest.result_names, artifact.manifest.output_names)
+        ]
+    except Exception as error:
+        return f"{type(error).__name__}: {first_line(error)}"
     return prevented_fusions(*found)
+
+
+def _fusions_of(
+    artifact: Artifact, outputs: Sequence[str], settings: Settings, provider: Literal["cpu", "cuda"]
+) -> list[Fusion]:
+    cut = cut_onnx(artifact, outputs)
+    optimised = optimised_graph(
+        cut.content, level=settings.graph_optimization, provider=provider, weights_folder=cut.folder
+    )
+    return fusions(cut.model().graph, optimised)
 
 
 def mended_by_probing(outputs: Sequence[str], is_right: Callable[[Sequence[str]], bool]) -> str:

@@ -48,18 +48,18 @@ def open_variant(artifact: Any, variant: str, batch: int, outputs: Sequence[str]
     """Return it with its inputs and outputs bound."""
     import numpy as np
 
-    from runtime.runners.onnx import OnnxRunner
+    from runtime import open_runner
 
     opened = artifact.averaged() if variant == "averaged" else artifact
     names = artifact.manifest.result_names if variant == "plain" else outputs
     entry = artifact.manifest.inputs[0]
     x = np.random.default_rng(0).standard_normal((batch, *entry.shape[1:])).astype(np.float32)
-    return OnnxRunner(opened, outputs=names).bind({entry.name: x})
+    return open_runner(opened, "onnx-cpu", outputs=names).bind({entry.name: x})
 
 
 def node_times(artifact: Any, variant: str) -> list[tuple[str, float]]:
     """Return operation and median microseconds of each node that ONNX Runtime executed, by its own profile."""
-    from runtime import onnx_session
+    from runtime.runners import onnx_session
 
     options_of = onnx_session.session_options
     with tempfile.TemporaryDirectory(prefix="layerprobe-cost-") as folder:

@@ -24,7 +24,7 @@ from benchmarks.timing import Seconds, interleave
 from export import export_artifact
 from probe import Probe, build_probe, load_model
 from runtime import Artifact, Preprocessing, draw_grid, open_artifact, open_runner, preprocess_files, save_picture
-from runtime.artifact.manifest import OutputEntry
+from runtime.artifact.manifest import Output
 from runtime.maps.feature_grid import count_pages
 from runtime.maps.page_layout import MOST_TILES
 
@@ -82,7 +82,7 @@ def draw_many_tiles(folder: Path) -> dict[str, Callable[[], None]]:
             "source_line": None,
             "alias_of": None,
         }
-        outputs.append(OutputEntry(name=f"layer{number}", shape=shape, dtype="float32", layout="NCHW", **facts))
+        outputs.append(Output(name=f"layer{number}", shape=shape, dtype="float32", layout="NCHW", **facts))
         tensors[f"layer{number}"] = rng.standard_normal((1, channels, side, side), np.float32)
     maps = {name: array.mean(1, keepdims=True) for name, array in tensors.items()}
 

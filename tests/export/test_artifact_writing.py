@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from conftest import VARIANTS
-from probe import OutputSpec, build_probe, load_model
+from probe import build_probe, load_model
 from runtime import compare_output, open_artifact, open_runner
-from runtime.artifact.manifest import MANIFEST_FILE, METADATA_KEY, Manifest, OutputEntry
+from runtime.artifact.manifest import MANIFEST_FILE, METADATA_KEY, Manifest, Output
 from runtime.artifact.reference import Truth, load_reference, sample
 
 
@@ -91,7 +91,7 @@ def test_the_onnx_file_passes_the_checker_with_full_shape_inference_and_has_a_dy
 
 
 def test_the_manifest_tells_of_each_output_what_the_probe_knows():
-    assert [field.name for field in fields(OutputSpec)] == list(OutputEntry.model_fields)
+    assert [field.name for field in fields(Output)] == list(Output.model_fields)
 
 
 def test_the_manifest_is_stable_from_run_to_run(exported, tmp_path, layerprobe):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from export import ExportError, FolderExists
 from export.folder_replacement import replace_folder
+from runtime.artifact.errors import ExportError, FolderExists
 
 MARKER = "manifest.json"
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from export import ExportError, export_artifact, to_onnx
+from export import export_artifact, to_onnx
 from probe import LoadedModel, build_probe
+from runtime.artifact.errors import ExportError
 
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 CAPTURES = pytest.mark.parametrize("capture", ["trace", "export"])

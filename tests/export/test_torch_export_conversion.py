@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from conftest import ROOT
-from export import ExportError, export_artifact
+from export import export_artifact
 from probe import build_probe
 from proofs.planted_faults import rehash
 from runtime import RunnerUnavailable, open_artifact, open_runner, verify
+from runtime.artifact.errors import ExportError
 
 
 def test_the_file_tells_nothing_of_the_machine_that_exported(exported):

@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from export import ExportError, export_artifact
+from export import export_artifact
 from probe import build_probe
 from runtime import open_artifact, open_runner
+from runtime.artifact.errors import ExportError
 
 
 class Net(nn.Module):

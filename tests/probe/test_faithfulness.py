@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from probe import ModelError, build_probe
-from probe.errors import CaptureError
+from probe import build_probe
 from probe.faithfulness import compare_with_model
 from probe.model.example import bind_example
+from runtime.artifact.errors import CaptureError, ModelError
 
 
 def noise(*shape):

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from export import ExportError, export_artifact
-from probe import ModelError, build_probe
+from export import export_artifact
+from probe import build_probe
+from runtime.artifact.errors import ExportError, ModelError
 
 
 class Net(nn.Module):

@@ -11,8 +11,9 @@ import torch.nn.functional as F  # noqa: N812
 import torchvision
 from torch import nn
 
-from probe import ModelError, UnknownOutput, build_probe
+from probe import build_probe
 from probe.observe.results import walk
+from runtime.artifact.errors import ModelError, UsageError
 
 IMAGE = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -302,7 +303,7 @@ def test_outputs_are_chosen_by_glob_and_a_wrong_name_gets_the_nearest():
     # What the model returns stays, or it would not be the model any more.
     assert {output.name.rpartition(".")[0] for output in probe.outputs} == {"layer1.0", ""}
     assert probe.outputs[-1].name == "fc"
-    with pytest.raises(UnknownOutput, match=r"layer1\.0\.conv1"):
+    with pytest.raises(UsageError, match=r"layer1\.0\.conv1"):
         build_probe(model, x, outputs=["layer1.0.convl1"])
 
 

@@ -16,8 +16,8 @@ from torchvision.models.feature_extraction import NodePathTracer, _get_leaf_modu
 
 from probe.capture.fx_trace import trace
 from probe.model.example import bind_example
-from probe.selection import Candidate, select_names
 from proofs.zoo_models import TIMM_FAMILIES, TIMM_NOT_CONVOLUTIONAL, TIMM_TRANSFORMERS, zoo_models
+from runtime.artifact.selection import select_outputs
 
 CLASSIFIERS = torchvision.models.list_models(module=torchvision.models)
 
@@ -57,11 +57,7 @@ def named_by_torchvision(model, *, closed_ops=False):
 def our_candidates(model):
     """Return what our outputs are chosen from, the input and the steps that give no tensor included."""
     traced = trace(model, bind_example(model, (torch.empty(1, 3, 224, 224, device="meta"),), {}))
-    return [
-        Candidate(origin.name, origin.label, origin.module_path)
-        for node, origin in traced.origins.items()
-        if node.op not in {"get_attr", "output"}
-    ]
+    return [origin for node, origin in traced.origins.items() if node.op not in {"get_attr", "output"}]
 
 
 def test_there_are_80_classifiers():
@@ -82,8 +78,8 @@ def test_the_names_are_torchvisions_whole_list(name):
             continue
         assert node.op == "call_module"
         if default == node.target:
-            (chosen,) = select_names(candidates, [default])
-            assert chosen.startswith(f"{default}.")
+            (chosen,) = select_outputs(candidates, [default])
+            assert chosen.name.startswith(f"{default}.")
         else:
             # Later calls of one block: Swin's stochastic depth is called twice. No path stands for the second alone.
             assert default.rpartition("_")[0] == node.target

@@ -11,7 +11,6 @@ import pytest
 from conftest import VARIANTS
 from proofs.planted_faults import KINDS, plant, rehash
 from runtime import open_artifact, verify
-from runtime.runners.registry import RUNNERS
 from runtime.verdict.judge import Judge
 
 
@@ -45,7 +44,7 @@ def test_a_sound_runner_beside_a_faulty_file_is_not_blamed(exported, tmp_path):
 
 
 @pytest.fixture
-def broken_runtime(exported, tmp_path, monkeypatch):
+def broken_runtime(exported, tmp_path, stand_in):
     """Make `onnx-cpu` run another file than the artifact's, as a runtime with a fault of its own would."""
 
     def install(variant, change):
@@ -55,8 +54,7 @@ def broken_runtime(exported, tmp_path, monkeypatch):
         onnx.save(model, folder / "model.onnx")
         rehash(folder)
         faulty = open_artifact(folder)
-        opened = RUNNERS["onnx-cpu"]
-        monkeypatch.setitem(RUNNERS, "onnx-cpu", lambda artifact, settings, outputs: opened(faulty, settings, outputs))
+        stand_in("onnx-cpu", lambda artifact, settings, outputs, opened: opened(faulty, settings, outputs))
         return exported(variant)
 
     return install
@@ -127,17 +125,17 @@ def test_a_nan_in_the_file_is_blamed_on_the_export(exported, tmp_path):
     assert "The ONNX file is at fault" in report.headline
 
 
-def test_a_runner_with_a_file_of_its_own_is_not_called_faulty_where_that_file_may_be(exported, tmp_path, monkeypatch):
+def test_a_runner_with_a_file_of_its_own_is_not_called_faulty_where_that_file_may_be(exported, tmp_path, stand_in):
     folder = _copy(exported("cnn11"), tmp_path)
     plant(folder, "bias dropped", seed=3)
-    opened, faulty = RUNNERS["onnx-cpu"], open_artifact(folder)
+    faulty = open_artifact(folder)
 
-    def open_it(artifact, settings, outputs):
+    def open_it(artifact, settings, outputs, opened):
         runner = opened(faulty, settings, outputs)
         runner.file = "model.torchscript.pt"
         return runner
 
-    monkeypatch.setitem(RUNNERS, "torchscript", open_it)
+    stand_in("torchscript", open_it, of="onnx-cpu")
     report = verify(exported("cnn11"), ["torchscript"])
     assert (report.runners[0].verdict, report.runners[0].culprit.cause) == ("drift", "unknown")
     assert "the runner's own file, the runtime or its settings" in report.headline
@@ -159,7 +157,7 @@ def test_an_output_is_not_blamed_alone_for_what_is_no_output(tmp_path, layerprob
 
 def test_where_everything_is_an_output_nothing_else_can_be_to_blame(exported):
     for variant in VARIANTS:
-        assert not any(Judge(exported(variant)).graph.passed_over.values())
+        assert not any(Judge(exported(variant)).graph.unexported_operations.values())
 
 
 def test_shares_of_the_error_make_up_the_drift(exported):

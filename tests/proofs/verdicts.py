@@ -128,8 +128,8 @@ def judge_sound(name: str, size: int | None, folder: Path) -> Iterator[Sound]:
     for runner in report.runners:
         drifts = {output.name: float("inf") if output.drift is None else output.drift for output in runner.outputs}
         worst = max(drifts, key=drifts.__getitem__)
-        if runner.culprit and runner.culprit.only_unprobed and runner.first_drifting:
-            worst = f"{runner.first_drifting}, unprobed"
+        if runner.culprit and runner.culprit.only_unprobed and runner.first_failing:
+            worst = f"{runner.first_failing}, unprobed"
             drifts[worst] = float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
         found = Sound(name, runner.name, len(runner.outputs), runner.verdict, drifts[worst], worst)
         if runner.verdict != "pass" and runner.culprit:

@@ -93,7 +93,7 @@ def _measure(row: Row, folder: Path) -> None:
         worst = max(runner.outputs, key=lambda output: float("inf") if output.drift is None else output.drift)
         row[runner.name] = {
             "verdict": runner.verdict,
-            "first": runner.first_drifting,
+            "first": runner.first_failing,
             "failed": sum(output.verdict != "pass" for output in runner.outputs),
             "drift": worst.drift,
             "worst": worst.name,

@@ -21,8 +21,9 @@ from torch.nn import functional
 from export import export_artifact
 from export.averaging.averaged_onnx import average_onnx
 from export.onnx_conversion import to_onnx
-from probe import ModelError, average_probe, build_probe
+from probe import average_probe, build_probe
 from runtime import Artifact, ArtifactError, Preprocessing, draw_grid, open_artifact, open_runner, verify
+from runtime.artifact.errors import ModelError
 from runtime.maps.channel_mean import channel_mean
 
 

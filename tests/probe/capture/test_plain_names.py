@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from export import export_artifact
-from probe import ModelError, build_probe
+from probe import build_probe
 from runtime import open_artifact, verify
+from runtime.artifact.errors import ModelError
 
 ODD = ["class", "None", 'a"b', "a'b", "a\nb", "\\", "e\u0301", "größe", "torch", "a b", "1"]
 

@@ -6,8 +6,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
 from export import export_artifact
-from probe import ModelError, build_probe, load_model
+from probe import build_probe, load_model
 from runtime import open_artifact, verify
+from runtime.artifact.errors import ModelError
 
 IMAGE = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 

@@ -9,14 +9,15 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
-from probe import ProbeError, build_probe
+from probe import build_probe
 from probe.capture.fx_trace import trace
 from probe.capture.torch_export import export_capture
 from probe.layout.layouts import infer_layouts
 from probe.model.example import bind_example
 from probe.model.variants import CNN2
 from probe.observe.observation import observe
-from probe.specs import TokenGrid
+from runtime.artifact.errors import LayerprobeError
+from runtime.artifact.manifest import TokenGrid
 
 
 def traced_by_fx(model, image):
@@ -284,7 +285,7 @@ def test_operations(function, letters, tracer):
 def test_axes_of_one_size_are_not_taken_for_each_other(function, letters, tracer):
     try:
         found = last(function, 4, 4, 4, 4, tracer=tracer).letters
-    except ProbeError:
+    except LayerprobeError:
         pytest.skip("written for axes of other sizes")
     assert all(one in ("?", other) for one, other in zip(found, letters, strict=True)), found
 

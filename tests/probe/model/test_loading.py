@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from probe import ModelError, load_model
+from probe import load_model
+from runtime.artifact.errors import ModelError
 
 
 def test_a_torchvision_model_comes_with_the_images_it_was_made_for():

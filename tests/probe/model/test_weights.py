@@ -6,7 +6,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from probe import CNN2, CNN11, load_weights
-from probe.errors import WeightsError
+from runtime.artifact.errors import WeightsError
 
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])

@@ -5,7 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from probe import ModelError, build_probe
+from probe import build_probe
+from runtime.artifact.errors import ModelError
 
 CAPTURES = ["auto", "export"]
 

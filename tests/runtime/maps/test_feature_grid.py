@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, JpegImagePlugin
 
 from runtime.artifact.errors import OutputError, UsageError
-from runtime.artifact.manifest import OutputEntry, TokenGrid
+from runtime.artifact.manifest import Output, TokenGrid
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.colour_maps import colour_map_image, colour_table, not_finite_colour, table_of
 from runtime.maps.feature_grid import count_pages, draw_grid, outputs_on_page
 from runtime.maps.page_layout import lay_out
 from runtime.maps.picture_saving import picture_format, save_picture
-from runtime.maps.picture_text import draw_line, fold, shorten_front
+from runtime.maps.picture_text import break_name, draw_line, shorten_front
 
 LONGEST_SIDE = 16_384
 LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_and_on"
@@ -28,9 +28,9 @@ LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_an
 
 def output(
     name: str, layout: str = "NCHW", label: str = "Conv2d", tokens: tuple[int, int, int, int] | None = None
-) -> OutputEntry:
+) -> Output:
     """`tokens` are how many before, the patches' height and width, and how many after."""
-    return OutputEntry(
+    return Output(
         name=name,
         label=label,
         operation="torch.nn.modules.conv.Conv2d",
@@ -40,7 +40,7 @@ def output(
         shape=list(layout),
         dtype="float32",
         layout=layout,
-        tokens=None if tokens is None else TokenGrid(**dict(zip(TokenGrid.model_fields, tokens, strict=True))),
+        tokens=None if tokens is None else TokenGrid(*tokens),
         alias_of=None,
     )
 
@@ -317,15 +317,15 @@ def test_names_that_differ_in_the_middle_alone_stay_apart(written):
 
 def test_a_name_too_long_for_two_lines_is_cut_in_the_middle():
     font = ImageFont.truetype(Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf", 14)
-    assert fold("conv1", font, 300) == ["conv1"]
-    assert fold("features.0.layer_norm", font, 100) == ["features.0.", "layer_norm"]
-    assert fold("x" * 20, font, 100) == ["x" * 12, "x" * 8]
-    first, second = fold(LONG_NAME, font, 200)
+    assert break_name("conv1", font, 300) == ["conv1"]
+    assert break_name("features.0.layer_norm", font, 100) == ["features.0.", "layer_norm"]
+    assert break_name("x" * 20, font, 100) == ["x" * 12, "x" * 8]
+    first, second = break_name(LONG_NAME, font, 200)
     assert LONG_NAME.startswith(first)
     assert second[0] == "…"
     assert LONG_NAME.endswith(second[1:])
     assert max(font.getlength(first), font.getlength(second)) <= 200
-    assert fold(LONG_NAME, font, 1) == ["f", "…"]
+    assert break_name(LONG_NAME, font, 1) == ["f", "…"]
 
 
 def test_what_repeats_another_tile_is_left_out_and_counted(written):
@@ -604,9 +604,9 @@ def test_pyplot_is_never_imported_and_matplotlib_only_for_a_colour_map_that_is_n
 import sys
 import numpy as np
 from runtime.maps.feature_grid import draw_grid
-from runtime.artifact.manifest import OutputEntry
+from runtime.artifact.manifest import Output
 assert not any(name.partition(".")[0] in ("matplotlib", "torch") for name in sys.modules)
-entry = OutputEntry(name="a", label="a", operation="a", module_path="", source_file=None, source_line=None,
+entry = Output(name="a", label="a", operation="a", module_path="", source_file=None, source_line=None,
                     shape=["N", 1, 2, 2], dtype="float32", layout="NCHW", alias_of=None)
 draw_grid({"a": np.zeros((1, 1, 2, 2))}, [entry])
 assert "matplotlib" not in sys.modules

@@ -14,8 +14,8 @@ from conftest import ROOT
 from report_making import make_facts, make_output, make_report, make_runner
 from runtime.artifact.errors import ArtifactError, UsageError
 from runtime.reporting.html_page import html_page
+from runtime.reporting.json_report import load_report
 from runtime.reporting.junit import junit_xml
-from runtime.reporting.loading import load_report
 from runtime.reporting.model_explorer import MEASURES, model_explorer_json
 from runtime.reporting.schema import report_schema
 from runtime.reporting.table import report_table
@@ -41,7 +41,7 @@ def mixed() -> Report:
         make_runner("sound", good),
         make_runner("faulty", bad, culprit=culprit),
         make_runner("elsewhere", good, "placement", misplaced=["Conv conv1"]),
-        make_runner("fusing", good, "drift", unprobed=unprobed, first_drifting="fc"),
+        make_runner("fusing", good, "drift", unprobed=unprobed, first_failing="fc"),
         left_out={"absent": "there is no driver"},
     )
 

@@ -12,9 +12,10 @@ import pytest
 from conftest import ROOT, VARIANTS
 from export import export_artifact
 from probe import build_probe, load_model
-from runtime import OnnxRunner, RunnerUnavailable, open_artifact, verify
+from runtime import RunnerUnavailable, open_artifact, verify
 from runtime.bench.benchmarking import benchmark
 from runtime.runners.cuda import why_no_cuda
+from runtime.runners.onnx import OnnxRunner
 
 NO_GPU_BUILD = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 
@@ -69,7 +70,7 @@ def test_auto_takes_the_cpu_and_says_so(exported, photo, tmp_path, layerprobe):
 def test_a_session_that_fell_back_to_the_cpu_is_an_error(exported, monkeypatch, capfd):
     monkeypatch.setattr("runtime.runners.onnx_session.why_no_cuda", lambda: None)
     with pytest.raises(RunnerUnavailable, match="fell back to CPUExecutionProvider"):
-        OnnxRunner(open_artifact(exported("cnn2").path), "cuda")
+        OnnxRunner(open_artifact(exported("cnn2").path), "onnx-cuda", "cuda")
 
 
 @pytest.mark.cuda

@@ -85,7 +85,7 @@ def test_bench_tells_what_opening_and_a_run_took_of_the_gpu(gpu, exported, monke
         gpu.taken += 100 * MEGABYTE
 
     def bind(self, inputs):
-        return SimpleNamespace(run=lambda: self.run(inputs), arrays=lambda: self.run(inputs))
+        return SimpleNamespace(on_device=True, run=lambda: self.run(inputs), arrays=lambda: self.run(inputs))
 
     monkeypatch.setattr(OnnxRunner, "__init__", open_on_gpu)
     monkeypatch.setattr(OnnxRunner, "bind", bind)

@@ -203,7 +203,7 @@ def test_each_setting_has_an_option(exported, tmp_path, layerprobe, monkeypatch,
 
 @pytest.mark.parametrize("name", [name for name in RUNNERS if why_unavailable(name)])
 def test_a_runner_that_cannot_work_here_says_why(artifacts, name):
-    with pytest.raises(RunnerUnavailable, match=f"The runner {name} was asked for, but"):
+    with pytest.raises(RunnerUnavailable, match=f"The runner {name} was requested, but"):
         open_runner(artifacts["cnn2"], name)
 
 

@@ -15,9 +15,8 @@ from probe import build_probe
 from proofs.planted_faults import rehash
 from report_making import make_output
 from runtime import open_artifact, verify
-from runtime.runners.registry import RUNNERS
 from runtime.verdict.blame import find_culprit
-from runtime.verdict.output_verdict import Share
+from runtime.verdict.output_verdict import ErrorShare
 
 
 @pytest.fixture
@@ -42,12 +41,11 @@ def planted(exported, tmp_path):
 
 
 @pytest.fixture
-def onnx_cpu_runs(monkeypatch):
+def onnx_cpu_runs(stand_in):
     """Make `onnx-cpu` run another artifact than it is given, as a runtime with a fault of its own would."""
-    opened = RUNNERS["onnx-cpu"]
 
     def install(faulty):
-        monkeypatch.setitem(RUNNERS, "onnx-cpu", lambda artifact, settings, outputs: opened(faulty, settings, outputs))
+        stand_in("onnx-cpu", lambda artifact, settings, outputs, opened: opened(faulty, settings, outputs))
 
     return install
 
@@ -107,7 +105,7 @@ def test_a_runtime_far_off_where_the_file_is_a_little_off_is_to_blame_itself(pla
 
 def test_a_failed_output_whose_share_is_not_known_is_blamed_before_those_that_brought_in_little():
     outputs = [make_output("a", 1.0), make_output("b", 1e6, "drift"), make_output("c", 1e6, "drift")]
-    little, much = Share(2.0, 0.0), Share(1e5, 0.0)
+    little, much = ErrorShare(2.0, 0.0), ErrorShare(1e5, 0.0)
     assert find_culprit(outputs, {"a": little, "c": little}, {}).output == "b"
     assert find_culprit(outputs, {"a": little, "c": little}, {}).cause == "unknown"
     assert find_culprit(outputs, {"a": much, "c": little}, {}).output == "a"
@@ -118,8 +116,8 @@ def test_a_failed_output_whose_share_is_not_known_is_blamed_before_those_that_br
 
 def test_of_nan_the_first_that_was_not_handed_on_is_blamed():
     outputs = [make_output(name, None, "nonfinite") for name in "abc"]
-    handed = Share(0.0, math.inf)
-    assert find_culprit(outputs, {"a": handed, "b": Share(math.inf, 0.0), "c": handed}, {}).output == "b"
+    handed = ErrorShare(0.0, math.inf)
+    assert find_culprit(outputs, {"a": handed, "b": ErrorShare(math.inf, 0.0), "c": handed}, {}).output == "b"
     # Without a measure of what they were given, nobody can tell whose fault it is.
     culprit = find_culprit(outputs, {}, {})
     assert (culprit.output, culprit.cause, culprit.introduced) == ("a", "unknown", None)

@@ -73,7 +73,7 @@ def test_the_first_output_that_differs_is_named_in_every_form(recorded, layerpro
     assert outcome.code == 1
     assert "the first is cnn2 (drift)" in outcome.out
     runner = json.loads(forms[0].read_text())["runners"][0]
-    assert (runner["verdict"], runner["first_drifting"]) == ("drift", "cnn2")
+    assert (runner["verdict"], runner["first_failing"]) == ("drift", "cnn2")
     assert forms[1].read_text().count("<failure") == 2
     assert "cnn2" in forms[2].read_text()
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from report_making import make_output, make_report, make_runner
-from runtime.artifact.manifest import OutputEntry
+from runtime.artifact.manifest import Output
 from runtime.artifact.reference import Reference, Truth, sample
 from runtime.float64.graph import Unknown
 from runtime.reporting.html_page import html_page
@@ -17,8 +17,8 @@ from runtime.reporting.html_tiles import BUDGET_BYTES
 from runtime.verdict.drift_maps import MAX_SIDE, AveragedMap, DriftMaps, OutputMaps, RunnerMaps, shrink
 
 
-def _entry(name: str, layout: str = "NCHW") -> OutputEntry:
-    return OutputEntry(
+def _entry(name: str, layout: str = "NCHW") -> Output:
+    return Output(
         name=name,
         label="Conv2d",
         operation="torch.nn.Conv2d",

@@ -13,7 +13,7 @@ from runtime import RunnerUnavailable, open_artifact, verify
 from runtime.artifact.errors import ExecutionError
 from runtime.artifact.manifest import ONNX_FILE
 from runtime.reporting.html_page import html_page
-from runtime.reporting.loading import load_report
+from runtime.reporting.json_report import load_report
 from runtime.runners.onnx import OnnxRunner
 from runtime.verdict.unprobed import mended_by_probing
 
@@ -36,7 +36,7 @@ class _FusesWrongly(OnnxRunner):
 
     def run(self, inputs):
         arrays = super().run(inputs)
-        return arrays if "relu_1" in self._names else {name: array * 1.01 for name, array in arrays.items()}
+        return arrays if "relu_1" in self.names else {name: array * 1.01 for name, array in arrays.items()}
 
 
 def test_what_a_runtime_fuses_wrongly_is_named(exported, monkeypatch):
@@ -45,12 +45,12 @@ def test_what_a_runtime_fuses_wrongly_is_named(exported, monkeypatch):
     (runner,) = report.runners
     assert not report.passed
     assert not any(output.failed for output in runner.outputs)
-    assert (runner.verdict, runner.first_drifting) == ("drift", "fc")
+    assert (runner.verdict, runner.first_failing) == ("drift", "fc")
     assert (runner.culprit.output, runner.culprit.cause, runner.culprit.only_unprobed) == ("relu_1", "runtime", True)
     assert runner.culprit.introduced == pytest.approx(runner.unprobed.outputs[0].drift)
     assert report.headline.startswith("onnx-cpu goes wrong where ReLU relu_1 (")
-    assert ") isn't asked for: unprobed, fc is off by" in report.headline
-    assert "Goes wrong where relu_1 isn't asked for" in html.unescape(html_page(report))
+    assert ") isn't requested: unprobed, fc is off by" in report.headline
+    assert "Goes wrong where relu_1 isn't requested" in html.unescape(html_page(report))
 
 
 class _ThreeResults(nn.Module):
@@ -75,7 +75,7 @@ def test_of_several_results_the_first_that_fails_is_told(tmp_path, monkeypatch, 
     class FusesWrongly(OnnxRunner):
         def run(self, inputs):
             arrays = super().run(inputs)
-            if "c" in self._names:
+            if "c" in self.names:
                 return arrays
             return {name: array * np.float32(faults.get(name, 1)) for name, array in arrays.items()}
 
@@ -86,7 +86,7 @@ def test_of_several_results_the_first_that_fails_is_told(tmp_path, monkeypatch, 
     outcome = layerprobe("verify", artifact, "--runner", "onnx-cpu", "--json", tmp_path / "r.json")
     assert outcome.code == 1, outcome.err
     (runner,) = load_report(tmp_path / "r.json").runners
-    assert (runner.verdict, runner.first_drifting) == (verdict, "relu")
+    assert (runner.verdict, runner.first_failing) == (verdict, "relu")
     assert (runner.culprit.output, runner.culprit.introduced) == ("c", runner.unprobed.outputs[0].drift)
     assert outcome.out.startswith("onnx-cpu goes wrong where Conv2d c (")
     assert told in outcome.out
@@ -141,7 +141,7 @@ def test_a_wrong_fusion_of_openvino_is_found_where_it_has_one(tmp_path, model, r
     if is_right:  # a later version
         assert found.verdict == "pass"
     else:
-        assert (found.verdict, found.first_drifting) == ("drift", result)
+        assert (found.verdict, found.first_failing) == ("drift", result)
         assert (found.culprit.output, found.culprit.only_unprobed) == (mended, True)
 
 
@@ -151,20 +151,20 @@ def test_a_runner_that_cannot_open_the_unprobed_model_alone_fails_and_stops_no_o
 
     monkeypatch.setattr("runtime.verdict.verification.open_runner", refuse)
     report = verify(exported("cnn2"), ["onnx-cpu", "torchscript"])
-    assert [(runner.verdict, runner.first_drifting) for runner in report.runners] == [("missing", "fc")] * 2
+    assert [(runner.verdict, runner.first_failing) for runner in report.runners] == [("missing", "fc")] * 2
 
 
 def test_a_runner_that_fails_on_the_unprobed_model_alone_is_a_verdict_too(exported, monkeypatch):
     run = OnnxRunner.run
 
     def fail_unprobed(self, inputs):
-        if len(self._names) == 1:
+        if len(self.names) == 1:
             raise ExecutionError("out of memory")
         return run(self, inputs)
 
     monkeypatch.setattr(OnnxRunner, "run", fail_unprobed)
     report = verify(exported("cnn2"), ["onnx-cpu"])
-    assert (report.runners[0].verdict, report.runners[0].first_drifting) == ("missing", "fc")
+    assert (report.runners[0].verdict, report.runners[0].first_failing) == ("missing", "fc")
     assert not any(output.failed for output in report.runners[0].outputs)
     assert report.headline == "onnx-cpu can't run the model without the probe's outputs: out of memory"
     assert report.runners[0].culprit is None

@@ -11,7 +11,7 @@ from onnx import numpy_helper
 
 from conftest import VARIANTS
 from proofs.planted_faults import rehash
-from runtime import RunnerUnavailable, UsageError, open_artifact, verify
+from runtime import RUNNERS, RunnerUnavailable, UsageError, open_artifact, verify
 from runtime.verdict.output_verdict import PASSING_DRIFT
 from runtime.verdict.verification import Report
 
@@ -65,8 +65,8 @@ def test_a_fault_in_one_number_of_a_weight_is_found_at_its_layer(copied, variant
     folder = _plant(copied(variant), weight, change)
     report = verify(open_artifact(folder), ["onnx-cpu", "torchscript"])
     faulty, sound = report.runners
-    assert (faulty.verdict, faulty.first_drifting) == ("drift", first)
-    assert (sound.verdict, sound.first_drifting) == ("pass", None)
+    assert (faulty.verdict, faulty.first_failing) == ("drift", first)
+    assert (sound.verdict, sound.first_failing) == ("pass", None)
 
 
 def test_a_nan_is_its_own_verdict_at_the_layer_that_makes_it(copied):
@@ -74,7 +74,7 @@ def test_a_nan_is_its_own_verdict_at_the_layer_that_makes_it(copied):
         values[0] = np.nan
 
     report = verify(open_artifact(_plant(copied("cnn3"), "cnn2.bias", change)), ["onnx-cpu"])
-    assert (report.runners[0].verdict, report.runners[0].first_drifting) == ("nonfinite", "cnn2")
+    assert (report.runners[0].verdict, report.runners[0].first_failing) == ("nonfinite", "cnn2")
 
 
 def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
@@ -88,7 +88,7 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
     report = json.loads((tmp_path / "r.json").read_text())
     assert list(report) == ["format_version", "headline", "environment", "outputs", "runners", "left_out"]
     runner = report["runners"][0]
-    assert (runner["name"], runner["verdict"], runner["first_drifting"]) == ("onnx-cpu", "drift", "cnn2")
+    assert (runner["name"], runner["verdict"], runner["first_failing"]) == ("onnx-cpu", "drift", "cnn2")
     keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine", "introduced", "inherited"}
     assert all(set(output) == keys for output in runner["outputs"])
     assert [output["verdict"] for output in runner["outputs"][:5]] == ["pass"] * 4 + ["drift"]
@@ -97,7 +97,7 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
 
 
 def test_a_report_that_compared_nothing_does_not_pass():
-    assert not Report(headline="", environment={}, outputs=[], runners=[]).passed
+    assert not Report(headline="", environment={}, outputs=(), runners=[]).passed
 
 
 def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):
@@ -105,29 +105,23 @@ def test_an_unknown_runner_is_wrong_usage(exported, layerprobe):
         verify(exported("cnn2"), ["onnx-gpu"])
     refused = layerprobe("verify", exported("cnn2").path, "--runner", "onnx-gpu")
     assert refused.code == 2
-    assert "There are: onnx-float64, onnx-cpu" in refused.err
+    assert "The runners: onnx-float64, onnx-cpu" in refused.err
 
 
 def test_a_runner_asked_for_by_name_that_cannot_work_is_an_error(exported, monkeypatch):
     monkeypatch.setattr("runtime.runners.registry.why_unavailable", lambda name: "it is broken")
-    with pytest.raises(RunnerUnavailable, match="onnx-cpu was asked for, but it is broken"):
+    with pytest.raises(RunnerUnavailable, match="onnx-cpu was requested, but it is broken"):
         verify(exported("cnn2"), ["onnx-cpu"])
 
 
-def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, monkeypatch):
-    from runtime import runners
+def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, monkeypatch, stand_in):
+    def open_misplaced(artifact, settings, outputs, opened):
+        runner = opened(artifact, settings, outputs)
+        runner.name, runner.misplaced = "onnx-cuda", ["Conv cnn2"]
+        runner.providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+        return runner
 
-    class Misplaced:
-        name = "onnx-cuda"
-        file = "model.onnx"
-        providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
-        misplaced = ("Conv cnn2",)
-
-        def __init__(self, artifact, settings, outputs) -> None:
-            opened = runners.RUNNERS["onnx-cpu"](artifact, settings, outputs)
-            self.run, self.facts = opened.run, opened.facts
-
-    monkeypatch.setitem(runners.RUNNERS, "onnx-cuda", Misplaced)
+    stand_in("onnx-cuda", open_misplaced, of="onnx-cpu")
     monkeypatch.setattr("runtime.verdict.verification.prevented_by_probing", lambda *arguments: None)
     monkeypatch.setattr("runtime.runners.registry.why_unavailable", lambda name: None)
     report = verify(exported("cnn2"), ["onnx-cuda"])
@@ -139,7 +133,6 @@ def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, 
 
 
 def test_a_runner_that_fails_is_told_and_the_others_are_judged(exported, monkeypatch, layerprobe):
-    from runtime import runners
     from runtime.artifact.errors import ExecutionError
     from runtime.runners.onnx import OnnxRunner
 
@@ -154,7 +147,7 @@ def test_a_runner_that_fails_is_told_and_the_others_are_judged(exported, monkeyp
     assert report.headline == "onnx-cpu can't run the model: out of memory"
     assert layerprobe("verify", exported("cnn2").path).code == 1
     # Where just what works is asked for, a runner that doesn't is left out.
-    monkeypatch.setitem(runners.RUNNERS, "onnx-reference", runners.RUNNERS["onnx-cpu"])
+    monkeypatch.setitem(RUNNERS, "onnx-reference", RUNNERS["onnx-cpu"])
     assert verify(exported("cnn2"), ["all"]).left_out["onnx-cpu"] == "out of memory"
 
 

@@ -1,4 +1,4 @@
-"""A report that `verify --json` wrote, read back. What it is compared with is `reporting/baseline.py`."""
+"""A report as JSON: written, and read back. What an earlier report is compared with is `baseline.py`."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,14 @@ from pydantic import ValidationError
 from ..artifact.errors import ArtifactError
 from ..verdict.report import Report
 
-__all__ = ["load_report"]
+__all__ = ["load_report", "report_json"]
 
 _VERSION = 1
+
+
+def report_json(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no pictures in JSON
+    """Return the report as JSON, in the form of `artifacts/report.schema.json`."""
+    return report.model_dump_json(indent=1) + "\n"
 
 
 def load_report(path: str | Path) -> Report:

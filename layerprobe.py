@@ -1,0 +1,95 @@
+"""Every intermediate tensor of a PyTorch CNN by name: export it, run it anywhere, look at it, prove it.
+
+    import layerprobe as lp
+
+    probe = lp.build_probe(model, example)               # model -> every tensor by name, in PyTorch
+    artifact = lp.export_artifact(probe, "folder")       # -> a folder that needs neither the source nor PyTorch
+    arrays = lp.open_runner(artifact).run({"x": images}) # -> NumPy arrays by name, in ONNX Runtime and others
+    lp.save_picture(lp.draw_grid(arrays, lp.open_artifact(artifact).manifest.outputs), "maps.png")
+    assert lp.verify(artifact).passed                    # every tensor, in every runner, against float64
+
+This module is a table of contents: each name is imported when it is first used, so that drawing a picture doesn't load
+PyTorch. Where an artifact is taken, its path is taken as well.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from export import export_artifact
+    from probe import CNN2, CNN3, CNN11, LoadedModel, Probe, average_probe, build_probe, load_model, load_weights
+    from runtime import (
+        RUNNERS,
+        Artifact,
+        ArtifactError,
+        CaptureError,
+        ExecutionError,
+        ExportError,
+        FolderExists,
+        ImageError,
+        Input,
+        InputError,
+        LayerprobeError,
+        Manifest,
+        ModelError,
+        Output,
+        OutputError,
+        Preprocessing,
+        Report,
+        Runner,
+        RunnerUnavailable,
+        Settings,
+        UsageError,
+        Verdict,
+        WeightsError,
+        benchmark,
+        channel_statistics,
+        count_pages,
+        draw_grid,
+        open_artifact,
+        open_run,
+        open_runner,
+        preprocess,
+        preprocess_files,
+        read_image,
+        save_picture,
+        select_outputs,
+        verify,
+    )
+
+# fmt: off
+__all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents is
+    # model -> probe
+    "build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11",
+    # probe -> artifact
+    "export_artifact", "Preprocessing",
+    # an artifact, and what is in it
+    "open_artifact", "select_outputs", "Artifact", "Manifest", "Input", "Output",
+    # artifact -> arrays
+    "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
+    "Settings", "RUNNERS",
+    # arrays -> pictures, verdicts, times
+    "draw_grid", "count_pages", "save_picture", "verify", "Report", "Verdict", "benchmark",
+    # what can go wrong
+    "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
+    "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",
+]
+# fmt: on
+
+_HOME = {"export_artifact": "export"} | dict.fromkeys(
+    ("build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11"),
+    "probe",
+)
+"""The package that a name is from, where that isn't `runtime`."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module 'layerprobe' has no attribute {name!r}")
+    value: object = getattr(import_module(_HOME.get(name, "runtime")), name)
+    globals()[name] = value  # from now on, without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,61 @@
+"""The table of the forms that a report can be written in. To add one, write its file in this room, and its row here.
+
+The terminal's table is no form: it is always printed, by `table.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..verdict.drift_maps import DriftMaps
+    from ..verdict.report import Report
+
+__all__ = ["FORMS", "Form", "write_forms"]
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to write a report."""
+
+    home: str
+    """The function that makes the text, `module:function`: called with the report, and the drift maps or None."""
+    help: str
+    """For the command line."""
+    of_runs: bool = True
+    """Whether `compare` has it as well: a report of two recorded runs, which has neither model nor maps."""
+    wants_maps: bool = False
+    """Whether `verify` is to collect drift maps for it."""
+
+
+FORMS: dict[str, Form] = {
+    "json": Form("runtime.reporting.json_report:report_json", "Write the report as JSON, for machines."),
+    "junit": Form("runtime.reporting.junit:junit_xml", "Write it as JUnit XML, for CI."),
+    "html": Form("runtime.reporting.html_page:html_page", "Write it as one HTML page, with pictures.", wants_maps=True),
+    "model_explorer": Form(
+        "runtime.reporting.model_explorer:node_data",
+        "Write it as node data for Model Explorer, to lay over model.onnx.",
+        of_runs=False,
+    ),
+}
+"""By name; `--` and the name is the option."""
+
+
+def write_forms(report: Report, files: Mapping[str, Path], maps: DriftMaps | None = None) -> None:
+    """Write the report in each of the forms to its file, whole or not at all.
+
+    Raises:
+        OutputError: a file can't be written.
+    """
+    from ..artifact.file_replacement import replace_file
+
+    for name, file in files.items():
+        module, _, function = FORMS[name].home.partition(":")
+        text: str = getattr(import_module(module), function)(report, maps)
+        with replace_file(file) as stream:
+            stream.write(text.encode())

@@ -1,0 +1,139 @@
+"""The shape that all runners share: opened on an artifact, they turn arrays into arrays.
+
+A way to execute is a file with a class that fills in `_open` and `_compute`, and a row in `registry.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+from numpy.typing import NDArray
+
+from ..artifact.errors import ExecutionError, LayerprobeError, first_line
+from ..artifact.folder import Artifact
+from ..artifact.selection import known_outputs
+from .input_check import check_inputs
+from .machine import Facts
+from .settings import DEFAULT_SETTINGS, Settings
+
+__all__ = ["BoundRun", "Runner"]
+
+
+class BoundRun(Protocol):
+    """A runner with its inputs in place, for many runs of one batch size."""
+
+    @property
+    def on_device(self) -> bool:
+        """Whether the outputs stay in a GPU's memory until `arrays` fetches them."""
+        ...
+
+    def run(self) -> None:
+        """Compute the outputs on what the inputs hold now, and wait for them."""
+        ...
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return the outputs of the last run by name."""
+        ...
+
+
+class Runner(ABC):
+    """One way to execute an artifact.
+
+    Attributes:
+        name: as in `RUNNERS`.
+        target: the device that its row in `RUNNERS` names: `cpu`, `cuda`, ...
+        file: the artifact's file that it executes, if any.
+        providers: what it really runs on, first choice first.
+        misplaced: compute nodes (`Conv layer1.0.conv1`) that run elsewhere than requested.
+        facts: what may explain a drift (versions, device, settings), read back from the runtime where it tells them.
+    """
+
+    file: ClassVar[str | None] = None
+    runtime: ClassVar[str]
+    """What the runtime is called in messages."""
+
+    def __init__(
+        self,
+        artifact: Artifact,
+        name: str,
+        target: str = "cpu",
+        settings: Settings = DEFAULT_SETTINGS,
+        outputs: Sequence[str] | None = None,
+    ) -> None:
+        """Open the artifact's file.
+
+        Args:
+            artifact: what `open_artifact` gave.
+            name: what the runner is called.
+            target: where to run.
+            settings: how to run; a runtime ignores those that it has no equivalent for.
+            outputs: names of the outputs that the model is cut to; None for all.
+
+        Raises:
+            RunnerUnavailable: the target was requested and can't be used, or the runtime can't run this model.
+            ArtifactError: the file is missing, altered, invalid, or has other outputs than the manifest lists.
+            UsageError: one of `outputs` is not the model's.
+        """
+        self.name, self.target, self.settings = name, target, settings
+        self.manifest = artifact.manifest
+        self.names = known_outputs(self.manifest, outputs)
+        self.providers: list[str] = [target]
+        self.misplaced: list[str] = []
+        self.facts: Facts = {}
+        self._open(artifact)
+
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return every output by name, in the manifest's order, for inputs by name (N C H W for an image batch).
+
+        Raises:
+            InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ExecutionError: the runtime failed: out of memory, or an operation or a size that it can't do.
+            ArtifactError: the model gives other outputs than the manifest lists.
+        """
+        checked = check_inputs(self.manifest, inputs)
+        try:
+            return self._compute(checked)
+        except LayerprobeError:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def bind(self, inputs: Mapping[str, NDArray[Any]]) -> BoundRun:
+        """Give inputs and outputs their places in memory as far as the runtime can, and run once.
+
+        Raises:
+            InputError: an input is missing, or its shape or dtype isn't the manifest's.
+            ExecutionError: the runtime failed.
+        """
+        return _Repeated(self, inputs)
+
+    @abstractmethod
+    def _open(self, artifact: Artifact) -> None:
+        """Load the artifact's file for `names`, and note `providers`, `misplaced` and `facts`."""
+
+    @abstractmethod
+    def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Return the outputs of `names`, in that order, for checked inputs; what it raises is a failure of the run."""
+
+    def _failure(self, error: Exception) -> ExecutionError:
+        return ExecutionError(f"{self.runtime} failed to run {self.manifest.model}: {self._reason(error)}")
+
+    def _reason(self, error: Exception) -> str:
+        """Return what is wrong, out of an error of the runtime's."""
+        return first_line(error)
+
+
+class _Repeated:
+    """The bound run of a runtime that has no such thing: each run takes the inputs anew."""
+
+    on_device = False
+
+    def __init__(self, runner: Runner, inputs: Mapping[str, NDArray[Any]]) -> None:
+        self._runner, self._inputs = runner, inputs
+        self.run()
+
+    def run(self) -> None:
+        self._arrays = self._runner.run(self._inputs)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return self._arrays
