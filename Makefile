@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint bench bench-peers bench-cost verdicts zoo lock colour-tables report-schema clean
+.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -13,6 +13,7 @@ help:
 	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
+	@echo 'make proofs   all that shows at length: verdicts and zoo (hours)'
 	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make lock     choose the versions in requirements.lock anew'
@@ -49,6 +50,8 @@ bench-peers: install
 
 bench-cost: install
 	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
+
+proofs: verdicts zoo
 
 verdicts: install
 	$(SCRIPT) proofs.verdicts artifacts/verdicts.md

@@ -104,7 +104,7 @@ def test_what_torch_export_computes_with_sizes_follows_them_in_every_runner(tmp_
     with torch.no_grad():
         expected = model(image).numpy()
     for runner in ("onnx-cpu", "torchscript"):
-        result = open_runner(artifact, runner).run({"x": image.numpy()})[probe.observe.results[""]]
+        result = open_runner(artifact, runner).run({"x": image.numpy()})[probe.results[""]]
         assert result.shape == expected.shape
         assert np.allclose(result, expected, rtol=1e-3, atol=1e-4)
 

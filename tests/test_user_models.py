@@ -83,12 +83,12 @@ def test_several_inputs_by_position_and_by_keyword(tmp_path, capture, args, kwar
     probe = build_probe(model, *args, kwargs=kwargs, capture=capture)
     assert [spec.name for spec in probe.inputs] == names
     assert probe.inputs[0].shape == ("N", 3, 16, 16)
-    assert list(probe.observe.results) == ["x", "pooled.0", "pooled.1"]
+    assert list(probe.results) == ["x", "pooled.0", "pooled.1"]
     by_name = {"image": IMAGE, "mask": MASK, **kwargs}
     with torch.no_grad():
         returned, tensors = model(*args, **kwargs), probe(*(by_name[name] for name in names))
-    assert torch.equal(tensors[probe.observe.results["x"]], returned["x"])
-    assert torch.equal(tensors[probe.observe.results["pooled.1"]], returned["pooled"][1])
+    assert torch.equal(tensors[probe.results["x"]], returned["x"])
+    assert torch.equal(tensors[probe.results["pooled.1"]], returned["pooled"][1])
     assert verified(probe, tmp_path)[1] == ["onnx-float64", "onnx-cpu", "torchscript"]
 
 

@@ -13,7 +13,7 @@ from runtime.artifact.errors import ExportError
 
 X = torch.randn(2, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 CAPTURES = pytest.mark.parametrize("capture", ["trace", "export"])
-HERE = "test_export_onnx_failures.py"
+HERE = "test_onnx_failures.py"
 
 
 def _block(inner: nn.Module | None = None) -> nn.Sequential:

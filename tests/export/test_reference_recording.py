@@ -107,7 +107,7 @@ def test_what_the_narrow_cast_copied_is_a_copy_in_the_truth_as_well():
     probe = build_probe(Casting(), torch.zeros(1, 3, 4, 4))
     (x,) = probe.noise_input()
     truths = record_reference(probe, (x,)).truths
-    result = truths[probe.observe.results[""]]
+    result = truths[probe.results[""]]
     np.testing.assert_allclose(result.sample, 3 * (x.double().numpy().reshape(-1) + 1))
     assert result.noise_floor < 1e-2
 
@@ -126,6 +126,6 @@ class MakingItsOwn(nn.Module):
 def test_a_tensor_that_forward_makes_is_float64_for_the_truth_and_the_default_stays():
     probe = build_probe(MakingItsOwn(), torch.zeros(1, 3, 4, 4))
     truths = record_reference(probe, probe.noise_input()).truths
-    sampled = truths[probe.observe.results["1"]].sample
+    sampled = truths[probe.results["1"]].sample
     assert (sampled != sampled.astype(np.float32)).any()
     assert torch.get_default_dtype() == torch.float32

@@ -1,7 +1,6 @@
 """`layerprobe nodes`: a tree for people, one document for machines."""
 
 import json
-from dataclasses import asdict
 
 import pytest
 import torch
@@ -132,7 +131,7 @@ def test_json_is_one_document_with_every_field(net, layerprobe):
 def test_json_tells_of_a_whole_model_what_its_probe_does(layerprobe):
     document = json.loads(layerprobe("nodes", "cnn2", "--json").out)
     probe = build_probe(CNN2(), torch.zeros(1, 3, 64, 64))
-    assert document["outputs"] == json.loads(json.dumps([asdict(output) for output in probe.outputs]))
+    assert document["outputs"] == json.loads(json.dumps([output.model_dump() for output in probe.outputs]))
 
 
 def test_every_line_of_an_output_holds_its_whole_name_and_can_be_given_back(layerprobe):

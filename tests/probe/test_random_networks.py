@@ -150,8 +150,8 @@ def test_a_drawn_network_is_probed_truly(capture, plan, returned, seed, image, o
             observed(x)
             outputs = probe(x)
         leaves = dict(walk(expected))
-        assert list(leaves) == list(probe.observe.results)
-        for path, name in probe.observe.results.items():
+        assert list(leaves) == list(probe.results)
+        for path, name in probe.results.items():
             assert torch.equal(outputs[name], leaves[path])
         captured = [outputs[spec.name] for spec in probe.outputs if spec.operation.startswith("torch.nn.modules")]
         assert len(captured) == len(hooked)

@@ -77,7 +77,7 @@ def test_what_is_summed_up_in_a_tensor_of_forwards_own_begins_anew_in_each_run()
 
     x = torch.randn(1, 3, 8, 8)
     probe = build(body, x)
-    (result,) = probe.observe.results.values()
+    (result,) = probe.results.values()
     assert torch.equal(probe(x)[result], probe(x)[result])
 
 

@@ -91,7 +91,7 @@ def test_an_in_place_operation_does_not_change_what_was_captured_before_it(name,
         for image in (IMAGE, IMAGE[:1], torch.cat([IMAGE, IMAGE + 1])):
             outputs = probe(image)
             assert torch.equal(outputs["conv"], model.conv(image))
-            assert torch.equal(outputs[probe.observe.results[""]], model(image))
+            assert torch.equal(outputs[probe.results[""]], model(image))
 
 
 def _transposed(model, y):
@@ -211,7 +211,7 @@ def test_a_model_that_fails_to_trace_comes_back_as_it_was_too():
             return x + 1 if x.sum() > 0 else x
 
     model = Branching().train()
-    with pytest.raises(ModelError, match=r"test_probe_true_values\.py:\d+"):
+    with pytest.raises(ModelError, match=r"test_true_values\.py:\d+"):
         build_probe(model, IMAGE)
     assert model.training
 
@@ -325,7 +325,7 @@ def test_the_source_line_is_the_models_own_also_behind_a_sequential():
     line = next(number for number, text in enumerate(lines, 1) if text.endswith("# the line"))
     for output in build_probe(Model(), IMAGE).outputs:
         assert output.source_file is not None
-        assert output.source_file.endswith("test_probe_true_values.py")
+        assert output.source_file.endswith("test_true_values.py")
         assert not output.source_file.startswith("/")
         assert output.source_line == line
 
@@ -361,9 +361,9 @@ def test_what_the_model_returns_is_what_it_is_at_the_end(write):
     probe = build_probe(model, IMAGE)
     with torch.no_grad():
         outputs = probe(IMAGE)
-        assert torch.equal(outputs[probe.observe.results[""]], model(IMAGE))
+        assert torch.equal(outputs[probe.results[""]], model(IMAGE))
         assert torch.equal(outputs["conv"], model.conv(IMAGE))
-    assert probe.observe.results[""] != "conv"
+    assert probe.results[""] != "conv"
 
 
 class _Returning(nn.Module):
@@ -400,11 +400,11 @@ class _Pair(NamedTuple):
 def test_whatever_tensors_a_model_returns_are_outputs(choose, paths):
     model = _Returning(choose).eval()
     probe = build_probe(model, IMAGE)
-    assert list(probe.observe.results) == paths
+    assert list(probe.results) == paths
     with torch.no_grad():
         outputs = probe(IMAGE)
         returned = dict(walk(model(IMAGE)))
-    for path, name in probe.observe.results.items():
+    for path, name in probe.results.items():
         assert torch.equal(outputs[name], returned[path])
 
 
@@ -458,7 +458,7 @@ def test_a_tensor_that_shares_a_weights_memory_follows_the_weight():
     probe = build_probe(model, IMAGE)
     with torch.no_grad():
         model.conv.weight.fill_(1)
-        assert torch.equal(probe(IMAGE)[probe.observe.results[""]], model(IMAGE))
+        assert torch.equal(probe(IMAGE)[probe.results[""]], model(IMAGE))
 
 
 @pytest.mark.parametrize("capture", ["auto", "trace", "export"])
@@ -485,7 +485,7 @@ def test_a_forward_that_writes_to_a_weight_is_refused_and_the_weight_stays_as_it
 
     model = Writing()
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(ModelError, match=r"forward writes to the parameter conv\.\w+.*test_probe_true_values\.py:\d+"):
+    with pytest.raises(ModelError, match=r"forward writes to the parameter conv\.\w+.*test_true_values\.py:\d+"):
         build_probe(model, IMAGE, capture=capture)
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
 

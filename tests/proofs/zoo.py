@@ -111,8 +111,8 @@ def returns_what_the_model_does(model: Any, probe: Any) -> bool:
     with torch.no_grad():
         probed = probe(*image)
         returned = {path: value for path, value in walk(model.eval()(*image)) if isinstance(value, torch.Tensor)}
-    return returned.keys() == probe.observe.results.keys() and all(
-        torch.equal(value, probed[probe.observe.results[path]]) for path, value in returned.items()
+    return returned.keys() == probe.results.keys() and all(
+        torch.equal(value, probed[probe.results[path]]) for path, value in returned.items()
     )
 
 

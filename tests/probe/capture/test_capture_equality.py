@@ -1,7 +1,6 @@
 """Both ways of capturing tell the same of a model: names, labels, operations and source lines, one by one."""
 
 import operator
-from dataclasses import asdict
 
 import pytest
 import torch
@@ -30,7 +29,7 @@ class Body(nn.Module):
 
 
 def told(model, *inputs, capture):
-    return [asdict(output) for output in build_probe(model, *inputs, capture=capture).outputs]
+    return [output.model_dump() for output in build_probe(model, *inputs, capture=capture).outputs]
 
 
 def differences(model, *inputs):
@@ -219,7 +218,7 @@ def test_augmented_operators_are_captured_with_torchvisions_names(name, capture)
     z = torch.full((2, 4), 2, dtype=y.dtype)
     model = Augmenting(AUGMENTED[name])
     probe = build_probe(model, y, z, capture=capture)
-    assert torch.equal(probe(y.clone(), z)[probe.observe.results[""]], model(y.clone(), z))
+    assert torch.equal(probe(y.clone(), z)[probe.results[""]], model(y.clone(), z))
     tracer = NodePathTracer(leaf_modules=[])
     tracer.trace(model)
     names = [name for node, name in tracer.node_to_qualname.items() if node.op != "output"]

@@ -53,11 +53,11 @@ class _ShapeDependent(nn.Module):
 
 def test_a_branch_on_a_shape_is_captured_by_export_and_auto_says_why(tmp_path):
     model = _ShapeDependent().eval()
-    with pytest.raises(ModelError, match=r"can't trace _Shape.*test_probe_exporting.py:\d+.*\n--capture export"):
+    with pytest.raises(ModelError, match=r"can't trace _Shape.*test_torch_export.py:\d+.*\n--capture export"):
         build_probe(model, IMAGE, capture="trace")
     probe = build_probe(model, IMAGE)
     assert probe.capture == "export"
-    assert "test_probe_exporting.py:" in str(probe.capture_reason)
+    assert "test_torch_export.py:" in str(probe.capture_reason)
     names = [output.name for output in probe.outputs]
     assert names == [
         "conv",
@@ -77,7 +77,7 @@ def test_a_branch_on_a_shape_is_captured_by_export_and_auto_says_why(tmp_path):
         tensors = probe(batch)
         assert torch.equal(tensors["conv"], model.conv(batch))
         assert torch.equal(tensors["head"], model(batch)["logits"])
-    assert probe.observe.results == {"logits": "head", "parts.0": "getitem", "parts.1": "getitem_1"}
+    assert probe.results == {"logits": "head", "parts.0": "getitem", "parts.1": "getitem_1"}
     artifact = open_artifact(export_artifact(probe, tmp_path / "a"))
     assert artifact.manifest.capture == "export"
     assert verify(artifact).passed
@@ -89,7 +89,7 @@ def test_a_hook_on_the_model_itself_is_captured_by_export():
     probe = build_probe(model, IMAGE)
     assert probe.capture == "export"
     with torch.no_grad():
-        assert torch.equal(probe(IMAGE)[probe.observe.results[""]], model(IMAGE))
+        assert torch.equal(probe(IMAGE)[probe.results[""]], model(IMAGE))
 
 
 def test_an_example_of_zeros_does_not_hide_what_tracing_misses():
@@ -117,7 +117,7 @@ def test_control_flow_on_values_is_an_error_that_names_the_line_and_the_parts():
     with pytest.raises(ModelError) as error:
         build_probe(_ValueDependent(), IMAGE)
     text = str(error.value)
-    assert "test_probe_exporting.py:" in text
+    assert "test_torch_export.py:" in text
     assert "backbone, head (--submodule backbone)" in text
     assert len(text.splitlines()) == 2
 
@@ -144,8 +144,6 @@ def test_torchs_symbols_are_no_words_for_a_user():
 
     with pytest.raises(ModelError) as caught:
         build_probe(Choosing(), torch.zeros(1, 3, 8, 8))
-    assert "torch.export can't capture Choosing: it depends on the values of tensors which way it goes" in str(
-        caught.value
-    )
-    assert "test_probe_exporting.py:" in str(caught.value)
+    assert "torch.export can't capture Choosing: its control flow, or a tensor" in str(caught.value)
+    assert "test_torch_export.py:" in str(caught.value)
     assert "u0" not in str(caught.value)

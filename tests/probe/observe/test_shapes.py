@@ -50,7 +50,7 @@ def test_a_model_that_computes_with_its_batch_is_right_for_it_and_claims_no_othe
     assert probe.inputs[0].shape == (batch, 3, 8, 8)
     assert {output.shape[0] for output in probe.outputs} == {batch}
     with torch.no_grad():
-        assert torch.equal(probe(x)[probe.observe.results[""]], model(x))
+        assert torch.equal(probe(x)[probe.results[""]], model(x))
 
 
 @pytest.mark.parametrize("capture", ["auto", "trace", "export"])
@@ -62,7 +62,7 @@ def test_what_says_n_is_right_on_every_batch(batch, capture):
     for other in (1, 2, 5):
         x = noise(other, 3, 8, 8)
         with torch.no_grad():
-            assert torch.equal(probe(x)[probe.observe.results[""]], model(x))
+            assert torch.equal(probe(x)[probe.results[""]], model(x))
 
 
 class PoolingAll(nn.Module):

@@ -15,7 +15,7 @@ from runtime.runners.onnx_cut import cut_onnx
 from runtime.runners.registry import RUNNERS, why_unavailable
 
 WORKING = [name for name in RUNNERS if why_unavailable(name) is None and name != "eager"]
-"""The runner eager needs more than an artifact: test_runtime_eager.py."""
+"""The runner eager needs more than an artifact: test_eager.py."""
 
 
 class TwoInputs(nn.Module):

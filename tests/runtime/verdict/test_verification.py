@@ -1,17 +1,21 @@
 """Verify: true models pass, a planted fault is found at its layer, and every form of the report says the same."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+import torch
 from onnx import numpy_helper
 
 from conftest import VARIANTS
 from proofs.planted_faults import rehash
 from runtime import RUNNERS, RunnerUnavailable, UsageError, open_artifact, verify
+from runtime.reporting.json_report import load_report
+from runtime.runners.registry import why_unavailable
 from runtime.verdict.output_verdict import PASSING_DRIFT
 from runtime.verdict.verification import Report
 
@@ -86,7 +90,7 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
     assert outcome.code == 1
     assert "the first is cnn2 (drift)" in outcome.out
     report = json.loads((tmp_path / "r.json").read_text())
-    assert list(report) == ["format_version", "headline", "environment", "outputs", "runners", "left_out"]
+    assert list(report) == ["format_version", "headline", "environment", "outputs", "runners", "left_out", "unopened"]
     runner = report["runners"][0]
     assert (runner["name"], runner["verdict"], runner["first_failing"]) == ("onnx-cpu", "drift", "cnn2")
     keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine", "introduced", "inherited"}
@@ -167,3 +171,62 @@ def test_an_output_of_which_nothing_can_be_proven_is_called_so(tmp_path, layerpr
     assert set(verdicts.values()) == {"pass", "unproven"}
     assert outcome.code == 0
     assert "Nothing is proven of" in outcome.out
+
+
+def test_a_runner_that_cannot_be_opened_takes_nothing_from_the_others(exported, tmp_path, layerprobe):
+    folder = tmp_path / "art"
+    shutil.copytree(exported("cnn2").path, folder)
+    (folder / "model.torchscript.pt").write_bytes(b"no longer what it was")
+    forms = ("--json", "r.json", "--junit", "r.xml", "--html", "r.html")
+    outcome = layerprobe("verify", folder, *(tmp_path / each if "." in each else each for each in forms))
+    assert outcome.code == 3, outcome
+    assert re.search(r"onnx-cpu: all \d+ outputs pass", outcome.out)
+    assert outcome.out.startswith("torchscript can't be opened: ")
+    assert "was altered" in outcome.out
+    report = load_report(tmp_path / "r.json")
+    assert not report.passed
+    assert [runner.verdict for runner in report.runners] == ["pass"] * len(report.runners)
+    assert report.unopened["torchscript"].exit_code == 3
+    assert '<failure type="unopened"' in (tmp_path / "r.xml").read_text()
+    assert "✕ not opened" in (tmp_path / "r.html").read_text()
+
+
+def test_a_requested_runner_that_is_not_available_ends_with_4_after_the_others(exported, layerprobe, monkeypatch):
+    usual = why_unavailable
+    monkeypatch.setattr(
+        "runtime.runners.registry.why_unavailable", lambda name: "it is broken" if name == "openvino" else usual(name)
+    )
+    both = ("--runner", "onnx-cpu", "--runner", "openvino")
+    outcome = layerprobe("verify", exported("cnn2").path, *both)
+    assert outcome.code == 4
+    assert re.search(r"onnx-cpu: all \d+ outputs pass", outcome.out)
+    assert "openvino: can't be opened: The runner openvino was requested, but it is broken." in outcome.out
+    alone = layerprobe("verify", exported("cnn2").path, "--runner", "openvino")
+    assert (alone.code, alone.out) == (4, "")
+
+
+def test_operators_that_no_package_registered_leave_a_runner_out(exported, monkeypatch):
+    def unknown(*arguments, **options):
+        raise RuntimeError("\nUnknown builtin op: torchvision::deform_conv2d.\nCould not find any similar ops")
+
+    monkeypatch.setattr(torch.jit, "load", unknown)
+    report = verify(exported("cnn2"))
+    assert report.passed
+    assert "an operator that no installed package has registered" in report.left_out["torchscript"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyError("a private name")])
+def test_fusions_that_cannot_be_named_fail_nothing(exported, layerprobe, monkeypatch, error):
+    def fail(*arguments, **options):
+        raise error
+
+    monkeypatch.setattr("runtime.verdict.unprobed.optimised_graph", fail)
+    report = verify(exported("cnn2"), ["onnx-cpu"])
+    assert report.passed
+    unprobed = report.runners[0].unprobed
+    assert unprobed.prevented is None
+    assert type(error).__name__ in unprobed.prevented_unknown
+    assert unprobed.difference is not None
+    outcome = layerprobe("verify", exported("cnn2").path, "--runner", "onnx-cpu")
+    assert outcome.code == 0
+    assert f"the fusions that probing prevents can't be named ({type(error).__name__}" in outcome.out
