@@ -1,7 +1,7 @@
 """probe -> artifact: one folder that runs without the model's Python source.
 
-What this package offers stands in `__init__.pyi`. The names are imported when first used, so that
-`layerprobe --help` and a machine without PyTorch don't pay for, or fail on, `import torch`.
+The public names are listed in `__init__.pyi` and imported on first use, so that `layerprobe --help` doesn't wait for
+`import torch`, and a machine without PyTorch doesn't fail on it.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""probe -> artifact folder. The parts are made in files of their own; here they are put together, in order."""
+"""probe -> artifact folder. Each part is made in its own file; here they are put together, in order."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -40,8 +40,8 @@ from .trial_run import try_model_files
 __all__ = ["export_artifact"]
 
 _EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
-"""A protobuf file ends at 2 GB; above this the weights go beside it."""
-_NO_AVERAGED_PROGRAM = "the averaged probe is ONNX and TorchScript alone"
+"""A protobuf file can't exceed 2 GB; above this the weights go into a file beside it."""
+_NO_AVERAGED_PROGRAM = "the averaged probe is written as ONNX and TorchScript only"
 
 
 def export_artifact(
@@ -61,34 +61,32 @@ def export_artifact(
     """Write `probe` as an artifact and return its folder.
 
     Args:
-        probe: what `build_probe` gave.
-        folder: where to; parents are made. It appears whole or not at all.
+        probe: what `build_probe` returned.
+        folder: the artifact's folder; parents are created. It appears complete or not at all.
         name: the model's name in the manifest; its class's name by default.
-        preprocessing: how a photo becomes the input; None where the input isn't an image.
-        recipe: how the model can be made again from its name; None where it has none.
+        preprocessing: how a photo becomes the input; None if the input isn't an image.
+        recipe: how the model can be rebuilt from its name; None if it has none.
         reference_input: what the reference is recorded on (the model's shapes and dtypes); standard normal noise with
-            a batch of 1 by default, and of another size than the example where the size is open.
+            a batch of 1 by default, and of another size than the example if the size is open.
         averaged: write the averaged probe (`average_probe`): each output's mean over the channels, N 1 H W, at little
             more than the plain model's cost.
         full: write the probe with every tensor.
-        overwrite: replace an artifact that is there.
+        overwrite: replace an existing artifact.
         on_phase: called with the name of each phase as it starts.
-        on_left_out: called with the name of a file that can't be made of this model (the one for torch.export alone
-            can be done without), and the reason.
+        on_left_out: called with the name of a file that can't be made for this model (only torch.export's is
+            optional), and the reason.
 
     Raises:
-        FolderExists: something is there, and `overwrite` is not set or it isn't an artifact.
+        FolderExists: the folder exists, and `overwrite` is not set or it isn't an artifact.
         ExportError: the model can't be converted, or the folder can't be written.
         ModelError: `averaged` is set, and no output has a height and a width.
     """
     if not (averaged or full):
-        raise ExportError(
-            "Neither the full probe nor the averaged one is to be written: an artifact holds at least one."
-        )
+        raise ExportError("Neither the full probe nor the averaged one is requested: an artifact needs at least one.")
     target = Path(folder)
     for spec in probe.inputs:
         if 0 in spec.shape:
-            raise ExportError(f"The input {spec.name} has a size of 0: an artifact takes sizes of 1 and more.")
+            raise ExportError(f"The input {spec.name} has a size of 0: an artifact needs sizes of at least 1.")
     probe = on_cpu(probe)
     maps = average_probe(probe) if averaged else None
     inputs = reference_input or probe.noise_input(larger=True)
@@ -98,7 +96,7 @@ def export_artifact(
         opset = onnx_model.opset_imports[""]
         manifest = _describe(probe, name or probe.model_name, preprocessing, opset, recipe)
         if full:
-            # Ahead of the other files, in which the manifest tells whether there is one.
+            # Before the other files: the manifest inside them says whether this one exists.
             on_phase("converting with torch.export")
             reason = _write_torch_export(probe, manifest, partial / TORCH_EXPORT_FILE)
             if reason:
@@ -131,7 +129,7 @@ def _write_files(
     inputs: tuple[torch.Tensor, ...],
     on_phase: Callable[[str], None],
 ) -> None:
-    """Write and try the model files and the reference of a probe, full or averaged."""
+    """Write and check the model files and the reference of a probe, full or averaged."""
     onnx_model.graph.name = manifest.model
     onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
     _save_onnx(onnx_model, files[ONNX_FILE])
@@ -150,7 +148,7 @@ def _write_manifest(manifest: Manifest, file: Path, hashes: Mapping[str, str]) -
 
 
 def _write_torch_export(probe: Probe, manifest: Manifest, file: Path) -> str | None:
-    """Write the file for torch.export, or return why it can't be made of this model."""
+    """Write the file for torch.export, or return why it can't be made for this model."""
     try:
         save_torch_export(to_torch_export(probe), file, manifest.model_dump_json())
     except ExportError as error:

@@ -1,6 +1,6 @@
-"""Attention with any number of leading axes, as torch.onnx takes it: with two, the batch and the heads.
+"""Gives attention with any number of leading axes the two that torch.onnx takes: the batch and the heads.
 
-Twins, for one, attends within windows, a third leading axis.
+Twins, for example, attends within windows, a third leading axis.
 """
 
 from typing import Any
@@ -17,7 +17,7 @@ _CAPTURED = (_ATTENTION, torch.ops.aten.scaled_dot_product_attention.default)
 
 
 def give_attention_four_axes(module: fx.GraphModule) -> None:
-    """Let each `scaled_dot_product_attention` of the graph compute on N 1 L C where it is not given four axes."""
+    """Make each `scaled_dot_product_attention` of the graph compute on N 1 L C if its query doesn't have four axes."""
     for node in module.graph.nodes:
         if node.target in _CAPTURED:
             node.target = _attend

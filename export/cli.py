@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-_PER_CHANNEL = "Of the photos' channels, in 0 to 1; `layerprobe stats` prints both. The model's own by default."
+_PER_CHANNEL = "Per channel, for pixels in 0 to 1; `layerprobe stats` prints both. The model's own by default."
 
 
 def _numbers(text: str | None) -> list[float] | None:
@@ -38,21 +38,21 @@ def _numbers(text: str | None) -> list[float] | None:
 def export(
     model: ModelArgument,
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an artifact that exists.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing artifact.")] = False,
     weights: Annotated[
         Path | None,
         typer.Option(
-            metavar="F", help=".safetensors, or a .pt/.pth state dict; fresh ones by default.", rich_help_panel=INPUT
+            metavar="F", help=".safetensors, or a .pt/.pth state dict; random by default.", rich_help_panel=INPUT
         ),
     ] = None,
     seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of fresh weights.", rich_help_panel=INPUT)
+        int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of random weights.", rich_help_panel=INPUT)
     ] = 0,
     input_size: InputSizeOption = None,
     dynamic_size: Annotated[
         bool,
         typer.Option(
-            "--dynamic-size", help="Leave height and width open, where the model allows it.", rich_help_panel=INPUT
+            "--dynamic-size", help="Leave height and width open, if the model allows it.", rich_help_panel=INPUT
         ),
     ] = False,
     mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL, rich_help_panel=INPUT)] = None,
@@ -72,7 +72,7 @@ def export(
         bool,
         typer.Option(
             "--full/--no-full",
-            help="Write the probe with every tensor; --averaged can replace it.",
+            help="Write the probe with every tensor, or only the averaged one.",
             rich_help_panel=SELECTION,
         ),
     ] = True,
@@ -80,14 +80,14 @@ def export(
     capture: CaptureOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model's probe as an artifact that needs no source.
+    """Write a model's probe as an artifact that runs without the model's source.
 
-    It holds ONNX, TorchScript, torch.export, a float64 reference and a manifest. What the model returns is always an
-    output, whatever is selected.
+    It holds the probe as ONNX, TorchScript and torch.export, a float64 reference and a manifest. What the model returns
+    is always an output, whatever is selected.
 
     Example: layerprobe export torchvision:resnet18 -o resnet18
     """
-    # A slip is reported before PyTorch takes its seconds to load.
+    # A mistake is reported before PyTorch is loaded, which takes seconds.
     means, stds, size = _numbers(mean), _numbers(std), parse_size(input_size, channels=True)
     if not (averaged or full):
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
@@ -99,14 +99,14 @@ def export(
     from . import export_artifact
 
     left_out: dict[str, str] = {}
-    # What a model's own code prints is no result of ours.
-    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("making the model") as status:
+    # What the model's own code prints is not part of the result.
+    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("loading the model") as status:
         loaded = load_model(model, seed, size)
         if weights:
             status.update("reading the weights")
             taken = load_weights(loaded.module, weights, loaded.name)
             if taken and not quiet:
-                typer.echo(f"{weights}: the weights are taken {', '.join(taken)}", err=True)
+                typer.echo(f"{weights}: the weights are read {', '.join(taken)}", err=True)
         if submodule:
             loaded = loaded.submodule(submodule)
         preprocessing = _preprocessing(loaded, means, stds)
@@ -138,7 +138,7 @@ def export(
     for file, reason in () if quiet else left_out.items():
         typer.echo(f"{file} is left out: {reason}", err=True)
     kinds = "ONNX and TorchScript" if left_out or not full else "ONNX, TorchScript and torch.export"
-    maps = "" if not averaged else ", averaged alone" if not full else ", and averaged"
+    maps = "" if not averaged else ", averaged only" if not full else ", and averaged"
     fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
     typer.echo(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")
 
@@ -146,7 +146,7 @@ def export(
 def _preprocessing(
     loaded: "LoadedModel", means: list[float] | None, stds: list[float] | None
 ) -> "Preprocessing | None":
-    """Return how a photo becomes the model's input, or None where its input is no image."""
+    """Return how a photo becomes the model's input, or None if its input isn't an image."""
     from pydantic import ValidationError
 
     from runtime.artifact.manifest import Preprocessing
@@ -154,7 +154,7 @@ def _preprocessing(
     image = loaded.image
     if image is None:
         if means or stds:
-            raise typer.BadParameter(f"{loaded.name} isn't called with an image alone: leave --mean and --std away")
+            raise typer.BadParameter(f"{loaded.name} isn't called with a single image: omit --mean and --std")
         return None
     try:
         preprocessing = Preprocessing.model_validate(
@@ -171,5 +171,5 @@ def _preprocessing(
         where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         raise typer.BadParameter(f"{where}: {what}" if where else what) from error
     if len(preprocessing.mean) != len(image.mean):
-        raise typer.BadParameter(f"{loaded.name} takes {len(image.mean)} channels: give that many numbers for each")
+        raise typer.BadParameter(f"{loaded.name} takes {len(image.mean)} channels: pass that many numbers for each")
     return preprocessing

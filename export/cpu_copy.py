@@ -21,7 +21,7 @@ def on_cpu(probe: Probe) -> Probe:
     if all(tensor.device == _CPU for tensor in tensors):
         return probe
     traced = _moved(probe.traced.module)
-    # The graph of the copy has nodes of its own, under the same fx names.
+    # The copy's graph has its own nodes, under the same fx names.
     by_name = {node.name: node for node in traced.graph.nodes}
     origins = {by_name[node.name]: origin for node, origin in probe.traced.origins.items() if node.name in by_name}
     return replace(

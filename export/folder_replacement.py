@@ -1,4 +1,4 @@
-"""Writing a folder so that it is there whole or not at all: a kill or a full disk leaves what stood there before."""
+"""Writes a folder completely or not at all: after a kill or on a full disk, what was there before is unchanged."""
 
 import ctypes
 import os
@@ -24,11 +24,11 @@ def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Pa
     Args:
         target: the folder to create.
         marker: a file that a folder must hold to be overwritten, so that no other folder of the user's is ever lost.
-        overwrite: replace a folder that is there.
+        overwrite: replace an existing folder.
 
     Raises:
         FolderExists: `target` exists and `overwrite` is not set, or it isn't a folder with the marker.
-        ExportError: the folder can't be written; what stood there before still stands.
+        ExportError: the folder can't be written; what was there before is unchanged.
     """
     target = target.absolute()
     _check_target(target, marker, overwrite=overwrite)
@@ -44,7 +44,7 @@ def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Pa
         _move_into_place(partial, target)
     except OSError as error:
         raise ExportError(
-            f"Writing {target} failed: {error.strerror or error}.\nNothing there was changed; free space, or choose "
+            f"Writing {target} failed: {error.strerror or error}.\nNothing there was changed. Free up space, or choose "
             "another folder with -o."
         ) from error
     finally:
@@ -55,19 +55,19 @@ def _check_target(target: Path, marker: str, *, overwrite: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if target.is_dir() and Path.cwd().is_relative_to(target.resolve()):
-        raise FolderExists(f"{target} is the folder you are in, which would be gone.\nChoose another place with -o.")
+        raise FolderExists(f"{target} is the folder you are in: it would be deleted.\nChoose another folder with -o.")
     if not target.is_dir() or target.is_symlink():
-        raise FolderExists(f"{target} exists and is not a folder.\nChoose another place with -o.")
+        raise FolderExists(f"{target} exists and is not a folder.\nChoose another path with -o.")
     if not any(target.iterdir()):
         return
     if not (target / marker).is_file():
-        raise FolderExists(f"{target} holds something else than an artifact, so it is left alone.\nChoose another -o.")
+        raise FolderExists(f"{target} is not an artifact, so it is left alone.\nChoose another folder with -o.")
     if not overwrite:
-        raise FolderExists(f"{target} exists already.\nAdd --overwrite to replace it, or choose another -o.")
+        raise FolderExists(f"{target} already exists.\nAdd --overwrite to replace it, or choose another path with -o.")
 
 
 def _move_into_place(partial: Path, target: Path) -> None:
-    """Rename `partial` to `target`. What stood at `target` stands at `partial` then, or is gone."""
+    """Rename `partial` to `target`. What was at `target` is then at `partial`, or deleted."""
     if not target.exists():
         partial.rename(target)
     elif not _exchange(partial, target):
@@ -83,7 +83,7 @@ def _move_into_place(partial: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step, as Linux's renameat2(2) can and rename(2) can't; False where it can't be had."""
+    """Swap two folders in one step, as Linux's renameat2(2) can and rename(2) can't; False if it isn't available."""
     if not sys.platform.startswith("linux"):
         return False
     renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)

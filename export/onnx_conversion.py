@@ -1,8 +1,8 @@
 """probe -> ONNX model, whose graph outputs are named and ordered as the probe's.
 
-torch.onnx does the conversion; this file sees to the names, which torch.onnx can't be trusted with: an output named
-like a value inside the graph makes it write an invalid model ("Duplicate definition of name"), and a tensor returned
-twice becomes one output (pytorch issue 167848). So the model is converted with torch's own names, and named here.
+torch.onnx does the conversion; this file sets the names, which torch.onnx gets wrong: with an output named like a value
+inside the graph it writes an invalid model ("Duplicate definition of name"), and a tensor returned twice becomes one
+output (pytorch issue 167848). So the model is converted with torch's own names, and named here.
 """
 
 import logging
@@ -40,10 +40,10 @@ def to_onnx(probe: Probe) -> ir.Model:
     model = _convert(probe)
     graph = model.graph
     if len(graph.outputs) != len(probe.outputs):
-        raise ExportError(f"torch.onnx gave {len(graph.outputs)} outputs for the probe's {len(probe.outputs)}.")
-    # Only what makes the graph readable and loadable: no rewriting rules, which fuse what is to be observed, and no
-    # merging of equal weights, after which a bias can be called by another layer's mean.
-    _note_origins(model)
+        raise ExportError(f"torch.onnx returned {len(graph.outputs)} outputs for the probe's {len(probe.outputs)}.")
+    # Only what makes the graph readable and loadable: no rewriting rules, which fuse the tensors to be observed, and no
+    # merging of equal weights, after which a bias can have the name of another layer's mean.
+    _mark_origins(model)
     ir_passes.InlinePass()(model)
     _fold_constants(model)
     for value, spec in zip(graph.inputs, probe.inputs, strict=True):
@@ -54,22 +54,21 @@ def to_onnx(probe: Probe) -> ir.Model:
     ir_passes.RemoveUnusedOpsetsPass()(model)
     ir_passes.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0)(model)
     origins = {origin.name: origin for origin in probe.traced.origins.values()}
-    _tell_origins(graph, {output.name for output in probe.outputs}, origins)
+    _write_origins(graph, {output.name for output in probe.outputs}, origins)
     model.producer_name = "layerprobe"
     model.producer_version = None
     return model
 
 
 def _convert(probe: Probe) -> ir.Model:
-    # A batch of 1 would be taken for a constant.
+    # A batch of 1 would become a constant.
     example = probe.noise_input(batch=2)
     shapes = dynamic_shapes(probe)
     marked = marked_module(probe)
     give_attention_four_axes(marked)
     try:
-        # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and where it
-        # fails it prints the whole graph. With gradients on, it refuses writes into the parts of a chunk that it
-        # allows without.
+        # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and prints the
+        # whole graph if it fails. Without gradients, because with them it refuses writes into the parts of a chunk.
         with torch_silenced(), torch.no_grad():
             program = torch.onnx.export(
                 marked,
@@ -88,34 +87,34 @@ def _convert(probe: Probe) -> ir.Model:
 
 
 def _opset(probe: Probe) -> int | None:
-    """Return the opset to ask for: None for torch's own choice. Convolutions in bfloat16 came with 22."""
+    """Return the opset to request: None for torch's own choice. Convolutions in bfloat16 need 22."""
     return (
         22 if any(tensor.dtype == torch.bfloat16 for tensor in (*probe.example, *probe.module.parameters())) else None
     )
 
 
 def dynamic_shapes(probe: Probe) -> tuple[dict[int, Any], ...]:
-    """Return the open axes of each input, as torch.export asks for them."""
+    """Return the open axes of each input, in the form that torch.export expects."""
     return tuple(
         {axis: _dynamic(size) for axis, size in enumerate(spec.shape) if isinstance(size, str)} for spec in probe.inputs
     )
 
 
 def _dynamic(symbol: str) -> Any:
-    # Sizes in pixels may have to divide by something, which torch finds out by itself if they have no name.
+    # Sizes in pixels may have to be divisible by something, which torch infers by itself if they have no name.
     return torch.export.Dim(symbol) if symbol == "N" else torch.export.Dim.DYNAMIC
 
 
 def onnx_shape(shape: Sequence[int | str]) -> ir.Shape:
-    """Return the shape as ONNX has it, where one symbol means one size everywhere.
+    """Return the shape for ONNX, in which one symbol means one size everywhere.
 
-    `H/2` is rounded up in one layer and down in another, and ONNX Runtime would take their tensors for equally large.
+    `H/2` is rounded up in one layer and down in another, and ONNX Runtime would assume that both have the same size.
     """
     return ir.Shape([size if isinstance(size, int) or size in ("H", "W") or "N" in size else None for size in shape])
 
 
 def _name_outputs(graph: ir.Graph, outputs: Iterable[Output]) -> None:
-    """Give each graph output the probe's name, and its own value, and any other value another name."""
+    """Give each graph output the probe's name and its own value; other values with that name are renamed."""
     specs = list(outputs)
     reserved = {spec.name for spec in specs}
     for value in _all_values(graph):
@@ -125,7 +124,7 @@ def _name_outputs(graph: ir.Graph, outputs: Iterable[Output]) -> None:
     for index, spec in enumerate(specs):
         value = _behind_identities(graph.outputs[index])
         if value in taken:
-            # ONNX has one name for a value, so a tensor that is returned under two names is copied for the second.
+            # A value has one name in ONNX, so a tensor that is returned under two names is copied for the second.
             identity = ir.node("Identity", [value])
             graph.append(identity)
             value = identity.outputs[0]
@@ -141,7 +140,7 @@ def _all_values(graph: ir.Graph) -> list[ir.Value]:
 
 
 def _behind_identities(value: ir.Value) -> ir.Value:
-    """Return what `value` is a mere copy of: a clone becomes an Identity in ONNX, where nothing is overwritten."""
+    """Return what `value` is only a copy of: a clone becomes an Identity in ONNX, where nothing is overwritten."""
     producer = value.producer()
     while producer is not None and producer.op_type == "Identity" and producer.inputs[0] is not None:
         value = producer.inputs[0]
@@ -149,8 +148,8 @@ def _behind_identities(value: ir.Value) -> ir.Value:
     return value
 
 
-def _note_origins(model: ir.Model) -> None:
-    """Note on each node the name of the model's step that it belongs to, and take out what torch noted.
+def _mark_origins(model: ir.Model) -> None:
+    """Record on each node the name of the model's step that it belongs to, and remove torch's metadata.
 
     torch's stack traces hold the paths of the machine that exported.
     """
@@ -168,15 +167,15 @@ def _fold_constants(model: ir.Model) -> None:
     try:
         onnxscript.optimizer.fold_constants(model)
     except RuntimeError as error:
-        # It goes node by node, and fails before it alters one (a split into chunks of a size that is computed, in
-        # onnxscript 0.7): what comes after stays as it was.
+        # It goes node by node, and fails before it changes one (a split into chunks of a size that is computed, in
+        # onnxscript 0.7): the nodes after it stay as they were.
         logging.getLogger(__name__).debug("constants are not folded: %s", error)
 
 
-def _tell_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str, Origin]) -> None:
-    """Name each node after the step of the model that it belongs to, and note where in the model's source that stands.
+def _write_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str, Origin]) -> None:
+    """Name each node after the step of the model that it belongs to, and record where that is in the model's source.
 
-    The node that computes an output is called like it; the others, such as those within a leaf module,
+    The node that computes an output has its name; others, such as those inside a leaf module, have names such as
     `layer1.attn/MatMul::17`.
     """
     graph.metadata_props.clear()
@@ -204,7 +203,7 @@ def _tell_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str, 
 
 
 def _is_on_sizes(node: ir.Node, sizes: set[ir.Value]) -> bool:
-    """Tell whether a node gives integers or truth values; `sizes` holds what earlier ones gave of them."""
+    """Return whether a node returns integers or booleans; `sizes` holds the values of earlier nodes that do."""
     dtypes = [value.dtype for value in node.outputs]
     if None not in dtypes:
         return not any(dtype is not None and dtype.is_floating_point() for dtype in dtypes)
@@ -219,8 +218,8 @@ def _is_on_sizes(node: ir.Node, sizes: set[ir.Value]) -> bool:
 def _steps(graph: ir.Graph, outputs: Collection[str]) -> dict[ir.Node, str]:
     """Return the name of the model's step that each node belongs to.
 
-    Where none was noted, because the node was made after torch's conversion, it belongs to the step that uses it, to
-    the first of them if there are several, or to that whose loop or branch it is in.
+    A node without a recorded name, which was made after torch's conversion, belongs to the step that uses it (the first
+    if there are several), or else to the one whose loop or branch it is in.
     """
     steps: dict[ir.Node, str] = {}
     order = {node: position for position, node in enumerate(graph.all_nodes())}
@@ -242,5 +241,5 @@ def _steps(graph: ir.Graph, outputs: Collection[str]) -> dict[ir.Node, str]:
 
 
 def _computed(node: ir.Node, outputs: Collection[str]) -> str | None:
-    """Return the name of the output that a node computes, if it does."""
+    """Return the name of the output that a node computes, if any."""
     return next((value.name for value in node.outputs if value.name in outputs), None)

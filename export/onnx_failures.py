@@ -1,8 +1,8 @@
-"""Why torch.onnx can't convert a probe, in the model's own terms, and what of the model can be exported all the same.
+"""Explains in the model's own terms why torch.onnx can't convert a probe, and what of the model can still be exported.
 
-torch's errors name nodes of graphs that the user never sees. The node that an error is about stands in the frames of
-its traceback, in torch.fx's interpreter as in torch.onnx's translation, and the node's mark (`origin_marks.py`) tells
-the line of the model.
+torch's errors name nodes of graphs that the user never sees. The node that an error is about is in the frames of its
+traceback, in torch.fx's interpreter or in torch.onnx's translation, and the node's mark (`origin_marks.py`) gives the
+line of the model.
 """
 
 import traceback
@@ -29,10 +29,10 @@ _AXES = {"N": "the batch", "H": "the height", "W": "the width"}
 
 @dataclass(frozen=True)
 class _Failure:
-    """What is known of an error: the node that it is about, and the program of torch's that the node is in."""
+    """What is known of an error: the node that it is about, and the torch.export program that the node is in."""
 
     error: BaseException
-    """The innermost one, which tells the reason."""
+    """The innermost one, which gives the reason."""
     node: fx.Node | None
     program: torch.export.ExportedProgram | None
     operator_unknown: bool
@@ -43,7 +43,7 @@ class _Failure:
 
     @property
     def operator(self) -> str:
-        """`aten.median.dim`, or nothing if it didn't fail at one."""
+        """`aten.median.dim`, or empty if it didn't fail at one."""
         target = self.node.target if self.node else None
         return str(target).removesuffix(".default") if isinstance(target, torch._ops.OpOverload) else ""
 
@@ -55,11 +55,11 @@ def explain_failure(
     dynamic_shapes: tuple[dict[int, Any], ...],
     error: BaseException,
 ) -> str:
-    """Return what to tell the user: what failed, where in the model, and the way around it.
+    """Return the message for the user: what failed, where in the model, and a way around it.
 
     Args:
-        probe: what was to be converted.
-        marked: what was converted (`marked_module`), from `example` and with `dynamic_shapes`.
+        probe: the probe that failed to convert.
+        marked: the module that was converted (`marked_module`), with `example` and `dynamic_shapes`.
         example: see `marked`.
         dynamic_shapes: see `marked`.
         error: what torch.onnx raised.
@@ -70,7 +70,7 @@ def explain_failure(
         if held is not None:
             return held
     reason = first_line(failure.error)
-    where = f" at {_told(failure.origin)}" if failure.origin else ""
+    where = f" at {_place(failure.origin)}" if failure.origin else ""
     if failure.operator_unknown:
         needed = f", needed{where}" if where else ""
         return f"torch.onnx has no operator for {failure.operator}{needed}.\n{_way_around(probe, failure)}"
@@ -81,16 +81,16 @@ def explain_failure(
     else:
         message = f"torch.onnx can't convert this model{where}: {reason}"
     if failure.node and failure.program and _takes_open_size(failure.node) and _has_open_size(probe):
-        return f"{message}\nLeave --dynamic-size (dynamic_size=True) away: with fixed sizes it may do."
+        return f"{message}\nOmit --dynamic-size (dynamic_size=True): with fixed sizes it may work."
     return f"{message}\n{_way_around(probe, failure)}"
 
 
-def _told(origin: Origin) -> str:
+def _place(origin: Origin) -> str:
     return f"{origin.name} ({origin.source_file}:{origin.source_line})" if origin.source_file else origin.name
 
 
 def _find(error: BaseException) -> _Failure:
-    """Look through an error and its causes, innermost frame first, for a marked node."""
+    """Search an error and its causes, innermost frame first, for a marked node."""
     chain = list(_causes(error))
     node: fx.Node | None = None
     programs: list[torch.export.ExportedProgram] = []
@@ -126,13 +126,13 @@ def _has_open_size(probe: Probe) -> bool:
 def _find_held_size(
     probe: Probe, marked: fx.GraphModule, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple[dict[int, Any], ...]
 ) -> str | None:
-    """Say which step takes one size alone of what was to stay open, if any does: torch notices only at the end."""
+    """Return a message about the step that fixes a size which should stay open, if any: torch notices at the end."""
     held: list[tuple[Origin, int, int]] = []
     watch = _SizeWatch(marked, dynamic_shapes, held)
     try:
         with torch_silenced(), torch.no_grad():
             torch.export.export(watch, example, dynamic_shapes=(dynamic_shapes,), strict=False)
-    except Exception:  # It failed before, too; what the watch saw is all that is wanted.
+    except Exception:  # It failed before, too; only what the watch recorded matters.
         pass
     if not held:
         return None
@@ -140,20 +140,20 @@ def _find_held_size(
     symbol = probe.inputs[index].shape[axis]
     message = (
         f"torch.onnx can't leave {_AXES.get(str(symbol), f'axis {axis}')} of {probe.inputs[index].name} open: "
-        f"{_told(origin)} takes one size alone."
+        f"{_place(origin)} takes only one size."
     )
     if symbol in ("H", "W"):
-        return f"{message}\nLeave --dynamic-size (dynamic_size=True) away."
+        return f"{message}\nOmit --dynamic-size (dynamic_size=True)."
     return f"{message}\n{parts_without(probe, {origin.module_path})}"
 
 
 class _SizeWatch(nn.Module):
-    """Runs a marked graph while torch.export looks on, and tells after which node an open size is found to be fixed."""
+    """Runs a marked graph under torch.export, and records the node after which an open size turns out to be fixed."""
 
     def __init__(
         self, marked: fx.GraphModule, open_axes: tuple[dict[int, Any], ...], held: list[tuple[Origin, int, int]]
     ) -> None:
-        """Take the list that gets the step, and which input and axis it fixes: torch.export resets attributes."""
+        """Take the list for the steps, each with the input and axis that it fixes: torch.export resets attributes."""
         super().__init__()
         self.marked = marked
         self._open_axes = open_axes
@@ -179,7 +179,7 @@ def _way_around(probe: Probe, failure: _Failure) -> str:
     if failure.program is not None and failure.node is not None:
         spared = _outputs_without(probe, failure.program, failure.node)
         if spared:
-            return f"Export what does without it: {' '.join(f'--outputs {pattern}' for pattern in spared)}"
+            return f"Export the outputs that don't need it: {' '.join(f'--outputs {pattern}' for pattern in spared)}"
     places = {failure.origin.module_path} if failure.origin else set()
     if failure.program is not None and failure.node is not None:
         # One operator may be called in many places, and each would fail.
@@ -189,9 +189,9 @@ def _way_around(probe: Probe, failure: _Failure) -> str:
 
 
 def _outputs_without(probe: Probe, program: torch.export.ExportedProgram, failed: fx.Node) -> list[str]:
-    """Return patterns for outputs that need nothing of what the failed node gives; none if the model's result does.
+    """Return patterns for the outputs that don't depend on the failed node; none if the model's results do.
 
-    torch.export drops what no output needs, and the model's results always are outputs.
+    torch.export drops what no output needs, and the model's results are always outputs.
     """
     needing = {failed}
     for node in program.graph.nodes:

@@ -1,6 +1,6 @@
-"""Marks on the probe's graph that torch.export and torch.onnx carry along: whose work each of their nodes is.
+"""Marks on the probe's graph that torch.export and torch.onnx carry along: which step each of their nodes belongs to.
 
-What torch makes of a node (several aten operations, decomposed again, in an order of its own) inherits the node's
+The nodes that torch makes of one (several aten operations, decomposed again, in their own order) inherit its
 annotations (`meta["custom"]`, as `torch.fx.traceback.annotate` sets them); one of them holds the node's origin.
 """
 
@@ -15,7 +15,7 @@ _MARK = "layerprobe.origin"
 
 
 def marked_module(probe: Probe) -> fx.GraphModule:
-    """Return the probe's module, over the same weights, with marks on its graph's nodes; the probe stays as it is."""
+    """Return the probe's module, over the same weights, with marks on its graph's nodes; the probe is unchanged."""
     origins = _all_origins(probe)
     graph = fx.Graph()
     returned = graph.graph_copy(probe.module.graph, {})
@@ -31,7 +31,7 @@ def marked_module(probe: Probe) -> fx.GraphModule:
 
 
 def origin_of(node: fx.Node) -> Origin | None:
-    """Return where a node of any graph that torch made of the marked one comes from, if that is known."""
+    """Return the origin of a node in any graph that torch made from the marked one, if it is known."""
     custom = node.meta.get("custom")
     origin = custom.get(_MARK) if isinstance(custom, dict) else None
     return origin if isinstance(origin, Origin) else None

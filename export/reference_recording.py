@@ -1,7 +1,7 @@
 """model -> reference: the float64 truth of each output for one input, and eager float32's own error against it.
 
-The truth is not taken from the probe: the graph that was traced is run node by node, and each tensor is read the
-moment it is computed. So a fault in how the probe captures would show as drift; that the graph is the model's is
+The truth is not taken from the probe: the traced graph is run node by node, and each tensor is read as soon as it is
+computed. So an error in how the probe captures tensors shows as drift; that the graph computes what the model does is
 checked when the probe is built (`probe/faithfulness.py`).
 """
 
@@ -35,10 +35,10 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
     """Return the reference of `probe` for `inputs` (as the model takes them).
 
     The noise floor is the largest error of three eager float32 runs: on the input itself, and twice on the input with
-    its last bit jittered, which any float32 runtime might as well have been given. With a single run, an output of
-    one element would pass for exact now and then by luck, and every runtime for drifting.
+    its last bit jittered, which is an equally valid float32 input. With a single run, an output of one element would
+    sometimes be exact by luck, and every runtime would seem to drift.
 
-    Where eager float32 itself gives NaN or infinity (overflow, say), its value stands in for the truth.
+    Where eager float32 itself returns NaN or infinity (by overflow, for example), its value replaces the truth.
 
     Raises:
         ExportError: the model can't be run in float64.
@@ -63,11 +63,11 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
 
 def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...], copies: set[str]) -> dict[str, "_Sample"]:
     """Run the traced graph in float64; `copies` are the nodes (fx names) whose values share no memory with others."""
-    # The graph of the copy has nodes of its own, under the same fx names.
+    # The copy's graph has its own nodes, under the same fx names.
     module = copy.deepcopy(probe.traced.module).double()
     by_name = {node.name: node for node in module.graph.nodes}
     sampler = _WideSampler(module, {name: by_name[node.name] for name, node in probe.nodes.items()}, copies)
-    # What forward makes itself (`torch.zeros(n, 4)`) has the default dtype.
+    # What forward creates itself (`torch.zeros(n, 4)`) has the default dtype.
     default = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     try:
@@ -75,7 +75,7 @@ def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...], copies: s
     except Exception as error:
         raise ExportError(
             f"{probe.model_name} can't be run in float64, so there is no truth to verify against: {first_line(error)}\n"
-            "Does its forward fix a dtype by other means than .float(), .to() or dtype=?"
+            "Check whether its forward sets a dtype other than by .float(), .to() or dtype=."
         ) from error
     finally:
         torch.set_default_dtype(default)
@@ -88,7 +88,7 @@ def _largest_error(result: NDArray[np.generic], exact: NDArray[np.generic]) -> f
 
 
 def _jittered(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Yield the inputs, and twice with each value moved to its next neighbour, up or down, or left alone."""
+    """Yield the inputs, then twice with each value moved to the next float up or down, or left alone."""
     yield inputs
     generator = torch.Generator().manual_seed(0)
     for _ in range(2):
@@ -102,7 +102,7 @@ def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 class _Sampler(fx.Interpreter):
-    """Runs a graph and keeps of each wanted node a sample, taken before a later operation can overwrite it."""
+    """Runs a graph and keeps a sample of each requested node, taken before a later operation can overwrite it."""
 
     def __init__(self, module: fx.GraphModule, nodes: dict[str, fx.Node]) -> None:
         super().__init__(module)
@@ -114,7 +114,7 @@ class _Sampler(fx.Interpreter):
         """The nodes (fx names) whose values share no memory with what they were computed from."""
 
     def sample_run(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, _Sample]:
-        """Return what is kept of each wanted node, in the order of execution."""
+        """Return the sample of each requested node, in the order of execution."""
         with torch.inference_mode(False), torch.no_grad():
             self.run(*(tensor.clone() for tensor in inputs))
         return self._samples
@@ -127,7 +127,7 @@ class _Sampler(fx.Interpreter):
             whole = as_array(value)
             finite = np.isfinite(whole)
             self._samples[self._names[n]] = _Sample(
-                # sample() of a small tensor is a view of it: the copy is what an in-place operation can't reach.
+                # sample() of a small tensor is a view of it: an in-place operation can't change the copy.
                 sample=sample(whole).copy(),
                 shape=whole.shape,
                 scale=float(np.max(np.abs(whole), initial=0.0, where=finite)) or 1.0,
@@ -145,10 +145,10 @@ class _Sampler(fx.Interpreter):
 
 
 class _WideSampler(_Sampler):
-    """Runs a graph in float64 throughout: where the model asks for a narrower float, it gets float64.
+    """Runs a graph in float64 throughout: where the model requests a narrower float, it gets float64.
 
-    A cast between narrow floats is a copy, and one from float64 to float64 is not: what is then written into it would
-    show on the tensor that was cast. So what was a copy in the model's own dtype is made one.
+    A cast between narrow floats is a copy, but one from float64 to float64 is not: a write to its result would change
+    the tensor that was cast. So what was a copy in the model's own dtype is copied here, too.
     """
 
     _NARROW = frozenset({torch.float32, torch.float16, torch.bfloat16})

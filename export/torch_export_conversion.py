@@ -15,8 +15,8 @@ from .onnx_conversion import dynamic_shapes
 
 __all__ = ["save_torch_export", "to_torch_export"]
 
-_TOLD = ("stack_trace", "source_fn_stack", "torch_fn", "from_node", "custom")
-"""What torch notes on each node that holds, or may hold, paths of the machine that exports."""
+_TRACES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node", "custom")
+"""The metadata of a node that holds, or may hold, paths of the machine that exports."""
 
 
 def to_torch_export(probe: Probe) -> torch.export.ExportedProgram:
@@ -27,7 +27,7 @@ def to_torch_export(probe: Probe) -> torch.export.ExportedProgram:
     """
     try:
         with torch_silenced(), torch.no_grad():
-            # A batch of 1 would be taken for a constant.
+            # A batch of 1 would become a constant.
             program = torch.export.export(
                 probe.module, probe.noise_input(batch=2), dynamic_shapes=dynamic_shapes(probe), strict=False
             )
@@ -36,9 +36,9 @@ def to_torch_export(probe: Probe) -> torch.export.ExportedProgram:
     for module in program.graph_module.modules():
         if isinstance(module, fx.GraphModule):
             for node in module.graph.nodes:
-                for key in _TOLD:
+                for key in _TRACES:
                     node.meta.pop(key, None)
-    # The noise that it was made with would be saved as well.
+    # The noise that it was exported with would be saved as well.
     program.example_inputs = None
     return program
 
@@ -47,9 +47,9 @@ def save_torch_export(program: torch.export.ExportedProgram, file: Path, manifes
     """Write the program with the manifest's JSON inside, as the extra file `manifest.json`.
 
     Raises:
-        ExportError: torch.export has no form for something in the program.
+        ExportError: torch.export can't serialise something in the program.
     """
-    # Through memory: a full disk is then an error of ours, and no half of a file is taken for a whole one.
+    # Through memory: a full disk is then an ordinary error, and no partial file is mistaken for a complete one.
     content = io.BytesIO()
     try:
         with torch_silenced():

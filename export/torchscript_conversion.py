@@ -21,11 +21,11 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
     Raises:
         ExportError: torch.jit can't trace the probe.
     """
-    # Another input than the reference's: a number that tracing takes for a constant is to show in the trial run.
+    # Another input than the reference's, so that a number which tracing made a constant shows in the trial run.
     inputs = probe.noise_input(batch=2, seed=1)
     try:
         with _without_warnings(), torch.no_grad():
-            # A dict is a "non-strict" output: torch only fixes the set of keys, which is what is wanted.
+            # A dict is a "non-strict" output: torch only fixes the set of keys, as intended.
             traced = torch.jit.trace(  # type: ignore[no-untyped-call]
                 probe.module, inputs, strict=False, check_trace=False
             )
@@ -47,8 +47,8 @@ def save_torchscript(module: torch.jit.ScriptModule, file: Path, manifest: str) 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    # TorchScript is deprecated (works up to Python 3.13) and says so at each call; it is offered for those who have
-    # it deployed. Its TracerWarnings are about checks of shapes in Python, which a traced batch can't change.
+    # TorchScript is deprecated (works up to Python 3.13) and warns at each call; it is offered for those who deploy it.
+    # Its TracerWarnings are about checks of shapes in Python, which a traced batch can't change.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -1,8 +1,8 @@
-"""The two model files, run once more than they were made with: on the recorded input, and on another of another batch.
+"""Runs the two model files after the conversion: on the recorded input, and on another one with another batch.
 
-A conversion can take what was computed for its own input for a constant: a number that the model's Python read from a
-tensor, a size that follows the batch. Each file then agrees with the model on that input, and on no other. This is
-about such constants, not about rounding, which `verify` judges.
+A conversion can turn what was computed for its own input into a constant: a number that the model's Python code read
+from a tensor, a size that follows the batch. Each file then agrees with the model on that input, and on no other. This
+is about such constants, not about rounding, which `verify` judges.
 """
 
 import math
@@ -28,17 +28,17 @@ from .ways_around import output_patterns, parts_without
 __all__ = ["try_model_files"]
 
 _TOLERANCE = 1e-2
-"""Of a tensor's scale. A constant in the wrong place shows as more; float32 in a deep network shows as less."""
+"""Relative to a tensor's scale. A wrong constant shows as more; float32 in a deep network shows as less."""
 _FLOORS = 16
-"""Multiples of the noise floor that are always allowed, as `verify` does."""
+"""Multiples of the noise floor that are always allowed, as in `verify`."""
 _FLIPPED = 1000
-"""One element in so many may differ: rounding alone can turn a comparison around."""
+"""One element in this many may differ: rounding alone can flip a comparison."""
 _UNSTEADY = 1e-3
-"""Where eager float32 itself is off by more, what follows may be anything: of a softmax of large numbers one runtime
-takes this branch and another takes that."""
-_OTHER_VALUES = "other values"
+"""Where eager float32 itself is off by more, what follows may be anything: after a softmax of large numbers, one
+runtime may take one branch and another the other."""
+_WRONG_VALUES = "wrong values"
 _LARGE_BYTES = 2**29
-"""A model whose outputs take more, for a batch of three, is tried on another image alone."""
+"""A model whose outputs take more, for a batch of three, is tried on a single other image."""
 
 _Arrays = Mapping[str, NDArray[Any]]
 _Run = Callable[[_Arrays], _Arrays]
@@ -48,7 +48,7 @@ def try_model_files(probe: Probe, reference: Reference, onnx_file: Path, torchsc
     """Run both files on two inputs, and compare every output with the probe's.
 
     Raises:
-        ExportError: one can't be loaded, fails, or gives something else; the message names the first such output.
+        ExportError: one can't be loaded, fails, or returns something else; the message names the first such output.
     """
     other = _other_input(probe, reference)
     for name, open_file, file in (
@@ -59,7 +59,7 @@ def try_model_files(probe: Probe, reference: Reference, onnx_file: Path, torchsc
         if run is not None:
             for inputs, expected in ((reference.inputs, reference.truths), other):
                 _try_input(probe, (name, run), inputs, expected, reference.truths)
-        # Before the next one is opened: the weights of two would be in memory at once.
+        # Before the next one is opened, or the weights of two would be in memory at once.
         del run
 
 
@@ -70,10 +70,10 @@ def _try_input(
     try:
         arrays = run(inputs)
     except Exception as error:
-        raise ExportError(_tell_failure(probe, name, inputs, error)) from error
+        raise ExportError(_failure_message(probe, name, inputs, error)) from error
     differing = list(_differing(probe, expected, floors, arrays))
     if differing and expected is not floors:
-        # A softmax of large numbers may be steady on one input and not on another: its own noise decides.
+        # A softmax of large numbers may be steady on one input and not on another: this input's noise decides.
         floors = record_reference(probe, _tensors(probe, inputs)).truths
         unsteady = {
             spec.name
@@ -84,16 +84,16 @@ def _try_input(
         differing = [
             (spec, how)
             for spec, how in _differing(probe, expected, floors, arrays)
-            if how != _OTHER_VALUES or spec.name not in may_differ
+            if how != _WRONG_VALUES or spec.name not in may_differ
         ]
     if differing:
-        raise ExportError(_tell_difference(probe, name, inputs, differing))
+        raise ExportError(_difference_message(probe, name, inputs, differing))
 
 
 def _other_input(probe: Probe, reference: Reference) -> tuple[_Arrays, Mapping[str, Truth]]:
-    """Return an input that nothing was made or recorded with, and what the probe gives for it, in float32 or as it is.
+    """Return an input that nothing was converted or recorded with, and the probe's outputs for it, in its own dtypes.
 
-    Where they are open, its batch and its size are others than those that the files were converted with.
+    Its batch and its size, if open, differ from those that the files were converted with.
     """
     size_bytes = 3 * 4 * sum(math.prod(truth.shape) for truth in reference.truths.values())
     inputs = probe.noise_input(batch=3 if size_bytes <= _LARGE_BYTES else 1, seed=2, larger=True)
@@ -117,15 +117,15 @@ def _tensors(probe: Probe, inputs: _Arrays) -> tuple[torch.Tensor, ...]:
 
 
 def _open_onnx(probe: Probe, file: Path) -> _Run | None:
-    """Return the file's session as a function; None where ONNX Runtime can't run such a model on the CPU."""
+    """Return the file's session as a function; None if ONNX Runtime can't run such a model on the CPU."""
     if "bfloat16" in {spec.dtype for spec in probe.inputs} | {spec.dtype for spec in probe.outputs}:
         return None
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
-    # What it frees goes back to the system: the arena would keep all outputs of a batch of three.
+    # Freed memory goes back to the system: the arena would keep all outputs of a batch of three.
     options.enable_cpu_mem_arena = False
-    # To optimise takes longer than to run, and changes no constant.
+    # Optimising takes longer than running, and changes no constant.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
         session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
@@ -133,7 +133,7 @@ def _open_onnx(probe: Probe, file: Path) -> _Run | None:
         if type(error).__name__ == "NotImplemented":
             return None
         raise ExportError(
-            f"{probe.model_name} was converted to ONNX, but ONNX Runtime can't load that: {_reason(error)}\n"
+            f"{probe.model_name} was converted to ONNX, but ONNX Runtime can't load it: {_reason(error)}\n"
             f"{_way_around(probe, _named_in(error, probe))}"
         ) from error
     names = [output.name for output in probe.outputs]
@@ -147,7 +147,7 @@ def _open_torchscript(probe: Probe, file: Path) -> _Run:
             module = torch.jit.load(file)  # type: ignore[no-untyped-call]
         except Exception as error:
             raise ExportError(
-                f"{probe.model_name} was converted to TorchScript, but torch can't load that: {first_line(error)}"
+                f"{probe.model_name} was converted to TorchScript, but torch can't load it: {first_line(error)}"
             ) from error
 
     def run(inputs: _Arrays) -> _Arrays:
@@ -161,19 +161,19 @@ def _open_torchscript(probe: Probe, file: Path) -> _Run:
 def _differing(
     probe: Probe, expected: Mapping[str, Truth], floors: Mapping[str, Truth], arrays: _Arrays
 ) -> Iterator[tuple[Output, str]]:
-    """Yield the outputs that aren't as expected, in the order of execution, each with how."""
+    """Yield the outputs that aren't as expected, in the order of execution, each with what it is instead."""
     for spec in probe.outputs:
         truth, array = expected[spec.name], arrays.get(spec.name)
         if array is None:
             yield spec, "nothing"
         elif array.shape != truth.shape:
-            yield spec, f"a tensor of {_times(array.shape)} for {_times(truth.shape)}"
+            yield spec, f"a tensor of {_times(array.shape)} instead of {_times(truth.shape)}"
         else:
             allowed = max(_TOLERANCE, _FLOORS * max(floors[spec.name].noise_floor, _epsilon(spec.dtype)))
             result = sample(array).astype(np.float64)
             same = np.isclose(result, truth.sample, rtol=0, atol=allowed * truth.scale, equal_nan=True)
             if np.count_nonzero(~same) > same.size // _FLIPPED:
-                yield spec, _OTHER_VALUES
+                yield spec, _WRONG_VALUES
 
 
 def _epsilon(dtype: str) -> float:
@@ -181,21 +181,21 @@ def _epsilon(dtype: str) -> float:
 
 
 def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a number"
+    return " x ".join(map(str, shape)) or "a scalar"
 
 
-def _tell_difference(probe: Probe, name: str, inputs: _Arrays, differing: list[tuple[Output, str]]) -> str:
+def _difference_message(probe: Probe, name: str, inputs: _Arrays, differing: list[tuple[Output, str]]) -> str:
     first, how = differing[0]
     return (
-        f"As {name}, the model is another one: {_told(first)} gives {how} on {_input_words(inputs)}. A number that "
-        "Python reads from a tensor (.item(), .tolist()), or a split along the batch, becomes a constant.\n"
+        f"As {name}, the model computes something else: {_place(first)} returns {how} on {_input_words(inputs)}. A "
+        "number that Python reads from a tensor (.item(), .tolist()), or a split along the batch, becomes a constant.\n"
         f"{_way_around(probe, {spec.name for spec, _ in differing})}"
     )
 
 
-def _tell_failure(probe: Probe, name: str, inputs: _Arrays, error: Exception) -> str:
+def _failure_message(probe: Probe, name: str, inputs: _Arrays, error: Exception) -> str:
     found = _named_in(error, probe)
-    where = next((f" at {_told(spec)}" for spec in probe.outputs if spec.name in found), "")
+    where = next((f" at {_place(spec)}" for spec in probe.outputs if spec.name in found), "")
     return f"As {name}, the model fails on {_input_words(inputs)}{where}: {_reason(error)}\n{_way_around(probe, found)}"
 
 
@@ -203,12 +203,12 @@ def _input_words(inputs: _Arrays) -> str:
     return f"an input of {', '.join(_times(array.shape) for array in inputs.values())}"
 
 
-def _told(spec: Output) -> str:
+def _place(spec: Output) -> str:
     return f"{spec.name} ({spec.source_file}:{spec.source_line})" if spec.source_file else spec.name
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error says; of ONNX Runtime's, without the status and the node, and of TorchScript's, the end."""
+    """Return an error's message: ONNX Runtime's without the status and the node, TorchScript's last line."""
     text = str(error).strip()
     if "Traceback of TorchScript" in text:
         text = text.splitlines()[-1]
@@ -216,18 +216,18 @@ def _reason(error: Exception) -> str:
 
 
 def _named_in(error: Exception, probe: Probe) -> set[str]:
-    """Return the outputs at or within whose step ONNX Runtime says that it failed: nodes are called after them."""
+    """Return the output in whose step ONNX Runtime reports a failure, if any: nodes are named after outputs."""
     found = re.search(r"Name:'(?:size::)?([^']*?)(?:/\w+)?(?:::\d+)?'", str(error))
     return {spec.name for spec in probe.outputs if found and spec.name == found[1]}
 
 
 def _way_around(probe: Probe, wrong: set[str]) -> str:
-    """Say what can be exported without the outputs that are wrong, and all that follows from them."""
+    """Return what can be exported without the outputs that are wrong and all that depend on them."""
     lost = wrong | _following(probe, wrong)
     if lost and not lost.intersection(probe.results.values()):
         kept = output_patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)
         if kept:
-            return f"Export what does without it: {' '.join(f'--outputs {pattern}' for pattern in kept)}"
+            return f"Export the outputs that don't need it: {' '.join(f'--outputs {pattern}' for pattern in kept)}"
     return parts_without(probe, {spec.module_path for spec in probe.outputs if spec.name in wrong})
 
 

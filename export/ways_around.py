@@ -1,4 +1,4 @@
-"""Where a model can't be exported as a whole: what of it can, as options of the command line."""
+"""What can be exported of a model that can't be exported as a whole, as options of the command line."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ _SHOWN = 3
 
 
 def output_patterns(wanted: list[str], others: set[str]) -> list[str]:
-    """Return up to three names or globs that stand for wanted outputs and no others, those for the most first."""
+    """Return up to three names or globs that match wanted outputs and no others, those that match the most first."""
     found: Counter[str] = Counter()
     for name in wanted:
         parts = name.split(".")
@@ -23,7 +23,7 @@ def output_patterns(wanted: list[str], others: set[str]) -> list[str]:
 
 
 def parts_without(probe: Probe, places: set[str]) -> str:
-    """Say which submodules can be exported: the largest that hold none of `places` (module paths)."""
+    """Return which submodules can be exported: the largest that contain none of `places` (module paths)."""
     steps: Counter[str] = Counter()
     for origin in probe.traced.origins.values():
         path = origin.module_path
@@ -35,7 +35,7 @@ def parts_without(probe: Probe, places: set[str]) -> str:
     largest = set(sorted(outermost, key=lambda path: -steps[path])[:_SHOWN])
     shown = [path for path in outermost if path in largest]
     if not places:
-        return "--submodule exports a part of the model alone; `layerprobe nodes` shows where the parts are."
+        return "--submodule exports one part of the model; `layerprobe nodes` lists the parts."
     if not shown:
-        return f"No part of {probe.model_name} does without it: replace it in the model."
-    return f"What does without it can be exported alone: {' or '.join(f'--submodule {path}' for path in shown)}"
+        return f"No submodule of {probe.model_name} works without it: replace it in the model."
+    return f"Export only a part that works without it: {' or '.join(f'--submodule {path}' for path in shown)}"

@@ -1,7 +1,7 @@
-"""probe -> averaged probe: in place of each output that can be drawn, its mean over the channels, N 1 H W.
+"""probe -> averaged probe: each output that can be drawn is replaced by its mean over the channels, N 1 H W.
 
-What most people look at is this map, and it is smaller than the tensor by the number of channels. The mean is taken the
-moment the tensor is computed, so that no tensor stays in memory for it.
+This map is what most people look at, and it is smaller than the tensor by the number of channels. The mean is taken as
+soon as the tensor is computed, so that no tensor is kept in memory for it.
 """
 
 from dataclasses import replace
@@ -23,9 +23,9 @@ __all__ = ["average_probe"]
 def average_probe(probe: Probe) -> Probe:
     """Return a probe over the same weights whose outputs are maps: float32, N 1 H W, in the order of execution.
 
-    Averaged are all outputs that have a height and a width: N C H W, N H W C, and tokens, N L C, of which it is known
-    how they lie in the image (those that are no patch are left out). What the model returns and has no map, such as its
-    scores, stays as it is; the other outputs are left out.
+    All outputs with a height and a width are averaged: N C H W, N H W C, and tokens, N L C, if their layout in the
+    image is known (those that aren't patches are dropped). Results of the model without a map, such as its scores, are
+    kept unchanged; other outputs without a map are dropped.
 
     Raises:
         ModelError: no output has a map.
@@ -48,7 +48,7 @@ def average_probe(probe: Probe) -> Probe:
     module = graph_module(probe.traced.module, graph, f"{probe.model_name}Averaged")
     return replace(
         probe,
-        # Nothing is overwritten: a mean is a tensor of its own, and what the model returns is there at its end.
+        # Nothing is overwritten: a mean is a new tensor, and the model's results are already in their final state.
         module=return_named(module, nodes, set(), f"{probe.model_name}AveragedProbe"),
         outputs=tuple(_describe(spec, known) for spec in kept),
         skipped=(),
@@ -58,8 +58,8 @@ def average_probe(probe: Probe) -> Probe:
 
 
 def _mean(graph: fx.Graph, node: fx.Node, spec: Output) -> fx.Node:
-    """Append to `node` what computes its mean over the channels, N 1 H W, and return that."""
-    # Half precision would round the sum, and integers have no mean of their own.
+    """Add the nodes that compute the mean of `node` over the channels, N 1 H W, and return the last one."""
+    # Half precision would round the sum, and torch takes no mean of integers.
     dtype: dict[str, Argument] = {} if spec.dtype in ("float32", "float64") else {"dtype": torch.float32}
     with graph.inserting_after(node):
         if spec.layout == "NCHW":

@@ -1,4 +1,4 @@
-"""model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has a file of its own."""
+"""model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has its own file."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -39,19 +39,19 @@ class Probe:
     """A model that returns every intermediate tensor by name: call it like the model.
 
     Attributes:
-        module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. It shares
-            the model's weights in memory, in modules of its own.
+        module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
+            are its own, but share the model's weights in memory.
         inputs: what the model is called with, in order.
-        outputs: what each tensor is.
+        outputs: the description of each output.
         skipped: the steps of the model that are not outputs, each with its reason.
-        results: what the model itself returns: path in its return value (empty for a lone tensor) to the name of
+        results: what the model itself returns: path in its return value (empty for a single tensor) to the name of
             the output that holds it.
         model_name: the model's class.
-        example: what the probe was built with.
-        traced: the model's own graph, unchanged, in which `nodes` tells the node of each output: with them the
-            outputs can be computed without the probe.
-        capture: how the graph was made: by symbolic tracing (`trace`) or by `torch.export` (`export`).
-        capture_reason: why `auto` didn't take symbolic tracing; None where it did, or wasn't asked.
+        example: the tensors that the probe was built with.
+        traced: the model's own graph, unchanged, from which the outputs can be computed without the probe.
+        nodes: the node of each output in `traced`.
+        capture: how the graph was captured: by symbolic tracing (`trace`) or by `torch.export` (`export`).
+        capture_reason: why `auto` didn't use symbolic tracing; None if it did, or wasn't requested.
     """
 
     module: fx.GraphModule
@@ -72,9 +72,9 @@ class Probe:
         return tensors
 
     def noise_input(self, batch: int = 1, seed: int = 0, *, larger: bool = False) -> tuple[torch.Tensor, ...]:
-        """Return inputs with `batch` where the shapes say `N`: standard normal noise, or for integers the example's.
+        """Return inputs whose `N` is `batch`: standard normal noise, or for integers the example's values.
 
-        With `larger`, height and width are greater than the example's where the shapes leave them open.
+        With `larger`, height and width are larger than the example's where the shapes leave them open.
         """
         generator = torch.Generator().manual_seed(seed)
         made = []
@@ -104,18 +104,18 @@ def build_probe(
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
-    The model and the probe are run on the example, and on noise where the example is of one value, and what the model
-    returns is compared. (The model's hooks fire in these runs.)
+    The model and the probe are run on the example, and on noise if the example is constant, and their results are
+    compared. (The model's hooks fire in these runs.)
 
     Args:
         model: any module whose forward takes tensors.
         example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W).
         kwargs: what it is called with by keyword. The probe takes all tensors by position, in the order of forward's
             parameters.
-        outputs: names or globs (`layer1.*`) of the outputs to keep, or paths of modules, each of which stands for
-            the module's last output (`layer4`); all, if empty. What the model itself returns is always kept.
-        operations: labels of the outputs to keep, or globs of them (`Conv2d`, `*Norm*`), upper case or lower; all, if
-            empty. With `outputs`, both must hold.
+        outputs: names or globs (`layer1.*`) of the outputs to keep, or module paths (`layer4`), each of which selects
+            the module's last output; all if empty. What the model itself returns is always kept.
+        operations: labels of the outputs to keep, or globs of labels (`Conv2d`, `*Norm*`), in upper or lower case; all
+            if empty. With `outputs`, both must match.
         capture: `trace` for symbolic tracing, `export` for `torch.export`, `auto` for the first that works.
         dynamic_size: leave height and width of N C H W inputs open.
 
@@ -131,7 +131,7 @@ def build_probe(
     if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
         raise ModelError(
             f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
-            "that holds one. There is nothing that a probe could prove."
+            "that holds one. There is nothing to probe."
         )
     calls = [(call, returned)]
     sample = call
@@ -141,9 +141,9 @@ def build_probe(
             calls.append((sample, sample.run(shared_copy(model))))
         except Exception as error:
             raise ModelError(
-                f"{type(model).__name__} takes no other size than its example's: with {SIZE_STEPS['H']} x "
-                f"{SIZE_STEPS['W']} pixels more it fails: {first_line(error)}\n"
-                "Leave --dynamic-size (dynamic_size=True) away."
+                f"{type(model).__name__} only takes its example's size: with {SIZE_STEPS['H']} x "
+                f"{SIZE_STEPS['W']} more pixels it fails: {first_line(error)}\n"
+                "Omit --dynamic-size (dynamic_size=True)."
             ) from error
     failures: dict[CaptureMethod, CaptureError] = {}
     for method in _METHODS if capture == "auto" else (capture,):
@@ -161,7 +161,7 @@ def build_probe(
 
 
 def _captures(method: CaptureMethod, call: Example, dynamic_size: bool) -> Iterator[Callable[[nn.Module], TracedModel]]:
-    """Yield the ways to capture a model, the best first: torch.export is to be told which inputs have a batch."""
+    """Yield the ways to capture a model, best first: torch.export needs to know which inputs have a batch axis."""
     if method == "trace":
         yield partial(trace, example=call)
         return
@@ -170,11 +170,11 @@ def _captures(method: CaptureMethod, call: Example, dynamic_size: bool) -> Itera
 
 
 def _another_call(model: nn.Module, probe: Probe, call: Example) -> Iterator[tuple[Example, object]]:
-    """Yield the call with another batch, if the probe's is open, on noise, and what the model gives for it.
+    """Yield one more call to compare, with noise and (if the batch is open) another batch, and what the model returns.
 
-    A model may refuse noise, where it expects an angle or a probability, and may take its example's batch only, so that
-    with another the probe computes what no model does: then what it takes has to do. Of noise in another batch, noise,
-    and another batch, the first that it takes is the only one tried: each is a run of the model more.
+    A model may reject noise (if it expects an angle or a probability), or any batch except its example's; then there is
+    nothing to compare the probe with. So noise in another batch, noise, and another batch are tried in this order, and
+    only the first that the model accepts is yielded: each one costs another run of the model.
     """
     batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
     other = call.of_other_batch(batched) if batched else call
@@ -188,10 +188,10 @@ def _another_call(model: nn.Module, probe: Probe, call: Example) -> Iterator[tup
 def _refuse_written_constants(
     model: nn.Module, traced: TracedModel, observations: Mapping[fx.Node, Observation]
 ) -> None:
-    """Refuse a graph that writes to a constant of its own: the second run would begin with what the first one left.
+    """Refuse a graph that writes to its own constant: the second run would start with what the first one left.
 
     Raises:
-        CaptureError: it writes to a tensor that forward makes anew each time, and that tracing took for a constant.
+        CaptureError: it writes to a tensor that forward creates in each run, and that was captured as a constant.
     """
     held = {
         memory[0]: str(node.target)
@@ -205,26 +205,26 @@ def _refuse_written_constants(
         if target in buffers and target not in own:
             origin = traced.origins.get(node)
             place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
-            raise CaptureError(f"{type(model).__name__} writes to a tensor that was taken for a constant{place}")
+            raise CaptureError(f"{type(model).__name__} writes to a tensor that was captured as a constant{place}")
 
 
 def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, CaptureError]) -> ModelError:
-    """Return the error that says why no way of capturing works, and what can be probed instead."""
+    """Return the error that explains why no capture works, and what can be probed instead."""
     name = type(model).__name__
     if len(failures) == 1:
         method, failure = next(iter(failures.items()))
         other = "trace" if method == "export" else "export"
-        return ModelError(f"{_first_line(failure)}.\n--capture {other} may do, or auto, which tries both.")
-    told = "; ".join(map(_first_line, failures.values()))
+        return ModelError(f"{_first_line(failure)}.\n--capture {other} may work, or auto, which tries both.")
+    reasons = "; ".join(map(_first_line, failures.values()))
     parts = find_parts(model, call)
     hint = (
         f"These parts of it can be probed: {', '.join(parts)} (--submodule {parts[0]})."
         if parts
         else "Control flow that depends on tensor values can't be probed as one graph: probe a submodule without it."
-        if any(words in told for words in ("control flow", "data-dependent"))
-        else "A part of it that does without may be probed alone: --submodule."
+        if any(words in reasons for words in ("control flow", "data-dependent"))
+        else "A submodule that doesn't do this may be probed alone: --submodule PATH."
     )
-    return ModelError(f"{name} can't be captured as one graph: {told}.\n{hint}")
+    return ModelError(f"{name} can't be captured as one graph: {reasons}.\n{hint}")
 
 
 def _first_line(failure: CaptureError) -> str:
@@ -247,7 +247,7 @@ def _probe_graph(
             observations = observe(traced, call)
     results = find_results(traced, observations)
     if not results:
-        raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that it returns")
+        raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that the model returns")
     shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
     names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
     nodes, skipped = choose_nodes(traced, observations, set(results.values()), wanted)

@@ -37,7 +37,7 @@ __all__ = [
 Capture = Literal["auto", "trace", "export"]
 
 _FORMAT_VERSION = 1
-"""Of the document that `nodes --json` prints."""
+"""The version of the JSON document that `nodes --json` prints."""
 
 _FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory or package.module:factory."
 
@@ -53,14 +53,14 @@ InputSizeOption = Annotated[
 SubmoduleOption = Annotated[
     str | None,
     typer.Option(
-        metavar="PATH", help="Only this part of the model, on what the model gives it.", rich_help_panel=SELECTION
+        metavar="PATH", help="Only this part of the model, with the input passed to it.", rich_help_panel=SELECTION
     ),
 ]
 CaptureOption = Annotated[
     Capture,
     typer.Option(
         "--capture",
-        help="torch.fx's symbolic tracing, torch.export, or the first of them that works.",
+        help="torch.fx symbolic tracing, torch.export, or the first of the two that works.",
         rich_help_panel=SELECTION,
     ),
 ]
@@ -75,17 +75,17 @@ def nodes(
     capture: CaptureOption = "auto",
     skipped: Annotated[
         bool,
-        typer.Option("--skipped", help="Also list what is not an output, and why.", rich_help_panel=REPORTS),
+        typer.Option("--skipped", help="Also list the steps that are not outputs, and why.", rich_help_panel=REPORTS),
     ] = False,
     as_json: Annotated[
         bool,
-        typer.Option("--json", help="Print one JSON document instead, for machines.", rich_help_panel=REPORTS),
+        typer.Option("--json", help="Print one JSON document instead.", rich_help_panel=REPORTS),
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """List every output of a model: name, label, shape, source.
 
-    As a tree by module, in the order of execution, with what the model returns.
+    Prints a tree by module, in the order of execution, that also shows what the model returns.
 
     Example: layerprobe nodes torchvision:resnet18 --op Conv2d
     """
@@ -98,15 +98,15 @@ def nodes(
     from .capture.labels import class_of
     from .node_tree import node_tree, skipped_lines
 
-    # What a model's own code prints is no result of ours.
-    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("making the model") as status:
+    # What the model's own code prints is not part of the result.
+    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("loading the model") as status:
         loaded = load_model(model, input_size=size)
         if submodule:
             loaded = loaded.submodule(submodule)
         status.update("tracing")
         probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture)
     print_capture(probe, quiet)
-    # Chosen here, not by `build_probe`: that one adds what the model returns, which nobody asked to see.
+    # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
     chosen = select_outputs(probe.outputs, outputs or (), operations or ())
     if as_json:
         typer.echo(_document(loaded.name, probe, chosen))
@@ -125,7 +125,7 @@ def nodes(
 
 
 def print_capture(probe: "Probe", quiet: bool) -> None:
-    """Print on stderr why `auto` didn't use symbolic tracing, where it didn't."""
+    """Print to stderr why `auto` didn't use symbolic tracing, if it didn't."""
     if probe.capture_reason and not quiet:
         typer.echo(f"captured with torch.export: {probe.capture_reason}", err=True)
 

@@ -21,14 +21,14 @@ def choose_nodes(
     results: set[fx.Node],
     wanted: tuple[Sequence[str], Sequence[str]],
 ) -> tuple[dict[str, fx.Node], tuple[Skipped, ...]]:
-    """Return the nodes that become outputs, by name, and those that can't."""
+    """Return the nodes that become outputs, by name, and the skipped ones, with reasons."""
     skipped = []
     candidates: dict[fx.Node, Origin] = {}
     for node, origin in traced.origins.items():
         if node not in observations:
             continue
         reason = _reason_to_skip(node, observations[node])
-        # What the model returns is an output whatever it is: without it the probe would not be the model.
+        # What the model returns is always an output: without it, the probe would not compute what the model does.
         if reason is None or node in results:
             candidates[node] = origin
         else:
@@ -56,7 +56,7 @@ def describe_outputs(
     observations: dict[fx.Node, Observation],
     shapes: dict[fx.Node, tuple[Dimension, ...]],
 ) -> Iterator[Output]:
-    """Yield what is known of each chosen node, in the order of execution."""
+    """Yield the description of each chosen node, in the order of execution."""
     layouts = infer_layouts(traced.module, observations)
     holders: dict[tuple[int, int] | None, list[fx.Node]] = {}
     for node in _inputs(traced):
@@ -81,7 +81,7 @@ def describe_inputs(
     observations: dict[fx.Node, Observation],
     shapes: dict[fx.Node, tuple[Dimension, ...]],
 ) -> tuple[Input, ...]:
-    """Return what the graph is called with, in order."""
+    """Return the descriptions of the graph's inputs, in order."""
     return tuple(
         Input(name=traced.origins[node].name, shape=shapes[node], dtype=_dtype_name(observations[node].dtype))
         for node in _inputs(traced)
@@ -93,7 +93,7 @@ def _inputs(traced: TracedModel) -> list[fx.Node]:
 
 
 def _lies_within(part: Observation, whole: Observation) -> bool:
-    """Tell whether every element of `part` is one of `whole`, both being in the same memory."""
+    """Return whether every element of `part` is also one of `whole`; both must be in the same memory."""
     return whole.dense and whole.span[0] <= part.span[0] and part.span[1] <= whole.span[1]
 
 

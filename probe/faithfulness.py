@@ -1,5 +1,5 @@
-"""Whether a probe computes what its model does. Tracing has blind spots (a hook of the model itself, a branch on the
-type of an argument), and nothing behind it would notice: the probe, its exports and their reference would agree.
+"""Checks that a probe computes what its model does. Tracing has blind spots (a hook on the model, a branch on the type
+of an argument), and no later step would notice: the probe, its exports and their reference would agree.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from .observe.results import walk
 __all__ = ["buffers_restored", "compare_with_model"]
 
 _OTHER_KERNELS = 8
-"""How many times its own rounding error a model's result may be off, where the capture runs other kernels: attention
-has a fused one, which torch.export leaves aside."""
+"""How large the probe's error may be, as a multiple of the model's own rounding error, where the capture runs other
+kernels: attention has a fused one, which torch.export doesn't use."""
 
 
 @contextlib.contextmanager
 def buffers_restored(module: nn.Module) -> Iterator[None]:
-    """Let a module run, and put back what it has written to its buffers."""
+    """Restore the module's buffers at the end of the block, whatever was written to them."""
     before = [(buffer, buffer.clone()) for buffer in module.buffers()]
     try:
         yield
@@ -37,19 +37,19 @@ def buffers_restored(module: nn.Module) -> Iterator[None]:
 def compare_with_model(
     model: nn.Module, probe: nn.Module, results: dict[str, str], example: Example, returned: object, *, exact: bool
 ) -> None:
-    """Run the probe on the example (left unchanged) and compare it with what the model returned.
+    """Run the probe on the example (left unchanged) and compare its results with the model's.
 
     Args:
         model: stays untouched.
         probe: returns tensors by name.
         results: the names of the model's results, by path.
         example: what the model was run on.
-        returned: what it gave.
-        exact: the probe runs the very operations of the model. If not, rounding errors like the model's own may differ.
+        returned: what it returned.
+        exact: whether the probe runs the same operations as the model; if not, it may differ by rounding errors.
 
     Raises:
-        CaptureError: the probe returns something else, or fails.
-        ModelError: the model gives another result each time.
+        CaptureError: the probe returns something other than the model, or fails.
+        ModelError: the model returns a different result each time.
     """
     try:
         with torch.inference_mode(False), torch.no_grad(), buffers_restored(probe):
@@ -57,7 +57,7 @@ def compare_with_model(
     except Exception as error:
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
         raise CaptureError(
-            f"The probe of {type(model).__name__} fails on an input of shape {shapes}, which the model takes: "
+            f"The probe of {type(model).__name__} fails on an input of shape {shapes}, which the model accepts: "
             f"{first_line(error)}"
         ) from error
     tensors = _tensors(returned)
@@ -69,17 +69,17 @@ def compare_with_model(
     again = _tensors(example.run(shared_copy(model)))
     if any(not _same(tensor, again.get(path)) for path, tensor in tensors.items()):
         raise ModelError(
-            f"{name} gives another result each time it is run in eval mode, so nothing can be proven of it.\n"
-            "Is a dropout called without training=self.training, or random noise added?"
+            f"{name} returns a different result each time it runs in eval mode, so its probe can't be verified.\n"
+            "Look for a dropout called without training=self.training, or for random noise."
         )
     if not exact and tensors.keys() == results.keys() and _within_rounding(shared_copy(model), example, tensors, held):
         return
     where = f" at {differing[0]!r}" if differing and differing[0] else ""
     shapes = ", ".join(str(tuple(tensor.shape)) for tensor in example.tensors)
     raise CaptureError(
-        f"The probe of {name} returns something else than the model{where}: the capture missed a part of it.\n"
-        f"The input's shape: {shapes}. The usual causes: a hook on the model itself, a branch on isinstance(x, "
-        "torch.Tensor), a write through .data, a size taken as a plain number."
+        f"The probe of {name} returns something other than the model{where}: the capture missed a part of it.\n"
+        f"Input shape: {shapes}. Usual causes: a hook on the model itself, a branch on isinstance(x, "
+        "torch.Tensor), a write through .data, a size read as a plain number."
     )
 
 
@@ -99,14 +99,14 @@ def _same(one: torch.Tensor, other: object) -> bool:
 def _within_rounding(
     model: nn.Module, example: Example, returned: dict[str, torch.Tensor], probed: dict[str, torch.Tensor]
 ) -> bool:
-    """Tell whether the probe's results are as near to the model's in float64 as the model's own are, or nearly."""
+    """Return whether the probe's results are about as close to the model's in float64 as the model's own are."""
     exact_example = example.replaced(
         tuple(tensor.double() if tensor.is_floating_point() else tensor for tensor in example.tensors)
     )
     try:
         exact = _tensors(exact_example.run(model.double()))
     except Exception:
-        # What a model holds in float32 for itself can't be told in float64.
+        # A model that keeps float32 tensors besides its parameters and buffers can't run in float64.
         return False
     return exact.keys() == returned.keys() and all(
         _same(tensor, probed[path]) or _as_near(tensor, probed[path], exact[path]) for path, tensor in returned.items()
@@ -120,5 +120,5 @@ def _as_near(one: torch.Tensor, other: torch.Tensor, exact: torch.Tensor) -> boo
     if not torch.equal(known, other.isfinite()) or not bool(known.any()):
         return False
     own, others, scale = (each[known].double().abs().max() for each in (one - exact, other - exact, exact))
-    # A result may be exact by chance, but a rounding is not to be counted on to be less than one.
+    # The model's result may be exact by chance, so an error of one rounding is always allowed for.
     return bool(others <= _OTHER_KERNELS * max(own, scale * torch.finfo(one.dtype).eps))

@@ -1,4 +1,4 @@
-"""The model's own first run: what it gives for the example, why it fails if it does, and whether it keeps a state."""
+"""The model's first run: what it returns for the example, why it fails if it does, and whether it keeps state."""
 
 from collections.abc import Mapping
 
@@ -18,10 +18,10 @@ __all__ = ["run_model"]
 
 
 def run_model(model: nn.Module, call: Example) -> object:
-    """Return what the model gives.
+    """Return what the model returns for `call`.
 
     Raises:
-        ModelError: it fails; the message names the node, if tracing can tell it, and the shapes.
+        ModelError: it keeps state, or fails; the message names the shapes and, if tracing finds it, the node.
     """
     copy = shared_copy(model)
     before = _buffers(copy)
@@ -33,7 +33,7 @@ def run_model(model: nn.Module, call: Example) -> object:
         try:
             observe(trace(shared_copy(model), call), call)
         except CaptureError as failure:
-            # Where the model itself checks its input, the graph can't tell what it found.
+            # If the model checks its own input, the tracing error shows a proxy in place of what it found.
             if failure.node and "Proxy(" not in str(failure):
                 raise failure from error
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
@@ -41,16 +41,16 @@ def run_model(model: nn.Module, call: Example) -> object:
             f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {first_line(error)}"
         ) from error
     after = _buffers(copy)
-    # A model may fill a buffer on its first run, and leave it so.
+    # A model may fill a buffer in its first run and never change it again.
     if _changed(before, after):
         again = call.run(copy)
         changed = _changed(after, _buffers(copy))
-        # Nor does an integer that counts the runs matter, unless a result is made of it.
+        # An integer that counts the runs doesn't matter either, unless a result depends on it.
         counts_only = not any(after[name].is_floating_point() for name in changed)
         if changed and not (counts_only and _same_results(returned, again)):
             raise ModelError(
-                f"{type(model).__name__} writes to its buffer {changed[0]} each time it is run in eval mode: it "
-                "keeps a state, and a probe has none.\nWrite to it in training alone: if self.training."
+                f"{type(model).__name__} writes to its buffer {changed[0]} each time it runs in eval mode: it "
+                "keeps state, and a probe has none.\nWrite to it only in training: if self.training."
             )
     return returned
 

@@ -1,6 +1,6 @@
-"""A model by its name -> its probe, ready to run: what `runtime`'s runner `eager` asks for, by an entry point.
+"""A model's name -> its probe, ready to run; `runtime`'s runner `eager` loads it through an entry point.
 
-Plain data go in and tensors come out, so that neither package imports the other.
+Plain data goes in and tensors come out, so that neither package imports the other.
 """
 
 import sys
@@ -21,10 +21,10 @@ __all__ = ["LiveProbe"]
 
 
 class LiveProbe:
-    """The probe of a live model, or that model itself where only what it returns is asked for.
+    """The probe of a live model, or the model itself if only its results are requested.
 
     Attributes:
-        digest: of its weights, as the manifest of an artifact has it.
+        digest: of its weights, as in an artifact's manifest.
         names: of its outputs, in the order of execution.
     """
 
@@ -41,14 +41,14 @@ class LiveProbe:
         dynamic_size: bool = False,
         averaged: bool = False,
     ) -> None:
-        """Make the model as `layerprobe export` does, and its probe with `outputs` and what the model returns.
+        """Build the model as `layerprobe export` does, and its probe with `outputs` and the model's results.
 
-        With `averaged`, of each output with a height and a width only the mean over its channels.
+        With `averaged`, each output with a height and a width is replaced by its mean over the channels.
 
         Raises:
-            LayerprobeError: there is no such model, its weights don't fit, or it has other outputs.
+            LayerprobeError: the model doesn't exist, its weights don't fit, or it doesn't have these outputs.
         """
-        # What a model's own code prints is no result of ours.
+        # What the model's own code prints is not part of the result.
         with redirect_stdout(sys.stderr):
             loaded = load_model(model, seed, input_size)
             if weights:
@@ -66,7 +66,7 @@ class LiveProbe:
         self._model = loaded.module.eval()
         self._example = bind_example(self._model, loaded.example, loaded.kwargs)
         self.digest = weights_digest(self._probe.traced.module)
-        # What the model itself returns is no average.
+        # Without a map (only scores, for example) there is nothing to average.
         averaged = averaged and any(output.has_map for output in self._probe.outputs)
         if averaged:
             self._probe = average_probe(self._probe)
@@ -74,7 +74,7 @@ class LiveProbe:
         self._unprobed = set(outputs) <= set(self._probe.results.values()) and not averaged
 
     def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return every output by name, in the order of execution; the model itself runs if nothing else is wanted."""
+        """Return every output by name, in the order of execution; if only results are requested, the model runs."""
         if not self._unprobed:
             return self._probe(*inputs)
         with torch.no_grad():

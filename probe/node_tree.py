@@ -1,4 +1,4 @@
-"""The outputs of a probe as a tree by module path. Text only: nothing is loaded here, and nothing printed."""
+"""The outputs of a probe as a tree by module path. Text only: nothing is loaded or printed here."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -22,9 +22,9 @@ def node_tree(
     A module whose outputs come before and after those of another one appears twice: the order is never changed.
 
     Args:
-        outputs: what to list; each line holds its whole name, so that it can be copied to `--outputs`.
+        outputs: what to list; each line holds the full name, so that it can be copied to `--outputs`.
         modules: path of each module of the model to its class, written as in `Output.operation`.
-        width: columns of the terminal, if it is one. Where the lines are wider, the sources lose their folders.
+        width: columns of the terminal, if it is one. If the lines are wider, the sources lose their folders.
         results: what the model returns: path in its return value to the output's name.
     """
     returned: dict[str, str] = {}
@@ -45,7 +45,7 @@ def skipped_lines(skipped: Sequence[Skipped]) -> list[str]:
 def _rows(
     outputs: Sequence[Output], modules: Mapping[str, str], returned: Mapping[str, str], *, folders: bool
 ) -> Iterator[tuple[str, ...]]:
-    """Yield the cells of each line; that of a module is one cell."""
+    """Yield the cells of each line; a module's line has only one."""
     yield _HEADER
     opened: list[str] = []
     for output in outputs:
@@ -59,7 +59,7 @@ def _rows(
         yield (
             _GAP * len(home) + output.name,
             output.label,
-            " x ".join(map(str, output.shape)) or "a number",
+            " x ".join(map(str, output.shape)) or "a scalar",
             _source(output, folders=folders),
             output.alias_of or "",
             returned.get(output.name, ""),
@@ -67,9 +67,9 @@ def _rows(
 
 
 def _home(output: Output, modules: Mapping[str, str]) -> list[str]:
-    """Return the path, in parts, of the module that the output belongs under."""
+    """Return the path, in parts, of the module that the output is listed under."""
     parts = output.module_path.split(".") if output.module_path else []
-    # A module whose class is the operation is a leaf: it stands on its output's own line.
+    # A module whose class is the operation is a leaf: its output's line shows it.
     return parts[:-1] if modules.get(output.module_path) == output.operation else parts
 
 
@@ -81,7 +81,7 @@ def _source(output: Output, *, folders: bool) -> str:
 
 
 def _align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    # Modules' lines have no columns, and make none wider.
+    # Modules' lines have no columns, so they make none wider.
     columns = zip(*(row for row in rows if len(row) == len(_HEADER)), strict=True)
     widths = [max(map(len, column)) for column in columns]
     return [row[0] if len(row) == 1 else _GAP.join(map(str.ljust, row, widths)).rstrip() for row in rows]

@@ -1,4 +1,4 @@
-"""Parts of a model that can be probed where the whole can't."""
+"""Finds parts of a model that can be probed if the whole can't."""
 
 import torch
 from torch import nn
@@ -15,11 +15,11 @@ from .observe.observation import observe
 __all__ = ["find_parts"]
 
 _WANTED, _TRIED = 3, 8
-"""How many parts are named, and how many are tried for that: each takes a capture."""
+"""How many parts are suggested, and how many are tried at most: each takes a capture."""
 
 
 def find_parts(model: nn.Module, example: Example) -> list[str]:
-    """Return the paths of up to three submodules that can be captured, outermost and largest first, none in another."""
+    """Return paths of up to three submodules that can be captured, outermost and largest first, none inside another."""
     candidates = {
         path: sum(parameter.numel() for parameter in part.parameters())
         for path, part in model.named_modules()

@@ -1,7 +1,7 @@
 """artifact -> tensors, pictures, verdicts: everything that needs neither the model's source nor (for ONNX) PyTorch.
 
-What this package offers stands in `__init__.pyi`. The names are imported when first used, so that drawing a picture
-doesn't load what verifying needs.
+The public names are in `__init__.pyi`. Each is imported on first use, so that drawing a picture doesn't load what
+verifying needs.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""`python -m runtime`: the command `layerprobe`, where its script is not on the path."""
+"""`python -m runtime` runs `layerprobe` where its script is not on the PATH."""
 
 from .main import main
 

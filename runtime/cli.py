@@ -1,6 +1,6 @@
 """The subcommands that need an artifact or images, not PyTorch: run, grid, bench, stats, demo.
 
-`verify` and `compare` are in `verify_cli.py`. What a command needs is imported when it runs, so that each starts fast.
+`verify` and `compare` are in `verify_cli.py`. Each command imports what it needs when it runs, so that it starts fast.
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ __all__ = ["bench", "demo", "grid", "run", "stats"]
 
 _LARGEST_BATCH = 65_536
 _PICTURE = "Picture"
-"""A heading of --help."""
+"""A heading in --help."""
 
 Provider = Literal["auto", "cuda", "cpu"]
 Runtime = Literal["onnx", "torchscript"]
 
 _RuntimeOption = Annotated[
-    Runtime, typer.Option("--runner", help="What executes the model.", rich_help_panel=SELECTION)
+    Runtime, typer.Option("--runner", help="Runtime that executes the model.", rich_help_panel=SELECTION)
 ]
 _ProviderOption = Annotated[
     Provider,
@@ -45,7 +45,7 @@ _InputSizeOption = Annotated[
     str | None,
     typer.Option(
         metavar="N|HxW",
-        help="Another size of the image, if the model was exported with --dynamic-size.",
+        help="Image size to use instead, if the model was exported with --dynamic-size.",
         rich_help_panel=INPUT,
     ),
 ]
@@ -54,9 +54,9 @@ _InputSizeOption = Annotated[
 @takes_settings()
 def run(
     artifact: ArtifactArgument,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", help="Images, or folders of them.")] = None,
+    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", help="Images or folders of images.")] = None,
     *,
-    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="Where the tensors go.")],
+    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="File for the tensors.")],
     recorded_input: Annotated[
         bool,
         typer.Option(
@@ -71,9 +71,9 @@ def run(
     settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
-    """Write every output for images to a safetensors file.
+    """Run images and write every output to a safetensors file.
 
-    One image, several, or a folder; stacked along N in their order.
+    Takes one image, several, or a folder; the outputs are stacked along N in the order of the images.
 
     Example: layerprobe run resnet18 photo.jpg -o tensors.safetensors
     """
@@ -84,9 +84,9 @@ def run(
     from .runs.tensor_recording import record_images, record_reference_input
 
     if bool(images) == recorded_input:
-        raise typer.BadParameter("give images, or --recorded-input, and not both")
+        raise typer.BadParameter("give either images or --recorded-input")
     if recorded_input and input_size:
-        raise typer.BadParameter("--input-size is for images: the recorded input has its own size")
+        raise typer.BadParameter("--input-size applies to images only: the recorded input has its own size")
     size = _image_size(input_size)
     refuse_to_overwrite(file, artifact, images or [])
     opened = open_artifact(artifact)
@@ -95,7 +95,7 @@ def run(
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept)
-        typer.echo(f"{file}: outputs: {len(kept)}, the recorded input, by {session.name} on {session.providers[0]}")
+        typer.echo(f"{file}: outputs: {len(kept)}, recorded input, by {session.name} on {session.providers[0]}")
         return
     with progress("images", len(found), quiet) as advance:
         record_images(
@@ -113,28 +113,28 @@ def run(
 def grid(
     artifact: ArtifactArgument,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
-    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="Where the picture goes.")],
+    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="File for the picture.")],
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     page: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Which page, if the tiles fill several.", rich_help_panel=SELECTION)
+        int, typer.Option(min=1, metavar="N", help="The page, if the tiles fill several.", rich_help_panel=SELECTION)
     ] = 1,
     aliases: Annotated[
         bool,
         typer.Option(
-            "--aliases", help="Also draw what repeats another tile: dropout, views.", rich_help_panel=SELECTION
+            "--aliases", help="Also draw outputs that repeat another tile: dropout, views.", rich_help_panel=SELECTION
         ),
     ] = False,
     runner: _RuntimeOption = "onnx",
     provider: _ProviderOption = "auto",
     cmap: Annotated[
-        str, typer.Option(metavar="NAME", help="One of matplotlib's colour maps.", rich_help_panel=_PICTURE)
+        str, typer.Option(metavar="NAME", help="A matplotlib colour map.", rich_help_panel=_PICTURE)
     ] = "viridis",
     columns: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Tiles in a row (4; up to 7 for more than 24 tiles).", rich_help_panel=_PICTURE
+            min=1, metavar="N", help="Tiles per row (4; up to 7 for more than 24 tiles).", rich_help_panel=_PICTURE
         ),
     ] = None,
     quiet: QuietOption = False,
@@ -160,7 +160,7 @@ def grid(
     maps = opened.averaged()
     pages = count_pages(chosen, aliases=aliases)
     drawn = [output.name for output in outputs_on_page(chosen, page, aliases=aliases)]
-    # A model of which nearly all is drawn is opened sooner whole than cut.
+    # When nearly everything is drawn, opening the whole model is faster than cutting it.
     cut = drawn if outputs or operations or pages > 1 else None
     with phases(quiet) as on_phase:
         session = open_image_runner(maps or opened, runner, provider, outputs=cut)
@@ -180,7 +180,7 @@ def grid(
     which = f", page {page} of {pages}" if pages > 1 else ""
     typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
     if page < pages and not quiet:
-        typer.echo(f"The next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
+        typer.echo(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
 @takes_settings()
@@ -189,17 +189,17 @@ def bench(
     runner: RunnersOption = None,
     batch: Annotated[
         str,
-        typer.Option(metavar="N,...", help="Batch sizes to compare, as in 1,8,32.", rich_help_panel=SELECTION),
+        typer.Option(metavar="N,...", help="Batch sizes to compare, for example 1,8,32.", rich_help_panel=SELECTION),
     ] = "1",
-    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each variant.", rich_help_panel=SELECTION)] = 50,
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs per variant.", rich_help_panel=SELECTION)] = 50,
     json: Annotated[
         Path | None,
-        typer.Option("--json", metavar="F", help="Write the report as JSON, for machines.", rich_help_panel=REPORTS),
+        typer.Option("--json", metavar="F", help="Write the report as JSON.", rich_help_panel=REPORTS),
     ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(
-            metavar="F", help="Draw time and ratio over the batch size: .png, .svg or .pdf.", rich_help_panel=REPORTS
+            metavar="F", help="Plot time and ratio over batch size: .png, .svg or .pdf.", rich_help_panel=REPORTS
         ),
     ] = None,
     *,
@@ -208,7 +208,7 @@ def bench(
 ) -> None:
     """Time the plain model, the averaged probe and the full probe.
 
-    In turns, in each runner.
+    The variants run in turn, in each runner.
 
     Example: layerprobe bench resnet18 --batch 1,8 --repeats 20
     """
@@ -239,12 +239,12 @@ def bench(
 
 
 def stats(
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Images, or a folder for each class of them.")],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of images, or of one folder per class.")],
     quiet: QuietOption = False,
 ) -> None:
     """Print the mean and standard deviation of an image folder.
 
-    Exact, of each channel over all pixels, as the options that `layerprobe export` takes.
+    Exact values per channel over all pixels, printed as options of `layerprobe export`.
 
     Example: layerprobe export cnn11 -o mine $(layerprobe stats photos)
     """
@@ -259,7 +259,7 @@ def stats(
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where everything goes.")] = Path(
+    folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for all results.")] = Path(
         "artifacts"
     ),
 ) -> None:
@@ -279,7 +279,7 @@ def demo(
 
 
 def _image_size(text: str | None) -> tuple[int, int] | None:
-    """Return height and width, where the user gave a size."""
+    """Return height and width, or None if no size was given."""
     size = parse_size(text)
     return (size[0], size[1]) if size else None
 
@@ -287,5 +287,5 @@ def _image_size(text: str | None) -> tuple[int, int] | None:
 def _parse_batches(text: str) -> list[int]:
     parts = text.split(",")
     if not all(part.isascii() and part.isdecimal() and 1 <= int(part) <= _LARGEST_BATCH for part in parts):
-        raise UsageError(f"--batch {text!r}: give numbers from 1 to {_LARGEST_BATCH}, as in 1,8,32.")
+        raise UsageError(f"--batch {text!r}: give numbers from 1 to {_LARGEST_BATCH}, for example 1,8,32.")
     return [int(part) for part in parts]

@@ -1,7 +1,7 @@
 """The options of the commands that run an artifact: how to run it, which runner, and which reports to write.
 
-What comes in kinds is declared from its table: `runners/settings.py`, `runners/registry.py`, `reporting/forms.py`.
-Options that `nodes` and `export` have as well are in `artifact/cli_options.py`.
+Settings, runners and report forms are declared from their tables: `runners/settings.py`, `runners/registry.py`,
+`reporting/forms.py`. Options shared with `nodes` and `export` are in `artifact/cli_options.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,14 +20,14 @@ __all__ = ["ArtifactArgument", "RunnersOption", "takes_reports", "takes_settings
 Command = Callable[..., None]
 
 ArtifactArgument = Annotated[
-    Path, typer.Argument(metavar="ARTIFACT", help="A folder that `layerprobe export` made, or a model file of one.")
+    Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
 ]
 RunnersOption = Annotated[
     list[str] | None,
     typer.Option(
         "--runner",
         metavar="R",
-        help=f"{', '.join(RUNNERS)}, or all. By default, those of {', '.join(DEFAULT_RUNNERS)} that work here. May be "
+        help=f"{', '.join(RUNNERS)}, or all. Default: those of {', '.join(DEFAULT_RUNNERS)} that work here. May be "
         "repeated.",
         rich_help_panel=SELECTION,
     ),
@@ -36,12 +36,12 @@ RunnersOption = Annotated[
 _SETTINGS: dict[str, Any] = {
     "graph_optimization": Annotated[
         GraphOptimization,
-        typer.Option(help="ONNX Runtime's levels; TorchScript knows disabled and all.", rich_help_panel=SETTINGS),
+        typer.Option(help="ONNX Runtime's levels; TorchScript has only disabled and all.", rich_help_panel=SETTINGS),
     ],
     "tf32": Annotated[
         bool,
         typer.Option(
-            "--tf32/--no-tf32", help="Let a GPU's products keep 10 bits of the mantissa.", rich_help_panel=SETTINGS
+            "--tf32/--no-tf32", help="Allow TF32 on a GPU: products with a 10-bit mantissa.", rich_help_panel=SETTINGS
         ),
     ],
     "threads": Annotated[
@@ -50,7 +50,7 @@ _SETTINGS: dict[str, Any] = {
             min=1,
             max=1024,
             metavar="N",
-            help="Threads for one operation; the runtime's own choice by default.",
+            help="Threads per operation; by default, the runtime chooses.",
             rich_help_panel=SETTINGS,
         ),
     ],
@@ -63,11 +63,11 @@ _LIVE_MODEL: dict[str, Any] = {
     "model": Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL", help="For --runner eager: the live model, as export takes it.", rich_help_panel=SETTINGS
+            metavar="MODEL", help="For --runner eager: the live model, named as for export.", rich_help_panel=SETTINGS
         ),
     ],
     "weights": Annotated[
-        Path | None, typer.Option(metavar="F", help="For --runner eager: its weights.", rich_help_panel=SETTINGS)
+        Path | None, typer.Option(metavar="F", help="For --runner eager: its weights file.", rich_help_panel=SETTINGS)
     ],
     "seed": Annotated[
         int | None,
@@ -79,10 +79,10 @@ _LIVE_MODEL: dict[str, Any] = {
 
 
 def takes_settings(*, live_model: bool = False) -> Callable[[Command], Command]:
-    """Give a command an option for each setting, in place of its parameter `settings`, which gets `Settings`.
+    """Replace a command's parameter `settings` with one option per setting; the command gets `Settings`.
 
     Args:
-        live_model: also those that say which live model the runner `eager` runs.
+        live_model: whether to add the options that choose the live model for the runner `eager`.
     """
     options = _SETTINGS | (_LIVE_MODEL if live_model else {})
     declared = {name: (annotation, Settings.model_fields[name].default) for name, annotation in options.items()}
@@ -90,10 +90,10 @@ def takes_settings(*, live_model: bool = False) -> Callable[[Command], Command]:
 
 
 def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:
-    """Give a command an option for each form of a report, in place of its parameter `reports`: form to file.
+    """Replace a command's parameter `reports` (form to file) with one option per report form.
 
     Args:
-        of_runs: only the forms that a report of two recorded runs has.
+        of_runs: only the forms for a report of two recorded runs.
     """
 
     def requested(given: Mapping[str, Path | None]) -> dict[str, Path]:

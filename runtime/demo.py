@@ -1,4 +1,4 @@
-"""The whole main job on the photo that matplotlib ships, as the very commands that a user would type."""
+"""Export, draw and verify on the photo that matplotlib ships, with the commands that a user would type."""
 
 import shlex
 import time
@@ -8,15 +8,15 @@ from pathlib import Path
 __all__ = ["VARIANTS", "run_demo"]
 
 VARIANTS = {"cnn11": "feature_maps1.jpg", "cnn2": "feature_maps2.jpg", "cnn3": "feature_maps3.jpg"}
-"""The built-in models, each with the picture that the demo makes of it."""
+"""The built-in models, each with the picture that the demo draws of it."""
 
 
 def run_demo(folder: Path, run_command: Callable[[Sequence[str]], None], tell: Callable[[str], None]) -> None:
     """Export, draw and verify each variant into `folder`.
 
     Args:
-        folder: made if it isn't there; what an earlier demo left in it is replaced.
-        run_command: runs `layerprobe` with the given arguments, raising what goes wrong.
+        folder: created if missing; an earlier demo's files in it are replaced.
+        run_command: runs `layerprobe` with the given arguments, and raises its errors.
         tell: prints a line.
     """
     import matplotlib
@@ -36,5 +36,5 @@ def run_demo(folder: Path, run_command: Callable[[Sequence[str]], None], tell: C
     made = ", ".join(VARIANTS.values())
     tell(
         f"\nAll verified in {time.perf_counter() - started:.0f} s. In {folder}/: the artifacts {', '.join(VARIANTS)}; "
-        f"the feature maps of {photo.name} in {made}; each verification as MODEL.verify.json."
+        f"the feature maps of {photo.name} in {made}; each verification report in MODEL.verify.json."
     )

@@ -1,7 +1,7 @@
 """The command `layerprobe`: finds its subcommands by entry points, and turns errors into messages and exit codes.
 
-A subcommand's module is imported only when it is asked for, so that `layerprobe grid` never loads PyTorch, and a
-machine without PyTorch still has every command that can do without.
+A subcommand's module is imported only when the subcommand is called, so that `layerprobe grid` never loads PyTorch,
+and a machine without PyTorch still has every command that doesn't need it.
 """
 
 import os
@@ -25,7 +25,7 @@ _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
-"""As a shell tells of a command that SIGINT or SIGPIPE ended."""
+"""What a shell reports for a command that SIGINT or SIGPIPE ended."""
 
 
 class _GroupedCommand(TyperCommand):
@@ -46,7 +46,7 @@ class _GroupedCommand(TyperCommand):
 
 class _EntryPointGroup(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
-        # Told here, before Typer takes a closed pipe for an error of exit code 1, which means a failed verification.
+        # Handled here, because Typer exits with code 1 on a closed pipe, which would mean a failed verification.
         try:
             result = super().invoke(ctx)
             sys.stdout.flush()
@@ -71,13 +71,13 @@ class _EntryPointGroup(TyperGroup):
         command: Any = typer.main.get_command(single)
         for parameter in command.params:
             if parameter.param_type_name == "argument":
-                # Its name says what it is; Typer would add `<list[Path]>`.
+                # Its name is enough; Typer would add `<list[Path]>`.
                 parameter.display_type_rich = lambda ctx: None  # noqa: ARG005
         return command
 
 
 def _commands() -> EntryPoints:
-    # Of this distribution alone: to look through all that are installed takes longer than most commands.
+    # Only this distribution: searching all installed ones takes longer than most commands.
     return distribution("layerprobe").entry_points.select(group=_GROUP)
 
 
@@ -100,25 +100,25 @@ def _umbrella(
     show_version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the whole traceback of an error.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
 ) -> None:
-    """Every intermediate tensor of a PyTorch CNN by name: export it, run it anywhere, look at it, prove it.
+    """Every intermediate tensor of a PyTorch CNN by name: export it, run it anywhere, draw it, verify it.
 
-    Exit codes: 0 fine, 1 verification failed, 2 wrong usage, 3 an input is unreadable or invalid,
-    4 a runtime or provider that was asked for is not available.
+    Exit codes: 0 success, 1 verification failed, 2 wrong usage, 3 an input is unreadable or invalid,
+    4 a requested runtime or provider is not available.
     """
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors go to stderr in one or two lines, with the exit codes that --help lists."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    # --debug is for the moment after an error, when one repeats the line and adds it at the end.
+    # --debug is accepted anywhere: after an error, users repeat the command and append it.
     debug = "--debug" in given
     if sys.stdout is None:  # closed by the caller (`>&-`)
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
     arguments = [argument for argument in given if argument != "--debug"] or ["--help"]
     try:
-        # Not standalone: a mistake in the usage is to be told like every other error, in two lines.
+        # Not standalone, so that a usage error is reported like every other error, in two lines.
         code = app(args=arguments, prog_name="layerprobe", standalone_mode=False)
     except Exception as error:
         if debug:
@@ -131,9 +131,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _end_at_once(code: int) -> NoReturn:
-    """End without Python's own clearing up: that waits for the runtimes' threads, and these maybe for ever.
+    """Exit without Python's own cleanup, which waits for the runtimes' threads, possibly forever.
 
-    One of them may wait for a lock that was held where the interruption came, such as that of an import.
+    One of them may wait for a lock that was held when the interrupt came, such as an import lock.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -152,12 +152,12 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, ImportError):
         package = (error.name or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and package:
-            told = f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'"
+            message = f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'"
         else:
-            told = f"a package can't be loaded: {first_line(error)}\nInstall it again; --debug shows which it is."
-        return told, 4
+            message = f"a package can't be loaded: {first_line(error)}\nReinstall it; --debug shows which one."
+        return message, 4
     if isinstance(error, OSError):
         return f"{error.filename or 'writing the output'}: {error.strerror or error}", 3
     if isinstance(error, MemoryError):
         return "not enough memory: use a smaller input, fewer --outputs, or fewer images at once", 3
-    return f"internal error: {type(error).__name__}: {error}\nRepeat with --debug to see where.", _INTERNAL_ERROR
+    return f"internal error: {type(error).__name__}: {error}\nRun again with --debug to see where.", _INTERNAL_ERROR

@@ -1,4 +1,4 @@
-"""What the commands print and show while they work, and the places that they refuse to write to."""
+"""What the commands print and show while they run, and the output paths that they refuse."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 __all__ = ["phases", "print_left_out", "print_table", "progress", "refuse_to_overwrite", "refuse_unwritable"]
 
 _PROGRESS_FROM = 10
-"""Images from which on a progress bar is shown."""
+"""Number of images from which on a progress bar is shown."""
 
 
 def print_table(table: "RenderableType") -> None:
-    """Print on stdout."""
+    """Print a table to stdout."""
     from rich.console import Console
 
-    # On a pipe there is no width to fit. Typer prints, because rich ends the process where the reader has gone.
+    # A pipe has no width to fit. Typer prints, because rich exits the process when the reader has closed the pipe.
     console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
     with console.capture() as text:
         console.print(table)
-    # rich fills each line of a table up with blanks.
+    # rich pads each line of a table with spaces.
     typer.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
 
 
 def print_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
-    """Print on stderr which runners are left out, and why."""
+    """Print to stderr which runners are left out, and why."""
     for name, reason in () if quiet else reasons.items():
         typer.echo(f"{name} is left out: {reason}", err=True)
 
 
 @contextmanager
 def phases(quiet: bool) -> Iterator[Callable[[str], None]]:
-    """Yield a function that shows the name of a phase on stderr, while it lasts, if that is a terminal."""
+    """Yield a function that shows the current phase on stderr, if that is a terminal."""
     if quiet or not sys.stderr.isatty():
         yield lambda _phase: None
         return
@@ -49,7 +49,7 @@ def phases(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that takes (done, of all); from ten on, and on a terminal, it moves a bar on stderr."""
+    """Yield a function that takes (done, total) and moves a progress bar on stderr: on a terminal, from ten on."""
     if quiet or (total is not None and total < _PROGRESS_FROM):
         yield lambda _done, _of_all: None
         return
@@ -64,17 +64,17 @@ def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[in
 
 
 def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
-    """Refuse a result that would take the place of an image given, or of a part of the artifact."""
+    """Refuse an output file that would replace an input image or a part of the artifact."""
     from .artifact.errors import UsageError
 
     target = file.resolve()
     folder = artifact.resolve()
     if folder in (target, target.parent) or target in {image.resolve() for image in images}:
-        raise UsageError(f"{file} is an input of this command, or lies in the artifact: choose another file.")
+        raise UsageError(f"{file} is an input of this command, or is in the artifact: choose another file.")
 
 
 def refuse_unwritable(file: Path | None, artifact: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse a report that would take the place of an input, or has no place, before the work is done."""
+    """Refuse a report that would replace an input or can't be written, before the work is done."""
     if file is not None:
         from .artifact.file_replacement import check_place
 

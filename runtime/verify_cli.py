@@ -1,4 +1,4 @@
-"""The subcommands that give verdicts: verify and compare. The forms of their report are `reporting/forms.py`."""
+"""The subcommands that give verdicts: verify and compare. Their report forms are in `reporting/forms.py`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +24,7 @@ _AllOption = Annotated[
 _BaselineOption = Annotated[
     Path | None,
     typer.Option(
-        "--baseline", metavar="F", help="An earlier --json: fail only on what got worse.", rich_help_panel=REPORTS
+        "--baseline", metavar="F", help="Earlier --json report: fail only on what got worse.", rich_help_panel=REPORTS
     ),
 ]
 
@@ -38,7 +38,7 @@ def verify(
         bool,
         typer.Option(
             "--allow-fallback",
-            help="Report compute nodes that ran elsewhere than requested, and pass.",
+            help="Report compute nodes that ran on another provider than requested, but pass.",
             rich_help_panel=SELECTION,
         ),
     ] = False,
@@ -49,10 +49,10 @@ def verify(
     settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
-    """Prove each output of each runner, and name what is wrong.
+    """Verify each output of each runner, and name what is wrong.
 
-    Against what the model computes in float64; the runner onnx-float64 is what the ONNX file itself says. Exit code 0
-    if all pass, 1 if not.
+    The reference is the model computed in float64; the runner onnx-float64 is the ONNX file itself in float64. Exit
+    code 0 if all pass, 1 if not.
 
     Example: layerprobe verify resnet18 --html report.html
     """
@@ -80,14 +80,14 @@ def verify(
     print_left_out(report.left_out, quiet)
     maps_file = AVERAGED_FILES[ONNX_FILE]
     if not quiet and not opened.is_averaged and maps_file in opened.manifest.files:
-        typer.echo(f"The averaged probe is verified by itself: layerprobe verify {opened.path / maps_file}", err=True)
+        typer.echo(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
     write_forms(report, reports, maps)
     _show(report, everything, earlier)
 
 
 @takes_reports(of_runs=True)
 def compare(
-    expected: Annotated[Path, typer.Argument(metavar="A", help="What `layerprobe run` wrote; assumed to be right.")],
+    expected: Annotated[Path, typer.Argument(metavar="A", help="A file of `layerprobe run`, assumed to be right.")],
     result: Annotated[Path, typer.Argument(metavar="B", help="Another run of the same model on the same input.")],
     everything: _AllOption = False,
     *,
@@ -96,7 +96,7 @@ def compare(
 ) -> None:
     """Compare two recorded runs, without the model.
 
-    Of two machines, say, or two runners. Exit code 0 if all outputs agree, 1 if not.
+    For example from two machines or two runners. Exit code 0 if all outputs agree, 1 if not.
 
     Example: layerprobe compare laptop.safetensors server.safetensors
     """
@@ -118,19 +118,19 @@ def compare(
 def _refuse_places(
     reports: Mapping[str, Path], artifact: Path, baseline: Path | None, inputs: Sequence[Path] = ()
 ) -> None:
-    """Refuse reports that would take the place of an input or of one another, before the work is done."""
+    """Refuse reports that would replace an input or each other, before the work is done."""
     for name, file in reports.items():
-        # A new JSON report alone may take the place of the baseline that it is compared with.
+        # Only a new JSON report may replace the baseline that it is compared with.
         kept = [baseline] if baseline and name != "json" else []
         refuse_unwritable(file, artifact, [*inputs, *kept])
     files = [file for file in reports.values() if file.is_file() or not file.exists()]
     for number, file in enumerate(files):
         if file.resolve() in {earlier.resolve() for earlier in files[:number]}:
-            raise UsageError(f"{file} was given twice: give each form of the report a file of its own.")
+            raise UsageError(f"{file} was given twice: give each report its own file.")
 
 
 def _show(report: "Report", everything: bool, earlier: "Report | None") -> None:
-    """Print the report, and end with the exit code."""
+    """Print the report, and exit with its code."""
     from .reporting.baseline import worse_than
     from .reporting.table import report_table
 
@@ -142,7 +142,7 @@ def _show(report: "Report", everything: bool, earlier: "Report | None") -> None:
         for each in worse:
             typer.echo(f"worse than the baseline: {each}")
         if not worse:
-            typer.echo("Nothing got worse than in the baseline.")
+            typer.echo("Nothing is worse than in the baseline.")
         failed = bool(worse)
     if failed:
         raise typer.Exit(1)

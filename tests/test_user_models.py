@@ -224,7 +224,7 @@ def test_a_factory_may_bring_what_its_model_is_called_with(factories):
     assert shapes("by_position") == ([(1, 3, 8, 8)] * 2, False)
     assert shapes("by_keyword") == ([(1, 3, 8, 8)] * 2, False)
     assert shapes("sized") == ([(1, 3, 20, 30)], True)
-    with pytest.raises(ModelError, match="a module and an int: the second is what the module is called with"):
+    with pytest.raises(ModelError, match="a module and an int: the second must be what the module is called with"):
         shapes("nothing")
     with pytest.raises(ModelError, match="brings its own example input"):
         shapes("sized", input_size=(8, 8))

@@ -1,5 +1,5 @@
 """An ONNX model of a probe -> that of the averaged probe, which costs little more than the plain model.
 
-`averaged_onnx.py` is the order of things, `planning.py` the table of rewrites, and each way to get at a mean over the
-channels is a file of its own.
+`averaged_onnx.py` runs the steps in order, `planning.py` holds the table of rewrites, and each way to compute a mean
+over the channels has its own file.
 """

@@ -1,4 +1,4 @@
-"""ONNX model of a probe -> that of the averaged probe: what is planned for each map is written into the graph."""
+"""ONNX model of a probe -> that of the averaged probe: each map is computed in the graph as planned."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,9 +24,9 @@ def average_onnx(model: ir.Model, outputs: Sequence[Output], averaged: Sequence[
     """Turn the model of a probe into that of its averaged probe, in place.
 
     Args:
-        model: what `to_onnx` gave.
-        outputs: of the probe.
-        averaged: of the averaged probe: N 1 H W, and the model's results that have no map.
+        model: what `to_onnx` returned.
+        outputs: the probe's outputs.
+        averaged: the averaged probe's outputs: N 1 H W, and the model's results that have no map.
     """
     graph = model.graph
     position = {node: index for index, node in enumerate(graph)}
@@ -54,10 +54,10 @@ def _convolvable(spec: Output) -> bool:
 
 
 class _MapWriter:
-    """Adds to a graph what computes the maps of its tensors.
+    """Adds to a graph the nodes that compute the maps of its tensors.
 
     Attributes:
-        sources: of each tensor whose map is written, the position of the last node of the model that the map needs.
+        sources: for each tensor whose map is written, the position of the last node of the model that the map needs.
     """
 
     def __init__(self, graph: ir.Graph, position: Mapping[ir.Node, int], specs: Mapping[ir.Value, Output]) -> None:

@@ -5,8 +5,9 @@ In eval mode a batch norm is y[c] = a[c] x[c] + d[c], with a = scale / sqrt(vari
     sum of v[c] y[c]  =  sum of (v[c] a[c]) x[c]  +  sum of v[c] d[c]          forward: y is never read
     sum of v[c] x[c]  =  sum of (v[c] / a[c]) y[c]  -  sum of v[c] d[c] / a[c]   backward: x is never read
 
-The second lets a runtime fuse the batch norm into the convolution before it, whose own result x then is nowhere. It
-loses digits where a[c] is small: y[c] is rounded to a share of d[c], and dividing by a[c] makes that large beside x[c].
+The second lets a runtime fuse the batch norm into the convolution before it, whose own result x is then never computed.
+It loses digits where a[c] is small: y[c] is rounded relative to d[c], and dividing by a[c] makes that error large
+compared with x[c].
 """
 
 import numpy as np
@@ -18,18 +19,18 @@ from .maps import ChannelSum, Weights
 __all__ = ["before_batch_norm", "is_constant_norm", "through_batch_norm"]
 
 _LOSS = 4.0
-"""How much larger than x's own the rounding of y may be, taken back to x, on average over the channels."""
+"""How many times larger than x's own rounding error y's may be, converted to x, on average over the channels."""
 _SPREAD = 3.0
-"""Standard deviations that a channel is taken to reach."""
+"""A channel is assumed to reach this many standard deviations from its mean."""
 
 
 def is_constant_norm(node: ir.Node) -> bool:
-    """Tell whether a node is a batch norm in eval mode, with numbers that are fixed in the file."""
+    """Return whether a node is a batch norm in eval mode whose parameters are constants in the file."""
     return node.op_type == "BatchNormalization" and all(map(is_constant, node.inputs[1:5]))
 
 
 def through_batch_norm(node: ir.Node, weights: Weights, offset: float) -> ChannelSum:
-    """Return sum of weights[c] y[c] + offset, of the result y of a `BatchNormalization` node, as one of its input."""
+    """Return the sum of weights[c] y[c] + offset, with y a `BatchNormalization`'s result, as a sum of its input."""
     scale, shift = _affine(node)
     value = node.inputs[0]
     assert value is not None
@@ -37,7 +38,7 @@ def through_batch_norm(node: ir.Node, weights: Weights, offset: float) -> Channe
 
 
 def before_batch_norm(node: ir.Node, weights: Weights) -> ChannelSum | None:
-    """Return sum of weights[c] x[c], of the input x, as one of its result; None where that would lose digits."""
+    """Return the sum of weights[c] x[c], with x the input, as a sum of the result; None if that would lose digits."""
     scale, shift = _affine(node)
     mean, variance = constant(node.inputs[3]), constant(node.inputs[4])
     reach = np.abs(mean) + _SPREAD * np.sqrt(np.maximum(variance, 0))

@@ -1,9 +1,9 @@
-"""An activation that ONNX Runtime computes only within a convolution, kept in one: that by 1.
+"""Adds a convolution by 1 for activations that ONNX Runtime computes in blocks only if fused into a convolution.
 
-ONNX Runtime computes convolutions on blocks of channels (NCHWc), and fuses the activation behind each. Where a mean
-reads what lies between the two, the activation is computed apart; a ReLU, a sigmoid and a tanh stay in blocks then, but
-for a `Clip` (ReLU6) the tensor is copied out of the blocks and back. A depthwise 1 x 1 convolution with weights 1 gives
-each number as it is, 1 * y = y, and takes the activation in: one pass for three.
+ONNX Runtime computes convolutions on blocks of channels (NCHWc), and fuses the activation after each. If a mean reads
+the tensor between the two, the activation is computed separately: a ReLU, a sigmoid and a tanh then stay in blocks, but
+for a `Clip` (ReLU6) the tensor is copied out of the blocks and back. A depthwise 1 x 1 convolution with weights 1
+leaves each number as it is, 1 * y = y, and takes in the activation: one pass instead of three.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ _FUSED_ONLY = frozenset({"Clip", "LeakyRelu", "HardSigmoid"})
 
 
 def keep_blocked(graph: ir.Graph) -> None:
-    """Put a convolution by 1 ahead of each such activation whose input a convolution gives and others read as well."""
+    """Put a convolution by 1 before each such activation whose input comes from a convolution and has other readers."""
     for node in list(graph):
         value = node.inputs[0] if node.inputs else None
         if node.op_type not in _FUSED_ONLY or value is None or len(value.uses()) < 2 or not _is_blocked(value):
@@ -35,7 +35,7 @@ def keep_blocked(graph: ir.Graph) -> None:
 
 
 def _is_blocked(value: ir.Value) -> bool:
-    """Tell whether a tensor comes from a convolution of images, or from the batch norm behind one."""
+    """Return whether a tensor comes from a convolution of images, or from the batch norm after one."""
     node = value.producer()
     if node is not None and node.op_type == "BatchNormalization" and node.inputs[0] is not None:
         node = node.inputs[0].producer()

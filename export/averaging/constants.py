@@ -1,4 +1,4 @@
-"""The weights that are fixed in a model: reading them, and adding to them."""
+"""Reads the constant weights of a model, and adds new ones."""
 
 import numpy as np
 import onnx_ir as ir
@@ -8,7 +8,7 @@ __all__ = ["add_weight", "constant", "is_constant"]
 
 
 def is_constant(value: ir.Value | None) -> bool:
-    """Tell whether the value is a weight in the file, and not computed."""
+    """Return whether the value is a weight in the file rather than computed."""
     return value is not None and value.is_initializer() and value.const_value is not None
 
 

@@ -1,11 +1,11 @@
-"""The order in which ONNX Runtime executes a graph, settled by the order of its last nodes.
+"""Sets the order in which ONNX Runtime executes a graph, by the order of its last nodes.
 
-It goes depth first, from the last in the file of those nodes that no other node reads, to the first. With the maps'
-last nodes in reverse, each mean is taken as soon as its tensor is there, while that is in the cache, and the
-tensor can be given up: on ResNet-18 the means take half as long as behind the whole model.
+ONNX Runtime goes depth first, starting from the nodes that no other node reads, the last one in the file first. With
+the maps' last nodes in reverse order, each mean is taken right after its tensor, while that is in the cache, and the
+tensor can be freed: on ResNet-18 the means take half as long as after the whole model.
 
-A convolution can't be such a last node: ONNX Runtime puts one behind it that undoes the blocks of channels, at the end
-of the file, in an order of its own. So a `Reshape` that changes nothing follows it, which costs a copy of a map.
+A convolution can't be such a last node: ONNX Runtime adds one after it that undoes the blocks of channels, at the end
+of the file, in its own order. So a `Reshape` that changes nothing follows it, which costs a copy of a map.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ __all__ = ["append_last_nodes"]
 
 
 def append_last_nodes(graph: ir.Graph, maps: Sequence[ir.Value], sources: Mapping[ir.Value, int]) -> list[ir.Value]:
-    """Sort the graph so that each map is computed early, and return the maps, of which some are now others.
+    """Sort the graph so that each map is computed early, and return the maps, some of which are replaced.
 
     Args:
         graph: with the nodes that compute the maps.
-        maps: what they give, in the order of the outputs.
-        sources: of each map, the position of the last node of the model itself that it needs.
+        maps: their results, in the order of the outputs.
+        sources: for each map, the position of the last node of the model itself that it needs.
     """
     settled = {}
     for value in maps:

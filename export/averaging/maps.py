@@ -1,4 +1,4 @@
-"""What a map can be computed from. Each kind is one way to get at a mean over channels; plain data.
+"""What a map can be computed from. Each kind is one way to compute a mean over channels; plain data.
 
 A map is N 1 H W; tensors are N C H W. `value[c]` is a tensor's channel c, itself N H W.
 """
@@ -16,27 +16,27 @@ Weights = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class ChannelSum:
-    """sum over c of weights[c] * value[c], + offset: a 1 x 1 convolution of a tensor that is there."""
+    """sum over c of weights[c] * value[c], + offset: a 1 x 1 convolution of a tensor that is computed anyway."""
 
     value: ir.Value
     weights: Weights
-    """C of them."""
+    """One per channel."""
     offset: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class Filtered:
-    """One filter, where the convolution has one for each channel: a convolution of its input."""
+    """One filter instead of the convolution's one per channel: a convolution of its input."""
 
     convolution: ir.Node
     weights: Weights
-    """C_in kh kw, over all of the input's channels, also where the convolution is grouped."""
+    """C_in kh kw, over all of the input's channels, even if the convolution is grouped."""
     offset: float
 
 
 @dataclass(frozen=True, eq=False)
 class MapSum:
-    """The sum of maps that are there, with the mean itself as the alternative if the tensor is read for others."""
+    """The sum of existing maps, with the mean itself as the alternative if the tensor is read for other maps."""
 
     terms: tuple[ir.Value, ...]
     """The tensors whose maps are added."""
@@ -45,7 +45,7 @@ class MapSum:
 
 @dataclass(frozen=True, eq=False)
 class Reduced:
-    """The mean as ONNX has it, for what no convolution takes: other layouts and dtypes."""
+    """ONNX's own mean, for what no convolution takes: other layouts and dtypes."""
 
     value: ir.Value
 

@@ -1,4 +1,4 @@
-"""The mean of a batch norm's result: of its input, or of that of the convolution before it, which it is fused into."""
+"""The mean of a batch norm's result, from its input, or from the input of the convolution that it is fused into."""
 
 from collections.abc import Collection
 
@@ -12,7 +12,7 @@ __all__ = ["mean_of_norm"]
 
 
 def mean_of_norm(node: ir.Node, mean: ChannelSum, averaged: Collection[ir.Value]) -> Map | None:  # noqa: ARG001
-    """Return the cheapest way to the mean of a batch norm's result."""
+    """Return the cheapest way to compute the mean of a batch norm's result."""
     if not is_constant_norm(node):
         return None
     of_input = through_batch_norm(node, mean.weights, mean.offset)

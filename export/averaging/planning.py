@@ -1,6 +1,6 @@
-"""Which way to take each mean: the table of rewrites, by the operation that gave the tensor.
+"""How each mean is computed: the table of rewrites, by the operation that computes the tensor.
 
-To add one, write its rule, with its algebra, in a file of this folder, and its row here.
+To add one, write its rule, with its algebra, in a file in this folder, and add its row here.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -16,19 +16,19 @@ from .norm_mean import mean_of_norm
 __all__ = ["REWRITES", "plan_maps"]
 
 Rewrite = Callable[[ir.Node, ChannelSum, Collection[ir.Value]], Map | None]
-"""Called with the node, the mean of what it gave, and all tensors whose means are outputs; gives what that mean is
-cheaper to compute from, or None."""
+"""Called with the node, the mean of its result, and all tensors whose means are outputs; returns a cheaper way to
+compute that mean, or None."""
 
 REWRITES: dict[str, Rewrite] = {
     "Conv": mean_of_convolution,
     "BatchNormalization": mean_of_norm,
     "Add": mean_of_sum,
 }
-"""By ONNX operator. Where none applies, the mean is taken of the tensor itself."""
+"""By ONNX operator. If none applies, the mean is taken of the tensor itself."""
 
 
 def plan_maps(values: Iterable[ir.Value], convolvable: Collection[ir.Value]) -> dict[ir.Value, Map]:
-    """Return for each tensor what its mean over the channels is to be computed from.
+    """Return what each tensor's mean over the channels is computed from.
 
     Args:
         values: the tensors, in the order of execution.
@@ -40,7 +40,7 @@ def plan_maps(values: Iterable[ir.Value], convolvable: Collection[ir.Value]) -> 
         value: _plan(value, averaged) if value in convolvable else Reduced(value) for value in wanted
     }
     read = {plan.value for plan in maps.values() if isinstance(plan, ChannelSum)}
-    # A map more of a tensor that is read anyway is free, and cheaper than an addition.
+    # One more map of a tensor that is read anyway is free, and so cheaper than an addition.
     return {
         value: plan.mean if isinstance(plan, MapSum) and plan.mean.value in read else plan
         for value, plan in maps.items()

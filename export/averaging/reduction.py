@@ -16,12 +16,12 @@ __all__ = ["reduced_mean"]
 
 
 def reduced_mean(tensor: ir.Value, spec: Output, weight: Callable[[NDArray[np.generic]], ir.Value]) -> list[ir.Node]:
-    """Return the nodes, in order, the last of which gives the map of `tensor`.
+    """Return the nodes, in order, the last of which computes the map of `tensor`.
 
     Args:
-        tensor: what is averaged.
-        spec: what it is.
-        weight: makes a constant of the graph.
+        tensor: the tensor to average.
+        spec: its description.
+        weight: adds a constant to the graph and returns it.
     """
 
     def integers(*numbers: int) -> ir.Value:

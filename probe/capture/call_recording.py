@@ -1,6 +1,6 @@
-"""What a model calls while `torch.export` runs it: each leaf module, function and operator, and the line that did.
+"""Records what a model calls while `torch.export` runs it: each leaf module, function and operator, with its line.
 
-torch.export's graph holds the aten operations within these calls. Each node made in a call carries the call's number.
+torch.export's graph holds the aten operations inside these calls. Each node made in a call carries the call's number.
 """
 
 import contextlib
@@ -27,12 +27,12 @@ _SYMBOLS = {
     "+": "add", "-": "sub", "*": "mul", "/": "truediv", "//": "floordiv", "%": "mod", "**": "pow", "@": "matmul",
     "&": "and_", "|": "or_", "^": "xor", "<<": "lshift", ">>": "rshift",
 }  # fmt: skip
-"""Python's binary operators, and what they are called in the module `operator`, as symbolic tracing has it."""
+"""Python's binary operators, and their names in the module `operator`, which symbolic tracing uses."""
 
 
 @dataclass
 class RecordedCall:
-    """One call, as symbolic tracing would note it."""
+    """One call, as symbolic tracing would record it."""
 
     module_path: str
     """The module that it was called in, or the leaf module that was called."""
@@ -42,7 +42,7 @@ class RecordedCall:
     operation: str
     leaf: bool = False
     no_tensor: bool = False
-    """It gave a tuple, whose parts are calls of their own, where they are taken; or nothing, as `x[i] = y` does."""
+    """It returned a tuple, whose parts are separate calls where they are taken; or nothing, as `x[i] = y` does."""
 
 
 def call_number(node: fx.Node) -> int | None:
@@ -52,7 +52,7 @@ def call_number(node: fx.Node) -> int | None:
 
 
 class CallRecorder(TorchFunctionMode):
-    """Notes calls in `calls`, in the order of execution, while a model runs within `watch`.
+    """Records calls in `calls`, in the order of execution, while a model runs inside `watch`.
 
     torch.export runs the model
       +- a module is entered           sets the module path
@@ -62,7 +62,7 @@ class CallRecorder(TorchFunctionMode):
     """
 
     def __init__(self, outermost: CodeType) -> None:
-        """Take the code within which the model runs: the frames outside are no model's."""
+        """Take the code inside which the model runs: the frames outside it aren't the model's."""
         super().__init__()
         self.calls: list[RecordedCall] = []
         self._outermost = outermost
@@ -70,7 +70,7 @@ class CallRecorder(TorchFunctionMode):
 
     @contextlib.contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
-        """Note what `model` calls, until the end."""
+        """Record what `model` calls until the end of the block."""
         with contextlib.ExitStack() as stack:
             for path, module in model.named_modules():
                 if path and not isinstance(module, torch.jit.ScriptModule):
@@ -90,7 +90,7 @@ class CallRecorder(TorchFunctionMode):
             marked = None
             if is_leaf and not self._in_leaf:
                 call = RecordedCall(path, *self._caller()[1:], operation.rpartition(".")[2], operation, leaf=True)
-                marked = self._note(call)
+                marked = self._record(call)
                 marked.__enter__()
             self._entered.append((path, marked))
 
@@ -101,7 +101,7 @@ class CallRecorder(TorchFunctionMode):
             try:
                 number = len(self.calls) - 1
                 if isinstance(result, torch.Tensor):
-                    # What gives its input back, as Identity does, would have no node.
+                    # A module that returns its input, as Identity does, would have no node.
                     return torch.ops.aten.alias.default(result) if any(result is each for each in inputs) else None
                 return self._parts(result, self.calls[number])
             finally:
@@ -116,10 +116,10 @@ class CallRecorder(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         frame, file, line = self._caller()
         call = RecordedCall(self._entered[-1][0], file, line, *_describe(func, frame))
-        with self._note(call):
+        with self._record(call):
             result = func(*args, **(kwargs or {}))
             if frame is not None and args and result is args[0] and not _writes(func.__name__):
-                # `x.contiguous()` and `x.to(dtype)` make no node where there is nothing to do.
+                # `x.contiguous()` and `x.to(dtype)` make no node if there is nothing to do.
                 return torch.ops.aten.alias.default(result) if isinstance(result, torch.Tensor) else result
             return self._parts(result, call)
 
@@ -131,12 +131,12 @@ class CallRecorder(TorchFunctionMode):
         frame = calling_frame(sys._getframe(1), self._outermost)
         return frame, *source_line(frame)
 
-    def _note(self, call: RecordedCall) -> contextlib.AbstractContextManager[None]:
+    def _record(self, call: RecordedCall) -> contextlib.AbstractContextManager[None]:
         self.calls.append(call)
         return annotate({"call": len(self.calls) - 1})
 
     def _parts(self, result: Any, call: RecordedCall) -> Any:
-        """Return a tuple that notes what is taken of it, in place of a plain one or one of torch's own with fields."""
+        """Return a tuple that records which parts are taken, in place of a plain tuple or one of torch's named ones."""
         several = type(result) is tuple or type(result).__module__ == "torch.return_types"
         call.no_tensor = several or call.label == "setitem"
         if not several:
@@ -144,17 +144,17 @@ class CallRecorder(TorchFunctionMode):
         return _Parts(result, self._take)
 
     def _take(self, part: Any, label: str) -> Any:
-        """Note that a part of a tuple was taken, as `label`: by `getitem`, or by `getattr`."""
+        """Record that a part of a tuple was taken by `label`: `getitem` or `getattr`."""
         home = "operator" if label == "getitem" else "builtins"
         call = RecordedCall(self._entered[-1][0], *self._caller()[1:], label, f"{home}.{label}")
-        with self._note(call):
+        with self._record(call):
             if isinstance(part, torch.Tensor):
                 return torch.ops.aten.alias.default(part)
             return self._parts(part, call)
 
 
 class _Parts(tuple[Any, ...]):
-    """A tuple that tells of each part that is taken."""
+    """A tuple that reports each part that is taken."""
 
     _take: Callable[[Any, str], Any]
     _fields: Sequence[str]
@@ -178,13 +178,13 @@ class _Parts(tuple[Any, ...]):
 
 
 def _plain(result: object) -> object:
-    """Return what a model returns with plain tuples: torch.export knows no others."""
+    """Return a model's result with plain tuples: torch.export accepts no others."""
     is_parts = {"is_leaf": lambda value: isinstance(value, _Parts)}
     return pytree.tree_map_only(_Parts, lambda parts: tuple(map(_plain, parts)), result, **is_parts)
 
 
 def _describe(func: Any, frame: FrameType | None) -> tuple[str, str]:
-    """Return label and full name of what was called: the operator, where the model's line has one."""
+    """Return label and full name of what was called: the operator, if the model's line has one."""
     name = str(func.__name__)
     if name == "__get__":
         return "getattr", "builtins.getattr"
@@ -195,7 +195,7 @@ def _describe(func: Any, frame: FrameType | None) -> tuple[str, str]:
         label = _SYMBOLS[symbol.rstrip("=")]
         augmented = next((each for each, plain in AUGMENTED_OPERATORS.items() if plain == label), label)
         return label, f"operator.{augmented if _writes(name) else label}"
-    # `x[i]` and `-x`, but also sum(tensors), a call that doesn't name what it calls.
+    # `x[i]` and `-x`, but also sum(tensors), a call that doesn't name the addition.
     plain = name.removeprefix("__").removesuffix("__")
     named = frame is not None and name in frame.f_code.co_names and kind.startswith("CALL")
     if hasattr(operator, plain) and not named:
@@ -204,14 +204,14 @@ def _describe(func: Any, frame: FrameType | None) -> tuple[str, str]:
 
 
 def _writes(name: str) -> bool:
-    """Tell whether a method writes into its tensor, by its name: `add_`, `__iand__`."""
+    """Return whether a method writes into its tensor, judging by its name: `add_`, `__iand__`."""
     return name.startswith("__i") or (name.endswith("_") and not name.endswith("__"))
 
 
 def _instruction(frame: FrameType | None) -> tuple[str, str]:
-    """Return the instruction that a frame is at, and its argument in words: `("BINARY_OP", "+=")`."""
+    """Return the instruction that a frame is at, and its argument as text: `("BINARY_OP", "+=")`."""
     if frame is None:
         return "", ""
-    # After a call of Python code, the frame stands behind the instruction, in its cache.
+    # After a call of Python code, the frame is past the instruction, in its cache.
     before = [each for each in dis.get_instructions(frame.f_code) if each.offset <= frame.f_lasti]
     return before[-1].opname, before[-1].argrepr

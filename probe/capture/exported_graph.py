@@ -1,4 +1,4 @@
-"""What `torch.export` gives -> a graph like a symbolic trace's: tensors in and out, blocks opened, sizes as calls."""
+"""torch.export's program -> a graph like a symbolic trace's: tensors in and out, blocks inlined, sizes as calls."""
 
 import operator
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ _FUNCTIONS: dict[str, tuple[Callable[..., object], Callable[..., torch.Tensor]]]
     "sym_min": (torch.sym_min, torch.minimum),
     "truediv": (operator.truediv, lambda size, by: size.double() / by),
 }
-"""What Python computes with sizes, and the same for sizes that are tensors: in float64, which is Python's float."""
+"""What Python computes with sizes, and the same for sizes that are tensors, in float64, which is Python's float."""
 
 
 def plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphModule:
@@ -45,7 +45,7 @@ def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[
         module: the graph to copy.
         path: empty for the root, else with a dot at the end.
         into: where the nodes go.
-        copies: what stands for nodes that need no copy, such as a block's inputs; the copies are added.
+        copies: the replacements of nodes that need no copy, such as a block's inputs; the copies are added to it.
     """
     for node in module.graph.nodes:
         if node in copies or _is_check(node):
@@ -70,9 +70,9 @@ def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[
 
 
 def _block_of(node: fx.Node) -> tuple[fx.Node, Sequence[Any]] | None:
-    """Return the part and the arguments of a block without effect: gradients set off, or autocast set off.
+    """Return the part and the arguments of a block without effect: gradients turned off, or autocast turned off.
 
-    torch.export keeps what stands in `with torch.autocast(..., enabled=False)` as a graph of its own.
+    torch.export keeps the body of `with torch.autocast(..., enabled=False)` as a separate graph.
     """
     if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled:
         _, part, *arguments = node.args
@@ -85,16 +85,16 @@ def _block_of(node: fx.Node) -> tuple[fx.Node, Sequence[Any]] | None:
 
 
 def _is_check(node: fx.Node) -> bool:
-    """Tell whether a node only checks shapes or dtypes that torch.export assumed: the runners check the inputs, and the
-    float64 truth has other dtypes on purpose.
+    """Return whether a node only checks shapes or dtypes that torch.export assumed: the runners check the inputs, and
+    the float64 truth has other dtypes on purpose.
     """
     checks = (torch.ops.aten._assert_tensor_metadata.default, torch.ops.aten._assert_scalar.default)
     return node.target in checks or (node.op == "call_module" and "guards" in str(node.target))
 
 
 def _restore_sizes(graph: fx.Graph) -> None:
-    """Turn what computes with open sizes back into calls that torch.jit.trace follows: `aten.sym_size` gives it a
-    plain number, which it would take for a constant, and so do aten calls that take such a number.
+    """Turn computations with open sizes back into calls that torch.jit.trace follows: `aten.sym_size` gives it a plain
+    number, which it would record as a constant, and so do aten calls that take such a number.
     """
     on_sizes: set[fx.Node] = set()
     for node in list(graph.nodes):
@@ -112,7 +112,7 @@ def _restore_sizes(graph: fx.Graph) -> None:
 
 
 def _call_from_python(node: fx.Node, name: str) -> None:
-    """Let a node call what Python offers for the aten operation `name`."""
+    """Make a node call the Python function or method for the aten operation `name`."""
     source = node.args[0]
     if name == "slice":
         assert isinstance(source, fx.Node)
@@ -128,6 +128,6 @@ def _call_from_python(node: fx.Node, name: str) -> None:
 
 
 def compute_with_sizes(name: str, *sizes: object) -> object:
-    """Apply a function of Python's to sizes, which are tensors while torch.jit traces, so that it can follow them."""
+    """Apply a Python function to sizes, which are tensors while torch.jit traces, so that it can follow them."""
     function, on_tensors = _FUNCTIONS[name]
     return on_tensors(*map(torch.as_tensor, sizes)) if torch._C._get_tracing_state() else function(*sizes)

@@ -1,6 +1,7 @@
 """model -> fx graph by symbolic tracing: every node has a name and the line of the model's code that made it.
 
-What the nodes hold is found by running them (`observation.py`). What symbolic tracing can't follow, `exporting.py` may.
+What the nodes hold is observed by running them (`observation.py`). What symbolic tracing can't follow,
+`torch_export.py` may.
 """
 
 import inspect
@@ -29,7 +30,7 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
 
     Args:
         model: the module; tracing calls its forward, hooks included.
-        example: which of forward's parameters are given; the others keep their defaults.
+        example: the parameters of forward that are passed; the others keep their defaults.
 
     Raises:
         CaptureError: the model's control flow depends on its data or on shapes, or it uses something that fx can't
@@ -46,8 +47,8 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
     if inputs != list(example.names):
         takes = ", ".join(map(str, inspect.signature(model.forward).parameters.values()))
         raise CaptureError(
-            f"torch.fx can't trace {type(model).__name__}: its forward takes {takes}, and what it is given "
-            f"for that is {', '.join(example.names)}"
+            f"torch.fx can't trace {type(model).__name__}: its forward takes {takes}, but the example passes "
+            f"{', '.join(example.names)}"
         )
     module = graph_module(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
@@ -61,9 +62,9 @@ def trace(model: nn.Module, example: Example) -> TracedModel:
 
 
 class _WritingProxy(fx.Proxy):
-    """A proxy that notes `x += y` and `x[i] = y` as the writes they are.
+    """A proxy that records `x += y` and `x[i] = y` as the writes they are.
 
-    fx's own takes `x += y` for `x = x + y`, so that whoever else holds `x` would see the old values, and refuses
+    fx's own proxy treats `x += y` as `x = x + y`, so that other references to `x` would see the old values, and refuses
     `x[i] = y`. In the graph they are `operator.iadd(x, y)` and `operator.setitem(x, i, y)`.
     """
 
@@ -73,7 +74,7 @@ class _WritingProxy(fx.Proxy):
 
 def _augmented(name: str) -> Callable[[fx.Proxy, object], fx.Proxy]:
     def operation(self: fx.Proxy, other: object) -> fx.Proxy:
-        # Named without the i: torchvision, which takes it for the operation that doesn't write, calls it so.
+        # Named without the i, as in torchvision, which treats it as the operation that doesn't write.
         target = getattr(operator, name)
         return self.tracer.create_proxy("call_function", target, (self, other), {}, AUGMENTED_OPERATORS[name])
 
@@ -85,17 +86,17 @@ for _name in AUGMENTED_OPERATORS:
 
 
 class _NamingTracer(fx.Tracer):
-    """Notes for each node its name, the module it ran in and the source line.
+    """Records each node's name, the module it ran in and the source line.
 
     model.forward
       +- call_module(layer1)           sets the module path
            +- call_module(conv1)       leaf: create_proxy("call_module")
            +- torch.relu(x)            create_proxy("call_function"), which names
-                +- create_node         every node, also a buffer's or a constant's; notes where it comes from
+                +- create_node         every node, also a buffer's or a constant's; records its origin
     """
 
     def __init__(self, given: Collection[str]) -> None:
-        """Take the names of the parameters that forward is given."""
+        """Take the names of the parameters that are passed to forward."""
         super().__init__()
         self.origins: dict[fx.Node, Origin] = {}
         self.namer = NodeNamer()
@@ -103,8 +104,8 @@ class _NamingTracer(fx.Tracer):
         self._given = given
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
-        # The parameters that are not given have their defaults while forward is traced, so that `if mask is None`
-        # takes the way that it takes in the model. fx's own concrete_args would leave them as inputs of the graph.
+        # The parameters that are not passed have their defaults while forward is traced, so that `if mask is None`
+        # takes the same branch as in the model. fx's own concrete_args would leave them as inputs of the graph.
         function, arguments = super().create_args_for_root(root_fn, is_module, concrete_args)
         return function, [self._default_of(argument) for argument in arguments]
 
@@ -145,7 +146,7 @@ class _NamingTracer(fx.Tracer):
     def create_node(self, kind: str, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(kind, *args, **kwargs)
         file, line = source_line(calling_frame(sys._getframe(1), fx.Tracer.trace.__code__))
-        # The name and the label follow, when the node is known.
+        # The name and the label are set later, when the node is known.
         self.origins[node] = Origin(
             name="", label="", operation="", module_path=self._module_path, source_file=file, source_line=line
         )

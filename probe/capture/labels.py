@@ -1,4 +1,4 @@
-"""Words for a node: what a person calls its operation, and its full name."""
+"""Names for a node's operation: the label that a person would use, and the full name."""
 
 import inspect
 import operator
@@ -14,7 +14,7 @@ AUGMENTED_OPERATORS = {
     f"i{name.rstrip('_')}": name
     for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "and_", "or_", "xor", "lshift", "rshift")
 }
-"""What `+=` and its kin are called in the module `operator`, and what the same without writing is called."""
+"""The names of `+=` and the like in the module `operator`, and of the same operations without the write."""
 
 
 def describe_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, str]:
@@ -35,13 +35,13 @@ def describe_function(function: object) -> tuple[str, str]:
         # `x += y` is operator.iadd: an addition all the same, as its name in the graph says.
         return AUGMENTED_OPERATORS.get(name, name), f"operator.{name}"
     home = inspect.getmodule(function)
-    # Functions written in C have no module of their own; torch offers them under its own name.
+    # Functions written in C have no module; torch exposes them under its own name.
     module_name = home.__name__ if home else "torch" if hasattr(torch, name) else ""
     return name, f"{module_name}.{name}".lstrip(".")
 
 
 def class_of(module: nn.Module) -> str:
-    """Return the full name of a module's class: `torch.nn.modules.conv.Conv2d`, also where it is parametrised."""
+    """Return the full name of a module's class, even if it is parametrised: `torch.nn.modules.conv.Conv2d`."""
     kind = type_before_parametrizations(module)
     return f"{kind.__module__}.{kind.__qualname__}"
 
@@ -54,7 +54,7 @@ def name_operation(module: fx.GraphModule, node: fx.Node) -> tuple[str, int | No
         name = re.sub("(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower()
     else:
         name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-    # aten's overloads have their kind behind a dot, `conv2d.default`; `relu_` writes in place, `_softmax` is internal.
+    # aten's overloads are named after a dot, `conv2d.default`; `relu_` writes in place, `_softmax` is internal.
     name = name.partition(".")[0].strip("_")
     numbered = re.match("(.+?)([123])d", name)
     name, spatial = (numbered[1], int(numbered[2])) if numbered else (name, None)

@@ -1,4 +1,4 @@
-"""Names for the nodes of a traced model: the very ones that torchvision's feature extraction gives.
+"""Names for the nodes of a traced model: the same ones as in torchvision's feature extraction.
 
 The rule is torchvision's (`NodePathTracer._get_node_qualname`), which scans all earlier names for each new one; this
 keeps the highest index by base name instead, so that naming is linear in the number of nodes.
@@ -26,14 +26,14 @@ class NodeNamer:
     def __call__(self, qualified_name: str) -> str:
         """Return the unique name for a node whose module path, or path and fx name, is `qualified_name`."""
         # torch.fx numbers repeated operations over the whole graph; torchvision numbers them within their module,
-        # so an index that is already there goes (also where a module is really called `cnn2_1`).
+        # so an existing index is removed (even if a module is really called `cnn2_1`).
         indexed = _INDEXED.match(qualified_name)
         base = indexed[1] if indexed else qualified_name
         name = base
         if base in self._last_index:
             index = self._last_index[base] + 1
-            # Only modules whose own names end in an index can bring two bases to one name; torchvision then repeats
-            # the name, which would lose a tensor.
+            # Only if modules' own names end in an index can two bases lead to one name; torchvision then repeats the
+            # name, which would lose a tensor.
             while f"{base}_{index}" in self._used:
                 index += 1
             name = f"{base}_{index}"

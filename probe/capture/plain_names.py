@@ -1,7 +1,7 @@
-"""Names of modules that Python, or TorchScript, doesn't take for names -> ones that both do.
+"""Names of modules that Python or TorchScript doesn't accept as identifiers -> ones that both accept.
 
-`nn.ModuleDict({"class": ...})` is a sound model, and the code that fx writes for it (`self.class`) is no Python.
-TorchScript writes files that it can't read where a name isn't ASCII. The names of outputs are not concerned.
+`nn.ModuleDict({"class": ...})` is a valid model, but the code that fx generates for it (`self.class`) is not valid
+Python. If a name isn't ASCII, TorchScript writes files that it can't read. The names of outputs are not affected.
 """
 
 import keyword
@@ -17,13 +17,13 @@ _RESERVED = frozenset({*keyword.kwlist, "torch", "Ellipsis", "__constants__"})
 
 
 def graph_module(root: nn.Module, graph: fx.Graph, class_name: str) -> fx.GraphModule:
-    """Return a module of the graph over the root's submodules and tensors, with plain names for odd ones.
+    """Return a module of the graph over the root's submodules and tensors, with odd names replaced by plain ones.
 
-    Where a name has to change, it does so in the graph's targets as well.
+    A name that has to change is changed in the graph's targets as well.
     """
     for node in graph.nodes:
         if node.op == "placeholder" and not str(node.target).isascii():
-            # The node's own name is plain, and no other's.
+            # The node's own name is plain and unique.
             node.target = node.name
     nodes = [node for node in graph.nodes if node.op in ("call_module", "get_attr")]
     if all(map(_is_plain, {part for node in nodes for part in str(node.target).split(".")})):
@@ -39,7 +39,7 @@ def graph_module(root: nn.Module, graph: fx.Graph, class_name: str) -> fx.GraphM
 
 
 def plain_name(name: str) -> str:
-    """Return `name` itself where Python and TorchScript take it for a name, else one that they do."""
+    """Return `name` itself if Python and TorchScript accept it as an identifier, else one that they accept."""
     if _is_plain(name):
         return name
     return re.sub(r"[^0-9A-Za-z_]", lambda odd: f"_{ord(odd[0]):x}", name) + "_"
@@ -50,7 +50,7 @@ def _is_plain(name: str) -> bool:
 
 
 def _plain(root: nn.Module, path: list[str]) -> str:
-    """Return a plain name for the last part of `path`, which nothing beside it has."""
+    """Return a plain name for the last part of `path` that no sibling has."""
     plain = plain_name(path[-1])
     beside = dir(reduce(getattr, path[:-1], root)) if plain != path[-1] else []
     while plain in beside:

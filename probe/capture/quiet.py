@@ -1,4 +1,4 @@
-"""Keeping torch's notes on its inner workings from the user, who can't act on them, and its errors in plain words."""
+"""Hides torch's messages about its internals, on which the user can't act, and puts its errors in plain words."""
 
 import io
 import logging
@@ -13,7 +13,7 @@ __all__ = ["torch_reason", "torch_silenced"]
 
 @contextmanager
 def torch_silenced() -> Iterator[None]:
-    """Silence warnings, logs and prints: where torch.export fails, for one, it prints the whole graph so far."""
+    """Silence warnings, logs and prints: when torch.export fails, for example, it prints the whole graph so far."""
     before = logging.root.manager.disable
     with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
@@ -25,7 +25,7 @@ def torch_silenced() -> Iterator[None]:
 
 
 def torch_reason(error: BaseException) -> str:
-    """Return the first line of an error of torch.export's, in words that a user knows."""
+    """Return the first line of a torch.export error, in words that a user knows."""
     if "data-dependent expression" in str(error):
         # torch.export names its own symbols, which the user has never seen: "Eq(u0, 1) (unhinted: ...)".
         return "its control flow, or a tensor's size, depends on the values of tensors"

@@ -1,9 +1,9 @@
-"""model -> fx graph by `torch.export`, for what symbolic tracing can't follow; brought to the same names.
+"""model -> fx graph by `torch.export`, for what symbolic tracing can't follow, with the same names.
 
-torch.export runs the model's Python on tensors without data, so that `if x.shape[1] != 3` or `B, C, H, W = x.shape`
-is no obstacle; its graph holds aten operations, several to a call of a function or module. The calls are recorded
-meanwhile (`call_recording.py`): what one call of a leaf module or of a function gave is one named node, and the steps
-within have no name, as in a symbolic trace.
+torch.export runs the model's Python code on tensors without data, so that `if x.shape[1] != 3` or
+`B, C, H, W = x.shape` is no obstacle; its graph holds aten operations, several per call of a function or module. These
+calls are recorded (`call_recording.py`): the result of one call of a leaf module or of a function is one named node,
+and the steps inside have no name, as in a symbolic trace.
 """
 
 import inspect
@@ -31,7 +31,7 @@ __all__ = ["export_capture"]
 def export_capture(
     model: nn.Module, example: Example, *, batched: frozenset[int] = frozenset(), dynamic_size: bool = False
 ) -> TracedModel:
-    """Capture `model` with `torch.export`, hooks of the model itself included.
+    """Capture `model` with `torch.export`, including hooks on the model itself.
 
     Args:
         model: the module, in eval mode; the graph shares its weights in memory.
@@ -40,8 +40,8 @@ def export_capture(
         dynamic_size: leave height and width of N C H W inputs open.
 
     Raises:
-        CaptureError: torch.export can't capture it: its control flow depends on the values of tensors, say, or it
-            computes with a size that should stay open. The message names the source line.
+        CaptureError: torch.export can't capture it, for example because its control flow depends on the values of
+            tensors, or it computes with a size that should stay open. The message names the source line.
     """
     recorder = CallRecorder(_export.__code__)
     with recorder.watch(model):
@@ -50,7 +50,7 @@ def export_capture(
         module = plain_graph(program, type(model).__name__)
     except SyntaxError as error:
         raise CaptureError(
-            f"torch.export can't capture {type(model).__name__}: it writes code that is no Python, for a module's name"
+            f"torch.export can't capture {type(model).__name__}: it generates invalid Python from a module's name"
         ) from error
     _drop_aliases(module.graph)
     origins, namer = _name_nodes(module, recorder.calls)
@@ -60,7 +60,7 @@ def export_capture(
 def _export(
     model: nn.Module, example: Example, batched: frozenset[int], dynamic_size: bool
 ) -> torch.export.ExportedProgram:
-    # torch.export takes a size of 1 for a constant, and one tensor that is given twice for one input.
+    # torch.export treats a size of 1 as a constant, and one tensor that is passed twice as one input.
     call = example.enlarged(batched) if example.batch == 1 else example
     call = call.replaced(tuple(tensor.clone() for tensor in call.tensors))
     shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
@@ -83,7 +83,7 @@ def _export(
 
 
 def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, Any], ...], name: str) -> None:
-    """Raise where torch.export has fixed an axis that was to stay open: with AUTO it does so without a word."""
+    """Raise if torch.export has fixed an axis that should stay open: with AUTO it does so silently."""
     names = program.graph_signature.user_inputs
     nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
     for given, axes in zip(names, shapes, strict=True):
@@ -92,12 +92,12 @@ def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, A
             if is_concrete_int(size):
                 raise CaptureError(
                     f"torch.export can't capture {name} for other sizes: its result is computed with axis {axis} "
-                    f"of {given} as the plain number {size}{' (leave --dynamic-size away)' if axis else ''}"
+                    f"of {given} as the plain number {size}{' (omit --dynamic-size)' if axis else ''}"
                 )
 
 
 def _as_signature(model: nn.Module, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-    """Dynamic shapes, in the form that torch.export asks for: by name, a tuple for `*args`."""
+    """Return the dynamic shapes in the form that torch.export expects: by name, a tuple for `*args`."""
     signature = inspect.signature(model.forward)
     shapes: dict[str, Any] = {}
     for name, given in signature.bind(*positional, **keywords).arguments.items():
@@ -116,7 +116,7 @@ def _open_axes(tensor: torch.Tensor, batched: bool, dynamic_size: bool) -> dict[
 
 
 def _drop_aliases(graph: fx.Graph) -> None:
-    """Take out the aliases that the recorder marked results with, but for those that are a call's only node."""
+    """Remove the aliases that the recorder marked results with, except those that are a call's only node."""
     for node in list(graph.nodes):
         if node.target is torch.ops.aten.alias.default and isinstance(source := node.args[0], fx.Node):
             if call_number(source) == call_number(node):
@@ -145,9 +145,9 @@ def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict
         elif number is not None:
             groups.setdefault(number, []).append(node)
     for number, call in enumerate(calls):
-        named = _given_by(call, groups.get(number, []))
+        named = _result_nodes(call, groups.get(number, []))
         path = call.module_path
-        # A tuple that a leaf module gave has no node, but symbolic tracing has one, which takes the name.
+        # A tuple that a leaf module returns has no node here, but has one in a symbolic trace, which takes the name.
         names = [namer(path if call.leaf else qualify(call.label, path)) for _ in named or range(call.no_tensor)]
         for node, name in zip(named, names, strict=False):
             origins[node] = Origin(
@@ -167,8 +167,8 @@ def _unlabelled(name: str, module_path: str) -> Origin:
     return Origin(name=name, label="", operation="", module_path=module_path, source_file=None, source_line=None)
 
 
-def _given_by(call: RecordedCall, nodes: list[fx.Node]) -> list[fx.Node]:
-    """Return the nodes, of those made in a call, that hold what it gave."""
+def _result_nodes(call: RecordedCall, nodes: list[fx.Node]) -> list[fx.Node]:
+    """Return those of a call's nodes that hold its result."""
     if call.no_tensor:
         return [node for node in nodes if isinstance(node.meta.get("val"), tuple | list)][-1:]
     tensors = [node for node in nodes if isinstance(node.meta.get("val"), torch.Tensor)]

@@ -1,4 +1,4 @@
-"""A model as a graph of named nodes, however it was captured (`tracing.py`, `exporting.py`)."""
+"""A model as a graph of named nodes, however it was captured (`fx_trace.py`, `torch_export.py`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ class TracedModel:
 
     Attributes:
         module: its placeholders are the example's tensors, in the order of the model's signature.
-        origins: the nodes that have a name; the others are inner steps of a leaf module, which nobody asks for.
-        namer: gives out the names.
-        batched: the inputs whose first size is open; None where that is still to be found by running the graph.
+        origins: the nodes that have a name; the others are inner steps of a leaf module, which can't be outputs.
+        namer: gives each node its name.
+        batched: the inputs whose first size is open; None if that is still to be determined by running the graph.
     """
 
     module: fx.GraphModule
@@ -31,7 +31,7 @@ class TracedModel:
     batched: frozenset[int] | None = None
 
     def batch_guesses(self, example: Example) -> list[frozenset[int]]:
-        """Return guesses, the best first, at which of the inputs have the batch as their first axis."""
+        """Return guesses, best first, at which inputs have the batch as their first axis."""
         if self.batched is None:
             return example.batched_inputs()
         return [self.batched] if self.batched else []
@@ -49,7 +49,7 @@ class TracedModel:
 
 
 def qualify(name: str, module_path: str) -> str:
-    """Return a node's name within the model, as torchvision begins it: `NodeNamer` makes it unique."""
+    """Return a node's name within the model, as torchvision forms it; `NodeNamer` makes it unique."""
     return f"{module_path}.{name}" if module_path else name
 
 
@@ -58,8 +58,8 @@ def return_named(
 ) -> fx.GraphModule:
     """Return a module over the same submodules whose forward returns `{name: tensor}` for the `chosen` nodes.
 
-    `module` and its graph stay as they are. A node in `overwritten` is returned as a clone taken the moment it was
-    computed; the model's own operations go on with the original, in place, as they would in eager PyTorch.
+    `module` and its graph stay unchanged. A node in `overwritten` is returned as a clone taken right after it was
+    computed; the model's own operations continue on the original, in place, as they would in eager PyTorch.
     """
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -72,5 +72,5 @@ def return_named(
                 tensor = graph.call_method("clone", (tensor,))
         returned[name] = tensor
     graph.output(returned)
-    # Nothing is eliminated as dead: an in-place operation whose result is ignored still matters.
+    # No dead code is eliminated: an in-place operation whose result is ignored still matters.
     return graph_module(module, graph, class_name)

@@ -1,8 +1,8 @@
-"""The algebra behind layouts: axes as products of factors, so that what a reshape splits or merges is found again.
+"""The algebra behind layouts: axes as products of factors, so that what a reshape splits can be recognised when merged.
 
 An axis is a tuple of factors, outermost first. A window partition splits H = 56 into 8 windows of 7 rows; both pieces
-remember that they are pieces of one H, and where they stand in it. When a later reshape brings them together in
-order, they are H again. No operation is known here, only sizes.
+record that they are pieces of one H, and where they are in it. When a later reshape brings them together in order, they
+are H again. This file knows no operations, only sizes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,14 +34,14 @@ _MERGED = {"HW": "L", "DHW": "L"} | dict.fromkeys(("CHW", "HWC", "CDHW", "DHWC",
 
 @dataclass(frozen=True)
 class Factor:
-    """A piece of an axis of size `whole`: index `i` of the piece stands for `i * stride` of its places."""
+    """A piece of an axis of size `whole`: index `i` of the piece is `i * stride` places along the axis."""
 
     letter: str
     whole: int
     stride: int
     size: int
     grid: TokenGrid | None = None
-    """How the patches lie in an axis L that has more tokens than those; without more it is made of H and W."""
+    """How the patches are laid out in an axis L that has other tokens, too; without others it consists of H and W."""
 
     @property
     def complete(self) -> bool:
@@ -50,7 +50,7 @@ class Factor:
 
     @property
     def outermost(self) -> bool:
-        """No other piece of the axis stands outside of this one."""
+        """No other piece of the axis is outside this one."""
         return self.size * self.stride == self.whole
 
     def is_sibling(self, other: "Factor") -> bool:
@@ -59,7 +59,7 @@ class Factor:
 
 
 Axis = tuple[Factor, ...]
-"""Never empty. Normalised: pieces that follow one another are one piece."""
+"""Never empty. Normalised: consecutive pieces are joined into one."""
 
 
 def fresh(letter: str, size: int, grid: TokenGrid | None = None) -> Axis:
@@ -73,16 +73,16 @@ def size_of(axis: Axis) -> int:
 
 
 def is_known(axis: Axis) -> bool:
-    """Tell whether anything is known of the axis, be it a part of a letter."""
+    """Return whether anything is known of the axis, even if only a part of a letter."""
     return any(factor.letter != "?" for factor in axis)
 
 
 def letter_of(axis: Axis) -> str:
-    """Return the axis's letter; `?` unless its factors are all of one, or of what is merged into one."""
+    """Return the axis's letter; `?` unless its factors are one whole axis, or several that merge into one."""
     if not all(factor.complete for factor in axis):
         return "?"
     letters = "".join(factor.letter for factor in axis)
-    # A flattened N C 1 1 is N C. With N it is different: one image is an example of many.
+    # A flattened N C 1 1 is N C. For N, a size of 1 does count: one image is an example of many.
     longer = "".join(factor.letter for factor in axis if factor.size > 1 or factor.letter == "N")
     for each in (letters, longer):
         if len(each) == 1 or each in _MERGED:
@@ -91,7 +91,7 @@ def letter_of(axis: Axis) -> str:
 
 
 def grid_of(axis: Axis) -> TokenGrid | None:
-    """Return how an axis L lies in the image, where that is known."""
+    """Return how the tokens of an axis L are laid out in the image, if that is known."""
     if letter_of(axis) != "L":
         return None
     if "".join(factor.letter for factor in axis) == "HW":
@@ -100,12 +100,12 @@ def grid_of(axis: Axis) -> TokenGrid | None:
 
 
 def resize(axis: Axis, size: int) -> Axis:
-    """Return the axis with another size, of the same letter; where the letter isn't known, nothing is."""
+    """Return the axis with another size and the same letter; if the letter isn't known, nothing is."""
     return axis if size_of(axis) == size else fresh(letter_of(axis), size)
 
 
 def with_tokens(axis: Axis, before: int, after: int) -> Axis:
-    """Return an axis L with as many tokens more (fewer, if negative) ahead of the patches and behind them."""
+    """Return an axis L with this many more tokens (fewer, if negative) before and after the patches."""
     size, grid = size_of(axis) + before + after, grid_of(axis)
     if grid is None or grid.before + before < 0 or grid.after + after < 0:
         return resize(axis, size)
@@ -121,7 +121,7 @@ def narrow(axis: Axis, start: int, stop: int) -> Axis:
 
 
 def merge(axes: Sequence[Axis], size: int) -> Axis:
-    """Return what several tensors' axes of one size say together: letters before pieces, pieces before nothing."""
+    """Combine what is known of several tensors' axes of one size: letters come before pieces, pieces before nothing."""
     known = [axis for axis in axes if is_known(axis)]
     known = [axis for axis in known if letter_of(axis) != "?"] or known
     if known and all(axis == known[0] for axis in known):
@@ -131,9 +131,9 @@ def merge(axes: Sequence[Axis], size: int) -> Axis:
 
 
 def drop(axes: Sequence[Axis], index: int) -> list[Axis]:
-    """Return the axes without one of them, from which one place was taken, or over which was reduced.
+    """Return the axes without one of them, which was indexed or reduced.
 
-    Where it was a piece, as is the 3 when 3C is split into query, key and value, the other pieces are all there is now.
+    If it was a piece (the 3, when 3C is split into query, key and value), the other pieces now make up the whole axis.
     """
     rest = [*axes[:index], *axes[index + 1 :]]
     if len(axes[index]) != 1:
@@ -152,8 +152,8 @@ def drop(axes: Sequence[Axis], index: int) -> list[Axis]:
 def reshape(axes: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
     """Return the axes of the same elements, in the same order, in another shape.
 
-    Factors and new axes are laid along one line, on which each begins where the product of the sizes before it says;
-    a new axis is made of the pieces of factors that lie between its ends.
+    Factors and new axes are laid along one line, on which each begins at the product of the sizes before it; a new axis
+    consists of the pieces of factors between its ends.
     """
     if prod(map(size_of, axes)) != prod(shape) or not all(shape):
         return [fresh("?", size) for size in shape]
@@ -179,7 +179,7 @@ def reshape(axes: Sequence[Axis], shape: Sequence[int]) -> list[Axis]:
 
 
 def _piece(factor: Factor, begin: int, first: int, last: int) -> Factor | None:
-    """Return what of a factor that begins at `begin` lies from `first` to `last`; None if that is no block of it."""
+    """Return the part from `first` to `last` of a factor that begins at `begin`; None if that isn't a block of it."""
     end = begin * factor.size
     if first % begin or last % first or end % last:
         return None
@@ -189,21 +189,21 @@ def _piece(factor: Factor, begin: int, first: int, last: int) -> Factor | None:
 def _home_of_single(
     place: int, places: list[tuple[int, int]], old_places: set[tuple[int, int]], parts: list[list[Factor | None]]
 ) -> int | None:
-    """Return the new axis that a factor of size 1 goes to: sizes don't tell, since it changes no product."""
+    """Return the new axis that a factor of size 1 goes to: sizes don't decide it, since it changes no product."""
     empty = [i for i, (low, high) in enumerate(places) if low == high == place and not parts[i]]
     around = [i for i, (low, high) in enumerate(places) if low <= place <= high and low < high]
     if empty or not around:
         return empty[0] if empty else None
     left, right = around[0], around[-1]
-    # (L, N=1, C) -> (L, heads, C / heads): that of several images is (L, N * heads, C / heads). Where C isn't split,
-    # it is rather (L * N, C).
+    # (L, N=1, C) -> (L, heads, C / heads): for several images it is (L, N * heads, C / heads). If C isn't split, it is
+    # (L * N, C) instead.
     low, high = places[right]
     is_split = any(begin <= low and high <= end and (begin, end) != (low, high) for begin, end in old_places)
     return right if is_split else left
 
 
 def _join(factors: Iterable[Factor]) -> Axis:
-    """Return the normalised axis: pieces that follow one another in their axis become one."""
+    """Return the normalised axis: consecutive pieces of an axis become one."""
     joined: list[Factor] = []
     for factor in factors:
         last = joined[-1] if joined else None
@@ -215,12 +215,12 @@ def _join(factors: Iterable[Factor]) -> Axis:
 
 
 def settle(axes: list[Axis]) -> list[Axis]:
-    """Return the axes after pixels went into channels or came out of them, which changes what H, W and C are."""
+    """Return the axes after pixels were moved into channels or out of them, which redefines H, W and C."""
     return _pixels_into_channels(axes) or _channels_into_pixels(axes) or axes
 
 
 def _pixels_into_channels(axes: list[Axis]) -> list[Axis] | None:
-    """N, H/2, W/2, (2 2 C) -> N H W C, where patches are merged; N, (H/16 W/16), (16 16 C) -> N L C."""
+    """N, H/2, W/2, (2 2 C) -> N H W C, when patches are merged; N, (H/16 W/16), (16 16 C) -> N L C."""
     mixed = [axis for axis in axes if len(axis) > 1 and any(f.letter == "C" and f.complete for f in axis)]
     outer = {f for axis in axes for f in axis if not f.complete and f.outermost and f.letter in "DHW"}
     if len(mixed) != 1 or not outer:
@@ -239,7 +239,7 @@ def _pixels_into_channels(axes: list[Axis]) -> list[Axis] | None:
 
 
 def _channels_into_pixels(axes: list[Axis]) -> list[Axis] | None:
-    """N, C/4, (H 2), (W 2) -> N C H W, the two of size 2 being pieces of C: pixel shuffle, and patches put together."""
+    """N, C/4, (H 2), (W 2) -> N C H W, where both 2s are pieces of C: pixel shuffle, and patches put together."""
 
     def is_channel_piece(factor: Factor) -> bool:
         return factor.letter == "C" and not factor.complete

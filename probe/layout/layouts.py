@@ -1,6 +1,6 @@
-"""graph -> the layout of every tensor, told by following the axes from the inputs through the operations.
+"""graph -> the layout of every tensor, inferred by following the axes from the inputs through the operations.
 
-The rank doesn't tell it: Swin's and ConvNeXt's tensors of four axes are N H W C in places, and N C H W in others.
+The rank doesn't decide it: Swin's and ConvNeXt's tensors of four axes are N H W C in places, and N C H W in others.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from .step import Step
 __all__ = ["Layout", "infer_layouts"]
 
 _INPUTS = {0: "", 2: "NC", 4: "NCHW", 5: "NCDHW"}
-"""What models of images take; of an input of another rank only the batch is known."""
+"""What image models take; of an input of another rank only the batch is known."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +27,20 @@ class Layout:
     """What the axes of a tensor are."""
 
     letters: str
-    """One letter an axis: N batch, C channels or features, D H W depth, height and width, L tokens, `?` unknown."""
+    """One letter per axis: N batch, C channels or features, D H W depth, height and width, L tokens, `?` unknown."""
     tokens: TokenGrid | None
-    """Where the letters are NLC: how the tokens lie in the image, if they come from one."""
+    """If the letters are NLC: how the tokens are laid out in the image, if they come from one."""
 
 
 def infer_layouts(module: fx.GraphModule, observations: Mapping[fx.Node, Observation]) -> dict[fx.Node, Layout]:
     """Return the layout of every node that holds a tensor.
 
-    Nothing is ever guessed from sizes alone: an axis that can't be followed is `?`, until an operation tells what it
-    is, as a convolution does.
+    Nothing is ever guessed from sizes alone: an axis that can't be followed is `?`, until an operation determines it,
+    as a convolution does.
 
     Args:
-        module: the graph, of `torch.fx.symbolic_trace` and its kin, or of `torch.export`.
-        observations: what each node gave when it ran.
+        module: the graph, from symbolic tracing or from `torch.export`.
+        observations: what each node returned when it ran.
     """
     axes: dict[fx.Node, list[Axis]] = {}
     fed: set[fx.Node] = set()
@@ -54,7 +54,7 @@ def infer_layouts(module: fx.GraphModule, observations: Mapping[fx.Node, Observa
         shape = observation.shape
         if node.op == "placeholder":
             letters = _INPUTS.get(len(shape), "N" + "?" * (len(shape) - 1))
-            # What is no image may be a factor or a table that all images share, as long as the batch by chance.
+            # A later input may be a factor or a table that all images share, and as long as the batch by chance.
             if batch is not None and (len(shape) == 1 or shape[:1] != (batch,)):
                 letters = "?" + letters[1:] if shape else ""
             axes[node] = [fresh(letter, size) for letter, size in zip(letters, shape, strict=True)]
@@ -73,11 +73,11 @@ def _follow(
     axes: dict[fx.Node, list[Axis]],
     batch: int | None,
 ) -> list[Axis]:
-    """Return the axes of what an operation gave."""
+    """Return the axes of an operation's result."""
     shape, source, part = observations[node].shape, node, None
     name, spatial = name_operation(module, node)
     if name == "getitem" and isinstance(node.args[0], fx.Node) and node.args[0] not in axes:
-        # One of several tensors that an operation gave: chunk(x)[0]. The operation knows what it is.
+        # One of several tensors that an operation returned, chunk(x)[0]: that operation's rule applies.
         source = node.args[0]
         keys = observations[source].keys
         part = node.args[1] % len(keys) if keys and isinstance(node.args[1], int) else None
@@ -86,7 +86,7 @@ def _follow(
     try:
         result = RULES[name](step) if name in RULES else None
     except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError):
-        # Arguments that are computed, or named like no other operation's: nothing can be said.
+        # Arguments that are computed, or have names that no rule expects: nothing is known.
         result = None
     if result is not None and tuple(map(size_of, result)) == shape:
         return result
@@ -103,6 +103,6 @@ def _describe(axes: list[Axis]) -> Layout:
     letters = ""
     for axis in axes:
         letter = letter_of(axis)
-        # Attention has L twice, rows and columns: a letter that names two axes would name neither.
+        # Attention has L twice, rows and columns: a letter for two axes would identify neither.
         letters += "?" if letter in letters else letter
     return Layout(letters, grid_of(axes[1]) if letters == "NLC" else None)

@@ -1,4 +1,4 @@
-"""What becomes of the axes where nothing is computed: reordering, reshaping, joining, indexing and splitting."""
+"""The rules for operations that compute nothing: reordering, reshaping, joining, indexing and splitting."""
 
 from itertools import accumulate
 from typing import Any
@@ -38,7 +38,7 @@ def _transpose(step: Step) -> list[Axis]:
 
 
 def _move(step: Step) -> list[Axis]:
-    """movedim: those that move go to their places, the others fill the gaps in order."""
+    """movedim: the axes that move go to their destinations, the others fill the gaps in order."""
     axes, source, target = step.first, step.argument(1, "source"), step.argument(2, "destination")
     pairs = zip(*([each] if isinstance(each, int) else each for each in (source, target)), strict=True)
     moved = {to % len(axes): start % len(axes) for start, to in pairs}
@@ -77,7 +77,7 @@ def _unsqueeze(step: Step) -> list[Axis]:
 
 
 def _resize(step: Step) -> list[Axis] | None:
-    """Padding, repetition, and what else changes sizes and nothing more; axes that are added stand in front."""
+    """Padding, repetition, and whatever else only changes sizes; new axes come first."""
     axes = step.first
     added = len(step.shape) - len(axes)
     if added < 0:
@@ -87,7 +87,7 @@ def _resize(step: Step) -> list[Axis] | None:
 
 
 def _unfold(step: Step) -> list[Axis]:
-    """`x.unfold(2, 3, 1)`: an axis of windows, and the places in a window behind all others."""
+    """`x.unfold(2, 3, 1)`: an axis of windows, and a last axis of the places in a window."""
     axes = list(step.first)
     index = step.argument(1, "dimension")
     axes[index] = fresh("?", step.shape[index])
@@ -95,7 +95,7 @@ def _unfold(step: Step) -> list[Axis]:
 
 
 def _reorder(step: Step) -> list[Axis] | None:
-    """Letters stay, but tokens don't lie in the image as they did."""
+    """Letters stay, but the tokens' layout in the image is lost."""
     name = _called(step.node)
     if name.startswith("flip"):
         given = step.sequence(1, "dims")
@@ -155,7 +155,7 @@ def _getitem(step: Step) -> list[Axis]:
 
 
 def _sliced(axis: Axis, start: Any, stop: Any, stride: Any, size: int) -> Axis:
-    """Return `axis[start:stop:stride]`, whose size is observed, since the ends may be values of the graph."""
+    """Return `axis[start:stop:stride]`, with its observed size, since the ends may be computed in the graph."""
     if stride in {None, 1} and isinstance(start, int | None) and isinstance(stop, int | None):
         start, stop, _ = slice(start, stop).indices(size_of(axis))
         return narrow(axis, start, stop)
@@ -183,7 +183,7 @@ def _select(step: Step) -> list[Axis]:
 
 
 def _split(step: Step) -> list[Axis]:
-    """Parts of one axis: what is known of an L's patches is kept where all are in one part."""
+    """Parts of one axis: the layout of an L's patches is kept if all of them are in one part."""
     axes = list(step.first)
     index = step.argument(2, "dim", default=0)
     sizes = step.argument(1, "split_size_or_sections", "split_size", "split_sizes", "chunks")
@@ -223,7 +223,7 @@ MOVES = table(
     (_narrow, "narrow"),
     (_select, "select unbind"),
     (_split, "chunk split unsafe_chunk unsafe_split split_with_sizes"),
-    # These take places of an axis in an order that only their values tell.
+    # These take places of an axis in an order that depends on their values.
     (unknown, "index index_select gather take take_along_dim"),
 )
 """By the operation's name."""

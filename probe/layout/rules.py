@@ -1,4 +1,4 @@
-"""What each operation does to the axes of its inputs: those that compute, and the table of all."""
+"""What each operation does to the axes of its inputs: the rules for those that compute, and the table of all rules."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -21,7 +21,7 @@ def _batch_axis(step: Step, axis: Axis) -> Axis:
 
 
 def _pool(step: Step) -> list[Axis] | None:
-    """N C *, whatever was known before, with what is known of the image's axes: pooling, resizing."""
+    """Pooling, resizing: N C *, whatever was known before, keeping what is known of the image's axes."""
     axes, spatial = step.first, step.spatial or len(step.shape) - 2
     if len(axes) != len(step.shape) or spatial not in _IMAGE_AXES or len(axes) - spatial not in {1, 2}:
         return None
@@ -37,7 +37,7 @@ def _pool(step: Step) -> list[Axis] | None:
 
 
 def _convolve(step: Step) -> list[Axis] | None:
-    """As for pooling, with new channels, unless these are elsewhere: then tokens were mixed."""
+    """As for pooling, with new channels, unless an image axis holds the channels: then tokens were mixed."""
     axes = _pool(step)
     if axes is None:
         return None
@@ -51,18 +51,18 @@ def _hold_channels(axes: Sequence[Axis]) -> bool:
 
 
 def _normalise_channels(step: Step) -> list[Axis] | None:
-    """Batch and group norm keep what is known; of the rest they tell that axis 1 is C."""
+    """Batch and group norm keep what is known; where nothing is, axis 1 is C and the image follows."""
     axes = step.first
     letters = {2: "C", 3: "C?", 4: "CHW", 5: "CDHW"}.get(len(axes), "")
     if not letters:
         return None
-    told = [fresh(letter, size_of(axis)) for axis, letter in zip(axes[1:], letters, strict=True)]
-    known = [axis if is_known(axis) else new for axis, new in zip(axes[1:], told, strict=True)]
+    implied = [fresh(letter, size_of(axis)) for axis, letter in zip(axes[1:], letters, strict=True)]
+    known = [axis if is_known(axis) else new for axis, new in zip(axes[1:], implied, strict=True)]
     return [_batch_axis(step, axes[0]), *known]
 
 
 def _unfold(step: Step) -> list[Axis] | None:
-    """N C H W -> N, C * kernel, L; the method of this name takes one axis apart."""
+    """N C H W -> N, C * kernel, L; the tensor method of this name splits one axis instead."""
     if step.node.op == "call_method" or "unfold.default" in str(step.node.target):
         return MOVES["unfold"](step)
     return [*step.first[:1], fresh("C", step.shape[1]), fresh("L", step.shape[2])] if len(step.shape) == 3 else None
@@ -80,12 +80,12 @@ def _linear(step: Step) -> list[Axis]:
 
 
 def _mix(outer: list[Axis], size: int) -> list[Axis]:
-    """The last axis is C afterwards, unless channels are elsewhere: then tokens were mixed, as in MLP-Mixer."""
+    """The last axis becomes C, unless another axis holds the channels: then tokens were mixed, as in MLP-Mixer."""
     return [*outer, fresh("?" if _hold_channels(outer) else "C", size)]
 
 
 def _matmul(step: Step) -> list[Axis] | None:
-    """(..., rows, inner) and (..., inner, columns) -> (..., rows, columns); with a weight a linear layer."""
+    """(..., rows, inner) and (..., inner, columns) -> (..., rows, columns); with a weight, a linear layer."""
     return _multiply(step, step.argument(0, "input", "self"), step.argument(1, "other", "mat2"))
 
 
@@ -103,39 +103,39 @@ def _multiply(step: Step, one: Any, other: Any) -> list[Axis] | None:
 
 
 def _is_weight(node: fx.Node) -> bool:
-    """A parameter or constant, as it is or transposed, say."""
+    """Return whether a node is a parameter or constant, possibly transposed or the like."""
     while node.op != "get_attr" and len(node.all_input_nodes) == 1:
         node = node.all_input_nodes[0]
     return node.op == "get_attr"
 
 
 def _attend(step: Step) -> list[Axis]:
-    """The query's axes; the last is that of the values."""
+    """The query's axes, except that the last is the values'."""
     value = step.tensor(step.argument(2, "value"))
     return [*_batch_axes(step, step.first, value), *step.first[-2:-1], *value[-1:]]
 
 
 def _batch_axes(step: Step, *matrices: list[Axis]) -> list[Axis]:
-    """Return all axes but rows and columns, which broadcast."""
+    """Return all axes except rows and columns; they broadcast."""
     shape = step.shape[:-2]
     padded = [[fresh("?", 1)] * (len(step.shape) - len(axes)) + axes for axes in matrices]
     return [merge([axes[i] for axes in padded if size_of(axes[i]) == size], size) for i, size in enumerate(shape)]
 
 
 def _attend_with_projection(step: Step) -> list[Axis] | None:
-    """`nn.MultiheadAttention` gives the attended values and the weights."""
+    """`nn.MultiheadAttention` returns the attended values and the weights."""
     return step.first if step.part == 0 else unknown(step)
 
 
 def _reduce(step: Step) -> list[Axis] | None:
-    """mean, sum, max over axes: they go, or stay with size 1."""
+    """mean, sum, max over axes, which are dropped or kept with size 1."""
     if step.tensor(step.argument(1, "other")):
         return elementwise(step)
     return _without(step, step.argument(1, "dim"))
 
 
 def _norm(step: Step) -> list[Axis] | None:
-    """As the other reductions, behind the order of the norm."""
+    """Like the other reductions, with the axes after the order of the norm."""
     return _without(step, step.argument(2, "dim"))
 
 
@@ -150,7 +150,7 @@ def _without(step: Step, given: Any) -> list[Axis] | None:
 
 
 def _einsum(step: Step) -> list[Axis] | None:
-    """Each subscript is an axis of every tensor it stands at."""
+    """Each subscript is one axis of every tensor that has it."""
     equation, *tensors = step.node.args
     if not isinstance(equation, str) or "." in equation or "->" not in equation:
         return None
@@ -164,7 +164,7 @@ def _einsum(step: Step) -> list[Axis] | None:
 
 
 def _as_first(step: Step) -> list[Axis]:
-    """Some places of the first tensor have other values afterwards."""
+    """The first tensor with other values in some places."""
     return step.first
 
 
@@ -189,7 +189,7 @@ _ELEMENTWISE = """
     copy fill zero uniform normal zeros_like ones_like full_like empty_like rand_like randn_like
     shifted_window_attention
 """
-"""Among them torchvision's function for all of a Swin block's attention."""
+"""The last one is torchvision's function for all of a Swin block's attention."""
 
 RULES = MOVES | table(
     (_convolve, "conv conv_transpose convolution deform_conv"),
@@ -209,5 +209,5 @@ RULES = MOVES | table(
     (_as_first, "transformer_encoder transformer_encoder_layer transformer_decoder transformer_decoder_layer"),
     (elementwise, _ELEMENTWISE),
 )
-"""By the operation's name, less what tells it to write in place and how many axes the image has. Of others nothing is
-known: an inverse matrix has the shape of its input, and other axes."""
+"""By the operation's name, without the marks for writing in place and for the number of image axes. Of other operations
+nothing is known: an inverse matrix has the shape of its input, but other axes."""

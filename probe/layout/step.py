@@ -1,7 +1,7 @@
 """One operation as the layout rules see it, and the two rules that many operations share.
 
-A rule returns the result's axes, or None where it can't say. It may be wrong about sizes: who calls it compares them
-with the shape that was observed.
+A rule returns the result's axes, or None if it doesn't know them. It may be wrong about sizes: the caller compares them
+with the observed shape.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,36 +17,36 @@ __all__ = ["Rule", "Step", "elementwise", "indices", "table", "unknown"]
 
 @dataclass(frozen=True)
 class Step:
-    """One operation: what it was called with, what shape it gave, and the axes of all tensors before it."""
+    """One operation: its arguments, the shape of its result, and the axes of all tensors before it."""
 
     node: fx.Node
     shape: tuple[int, ...]
     axes: dict[fx.Node, list[Axis]]
     spatial: int | None
-    """How many axes the image has, where the operation's name tells it, as conv2d does."""
+    """How many axes the image has, if the operation's name says so, as conv2d does."""
     batch: int | None
-    """The batch size, if an input of the model went into this; None for what is made of parameters alone."""
+    """The batch size, if the result depends on an input of the model; None if only on parameters."""
     part: int | None = None
-    """Which part, where the operation gives several tensors."""
+    """Which part, if the operation returns several tensors."""
 
     @property
     def first(self) -> list[Axis]:
-        """The axes of the first input; none, if it is no tensor."""
+        """The axes of the first input; none if it isn't a tensor."""
         return self.tensor(self.argument(0, "input", "self", "query", "tensor"))
 
     def tensor(self, argument: Any) -> list[Axis]:
-        """Return the axes of a tensor that the operation was given."""
+        """Return the axes of an argument; none if it isn't a tensor."""
         return self.axes.get(argument, []) if isinstance(argument, fx.Node) else []
 
     def argument(self, position: int, *names: str, default: Any = None) -> Any:
-        """Return an argument by its position, or by any of its names; torch takes NumPy's too."""
+        """Return an argument by its position, or by any of its names; torch takes NumPy's, too."""
         if position < len(self.node.args):
             return self.node.args[position]
         names += ("axis",) if "dim" in names else ()
         return next((self.node.kwargs[name] for name in names if name in self.node.kwargs), default)
 
     def sequence(self, position: int, *names: str) -> Any:
-        """Return an argument that may be given as a sequence, or spread over all positions from here."""
+        """Return an argument that may be passed as a sequence, or as separate arguments from this position on."""
         given = self.argument(position, *names)
         return self.node.args[position:] if isinstance(given, int | fx.Node) and position > 0 else given
 
@@ -57,7 +57,7 @@ Rule = Callable[[Step], list[Axis] | None]
 def elementwise(step: Step) -> list[Axis] | None:
     """Merge all inputs that broadcast to the result's shape: additions, activations, normalisations.
 
-    Others are left out, such as the one weight a channel that PReLU has.
+    Others are ignored, such as PReLU's one weight per channel.
     """
     inputs = []
     for source in step.node.all_input_nodes:
@@ -72,15 +72,15 @@ def elementwise(step: Step) -> list[Axis] | None:
 
 
 def unknown(step: Step) -> list[Axis]:
-    """Say nothing."""
+    """Return axes of which nothing is known."""
     return [fresh("?", size) for size in step.shape]
 
 
 def indices(given: Any, rank: int) -> list[int]:
-    """Return axes that are given as one or several numbers, which may count from the end."""
+    """Return the indices of axes that are given as one or several numbers, which may count from the end."""
     return [i % rank for i in (given if isinstance(given, Sequence) else [given])]
 
 
 def table(*families: tuple[Rule, str]) -> dict[str, Rule]:
-    """Return the rule of each operation, from the names of those that a rule is for."""
+    """Return the rule of each operation, from rules and the names of the operations that each is for."""
     return {name: rule for rule, names in families for name in names.split()}

@@ -1,1 +1,1 @@
-"""Getting the user's model, its weights and its input, and leaving them as they were."""
+"""Loads the user's model, its weights and its input, and leaves them unchanged."""

@@ -1,4 +1,4 @@
-"""What a model is called with, once: the tensors of an example, by the names of forward's parameters."""
+"""The example: the tensors of one call of a model, named after forward's parameters."""
 
 import inspect
 from collections.abc import Mapping
@@ -20,8 +20,8 @@ class Example:
 
     Attributes:
         args: the positional ones.
-        kwargs: those given by keyword.
-        names: of all of them, as forward calls them; `args_0` for the first of `*args`.
+        kwargs: those passed by keyword.
+        names: the names of all of them in forward's signature; `args_0` for the first of `*args`.
     """
 
     args: tuple[torch.Tensor, ...]
@@ -30,7 +30,7 @@ class Example:
 
     @property
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        """All of them, in the order of `names`."""
+        """All tensors, in the order of `names`."""
         return (*self.args, *self.kwargs.values())
 
     def replaced(self, tensors: tuple[torch.Tensor, ...]) -> "Example":
@@ -40,20 +40,20 @@ class Example:
 
     @property
     def batch(self) -> int:
-        """The first tensor's first size."""
+        """The size of the first tensor's first axis."""
         return self.tensors[0].shape[0]
 
     def batched_inputs(self) -> list[frozenset[int]]:
-        """Return guesses, the best first, at which of the tensors have the batch as their first axis."""
+        """Return guesses, best first, at which tensors have the batch as their first axis."""
         if not self.batch:
             return []
         same = [index for index, tensor in enumerate(self.tensors) if tensor.shape[0] == self.batch]
-        # A factor or a table of one dimension may be as long as the batch by chance, above all if that is 1.
+        # A factor or a table of one dimension may be as long as the batch by chance, especially if that is 1.
         guesses = [same, [index for index in same if self.tensors[index].ndim > 1], [0]]
         return list(dict.fromkeys(map(frozenset, guesses)))
 
     def enlarged(self, batched: frozenset[int]) -> "Example":
-        """Return the example with one more image, the first one again, in the tensors that are `batched`."""
+        """Return the example with its first image repeated at the end of the tensors that are `batched`."""
         return self.replaced(
             tuple(
                 torch.cat([tensor, tensor[:1]]) if index in batched else tensor
@@ -62,9 +62,9 @@ class Example:
         )
 
     def of_other_batch(self, batched: frozenset[int]) -> "Example":
-        """Return the example with the first image alone in the tensors that are `batched`; of one image it makes two.
+        """Return the example with only the first image in the tensors that are `batched`, or two if it has one.
 
-        One is the batch that models treat apart, if any.
+        If a model treats any batch size specially, it is 1.
         """
         if self.batch == 1:
             return self.enlarged(batched)
@@ -73,9 +73,9 @@ class Example:
         )
 
     def varied(self) -> "Example":
-        """Return the example with standard normal noise in place of floating-point tensors of one value throughout.
+        """Return the example with constant floating-point tensors replaced by standard normal noise.
 
-        On zeros, say, a convolution without a bias gives zeros, and a model can't be told from another.
+        On zeros, for example, a convolution without a bias returns zeros, and two models can't be told apart.
         """
         generator = torch.Generator().manual_seed(0)
         return self.replaced(
@@ -101,23 +101,24 @@ class Example:
                 return model(*args, **kwargs)
             except SystemExit as error:
                 raise ModelError(
-                    f"{type(model).__name__}'s forward ends the process (sys.exit){place_of(error)}: it gives nothing."
+                    f"{type(model).__name__}'s forward ends the process (sys.exit){place_of(error)} "
+                    "instead of returning a result."
                 ) from error
 
 
 def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mapping[str, torch.Tensor]) -> Example:
-    """Return the example with its tensors named and ordered as the model's forward has them.
+    """Return the example with its tensors named and ordered as in the signature of the model's forward.
 
     Raises:
-        ModelError: nothing was given, something that is no tensor or has no axis, or not what forward takes.
+        ModelError: there is no tensor, a value is not a tensor or is a scalar, or they don't fit forward.
     """
     given = (*args, *kwargs.values())
     if not given or not all(isinstance(tensor, torch.Tensor) for tensor in given):
         raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
     if not all(tensor.ndim for tensor in given):
         raise ModelError(
-            "An input without an axis, torch.tensor(2.0), can't be told by a shape.\n"
-            "Give it one, torch.tensor([2.0]), or a default in forward and leave it away."
+            "An input can't be a scalar such as torch.tensor(2.0): it needs an axis.\n"
+            "Pass torch.tensor([2.0]), or give the parameter a default in forward and omit it."
         )
     signature = inspect.signature(model.forward)
     try:
@@ -126,8 +127,8 @@ def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mappi
         takes = ", ".join(map(str, signature.parameters.values())) or "nothing"
         raise ModelError(
             f"{type(model).__name__}.forward takes {takes}; the example doesn't fit: {error}.\n"
-            "Give a tensor for each parameter without a default: build_probe(model, tensor, tensor); "
-            "on the command line, a factory that returns (model, (tensor, tensor))."
+            "Pass a tensor for each parameter without a default: build_probe(model, tensor, tensor); "
+            "on the command line, use a factory that returns (model, (tensor, tensor))."
         ) from error
     names: list[str] = []
     ordered: dict[str, torch.Tensor] = {}

@@ -1,4 +1,4 @@
-"""The MODEL of the command line -> a module, with what it is called with."""
+"""The MODEL of the command line -> a module, and what it is called with."""
 
 import importlib
 import importlib.util
@@ -40,9 +40,9 @@ class ImageInput:
     """How a photo becomes a model's input: torchvision's Resize, CenterCrop (to the example's size) and Normalize."""
 
     resize: int
-    """Pixels that the shorter side is resized to."""
+    """The size that the shorter side is resized to, in pixels."""
     mean: tuple[float, ...]
-    """Per channel, of pixels in 0 to 1."""
+    """Per channel, for pixels in 0 to 1."""
     std: tuple[float, ...]
     interpolation: str
 
@@ -56,13 +56,13 @@ class LoadedModel:
     example: tuple[torch.Tensor, ...]
     kwargs: dict[str, torch.Tensor]
     image: ImageInput | None
-    """None where the model isn't called with one image alone, of one channel or three."""
+    """None unless the model is called with a single image, of one or three channels."""
 
     def submodule(self, path: str) -> "LoadedModel":
-        """Return the part of the model at `path`, with what the model calls it with.
+        """Return the part of the model at `path`, and what the model calls it with.
 
         Raises:
-            ModelError: there is no such part, it isn't called, or with something else than tensors.
+            ModelError: there is no such part, it isn't called, or not only with tensors.
         """
         part, call = record_call(self.module, path, bind_example(self.module, self.example, self.kwargs))
         same_input = not call.kwargs and [(tensor.shape, tensor.dtype) for tensor in call.args] == [
@@ -72,19 +72,19 @@ class LoadedModel:
 
 
 def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> LoadedModel:
-    """Return the model called `name`, its fresh weights drawn from `seed` (torch's global generator stays as it was).
+    """Return the model called `name`, its fresh weights drawn from `seed` (torch's global generator is unaffected).
 
     Args:
         name: `cnn11`, `cnn2`, `cnn3`, `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` or
             `package.module:factory`. The factory takes no arguments and returns a module, or a module and what it is
-            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. In its place may stand a
-            module that is there already. Nothing is downloaded.
+            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. It may also be a module
+            itself. Nothing is downloaded.
         seed: of the fresh weights.
-        input_size: height and width of the input, in pixels, or channels, height and width; by default what the model
-            was made for.
+        input_size: height and width of the input, in pixels, or channels, height and width; by default those that the
+            model was made for.
 
     Raises:
-        ModelError: there is no such model, or making it fails.
+        ModelError: there is no such model, or building it fails.
     """
     source, _, rest = name.rpartition(":")
     with torch.random.fork_rng(devices=[]):
@@ -109,16 +109,16 @@ def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> Load
 def _with_image(
     name: str, module: nn.Module, shape: tuple[int, int, int], image: ImageInput, input_size: Sequence[int]
 ) -> LoadedModel:
-    """Return the model with an image of `input_size`, or of `shape` (C H W), which the facts in `image` are for."""
+    """Return the model with an image of `input_size`, or of `shape` (C H W), the one that `image` describes."""
     channels, height, width = (*shape[: 3 - len(input_size)], *input_size)
     example = _blank(1, channels, height, width)
-    # With another input size the photo keeps its margin around the crop; by the longer side, so that the resized photo
-    # covers the crop whether it is upright or lies.
+    # With another input size the photo keeps its margin around the crop, scaled by the longer side, so that the resized
+    # photo covers a crop in portrait and in landscape.
     resize = round(image.resize * max(height, width) / max(shape[1:]))
     if channels not in (1, 3):
         return LoadedModel(name, module, (example,), {}, None)
     if channels != len(image.mean):
-        # A grey image stays in 0 to 1, and so does a colour image for a model that was made for grey ones.
+        # A grey image stays in 0 to 1, and so does a colour image for a model made for grey ones.
         image = replace(image, mean=(0.0,) * channels, std=(1.0,) * channels)
     return LoadedModel(name, module, (example,), {}, replace(image, resize=resize))
 
@@ -127,9 +127,9 @@ def _blank(*shape: int) -> torch.Tensor:
     try:
         return torch.zeros(shape)
     except (RuntimeError, TypeError, OverflowError) as error:
-        # torch's own messages tell of its allocator, or of the lines of C++ that a number was too large for.
-        told = " x ".join(str(size) if size < 10**9 else f"{size:.0e}" if size < 10**300 else "..." for size in shape)
-        raise ModelError(f"An input of {told} doesn't fit into memory: give a smaller --input-size.") from error
+        # torch's own messages are about its allocator, or the line of C++ that a number was too large for.
+        sizes = " x ".join(str(size) if size < 10**9 else f"{size:.0e}" if size < 10**300 else "..." for size in shape)
+        raise ModelError(f"An input of {sizes} doesn't fit into memory: choose a smaller --input-size.") from error
 
 
 def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
@@ -143,7 +143,7 @@ def _from_torchvision(name: str, input_size: Sequence[int]) -> LoadedModel:
     transforms = models.get_model_weights(name).DEFAULT.transforms()
     crop = getattr(transforms, "crop_size", None) or getattr(transforms, "resize_size", None) or [224]
     if "vision_transformer" in builder.__module__:
-        # Made for one size, by default another one than that of the weights (vit_h_14: 518).
+        # Made for one size; the default is not always that of the weights (vit_h_14: 518).
         options["image_size"] = (input_size or crop)[-1]
     full_name = f"torchvision:{name}"
     module = _call_factory(full_name, lambda: models.get_model(name, **options))
@@ -185,16 +185,16 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
         channels = next((part.in_channels for part in convolutions), 3)
         return _with_image(name, module, (channels, 224, 224), image, input_size)
     if input_size:
-        raise ModelError(f"{name} brings its own example input: leave --input-size away.")
+        raise ModelError(f"{name} brings its own example input: omit --input-size.")
     args, kwargs = ((), given) if isinstance(given, dict) else (given if isinstance(given, tuple) else (given,), {})
     for value in (*args, *kwargs.values()):
         if not isinstance(value, torch.Tensor):
             raise ModelError(
-                f"{name} returned a module and {_kind(value)}: the second is what the module is called "
-                "with, a tensor, a tuple of tensors or a dictionary of them."
+                f"{name} returned a module and {_kind(value)}: the second must be what the module is called "
+                "with, as a tensor, a tuple of tensors or a dictionary of them."
             )
     is_image = len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3)
-    # The steps that make an image an input give floats.
+    # Preprocessing turns an image into floats.
     if is_image and args[0].is_floating_point():
         return replace(_with_image(name, module, (3, 224, 224), image, args[0].shape[1:]), example=args)
     return LoadedModel(name, module, args, kwargs, None)
@@ -209,7 +209,7 @@ def _import_zoo(module: str, package: str) -> Any:
 
 def _unknown(zoo: str, name: str, known: list[str]) -> ModelError:
     near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"The nearest: {', '.join(near)}." if near else f"It has {len(known)}, such as {known[0]}."
+    hint = f"The nearest: {', '.join(near)}." if near else f"It has {len(known)} models, such as {known[0]}."
     return ModelError(f"{zoo} has no model {name!r}. {hint}")
 
 
@@ -225,13 +225,13 @@ def _kind(value: object) -> str:
 
 def _without_factory(source: str) -> ModelError:
     names = _factories(_import_source(source))
-    has = f"It has: {_examples(names)}." if names else "It has no function, and no module class."
+    has = f"It has: {_examples(names)}." if names else "It has no functions and no module classes."
     example = f", for example {source}:{names[0]}" if names else ""
     return ModelError(f"{source} needs a factory: {source}:NAME{example}.\n{has}")
 
 
 def _factories(module: Any) -> list[str]:
-    """Return what may make a model, or is one: a module's own functions first, then its classes and models."""
+    """Return what can make a model or is one: a Python module's own functions first, then its classes and models."""
     found: tuple[list[str], list[str]] = ([], [])
     for name, value in vars(module).items():
         own = getattr(value, "__module__", None) == module.__name__
@@ -259,7 +259,7 @@ def _find_factory(source: str, factory: str) -> Callable[[], object]:
     if isinstance(found, nn.Module):
         return lambda: found
     if not callable(found):
-        raise ModelError(f"{source}:{factory} is {_kind(found)}: give a function that returns a model, or a model.")
+        raise ModelError(f"{source}:{factory} is {_kind(found)}: name a function that returns a model, or a model.")
     return found  # type: ignore[no-any-return]
 
 
@@ -275,15 +275,15 @@ def _import_source(source: str) -> Any:
 def _import_file(file: Path) -> Any:
     if not file.is_file():
         raise ModelError(f"There is no file {file}.")
-    # The file may import its neighbours, as it could when run as a script.
+    # The file may import its neighbours, as when run as a script.
     sys.path.insert(0, str(file.parent.resolve()))
-    # A name of its own: the file may be called like a module that is there already.
+    # A unique name: the file may have the same name as a module that is already imported.
     name = file.stem if file.stem not in sys.modules else f"{file.stem} of {file.parent}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    # Registered, for what looks its own module up (dataclasses, pickle).
+    # Registered for code that looks up its own module (dataclasses, pickle).
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
@@ -312,4 +312,4 @@ def _call(name: str, factory: Callable[[], object]) -> object:
         return factory()
     except (Exception, SystemExit) as error:
         place = place_of(error)
-        raise ModelError(f"Making {name} failed{place}: {type(error).__name__}: {first_line(error)}") from error
+        raise ModelError(f"Building {name} failed{place}: {type(error).__name__}: {first_line(error)}") from error

@@ -1,4 +1,4 @@
-"""Which source lines are a model's own, and how they are told: never with a path that only this machine has."""
+"""Which source lines are a model's own, and how they are shown: never with a path that only this machine has."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ _BUILT_IN = str(Path(__file__).parent / "variants.py")
 
 
 def calling_frame(frame: FrameType | None, outermost: CodeType) -> FrameType | None:
-    """Return the innermost frame that is a model's own code, from `frame` outwards, up to where `outermost` runs."""
+    """Return the innermost frame of a model's own code, searching outwards from `frame` to the one of `outermost`."""
     while frame is not None and frame.f_code is not outermost:
         if _is_model_code(frame.f_code.co_filename):
             return frame
@@ -25,12 +25,12 @@ def calling_frame(frame: FrameType | None, outermost: CodeType) -> FrameType | N
 
 
 def source_line(frame: FrameType | None) -> tuple[str | None, int | None]:
-    """Return file and line of a frame."""
+    """Return the file and the line of a frame."""
     return (None, None) if frame is None else (_portable_path(frame.f_code.co_filename), frame.f_lineno)
 
 
 def place_of(error: BaseException) -> str:
-    """Return ` (file:line)` of the model's own line that an error was raised from, or nothing if there is none."""
+    """Return ` (file:line)` of the model's own line that an error was raised from; empty if there is none."""
     for entry in reversed(traceback.extract_tb(error.__traceback__)):
         if _is_model_code(entry.filename):
             return f" ({_portable_path(entry.filename)}:{entry.lineno})"
@@ -42,7 +42,7 @@ def _is_model_code(file: str) -> bool:
 
 
 def _portable_path(file: str) -> str:
-    """Return `file` relative to the import path that holds it, so that no artifact tells of a home folder."""
+    """Return `file` relative to the import path that holds it, so that no artifact reveals a home folder."""
     folders = [folder for folder in sys.path if folder and Path(file).is_relative_to(folder)]
     if not folders:
         return Path(file).name

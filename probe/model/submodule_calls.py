@@ -1,4 +1,4 @@
-"""What a model calls its submodules with, when it is run on an example."""
+"""Records what a model calls its submodules with when it runs on an example."""
 
 from difflib import get_close_matches
 
@@ -14,10 +14,10 @@ __all__ = ["record_call", "record_calls"]
 
 
 def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Module, Example]:
-    """Return the submodule at `path`, and what the model calls it with when it is run on the example.
+    """Return the submodule at `path`, and what the model calls it with when it runs on the example.
 
     Raises:
-        ModelError: there is no such submodule, it isn't called, or with something else than tensors.
+        ModelError: there is no such submodule, it isn't called, or not only with tensors.
     """
     try:
         part = model.get_submodule(path)
@@ -28,13 +28,13 @@ def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Modul
     calls = record_calls(model, example, [path])
     if path not in calls:
         raise ModelError(
-            f"The submodule {path!r} is not called with tensors alone when the model runs: probe one inside it."
+            f"The submodule {path!r} is not called, or not only with tensors, when the model runs: try one inside it."
         )
     return part, calls[path]
 
 
 def record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[str, Example]:
-    """Return what the submodules at `paths` are called with first, where that is tensors alone."""
+    """Return the first call of each submodule at `paths` that passes only tensors."""
     copy = shared_copy(model)
     calls: dict[str, Example] = {}
 

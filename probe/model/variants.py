@@ -124,13 +124,13 @@ class CNN3(nn.Module):
 
 
 def _output_size(size: int, kernel_size: int, stride: int, padding: int) -> int:
-    """Return the height (or width) behind a convolution or pooling: the formula of `torch.nn.Conv2d`."""
+    """Return the height (or width) after a convolution or pooling: the formula of `torch.nn.Conv2d`."""
     return (size + 2 * padding - kernel_size) // stride + 1
 
 
 def _classifier(features: int, classes: int) -> nn.Linear:
     linear = nn.Linear(features, classes)
-    # A hook, because a check in `forward` would be control flow on a shape, and a node of its own in the graph.
+    # A hook, because a check in `forward` would be control flow on a shape, and an extra node in the graph.
     linear.register_forward_pre_hook(_check_features)
     return linear
 
@@ -140,6 +140,6 @@ def _check_features(linear: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None
     assert isinstance(linear, nn.Linear)
     if features != linear.in_features:
         raise ValueError(
-            f"the image gives {features} features, and the linear layer takes {linear.in_features}: "
+            f"the image gives {features} features, but the linear layer takes {linear.in_features}: "
             f"the input must be {IMAGE_SIZE} x {IMAGE_SIZE}"
         )

@@ -1,5 +1,5 @@
 """Refuses a model whose forward writes to its own weights, before it does: the probe shares them with the user's model,
-and a copy to put them back from would take as much memory as the model.
+and a copy to restore them from would take as much memory as the model.
 """
 
 import contextlib
@@ -21,21 +21,21 @@ __all__ = ["refuse_weight_writes"]
 
 
 def refuse_weight_writes(copy: nn.Module, example: Example) -> None:
-    """Run the copy of a model (`shared_copy`) once and see to it that no weight is written to.
+    """Run the copy of a model (`shared_copy`) once, and stop it before it writes to a weight.
 
-    What it computes here is not to be compared with anything: under a dispatch mode torch takes other ways in places.
+    What it computes here must not be compared with anything: under a dispatch mode torch runs other code in places.
 
     Raises:
         ModelError: an operation was about to write to a parameter; the message names it, and the source line.
     """
     guard = _Guard({memory_of(parameter): name for name, parameter in copy.named_parameters()})
-    # Whatever else fails here fails again when the model is run without a guard, and is told then.
+    # Whatever else fails here fails again when the model is run without a guard, and is reported then.
     with contextlib.suppress(Exception), guard:
         example.run(copy)
     if guard.refused is not None:
         raise ModelError(
             f"{type(copy).__name__}'s forward writes to the parameter {guard.refused.name}"
-            f"{place_of(guard.refused)}: its weights would be others after every run.\n"
+            f"{place_of(guard.refused)}: its weights would change with every run.\n"
             "Write to a copy of it, or register it as a buffer."
         ) from guard.refused
 
@@ -47,7 +47,7 @@ class _WeightWrite(RuntimeError):
 
 
 class _Guard(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Sees each operation before it runs, also those on `.data` and within functions of torch."""
+    """Sees each operation before it runs, including those on `.data` and inside torch's own functions."""
 
     def __init__(self, weights: Mapping[int, str]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,7 +67,7 @@ class _Guard(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def _written(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[torch.Tensor]:
-    """Yield the tensors that an operation writes to, by its schema."""
+    """Yield the tensors that an operation writes to, according to its schema."""
     for position, parameter in enumerate(func._schema.arguments):
         if parameter.alias_info is not None and parameter.alias_info.is_write:
             given = args[position] if position < len(args) else kwargs.get(parameter.name)

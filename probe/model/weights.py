@@ -1,4 +1,4 @@
-"""Weights from a file into a model: safetensors, or a PyTorch state dict read without running anything from it."""
+"""Loads weights from a file into a model: safetensors, or a PyTorch state dict, without running code from the file."""
 
 import hashlib
 from pathlib import Path
@@ -12,22 +12,22 @@ from .check import checked_model
 
 __all__ = ["load_weights", "weights_digest"]
 
-_REMEDY = "Save its weights alone: torch.save(model.state_dict(), 'weights.pt')."
+_REMEDY = "Save only its weights: torch.save(model.state_dict(), 'weights.pt')."
 
 
 def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
-    """Load the state dict in `file` (`.safetensors`, or `.pt`/`.pth`) into `model`, whole or not at all.
+    """Load the state dict in `file` (`.safetensors`, or `.pt`/`.pth`) into `model`, completely or not at all.
 
     Args:
-        model: gets the weights.
+        model: receives the weights.
         file: what a training script saved: a state dict, also of a `DataParallel` model, or a checkpoint.
-        name: what the messages call the model; its class by default.
+        name: the model's name in messages; its class by default.
 
     Returns:
-        Where in the file the weights were, if they weren't all of it, in words for the user.
+        Where in the file the weights were, in words for the user; empty if the file is the model's state dict.
 
     Raises:
-        WeightsError: the file can't be read, or its keys or shapes are not the model's (the first are named).
+        WeightsError: the file can't be read, or its keys or shapes don't fit the model (the message names the first).
     """
     model = checked_model(model)
     name = name or type(model).__name__
@@ -41,7 +41,7 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         raise WeightsError(
-            f"{file} holds weights of another model than {name}: {len(problems)} of "
+            f"The weights in {file} don't fit {name}: {len(problems)} of "
             f"{len(expected.keys() | state.keys())} entries differ.\n{'; '.join(problems[:3])}{more}"
         )
     try:
@@ -54,14 +54,14 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
 def _describe(tensor: torch.Tensor | None) -> str:
     if tensor is None:
         return "none"
-    # Half weights fit a float model; integers, or complex numbers, would lose what they are.
+    # Half-precision weights fit a float model; integers or complex numbers would be converted with loss.
     kind = "" if tensor.is_floating_point() else f" {str(tensor.dtype).removeprefix('torch.')}"
-    return (" x ".join(map(str, tensor.shape)) or "a number") + kind
+    return (" x ".join(map(str, tensor.shape)) or "a scalar") + kind
 
 
 def _read_state(file: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
     if not file.is_file():
-        what = "is not a file" if file.exists() else "does not exist: there is no weights file of that name"
+        what = "is not a file" if file.exists() else "does not exist: check the path of the weights file"
         raise WeightsError(f"{file} {what}.")
     try:
         if file.suffix.lower() == ".safetensors":
@@ -71,14 +71,14 @@ def _read_state(file: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
         # weights_only refuses everything but tensors and plain containers: a pickle can run any code.
         content = torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:
-        # torch's own message is a page, and proposes to load the file unsafely.
+        # torch's own message fills a page, and suggests loading the file unsafely.
         if "Unsupported global" in str(error):
             raise WeightsError(
-                f"{file} holds a whole model or other Python objects, and reading those could run any code.\n{_REMEDY}"
+                f"{file} holds a whole model or other Python objects, and reading them could run any code.\n{_REMEDY}"
             ) from error
         raise WeightsError(
             f"{file} can't be read as weights.\n"
-            "Give a .safetensors file, or a .pt file of a state dict: torch.save(model.state_dict(), 'weights.pt')."
+            "Pass a .safetensors file, or a .pt file of a state dict: torch.save(model.state_dict(), 'weights.pt')."
         ) from error
     taken: list[str] = []
     state = _unwrap(content, taken)
@@ -93,23 +93,23 @@ def _read_state(file: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
 
 
 def _unwrap(content: object, taken: list[str]) -> dict[str, torch.Tensor] | None:
-    """Return the state dict in what a training script saved: itself, in a checkpoint, or of a DataParallel model.
+    """Return the state dict in what a training script saved: as it is, in a checkpoint, or of a DataParallel model.
 
-    What is not the file's own state dict is told in `taken`.
+    Each step of unwrapping it is added to `taken`, in words for the user.
     """
     if not isinstance(content, dict) or not content:
         return None
     for key in ("state_dict", "model_state_dict", "model"):
         if isinstance(content.get(key), dict):
             others = [str(other) for other in content if other != key]
-            left = f" ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''} left)" if others else ""
-            taken.append(f"from its entry {key!r}{left}")
+            ignored = f" (ignoring {', '.join(others[:3])}{', ...' if len(others) > 3 else ''})" if others else ""
+            taken.append(f"from its entry {key!r}{ignored}")
             return _unwrap(content[key], taken)
     if not all(isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in content.items()):
         return None
     for prefix in ("module.", "_orig_mod."):  # of nn.DataParallel, of torch.compile
         if all(key.startswith(prefix) for key in content):
-            taken.append(f"without the prefix {prefix!r} of their names")
+            taken.append(f"without the prefix {prefix!r} in their names")
             return _unwrap({key.removeprefix(prefix): value for key, value in content.items()}, taken)
     return dict(content)
 
@@ -117,8 +117,8 @@ def _unwrap(content: object, taken: list[str]) -> dict[str, torch.Tensor] | None
 def weights_digest(module: nn.Module) -> str:
     """Return a SHA-256 over the parameters and buffers of a module, with their names and dtypes.
 
-    Of the graph that a model was captured as (`Probe.traced.module`), it is a fingerprint of the model's weights, the
-    same whichever outputs were chosen.
+    For the graph that a model was captured as (`Probe.traced.module`), it is a fingerprint of the model's weights,
+    whichever outputs were chosen.
     """
     tensors = {**dict(module.named_buffers()), **dict(module.named_parameters())}
     digest = hashlib.sha256()

@@ -1,6 +1,6 @@
-"""What each node of a traced model really holds, found by running it once on the example input.
+"""What each node of a traced model holds, observed by running it once on the example input.
 
-Tracing tells the order of operations; only running tells shapes, which tensors share memory, and which are
+Tracing records the order of operations; only a run shows the shapes, which tensors share memory, and which are
 overwritten after they were computed.
 """
 
@@ -27,12 +27,12 @@ _MAY_COPY = {
     "half", "bfloat16", "cpu", "cuda", "as_tensor", "asarray", "einsum", "pixel_shuffle", "pixel_unshuffle",
     "channel_shuffle",
 }  # fmt: skip
-"""Operations that give a view or the tensor itself where they can, and a copy where they must."""
+"""Operations that return a view or the tensor itself where they can, and a copy where they must."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a node gave when it ran."""
+    """What a node returned when it ran."""
 
     kind: str
     """The type's name: `Tensor`, `int`, `tuple`, `Size`."""
@@ -42,7 +42,7 @@ class Observation:
     overwritten: bool
     """A later operation wrote into this tensor's memory, or does so for inputs of another batch or memory format."""
     memory: tuple[int, int] | None
-    """Storage, and how often it was written to before: equal for tensors over one storage with no write in between."""
+    """Storage, and how often it had been written to: equal for tensors over one storage with no write in between."""
     span: tuple[int, int]
     """Where in the storage the tensor begins and ends, in bytes."""
     dense: bool
@@ -52,18 +52,18 @@ class Observation:
 
 
 def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]:
-    """Run the traced model on the example (left unchanged) and return what each node gave.
+    """Run the traced model on the example (left unchanged) and return what each node returned.
 
-    A write is read from the version counters of what an operation was given: torch raises the counter, which a tensor
+    Writes are detected by the version counters of an operation's inputs: torch increments the counter, which a tensor
     shares with its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are
-    all seen, whatever they are called, and also where the values happen not to change. Written to are then all tensors
-    over that storage; `y.data` has a counter of its own, and its storage is that of `y`.
+    all detected, whatever their names, and even if the values happen not to change. All tensors over that storage then
+    count as written to: `y.data` has its own counter, but the storage of `y`.
 
-    Whether `contiguous`, `reshape` or `to` copy depends on strides and dtypes, and these on the input's batch and
-    memory format: what they are given and what they give counts as one storage, whatever they did this time.
+    Whether `contiguous`, `reshape` or `to` copies depends on strides and dtypes, and these on the input's batch and
+    memory format: their input and their result count as one storage, whatever they did in this run.
 
     Raises:
-        CaptureError: a node fails; the message names it, the line and the shapes it got.
+        CaptureError: a node fails; the message names it, its source line and the shapes it got.
     """
     recorder = _Recorder(traced)
     # Tensors made in inference mode, which the caller may be in, have no version counters.
@@ -77,7 +77,7 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
             for node, value in recorder.values.items()
         }
     except (NotImplementedError, RuntimeError) as error:
-        # Sparse tensors, and those within torch.func.vmap, lie in no memory that could be looked at.
+        # Sparse tensors, and those inside torch.func.vmap, have no storage to look at.
         raise CaptureError(f"The model computes with tensors that aren't dense: {first_line(error)}") from error
 
 
@@ -104,7 +104,7 @@ def _describe(value: object, writes_before: int, overwritten: bool) -> Observati
 
 
 def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple[int, ...]] | Exception:
-    """Return the tensors' shapes for inputs of another size, without computing; the error, if they can't be taken."""
+    """Return the tensors' shapes for inputs of another size, without computing; the error, if the graph fails there."""
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     recorder = _Recorder(traced)
     try:
@@ -122,7 +122,7 @@ def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple
 class _Recorder(fx.Interpreter):
     """Keeps each node's value, and which storages were written to when.
 
-    The values stay alive until the end, so that memory isn't handed to a later tensor, which would look like sharing.
+    The values stay alive until the end, so that no memory is reused for a later tensor, which would look like sharing.
     """
 
     def __init__(self, traced: TracedModel) -> None:
@@ -136,10 +136,10 @@ class _Recorder(fx.Interpreter):
         self._writes_before: dict[fx.Node, int] = {}
         """How many of these writes came before a node was computed."""
         self._as_one: dict[int, set[int]] = {}
-        """Storages that are one for other inputs; all of them if it has company."""
+        """For each storage that may be one with others for other inputs: all of them."""
 
     def writes_around(self, node: fx.Node, tensor: torch.Tensor) -> tuple[int, bool]:
-        """Return how often a node's tensor had been written to when it was computed, and whether it was afterwards."""
+        """Return how often a node's storage had been written to when it was computed, and whether it was later."""
         storage, made = memory_of(tensor), self._writes_before[node]
         later = not self._as_one.get(storage, {storage}).isdisjoint(self._writes[made:])
         return self._writes[:made].count(storage), later
@@ -174,7 +174,7 @@ class _Recorder(fx.Interpreter):
         failure = CaptureError(
             f"The model fails at {name}{place} on an input of shape "
             f"{', '.join(str(tuple(value.shape)) for value in inputs if isinstance(value, torch.Tensor))}.\n"
-            f"It got {', '.join(map(str, shapes)) or 'no tensor'}: {first_line(error)}"
+            f"{name} got {', '.join(map(str, shapes)) or 'no tensor'}: {first_line(error)}"
         )
         failure.node = name
         return failure

@@ -1,4 +1,4 @@
-"""What a model returns: where its tensors stand in the return value, and nodes that give them as they are then."""
+"""What a model returns: where its tensors are in the return value, and the nodes that hold their final values."""
 
 import operator
 from collections.abc import Iterator, Mapping
@@ -38,17 +38,17 @@ def find_results(traced: TracedModel, observations: Mapping[fx.Node, Observation
     for path, leaf in walk(traced.module.graph.output_node().args[0]):
         if isinstance(leaf, fx.Node) and observations[leaf].dtype is not None:
             if path in results:
-                raise ModelError(f"The model returns two tensors at {path!r}: give one of its dictionaries other keys.")
+                raise ModelError(f"The model returns two tensors at {path!r}: rename a key in one of its dictionaries.")
             results[path] = leaf
     return results
 
 
 def settle_results(traced: TracedModel, observations: Mapping[fx.Node, Observation]) -> bool:
-    """Add nodes to the graph, where needed, so that every tensor returned is one node's value; tell whether any were.
+    """Add nodes where needed, so that every tensor returned is one node's value; return whether any were added.
 
-    A tensor that is written to after its node (`y.relu_(); return y`) is returned as it is at the end, which no node
-    gives: a clone before the output does. So it is for an input or a parameter, which are no outputs themselves. A
-    tuple that an operation gave is taken apart.
+    A tensor that is written to after its node (`y.relu_(); return y`) is returned with its final value, which no node
+    holds: a clone before the output does. The same goes for an input or a parameter, which can't be an output itself.
+    A tuple that an operation returned is taken apart.
     """
     output = traced.module.graph.output_node()
     added = False

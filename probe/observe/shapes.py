@@ -1,4 +1,4 @@
-"""Which sizes follow the input's: found by running the graph again, without data, on inputs of other sizes."""
+"""Which sizes follow the input's, observed by running the graph again, without data, on inputs of other sizes."""
 
 import re
 from collections.abc import Mapping
@@ -19,8 +19,8 @@ _SIZED = re.compile(r"(?:(\d+)\*)?([HW])(?:/(\d+))?")
 """`2*H`, `W/4`."""
 
 SIZE_STEPS = {"H": 64, "W": 128}
-"""How many pixels higher and wider the other image is, on which a dynamic size is tried. Networks halve the size five
-times or six, and many take only what divides by that."""
+"""How many pixels higher and wider the image is on which a dynamic size is tried. Networks halve the size five or six
+times, and many take only sizes that are divisible by that."""
 
 
 def symbolic_shapes(
@@ -32,11 +32,11 @@ def symbolic_shapes(
 ) -> dict[fx.Node, tuple[Dimension, ...]]:
     """Return each tensor's shape with `N` where a size follows the batch, `2*N` where it is a multiple of it.
 
-    With `dynamic_size` also `H` and `W`, and `H/2` where it is half of all heights that divide by 2, if the model takes
-    them. Where a size follows in some other way: `H?`, `W?`, `HW?`, and `?` if the batch takes part.
+    With `dynamic_size` also `H` and `W`, and `H/2` where it is half of every even height that the model takes. A size
+    that follows in some other way is `H?`, `W?` or `HW?`, or `?` if it also depends on the batch.
 
     Raises:
-        CaptureError: `dynamic_size`, and the graph can't take images of another size.
+        CaptureError: `dynamic_size` is set, and the graph can't take images of another size.
     """
     followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]] = []
     for batched in traced.batch_guesses(example):
@@ -49,11 +49,11 @@ def symbolic_shapes(
         shapes = observe_shapes(traced, other)
         if isinstance(shapes, Exception):
             raise CaptureError(
-                f"The captured graph takes no other size than {_sizes(example)}, on {_sizes(other)} it fails "
-                f"(leave --dynamic-size, dynamic_size=True, away)\n{shapes}"
+                f"The captured graph only takes the size {_sizes(example)}; on {_sizes(other)} it fails "
+                f"(omit --dynamic-size, dynamic_size=True)\n{shapes}"
             ) from shapes
         followed.append((symbol, _image(example).shape[2 if symbol == "H" else 3], shapes))
-    told = {
+    named = {
         node: tuple(
             _dimension(size, [(symbol, base, other[node][axis]) for symbol, base, other in known])
             for axis, size in enumerate(observation.shape)
@@ -61,41 +61,43 @@ def symbolic_shapes(
         for node, observation in observations.items()
         for known in [_of_same_rank(node, len(observation.shape), followed)]
     }
-    return _without_rounded(traced, example, told) if dynamic_size else told
+    return _without_rounded(traced, example, named) if dynamic_size else named
 
 
 def _without_rounded(
-    traced: TracedModel, example: Example, told: Mapping[fx.Node, tuple[Dimension, ...]]
+    traced: TracedModel, example: Example, named: Mapping[fx.Node, tuple[Dimension, ...]]
 ) -> dict[fx.Node, tuple[Dimension, ...]]:
-    """Return the shapes with `H?` for `H/2` where two pixels more don't give one more.
+    """Return the shapes with `H?` in place of `H/2` where two more pixels don't give one more.
 
-    What is halved twice and doubled once is half of 64 and of 128, and not of 66.
+    A size that is halved twice and doubled once is half of 64 and of 128, but not of 66.
     """
-    told = dict(told)
-    divisors = {int(part[3] or 1) for shape in told.values() for part in map(_SIZED.fullmatch, map(str, shape)) if part}
+    named = dict(named)
+    divisors = {
+        int(part[3] or 1) for shape in named.values() for part in map(_SIZED.fullmatch, map(str, shape)) if part
+    }
     for divisor in sorted(divisors):
         shapes = observe_shapes(traced, resized(example, dict.fromkeys(SIZE_STEPS, divisor)))
         if isinstance(shapes, Exception):
             continue  # The model takes no such size.
         image = _image(example).shape
         grown = {"H": image[2] + divisor, "W": image[3] + divisor}
-        for node, shape in told.items():
+        for node, shape in named.items():
             if node in shapes and len(shapes[node]) == len(shape):
                 pairs = zip(shape, shapes[node], strict=True)
-                told[node] = tuple(_confirmed(each, size, divisor, grown) for each, size in pairs)
-    return told
+                named[node] = tuple(_confirmed(each, size, divisor, grown) for each, size in pairs)
+    return named
 
 
-def _confirmed(told: Dimension, size: int, divisor: int, grown: Mapping[str, int]) -> Dimension:
-    """Return what was told of a size, if it is so where height and width have `grown` by the divisor."""
-    part = _SIZED.fullmatch(str(told))
+def _confirmed(named: Dimension, size: int, divisor: int, grown: Mapping[str, int]) -> Dimension:
+    """Return a size's name if it still holds where height and width have `grown` by the divisor, else `H?` or `W?`."""
+    part = _SIZED.fullmatch(str(named))
     if part is None or int(part[3] or 1) != divisor or size == int(part[1] or 1) * grown[part[2]] // divisor:
-        return told
+        return named
     return f"{part[2]}?"
 
 
 def resized(example: Example, steps: Mapping[str, int]) -> Example:
-    """Return the example with its N C H W tensors enlarged by so many pixels, cyclically."""
+    """Return the example with its N C H W tensors enlarged by `steps` pixels, cyclically."""
     return example.replaced(
         tuple(
             tensor[:, :, _cyclic(tensor.shape[2], steps.get("H", 0))][..., _cyclic(tensor.shape[3], steps.get("W", 0))]
@@ -113,7 +115,7 @@ def _cyclic(size: int, step: int) -> torch.Tensor:
 def _image(example: Example) -> torch.Tensor:
     images = [tensor for tensor in example.tensors if tensor.ndim == 4]
     if not images:
-        raise ModelError("A dynamic size is for images, N C H W, and the model is given none.")
+        raise ModelError("A dynamic size needs an N C H W image as input, and the example has none.")
     return images[0]
 
 

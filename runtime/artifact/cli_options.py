@@ -1,6 +1,6 @@
-"""The command-line options that commands of all three packages have, and the headings that `--help` groups options by.
+"""The command-line options shared by commands of all three packages, and the headings that `--help` groups options by.
 
-What a command does with them is told where the command is: `probe/cli.py`, `export/cli.py`, `runtime/cli.py`.
+The commands are in `probe/cli.py`, `export/cli.py`, `runtime/cli.py`.
 """
 
 import inspect
@@ -51,14 +51,14 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only res
 
 
 def parse_size(text: str | None, *, channels: bool = False) -> tuple[int, ...]:
-    """Turn `224` or `320x480` into height and width, and `1x28x28` into channels, height and width; None into nothing.
+    """Parse `224` or `320x480` as height and width, and `1x28x28` as channels, height and width; None gives ().
 
     Args:
-        text: what the user gave.
+        text: the option's value.
         channels: whether three numbers are allowed.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: `text` is not a size.
     """
     if text is None:
         return ()
@@ -76,14 +76,14 @@ Command = Callable[..., None]
 def in_place_of(
     parameter: str, make: Callable[[Mapping[str, Any]], Any], options: Mapping[str, tuple[Any, Any]]
 ) -> Callable[[Command], Command]:
-    """Give a command several options in place of one parameter, whose value is made of them.
+    """Replace one parameter of a command with several options, from which its value is made.
 
-    So what comes in kinds (settings, forms of a report) is a table in one place, and each command has the same options.
+    So settings and report forms are each declared in one table, and all commands have the same options.
 
     Args:
-        parameter: its name in the command's function.
-        make: gets the options' values by name, and returns the parameter's.
-        options: name to annotation (Typer's) and default.
+        parameter: its name in the signature of the command.
+        make: takes the options' values by name, and returns the parameter's value.
+        options: name to Typer's annotation and default.
     """
 
     def decorate(command: Command) -> Command:

@@ -1,4 +1,4 @@
-"""The manifest that lies inside each model file, for a model file that was taken out of its artifact."""
+"""Reading the manifest embedded in a model file, for a model file without its artifact's folder."""
 
 import zipfile
 from pathlib import Path
@@ -16,7 +16,7 @@ def read_embedded_manifest(file: Path) -> str:
     """Return the manifest's JSON from an ONNX, TorchScript or torch.export file.
 
     Raises:
-        ArtifactError: the file is neither, or layerprobe didn't write it.
+        ArtifactError: the file is none of these, or layerprobe didn't write it.
     """
     text = None
     if file.suffix in _KINDS:
@@ -32,7 +32,7 @@ def read_embedded_manifest(file: Path) -> str:
 
 
 def _from_archive(file: Path) -> str | None:
-    # What PyTorch writes is a zip archive; this needs no torch.
+    # PyTorch writes zip archives, so this needs no torch.
     try:
         with zipfile.ZipFile(file) as archive:
             for name in archive.namelist():

@@ -1,6 +1,6 @@
-"""The errors that a user can mend, of all three packages, each with the command line's exit code.
+"""The errors that a user can fix, of all three packages, each with the command line's exit code.
 
-A message says in one or two lines what was asked, what is there, and what to do next; the cause is chained.
+A message says in one or two lines what was requested, what exists, and what to do next; the cause is chained.
 """
 
 __all__ = [
@@ -31,13 +31,13 @@ def first_line(error: BaseException) -> str:
 
 
 class LayerprobeError(Exception):
-    """Base of the errors that a user can mend. `exit_code` is what the command line ends with."""
+    """Base of the errors that a user can fix. `exit_code` is the command line's."""
 
     exit_code = 3
 
 
 class UsageError(LayerprobeError):
-    """An argument has a value that can't be served: an unknown output, a colour map that doesn't exist."""
+    """An argument has an invalid value: an unknown output, a colour map that doesn't exist."""
 
     exit_code = 2
 
@@ -50,7 +50,7 @@ class CaptureError(ModelError):
     """The model runs, but can't be captured as a graph this way; another way of capturing it may work."""
 
     node: str | None = None
-    """The node at which the graph failed, if it got as far as running."""
+    """The node at which the graph failed, if it ran at all."""
 
 
 class WeightsError(LayerprobeError):
@@ -72,7 +72,7 @@ class ArtifactError(LayerprobeError):
 
 
 class ExecutionError(LayerprobeError):
-    """A runtime failed while it ran the model: out of memory, or an operation that it can't do."""
+    """A runtime failed while running the model: out of memory, or an unsupported operation."""
 
 
 class ImageError(LayerprobeError):
@@ -80,7 +80,7 @@ class ImageError(LayerprobeError):
 
 
 class InputError(LayerprobeError):
-    """An array given to a runner is not what the model takes."""
+    """An array passed to a runner doesn't match the model's input."""
 
 
 class OutputError(LayerprobeError):

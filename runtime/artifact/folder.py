@@ -1,6 +1,6 @@
-"""An artifact on disk: its manifest, and its files, each checked against its hash before anyone reads it.
+"""An artifact on disk: its manifest, and its files, each checked against its hash before it is read.
 
-How the files are run is the runners' business.
+Running the files is in `runners/`.
 """
 
 import json
@@ -28,14 +28,14 @@ __all__ = ["Artifact", "open_artifact"]
 
 @dataclass(frozen=True)
 class Artifact:
-    """What `export` wrote: `manifest` says what is in it, `file` gives the path of a part."""
+    """What `export` wrote: `manifest` describes it, `file` returns the path of one of its files."""
 
     path: Path
-    """The folder, or a model file that was taken out of one."""
+    """The folder, or a model file taken from one."""
     manifest: Manifest
 
     def file(self, name: str) -> Path:
-        """Return the path of a file of the artifact, after checking that its content is what was exported.
+        """Return the path of one of the artifact's files, after checking that its content is what was exported.
 
         Raises:
             ArtifactError: the file is missing or was altered.
@@ -51,10 +51,10 @@ class Artifact:
         expected = self.manifest.files.get(name)
         path = self.path / name
         if expected is None:
-            raise ArtifactError(f"{self.path} lists no {name}. It has: {', '.join(sorted(self.manifest.files))}.")
+            raise ArtifactError(f"{self.path} has no {name}. It has: {', '.join(sorted(self.manifest.files))}.")
         if not path.is_file():
             raise ArtifactError(f"{path} is missing.\nCopy the whole folder again, or export it again.")
-        # The weights of a large ONNX model lie in a file of their own, which belongs to it.
+        # A large ONNX model's weights are in a separate file, which is checked with it.
         for part in sorted(listed for listed in self.manifest.files if listed in (name, f"{name}.data")):
             try:
                 found = file_hash(self.path / part)
@@ -62,16 +62,16 @@ class Artifact:
                 raise ArtifactError(f"{self.path / part} can't be read: {error.strerror}.") from error
             if found != self.manifest.files[part]:
                 raise ArtifactError(
-                    f"{self.path / part} was altered after the export: its SHA-256 is not the manifest's.\n"
+                    f"{self.path / part} was altered after the export: its SHA-256 differs from the manifest's.\n"
                     "Copy the folder again, or export it again."
                 )
         return path
 
     def averaged(self) -> "Artifact | None":
-        """Return the averaged probe: itself, or that beside the full one; None if there is none.
+        """Return the averaged probe: this artifact itself, or the one beside the full probe; None if there is none.
 
         Raises:
-            ArtifactError: its manifest is missing, altered, or no valid one.
+            ArtifactError: its manifest is missing, altered or invalid.
         """
         if self.is_averaged:
             return self
@@ -82,7 +82,7 @@ class Artifact:
 
     @property
     def is_averaged(self) -> bool:
-        """Whether the outputs are maps, N 1 H W, and not the tensors themselves."""
+        """Whether the outputs are maps (N 1 H W) instead of the tensors themselves."""
         return ONNX_FILE not in self.manifest.files and AVERAGED_FILES[ONNX_FILE] in self.manifest.files
 
     def reference(self) -> Reference:
@@ -94,7 +94,7 @@ class Artifact:
         reference = load_reference(self.file(REFERENCE_FILE))
         if list(reference.truths) != self.manifest.output_names:
             raise ArtifactError(
-                f"{self.path}: the reference holds other outputs than the manifest lists.\nExport the artifact again."
+                f"{self.path}: the reference has other outputs than the manifest.\nExport the artifact again."
             )
         return reference
 
@@ -102,11 +102,11 @@ class Artifact:
 def open_artifact(path: "Artifact | str | Path") -> Artifact:
     """Open an artifact folder, or a lone model file (`.onnx`, TorchScript's `.pt`, `.pt2`), which describes itself.
 
-    A lone model file has no hash to be checked against; one that still lies in its folder has, and stands for the
-    folder: `averaged.onnx` for the averaged probe in it. An artifact that is open already is returned as it is.
+    A lone model file has no hash to check it against. One that is still in its folder has, and opens the folder's
+    artifact: `averaged.onnx` opens the averaged probe. An artifact that is already open is returned unchanged.
 
     Raises:
-        ArtifactError: there is none, its manifest can't be read, or it is of a later format version.
+        ArtifactError: it doesn't exist, its manifest can't be read, or it has a later format version.
     """
     if isinstance(path, Artifact):
         return path
@@ -134,16 +134,16 @@ def _parse(text: str, source: Path) -> Manifest:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{source} holds no valid JSON ({error}).\nExport the artifact again.") from error
-    # The version comes first: of a later format, nothing else can be judged.
+    # The version comes first: in a later format, nothing else can be validated.
     found = content.get("format_version") if isinstance(content, dict) else None
     if isinstance(found, int) and found > FORMAT_VERSION:
         raise ArtifactError(
-            f"{source} is of format version {found}; this layerprobe reads up to {FORMAT_VERSION}.\nUpdate layerprobe."
+            f"{source} has format version {found}; this layerprobe reads up to {FORMAT_VERSION}.\nUpdate layerprobe."
         )
     try:
         return Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "manifest"
-        more = f" (and {error.error_count() - 1} more faults)" if error.error_count() > 1 else ""
-        raise ArtifactError(f"{source} is no valid manifest: {place}: {first['msg']}{more}.") from error
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise ArtifactError(f"{source} is not a valid manifest: {place}: {first['msg']}{more}.") from error

@@ -1,6 +1,6 @@
 """The artifact's contract, format version 1: what `export` writes and `runtime` relies on.
 
-Only the words of the format live here. Reading and checking the files is `artifact.py`.
+Only the format's data types are here. Reading and checking the files is in `folder.py`.
 """
 
 import hashlib
@@ -50,9 +50,9 @@ AVERAGED_FILES = {
     TORCHSCRIPT_FILE: "averaged.torchscript.pt",
     REFERENCE_FILE: "averaged.safetensors",
 }
-"""What the averaged probe's files are called, by what they are in the full one."""
+"""The averaged probe's file names, by the full probe's."""
 SIZE_NODE_PREFIX = "size::"
-"""Begins the name of each ONNX node whose results are integers or truth values: it computes on sizes."""
+"""Prefix in the name of each ONNX node whose results are integers or booleans: it computes on sizes."""
 METADATA_KEY = "layerprobe.manifest"
 """Key of the manifest (less its hashes) in the ONNX file's `metadata_props`."""
 
@@ -61,7 +61,7 @@ Dimension = NonNegativeInt | str
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 """Pillow's filters, by torchvision's names."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
-"""Of a file in the folder itself: no path leads out of an artifact."""
+"""A file in the folder itself: no path points outside an artifact."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -121,16 +121,16 @@ class Origin(_Entry):
 
     name: str
     """As in `torchvision.models.feature_extraction.get_graph_node_names`: `layer1.0.conv1`, `layer1.0.add`. Blocks of
-    `torchvision.ops`, which that function leaves closed by default, are opened by the same rule."""
+    `torchvision.ops`, which that function doesn't trace into by default, are named by the same rule."""
     label: str
-    """What a person calls the operation: `Conv2d`, `relu`, `add`."""
+    """The operation's short name: `Conv2d`, `relu`, `add`."""
     operation: str
     """Its full name: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
     module_path: str
     """The module it ran in (`layer1.0`), or the leaf module itself (`layer1.0.conv1`); empty for the model itself."""
     source_file: str | None
-    """Relative to the import path it was found on (`torchvision/models/resnet.py`), so that it means something on
-    another machine; None where no code of a model's own called the operation, as in a bare `nn.Sequential`."""
+    """Relative to its import path (`torchvision/models/resnet.py`), so that it is meaningful on another machine; None
+    if no code of the model's own called the operation, as in a bare `nn.Sequential`."""
     source_line: int | None
 
     @property
@@ -152,16 +152,16 @@ class Output(Origin):
     dtype: str
     """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
     layout: str
-    """One letter an axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an axis of which nothing is known."""
+    """One letter per axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an unknown axis."""
     tokens: TokenGrid | None = None
-    """Where the axis L holds the patches of an image, how they lie in it."""
+    """How the tokens lie in the image, if the axis L holds its patches."""
     alias_of: str | None
-    """An earlier output, or input, in whose memory all of this one lies, with no write in between (views, dropout in
+    """An earlier output, or input, whose memory holds all of this one, with no write in between (views, dropout in
     eval mode)."""
 
     @property
     def has_map(self) -> bool:
-        """Whether it has a height and a width: as axes, or because it is known how its tokens lie in the image."""
+        """Whether it has a height and a width: as axes, or by its tokens' known positions in the image."""
         return self.layout in ("NCHW", "NHWC") or (self.layout == "NLC" and self.tokens is not None)
 
 
@@ -173,7 +173,7 @@ class Skipped(_Entry):
 
 
 class Versions(_Entry):
-    """What wrote the artifact."""
+    """The versions that wrote the artifact."""
 
     layerprobe: str
     torch: str
@@ -182,32 +182,32 @@ class Versions(_Entry):
 
 
 class Recipe(_Entry):
-    """How `layerprobe export` made the model, so that it can be made again where its source is there."""
+    """How `layerprobe export` built the model, so that it can be rebuilt where its source is available."""
 
     model: str
-    """As it was given: `torchvision:resnet18`."""
+    """As given: `torchvision:resnet18`."""
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the fresh weights."""
     weights_file: bool = False
     """Whether the weights came from a file, which the artifact doesn't name."""
     submodule: str | None = None
     input_size: list[PositiveInt] = []
-    """As it was given: none, height and width, or channels, height and width."""
+    """As given: none, height and width, or channels, height and width."""
 
 
 class Manifest(_Entry):
-    """Everything that a runtime must know of an artifact, without the model's Python source."""
+    """Everything that a runtime needs to know about an artifact, without the model's Python source."""
 
     format_version: Literal[1]
     model: str
     files: dict[FileName, Sha256]
-    """File to hash. Empty in the copies that lie inside the model files."""
+    """File to hash. Empty in the copies inside the model files."""
     left_out: dict[FileName, str] = {}
-    """Files that could not be made of this model, each with the reason."""
+    """Files that this model could not be exported to, each with the reason."""
     recipe: Recipe | None = None
     """None where the model was exported from Python."""
     weights: Sha256 | None = None
-    """Of the weights, by which the live model is known for the one that was exported."""
+    """Of the weights: shows whether a live model is the one that was exported."""
     inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""
@@ -218,7 +218,7 @@ class Manifest(_Entry):
     capture: Literal["trace", "export"]
     """How the graph was made: by symbolic tracing (torch.fx) or by torch.export."""
     capture_reason: str | None = None
-    """Why symbolic tracing wasn't taken, where either would have been."""
+    """Why symbolic tracing wasn't used, if the choice was automatic."""
     versions: Versions
 
     @model_validator(mode="after")
@@ -229,7 +229,7 @@ class Manifest(_Entry):
                 raise ValueError(f"the input {tensor.name!r} has no axis, or one of size 0")
         for output in self.outputs:
             if output.name in seen:
-                raise ValueError(f"the name {output.name!r} stands twice")
+                raise ValueError(f"the name {output.name!r} is listed twice")
             if output.alias_of is not None and output.alias_of not in seen:
                 raise ValueError(f"{output.name!r} is an alias of {output.alias_of!r}, which does not come before it")
             seen.add(output.name)
@@ -239,14 +239,14 @@ class Manifest(_Entry):
         return self
 
     def image_input(self, size: tuple[int, int] | None = None) -> tuple[str, Preprocessing]:
-        """Return the name of the input that takes images, and how a photo becomes one.
+        """Return the name of the input that takes images, and how a photo is preprocessed for it.
 
         Args:
-            size: height and width, in pixels, in place of those that the model was exported with.
+            size: height and width in pixels, instead of those that the model was exported with.
 
         Raises:
             ArtifactError: the artifact isn't for images.
-            UsageError: another size is asked for than the model takes.
+            UsageError: the model doesn't take images of this size.
         """
         if self.preprocessing is None or len(self.inputs) != 1:
             takes = ", ".join(f"{each.name} ({' x '.join(map(str, each.shape))}, {each.dtype})" for each in self.inputs)
@@ -262,13 +262,13 @@ class Manifest(_Entry):
                     f"{self.model} takes images of {steps.crop[0]} x {steps.crop[1]} only, not {size[0]} x {size[1]}.\n"
                     "Export it with --dynamic-size, if the model allows that, or with another --input-size."
                 )
-            # By the longer side: the resized photo covers the crop whether it is upright or lies.
+            # By the longer side, so that the resized photo covers the crop in portrait and in landscape.
             resize = round(steps.resize * max(size) / max(steps.crop))
             steps = steps.model_copy(update={"crop": size, "resize": resize})
         return entry.name, steps
 
     def sizes(self, batch: int) -> dict[str, int]:
-        """Return what the open sizes of the shapes are for so many images of the size it was exported for."""
+        """Return the values of the symbolic sizes for a batch of images of the size that was exported."""
         height, width = self.preprocessing.crop if self.preprocessing else (224, 224)
         return {"N": batch, "H": height, "W": width}
 

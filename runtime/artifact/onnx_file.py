@@ -1,8 +1,8 @@
-"""An ONNX file without its weights, which are referred to where they lie in it: small, whatever the model's size.
+"""An ONNX file without its weights, which are referenced at their offsets in it: small, whatever the model's size.
 
-ONNX lets a weight lie in another file, at an offset; that other file is here the very one. So a model is cut, looked at
-and changed in milliseconds, and a runtime reads each weight from the file once: a VGG-16 opens in a quarter of the
-time that it takes by its path.
+ONNX lets a weight be external, in another file at an offset; here, that other file is the model's own. So a model is
+cut, inspected and changed in milliseconds, and a runtime reads each weight from the file once: a VGG-16 opens in a
+quarter of the time that it takes by its path.
 """
 
 import mmap
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GRAPH_OF_MODEL", "OnnxFile", "read_metadata", "read_onnx"]
 
-# Numbers of fields in ONNX's messages.
+# Field numbers in ONNX's messages.
 GRAPH_OF_MODEL = 7
 _METADATA_OF_MODEL = 14
 _KEY, _VALUE = 1, 2
@@ -28,26 +28,26 @@ _WEIGHT_OF_GRAPH = 5
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
 _EXTERNAL = 1
 _SMALL_BYTES = 1024
-"""Up to this size a weight stays in the model: shapes and the like, which a runtime wants to look at."""
+"""Up to this size a weight stays in the model: shapes and the like, whose values a runtime inspects."""
 
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """A model less its weights."""
+    """A model without its weights."""
 
     path: Path
     content: bytes
     """As in the file, with large weights as external data."""
     folder: Path
-    """Where the files lie that the weights are in."""
+    """The folder of the files that hold the weights."""
 
     def model(self) -> "onnx.ModelProto":
         """Return the model.
 
         Raises:
-            ArtifactError: it is no ONNX model.
+            ArtifactError: it is not an ONNX model.
         """
-        # onnx takes a quarter of a second to import, which nobody should pay who runs the whole model.
+        # onnx takes a quarter of a second to import, which running the whole model doesn't need.
         import onnx
 
         model = onnx.ModelProto()
@@ -59,12 +59,12 @@ class OnnxFile:
 
 
 def read_onnx(file: Path) -> OnnxFile:
-    """Read an ONNX file, less its weights.
+    """Read an ONNX file without its weights.
 
     Raises:
-        ArtifactError: it can't be read, or is no ONNX model.
+        ArtifactError: it can't be read, or is not an ONNX model.
     """
-    # Runtimes don't follow links to weights. A large model's, beside it, are called as the link is.
+    # Runtimes don't follow links to weights. A large model's weights, beside it, are named after the link.
     folder = file.parent if Path(f"{file}.data").exists() else file.resolve().parent
     name = file.name if folder == file.parent else file.resolve().name
     with _mapped(file) as content:
@@ -72,10 +72,10 @@ def read_onnx(file: Path) -> OnnxFile:
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """Return an ONNX file's `metadata_props`, without loading what else is in it.
+    """Return an ONNX file's `metadata_props`, without loading the rest of it.
 
     Raises:
-        ArtifactError: it can't be read, or is no ONNX model.
+        ArtifactError: it can't be read, or is not an ONNX model.
     """
     with _mapped(file) as content:
         entries = [
@@ -88,7 +88,7 @@ def read_metadata(file: Path) -> dict[str, str]:
 
 @contextmanager
 def _mapped(file: Path) -> Iterator[mmap.mmap]:
-    """Yield the file's content, mapped into memory; what goes wrong inside is told as a fault of the file."""
+    """Yield the file's content, memory-mapped; an error in the body is raised as one of the file."""
     try:
         with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
             yield content

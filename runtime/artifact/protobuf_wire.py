@@ -1,6 +1,6 @@
-"""Protobuf messages as they stand in a file: a row of fields, each a key (number and kind), a length, and the content.
+"""The protobuf wire format: a message is a sequence of fields, each a key (number and type), a length, and the content.
 
-With this a message is taken apart, and put together, without its large fields being read.
+Messages are split and assembled without reading their large fields.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ _NUMBER, _WITH_LENGTH = 0, 2
 
 
 class Content(Protocol):
-    """Bytes, or a file that is mapped into memory."""
+    """Bytes, or a memory-mapped file."""
 
     def __getitem__(self, index: int, /) -> int: ...
 
 
 class Field(NamedTuple):
-    """Where a field lies: from its key at `start`, with its content from there to `end`."""
+    """Where a field is: its key starts at `start`, its content reaches from `content` to `end`."""
 
     number: int
     start: int
@@ -28,10 +28,10 @@ class Field(NamedTuple):
 
 
 def fields(message: Content, start: int, end: int) -> Iterator[Field]:
-    """Yield the fields of the message that lies between `start` and `end`.
+    """Yield the fields of the message between `start` and `end`.
 
     Raises:
-        ValueError: it is no message, or cut short.
+        ValueError: it is not a message, or is truncated.
     """
     at = start
     while at < end:
@@ -45,25 +45,25 @@ def fields(message: Content, start: int, end: int) -> Iterator[Field]:
         elif kind in _LENGTH_OF_KIND:
             length = _LENGTH_OF_KIND[kind]
         else:
-            raise ValueError("it is no protobuf message")
+            raise ValueError("it is not a protobuf message")
         if at + length > end:
-            raise ValueError("it is cut short")
+            raise ValueError("it is truncated")
         yield Field(key >> 3, first, at, at + length)
         at += length
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a field with a length: a message, a text or bytes."""
+    """Return a length-delimited field: a message, a string or bytes."""
     return _as_bytes(number << 3 | _WITH_LENGTH) + _as_bytes(len(content)) + content
 
 
 def number_field(number: int, value: int) -> bytes:
-    """Return a field that is a number, not below 0."""
+    """Return a varint field of a number that is not negative."""
     return _as_bytes(number << 3 | _NUMBER) + _as_bytes(value)
 
 
 def _number_at(message: Content, at: int, end: int) -> tuple[int, int]:
-    """Return the number that begins there, seven bits a byte, and where it ends."""
+    """Return the varint that starts at `at`, seven bits per byte, and where it ends."""
     number = shift = 0
     while at < end:
         byte = message[at]
@@ -72,7 +72,7 @@ def _number_at(message: Content, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return number, at
         shift += 7
-    raise ValueError("it is cut short")
+    raise ValueError("it is truncated")
 
 
 def _as_bytes(number: int) -> bytes:

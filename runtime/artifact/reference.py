@@ -1,6 +1,6 @@
 """The reference inside an artifact: a recorded input, the float64 truth of each output, and its noise floor.
 
-Both sides of the format stand here, `export` calls the writing half. What is compared with it is `comparison.py`.
+Both reading and writing are here; `export` calls the writing half. Comparing outputs with it is in `verdict/`.
 """
 
 import json
@@ -20,12 +20,12 @@ from .errors import ArtifactError, first_line
 __all__ = ["SAMPLE_LIMIT", "Reference", "Truth", "as_array", "load_reference", "sample", "save_reference"]
 
 SAMPLE_LIMIT = 65_536
-"""Elements kept of an output; a smaller output is kept whole."""
+"""Elements kept per output; a smaller output is kept whole."""
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is known of one output for the recorded input."""
+    """What is known about one output for the recorded input."""
 
     sample: NDArray[np.float64]
     """`sample(tensor)` of the float64 result."""
@@ -44,10 +44,10 @@ class Reference:
     """What eager PyTorch computes for a recorded input."""
 
     inputs: dict[str, NDArray[Any]]
-    """Of the dtypes that the model takes; a bfloat16 one is recorded as float32."""
+    """In the model's dtypes, except that bfloat16 is recorded as float32."""
     truths: Mapping[str, Truth]
-    """By output, in the order of execution. Of a file, each is read when it is asked for: those of a large network
-    are as large as its weights, and nobody needs two at a time."""
+    """By output, in the order of execution. From a file, each is read on access: those of a large network are as large
+    as its weights, and only one is needed at a time."""
 
     @property
     def noise_floors(self) -> dict[str, float]:
@@ -64,7 +64,7 @@ class Reference:
 
 
 class _Facts(BaseModel):
-    """A `Truth` less its sample, as it stands in the file's metadata."""
+    """A `Truth` without its sample, as it is in the file's metadata."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -78,8 +78,8 @@ _FACTS = TypeAdapter(dict[str, _Facts])
 
 
 def as_array(tensor: Any) -> NDArray[Any]:
-    """Return a PyTorch tensor as NumPy has it: bfloat16, which it lacks, as float32, which holds each of its values."""
-    # Told by its name, because this package does without PyTorch.
+    """Return a PyTorch tensor as a NumPy array; bfloat16, which NumPy lacks, as float32, which holds all its values."""
+    # Compared by name, because this package doesn't need PyTorch.
     wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
     array: NDArray[Any] = wide.detach().cpu().contiguous().numpy()
     return array
@@ -88,8 +88,8 @@ def as_array(tensor: Any) -> NDArray[Any]:
 def sample(tensor: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return at most `SAMPLE_LIMIT` elements of the tensor, flat, always from the same positions.
 
-    One element is taken from each of `SAMPLE_LIMIT` equal stretches, at a place in it that follows the golden ratio:
-    every channel and row is met, and no period of the layout is hit or missed throughout, as with a fixed stride.
+    One element is taken from each of `SAMPLE_LIMIT` equal stretches, at an offset that follows the golden ratio: every
+    channel and row is sampled, and no period of the layout is always hit or missed, as by a fixed stride.
     """
     flat = tensor.reshape(-1)
     if flat.size <= SAMPLE_LIMIT:
@@ -99,14 +99,14 @@ def sample(tensor: NDArray[np.generic]) -> NDArray[np.generic]:
 
 @cache
 def _places() -> NDArray[np.float64]:
-    """Return where the samples lie, in stretches. Kept, since the modulo takes ten times as long as the sampling."""
+    """Return the samples' positions, in stretches. Cached, since the modulo takes ten times as long as the sampling."""
     stretch = np.arange(SAMPLE_LIMIT, dtype=np.float64)
     return stretch + (stretch * 0.6180339887498949) % 1.0
 
 
 def save_reference(file: Path, reference: Reference) -> None:
     """Write a reference as safetensors: `input:NAME` and `truth:NAME` tensors, the numbers in the metadata."""
-    # save() writes the arrays' memory as it stands, hence contiguous; save_file() would make the file private (0600).
+    # save() writes the arrays' memory as it is, hence contiguous; save_file() would make the file private (0600).
     from safetensors.numpy import save
 
     tensors: dict[str, NDArray[np.generic]] = {
@@ -122,10 +122,10 @@ def save_reference(file: Path, reference: Reference) -> None:
 
 
 def load_reference(file: Path) -> Reference:
-    """Read what `save_reference` wrote; each truth when it is asked for, so the file has to stay.
+    """Read what `save_reference` wrote; each truth is read on access, so the file must remain.
 
     Raises:
-        ArtifactError: the file isn't a reference. Also from `Reference.truths`, if the file is altered meanwhile.
+        ArtifactError: the file isn't a reference. Also from `Reference.truths`, if the file is altered later.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -141,14 +141,14 @@ def load_reference(file: Path) -> Reference:
         raise ArtifactError(f"{file} is not a reference: {first_line(error)}.\nExport the artifact again.") from error
     for name, fact in facts.items():
         if sizes[name] != [min(math.prod(fact.shape), SAMPLE_LIMIT)]:
-            raise ArtifactError(f"{file} is not a reference: the truth of {name} has another size than its shape says.")
+            raise ArtifactError(f"{file} is not a reference: the size of the truth of {name} doesn't match its shape.")
     return Reference(inputs, truths)
 
 
 class _TruthsInFile(Mapping[str, Truth]):
-    """The truths of a safetensors file that was checked, none of which is kept in memory.
+    """The truths in a checked safetensors file, none of which is kept in memory.
 
-    safetensors' own reader maps the file, and each page that was read stays in the process's memory with it.
+    safetensors' own reader maps the file, and each page that it has read stays in the process's memory.
     """
 
     def __init__(self, file: Path, state: tuple[int, ...], facts: Mapping[str, _Facts]) -> None:

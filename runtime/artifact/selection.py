@@ -1,4 +1,4 @@
-"""Choosing outputs by name, glob, module path and label; what doesn't exist is answered with the nearest names."""
+"""Choosing outputs by name, glob, module path and label; the error for an unknown name lists the nearest ones."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,10 +23,10 @@ def select_outputs(
 
     Args:
         candidates: the outputs to choose from, of a model or of an artifact, in the order of execution.
-        patterns: names, globs of names (`layer1.*`), or paths of modules. Where no output is called like a module
-            (`layer4`), its path stands for its last output, as in torchvision's `create_feature_extractor`. All
-            outputs, if empty.
-        operations: labels or globs of them (`*Norm*`), upper case or lower. Any label, if empty.
+        patterns: names, globs of names (`layer1.*`), or module paths. If no output has the name of a module
+            (`layer4`), its path selects the module's last output, as in torchvision's `create_feature_extractor`.
+            All outputs, if empty.
+        operations: labels or globs of them (`*Norm*`), case-insensitive. Any label, if empty.
 
     Raises:
         UsageError: a pattern or an operation matches nothing, or nothing matches both.
@@ -44,10 +44,10 @@ def select_outputs(
 
 
 def known_outputs(manifest: Manifest, names: Sequence[str] | None) -> list[str]:
-    """Return those names, each once, in the order of execution; all that the manifest lists for None.
+    """Return `names` without duplicates, in the order of execution; for None, all that the manifest lists.
 
     Raises:
-        UsageError: one of them is no output, or there are none.
+        UsageError: one of them is not an output, or `names` is empty.
     """
     if names is None:
         return manifest.output_names
@@ -91,7 +91,7 @@ def _find_labelled(operation: str, candidates: Sequence[Origin]) -> list[str]:
 
 
 def _module_paths(paths: Iterable[str]) -> Iterable[str]:
-    """Yield each path with those of the modules around it: `layer1.0.conv1`, `layer1.0`, `layer1`."""
+    """Yield each path and those of its parent modules: `layer1.0.conv1`, `layer1.0`, `layer1`."""
     for path in paths:
         while path:
             yield path
@@ -108,7 +108,7 @@ def _explain_empty(
     for pattern in patterns:
         outputs_inside = any(fnmatchcase(each.name, f"{pattern}.*") for each in candidates)
         if outputs_inside and not any(fnmatchcase(each.name, pattern) for each in candidates):
-            return f"{message}\nA module's path stands for its last output only; '{pattern}.*' matches all inside it."
+            return f"{message}\nA module's path selects only its last output; '{pattern}.*' matches all inside it."
     return message
 
 

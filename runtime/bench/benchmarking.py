@@ -1,4 +1,4 @@
-"""How long an artifact takes to run: the full probe, the averaged one and the plain model, in turns, in each runner."""
+"""How long an artifact takes to run: the full probe, the averaged one and the plain model, in turn, in each runner."""
 
 import statistics
 import time
@@ -23,18 +23,18 @@ from .memory_need import refuse_too_large
 __all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
 
 Variant = Literal["plain", "averaged", "full"]
-"""The model with its own results alone, with a map for each output, and with every output."""
+"""The model with only its own results, with a map for each output, and with every output."""
 
 _STEADY = 0.05
-"""Warm-up ends when the medians of the last rounds and of those before them differ by less."""
+"""Warm-up ends when the medians of the last rounds and of those before differ by less than this share."""
 _WINDOW = 3
 _MOST_WARM_UP = 30
 _TELLING = 0.10
-"""A ratio whose interval is wider than this share of it tells nothing."""
+"""A ratio whose interval is wider than this share of it is inconclusive."""
 
 
 class Timing(BaseModel):
-    """Latency of one variant in one runner, over all repeats: of computing alone, inputs and outputs stay in place."""
+    """Latency of one variant in one runner over all repeats: only computing, inputs and outputs stay in place."""
 
     name: str
     """`onnx-cpu` for the full probe, else `onnx-cpu, plain` or `onnx-cpu, averaged`."""
@@ -47,30 +47,30 @@ class Timing(BaseModel):
     p99_ms: float
     mean_ms: float
     mean_interval_ms: tuple[float, float]
-    """In which the mean lies with a probability of 95 %."""
+    """The mean's 95 % confidence interval."""
     images_per_second: float
     """At the median."""
     transfer_ms: float | None = None
-    """Median time that the outputs take from the GPU's memory; None on the CPU, where they are what was computed."""
+    """Median time to copy the outputs from the GPU's memory; None on the CPU, where nothing is copied."""
     peak_mb: float | None = None
-    """Memory that opening it and the first run took at their peak; None where the system doesn't tell."""
+    """Peak memory of opening it and of the first run; None where the system doesn't report it."""
     gpu_mb: float | None = None
-    """What they took of the GPU's memory, where nothing that is freed is handed back; None on the CPU."""
+    """The GPU memory that they took, freed memory included, which isn't returned; None on the CPU."""
 
 
 class Ratio(BaseModel):
-    """How many times the plain model's time a variant takes: the median over the rounds, in each of which both ran."""
+    """A variant's time as a multiple of the plain model's: the median over the rounds, in each of which both ran."""
 
     runner: str
     variant: Variant
     batch: int
     ratio: float
     interval: tuple[float, float]
-    """In which the median lies with a probability of 95 %."""
+    """The median's 95 % confidence interval."""
 
     @property
     def telling(self) -> bool:
-        """Whether the machine was quiet enough to tell."""
+        """Whether the machine was quiet enough for a conclusive ratio."""
         return self.interval[1] - self.interval[0] <= _TELLING * self.ratio
 
 
@@ -80,11 +80,11 @@ class BenchmarkReport(BaseModel):
     format_version: int = 1
     environment: dict[str, str | int]
     facts: dict[str, Facts] = {}
-    """Of each runner, what may explain its numbers: versions, device, settings."""
+    """By runner, what may explain its numbers: versions, device, settings."""
     timings: list[Timing]
     ratios: list[Ratio] = []
     left_out: dict[str, str] = {}
-    """Runners that can't work here, or not with this model, each with the reason."""
+    """Runners that don't work here, or not with this model, each with the reason."""
 
 
 @dataclass
@@ -117,20 +117,20 @@ def benchmark(
     settings: Settings = DEFAULT_SETTINGS,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> BenchmarkReport:
-    """Time the variants in turns, so that a noisy moment of the machine meets them all.
+    """Time the variants in turn, so that a noisy moment of the machine affects them all.
 
     Args:
-        artifact: what `open_artifact` gave, or takes. Its averaged probe is timed as well, if there is one.
+        artifact: an open artifact or its path. Its averaged probe is timed as well, if there is one.
         runners: names, as in `RUNNERS`, or `all`; by default those of `DEFAULT_RUNNERS` that work on this machine.
-        batches: images at once.
-        repeats: timed runs of each, after a warm-up that lasts until the times are steady.
+        batches: batch sizes.
+        repeats: timed runs per variant, after a warm-up that lasts until the times are steady.
         settings: how to run.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
-        UsageError: there is no such runner, the model has a fixed batch of another size, or a batch doesn't fit into
-            the memory that is free.
-        RunnerUnavailable: a runner asked for by name can't work here.
+        UsageError: a runner doesn't exist, the model has a fixed batch of another size, or a batch doesn't fit into
+            the free memory.
+        RunnerUnavailable: a runner requested by name doesn't work here.
     """
     artifact = open_artifact(artifact)
     for batch in batches:
@@ -141,7 +141,7 @@ def benchmark(
     timings: list[Timing] = []
     ratios: list[Ratio] = []
     for name in chosen:
-        # What a runner imports is no variant's cost.
+        # Opened once first, so that its imports count towards no variant.
         probe = open_or_leave_out(artifact, name, runners, left_out, settings)
         if probe is None:
             continue
@@ -149,11 +149,11 @@ def benchmark(
         variants = _variants(artifact, probe.file)
         on_gpu = not probe.providers[0].lower().startswith("cpu")
         del probe
-        # Opened for each batch anew: what one run keeps of a larger batch is no other's cost.
+        # Reopened for each batch, so that memory kept from a larger batch doesn't count towards another.
         for batch, arrays in inputs.items():
             on_phase(f"opening {name}, batch {batch}")
             ways = [_open(artifact, name, variant, settings, arrays, on_gpu) for variant in variants]
-            _warm_up(ways, lambda told, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {told}"))  # type: ignore[misc]
+            _warm_up(ways, lambda step, name=name, batch=batch: on_phase(f"{name}, batch {batch}: {step}"))  # type: ignore[misc]
             for number in range(repeats):
                 on_phase(f"{name}, batch {batch}: round {number + 1} of {repeats}")
                 for way in ways:
@@ -169,7 +169,7 @@ def benchmark(
 
 
 def _variants(artifact: Artifact, file: str | None) -> list[Variant]:
-    """Return what can be timed of an artifact in a runner, which executes that file of it."""
+    """Return the variants of an artifact that can be timed in a runner that executes `file`."""
     if artifact.is_averaged:
         return ["plain", "averaged"]
     maps = artifact.averaged()
@@ -205,7 +205,7 @@ def _open(
 
 
 def _warm_up(ways: Sequence[_Way], on_phase: Callable[[str], None]) -> None:
-    """Run all in turns until none of them gets faster or slower."""
+    """Run all in turn until none of them gets faster or slower."""
     for number in range(_MOST_WARM_UP):
         on_phase(f"warming up, round {number + 1}")
         for way in ways:
@@ -223,15 +223,15 @@ def _is_steady(seconds: Sequence[float]) -> bool:
 
 
 def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
-    """Return the recorded input, as often as asked for; noise for a lone model file, which has none."""
+    """Return the recorded input, repeated `batch` times; noise for a lone model file, which has none."""
     manifest = artifact.manifest
     recorded = {} if artifact.path.is_file() else artifact.reference().inputs
     generator = np.random.default_rng(0)
     inputs: dict[str, NDArray[Any]] = {}
-    # Beside an open batch, another input's first axis is something else: that of a table, or of a factor a channel.
+    # If any batch is open, a fixed first axis is not the batch: it may be a table's, or one factor per channel.
     fixed = manifest.inputs[0].shape[0]
     if fixed != batch and not any(entry.shape[0] == "N" for entry in manifest.inputs):
-        raise UsageError(f"{manifest.model} takes a batch of {fixed} only: --batch {batch} can't.")
+        raise UsageError(f"{manifest.model} takes only a batch of {fixed}, not --batch {batch}.")
     for entry in manifest.inputs:
         if entry.name in recorded:
             one = recorded[entry.name]
@@ -247,7 +247,7 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
 def _summarise(way: _Way, batch: int) -> Timing:
     p50, p90, p99 = (float(value) * 1000 for value in np.percentile(way.seconds, [50, 90, 99]))
     mean = statistics.fmean(way.seconds) * 1000
-    # The normal distribution's 95 %; with few repeats, too narrow.
+    # 95 % of a normal distribution; too narrow for few repeats.
     deviation = statistics.stdev(way.seconds) * 1000 if len(way.seconds) > 1 else 0.0
     margin = 1.96 * deviation / len(way.seconds) ** 0.5
     return Timing(
@@ -269,9 +269,9 @@ def _summarise(way: _Way, batch: int) -> Timing:
 
 
 def _compare(way: _Way, plain: _Way, batch: int) -> Ratio:
-    """Compare round by round: what slows the machine down slows both."""
+    """Compare round by round: a slowdown of the machine affects both."""
     ratios = sorted(one / other for one, other in zip(way.seconds, plain.seconds, strict=True))
-    # The binomial distribution of how many lie below the median, by its normal approximation.
+    # The number of values below the median is binomial; this is its normal approximation.
     reach = 0.98 * len(ratios) ** 0.5
     low = max(0, int(len(ratios) / 2 - reach))
     high = min(len(ratios) - 1, int(len(ratios) / 2 + reach))

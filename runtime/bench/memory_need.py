@@ -1,4 +1,4 @@
-"""How much memory the tensors of a run take, told before anything is allocated."""
+"""How much memory the tensors of a run take, estimated before anything is allocated."""
 
 import math
 from pathlib import Path
@@ -11,15 +11,15 @@ from ..artifact.manifest import Manifest
 __all__ = ["refuse_too_large"]
 
 _COPIES = 2
-"""Of each output: what the caller gets, and what the runtime computes it in."""
+"""Of each output: the caller's array, and the runtime's own buffer."""
 _BYTES = {"bfloat16": 2}
 
 
 def refuse_too_large(manifest: Manifest, batch: int) -> None:
-    """Refuse a batch whose tensors don't fit into the memory that is free now.
+    """Refuse a batch whose tensors don't fit into the free memory.
 
     Raises:
-        UsageError: it doesn't; the message tells the estimate, and the largest batch that fits.
+        UsageError: they don't; the message has the estimate, and the largest batch that fits.
     """
     free = _free_bytes()
     one = bytes_of_batch(manifest, 1)
@@ -36,7 +36,7 @@ def refuse_too_large(manifest: Manifest, batch: int) -> None:
 
 
 def bytes_of_batch(manifest: Manifest, batch: int) -> int:
-    """Return an estimate of what inputs and outputs take, in bytes."""
+    """Return an estimate of the memory of inputs and outputs, in bytes."""
     sizes = manifest.sizes(batch)
     tensors = [(entry.shape, entry.dtype, 1) for entry in manifest.inputs]
     tensors += [(entry.shape, entry.dtype, _COPIES) for entry in manifest.outputs]
@@ -48,7 +48,7 @@ def bytes_of_batch(manifest: Manifest, batch: int) -> int:
 
 
 def _size(symbol: str, sizes: dict[str, int]) -> int:
-    """Return the size that a symbol stands for: `N`, `4*N`, `H/2`; 1 for one that nothing is known of."""
+    """Return the size that a symbol stands for: `N`, `4*N`, `H/2`; 1 for an unknown one."""
     product = 1.0
     for part in symbol.replace("/", "*1/").split("*"):
         number = part.removeprefix("1/")
@@ -58,7 +58,7 @@ def _size(symbol: str, sizes: dict[str, int]) -> int:
 
 
 def _free_bytes() -> int | None:
-    """Return the memory that can be had without swapping; None where the system doesn't tell."""
+    """Return the memory available without swapping; None where the system doesn't report it."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
             if line.startswith("MemAvailable:"):

@@ -1,4 +1,4 @@
-"""A benchmark's picture: the time of each variant over the batch size, and its ratio to the plain model."""
+"""A benchmark as a plot: the time of each variant over batch size, and its ratio to the plain model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,24 +11,24 @@ __all__ = ["VARIANT_COLOURS", "check_picture", "draw_benchmark"]
 _SUFFIXES = (".png", ".svg", ".pdf")
 VARIANT_COLOURS: dict[Variant, str] = {"plain": "#8a8a8a", "averaged": "#1b7f79", "full": "#c4572e"}
 _LINES = ("-", "--", ":", "-.")
-"""One for each runner, over again."""
+"""One per runner, repeated for more than four."""
 
 
 def check_picture(file: Path) -> None:
-    """Refuse a file whose suffix names no kind of picture.
+    """Refuse a file whose suffix is not a picture's.
 
     Raises:
-        UsageError: it doesn't.
+        UsageError: it isn't.
     """
     if file.suffix.lower() not in _SUFFIXES:
-        raise UsageError(f"{file}: the picture's file is to end in one of {', '.join(_SUFFIXES)}.")
+        raise UsageError(f"{file}: the picture's file name must end in one of {', '.join(_SUFFIXES)}.")
 
 
 def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
-    """Draw the medians, with bars from the fastest tenth to the slowest, into the file.
+    """Draw the medians into the file, with error bars: times up to the 90th percentile, ratios over their interval.
 
     Raises:
-        UsageError: its suffix names no kind of picture.
+        UsageError: its suffix is not a picture's.
         OSError: it can't be written.
     """
     check_picture(file)
@@ -45,10 +45,10 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
             "marker": "o",
             "label": f"{runner}, {variant}",
         }
-        told = [one for one in report.timings if (one.runner, one.variant) == (runner, variant)]
-        if told:
-            slower = [one.p90_ms - one.p50_ms for one in told]
-            times.errorbar(_batches(told), [one.p50_ms for one in told], [[0] * len(told), slower], **line)
+        timed = [one for one in report.timings if (one.runner, one.variant) == (runner, variant)]
+        if timed:
+            slower = [one.p90_ms - one.p50_ms for one in timed]
+            times.errorbar(_batches(timed), [one.p50_ms for one in timed], [[0] * len(timed), slower], **line)
         compared = [one for one in report.ratios if (one.runner, one.variant) == (runner, variant)]
         if compared:
             below = [one.ratio - one.interval[0] for one in compared]
@@ -64,7 +64,7 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
         axes.grid(visible=True, alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     times.set_yscale("log")
-    # 20 and 50, not 2 × 10¹ and nothing.
+    # Ticks read 20 and 50, not just 2 × 10¹.
     times.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     times.yaxis.set_major_formatter("{x:g}")
     times.yaxis.set_minor_formatter("")

@@ -1,4 +1,4 @@
-"""A benchmark for a terminal: a table, and a line for each ratio to the plain model."""
+"""A benchmark for a terminal: a table, and a line per ratio to the plain model."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ def bench_table(report: BenchmarkReport) -> "Table":
     columns += ["GPU MB"] * on_gpu + ["transfer ms"] * fetched
     table = Table("", "batch", *columns, box=None, pad_edge=False)
     for timing in report.timings:
-        # A percentile beyond the repeats is the slowest run alone.
+        # With too few repeats, a percentile is just the slowest run.
         p90 = timing.p90_ms if timing.repeats >= 10 else None
         p99 = timing.p99_ms if timing.repeats >= 100 else None
         interval = " to ".join(f"{bound:.4g}" for bound in timing.mean_interval_ms) if timing.repeats >= 10 else "-"
@@ -38,14 +38,13 @@ def bench_table(report: BenchmarkReport) -> "Table":
 
 
 def ratio_lines(report: BenchmarkReport) -> Iterator[str]:
-    """Yield what each variant costs, and where the machine was too noisy to tell."""
+    """Yield a line per ratio, with a note where the machine was too noisy for a conclusive one."""
     for ratio in report.ratios:
-        subject = "Every tensor" if ratio.variant == "full" else "The averaged maps"
-        take = "takes" if ratio.variant == "full" else "take"
+        subject = "The full probe" if ratio.variant == "full" else "The averaged probe"
         low, high = (f"{bound:.2f}" for bound in ratio.interval)
-        line = f"{subject} {take} {ratio.ratio:.2f} times the plain model's time ({ratio.runner}, batch {ratio.batch}"
+        line = f"{subject} takes {ratio.ratio:.2f} times the plain model's time ({ratio.runner}, batch {ratio.batch}"
         yield f"{line}; {low} to {high})." + (
-            "" if ratio.telling else " The machine was too noisy to tell closer: take more --repeats, or a quieter one."
+            "" if ratio.telling else " The machine was too noisy for a precise ratio: use more --repeats."
         )
 
 

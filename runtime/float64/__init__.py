@@ -1,1 +1,1 @@
-"""An ONNX graph in float64, on NumPy alone: what model.onnx says, of any tensors. `graph.py` is the way in."""
+"""An ONNX graph evaluated in float64, on NumPy alone, for any tensors. The entry point is `graph.py`."""

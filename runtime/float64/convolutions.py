@@ -1,4 +1,4 @@
-"""Conv and ConvTranspose for onnx's evaluator: as products of matrices, in blocks that bound the memory.
+"""Conv and ConvTranspose for onnx's evaluator: as matrix products, in blocks that bound the memory.
 
 onnx's own convolution gathers every window of the batch at once: seconds and gigabytes for one layer of a ResNet.
 """
@@ -18,9 +18,9 @@ __all__ = ["Conv", "ConvTranspose"]
 Array = NDArray[Any]
 
 _GATHERED = 1 << 19
-"""Elements under windows that are copied together for one product: 4 MB, which stay in the processor's cache."""
+"""Window elements that are copied together for one product: 4 MB, which stay in the processor's cache."""
 _DEPTHWISE = 1 << 15
-"""Elements of an output that all taps are added to before the next ones: 256 KB."""
+"""Output elements that all taps are added to before the next ones: 256 KB."""
 
 
 class Conv(OpRun):
@@ -54,7 +54,7 @@ class Conv(OpRun):
 
 
 def _convolve(image: Array, w: Array, group: int, windows: Windows, out: Array) -> None:
-    """Convolve C *spatial to `out`, O *spatial: weights times what lies under a block of windows."""
+    """Convolve C *spatial to `out`, O *spatial: weights times the elements under a block of windows."""
     weights = w.reshape(group, len(w) // group, -1)
     depth = weights.shape[2]
     result = out.reshape(group, weights.shape[1], -1)
@@ -73,7 +73,7 @@ def _convolve(image: Array, w: Array, group: int, windows: Windows, out: Array) 
 
 
 def _convolve_by_channel(image: Array, w: Array, group: int, windows: Windows, out: Array) -> None:
-    """Convolve each channel for itself (depthwise): a product of matrices would have a single row."""
+    """Convolve each channel separately (depthwise): a matrix product would have a single row."""
     axes = len(windows.kernel)
     multiple = len(w) // group
     # By tap, in the order of `taps`.
@@ -116,7 +116,7 @@ class ConvTranspose(OpRun):
             raise ValueError(f"auto_pad={auto_pad} is not known")
         strides, dilations = strides or [1] * axes, dilations or [1] * axes
         extra = output_padding or [0] * axes
-        # What all taps reach, before the padding is cut off.
+        # The size that all taps reach, before the padding is cut off.
         sizes = [
             (x.shape[2 + i] - 1) * strides[i] + (w.shape[2 + i] - 1) * dilations[i] + 1 + extra[i] for i in range(axes)
         ]

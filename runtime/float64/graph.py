@@ -1,7 +1,7 @@
-"""An artifact's ONNX graph in float64, output by output, also on the very tensors that a runtime gave.
+"""An artifact's ONNX graph in float64, output by output, also on the very tensors that a runtime computed.
 
-So the error that an operation introduced is told from the error that it was handed. What comes of the numbers is
-others' business; how one node is computed is `float64/nodes.py`.
+This separates the error that an operation introduced from the error that it inherited. Judging the numbers is in
+`verdict/`; computing one node is in `float64/nodes.py`.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -34,35 +34,35 @@ class Unknown:
 
 @dataclass(frozen=True)
 class _Step:
-    """One node, in the order in which nodes are computed."""
+    """One node, in the order of computation."""
 
     node: NodeProto
     reads: tuple[str, ...]
     done_with: tuple[str, ...]
     """Values that no later step uses."""
     completes: tuple[str, ...]
-    """Outputs that can be told after this step: in the order of execution, those before them are there as well."""
+    """Outputs to yield after this step: in the order of execution, those before them are computed as well."""
 
 
 class Float64Graph:
-    """The nodes of `model.onnx` that its outputs are computed by."""
+    """The nodes of `model.onnx` that compute its outputs."""
 
     inputs_of: Mapping[str, tuple[str, ...]]
-    """By output: the outputs and inputs of the model that it is computed from, the nearest ones, in order."""
+    """By output: the nearest outputs and inputs of the model that it is computed from, in order."""
     unexported_operations: Mapping[str, tuple[str, ...]]
-    """By output: the model's operations between those and it, in order; none but where not all are outputs."""
+    """By output: the model's operations between those and it, in order; none if all operations are outputs."""
 
     def __init__(self, file: Path, outputs: Sequence[str], *, rounds: bool = False) -> None:
-        """Read the graph. Its weights are read in each walk, one by one: a runtime has the memory.
+        """Read the graph. Its weights are read in each walk, one by one, because a runtime needs the memory.
 
         Args:
-            file: `model.onnx`; of a large model, its weights beside it.
-            outputs: the outputs to be told, by name, in the order of execution.
-            rounds: whether `Cast` to 16 bits rounds, outside of subgraphs. Where the model computes in 16 bits it is
-                the model's own and doesn't; elsewhere a converter to mixed precision may have put it in.
+            file: `model.onnx`; a large model's weights are beside it.
+            outputs: names of the outputs to compute, in the order of execution.
+            rounds: whether `Cast` to 16 bits rounds, outside of subgraphs. In a model that computes in 16 bits, the
+                cast is the model's own and doesn't; elsewhere, a converter to mixed precision may have inserted it.
 
         Raises:
-            ArtifactError: the file can't be read, or has no value of such a name.
+            ArtifactError: the file can't be read, or doesn't compute one of the outputs.
         """
         opened = read_onnx(file)
         model = opened.model()
@@ -76,7 +76,7 @@ class Float64Graph:
         absent = [name for name in outputs if name not in producers]
         if absent:
             raise ArtifactError(
-                f"{file} computes no {absent[0]}, which is to be recomputed.\nExport the artifact again."
+                f"{file} does not compute {absent[0]}, which the manifest lists.\nExport the artifact again."
             )
         needs = [tuple(reads(node)) for node in graph.node]
         named = {*self._outputs, *self._inputs}
@@ -96,35 +96,35 @@ class Float64Graph:
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
         """Yield every output in the order of execution with its float64 value (integers stay integers).
 
-        The arrays are those that the walk goes on with: they are to be read, not written.
+        The walk continues with the same arrays: read them, don't write to them.
 
         Args:
             inputs: of the model, by name.
-            forced: by output, what a runtime gave. Whoever uses such an output is computed from this, widened, and not
-                from what was just yielded; so an error shows only where it arises, and an output behind one that is
-                `Unknown` is known again.
+            forced: by output, what a runtime computed. Nodes that use such an output get this array, widened, instead
+                of the one that was yielded; so an error shows only where it arises, and an output after an `Unknown`
+                one is known again.
 
         Raises:
-            InputError: an input of the model is not there.
+            InputError: an input of the model is missing.
         """
         absent = [name for name in self._inputs if name not in inputs]
         if absent:
-            raise InputError(f"The model takes {', '.join(self._inputs)}; {absent[0]} is not given.")
+            raise InputError(f"The model takes {', '.join(self._inputs)}; {absent[0]} is missing.")
         forced = forced or {}
         values: dict[str, Any] = {name: widened(np.asarray(inputs[name])) for name in self._inputs}
-        told: dict[str, Any] = {}
+        finished: dict[str, Any] = {}
         for number, step in enumerate(self._steps):
             names = [name for name in step.node.output if name]
             for name, value in zip(names, self._compute(number, step, values), strict=True):
                 if name in self.inputs_of:
-                    told[name] = value
+                    finished[name] = value
                     values[name] = widened(np.asarray(forced[name])) if name in forced else value
                 else:
                     values[name] = value
             for name in step.done_with:
                 values.pop(name, None)
             for name in step.completes:
-                yield name, told.pop(name)
+                yield name, finished.pop(name)
 
     def _compute(self, number: int, step: _Step, values: Mapping[str, Any]) -> list[Any]:
         """Return the outputs of a step, or `Unknown` for each."""
@@ -136,22 +136,22 @@ class Float64Graph:
                 return [value] * count
             given[name] = value
         try:
-            # Made when it is needed, as an operator that onnx doesn't know matters to whoever needs its result.
+            # Created on demand, as an operator that onnx doesn't know matters only if its result is needed.
             if number not in self._evaluators:
                 self._evaluators[number] = NodeEvaluator(step.node, self._opsets, rounds=self._rounds)
-            # The products are small: where other programs keep the cores busy, BLAS's threads wait for one another 30
+            # The products are small: when other programs keep the cores busy, BLAS's threads wait for one another 30
             # times as long as they compute.
             with self._threads.limit(limits=1, user_api="blas"):
                 return self._evaluators[number].run(given)
         except Exception as error:
-            # Whatever it is that onnx's evaluator or NumPy find wrong with the tensors of a faulty file.
+            # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
             return [Unknown(f"{step.node.op_type} can't be recomputed: {_reason(error)}")] * count
 
     def _weight(self, name: str, user: NodeProto) -> NDArray[Any]:
-        # Read and widened each time: kept, they would take three times the file's size.
+        # Read and widened each time: cached weights would take three times the file's size.
         tensor = TensorProto()
         try:
-            # A copy, as onnx keeps in it what it reads.
+            # A copy, because onnx stores what it reads in it.
             tensor.CopyFrom(self._weights[name])
             array: NDArray[Any] = numpy_helper.to_array(tensor, str(self._folder))
         except Exception as error:  # protobuf's own errors share no base with onnx's
@@ -184,7 +184,7 @@ def _nearest(
 
 
 def _operations(nodes: Sequence[str], named: Collection[str]) -> tuple[str, ...]:
-    """Return the operations that some nodes belong to: the export names a node `operation/Conv::6`."""
+    """Return the operations that these nodes belong to: the export names a node `operation/Conv::6`."""
     found = (node.rpartition("/")[0] for node in nodes if not node.startswith(SIZE_NODE_PREFIX))
     return tuple(dict.fromkeys(operation for operation in found if operation and operation not in named))
 
@@ -203,7 +203,7 @@ def _schedule(
             if index not in scheduled and index not in missing:
                 missing.add(index)
                 waiting += [producers[name] for name in needs[index] if name in producers]
-        # ONNX's nodes stand in an order in which they can be computed.
+        # ONNX lists nodes in an order in which they can be computed.
         order += sorted(missing)
         scheduled |= missing
         completes.setdefault(order[-1], []).append(output)
@@ -217,7 +217,7 @@ def _schedule(
 
 
 def _reason(error: BaseException) -> str:
-    """Return what failed: the evaluator wraps errors in one about types, which says less."""
+    """Return the cause: the evaluator wraps errors in one about types, which says less."""
     while error.__cause__ is not None:
         error = error.__cause__
     return first_line(error)

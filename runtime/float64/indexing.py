@@ -34,7 +34,7 @@ class ScatterElements(OpRun):
 
 
 class GatherND(OpRun):
-    """The last axis of `indices` holds where in `data`, after the axes that both share."""
+    """The last axis of `indices` holds positions in `data`, after the axes that both share."""
 
     def _run(self, data: Array, indices: Array, batch_dims: int = 0) -> tuple[Array]:
         shared, depth = data.shape[:batch_dims], indices.shape[-1]
@@ -55,7 +55,7 @@ class ScatterND(OpRun):
 
 
 def _along(data: Array, indices: Array, axis: int) -> tuple[Array, ...]:
-    """Return indices of each axis of `data`: those given along `axis`, and where they stand for the others."""
+    """Return the indices for each axis of `data`: those given along `axis`, and their own positions for the others."""
     if data.ndim != indices.ndim:
         raise ValueError(f"indices {indices.shape} don't fit a tensor {data.shape}")
     where = list(np.ogrid[tuple(map(slice, indices.shape))])

@@ -1,6 +1,6 @@
 """One node of an ONNX graph in float64: its protobuf with every float widened, and onnx's evaluator to run it.
 
-The order of the nodes, and who uses what, is `float64/graph.py`.
+The order of the nodes, and what each uses, is in `float64/graph.py`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,26 +19,26 @@ __all__ = ["NodeEvaluator", "reads", "widened"]
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _SIXTEEN_BITS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
-"""Attributes that hold a type. (That in which a normalization computes, `stash_type`, onnx's evaluator ignores.)"""
+"""Attributes that hold a type. (onnx's evaluator ignores `stash_type`, in which a normalization computes.)"""
 _NOT_IN_FLOAT64 = {
     "BitCast": "it depends on the bits of its input",
     **dict.fromkeys(
         ("Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"),
-        "it draws other numbers each time",
+        "it draws new random numbers each time",
     ),
 }
 _OWN_OPERATORS_SINCE = 11
-"""The opset from which on `OPERATORS` have the inputs and attributes that they have today, or fewer."""
+"""Since this opset, `OPERATORS` have had their present inputs and attributes, or fewer."""
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:
-    """Return an array as float64 if it holds floats of 16 or 32 bits (bfloat16 too), and as it is otherwise."""
+    """Return an array of 16-bit or 32-bit floats (bfloat16 too) as float64, and any other unchanged."""
     narrow = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
     return array.astype(np.float64, copy=False) if narrow else array
 
 
 def reads(node: NodeProto) -> list[str]:
-    """Return the values that a node uses, each once: its inputs, then what its subgraphs take from around them."""
+    """Return the values that a node uses, each once: its inputs, then what its subgraphs use from outside."""
     names = [name for name in node.input if name]
     for graph in _subgraphs(node):
         names += _free(graph)
@@ -62,15 +62,15 @@ def _free(graph: GraphProto) -> list[str]:
 
 
 class NodeEvaluator:
-    """Runs one node. Making it is the costly part, so it is kept from walk to walk."""
+    """Runs one node. Creating it is the costly part, so it is reused from walk to walk."""
 
     def __init__(self, node: NodeProto, opsets: Mapping[str, int], *, rounds: bool = False) -> None:
-        """Make it.
+        """Create it.
 
         Args:
-            node: what it runs.
-            opsets: by domain, the version of its operators.
-            rounds: whether a cast to 16 bits rounds, though what it gives is float64.
+            node: the node to run.
+            opsets: domain to the version of its operators.
+            rounds: whether a cast to 16 bits rounds, though its result is float64.
         """
         reason = _NOT_IN_FLOAT64.get(node.op_type)
         if reason is not None and not node.domain:
@@ -83,7 +83,7 @@ class NodeEvaluator:
         wide = NodeProto()
         wide.CopyFrom(node)
         _widen_node(wide)
-        # A graph of one node: alone, a node would be taken for one of onnx's newest opset.
+        # A graph of one node: a bare node would be evaluated by onnx's newest opset.
         outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
         self._evaluator = ReferenceEvaluator(
             onnx.helper.make_graph([wide], node.name, [], outputs),
@@ -92,7 +92,7 @@ class NodeEvaluator:
         )
 
     def run(self, values: dict[str, Any]) -> list[Any]:
-        """Return the node's outputs, less those that have no name."""
+        """Return the node's outputs, without those that have no name."""
         with np.errstate(all="ignore"):
             results: list[Any] = self._evaluator.run(None, values)  # type: ignore[assignment]
             if self._rounded_to is not None:
@@ -116,7 +116,7 @@ def _widen_node(node: NodeProto) -> None:
             _widen_tensor(tensor)
         for inner in graph.node:
             _widen_node(inner)
-        # Types guide the evaluator where an operator is a function of others.
+        # The evaluator goes by these types where an operator is a function of others.
         del graph.value_info[:]
         for value in (*graph.input, *graph.output):
             if value.type.tensor_type.elem_type in _NARROW:

@@ -1,6 +1,6 @@
-"""The operators that onnx's evaluator computes too slowly, in float32 after all, or wrongly, for it to use instead.
+"""Replacements for operators that onnx's evaluator computes too slowly, in float32 only, or wrongly.
 
-Each is a class named like its operator, as `ReferenceEvaluator(new_ops=...)` takes them. The reason stands at each.
+Each is a class named like its operator, as `ReferenceEvaluator(new_ops=...)` takes them. Its docstring has the reason.
 """
 
 import math
@@ -22,9 +22,9 @@ __all__ = ["OPERATORS", "WIDENING"]
 Array = NDArray[Any]
 
 _BLOCK = 1 << 14
-"""Elements that are taken through several steps together: 128 KB an array, which stay in the processor's cache."""
+"""Elements that go through several steps together: 128 KB per array, which stay in the processor's cache."""
 _PADDING = ("constant", "reflect", "edge", "wrap")
-"""ONNX's modes of padding, which have the same names in NumPy."""
+"""ONNX's padding modes, which have the same names in NumPy."""
 _WIDENED = 1 << 18
 """Elements of a float32 matrix that are widened at a time: 2 MB."""
 
@@ -66,7 +66,7 @@ def _matrix_product(a: Array, b: Array) -> Array:
     columns = max(1, _WIDENED // max(1, len(b)))
     for begin in range(0, b.shape[1], columns):
         some = slice(begin, begin + columns)
-        # Transposed back and forth, so that the copy lies in memory as the matrix does.
+        # Transposed back and forth, so that the copy has the matrix's memory layout.
         out[..., some] = np.matmul(a, b.T[some].astype(np.float64).T)
     return out
 
@@ -95,7 +95,7 @@ class BatchNormalization(OpRun):
 
 
 class LRN(OpRun):
-    """onnx 1.23 takes the batch's length for the number of channels."""
+    """onnx 1.23 mistakes the batch size for the number of channels."""
 
     def _run(self, x: Array, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int = 1) -> tuple[Array]:
         channels, before = x.shape[1], (size - 1) // 2
@@ -108,7 +108,7 @@ class LRN(OpRun):
 
 
 class Pad(OpRun):
-    """onnx's takes no negative pads, which crop."""
+    """onnx's own rejects negative pads, which crop."""
 
     def _run(
         self,
@@ -133,14 +133,14 @@ class Pad(OpRun):
 
 
 class Erf(OpRun):
-    """onnx's gives float32, element by element."""
+    """onnx's own returns float32, element by element."""
 
     def _run(self, x: Array) -> tuple[Array]:
         return (_by_block(x, _erf),)
 
 
 class Gelu(OpRun):
-    """onnx computes it by its `Erf`."""
+    """onnx's own uses its `Erf`."""
 
     def _run(self, x: Array, approximate: str = "none") -> tuple[Array]:
         if approximate not in ("none", "tanh"):
@@ -172,7 +172,7 @@ _ERF_END = 6.0
 
 @cache
 def _erf_table() -> Array:
-    """Return for each place, a step apart, the coefficients of erf's Taylor series, the constant first."""
+    """Return the coefficients of erf's Taylor series, the constant first, at places one step apart."""
     places = np.arange(0, _ERF_END + _ERF_STEP, _ERF_STEP)
     slope = 2 / math.sqrt(math.pi) * np.exp(-places * places)
     return np.stack(
@@ -187,10 +187,10 @@ def _erf_table() -> Array:
 
 
 def _erf(x: Array) -> Array:
-    """Return erf, to 1e-15: half a step from the next place, the first term left out is at most 1e-16."""
+    """Return erf, to 1e-15: half a step from the nearest place, the first omitted term is at most 1e-16."""
     table = _erf_table()
     size = np.minimum(np.abs(x), _ERF_END)
-    # NaN has no place, and has to stay: any place will do.
+    # NaN stays NaN at any place.
     place = np.nan_to_num(np.rint(size * (1 / _ERF_STEP))).astype(np.intp)
     distance = size - place * _ERF_STEP
     result = table[4].take(place)

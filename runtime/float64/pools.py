@@ -19,7 +19,7 @@ Array = NDArray[Any]
 
 
 class MaxPool(OpRun):
-    """N C *spatial; padding never wins."""
+    """N C *spatial; padding is never the maximum."""
 
     def _run(
         self,
@@ -44,7 +44,7 @@ class MaxPool(OpRun):
 
 
 class AveragePool(OpRun):
-    """N C *spatial; padding counts for the divisor only if it is asked to."""
+    """N C *spatial; padding counts in the divisor only with `count_include_pad`."""
 
     def _run(
         self,
@@ -76,7 +76,7 @@ def _reduce(function: np.ufunc, padded: Array, windows: Windows) -> Array:
 
 
 def _largest_and_where(padded: Array, places: Array, windows: Windows) -> tuple[Array, Array]:
-    """Return the maxima and where each was found first, as a position in the whole flattened tensor."""
+    """Return the maxima and where each occurs first, as a position in the whole flattened tensor."""
     everything = (slice(None), slice(None))
     taps = iter(windows.taps())
     first = (*everything, *next(taps)[1])

@@ -1,4 +1,4 @@
-"""Resize for onnx's evaluator, axis by axis, as a sum over the few elements that each new one is made of.
+"""Resize for onnx's evaluator, axis by axis, as a weighted sum of the few elements that make up each new one.
 
 onnx's own gathers all of them at once, and before onnx 1.23 it goes element by element.
 """
@@ -71,10 +71,10 @@ class Resize(OpRun):
 
 
 def _as_meant(scale: float) -> Fraction:
-    """Return the ratio of small numbers that a scale was before it was rounded to the float32 that ONNX has for it.
+    """Return the ratio of small integers that a scale was before ONNX rounded it to float32.
 
-    By 1.6 element 8 comes from 5, by the float32 next to it from a little before 5, of which `floor` makes 4. Runtimes
-    reckon in float32, where that is rounded away again.
+    With 1.6, element 8 comes from 5; with the float32 next to 1.6, from just below 5, which `floor` turns into 4.
+    Runtimes compute in float32, where that is rounded away again.
     """
     meant = Fraction(scale).limit_denominator(1000)
     return meant if np.float32(float(meant)) == scale else Fraction(scale)
@@ -98,7 +98,7 @@ def _places(size: int, scale: Fraction, length: int, mode: str) -> Array:
 
 
 def _taps(place: Array, shrunk: float, cubic: float | None) -> list[tuple[Array, Any]]:
-    """Return the indices around each place and their weights; with antialiasing, the more the smaller it gets."""
+    """Return the indices around each place and their weights; with antialiasing, more of them the more it shrinks."""
     reach = math.ceil((1 if cubic is None else 2) / shrunk)
     below = np.floor(place)
     taps = []
@@ -116,7 +116,7 @@ def _cubic(distance: Array, a: float) -> Array:
 
 
 def _normalised(taps: list[tuple[Array, Any]], within: int | None) -> list[tuple[Array, Any]]:
-    """Return the taps with weights that add up to 1, and none for indices outside of `within`."""
+    """Return the taps with weights that add up to 1, and are 0 for indices outside of `within`."""
     if within is not None:
         taps = [(index, np.where((index >= 0) & (index < within), weight, 0)) for index, weight in taps]
     total = sum(weight for _, weight in taps)
@@ -126,7 +126,7 @@ def _normalised(taps: list[tuple[Array, Any]], within: int | None) -> list[tuple
 def _sum_of_taps(x: Array, axis: int, taps: list[tuple[Array, Any]]) -> Array:
     out: Array | None = None
     for index, weight in taps:
-        # Beyond the ends, the last element goes on.
+        # Beyond the ends, the outermost element is repeated.
         inside = np.clip(index, 0, x.shape[axis] - 1).astype(np.intp)
         term = x.take(inside, axis=axis)
         if weight is not None:

@@ -12,7 +12,7 @@ __all__ = ["AffineGrid", "GridSample"]
 Array = NDArray[Any]
 
 _MODES = {"linear": "linear", "bilinear": "linear", "nearest": "nearest", "cubic": "cubic", "bicubic": "cubic"}
-"""Of opset 16 and 20."""
+"""The names in opsets 16 and 20."""
 
 
 class AffineGrid(OpRun):
@@ -91,7 +91,7 @@ def _cubic(distance: Array) -> Array:
 
 
 def _read(index: Array, weight: Array, length: int, padding_mode: str, align_corners: bool) -> tuple[Array, Array]:
-    """Return an index that can be read, with a weight of 0 where there is nothing."""
+    """Return an index inside the tensor, with a weight of 0 where zeros pad it."""
     if padding_mode == "zeros":
         weight = np.where((index >= 0) & (index < length), weight, 0.0)
     else:

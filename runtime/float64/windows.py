@@ -1,6 +1,6 @@
-"""Where the windows of a convolution or a pool lie in a tensor, and views of the elements under them.
+"""The positions of a convolution's or a pool's windows in a tensor, and views of the elements under them.
 
-Shared by `float64/convolutions.py` and `float64/pools.py`; what is computed of the elements is theirs.
+Shared by `float64/convolutions.py` and `float64/pools.py`, which do the computing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ __all__ = ["Windows"]
 
 @dataclass(frozen=True)
 class Windows:
-    """The windows of `kernel` over spatial axes. Every tuple has one number an axis."""
+    """The windows of `kernel` over spatial axes. Every tuple has one number per axis."""
 
     size: tuple[int, ...]
     kernel: tuple[int, ...]
@@ -24,7 +24,7 @@ class Windows:
     dilations: tuple[int, ...]
     before: tuple[int, ...]
     after: tuple[int, ...]
-    """Padding that was asked for; with `ceil_mode`, the last window may reach beyond."""
+    """The requested padding; with `ceil_mode`, the last window may reach beyond it."""
     out: tuple[int, ...]
     """How many windows there are."""
 
@@ -39,7 +39,7 @@ class Windows:
         auto_pad: str | None = None,
         ceil_mode: int | None = 0,
     ) -> "Windows":
-        """Return the windows that the attributes of an ONNX node ask for.
+        """Return the windows that the attributes of an ONNX node define.
 
         Raises:
             ValueError: they contradict one another, or no window fits.
@@ -74,7 +74,7 @@ class Windows:
         return cls(*map(tuple, (size, kernel, strides, dilations, before, after, out)))
 
     def padded(self, x: NDArray[Any], fill: float) -> NDArray[Any]:
-        """Return `x` (N C *size) with every place that a window reaches; `x` itself if that is all inside."""
+        """Return `x` (N C *size) padded to every place that a window reaches; `x` itself if it needs no padding."""
         reach = self._reach()
         if not any(self.before) and all(have >= need for have, need in zip(self.size, reach, strict=True)):
             return x
@@ -92,7 +92,7 @@ class Windows:
         return [(self.out[i] - 1) * self.strides[i] + (self.kernel[i] - 1) * self.dilations[i] + 1 for i in axes]
 
     def tap(self, axis: int, position: int) -> slice:
-        """Return which elements of the padded `axis` lie under a position of the kernel, one a window."""
+        """Return which elements of the padded `axis` lie under a position of the kernel, one per window."""
         begin = position * self.dilations[axis]
         return slice(begin, begin + (self.out[axis] - 1) * self.strides[axis] + 1, self.strides[axis])
 

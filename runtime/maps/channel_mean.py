@@ -1,6 +1,6 @@
 """One output's array to one map, H W: the mean over its channels, for images and for the patches of a transformer.
 
-What the map looks like is `colour_maps.py`, and where it stands in a picture `feature_grid.py`.
+Colouring the map is in `colour_maps.py`, placing it in a picture in `feature_grid.py`.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from ..artifact.manifest import Dimension, Output, TokenGrid
 __all__ = ["channel_axis", "channel_mean", "constant_if_rounding", "repeats", "rounding_of_mean"]
 
 _CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
-"""The layouts that can be drawn, each with the axis that is averaged; NLC only where it is known how the tokens lie."""
+"""The layouts that can be drawn, each with the axis that is averaged; NLC only with a `TokenGrid`."""
 _ROUNDING = 8
-"""Machine epsilons of the mean magnitude, up to which a map's range is taken for rounding. Those of fresh LayerNorms,
-whose mean over the channels is 0 by definition, come to less than 1 in a Swin-T."""
+"""Machine epsilons of the mean magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose
+mean over the channels is 0 by definition, it is less than 1 in a Swin-T."""
 
 
 def repeats(outputs: Sequence[Output]) -> set[str]:
-    """The names of outputs whose map is that of another among them: dropout in eval mode, a permuted view."""
+    """The names of outputs whose map repeats another's: dropout in eval mode, a permuted view."""
     seen: set[tuple[str, tuple[Dimension, ...]]] = set()
     found = set()
     for output in (each for each in outputs if each.has_map):
-        # A slice or a transposed view lies in the same memory, but is of another size or layout.
+        # A slice or a transposed view shares the memory, but has another size or layout.
         size = _map_size(output)
         if (output.alias_of, size) in seen:
             found.add(output.name)
@@ -47,7 +47,7 @@ def _has_map(layout: str, tokens: TokenGrid | None) -> bool:
 
 
 def channel_axis(layout: str) -> int:
-    """The axis of an array of this layout that holds the channels, which are averaged."""
+    """The axis of the channels, which are averaged, in an array of this layout."""
     return _CHANNEL_AXIS[layout]
 
 
@@ -55,7 +55,7 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
     """The mean over the channels of the batch's first image: N C H W, N H W C or N L C to H W, in float64.
 
     Args:
-        array: what a runner gave.
+        array: from a runner.
         layout: what its axes are.
         tokens: how the axis L lies in the image. The tokens before and after the patches are left out.
 
@@ -64,8 +64,8 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
     """
     if not _has_map(layout, tokens) or array.ndim != len(layout) or not array.size:
         raise UsageError(
-            f"An array of shape {array.shape} as {layout} has no map to average; NCHW and NHWC arrays have, and NLC "
-            "arrays where it is known how their tokens lie in the image."
+            f"An array of shape {array.shape} as {layout} has no map to average; NCHW and NHWC arrays have one, and "
+            "NLC arrays whose token grid is known."
         )
     if layout == "NLC" and tokens is not None:
         array, layout = _fold(array, tokens), "NHWC"
@@ -77,8 +77,8 @@ def rounding_of_mean(array: NDArray[Any], output: Output) -> float:
     """Return how far the `channel_mean` of an array may be off by rounding: 0 for integers, which have none.
 
     Args:
-        array: what a runner gave.
-        output: tells the array's layout, and bfloat16, which arrives as float32.
+        array: from a runner.
+        output: has the array's layout and dtype; a bfloat16 array arrives as float32.
     """
     if array.dtype.kind != "f":
         return 0.0
@@ -87,9 +87,9 @@ def rounding_of_mean(array: NDArray[Any], output: Output) -> float:
 
 
 def constant_if_rounding(mean: NDArray[np.float64], rounding: float) -> NDArray[np.float64] | None:
-    """Return a constant map, where rounding explains all that `mean` varies by; None where it doesn't.
+    """Return a constant map if rounding explains all variation in `mean`; None if it doesn't.
 
-    The constant is 0 where rounding explains that it is not.
+    The constant is 0 if rounding explains its difference from 0.
 
     Args:
         mean: a map, H W.

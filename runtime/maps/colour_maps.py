@@ -1,6 +1,6 @@
 """Colours for the values of one feature map: the table of a named colour map, and its look-up.
 
-Reading tensors, placing tiles and writing text is `feature_grid.py`.
+Reading tensors, placing tiles and writing text is in `feature_grid.py`.
 """
 
 import difflib
@@ -16,7 +16,7 @@ from ..artifact.errors import UsageError
 __all__ = ["colour_map_image", "colour_table", "not_finite_colour", "table_of", "value_range"]
 
 # matplotlib's own tables, copied: importing matplotlib takes 0.15 to 0.2 s, a third of what a cold `layerprobe grid`
-# takes. A test compares each with the installed matplotlib's; `make colour-tables` writes them anew.
+# takes. A test compares each with the installed matplotlib's; `make colour-tables` regenerates them.
 _TABLES = Path(__file__).with_name("colour_tables.npz")
 
 _VIVID = np.array([[255, 0, 70], [0, 225, 255], [60, 255, 0], [255, 0, 255], [0, 0, 0], [128, 128, 128]], np.uint8)
@@ -31,13 +31,13 @@ def colour_table(name: str) -> NDArray[np.uint8]:
     shipped = _shipped_table(name)
     if shipped is not None:
         return shipped
-    # One that a later matplotlib has, or that the caller registered there. Its pyplot, which sets up a window system,
-    # is never imported.
+    # From a later matplotlib, or registered there by the caller. pyplot, which sets up a window system, is never
+    # imported.
     from matplotlib import colormaps
 
     if name not in colormaps:
         near = difflib.get_close_matches(name.lower(), list(colormaps), n=4)
-        hint = f"near names: {', '.join(near)}" if near else "for instance: viridis, magma, cividis, gray"
+        hint = f"near names: {', '.join(near)}" if near else "for example: viridis, magma, cividis, gray"
         raise UsageError(f"There is no colour map {name!r} among matplotlib's {len(colormaps)}; {hint}.")
     return table_of(colormaps[name])
 
@@ -48,7 +48,7 @@ def _shipped_table(name: str) -> NDArray[np.uint8] | None:
         if name not in tables:
             return None
         table = np.asarray(tables[name], dtype=np.uint8)
-    table.flags.writeable = False  # it is handed to every caller
+    table.flags.writeable = False  # all callers share it
     return table
 
 
@@ -70,7 +70,7 @@ def value_range(values: NDArray[np.floating]) -> tuple[float, float] | None:
 
 
 def colour_map_image(values: NDArray[np.floating], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colour `values` (H W) from their own lowest to their own highest: H W 3 (RGB), as matplotlib's `imshow` does it.
+    """Colour `values` (H W) from their own lowest to their own highest: H W 3 (RGB), as matplotlib's `imshow` does.
 
     A constant map gets the lowest colour; NaN and infinite values get `not_finite_colour(table)`.
     """

@@ -1,7 +1,7 @@
 """One picture of a run: each output's mean over its channels as a coloured tile, in the order of execution.
 
-The mean is taken in `averaged_map.py` and coloured in `colour_maps.py`; pages and sizes are `grid_layout.py`, saving
-the picture is `picture_saving.py`. The arrays come from a runner.
+The mean is taken in `channel_mean.py` and coloured in `colour_maps.py`; pages and sizes are in `page_layout.py`,
+saving the picture in `picture_saving.py`. The arrays come from a runner.
 """
 
 import difflib
@@ -35,19 +35,19 @@ class _Tile:
     """H W 3"""
     all_finite: bool
     is_rounding: bool
-    """Whether the values differ by rounding alone."""
+    """Whether the values differ only by rounding."""
 
 
 def count_pages(outputs: Sequence[Output], *, aliases: bool = False) -> int:
-    """How many pages `draw_grid` has for these outputs; 0 if none of them has a height and a width."""
+    """How many pages `draw_grid` needs for these outputs; 0 if none of them has a height and a width."""
     return page_count(len(_drawable(outputs, aliases)))
 
 
 def outputs_on_page(outputs: Sequence[Output], page: int = 1, *, aliases: bool = False) -> list[Output]:
-    """Return those of the outputs that `draw_grid` draws on a page, whose arrays it needs.
+    """Return the outputs that `draw_grid` draws on a page, and whose arrays it needs.
 
     Raises:
-        UsageError: none of them has a height and a width, or there is no such page.
+        UsageError: none of them has a height and a width, or the page doesn't exist.
     """
     drawable, shown = _page(outputs, page, aliases)
     return drawable[shown.start : shown.stop]
@@ -67,24 +67,24 @@ def draw_grid(
     """Draw the first image's map of each output that has a height and a width.
 
     Args:
-        arrays: output name to array, with the axes that the output's layout says. Only those of the page are read.
-        outputs: what is drawn, in this order. Token sequences are folded back to their patches; what has no height
-            and width is only named, in the footer.
-        cmap: the name of one of matplotlib's colour maps.
-        columns: tiles in a row; None takes 4, and up to 7 on pages of more than 24 tiles.
+        arrays: output name to array, in the output's layout. Only those of the page are read.
+        outputs: the outputs to draw, in this order. Token sequences are folded back to their patches; outputs without
+            height and width are only named in the footer.
+        cmap: the name of a matplotlib colour map.
+        columns: tiles per row; None means 4, and up to 7 on pages of more than 24 tiles.
         page: which of the `count_pages(outputs)` pages, from 1 on.
         title: a line above the grid.
-        aliases: whether outputs are drawn, too, whose map is that of another one among `outputs`: dropout in eval mode,
-            a permuted view. They are counted in the footer otherwise.
-        averaged: given if the arrays are an averaged probe's maps, N 1 H W, of `outputs`: by output, how far a map may
-            be off by rounding (`Reference.largest_noise`), so far as that is known.
+        aliases: whether to draw also outputs whose map repeats another's: dropout in eval mode, a permuted view.
+            Otherwise the footer only counts them.
+        averaged: required if the arrays are an averaged probe's maps, N 1 H W, of `outputs`: by output, how far a map
+            may be off by rounding (`Reference.largest_noise`), where that is known.
 
     Raises:
-        UsageError: an unknown colour map, no such page, a missing array or one that contradicts its output, nothing
-            to draw, or so few columns that the picture would be too long.
+        UsageError: an unknown colour map or page, a missing array or one that contradicts its output, nothing to
+            draw, or so few columns that the picture would be too long.
     """
     if columns is not None and columns < 1:
-        raise UsageError(f"A grid of {columns} columns was asked for; it needs at least 1.")
+        raise UsageError(f"A grid of {columns} columns was requested; it needs at least 1.")
     table = colour_table(cmap)
     drawable, shown = _page(outputs, page, aliases)
     tiles = [_make_tile(arrays, output, table, averaged) for output in drawable[shown.start : shown.stop]]
@@ -96,7 +96,7 @@ def draw_grid(
         *_repeat_notes(sum(output.has_map for output in outputs) - len(drawable)),
     ]
     if any(tile.is_rounding for tile in tiles):
-        notes.insert(1, "A map that varies by no more than rounding explains is drawn as constant.")
+        notes.insert(1, "A map that varies only by rounding is drawn as constant.")
     pages = page_count(len(drawable))
     if pages > 1:
         notes.append(f"Page {page} of {pages}: tiles {shown.start + 1} to {shown.stop} of {len(drawable)}.")
@@ -120,7 +120,7 @@ def draw_grid(
 
 
 def _page(outputs: Sequence[Output], page: int, aliases: bool) -> tuple[list[Output], range]:
-    """Return all that can be drawn, and where in it the page's tiles are."""
+    """Return all drawable outputs, and the range of those on the page."""
     drawable = _drawable(outputs, aliases)
     if not drawable:
         raise UsageError(f"Nothing to draw: none of the {len(outputs)} outputs has a height and a width.")
@@ -157,19 +157,19 @@ def _make_tile(
         shape += f" + {extra} {'token' if extra == 1 else 'tokens'}"
     rounding = rounding_of_mean(array, output) if averaged is None else averaged.get(output.name, 0.0)
     constant = constant_if_rounding(values, rounding)
-    told = _range_text(values) if constant is None else f"{_range_text(constant)} up to rounding"
+    range_text = _range_text(values) if constant is None else f"{_range_text(constant)} up to rounding"
     colours = colour_map_image(values if constant is None else constant, table)
-    titles = (output.name, f"{output.label} · {shape}", told)
+    titles = (output.name, f"{output.label} · {shape}", range_text)
     return _Tile(titles, colours, bool(np.isfinite(values).all()), constant is not None)
 
 
 def _extra_tokens(output: Output) -> int:
-    """The tokens that are no patch, which the map leaves out."""
+    """The number of tokens that are not patches, which the map leaves out."""
     return output.tokens.before + output.tokens.after if output.layout == "NLC" and output.tokens else 0
 
 
 def _range_text(values: NDArray[np.float64]) -> str:
-    """`−0.25 to 1.5 · 12 not finite`, with as many digits as it takes to tell the two ends apart."""
+    """`−0.25 to 1.5 · 12 not finite`, with as many digits as distinguish the two ends."""
     parts = []
     ends = value_range(values)
     if ends is not None:
@@ -184,21 +184,21 @@ def _range_text(values: NDArray[np.float64]) -> str:
 
 
 def _token_notes(outputs: Sequence[Output]) -> list[str]:
-    """What the footer says of token sequences."""
+    """The footer's line about token sequences."""
     counts = Counter(_extra_tokens(output) for output in outputs if output.layout == "NLC")
     if not counts:
         return []
-    told = [
+    counted = [
         f"{extra} in each of {count} outputs" if count > 1 else f"{extra} in 1 output"
         for extra, count in sorted(counts.items())
         if extra
     ]
-    left_out = f"; tokens that are no patch are left out: {', '.join(told)}" if told else ""
+    left_out = f"; tokens that are not patches are left out: {', '.join(counted)}" if counted else ""
     return [f"Token sequences are laid out as their grid of patches{left_out}."]
 
 
 def _left_out_notes(left_out: Sequence[str]) -> list[str]:
-    """What the footer says of outputs that have no map."""
+    """The footer's line about outputs without a map."""
     if not left_out:
         return []
     shown = left_out if len(left_out) <= 12 else left_out[:10]
@@ -208,7 +208,7 @@ def _left_out_notes(left_out: Sequence[str]) -> list[str]:
 
 
 def _repeat_notes(count: int) -> list[str]:
-    """What the footer says of outputs that are left out because they would be a second tile of the same map."""
+    """The footer's line about outputs that are left out because they would repeat another tile."""
     if not count:
         return []
     what = (
@@ -221,7 +221,7 @@ def _draw_tile(image: Image.Image, tile: _Tile, layout: GridLayout, corner: tupl
     x, y = corner
     name, *details = tile.titles
     lines = layout.name_lines_of(name)
-    y += (layout.name_lines - len(lines)) * layout.line  # the lines stand next to the map
+    y += (layout.name_lines - len(lines)) * layout.line  # so that the lines end at the map
     for line in lines:
         draw_line(image, (x, y + layout.text), line, font_of_size(layout.text, bold=True), _INK)
         y += layout.line
@@ -238,7 +238,7 @@ def _draw_tile(image: Image.Image, tile: _Tile, layout: GridLayout, corner: tupl
 
 
 def _font_that_holds(text: str, layout: GridLayout) -> ImageFont.FreeTypeFont:
-    """The small font, or one a little smaller: `LayerNorm · 1024 × 16 × 16 + 5 tokens` is wider than many a tile."""
+    """The small font, or a slightly smaller one: `LayerNorm · 1024 × 16 × 16 + 5 tokens` is wider than many tiles."""
     fonts = [font_of_size(size) for size in range(layout.text - 1, max(layout.text - 6, 9), -1)]
     return next((font for font in fonts if text_length(font, text) <= layout.side), fonts[-1])
 

@@ -1,6 +1,6 @@
-"""Where everything stands in a picture of tiles: pages, columns, the tiles' size. All lengths are in pixels.
+"""The layout of a picture of tiles: pages, columns, the tiles' size. All lengths are in pixels.
 
-It knows sizes and sentences, not values: drawing is `feature_grid.py`.
+It handles sizes and text, not values; drawing is in `feature_grid.py`.
 """
 
 import math
@@ -13,15 +13,15 @@ from .picture_text import break_name, font_of_size, wrap
 __all__ = ["MARGIN", "MOST_TILES", "GridLayout", "fit", "lay_out", "page_count", "page_range"]
 
 MOST_TILES = 48
-"""On a page: seven rows of seven, about 2,000 x 2,700 pixels. Of one much larger, a screen that shows all of it shows
-no name, and one that shows the names shows only a corner of it."""
+"""Per page: seven rows of seven, about 2,000 x 2,700 pixels. On a much larger page, the names are legible only when
+the screen shows just a corner of it."""
 MARGIN = 32
 _FOUR_A_ROW = 24  # tiles
 _GUTTER, _ROW_GAP = 24, 26
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the three formats'
 _SIDES = range(224, 289)
 _SMALLEST_SIDE = 112  # less leaves no room for a title
-_THINNEST = 8  # a 1 x 512 map would else be a hairline
+_THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH = 480  # of the picture: holds the footer's legend
 
 
@@ -33,9 +33,9 @@ class GridLayout:
     columns: int
     rows: int
     map_height: int
-    """The highest map's; all rows are as high."""
+    """Of the tallest map; all rows have this height."""
     name_lines: int
-    """How many the longest name takes, of two at most."""
+    """How many lines the longest name takes, at most two."""
     text: int
     """Font size of the names; the other text is one smaller."""
     header: int
@@ -67,13 +67,13 @@ class GridLayout:
         return break_name(name, font_of_size(self.text, bold=True), self.side)
 
     def corner(self, index: int) -> tuple[int, int]:
-        """The left upper corner of a tile, its titles included."""
+        """The upper left corner of a tile, its titles included."""
         row, column = divmod(index, self.columns)
         return MARGIN + column * (self.side + _GUTTER), MARGIN + self.header + row * self._row_height
 
 
 def page_count(tiles: int) -> int:
-    """How many pages it takes."""
+    """How many pages the tiles take."""
     return -(-tiles // MOST_TILES)
 
 
@@ -86,7 +86,7 @@ def page_range(tiles: int, page: int) -> range:
     pages = page_count(tiles)
     if not 1 <= page <= pages:
         there = "is 1 page" if pages == 1 else f"are {pages} pages: choose 1 to {pages}"
-        raise UsageError(f"Page {page} was asked for; there {there}.")
+        raise UsageError(f"Page {page} was requested; there {there}.")
     least, longer = divmod(tiles, pages)
     start = (page - 1) * least + min(page - 1, longer)
     return range(start, start + least + (page <= longer))
@@ -100,12 +100,12 @@ def lay_out(
     has_title: bool,
     notes: Sequence[str],
 ) -> GridLayout:
-    """The largest tiles, from the preferred side down, with which the picture stays within its limits.
+    """The layout with the largest tiles, from the preferred side down, that keeps the picture within its limits.
 
     Args:
         shapes: each tile's map, H W.
-        columns: tiles in a row; None takes 4, and for more than 24 tiles as many as keep the page from being a strip.
-        names: what stands above each tile.
+        columns: tiles per row; None means 4, and for more than 24 tiles enough to keep the page from being a strip.
+        names: the text above each tile.
         has_title: whether a line is kept free above the tiles.
         notes: the footer's sentences.
 
@@ -135,7 +135,7 @@ def lay_out(
             return layout
     raise UsageError(
         f"{tiles} tiles in rows of {columns} are too many to stay legible in one picture (at most "
-        f"{_LONGEST_SIDE:,} pixels a side). Choose more columns, or fewer outputs (--columns, --outputs)."
+        f"{_LONGEST_SIDE:,} pixels per side). Choose more columns, or fewer outputs (--columns, --outputs)."
     )
 
 
@@ -146,6 +146,6 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
 
 
 def _preferred_side(shapes: set[tuple[int, ...]]) -> int:
-    """The side at which most maps are enlarged or reduced by a whole factor, so that their pixels are of one size."""
+    """The side at which most maps are scaled by an integer factor, so that their pixels are equally large."""
     longest = {max(shape) for shape in shapes}
     return max(_SIDES, key=lambda side: (sum(side % n == 0 or n % side == 0 for n in longest), -abs(side - 256)))

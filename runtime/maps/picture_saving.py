@@ -1,4 +1,4 @@
-"""A picture -> a JPG, PNG or WebP file, by the file's suffix."""
+"""Saving a picture as JPG, PNG or WebP, by the file's suffix."""
 
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ def picture_format(path: Path) -> str:
     try:
         return _FORMATS[path.suffix.lower()]
     except KeyError as error:
-        raise UsageError(f"A picture can't be written as {path.name!r}; end it in .jpg, .png or .webp.") from error
+        raise UsageError(f"A picture can't be written as {path.name!r}; name it .jpg, .png or .webp.") from error
 
 
 def save_picture(image: Image.Image, path: str | Path) -> None:
-    """Write `image` in the format that the suffix says; a picture that was there before stays until this one is whole.
+    """Write `image` in the suffix's format; an earlier file is replaced only once this one is complete.
 
     Raises:
         UsageError: the suffix is not that of JPG, PNG or WebP.

@@ -14,7 +14,7 @@ __all__ = ["break_name", "draw_line", "font_of_size", "shorten_front", "text_len
 @lru_cache(maxsize=32)
 def font_of_size(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     """DejaVu Sans, which has × and −, from matplotlib's own data; `size` in pixels."""
-    # Found without importing matplotlib, which would take longer than drawing the picture.
+    # Located without importing matplotlib, which would take longer than drawing the picture.
     package = find_spec("matplotlib")
     assert package is not None
     assert package.origin is not None
@@ -23,8 +23,8 @@ def font_of_size(size: int, *, bold: bool = False) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
-# Most of a picture's text comes back in the next one of the same model, and measuring and rendering it takes most of
-# a picture's time: both are kept.
+# Most of a picture's text recurs in the next one of the same model, and measuring and rendering it takes most of a
+# picture's time: both are cached.
 @lru_cache(maxsize=4096)
 def text_length(font: ImageFont.FreeTypeFont, text: str) -> float:
     """The width of `text` in pixels."""
@@ -33,7 +33,7 @@ def text_length(font: ImageFont.FreeTypeFont, text: str) -> float:
 
 @lru_cache(maxsize=1024)
 def _rendered(font: ImageFont.FreeTypeFont, text: str) -> tuple[Image.Image, int, int]:
-    """The text as a mask, and where its left upper corner lies from the start of the baseline."""
+    """The text as a mask, and the offset of its upper left corner from the start of the baseline."""
     left, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="ls"))
     mask = Image.new("L", (max(right - left, 1), max(bottom - top, 1)))
     ImageDraw.Draw(mask).text((-left, -top), text, 255, font, anchor="ls")
@@ -57,8 +57,8 @@ def shorten_front(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def break_name(name: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """A name in one line or two, broken behind a dot or an underscore if it has one there; what is too long for two is
-    cut in the middle: the start tells the block and the end the layer.
+    """A name in one line or two, broken after a dot or an underscore if possible; one too long for two lines is cut in
+    the middle, because its start names the block and its end the layer.
     """
     name = " ".join(name.split())
     if text_length(font, name) <= width:
@@ -66,17 +66,17 @@ def break_name(name: str, font: ImageFont.FreeTypeFont, width: float) -> list[st
     ends = range(1, len(name) + 1)
     fitting = max(bisect.bisect_right(ends, width, key=lambda end: font.getlength(name[:end])), 1)
     end = max(name.rfind(".", 0, fitting), name.rfind("_", 0, fitting)) + 1
-    # A break far ahead would leave the second line too little room.
+    # A break too early would leave the second line too little room.
     if end * 2 < fitting or font.getlength(name[end:]) > width:
         end = fitting
     return [name[:end], shorten_front(name[end:], font, width)]
 
 
 def wrap(sentences: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """The sentences, each begun on a line of its own, in lines of at most `width` pixels."""
+    """The sentences, each starting a new line, in lines of at most `width` pixels."""
     lines = []
-    # Widths of words add up in this font, and measuring a line anew for each of its words would take most of the time
-    # of a whole picture.
+    # The widths of words add up in this font, and remeasuring a line for each of its words would take most of a
+    # picture's time.
     space = text_length(font, " ")
     for sentence in sentences:
         line: list[str] = []

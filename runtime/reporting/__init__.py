@@ -1,1 +1,1 @@
-"""What came of a verification or comparison, as data (`report.py`), and each form in which it is shown or kept."""
+"""Each form in which the report of a verification or comparison (`verdict/report.py`) is shown or stored."""

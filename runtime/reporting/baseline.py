@@ -1,4 +1,4 @@
-"""What got worse since an earlier report of the same model, so that `verify` need fail on nothing else."""
+"""What got worse since an earlier report of the same model, so that `verify` can fail on that alone."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ..verdict.report import Report, RunnerReport
 __all__ = ["GROWTH", "Regression", "refuse_another_model", "worse_than"]
 
 GROWTH = 2.0
-"""A drift that grew by less is noise: another thread count, or another of cuDNN's algorithms, is enough for that."""
+"""A drift that grew by less is noise: another thread count, or another of cuDNN's algorithms, is enough."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Regression:
     output: str | None
     """None where it is the runner as a whole."""
     why: str
-    """`drift 3.1 -> 420`: a few words for a person."""
+    """A few words to read: `drift 3.1 -> 420`."""
 
     def __str__(self) -> str:
         return f"{self.runner}: {self.output}: {self.why}" if self.output else f"{self.runner}: {self.why}"
@@ -31,14 +31,14 @@ class Regression:
 def worse_than(report: Report, baseline: Report) -> list[Regression]:
     """Return what is worse in `report` than it was in `baseline`, runner by runner, in the order of execution.
 
-    - A runner that was there is gone.
-    - An output fails, and its drift is more than `GROWTH` times what it was; whether it passed then makes no
-      difference, so a drift that wavers about the limit is no alarm.
-    - An output can't be measured (NaN or infinity, missing, another shape) and could be then.
-    - A compute node runs elsewhere than asked and did not then.
+    - A runner of the baseline is gone.
+    - An output fails, and its drift is more than `GROWTH` times what it was; whether it passed before makes no
+      difference, so a drift that fluctuates around the limit raises no alarm.
+    - An output can't be measured (NaN or infinity, missing, another shape), and could be before.
+    - A compute node runs elsewhere than requested, and did not before.
 
-    What passes is never worse. What the baseline says nothing of, such as a new runner, is judged by itself: worse
-    where it fails.
+    What passes is never worse. What is not in the baseline, such as a new runner, is judged by itself: worse if it
+    fails.
 
     Raises:
         UsageError: the two reports are not of the same model and outputs.
@@ -54,7 +54,7 @@ def worse_than(report: Report, baseline: Report) -> list[Regression]:
 
 def _gone(runner: str, reason: str | None) -> Regression:
     return Regression(
-        runner, None, f"was compared, and is left out now: {reason}" if reason else "was compared, and isn't now"
+        runner, None, f"was compared before, left out now: {reason}" if reason else "was compared before, and isn't now"
     )
 
 
@@ -65,7 +65,7 @@ def _worse_runner(runner: RunnerReport, before: RunnerReport | None) -> Iterator
         yield from _worse_outputs(f"{runner.name}, unprobed", runner.unprobed.outputs, earlier)
     new = [node for node in runner.misplaced if before is None or node not in before.misplaced]
     if new and runner.verdict.fails:
-        yield Regression(runner.name, None, f"runs elsewhere than asked: {', '.join(new)}")
+        yield Regression(runner.name, None, f"runs elsewhere than requested: {', '.join(new)}")
 
 
 def _worse_outputs(
@@ -83,8 +83,8 @@ def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | 
         return None
     found = now.verdict if now.drift is None else f"drift {now.drift:.3g}"
     if before is None:
-        return f"{found}, with nothing to compare it with in the baseline"
-    # What couldn't be measured then can't have got worse.
+        return f"{found}, not in the baseline"
+    # What couldn't be measured before can't have got worse.
     if before.drift is None or (now.drift is not None and now.drift <= GROWTH * before.drift):
         return None
     return f"drift {before.drift:.3g} -> {found.removeprefix('drift ')}"
@@ -94,13 +94,13 @@ def refuse_another_model(model: str, outputs: Sequence[Output], baseline: Report
     """Refuse a baseline that is not of this model and its outputs.
 
     Raises:
-        UsageError: it isn't.
+        UsageError: it is not.
     """
     other = str(baseline.environment.get("model", ""))
     if other != model:
         raise UsageError(
             f"The baseline is a report of {other or 'no model'}, not of {model or 'no model'}.\n"
-            "Give one that was written of the same model."
+            "Give a report of the same model."
         )
     now, before = _described(outputs), _described(baseline.outputs)
     if now == before:

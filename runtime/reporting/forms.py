@@ -1,6 +1,6 @@
 """The table of the forms that a report can be written in. To add one, write its file in this room, and its row here.
 
-The terminal's table is no form: it is always printed, by `table.py`.
+The terminal's table is not one of them: `table.py` always prints it.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ class Form:
     help: str
     """For the command line."""
     of_runs: bool = True
-    """Whether `compare` has it as well: a report of two recorded runs, which has neither model nor maps."""
+    """Whether `compare` can write it as well, for two recorded runs, with neither model nor maps."""
     wants_maps: bool = False
     """Whether `verify` is to collect drift maps for it."""
 
 
 FORMS: dict[str, Form] = {
-    "json": Form("runtime.reporting.json_report:report_json", "Write the report as JSON, for machines."),
-    "junit": Form("runtime.reporting.junit:junit_xml", "Write it as JUnit XML, for CI."),
-    "html": Form("runtime.reporting.html_page:html_page", "Write it as one HTML page, with pictures.", wants_maps=True),
+    "json": Form("runtime.reporting.json_report:report_json", "Write the report as JSON, for other programs."),
+    "junit": Form("runtime.reporting.junit:junit_xml", "Write the report as JUnit XML, for CI."),
+    "html": Form(
+        "runtime.reporting.html_page:html_page", "Write the report as one HTML page, with pictures.", wants_maps=True
+    ),
     "model_explorer": Form(
         "runtime.reporting.model_explorer:node_data",
-        "Write it as node data for Model Explorer, to lay over model.onnx.",
+        "Write the report as node data for Model Explorer, to show on model.onnx.",
         of_runs=False,
     ),
 }

@@ -13,12 +13,12 @@ from .html_text import multiple, safe
 __all__ = ["COLOURS", "error_chart"]
 
 COLOURS = 7
-"""As many colours are told apart whatever one's eyes; the page's style sheet names them `c0` to `c6`."""
+"""So many can be distinguished by colour-blind readers, too; the page's style sheet names them `c0` to `c6`."""
 
 _WIDTH, _HEIGHT = 1000, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 14, 40
 _MARKED = 150
-"""Up to so many outputs each has a dot; of more, only those that fail."""
+"""Up to this many outputs, each has a dot; beyond, only those that fail."""
 _FLOOR = 1e-3
 
 
@@ -52,14 +52,14 @@ class _Axes:
 def error_chart(report: Report) -> str:
     """Return the `<svg>`: a line for each runner and part, the limit, and a column for each output with its values.
 
-    A column is a link to the output's row, `#o` and its number. An output whose error has no parts is drawn with its
+    A column is a link to the output's row, `#o` and its number. An output whose error wasn't split is drawn with its
     whole drift, dotted.
     """
     axes = _Axes(report)
     positions = {output.name: index for index, output in enumerate(report.outputs)}
     lines = [
         f'<svg id="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="group" tabindex="0" '
-        'aria-label="Error by depth. Left and right go through the outputs, Enter goes to the row.">',
+        'aria-label="Error by depth. Left and right step through the outputs, Enter jumps to the row.">',
         *_grid(axes),
     ]
     for number, runner in enumerate(report.runners):
@@ -74,7 +74,7 @@ def _grid(axes: _Axes) -> Iterator[str]:
     for power in range(axes.low, axes.high + 1, every):
         y = axes.y(10.0**power)
         yield f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}" />'
-        less = "≤ " if power == axes.low else ""  # 0 lies there, too
+        less = "≤ " if power == axes.low else ""  # 0 is drawn there, too
         yield f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{less}{multiple(10.0**power)}</text>'
     for index in range(0, axes.count, max(1, math.ceil(axes.count / 12))):
         yield f'<text x="{axes.x(index):.1f}" y="{_HEIGHT - 23}" text-anchor="middle">{index + 1}</text>'
@@ -108,7 +108,7 @@ def _series(axes: _Axes, positions: dict[str, int], runner: RunnerReport) -> Ite
 
 
 def _path(axes: _Axes, kind: str, values: Sequence[float | None]) -> str:
-    """A line that stops where nothing is known; a lone value is a short stroke."""
+    """Return a line with gaps where nothing is known; a lone value is a short stroke."""
     parts, drawn = [], False
     for index, value in enumerate(values):
         if value is None or not math.isfinite(value):
@@ -122,8 +122,8 @@ def _path(axes: _Axes, kind: str, values: Sequence[float | None]) -> str:
 def _columns(axes: _Axes, report: Report) -> Iterator[str]:
     found = [{output.name: output for output in runner.outputs} for runner in report.runners]
     for index, output in enumerate(report.outputs):
-        told = [f"{index + 1} · {output.name} · {output.label}"]
-        told += [
+        lines = [f"{index + 1} · {output.name} · {output.label}"]
+        lines += [
             f"{runner.name}: {_values(outputs[output.name])}"
             for runner, outputs in zip(report.runners, found, strict=True)
             if output.name in outputs
@@ -131,7 +131,7 @@ def _columns(axes: _Axes, report: Report) -> Iterator[str]:
         x = axes.x(index) - axes.step / 2
         yield (
             f'<a class="column" href="#o{index}" tabindex="-1"><rect x="{x:.2f}" y="{_TOP}" width="{axes.step:.2f}" '
-            f'height="{_HEIGHT - _BOTTOM - _TOP}" /><title>{safe(chr(10).join(told))}</title></a>'
+            f'height="{_HEIGHT - _BOTTOM - _TOP}" /><title>{safe(chr(10).join(lines))}</title></a>'
         )
 
 

@@ -1,7 +1,7 @@
 """A verification report as one HTML file that needs nothing else: no network, no font, no library; it opens from disk.
 
-Its frame, style and script are `report.html`; chart, table and tiles have files of their own. All of it can be read
-without the script, which sorts, filters and points.
+Its frame, style and script are `report.html`; chart, table and tiles have files of their own. The page is readable
+without the script, which sorts, filters and highlights.
 """
 
 import math
@@ -20,9 +20,9 @@ __all__ = ["html_page"]
 
 _TEMPLATE = Path(__file__).with_name("report.html")
 _CAUSES = {
-    "export": "the ONNX file says something else than the model",
+    "export": "the ONNX file differs from the model",
     "runtime": "the runtime, or its settings",
-    "unknown": "not known",
+    "unknown": "unknown",
 }
 
 
@@ -30,8 +30,8 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
     """Return the page.
 
     Args:
-        report: what `verify` gave.
-        maps: the averaged maps that were collected meanwhile; None for a page without pictures.
+        report: what `verify` returned.
+        maps: the averaged maps collected meanwhile; None for a page without pictures.
     """
     tiles = maps.tiles if maps else []
     model = report.environment.get("model", "model")
@@ -43,8 +43,8 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
         "nav": _nav(report, tiles),
         "cards": "\n".join([*map(_card, report.runners), *_without_result(report)]),
         "limits": safe(
-            f"A drift up to {PASSING_DRIFT:g} passes; of the ONNX file itself (onnx-float64) up to "
-            f"{FILE_PASSING_DRIFT:g}, as no rounding adds up there but that of the file's constants."
+            f"A drift of up to {PASSING_DRIFT:g} passes; for the ONNX file itself (onnx-float64) up to "
+            f"{FILE_PASSING_DRIFT:g}, as only its constants are rounded."
         ),
         "legend": _legend(report),
         "chart": error_chart(report),
@@ -53,7 +53,7 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
         "tiles": _tiles(report, tiles) if tiles else "",
         "environment": _facts(report.environment),
     }
-    # In one pass: what was filled in is not looked through again.
+    # In one pass, so that inserted text is not searched again.
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _TEMPLATE.read_text(encoding="utf-8"))
 
 
@@ -69,23 +69,23 @@ def _nav(report: Report, tiles: Iterable[OutputMaps]) -> str:
 def _card(runner: RunnerReport) -> str:
     failed = sum(output.failed for output in runner.outputs)
     count = len(runner.outputs)
-    told = [f"{failed} of {count} outputs fail" if failed else f"all {count} outputs pass"]
+    parts = [f"{failed} of {count} outputs fail" if failed else f"all {count} outputs pass"]
     if runner.first_failing and not failed:
-        told = [f"all {count} outputs pass, but {runner.first_failing} fails in the unprobed model"]
+        parts = [f"all {count} outputs pass, but {runner.first_failing} fails in the unprobed model"]
     elif runner.first_failing:
-        told.append(f"the first that fails is {runner.first_failing}")
-    lines = [f"<p>{safe('; '.join(told))}.</p>"]
+        parts.append(f"the first that fails is {runner.first_failing}")
+    lines = [f"<p>{safe('; '.join(parts))}.</p>"]
     culprit = runner.culprit
     if culprit and culprit.only_unprobed:
         if culprit.output != runner.first_failing:
-            lines.append(f"<p>Goes wrong where {safe(culprit.output)} isn't requested.</p>")
+            lines.append(f"<p>Computes wrong results where {safe(culprit.output)} isn't requested.</p>")
     elif culprit and culprit.introduced != 0:
         amount = f": {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
         cause = f" Cause: {_CAUSES[culprit.cause]}." if runner.verdict.fails else ""
-        others = f", or of what is no output here: {', '.join(culprit.or_one_of)}" if culprit.or_one_of else ""
-        lines.append(f"<p>Brought in the most: {safe(culprit.output + others)}{amount}.{cause}</p>")
+        others = f" (or by what is not an output: {', '.join(culprit.or_one_of)})" if culprit.or_one_of else ""
+        lines.append(f"<p>Largest error introduced by {safe(culprit.output + others)}{amount}.{cause}</p>")
     if runner.misplaced:
-        lines.append(f"<p>Ran elsewhere than asked: {safe(', '.join(runner.misplaced))}.</p>")
+        lines.append(f"<p>Ran elsewhere than requested: {safe(', '.join(runner.misplaced))}.</p>")
     if runner.unprobed:
         lines.append(_unprobed(runner.unprobed))
     facts = _facts({"providers": ", ".join(runner.providers), **runner.facts})
@@ -98,15 +98,15 @@ def _card(runner: RunnerReport) -> str:
 def _unprobed(unprobed: UnprobedReport) -> str:
     if unprobed.error:
         return f"<p>Without the probe's outputs it can't run: {safe(unprobed.error)}</p>"
-    told = ", ".join(
+    results = ", ".join(
         f"{safe(output.name)} {badge(output.verdict)} {multiple(output.drift)} ×" for output in unprobed.outputs
     )
-    apart = ""
+    notes = ""
     if unprobed.prevented_unknown:
-        apart = f" The fusions that probing prevents can't be named: {safe(unprobed.prevented_unknown)}."
+        notes = f" The fusions that probing prevents can't be named: {safe(unprobed.prevented_unknown)}."
     if unprobed.difference is not None and math.isfinite(unprobed.difference):
-        apart += f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×."
-    return f"<p>Without the probe's outputs, free to fuse: {told}.{apart}</p>"
+        notes += f" Probed and unprobed results differ by up to {multiple(unprobed.difference)} ×."
+    return f"<p>Without the probe's outputs, free to fuse: {results}.{notes}</p>"
 
 
 def _without_result(report: Report) -> Iterable[str]:
@@ -123,9 +123,9 @@ def _legend(report: Report) -> str:
         for number, runner in enumerate(report.runners)
     ]
     boxes += [(".introduced, .dot", "", "", "introduced"), (".inherited", "", "dashed", "inherited")]
-    told = [output for runner in report.runners for output in runner.outputs if output.drift is not None]
-    if any(output.introduced is None for output in told):
-        boxes.append((".drift", "", "dotted", "whole drift, where its parts can't be told"))
+    measured = [output for runner in report.runners for output in runner.outputs if output.drift is not None]
+    if any(output.introduced is None for output in measured):
+        boxes.append((".drift", "", "dotted", "whole drift, where its parts are unknown"))
     return "".join(
         f'<label class="{colour}"><input type="checkbox" checked data-series="{safe(series)}"> '
         f'<i class="{line}"></i> {safe(name)}</label>'
@@ -144,8 +144,8 @@ def _fusions(runners: Iterable[RunnerReport]) -> str:
     if not rows:
         return ""
     return (
-        '<h2 id="fusions">Fusions that probing prevented</h2><p class="soft">Done in one kernel where the model has '
-        "only its own results as outputs; here each step is computed by itself.</p>"
+        '<h2 id="fusions">Fusions that probing prevented</h2><p class="soft">Each runs as one kernel in the unprobed '
+        "model, and as separate operations in the probe.</p>"
         '<div class="scroll"><table><thead><tr><th>runner</th><th>operations</th><th>nodes</th></tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table></div>"
     )
@@ -165,13 +165,13 @@ def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
     )
     values, difference = (f'<i class="bar" style="background:{gradient(name)}"></i>' for name in (VALUES, DIFFERENCE))
     return (
-        '<h2 id="maps">Maps</h2><p class="soft">Each tile is the mean over the channels of the first recorded image: '
-        "in float64, in the runner, and the mean over the channels of the absolute difference. Float64 and runner have "
-        f"one scale, the range of float64 {values}; what lies outside takes the colour of its end. The difference goes "
-        f"from 0 {difference} to float32's own error at that output, or further to the largest in any runner there: "
-        "dark is fine. Its numbers are multiples of float32's own error. Vivid spots are not finite. “ONNX file” "
-        "stands where the output is too large for the artifact to hold all of its float64 truth: a fault of the export "
-        "doesn't show in that difference. Outputs of 1 × 1 have no tile.</p>"
+        '<h2 id="maps">Maps</h2><p class="soft">Each tile shows the mean over the channels for the first recorded '
+        "image, in float64 and in the runner, and the mean over the channels of the absolute difference. Float64 and "
+        f"runner share one scale, the range of float64 {values}; values outside take the colour of the nearer end. The "
+        f"difference is drawn from 0 {difference} to float32's own error at that output (1 ×), or to the largest in "
+        "any runner if that is more: dark is good. Vivid spots are not finite. “ONNX file” marks an output too large "
+        "for the artifact to hold its whole float64 truth: the float64 value of the ONNX file takes its place, so a "
+        "fault of the export doesn't show there. Outputs of 1 × 1 have no tile.</p>"
         f'<fieldset class="legend"><legend class="soft">Runner</legend>{boxes}'
         '<label><input type="radio" name="shown" value="all"> all</label></fieldset>'
         f'<div id="tiles">{drift_tiles(report, tiles)}</div>'

@@ -15,8 +15,8 @@ _MEASURES = ("drift", "introduced", "inherited")
 def output_table(report: Report) -> str:
     """Return the `<table>`; each sortable header is a button, each row has the id `o` and the output's number.
 
-    The worst are those that fail; among them what couldn't be measured, in the order of execution, and then what
-    introduced the most, as most of what fails behind it has but inherited it.
+    The worst are those that fail: first what couldn't be measured, in the order of execution, then by the error that
+    they introduced, since most that fail behind the largest only inherited it.
     """
     groups = "".join(f'<th colspan="4" scope="colgroup">{safe(runner.name)}</th>' for runner in report.runners)
     heads = [*_FIXED, *(("verdict", *_MEASURES) * len(report.runners))]
@@ -38,20 +38,20 @@ def output_table(report: Report) -> str:
 
 
 def _severities(report: Report) -> list[tuple[bool, float]]:
-    """Return what to sort by, for each output: whether it passes everywhere, and less its severity."""
+    """Return the sort key of each output: whether it passes everywhere, and minus its severity."""
     found = [{output.name: output for output in runner.outputs} for runner in report.runners]
     severities = []
     for output in report.outputs:
-        told = [outputs[output.name] for outputs in found if output.name in outputs]
-        failed = [each for each in told if each.failed]
-        measures = (each.drift if each.introduced is None else each.introduced for each in failed or told)
+        results = [outputs[output.name] for outputs in found if output.name in outputs]
+        failed = [each for each in results if each.failed]
+        measures = (each.drift if each.introduced is None else each.introduced for each in failed or results)
         worst = max((math.inf if value is None else value for value in measures), default=0.0)
         severities.append((not failed, -worst))
     return severities
 
 
 def _row(report: Report, rank: int, index: int, output: Output) -> str:
-    shape = " × ".join(map(str, output.shape)) or "a number"
+    shape = " × ".join(map(str, output.shape)) or "a scalar"
     cells = [
         f'<td data-value="{index}">{index + 1}</td>',
         f'<th scope="row" title="{safe(output.operation)} {safe(output.module_path)}">{safe(output.name)}</th>',

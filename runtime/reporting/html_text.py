@@ -1,4 +1,4 @@
-"""Names and numbers as they stand in an HTML report, whatever a name holds."""
+"""Names and numbers as they are written in an HTML report, whatever a name holds."""
 
 import html
 import math
@@ -12,7 +12,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\u
 
 
 def safe(text: object) -> str:
-    """Return the text for an element or a quoted attribute."""
+    """Return the text escaped for an element or a quoted attribute."""
     return html.escape(_CONTROL.sub("\ufffd", str(text)), quote=True)
 
 

@@ -1,6 +1,6 @@
 """The drift tiles of the HTML report: each output's averaged map in float64 and in a runner, and their difference.
 
-What the maps are is `reporting/drift_maps.py`; here they become small pictures inside the page.
+`verdict/drift_maps.py` makes the maps; here they become small pictures inside the page.
 """
 
 import base64
@@ -23,10 +23,10 @@ VALUES, DIFFERENCE = "viridis", "inferno"
 BUDGET_BYTES = 6_000_000
 """Of all pictures together: a page of 10 MB opens at once, one of 100 does not."""
 _LEVELS = 64
-"""Colours of a picture; more can't be told apart in one, and each takes 3 bytes of its palette."""
+"""Colours of a picture; more can't be distinguished in one, and each takes 3 bytes of its palette."""
 _SIDES = (MAX_SIDE, 112, 96, 80, 64, 56, 48, 40, 32, 28, 24, 20, 16, 12, 8)
 _OVERHEAD_BYTES = 450
-"""Of a picture, whatever its size: headers, palette, its place in the page."""
+"""Of a picture, whatever its size: headers, palette, markup."""
 
 Range = tuple[float, float]
 
@@ -34,9 +34,9 @@ Range = tuple[float, float]
 def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
     """Return a `<figure>` for each output with a map, in the order of execution, each with every runner's maps.
 
-    The reference's range gives the colours of the reference and of every candidate: the same colour is the same value,
-    and what lies outside it takes the colour of its end. The difference goes from 0 to float32's own error, or to the
-    largest of that output in any runner if that is more: so what is fine is dark, and what isn't stands out.
+    The reference's range sets the colours of the reference and of every candidate: the same colour is the same value,
+    and values outside take the colour of the nearer end. The difference is drawn from 0 to float32's own error, or to
+    the largest of that output in any runner if that is more: small errors are dark, large ones stand out.
     """
     side = _side_for(tiles)
     facts = {output.name: (index, output) for index, output in enumerate(report.outputs)}
@@ -111,8 +111,8 @@ def _pair(
     top = _top(maps.error)
     values = shrink(maps.error.values, side, "largest")
     difference = _picture(values, (0.0, largest), DIFFERENCE, tile.size, "difference")
-    told = "not finite" if maps.error.range is None else f"up to {multiple(top)} ×{_not_finite(maps.error)}"
-    yield f"<div>{difference}<span>difference {told}<br>scale 0 to {multiple(largest)} ×</span></div>"
+    extent = "not finite" if maps.error.range is None else f"up to {multiple(top)} ×{_not_finite(maps.error)}"
+    yield f"<div>{difference}<span>difference {extent}<br>scale 0 to {multiple(largest)} ×</span></div>"
 
 
 def _top(part: AveragedMap | None) -> float:

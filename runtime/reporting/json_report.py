@@ -1,4 +1,4 @@
-"""A report as JSON: written, and read back. What an earlier report is compared with is `baseline.py`."""
+"""A report as JSON: writing it and reading it back. Comparing it with an earlier one is `baseline.py`."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def load_report(path: str | Path) -> Report:
     """Return the report in a JSON file.
 
     Raises:
-        ArtifactError: the file can't be read, is no report, or one of another format version.
+        ArtifactError: the file can't be read, is not a report, or has another format version.
     """
     path = Path(path)
     try:
@@ -32,12 +32,12 @@ def load_report(path: str | Path) -> Report:
             f"The report {path} can't be read: {error.strerror or error}.\n`layerprobe verify --json F` writes one."
         ) from error
     except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{path} is no report: it holds no valid JSON ({error}).") from error
-    # The version comes first: of another format, nothing else can be judged.
+        raise ArtifactError(f"{path} is not a report: it is not valid JSON ({error}).") from error
+    # The version is checked first: in another format, nothing else can be.
     found = content.get("format_version") if isinstance(content, dict) else None
     if found is not None and found != _VERSION:
         raise ArtifactError(
-            f"{path} is of format version {found!r}; this layerprobe reads {_VERSION}.\n"
+            f"{path} has format version {found!r}; this layerprobe reads {_VERSION}.\n"
             "Write the report again with this version."
         )
     try:
@@ -46,5 +46,5 @@ def load_report(path: str | Path) -> Report:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "report"
         raise ArtifactError(
-            f"{path} is no report of `layerprobe verify --json`: {place}: {first['msg']}.\nWrite it again."
+            f"{path} is not a report of `layerprobe verify --json`: {place}: {first['msg']}.\nWrite it again."
         ) from error

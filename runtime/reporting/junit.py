@@ -1,7 +1,7 @@
-"""A verification report as JUnit XML, which Jenkins, GitLab and others show: a suite a runner, a test case an output.
+"""A verification report as JUnit XML, for Jenkins, GitLab and others: a suite per runner, a test case per output.
 
-Valid by the schema of Jenkins (junit-10.xsd), which has no place for a test case's file and line: where in the source
-an output is computed stands in the text of its failure.
+Valid by the schema of Jenkins (junit-10.xsd), which has no place for a test case's file and line: an output's line of
+the source is in the text of its failure.
 """
 
 import re
@@ -40,7 +40,7 @@ def junit_xml(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no 
     for suite in root:
         _count(suite, [suite])
     _count(root, root)
-    del root.attrib["skipped"]  # the schema's, of a suite alone
+    del root.attrib["skipped"]  # the schema allows it in a suite only
     ElementTree.indent(root, " ")
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -55,9 +55,9 @@ def _add_runner(
     suite = SubElement(root, "testsuite", name=_text(name))
     if "time" in environment:
         suite.set("timestamp", _text(str(environment["time"])).removesuffix("Z"))
-    told = {**environment, "verdict": runner.verdict, "providers": ", ".join(runner.providers), **runner.facts}
+    values = {**environment, "verdict": runner.verdict, "providers": ", ".join(runner.providers), **runner.facts}
     properties = SubElement(suite, "properties")
-    for key, value in told.items():
+    for key, value in values.items():
         SubElement(properties, "property", name=_text(key), value=_text(str(value)))
     for found in runner.outputs:
         _add_output(suite, name, found, facts.get(found.name), passing_drift(runner.name))

@@ -1,6 +1,6 @@
-"""A runner's numbers as node data for Google's Model Explorer, to be laid over `model.onnx` there.
+"""A runner's numbers as node data for Google's Model Explorer, to be shown on `model.onnx` there.
 
-Its ONNX adapter (the package model-explorer-onnx) takes a node's name as its id and the graph's name as the graph's;
+Its ONNX adapter (the package model-explorer-onnx) uses a node's name as its id and the graph's name as the graph's;
 in an artifact's `model.onnx` these are the output's name and the model's.
 """
 
@@ -17,16 +17,16 @@ __all__ = ["MEASURES", "Measure", "model_explorer_json", "node_data"]
 Measure = Literal["introduced", "inherited", "drift"]
 MEASURES: tuple[Measure, ...] = ("introduced", "inherited", "drift")
 
-# ColorBrewer's YlOrRd, told apart by lightness as well; what passes stays light.
+# ColorBrewer's YlOrRd, distinguishable by lightness as well; what passes stays light.
 _STEPS = (1.0, 4.0, PASSING_DRIFT, 100.0, 10_000.0)
 _COLOURS = ("#ffffff", "#ffffcc", "#fed976", "#fd8d3c", "#e31a1c")
 _BEYOND = "#800026"
 _UNMEASURED = "#6a3d9a"
-"""Of NaN and infinity, a missing output, another shape: not a colour of the scale."""
+"""For NaN and infinity, a missing output, another shape: not a colour of the scale."""
 
 
 def node_data(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no pictures in node data
-    """Return the node data of the runner that says the most: the first that fails, or else the first runtime."""
+    """Return the node data of the most informative runner: the first that fails, or else the first runtime."""
     order = sorted(report.runners, key=lambda runner: (not runner.verdict.fails, runner.name == FILE_RUNNER))
     return model_explorer_json(report, order[0].name)
 
@@ -34,8 +34,8 @@ def node_data(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no 
 def model_explorer_json(report: Report, runner: str, measure: Measure = "introduced") -> str:
     """Return the node data of one runner: a multiple of float32's own error for each output.
 
-    Model Explorer shows one value a node in a file; load a file for each measure to see all beside one another.
-    What couldn't be measured shows its verdict in place of a number.
+    Model Explorer shows one value per node of a file; load a file for each measure to see them side by side.
+    What couldn't be measured shows its verdict instead of a number.
 
     Raises:
         UsageError: the report has no such runner.
@@ -53,7 +53,7 @@ def model_explorer_json(report: Report, runner: str, measure: Measure = "introdu
             {"value": _above_all(found), "bgColor": _BEYOND, "textColor": "#ffffff"},
         ],
     }
-    # Under the graph's name: without it, an output called "results" would be taken for a graph.
+    # Under the graph's name: without it, an output called "results" would be mistaken for a graph.
     return json.dumps({str(report.environment.get("model", "")): data}, indent=1, allow_nan=False)
 
 
@@ -65,11 +65,11 @@ def _result(output: OutputComparison, measure: Measure) -> dict[str, Any] | None
 
 
 def _rounded(value: float | None) -> float | None:
-    """Return what Model Explorer can show in the room that it has, where there is a number."""
+    """Return a finite value rounded to what Model Explorer has room for, or None."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")
 
 
 def _above_all(runner: RunnerReport) -> float:
-    """Return a limit that no value exceeds: beyond the last, Model Explorer gives no colour at all."""
+    """Return a limit that no value exceeds: beyond the last, Model Explorer shows no colour at all."""
     values = (_rounded(getattr(output, measure)) for output in runner.outputs for measure in MEASURES)
     return max(10 * _STEPS[-1], *(value or 0.0 for value in values), 0.0)

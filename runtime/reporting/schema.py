@@ -1,4 +1,4 @@
-"""The JSON Schema of what `verify --json` writes, as it is published in `artifacts/report.schema.json`."""
+"""The JSON Schema of what `verify --json` writes, as published in `artifacts/report.schema.json`."""
 
 import json
 

@@ -16,13 +16,13 @@ from ..verdict.verdicts import Verdict
 __all__ = ["WORST_SHOWN", "report_table"]
 
 WORST_SHOWN = 10
-"""Outputs in the table, unless all are asked for."""
+"""Outputs in the table, unless all are requested."""
 
 
 def report_table(report: Report, *, everything: bool = False) -> RenderableType:
     """Return a row for each of the worst outputs, worst first, or for all of them, in the order of execution.
 
-    A cell holds the drift, and behind the bar what of it the operation itself brought in.
+    A cell holds the drift and, behind the bar, the part that the operation itself introduced.
     """
     judged = {output.name: [_find(runner, output.name) for runner in report.runners] for output in report.outputs}
     rows = list(report.outputs)
@@ -31,11 +31,11 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
     facts = {
         "output": [output.name for output in rows],
         "label": [output.label for output in rows],
-        "shape": [" x ".join(map(str, output.shape)) or "a number" for output in rows],
+        "shape": [" x ".join(map(str, output.shape)) or "a scalar" for output in rows],
     }
     runners = [runner.name for runner in report.runners]
     cells = [list(map(_cell, judged[output.name])) for output in rows]
-    # Where there is little room the name and the numbers stay: they say where and how much.
+    # In a narrow terminal only the name and the numbers stay: they show where and how much.
     tables = [_table({key: facts[key] for key in list(facts)[:kept]}, runners, cells) for kept in (3, 2, 1)]
     left = len(report.outputs) - len(rows)
     return Group(
@@ -43,9 +43,9 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
         Text(),
         _WidestThatFits(tables),
         Text(
-            "drift | introduced by the operation itself, in multiples of eager float32's own error; "
+            "drift | introduced by the operation itself, both in multiples of eager float32's own error; "
             f"a drift of up to {PASSING_DRIFT:g} passes"
-            + (f", in {FILE_RUNNER} of up to {FILE_PASSING_DRIFT:g}." if FILE_RUNNER in runners else ".")
+            + (f", in {FILE_RUNNER} up to {FILE_PASSING_DRIFT:g}." if FILE_RUNNER in runners else ".")
             + (f"\nThe {len(rows)} worst of {len(report.outputs)} outputs; --all shows the others." if left else ""),
             style="dim",
         ),
@@ -61,13 +61,13 @@ def _table(facts: Mapping[str, Sequence[str]], runners: Sequence[str], cells: Se
         table.add_column(name, overflow="fold")
     for name in runners:
         table.add_column(name, justify="right", overflow="fold")
-    for told, numbers in zip(zip(*facts.values(), strict=True), cells, strict=True):
-        table.add_row(*map(escape, told), *numbers)
+    for texts, numbers in zip(zip(*facts.values(), strict=True), cells, strict=True):
+        table.add_row(*map(escape, texts), *numbers)
     return table
 
 
 class _WidestThatFits:
-    """The first of some tables that the terminal has room for, or the last, with its cells in several lines."""
+    """The first of some tables that fits the terminal, or the last, with its cells wrapped."""
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self._tables = tables
@@ -84,7 +84,7 @@ def _find(runner: RunnerReport, name: str) -> OutputComparison | None:
 
 
 def _badness(output: OutputComparison | None) -> tuple[bool, float]:
-    """What can't be measured is worse than all that can; what wasn't looked at is no news."""
+    """Return what to sort by: what can't be measured is worst of all, what wasn't compared comes last."""
     if output is None:
         return False, -1.0
     return output.failed, float("inf") if output.drift is None else output.drift
@@ -99,7 +99,7 @@ def _warn_of_noise(report: Report) -> list[Text]:
     if not noisy:
         return []
     names = ", ".join(noisy[:3]) + (", ..." if len(noisy) > 3 else "")
-    return [Text(f"Nothing is proven of {names}: eager float32 is over 1 % off float64 there, or infinite.", "yellow")]
+    return [Text(f"Nothing is proven for {names}: eager float32 is over 1 % off float64 there or infinite.", "yellow")]
 
 
 def _cell(output: OutputComparison | None) -> Text:
@@ -138,7 +138,7 @@ def _verdict(runner: RunnerReport, outputs: Sequence[Output]) -> Text:
         text = f"{failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_failing}"
         return Text(f"{runner.name}: {text} ({runner.verdict}){at_most}", style="bold red")
     if runner.verdict is Verdict.PLACEMENT:
-        where = f"{len(runner.misplaced)} nodes ran on another provider than asked"
+        where = f"{len(runner.misplaced)} nodes ran on another provider than requested"
         return Text(f"{runner.name}: placement: {where}; --allow-fallback lets that pass", style="bold red")
     if runner.verdict.fails:
         text = f"all {len(runner.outputs)} outputs pass, but {runner.first_failing} fails in the unprobed model"
@@ -152,14 +152,14 @@ def _unprobed(unprobed: UnprobedReport) -> Text:
         return Text(f"  without the probe's outputs it can't run: {unprobed.error}", style="bold red")
     parts = []
     if unprobed.difference is not None:
-        parts.append(f"unprobed, its results differ from these by {unprobed.difference:.3g}")
+        parts.append(f"unprobed, its results differ by {unprobed.difference:.3g} times float32's own error")
     if unprobed.prevented is not None:
         counts: dict[str, int] = {}
         for fusion in unprobed.prevented:
             pattern = " + ".join(fusion.operations)
             counts[pattern] = counts.get(pattern, 0) + 1
-        told = ", ".join(f"{count} of {pattern}" for pattern, count in sorted(counts.items(), key=lambda c: -c[1])[:4])
-        parts.append(f"probing prevents {len(unprobed.prevented)} fusions" + (f": {told}" if told else ""))
+        most = ", ".join(f"{count} of {pattern}" for pattern, count in sorted(counts.items(), key=lambda c: -c[1])[:4])
+        parts.append(f"probing prevents {len(unprobed.prevented)} fusions" + (f": {most}" if most else ""))
     if unprobed.prevented_unknown is not None:
         parts.append(f"the fusions that probing prevents can't be named ({unprobed.prevented_unknown})")
     failed = [output.name for output in unprobed.outputs if output.failed]

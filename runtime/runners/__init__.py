@@ -1,1 +1,1 @@
-"""Every way to execute an artifact. `registry.py` is the table of them, `base.py` the shape that they share."""
+"""Every way to execute an artifact. `registry.py` is the table of them, `base.py` their base class."""

@@ -1,6 +1,6 @@
-"""The shape that all runners share: opened on an artifact, they turn arrays into arrays.
+"""The base class of all runners: opened on an artifact, they turn arrays into arrays.
 
-A way to execute is a file with a class that fills in `_open` and `_compute`, and a row in `registry.py`.
+A runner is a file with a class that implements `_open` and `_compute`, and a row in `registry.py`.
 """
 
 from abc import ABC, abstractmethod
@@ -28,7 +28,7 @@ class BoundRun(Protocol):
         ...
 
     def run(self) -> None:
-        """Compute the outputs on what the inputs hold now, and wait for them."""
+        """Compute the outputs from what the inputs hold now, and wait for them."""
         ...
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -43,14 +43,14 @@ class Runner(ABC):
         name: as in `RUNNERS`.
         target: the device that its row in `RUNNERS` names: `cpu`, `cuda`, ...
         file: the artifact's file that it executes, if any.
-        providers: what it really runs on, first choice first.
+        providers: what it actually runs on, first choice first.
         misplaced: compute nodes (`Conv layer1.0.conv1`) that run elsewhere than requested.
-        facts: what may explain a drift (versions, device, settings), read back from the runtime where it tells them.
+        facts: what may explain a drift (versions, device, settings), read back from the runtime where it reports them.
     """
 
     file: ClassVar[str | None] = None
     runtime: ClassVar[str]
-    """What the runtime is called in messages."""
+    """The runtime's name in messages."""
 
     def __init__(
         self,
@@ -63,16 +63,16 @@ class Runner(ABC):
         """Open the artifact's file.
 
         Args:
-            artifact: what `open_artifact` gave.
-            name: what the runner is called.
-            target: where to run.
+            artifact: an open artifact.
+            name: the runner's name.
+            target: the device to run on.
             settings: how to run; a runtime ignores those that it has no equivalent for.
             outputs: names of the outputs that the model is cut to; None for all.
 
         Raises:
             RunnerUnavailable: the target was requested and can't be used, or the runtime can't run this model.
             ArtifactError: the file is missing, altered, invalid, or has other outputs than the manifest lists.
-            UsageError: one of `outputs` is not the model's.
+            UsageError: one of `outputs` is not an output of the model.
         """
         self.name, self.target, self.settings = name, target, settings
         self.manifest = artifact.manifest
@@ -87,8 +87,8 @@ class Runner(ABC):
 
         Raises:
             InputError: an input is missing, or its shape or dtype isn't the manifest's.
-            ExecutionError: the runtime failed: out of memory, or an operation or a size that it can't do.
-            ArtifactError: the model gives other outputs than the manifest lists.
+            ExecutionError: the runtime failed: out of memory, or an unsupported operation or size.
+            ArtifactError: the model returns other outputs than the manifest lists.
         """
         checked = check_inputs(self.manifest, inputs)
         try:
@@ -99,7 +99,7 @@ class Runner(ABC):
             raise self._failure(error) from error
 
     def bind(self, inputs: Mapping[str, NDArray[Any]]) -> BoundRun:
-        """Give inputs and outputs their places in memory as far as the runtime can, and run once.
+        """Fix inputs and outputs in memory as far as the runtime can, and run once.
 
         Raises:
             InputError: an input is missing, or its shape or dtype isn't the manifest's.
@@ -109,22 +109,22 @@ class Runner(ABC):
 
     @abstractmethod
     def _open(self, artifact: Artifact) -> None:
-        """Load the artifact's file for `names`, and note `providers`, `misplaced` and `facts`."""
+        """Load the artifact's file for `names`, and set `providers`, `misplaced` and `facts`."""
 
     @abstractmethod
     def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Return the outputs of `names`, in that order, for checked inputs; what it raises is a failure of the run."""
+        """Return the outputs of `names`, in that order, for checked inputs; any error is a failed run."""
 
     def _failure(self, error: Exception) -> ExecutionError:
         return ExecutionError(f"{self.runtime} failed to run {self.manifest.model}: {self._reason(error)}")
 
     def _reason(self, error: Exception) -> str:
-        """Return what is wrong, out of an error of the runtime's."""
+        """Return the reason in an error of the runtime's."""
         return first_line(error)
 
 
 class _Repeated:
-    """The bound run of a runtime that has no such thing: each run takes the inputs anew."""
+    """The bound run of a runtime without binding: each run passes the inputs again."""
 
     on_device = False
 

@@ -1,4 +1,4 @@
-"""Which runners a command takes, by what was asked for and what works here; the others are told, with the reason."""
+"""Which runners a command uses, by what was requested and what works here; the others are listed with the reason."""
 
 from collections.abc import Mapping, Sequence
 
@@ -15,8 +15,8 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
     """Return the runners to use, in the order of `RUNNERS`, and those left out, each with the reason.
 
     Args:
-        names: runners asked for by name, each of which is then used or an error; `all` means those that work on this
-            machine, and none, those of `DEFAULT_RUNNERS` that do.
+        names: runners requested by name, each of which is used or an error; `all` means those that work on this
+            machine, and an empty list, those of `DEFAULT_RUNNERS` that do.
 
     Raises:
         UsageError: there is no runner of that name.
@@ -25,7 +25,7 @@ def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]
         if name != "all":
             why_unavailable(name)
     if names and "all" not in names:
-        # In one order: ONNX Runtime after PyTorch peaks 300 MB higher on a ResNet-152, as PyTorch keeps what it freed.
+        # In fixed order: ONNX Runtime after PyTorch peaks 300 MB higher on a ResNet-152, as PyTorch keeps freed memory.
         return [name for name in RUNNERS if name in names], {}
     reasons = {name: why_unavailable(name) for name in (RUNNERS if names else DEFAULT_RUNNERS)}
     return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
@@ -38,10 +38,10 @@ def open_or_leave_out(
     left_out: dict[str, str],
     settings: Settings = DEFAULT_SETTINGS,
 ) -> Runner | None:
-    """Return the runner, opened; or None where it can't run this very model, after noting the reason in `left_out`.
+    """Return the open runner; or None if it can't run this model, with the reason added to `left_out`.
 
     Raises:
-        RunnerUnavailable: it can't, and was asked for by name.
+        RunnerUnavailable: it can't, and was requested by name.
     """
     try:
         return open_runner(artifact, name, settings)
@@ -53,5 +53,5 @@ def open_or_leave_out(
 
 
 def none_left(left_out: Mapping[str, str]) -> RunnerUnavailable:
-    """Return the error that tells why no runner at all can run the model."""
-    return RunnerUnavailable("No runner can run this: " + "; ".join(left_out.values()))
+    """Return the error for a model that no runner can run, with the reasons."""
+    return RunnerUnavailable("No runner can run this model: " + "; ".join(left_out.values()))

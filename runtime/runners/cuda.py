@@ -1,4 +1,4 @@
-"""Whether ONNX Runtime's GPU providers can work on this machine, and if not, why not, in words a user can act on."""
+"""Whether ONNX Runtime's GPU providers can work on this machine, and if not, why, in words that a user can act on."""
 
 import ctypes
 import sys
@@ -22,7 +22,7 @@ _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
 def why_no_cuda() -> str | None:
-    """Return the reason why CUDA can't be used, or None where driver, GPU and the right onnxruntime are there."""
+    """Return the reason why CUDA can't be used, or None if driver, GPU and the right onnxruntime are available."""
     import onnxruntime
 
     if CUDA not in onnxruntime.get_available_providers():
@@ -31,7 +31,7 @@ def why_no_cuda() -> str | None:
 
 
 def why_no_tensorrt() -> str | None:
-    """Return the reason why TensorRT can't be used, or None where it is installed and CUDA works."""
+    """Return the reason why TensorRT can't be used, or None if it is installed and CUDA works."""
     import onnxruntime
 
     if TENSORRT not in onnxruntime.get_available_providers():
@@ -49,7 +49,7 @@ def why_no_tensorrt() -> str | None:
 
 
 def _load_tensorrt() -> bool:
-    """Load TensorRT's libraries, from its Python package if no loader path leads to them."""
+    """Load TensorRT's libraries, from its Python package if they aren't on the loader's path."""
     package = find_spec("tensorrt_libs")
     folders = [Path(folder) for folder in (package.submodule_search_locations or ())] if package else []
     for name in (_TENSORRT_LIBRARY, _TENSORRT_LIBRARY.replace("nvinfer", "nvonnxparser")):
@@ -65,19 +65,19 @@ def _load_tensorrt() -> bool:
 
 
 def why_no_driver() -> str | None:
-    """Return the reason why no GPU can be reached, or None where the driver finds one."""
+    """Return the reason why no GPU can be used, or None if the driver finds one."""
     driver = load_driver()
     if driver is None:
         return f"the NVIDIA driver is missing ({_DRIVER} can't be loaded)"
     status = driver.cuInit(0)
     count = ctypes.c_int(0)
     if status != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0 or count.value == 0:
-        return f"the NVIDIA driver finds no GPU (cuInit gave {status})"
+        return f"the NVIDIA driver finds no GPU (cuInit returned {status})"
     return None
 
 
 def load_driver() -> ctypes.CDLL | None:
-    """Return the NVIDIA driver's library, or None where there is none."""
+    """Return the NVIDIA driver's library, or None if it is missing."""
     try:
         return ctypes.CDLL(_DRIVER)
     except OSError:
@@ -85,9 +85,9 @@ def load_driver() -> ctypes.CDLL | None:
 
 
 def load_cuda_libraries() -> None:
-    """Load the CUDA and cuDNN libraries of the installed nvidia packages, which no loader path leads to.
+    """Load the CUDA and cuDNN libraries of the installed nvidia packages, which aren't on the loader's path.
 
-    An empty directory: those packages first, not an installed PyTorch, which may bring another CUDA version.
+    The empty directory means those packages first, not an installed PyTorch, which may bring another CUDA version.
     """
     import onnxruntime
 

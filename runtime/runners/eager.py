@@ -1,7 +1,7 @@
-"""Runs the live model that an artifact was made of, in eager PyTorch: arrays in, every output by name out.
+"""Runs the live model that an artifact was exported from, in eager PyTorch: arrays in, every output by name out.
 
-The model's Python source has to be there. What makes it is another package's, found by the entry point `eager` in the
-group `layerprobe.runners` and imported only here: without it, everything else in `runtime` still works.
+It needs the model's Python source. Another package builds the model: it is found by the entry point `eager` in the
+group `layerprobe.runners` and imported only here, so that the rest of `runtime` works without it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -29,16 +29,16 @@ _BUILT_IN = ("cnn11", "cnn2", "cnn3")
 class EagerRunner(Runner):
     """The live model's probe on the CPU; the model itself, unprobed, where only its results are requested.
 
-    `settings` tell which model with which weights, where the manifest doesn't.
+    `settings` choose the model and its weights, where the manifest doesn't.
     """
 
     runtime = "PyTorch"
 
     def _open(self, artifact: Artifact) -> None:
-        """Make the model, and compare its weights with those that were exported.
+        """Build the model, and compare its weights with those that were exported.
 
         Raises:
-            RunnerUnavailable: the manifest's model can't be made here, or isn't the one that was exported.
+            RunnerUnavailable: the manifest's model can't be built here, or isn't the one that was exported.
             InputError: the model in the settings isn't the one that was exported.
         """
         settings = self.settings
@@ -49,15 +49,15 @@ class EagerRunner(Runner):
             if settings.model:
                 raise
             raise RunnerUnavailable(
-                f"{self.name} can't make {model}: {first_line(error)}\nGive the model with --model, as `layerprobe "
-                "export` takes it."
+                f"{self.name} can't build {model}: {first_line(error)}\nName the model with --model, as for "
+                "`layerprobe export`."
             ) from error
         expected = self.manifest.weights
         if expected is not None and self._live.digest != expected:
             kind = InputError if settings.model else RunnerUnavailable
             raise kind(
-                f"{model} as it is made here has other weights than the artifact: it would drift for that alone.\n"
-                "Give those that were exported: --weights F, or --seed N for fresh ones."
+                f"{model} as built here has other weights than the artifact, and would drift for that alone.\n"
+                "Give the exported weights: --weights F, or --seed N for fresh ones."
             )
         missing = [name for name in self.names if name not in self._live.names]
         if missing:
@@ -72,21 +72,21 @@ class EagerRunner(Runner):
 
 
 def _model_of(manifest: Manifest) -> str:
-    """Return the model that the manifest names, if it may be made without being asked for by the user.
+    """Return the model that the manifest names, if it may be built without a request from the user.
 
     Raises:
-        RunnerUnavailable: there is none, or it is made by code that only the user may choose to run.
+        RunnerUnavailable: it names none, or one whose code only the user may choose to run.
     """
     recipe = manifest.recipe
     if recipe is None:
         raise RunnerUnavailable(
-            "eager needs the live model, and this artifact doesn't tell which: give --model MODEL, as `layerprobe "
-            "export` takes it."
+            "eager needs the live model, which this artifact doesn't name: give --model MODEL, as for `layerprobe "
+            "export`."
         )
-    # An artifact may come from anyone: what it names is a model of a zoo, or is not run.
+    # An artifact may come from anyone: only built-in and zoo models are run because it names them.
     if recipe.model not in _BUILT_IN and not recipe.model.startswith(_ZOOS):
         raise RunnerUnavailable(
-            f"eager needs the live model, whose code runs only where you ask for it: give --model {recipe.model}"
+            f"eager needs the live model, whose code runs only at your request: give --model {recipe.model}"
         )
     return recipe.model
 
@@ -101,7 +101,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
         size = list(manifest.preprocessing.crop)
     entries = distribution("layerprobe").entry_points.select(group=_GROUP, name="eager")
     if not entries:
-        raise RunnerUnavailable("this layerprobe's entry points lack the runner eager: install it again.")
+        raise RunnerUnavailable("this layerprobe's entry points lack the runner eager: reinstall it.")
     return next(iter(entries)).load()(
         model,
         outputs=outputs,

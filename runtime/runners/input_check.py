@@ -1,4 +1,4 @@
-"""Comparing what a runner is given with what the manifest says that the model takes."""
+"""Checking a runner's inputs against the manifest."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["check_inputs", "refuse_bfloat16"]
 def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
     """Return the inputs in the manifest's order, contiguous, in the dtypes that the model takes.
 
-    float32 is taken for every floating-point input and rounded to it; bfloat16, which NumPy lacks, stays float32.
+    float32 is accepted for every floating-point input and rounded to it; bfloat16, which NumPy lacks, stays float32.
 
     Raises:
         InputError: an input is missing or unknown, or has another shape or dtype.
@@ -35,20 +35,20 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict
         if not fits or array.dtype != dtype or array.size == 0:
             raise InputError(
                 f"{manifest.model} takes {entry.name} as {' x '.join(map(str, entry.shape))} {entry.dtype}; "
-                f"it was given {' x '.join(map(str, array.shape)) or 'a number'} {array.dtype}."
+                f"it was given {' x '.join(map(str, array.shape)) or 'a scalar'} {array.dtype}."
             )
         checked[entry.name] = np.ascontiguousarray(array)
     return checked
 
 
 def refuse_bfloat16(manifest: Manifest, runner: str) -> None:
-    """Refuse a model in bfloat16, for a runner that takes and gives NumPy's arrays.
+    """Refuse a model in bfloat16, for a runner that takes and returns NumPy arrays.
 
     Raises:
         RunnerUnavailable: the model has inputs or outputs in bfloat16.
     """
     if "bfloat16" in manifest.dtypes:
         raise RunnerUnavailable(
-            f"{runner} can't run {manifest.model}, which computes in bfloat16: NumPy, in whose arrays it gives its "
-            "results, has no such type.\nUse --runner torchscript."
+            f"{runner} can't run {manifest.model}, which computes in bfloat16: it returns NumPy arrays, which have no "
+            "such type.\nUse --runner torchscript."
         )

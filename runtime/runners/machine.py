@@ -1,4 +1,4 @@
-"""What a runner computes on: the names and versions of processor, GPU, driver, CUDA and cuDNN, asked of themselves."""
+"""What a runner computes on: the names and versions that processor, GPU, driver, CUDA and cuDNN report."""
 
 import contextlib
 import ctypes
@@ -15,13 +15,13 @@ from .cuda import load_driver
 __all__ = ["Facts", "cpu_name", "cuda_library_facts", "describe_environment", "gpu_bytes_used", "gpu_facts"]
 
 Facts = dict[str, str | int | bool]
-"""What may explain a drift, by name, as it is in the report of `verify`."""
+"""What may explain a drift, by name, as in the report of `verify`."""
 
 _CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
 
 
 def cpu_name() -> str:
-    """Return the processor's name as it gives it itself, or the architecture where the system hides it."""
+    """Return the name that the processor reports, or the architecture where the system hides it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
@@ -31,17 +31,17 @@ def cpu_name() -> str:
 
 
 def gpu_facts() -> Facts:
-    """Return the first GPU's name and the driver's version, so far as the driver tells them."""
+    """Return the first GPU's name and the driver's version, where the driver reports them."""
     driver = load_driver()
     if driver is None:
         return {}
-    import pynvml  # late: most machines have no GPU to ask about
+    import pynvml  # late: most machines have no GPU
 
     facts: Facts = {}
     handle, name = _first_gpu(driver), ctypes.create_string_buffer(256)
     if handle is not None and driver.cuDeviceGetName(name, len(name), handle) == 0:
         facts["device"] = name.value.decode(errors="replace")
-    # The CUDA driver knows only what CUDA it can serve; the version that a user installed is NVML's to tell.
+    # The CUDA driver reports only the CUDA version that it supports; NVML reports the installed driver's version.
     with contextlib.suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         facts["driver"] = str(pynvml.nvmlSystemGetDriverVersion())
@@ -49,11 +49,11 @@ def gpu_facts() -> Facts:
 
 
 def gpu_bytes_used() -> int | None:
-    """Return how much of the first GPU's memory is taken, by all programs together; None where nothing tells."""
+    """Return how much of the first GPU's memory all programs together use; None if it is unknown."""
     driver = load_driver()
     if driver is None:
         return None
-    # CUDA and NVML may count the GPUs in another order; the place on the bus is the same.
+    # CUDA and NVML may count the GPUs in different orders; the PCI bus ID is the same.
     handle, bus = _first_gpu(driver), ctypes.create_string_buffer(16)
     if handle is None or driver.cuDeviceGetPCIBusId(bus, len(bus), handle) != 0:
         return None
@@ -67,7 +67,7 @@ def gpu_bytes_used() -> int | None:
 
 
 def _first_gpu(driver: ctypes.CDLL) -> ctypes.c_int | None:
-    """Return the driver's handle of the GPU that CUDA counts first; None where it finds none."""
+    """Return the driver's handle of the GPU that CUDA counts first; None if it finds none."""
     handle = ctypes.c_int(0)
     found = driver.cuInit(0) == 0 and driver.cuDeviceGet(ctypes.byref(handle), 0) == 0
     return handle if found else None
@@ -97,7 +97,7 @@ def cuda_library_facts(cuda: str) -> Facts:
 
 
 def describe_environment(artifact: Artifact) -> dict[str, str | int]:
-    """Return the facts by name."""
+    """Return what describes the model, the packages and the machine, by name."""
     facts: dict[str, str | int] = {
         "model": artifact.manifest.model,
         "exported_with_torch": artifact.manifest.versions.torch,

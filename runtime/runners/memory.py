@@ -1,4 +1,4 @@
-"""This process's memory: the most that it took since a moment, on Linux, which lets its own mark be set back."""
+"""This process's peak memory since a given moment, on Linux, whose high-water mark can be reset."""
 
 import contextlib
 import ctypes
@@ -12,11 +12,11 @@ _RESET_PEAK = "5"
 
 
 class PeakMemory:
-    """Begins to measure when it is made."""
+    """Starts to measure when it is created."""
 
     def __init__(self) -> None:
         self._before: int | None = None
-        # What was freed and kept would be taken again at no cost, as it seems.
+        # Memory that was freed but kept would be reused, and so seem to cost nothing.
         gc.collect()
         hand_memory_back()
         try:
@@ -26,16 +26,16 @@ class PeakMemory:
             return
 
     def megabytes(self) -> float | None:
-        """Return how much more than at the beginning was in memory at the peak; None where the system doesn't tell."""
+        """Return by how much the peak exceeds the memory at the start; None where the system doesn't report it."""
         peak = memory_bytes("VmHWM") if self._before is not None else None
         return None if peak is None or self._before is None else max(0, peak - self._before) / 1e6
 
 
 def memory_bytes(name: str) -> int | None:
-    """Return what Linux tells of this process's own memory: `VmRSS` now, `VmHWM` at the peak; None if it doesn't tell.
+    """Return this process's memory as Linux reports it: `VmRSS` now, `VmHWM` at the peak; None if it doesn't.
 
     Raises:
-        OSError: the system is another.
+        OSError: the system isn't Linux.
     """
     for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
         if line.startswith(f"{name}:"):
@@ -44,8 +44,8 @@ def memory_bytes(name: str) -> int | None:
 
 
 def hand_memory_back() -> None:
-    """Give back what was freed: glibc keeps most of it, and PyTorch a GPU's, and what comes next would come on top."""
-    torch = sys.modules.get("torch")  # where nothing has imported it, it keeps nothing
+    """Return freed memory to the system: glibc keeps most of it, PyTorch a GPU's, and new memory would come on top."""
+    torch = sys.modules.get("torch")  # if it isn't imported, it keeps nothing
     if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     if sys.platform == "linux":

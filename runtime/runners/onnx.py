@@ -1,4 +1,4 @@
-"""Runs an artifact on ONNX Runtime, without PyTorch. How a session is opened is `onnx_session.py`."""
+"""Runs an artifact on ONNX Runtime, without PyTorch. Opening a session is in `onnx_session.py`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -20,8 +20,8 @@ __all__ = ["OnnxRunner"]
 class OnnxRunner(Runner):
     """An ONNX Runtime session on one provider: the target `cpu`, `cuda` or `tensorrt`.
 
-    None but `cpu` ever falls back to another provider as a whole; where ONNX Runtime put single compute nodes
-    elsewhere, `misplaced` names them.
+    None of them falls back to another provider as a whole; compute nodes that ONNX Runtime put elsewhere are listed in
+    `misplaced`.
     """
 
     file = ONNX_FILE
@@ -39,7 +39,7 @@ class OnnxRunner(Runner):
         return dict(zip(self.names, self._session.run(self.names, inputs), strict=True))
 
     def bind(self, inputs: Mapping[str, NDArray[Any]]) -> BoundRun:
-        """Give inputs and outputs their places in memory; what is written into the inputs, the next run reads."""
+        """Fix inputs and outputs in memory; on the CPU, the next run reads what is written into the inputs."""
         checked = check_inputs(self.manifest, inputs)
         device: Literal["cpu", "cuda"] = "cpu" if self.providers[0] == "CPUExecutionProvider" else "cuda"
         try:
@@ -49,9 +49,9 @@ class OnnxRunner(Runner):
 
 
 class _InPlace:
-    """A session whose inputs and outputs have their places in memory once and for all.
+    """A session whose inputs and outputs are fixed in memory.
 
-    A run then allocates and copies nothing; on a GPU inputs and outputs stay there until someone asks for them.
+    A run then allocates and copies nothing; on a GPU, inputs and outputs stay there until they are requested.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class _InPlace:
         inputs: Mapping[str, NDArray[Any]],
         device: Literal["cpu", "cuda"],
     ) -> None:
-        """Bind the inputs, run once, and keep the places of the outputs.
+        """Bind the inputs, run once, and keep the outputs' memory.
 
         Args:
             session: of the model.
             names: its outputs.
-            inputs: checked; on the CPU, what is written into these arrays is what the next run reads.
-            device: where inputs and outputs lie.
+            inputs: checked; on the CPU, the next run reads what is written into these arrays.
+            device: where inputs and outputs are.
         """
         self._session, self._names, self._device = session, list(names), device
         self.on_device = device != "cpu"
@@ -84,20 +84,20 @@ class _InPlace:
         self._arrays: list[NDArray[Any]] = []
         for name, value in zip(self._names, first, strict=True):
             if device == "cpu":
-                # Over NumPy's memory, which the caller then sees without a copy.
+                # In NumPy's memory, which the caller sees without a copy.
                 self._arrays.append(np.ascontiguousarray(value.numpy()))
                 value = onnxruntime.OrtValue.ortvalue_from_numpy(self._arrays[-1])  # noqa: PLW2901
             self._held.append(value)
             self._binding.bind_ortvalue_output(name, value)
 
     def run(self) -> None:
-        """Compute the outputs in their places, and wait until they are there."""
+        """Compute the outputs in place, and wait for them."""
         self._session.run_with_iobinding(self._binding)
         if self._device != "cpu":
             self._binding.synchronize_outputs()
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return the outputs of the last run by name: on the CPU the places themselves, from a GPU copies of them."""
+        """Return the outputs of the last run by name: on the CPU the arrays themselves, from a GPU copies."""
         if self._device == "cpu":
             return dict(zip(self._names, self._arrays, strict=True))
         return dict(zip(self._names, self._binding.copy_outputs_to_cpu(), strict=True))
@@ -111,12 +111,12 @@ def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Arti
         ("outputs", session.get_outputs(), [entry for entry in manifest.outputs if entry.name in outputs]),
     ):
         inside = [(tensor.name, _type_name(tensor.type), _sizes(tensor.shape)) for tensor in found]
-        told = [(entry.name, entry.dtype, _sizes(entry.shape)) for entry in listed]
-        if inside == told:
+        expected = [(entry.name, entry.dtype, _sizes(entry.shape)) for entry in listed]
+        if inside == expected:
             continue
         wrong = next(
-            ((a, b) for a, b in zip(inside, told, strict=False) if a != b),
-            (f"{len(inside)} of them", f"{len(told)} of them"),
+            ((a, b) for a, b in zip(inside, expected, strict=False) if a != b),
+            (f"{len(inside)} of them", f"{len(expected)} of them"),
         )
         raise ArtifactError(
             f"{artifact.path}: the manifest's {kind} are not those of {ONNX_FILE}: the model has {_words(wrong[0])}, "
@@ -131,7 +131,7 @@ def _type_name(onnx_type: str) -> str:
 
 
 def _sizes(shape: Sequence[int | str | None]) -> str:
-    return " x ".join(str(size) if isinstance(size, int) else "any" for size in shape) or "a number"
+    return " x ".join(str(size) if isinstance(size, int) else "any" for size in shape) or "a scalar"
 
 
 def _words(fact: object) -> str:

@@ -1,6 +1,6 @@
-"""The artifact's ONNX model with only some of its outputs: what nobody asked for is neither computed nor observed.
+"""The artifact's ONNX model with only some of its outputs: what isn't requested is neither computed nor observed.
 
-A runtime computes and keeps every output that a file declares, also where only some are fetched, and fuses nothing
+A runtime computes and keeps every output that a file declares, even if only some are fetched, and fuses nothing
 across them; so the model has to change, not the call.
 """
 
@@ -26,7 +26,7 @@ def cut_onnx(artifact: Artifact, outputs: Sequence[str]) -> OnnxFile:
     """Return the artifact's ONNX file, cut to `outputs`.
 
     Raises:
-        ArtifactError: the file is missing or altered, or no ONNX model.
+        ArtifactError: the file is missing or altered, or is not an ONNX model.
     """
     opened = read_onnx(artifact.file(ONNX_FILE))
     if list(outputs) == artifact.manifest.output_names:
@@ -53,7 +53,7 @@ def _keep(field: Any, names: Collection[str]) -> None:
 
 
 def _names_read(node: "onnx.NodeProto") -> Iterator[str]:
-    """Yield what a node reads; a loop or a branch also reads values of the graph around it, by their names."""
+    """Yield the names that a node reads; a loop or a branch also reads values of the graph around it, by name."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
@@ -64,13 +64,13 @@ def _names_read(node: "onnx.NodeProto") -> Iterator[str]:
 
 _NODE_OF_GRAPH = 1
 _INPUT, _OUTPUT, _NAME, _OPERATION = 1, 2, 3, 4
-"""Numbers of the fields in ONNX's messages: GraphProto and NodeProto."""
+"""Field numbers in ONNX's messages: GraphProto and NodeProto."""
 
 
 def executed_in_order(model: bytes, outputs: Sequence[str]) -> bytes:
-    """Return an ONNX model's file content with the outputs computed in the order given, that of execution.
+    """Return an ONNX model's file content with the outputs computed in the given order, that of execution.
 
-    A protobuf message that is continued with a part of itself is the two merged, so nothing needs to be parsed.
+    Protobuf merges a message with one that is appended to it, so nothing needs to be parsed.
     """
     nodes = b"".join(field(_NODE_OF_GRAPH, _shape_of(name)) for name in reversed(outputs))
     return model + field(GRAPH_OF_MODEL, nodes)

@@ -1,5 +1,5 @@
-"""Runs an artifact's ONNX model in ONNX's own reference evaluator: slow, and what the standard says, operation by
-operation, in NumPy. A drift in a fast runtime that this one shares was in the model file before.
+"""Runs an artifact's ONNX model in ONNX's own reference evaluator: slow, but to the standard, operation by operation,
+in NumPy. If a fast runtime and this one show the same drift, it comes from the model file.
 """
 
 from collections.abc import Mapping

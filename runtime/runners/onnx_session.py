@@ -1,4 +1,4 @@
-"""Opening an ONNX Runtime session on one provider, and reading back from it what it really does, and where."""
+"""Opening an ONNX Runtime session on one provider, and reading back what it actually does, and where."""
 
 import os
 from collections.abc import Sequence
@@ -28,25 +28,25 @@ _SIZE_OPERATIONS = frozenset({
     "Max",
 })
 # fmt: on
-"""What computes on sizes. ONNX Runtime keeps these few integers on the CPU on purpose, also where CUDA works."""
+"""Operations on sizes. ONNX Runtime keeps these few integers on the CPU on purpose, even if CUDA works."""
 
 
 def open_session(
     artifact: Artifact, provider: str, settings: Settings, outputs: Sequence[str]
 ) -> onnxruntime.InferenceSession:
-    """Return a session for the artifact's ONNX file, cut to `outputs`, that really uses the provider.
+    """Return a session for the artifact's ONNX file, cut to `outputs`, that actually uses the provider.
 
     Raises:
         RunnerUnavailable: the provider can't be used, or can't run this model.
-        ArtifactError: the file is missing, altered, or no valid model.
+        ArtifactError: the file is missing, altered, or not a valid model.
     """
-    asked = f"The {'TensorRT' if provider == 'tensorrt' else provider.upper()} provider was asked for, but"
+    requested = f"The {'TensorRT' if provider == 'tensorrt' else provider.upper()} provider was requested, but"
     reason = {"cuda": why_no_cuda, "tensorrt": why_no_tensorrt}[provider]() if provider != "cpu" else None
     if reason:
-        raise RunnerUnavailable(f"{asked} {reason}.\nUse --provider cpu, or auto.")
+        raise RunnerUnavailable(f"{requested} {reason}.\nUse --provider cpu, or auto.")
     options = session_options(settings.graph_optimization)
     options.intra_op_num_threads = settings.threads or 0
-    # Its threads would go on waiting at full speed for the next run, and take the cores from whoever runs meanwhile.
+    # Otherwise its threads keep spinning until the next run, and take the cores from whatever runs meanwhile.
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if provider != "cpu":
         load_cuda_libraries()
@@ -62,7 +62,7 @@ def open_session(
         )
     except Exception as error:
         if type(error).__name__ == "NotImplemented":
-            # No fault of the artifact's: float64 convolutions, for one, exist in ONNX but not in ONNX Runtime.
+            # Not the artifact's fault: float64 convolutions, for example, exist in ONNX but not in ONNX Runtime.
             raise RunnerUnavailable(
                 f"onnx-{provider} can't run {artifact.manifest.model}: {first_line(error)}\nUse --runner torchscript."
             ) from error
@@ -73,14 +73,14 @@ def open_session(
         raise ArtifactError(f"{file} can't be loaded by ONNX Runtime: {first_line(error)}") from error
     if session.get_providers()[0] != _PROVIDERS[provider]:
         raise RunnerUnavailable(
-            f"{asked} ONNX Runtime fell back to {session.get_providers()[0]}: a CUDA, cuDNN or TensorRT library is "
+            f"{requested} ONNX Runtime fell back to {session.get_providers()[0]}: a CUDA, cuDNN or TensorRT library is "
             "missing.\npip install 'onnxruntime-gpu[cuda,cudnn]', or use --provider cpu."
         )
     return session
 
 
 def session_options(level: GraphOptimization) -> onnxruntime.SessionOptions:
-    """Return the options that every session here has: it reports nothing to anyone, and logs nothing."""
+    """Return the options of every session here: no telemetry, and no logging."""
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -104,14 +104,14 @@ def _providers(provider: str, settings: Settings, manifest: Manifest) -> list[An
         os.environ.pop(_TENSORRT_TF32, None)
     else:
         os.environ[_TENSORRT_TF32] = "0"
-    # The engine computes in what the model computes in, and in nothing narrower.
+    # The engine computes in the model's precision, and in nothing narrower.
     half = "float16" in manifest.dtypes
     in_float32 = {"trt_fp16_enable": str(int(half)), "trt_bf16_enable": "0", "trt_int8_enable": "0"}
     return [(TENSORRT, in_float32), on_cuda, _CPU]
 
 
 def session_facts(session: onnxruntime.InferenceSession, provider: str) -> Facts:
-    """Return what may explain a drift, as the session and the libraries tell it themselves."""
+    """Return what may explain a drift, as the session and the libraries report it."""
     options = session.get_session_options()
     facts: Facts = {
         "runtime": "ONNX Runtime",
@@ -121,8 +121,8 @@ def session_facts(session: onnxruntime.InferenceSession, provider: str) -> Facts
         .removeprefix("ENABLE_")
         .lower()
         .replace("disable_all", "disabled"),
-        # ONNX Runtime doesn't tell how many threads it takes of its own accord: one a physical core.
-        "threads": options.intra_op_num_threads or "one a core",
+        # ONNX Runtime doesn't report how many threads it uses by default: one per physical core.
+        "threads": options.intra_op_num_threads or "one per core",
         "execution_mode": options.execution_mode.name.removeprefix("ORT_").lower(),
     }
     if provider == "cpu":
@@ -154,10 +154,10 @@ def misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact, p
 
 
 def _computes(name: str, operation: str, outputs: set[str]) -> bool:
-    """Tell whether a node computes on tensors, and not just on sizes.
+    """Return whether a node computes on tensors, and not just on sizes.
 
     The export names a node after its output, those on sizes `size::...`, and all others `...::number`; any other name
-    is ONNX Runtime's own, and then the operation has to tell.
+    is ONNX Runtime's own, and then the operation decides.
     """
     if name in outputs or "::" in name:
         return not name.startswith(SIZE_NODE_PREFIX)

@@ -19,7 +19,7 @@ _DEVICE = "CPU"
 
 
 class OpenVinoRunner(Runner):
-    """A model compiled by OpenVINO for the CPU. Of the settings it has the threads."""
+    """A model compiled by OpenVINO for the CPU. Of the settings, only `threads` applies."""
 
     file = ONNX_FILE
     runtime = "OpenVINO"
@@ -28,17 +28,17 @@ class OpenVinoRunner(Runner):
         refuse_bfloat16(self.manifest, self.name)
         if "float64" in self.manifest.dtypes:
             raise RunnerUnavailable(
-                f"{self.name} can't run {self.manifest.model}, which computes in float64: on the CPU it has float32 at "
-                "most.\nUse --runner torchscript."
+                f"{self.name} can't run {self.manifest.model}, which computes in float64: on the CPU, it supports at "
+                "most float32.\nUse --runner torchscript."
             )
         file = artifact.file(ONNX_FILE)
         core = openvino.Core()
-        # Of its own accord OpenVINO computes in bfloat16 on a processor that has it.
+        # By default, OpenVINO computes in bfloat16 on a processor that has it.
         config: dict[str, str | int] = {"INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY"}
         if self.settings.threads:
             config["INFERENCE_NUM_THREADS"] = self.settings.threads
         try:
-            # By its path, not from memory: only so does OpenVINO find weights that lie in a file beside.
+            # By path, not from memory: otherwise OpenVINO doesn't find weights in a file beside it.
             model = _cut(core.read_model(file), self.manifest, self.names)
             self._compiled = core.compile_model(model, _DEVICE, config)
         except ArtifactError:
@@ -64,18 +64,18 @@ class OpenVinoRunner(Runner):
         return {name: np.array(found[index]) for index, name in enumerate(self.names)}
 
     def _reason(self, error: Exception) -> str:
-        """Return what is wrong: OpenVINO's messages begin with lines of its own source files."""
+        """Return the reason: OpenVINO's messages begin with lines about its own source files."""
         lines = [line.strip() for line in str(error).splitlines()]
         messages = [line for line in lines if line and not line.startswith(("Exception from", "Check '"))]
         return messages[0] if messages else first_line(error)
 
 
 def _cut(model: openvino.Model, manifest: Manifest, names: Sequence[str]) -> openvino.Model:
-    """Return the model with those results alone, in that order; what nothing leads to any more is not compiled."""
+    """Return the model with only those results, in that order; what they don't need is not compiled."""
     results = model.get_results()
     named = [result.input_value(0).get_names() for result in results]
     listed = manifest.output_names
-    # Several names may stand for one tensor, where a copy was taken out.
+    # One tensor may have several names, where a copy was eliminated.
     if len(results) != len(listed) or any(name not in found for name, found in zip(listed, named, strict=True)):
         raise ArtifactError(f"{ONNX_FILE} has other outputs than the manifest lists.\nExport the artifact again.")
     chosen = [result for name, result in zip(listed, results, strict=True) if name in names]

@@ -26,7 +26,7 @@ __all__ = ["DEFAULT_RUNNERS", "RUNNERS", "RunnerRow", "open_image_runner", "open
 
 
 class Package(NamedTuple):
-    """What a runner needs installed: the package, what it is called, and the extra that installs it."""
+    """A package that a runner needs: its import name, its display name, and the extra that installs it."""
 
     name: str
     called: str
@@ -40,7 +40,7 @@ class RunnerRow:
     home: str
     """Where its class is: `module:class`."""
     target: str = "cpu"
-    """The device; handed to the class."""
+    """The device, passed to the class."""
     package: Package | None = None
     why_unavailable: Callable[[], str | None] = lambda: None
     """Returns the reason why the machine can't run it, or None."""
@@ -77,7 +77,7 @@ RUNNERS: dict[str, RunnerRow] = {
 DEFAULT_RUNNERS = tuple(name for name, row in RUNNERS.items() if row.default)
 
 _BY_PROVIDER = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}
-"""Of the runtimes that `run` and `grid` offer: the runner on the CPU, and that on CUDA."""
+"""For each runtime that `run` and `grid` offer: its runner on the CPU, and the one on CUDA."""
 
 
 def why_unavailable(name: str) -> str | None:
@@ -106,8 +106,8 @@ def open_runner(
     """Open a runner.
 
     Args:
-        artifact: what `open_artifact` gave, or takes.
-        name: one of `RUNNERS`; by default ONNX Runtime, on CUDA where that works and on the CPU elsewhere.
+        artifact: an open artifact or its path.
+        name: one of `RUNNERS`; by default ONNX Runtime, on CUDA if that works, else on the CPU.
         settings: how to run; the runtimes' own defaults if None.
         outputs: names of the outputs that the model is cut to as it is loaded, so that nothing else is computed or
             observed; None for all.
@@ -128,11 +128,11 @@ def open_runner(
     try:
         return RUNNERS[name].open(open_artifact(artifact), name, settings or DEFAULT_SETTINGS, outputs)
     except (ImportError, OSError) as error:
-        # A shared library that is missing is an OSError without a number where ctypes looks for it, as in PyTorch.
+        # If ctypes doesn't find a shared library, as in PyTorch, it raises an OSError without an errno.
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise RunnerUnavailable(
-            f"The runner {name} needs a package that can't be loaded: {first_line(error)}.\nInstall that package again."
+            f"The runner {name} needs a package that can't be loaded: {first_line(error)}.\nReinstall that package."
         ) from error
 
 

@@ -1,7 +1,6 @@
-"""How a runner is to execute a model, as far as that can change its numbers or its speed.
+"""How a runner executes a model, as far as that can change its numbers or its speed.
 
-What a runtime made of it is read back into the runner's `facts`; a runner leaves alone what its runtime has nothing
-like.
+What was really used is read back into the runner's `facts`; a runner ignores settings that its runtime lacks.
 """
 
 from pathlib import Path
@@ -16,7 +15,7 @@ ConvolutionSearch = Literal["exhaustive", "heuristic", "default"]
 
 
 class Settings(BaseModel):
-    """What is asked of a runner; the defaults are the runtimes' own, but for TF32."""
+    """What is requested of a runner; the defaults are the runtimes' own, except for TF32."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -25,11 +24,11 @@ class Settings(BaseModel):
     tf32: bool = False
     """TF32 keeps 10 bits of the mantissa: on, it would show as drift in every convolution on a GPU."""
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """For one operation; None for the runtime's own choice. Asked for a million, a runtime ends the process."""
+    """Per operation; None for the runtime's own choice. With a million threads, a runtime ends the process."""
     convolution_search: ConvolutionSearch = "exhaustive"
     """ONNX Runtime's `cudnn_conv_algo_search`: how it chooses cuDNN's algorithm for a convolution."""
     model: str | None = None
-    """The live model for the runner `eager`, as `layerprobe export` takes it; None for the one in the manifest."""
+    """The live model for the runner `eager`, named as for `layerprobe export`; None for the one in the manifest."""
     weights: Path | None = None
     """Of the live model: a file; None for fresh ones."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None

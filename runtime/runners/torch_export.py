@@ -1,6 +1,6 @@
-"""Runs the program that torch.export made of an artifact's model: arrays in, every output by name out.
+"""Runs an artifact's torch.export program: arrays in, every output by name out.
 
-It needs PyTorch, which is imported when this file is: ask for it only where this runner is wanted.
+It imports PyTorch, so import it only where this runner is requested.
 """
 
 import logging
@@ -22,7 +22,7 @@ __all__ = ["TorchExportRunner"]
 
 
 class TorchExportRunner(TorchFileRunner):
-    """An opened program of torch.export's, run operation by operation."""
+    """An opened torch.export program, run operation by operation."""
 
     runtime = "torch.export's program"
     file = TORCH_EXPORT_FILE
@@ -31,11 +31,11 @@ class TorchExportRunner(TorchFileRunner):
         """Refuse an artifact that an older layerprobe wrote, or whose model torch.export couldn't save."""
         if artifact.path.is_file() or self.file in self.manifest.files:
             return
-        why = self.manifest.left_out.get(self.file, "an older layerprobe wrote it: export it again")
-        raise RunnerUnavailable(f"{self.name} can't run {self.manifest.model}: there is no {self.file}: {why}")
+        why = self.manifest.left_out.get(self.file, "an older layerprobe wrote the artifact, export it again")
+        raise RunnerUnavailable(f"{self.name} can't run {self.manifest.model} without {self.file}: {why}")
 
     def _load(self, file: Path) -> Any:
-        with _without_notes():
+        with _without_logging():
             program = torch.export.load(file)
         if self.target == "cuda":
             from torch.export.passes import move_to_device_pass
@@ -55,7 +55,7 @@ class TorchExportRunner(TorchFileRunner):
 
 
 @contextmanager
-def _without_notes() -> Iterator[None]:
+def _without_logging() -> Iterator[None]:
     """Keep torch from logging a whole traceback of a damaged file before it raises the error."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
@@ -72,15 +72,15 @@ def _result_names(program: torch.export.ExportedProgram) -> list[str]:
 
 
 def _cut(module: fx.GraphModule, found: Sequence[str], manifest: Manifest, names: Sequence[str]) -> fx.GraphModule:
-    """Let the module take tensors and return those of `names`, as a tuple, and drop what they don't need.
+    """Make the module take tensors and return those of `names` as a tuple, and drop what they don't need.
 
-    What writes in place counts as needed: torch knows it by the operator's schema.
+    In-place operations count as needed: torch recognises them by their schema.
     """
     output = module.graph.output_node()
     results: Any = output.args[0]
     if list(found) != manifest.output_names or len(results) != len(found):
         raise ArtifactError(
-            f"{TORCH_EXPORT_FILE} gives other outputs than the manifest lists.\nExport the artifact again."
+            f"{TORCH_EXPORT_FILE} returns other outputs than the manifest lists.\nExport the artifact again."
         )
     by_name = dict(zip(found, results, strict=True))
     output.args = (tuple(by_name[name] for name in names),)

@@ -1,7 +1,7 @@
 """What the runners of PyTorch's two model files have in common: a device, the settings, arrays in and out.
 
-How a file is opened, cut to some outputs and called is theirs: `torchscript.py`, `torch_export.py`. It needs PyTorch,
-which is imported when this file is.
+Opening a file, cutting it to some outputs and calling it is in `torchscript.py` and `torch_export.py`. It imports
+PyTorch.
 """
 
 import warnings
@@ -26,7 +26,7 @@ __all__ = ["TorchFileRunner", "as_tensors", "torch_facts", "torch_set"]
 
 
 class TorchFileRunner(Runner):
-    """A model file of PyTorch's on one device: the target `cpu` or `cuda`."""
+    """A PyTorch model file on one device: the target `cpu` or `cuda`."""
 
     file: ClassVar[str]
 
@@ -37,7 +37,7 @@ class TorchFileRunner(Runner):
         file = artifact.file(self.file)
         try:
             with warnings.catch_warnings():
-                # TorchScript says at each load that it is deprecated; the artifact offers it for those who deploy it.
+                # TorchScript warns at each load that it is deprecated; the artifact offers it for those who deploy it.
                 warnings.simplefilter("ignore")
                 opened = self._load(file)
         except Exception as error:
@@ -49,13 +49,13 @@ class TorchFileRunner(Runner):
         with torch_set(self.settings):
             found = self._call(as_tensors(self.manifest, inputs, self.target))
         if list(found) != self.names:
-            raise ArtifactError(f"{self.file} gives other outputs than the manifest lists.\nExport the artifact again.")
+            raise ArtifactError(f"{self.file} returns other outputs than the manifest lists.\nExport it again.")
         return {name: as_array(tensor) for name, tensor in found.items()}
 
     def _load_failure(self, file: Path, error: Exception) -> ArtifactError | RunnerUnavailable:
         reason = self._reason(error)
         if "Unknown builtin op" in str(error) or "Could not find schema" in str(error):
-            # No fault of the file: its operators come with a package that registers them when it is imported.
+            # Not the file's fault: its operators come with a package that registers them when it is imported.
             return RunnerUnavailable(
                 f"{self.name} can't run {self.manifest.model}: {file.name} uses an operator that no installed package "
                 f"has registered: {reason}"
@@ -63,7 +63,7 @@ class TorchFileRunner(Runner):
         return ArtifactError(f"{file} can't be loaded as {self.runtime}: {reason}")
 
     def _require_file(self, artifact: Artifact) -> None:
-        """Refuse an artifact that may well be without this file."""
+        """Refuse an artifact that may lack this file."""
 
     @abstractmethod
     def _load(self, file: Path) -> Any:
@@ -71,7 +71,7 @@ class TorchFileRunner(Runner):
 
     @abstractmethod
     def _cut(self, opened: Any) -> Any:
-        """Return what can be called for the outputs of `names`; what they don't need is dropped."""
+        """Return a callable for the outputs of `names`; what they don't need is dropped."""
 
     @abstractmethod
     def _call(self, tensors: Sequence[torch.Tensor]) -> Mapping[str, torch.Tensor]:
@@ -79,15 +79,15 @@ class TorchFileRunner(Runner):
 
     @abstractmethod
     def _own_facts(self) -> Facts:
-        """Return what PyTorch in general doesn't tell."""
+        """Return the facts that are specific to this kind of file."""
 
 
 @contextmanager
 def torch_set(settings: Settings) -> Iterator[None]:
-    """Run what is inside without gradients, with the precision and the threads that the settings ask for."""
+    """Run the body without gradients, with the precision and the threads of the settings."""
     threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
     try:
-        # "highest" also keeps bfloat16 out of a CPU's matrix products, where the caller has allowed it.
+        # "highest" also keeps bfloat16 out of a CPU's matrix products, even if the caller has allowed it.
         torch.set_float32_matmul_precision("high" if settings.tf32 else "highest")
         if settings.threads:
             torch.set_num_threads(settings.threads)
@@ -100,7 +100,7 @@ def torch_set(settings: Settings) -> Iterator[None]:
 
 
 def torch_facts(settings: Settings, device: str) -> Facts:
-    """Return what may explain a drift, as PyTorch tells it while the settings are set."""
+    """Return what may explain a drift, as PyTorch reports it under these settings."""
     with torch_set(settings):
         facts: Facts = {
             "runtime": "PyTorch",

@@ -1,6 +1,6 @@
 """Runs an artifact on TorchScript: arrays in, every output by name out.
 
-It needs PyTorch, which is imported when this file is: ask for it only where TorchScript is wanted.
+It imports PyTorch, so import it only where TorchScript is requested.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,12 +46,12 @@ class TorchScriptRunner(TorchFileRunner):
 
 
 def _cut(module: Any, names: Sequence[str]) -> None:
-    """Let the module's graph return `names` alone, before it is first run, and drop what that doesn't need.
+    """Make the module's graph, before its first run, return only `names`, and drop what they don't need.
 
-    Dead code elimination follows what lies in whose memory: an in-place operation stays if what is returned needs it.
+    Dead code elimination tracks shared memory: an in-place operation stays if a returned tensor needs it.
     """
     graph = module._c._get_method("forward").graph
-    # A call of a submodule counts as a side effect, and would stay as a whole.
+    # A submodule's call counts as a side effect, and would stay as a whole.
     torch._C._jit_pass_inline(graph)
     returned = next(graph.outputs()).node()
     items = list(returned.inputs())

@@ -1,4 +1,4 @@
-"""Image files as a photo viewer shows them: upright, in colour, without transparency, 8 bits a channel.
+"""Image files as a photo viewer shows them: upright, in colour, without transparency, 8 bits per channel.
 
 This is not the model's preprocessing: nothing is resized, cropped or normalised here.
 """
@@ -19,7 +19,7 @@ __all__ = ["IMAGE_SUFFIXES", "find_images", "read_image"]
 
 _SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
 IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""What is an image when a folder is walked, in capitals too. A file that is named outright may be called anything."""
+"""Suffixes of images in a folder, case-insensitive. A file that is named directly may have any suffix."""
 
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -30,7 +30,7 @@ _TURN = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""EXIF orientation to what undoes it."""
+"""EXIF orientation to the transposition that undoes it."""
 _EIGHT_BIT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
@@ -39,17 +39,17 @@ _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 def read_image(path: str | Path) -> Image.Image:
     """Read one image file as an 8-bit RGB picture without metadata.
 
-    EXIF rotation is applied, transparency lies on white, of an animation the first frame is taken, and 16-bit grey is
-    scaled to 8 bits, not clipped. Colour profiles are not applied, as in torchvision.
+    EXIF rotation is applied, transparent images are put on white, an animation gives its first frame, and 16-bit grey
+    is scaled to 8 bits, not clipped. Colour profiles are not applied, as in torchvision.
 
     Raises:
-        ImageError: the file is missing, a folder, empty, damaged, not an image, of pixels without an agreed range
+        ImageError: the file is missing, a folder, empty, damaged, not an image, has pixels without a defined range
             (32-bit integers, floats), or has more pixels than Pillow's decompression bomb limit. That limit is
             checked on the file's header, before pixels are decoded.
     """
     path = Path(path)
     if path.is_dir():
-        raise ImageError(f"{path} is a folder, and one image file was expected. Name a file in it.")
+        raise ImageError(f"{path} is a folder, not an image file. Name a file in it.")
     if path.exists() and not path.is_file():
         raise ImageError(f"{path} is neither a file nor a folder. Name an image file.")
     try:
@@ -61,7 +61,7 @@ def read_image(path: str | Path) -> Image.Image:
     with stream:
         start = stream.peek(16)[:16]
         if not start:
-            raise ImageError(f"{path} is an empty file, and an image was expected. Copy or download it again.")
+            raise ImageError(f"{path} is an empty file, not an image. Copy or download it again.")
         try:
             return _read_rgb(stream, path)
         except ImageError:
@@ -71,18 +71,18 @@ def read_image(path: str | Path) -> Image.Image:
         except UnidentifiedImageError as error:
             raise ImageError(
                 f"{path} is not an image that Pillow can read: it starts with {start!r}.\n"
-                "Give a JPEG, PNG, WebP, TIFF, BMP or GIF; a damaged file has to be copied again."
+                "Give a JPEG, PNG, WebP, TIFF, BMP or GIF; copy a damaged file again."
             ) from error
         except Exception as error:
             # On damaged files Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
             raise ImageError(
-                f"{path} can't be decoded, it is damaged or cut off: {error or type(error).__name__}.\n"
+                f"{path} can't be decoded, it is damaged or truncated: {error or type(error).__name__}.\n"
                 "Copy or download it again."
             ) from error
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
-    """List the image files that `paths` mean: a file is itself, a folder is every image below it, sorted.
+    """List the image files in `paths`: a file itself, or every image below a folder, sorted.
 
     In folders, hidden files and folders are left out (`._photo.jpg`, `.ipynb_checkpoints`), and links are followed.
 
@@ -109,7 +109,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 
 def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
-    """Walk `folder`; `above` are the real paths of the folders that it lies in, so that a link to one can't loop."""
+    """Walk `folder`; `above` are the real paths of its parent folders, so that a link to one can't loop."""
     real = folder.resolve()
     if real in above:
         return
@@ -128,15 +128,15 @@ def _read_rgb(stream: IO[bytes], path: Path) -> Image.Image:
         with Image.open(stream) as image:
             image.load()
             picture = _as_rgb(_upright(image), path)
-    picture.info.clear()  # or the next reader of its EXIF block would turn it again
+    picture.info.clear()  # otherwise the next reader of its EXIF block would rotate it again
     return picture
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    # ImageOps.exif_transpose would do, but it also writes the EXIF block anew, and fails where a camera wrote it badly.
+    # ImageOps.exif_transpose would do, but it also rewrites the EXIF block, and fails on a malformed one.
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # A viewer shows a photo whose EXIF block is damaged as it lies; the decoders raise many types.
+    except Exception:  # A viewer doesn't rotate a photo whose EXIF block is damaged; the decoders raise many types.
         return image
     return image.transpose(_TURN[orientation]) if orientation in _TURN else image
 
@@ -172,8 +172,8 @@ def _missing(path: Path) -> ImageError:
 
 def _unsupported(path: Path, pixels: str) -> ImageError:
     return ImageError(
-        f"{path} has pixels of {pixels}, for which no range from black to white is agreed.\n"
-        "Convert it to 8 or 16 bits a channel first."
+        f"{path} has pixels of {pixels}, without a defined range from black to white.\n"
+        "Convert it to 8 or 16 bits per channel first."
     )
 
 
@@ -182,6 +182,6 @@ def _too_many_pixels(path: Path, error: Exception) -> ImageError:
     count = re.search(r"\d+", str(error))
     pixels = f"{int(count.group()):,}" if count else "too many"
     return ImageError(
-        f"{path} has {pixels} pixels, and at most {Image.MAX_IMAGE_PIXELS:,} are opened (a decompression bomb?).\n"
+        f"{path} has {pixels} pixels; the limit is {Image.MAX_IMAGE_PIXELS:,} (a decompression bomb?).\n"
         "Make it smaller, or raise PIL.Image.MAX_IMAGE_PIXELS if you trust it."
     )

@@ -28,19 +28,19 @@ class ChannelStatistics:
 
 
 def channel_statistics(folder: str | Path, on_progress: Callable[[int, int], None] | None = None) -> ChannelStatistics:
-    """Measure every image below `folder`: class folders as torchvision's ImageFolder has them, or images side by side.
+    """Measure every image below `folder`: class folders as in torchvision's ImageFolder, or a flat folder of images.
 
-    Images count as `read_image` shows them: grey ones as RGB, transparent ones on white. `on_progress` is called after
-    each image with how many are done and how many there are.
+    Images count as `read_image` returns them: grey ones as RGB, transparent ones on white. `on_progress` is called
+    after each image with the number done and the total.
 
     Raises:
         ImageError: `folder` is missing, a file, or holds no images; or one of its images can't be read.
     """
     folder = Path(folder)
     if folder.is_file():
-        raise ImageError(f"{folder} is a file, and a folder of images was expected. Name the folder.")
+        raise ImageError(f"{folder} is a file, not a folder of images. Name the folder.")
     paths = find_images([folder])
-    # Whole numbers add up without error in any order; a running mean, or a mean of batch means, does not.
+    # Integers add up without error in any order; a running mean, or a mean of batch means, does not.
     histogram = [0] * (3 * _LEVELS)
     for done, path in enumerate(paths, start=1):
         counts = read_image(path).histogram()
@@ -62,6 +62,6 @@ def _mean_and_std(channel: list[int]) -> tuple[float, float]:
     count = sum(channel)
     total = sum(value * times for value, times in enumerate(channel))
     squares = sum(value * value * times for value, times in enumerate(channel))
-    # The difference is taken of whole numbers: of floats, it would lose its digits where the deviation is small.
+    # A difference of integers: with floats, it would lose its digits where the deviation is small.
     variance = (count * squares - total * total) / (count * count)
     return total / (255 * count), sqrt(variance) / 255

@@ -18,7 +18,7 @@ __all__ = ["preprocess", "preprocess_files", "scaled_pixels"]
 
 
 def preprocess(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
-    """Turn an RGB or grey 8-bit picture, as `read_image` gives it, into the model's input.
+    """Turn an RGB or grey 8-bit picture, as `read_image` returns it, into the model's input.
 
     Returns:
         C H W, normalised: `(scaled_pixels - mean) / std` for each channel.
@@ -52,7 +52,7 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
     """Read and preprocess image files into one batch, N C H W, in the order of `paths`.
 
     Raises:
-        ImageError: a file can't be read or preprocessed, the message names it; or the crop has more pixels than
+        ImageError: a file, which the message names, can't be read or preprocessed; or the crop has more pixels than
             Pillow's decompression bomb limit.
     """
     _check_crop(steps)
@@ -69,7 +69,7 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
 def _resized(picture: Image.Image, steps: Preprocessing) -> Image.Image:
     width, height = picture.size
     short, long = sorted(picture.size)
-    # torchvision cuts off here, where rounding would give another size for every second image.
+    # torchvision truncates here; rounding would give another size for every second image.
     new_long = int(steps.resize * long / short)
     new_size = (steps.resize, new_long) if width <= height else (new_long, steps.resize)
     if new_size == picture.size:
@@ -84,18 +84,18 @@ def _center_cropped(picture: Image.Image, steps: Preprocessing) -> Image.Image:
         return picture
     _check_crop(steps)
     left, top = _crop_start(picture.width, width), _crop_start(picture.height, height)
-    # Outside the picture, Pillow's crop gives zeros: torchvision's padding.
+    # Outside the picture, Pillow's crop is zero, like torchvision's padding.
     return picture.crop((left, top, left + width, top + height))
 
 
 def _crop_start(size: int, crop: int) -> int:
-    """Where the crop starts on one axis; negative is padding, of which torchvision puts the odd pixel at the end."""
+    """Where the crop starts on one axis; negative means padding, whose odd pixel torchvision puts at the end."""
     return round((size - crop) / 2) if size >= crop else -((crop - size) // 2)
 
 
 def _check_crop(steps: Preprocessing) -> None:
     height, width = steps.crop
-    _check_size((width, height), "The crop that the preprocessing asks for")
+    _check_size((width, height), "The crop of the preprocessing")
 
 
 def _check_size(size: tuple[int, int], what: str) -> None:
@@ -103,6 +103,6 @@ def _check_size(size: tuple[int, int], what: str) -> None:
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         raise ImageError(
-            f"{what} would be {width:,} x {height:,} = {width * height:,} pixels, and at most {limit:,} are allowed.\n"
-            "Cut the image nearer to a square, or use a smaller size."
+            f"{what} would be {width:,} x {height:,} = {width * height:,} pixels; the limit is {limit:,}.\n"
+            "Crop the image closer to a square, or use a smaller size."
         )

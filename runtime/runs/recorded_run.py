@@ -1,6 +1,6 @@
-"""A run that `layerprobe run` recorded: tensors by name, and what it takes to compare them without the artifact.
+"""A run that `layerprobe run` recorded: tensors by name, and the metadata to compare them without the artifact.
 
-Writing the tensors is `tensor_recording.py`; here is what stands beside them, and how both are read.
+Writing the tensors is in `tensor_recording.py`; reading both is here.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from ..runners.machine import Facts, describe_environment
 __all__ = ["INPUTS_KEY", "RUN_KEY", "InputsHash", "RecordedRun", "RunRecord", "describe_run", "open_run"]
 
 RUN_KEY = "layerprobe.run"
-"""Of the file's metadata: a `RunRecord` as JSON."""
+"""Metadata key of a `RunRecord` as JSON."""
 INPUTS_KEY = "layerprobe.inputs"
-"""Of the file's metadata: the `InputsHash`, which is known only when all is run."""
+"""Metadata key of the `InputsHash`, which is known only at the end of the run."""
 
 
 class RunRecord(BaseModel):
-    """What a recorded run says of itself."""
+    """The metadata of a recorded run."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
@@ -39,9 +39,9 @@ class RunRecord(BaseModel):
     facts: Facts
     environment: dict[str, str | int]
     outputs: tuple[Output, ...]
-    """All that the model has, also those that were not recorded."""
+    """All outputs of the model, including those that were not recorded."""
     noise_floors: dict[str, NonNegativeFloat]
-    """By output, as the artifact's reference has them; empty for a lone model file."""
+    """By output, from the artifact's reference; empty for a lone model file."""
     weights: str | None = None
     """The hash of the model's weights, where the artifact has it."""
 
@@ -49,18 +49,18 @@ class RunRecord(BaseModel):
     def _outputs_are_sound(self) -> "RunRecord":
         names = [output.name for output in self.outputs]
         if len(set(names)) != len(names):
-            raise ValueError("an output stands twice")
+            raise ValueError("an output is listed twice")
         for output in self.outputs:
             if output.dtype.startswith("float") and output.dtype not in ("float16", "float32", "float64"):
-                raise ValueError(f"{output.name} is of the unknown type {output.dtype!r}")
+                raise ValueError(f"{output.name} has the unknown type {output.dtype!r}")
         return self
 
 
 def describe_run(artifact: Artifact, runner: Runner) -> RunRecord:
-    """Return what is recorded of a run beside its tensors."""
+    """Return the metadata that is recorded beside a run's tensors."""
     try:
         noise_floors = artifact.reference().noise_floors
-    except ArtifactError:  # a lone model file, or an artifact without its reference, runs as well
+    except ArtifactError:  # a lone model file, or an artifact without its reference, can be run as well
         noise_floors = {}
     return RunRecord(
         model=artifact.manifest.model,
@@ -75,7 +75,7 @@ def describe_run(artifact: Artifact, runner: Runner) -> RunRecord:
 
 
 class InputsHash:
-    """The SHA-256 of all that a model was given, batch after batch."""
+    """The SHA-256 of all inputs of a model, batch after batch."""
 
     LENGTH = 64
 
@@ -83,7 +83,7 @@ class InputsHash:
         self._hash = hashlib.sha256()
 
     def add(self, inputs: Mapping[str, NDArray[Any]]) -> None:
-        """Take in a batch: names, dtypes, shapes and values."""
+        """Add a batch: names, dtypes, shapes and values."""
         for name in sorted(inputs):
             array = np.ascontiguousarray(inputs[name])
             self._hash.update(f"{name} {array.dtype} {array.shape} ".encode())
@@ -94,12 +94,12 @@ class InputsHash:
 
 
 class RecordedRun(Mapping[str, NDArray[Any]]):
-    """The tensors of a recorded run, each read when it is asked for, so the file has to stay.
+    """The tensors of a recorded run, each read on access, so the file must remain.
 
     Attributes:
         file: where they are.
-        record: what the run says of itself.
-        inputs: the hash of what the model was given.
+        record: the run's metadata.
+        inputs: the hash of the model's inputs.
     """
 
     def __init__(self, file: Path, record: RunRecord, inputs: str, names: list[str]) -> None:
@@ -129,15 +129,15 @@ def open_run(file: str | Path) -> RecordedRun:
     """Open what `layerprobe run` wrote.
 
     Raises:
-        ArtifactError: it isn't that, was cut, or is of another format version.
+        ArtifactError: it isn't a recorded run, is truncated, or has another format version.
     """
     from safetensors import SafetensorError, safe_open
 
     file = Path(file)
     if file.is_dir():
         raise ArtifactError(
-            f"{file} is a folder, not a recorded run.\nOf an artifact, `layerprobe run {file} --recorded-input -o F` "
-            "records one."
+            f"{file} is a folder, not a recorded run.\nIf it is an artifact, `layerprobe run {file} --recorded-input "
+            "-o F` records one."
         )
     try:
         with safe_open(file, framework="np") as opened:
@@ -146,11 +146,11 @@ def open_run(file: str | Path) -> RecordedRun:
     except (OSError, SafetensorError) as error:
         raise ArtifactError(f"{file} is not a recorded run: {first_line(error)}.") from error
     if RUN_KEY not in metadata or INPUTS_KEY not in metadata:
-        raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older one.\nRecord it again.")
+        raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older version.\nRecord it again.")
     record = _parse(metadata[RUN_KEY], file)
     listed = [output.name for output in record.outputs]
     if not names.issubset(listed):
-        raise ArtifactError(f"{file} holds tensors that its own list lacks: {', '.join(sorted(names - set(listed)))}.")
+        raise ArtifactError(f"{file} has tensors that its metadata lack: {', '.join(sorted(names - set(listed)))}.")
     return RecordedRun(file, record, metadata[INPUTS_KEY], [name for name in listed if name in names])
 
 
@@ -165,6 +165,8 @@ def _parse(text: str, file: Path) -> RunRecord:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "run"
-        raise ArtifactError(f"{file} is no valid recorded run: {place}: {first['msg']}.\nRecord it again.") from error
+        raise ArtifactError(
+            f"{file} is not a valid recorded run: {place}: {first['msg']}.\nRecord it again."
+        ) from error
     except (ValueError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"{file} is no valid recorded run: {first_line(error)}.\nRecord it again.") from error
+        raise ArtifactError(f"{file} is not a valid recorded run: {first_line(error)}.\nRecord it again.") from error

@@ -1,7 +1,7 @@
-"""images -> one safetensors file with every output of every image, written as the images come.
+"""Images to one safetensors file with every output of every image, written batch by batch.
 
-The safetensors package writes what is whole in memory; a folder of images has no bound. The format is simple enough
-to be filled in place: a header that says where each tensor lies, then the tensors one behind the other
+The safetensors package writes only what is whole in memory; a folder of images has no bound. The format is simple
+enough to be filled in place: a header with each tensor's position, then the tensors one after another
 (https://github.com/huggingface/safetensors#format).
 """
 
@@ -52,16 +52,16 @@ def record_images(
     """Run every image and write the outputs, stacked along N in the order of `images`.
 
     An output that is the same for every image (computed from weights alone) is written once. The file's metadata holds
-    the model, the runner, the images' names, and what it takes to compare the run with another.
+    the model, the runner, the images' names, and the metadata to compare the run with another.
 
     Args:
-        artifact: what `open_artifact` gave.
+        artifact: an open artifact.
         runner: an open runner of it.
         images: at least one.
-        file: where to; it appears whole or not at all.
+        file: the file to write, whole or not at all.
         outputs: names of the outputs to keep; all, if empty.
-        input_size: height and width that the images get, in place of those of the export.
-        batch: images computed at once; with the outputs' sizes this bounds the memory.
+        input_size: height and width of the preprocessed images, instead of those of the export.
+        batch: images per run; with the outputs' sizes, this bounds the memory.
         on_progress: called with the number of images done.
 
     Raises:
@@ -74,15 +74,15 @@ def record_images(
     name, steps = artifact.manifest.image_input(input_size)
     fixed = artifact.manifest.inputs[0].shape[0]
     if isinstance(fixed, int) and len(images) != fixed:
-        # Without a symbol in the shapes, nothing tells which outputs follow the batch.
-        raise UsageError(f"{artifact.manifest.model} takes a batch of {fixed} only; {len(images)} images were given.")
+        # Without a symbol in the shapes, it is unknown which outputs follow the batch.
+        raise UsageError(f"{artifact.manifest.model} takes only a batch of {fixed}; {len(images)} images were given.")
     size = fixed if isinstance(fixed, int) else batch
     kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
-    mixed = [entry.name for entry in kept if _rows_an_image(entry) is None]
+    mixed = [entry.name for entry in kept if _rows_per_image(entry) is None]
     if mixed and len(images) > size:
         raise UsageError(
-            f"{mixed[0]} does not hold one image behind the other, so more than {size} images can't be stacked."
-            "\nLeave it out with --outputs, or give fewer images at once."
+            f"{mixed[0]} does not hold one image after another, so more than {size} images can't be stacked."
+            "\nChoose other outputs with --outputs, or give fewer images."
         )
     parts = [images[start : start + size] for start in range(0, len(images), size)]
     batches = ((len(part), {name: preprocess_files(part, steps)}) for part in parts)
@@ -91,7 +91,7 @@ def record_images(
 
 
 def record_reference_input(artifact: Artifact, runner: Runner, file: Path, *, outputs: Sequence[str] = ()) -> None:
-    """Run the input that the artifact has on record, and write the outputs as `record_images` does.
+    """Run the artifact's recorded input, and write the outputs as `record_images` does.
 
     Raises:
         ArtifactError: the artifact has no valid reference.
@@ -119,7 +119,7 @@ def _record(
         **metadata,
         RUN_KEY: record.model_dump_json(),
     }
-    rows = {entry.name: _rows_an_image(entry) for entry in kept}
+    rows = {entry.name: _rows_per_image(entry) for entry in kept}
     inputs_hash = InputsHash()
     with replace_file(file) as stream:
         layout: _Layout | None = None
@@ -138,7 +138,7 @@ def _record(
             layout.write_inputs_hash(stream, str(inputs_hash))
 
 
-def _rows_an_image(entry: Output) -> int | None:
+def _rows_per_image(entry: Output) -> int | None:
     """Return how many rows of its first axis an output has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
     for all images; None if the batch lies on another axis.
     """
@@ -150,7 +150,7 @@ def _rows_an_image(entry: Output) -> int | None:
 
 
 class _Layout:
-    """Where each tensor lies in the file, known once the first batch tells the shapes."""
+    """The position of each tensor in the file, known once the first batch shows the shapes."""
 
     def __init__(self, first: Mapping[str, NDArray[Any]], rows: Mapping[str, int | None], images: int) -> None:
         self._rows = rows
@@ -164,7 +164,7 @@ class _Layout:
         self._data_start = self._hash_start = 0
 
     def write_header(self, stream: BinaryIO, metadata: Mapping[str, str]) -> None:
-        # The hash is known when all is run; till then, as many zeros stand in its place, which is the header's end.
+        # The hash is known only at the end; until then, as many zeros are in its place, at the header's end.
         unknown = "0" * InputsHash.LENGTH
         header = json.dumps({**self._entries, "__metadata__": {**metadata, INPUTS_KEY: unknown}}).encode()
         self._hash_start = 8 + header.rindex(unknown.encode())
@@ -184,6 +184,6 @@ class _Layout:
             begin, end = self._entries[name]["data_offsets"]
             offset = begin + (first_image * each * array[:1].nbytes if each else 0)
             if offset + array.nbytes > end:
-                raise ArtifactError(f"{name} has another shape than the manifest says.\nExport the artifact again.")
+                raise ArtifactError(f"{name} has another shape than in the manifest.\nExport the artifact again.")
             stream.seek(self._data_start + offset)
             stream.write(np.ascontiguousarray(array).data)

@@ -1,4 +1,4 @@
-"""Which operation is to blame for a runner's error, and whether the export or the runtime is, in data and in words."""
+"""Which operation is to blame for a runner's error, and whether the export or the runtime is: as data and in words."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,17 @@ def find_culprit(
     faults: Mapping[str, float] | None,
     unexported_operations: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Culprit | None:
-    """Return the operation that brought in the most.
+    """Return the operation that introduced the largest error.
 
-    What made NaN or infinity is worse than what can be measured, and so are a missing output and a wrong shape; of
-    these the first is taken. A failed output whose share can't be told is blamed if no other brought in enough to fail.
+    NaN or infinity, a missing output and a wrong shape are worse than any error that can be measured; of these the
+    first is taken. A failed output whose share is unknown is blamed if no other introduced enough to fail.
 
     Args:
         outputs: a runner's, in the order of execution.
-        shares: of the error, by output, where they can be told.
-        faults: outputs at which the ONNX file itself goes wrong, each with its drift there; None for a runner that
-            reads another file, which nobody has evaluated.
-        unexported_operations: by output, operations before it that are no outputs and may be to blame as well.
+        shares: of the error, by output, where they are known.
+        faults: outputs at which the ONNX file itself is wrong, each with its drift there; None for a runner that reads
+            another file, which was not evaluated.
+        unexported_operations: by output, operations before it that are not outputs and may be to blame as well.
     """
 
     def severity(output: OutputComparison) -> float:
@@ -40,7 +40,7 @@ def find_culprit(
     if worst is None:
         return None
     introduced = shares[worst.name].introduced if worst.name in shares else math.inf
-    # Where the file is only a little wrong, and the runtime much, it is the runtime's.
+    # Where the file is only a little wrong and the runner far more, the runtime is at fault.
     cause: Cause = "runtime" if worst.name in shares and faults is not None else "unknown"
     if faults and worst.name in faults and 2 * faults[worst.name] >= introduced:
         cause = "export"
@@ -57,7 +57,7 @@ def headline(
     outputs: Sequence[Output],
     unopened: Mapping[str, Unopened] = MappingProxyType({}),
 ) -> str:
-    """Return the report's first line: which operation brought in the most, in which runner, and whose fault it is."""
+    """Return the headline: which operation introduced the largest error, in which runner, and whose fault it is."""
     facts = {output.name: output for output in outputs}
     failed = [runner for runner in runners if runner.verdict is not Verdict.PASS]
     for runner in failed:
@@ -69,7 +69,7 @@ def headline(
     if not blamed:
         return f"{failed[0].name} fails: {failed[0].verdict}." if failed else "Nothing was compared."
     worst = max(blamed, key=_severity)
-    what = _what_it_did(worst, facts)
+    what = _culprit_words(worst, facts)
     if not failed and unopened:
         name, why = next(iter(unopened.items()))
         return f"{name} can't be opened: {why.reason} The other runners pass. {what}"
@@ -81,7 +81,7 @@ def headline(
 
 
 def operation_words(output: Output) -> str:
-    """Return what a person calls an operation: `Conv2d conv1 (net.py:7)`."""
+    """Return an operation as a reader knows it: `Conv2d conv1 (net.py:7)`."""
     return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
 
 
@@ -90,47 +90,48 @@ def _severity(runner: RunnerReport) -> float:
     return float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
 
 
-def _what_it_did(runner: RunnerReport, facts: Mapping[str, Output]) -> str:
+def _culprit_words(runner: RunnerReport, facts: Mapping[str, Output]) -> str:
     assert runner.culprit
     output = facts[runner.culprit.output]
     operation = operation_words(output)
     if runner.culprit.only_unprobed:
-        return _what_is_wrong_unprobed(runner, runner.culprit, operation)
+        return _unprobed_words(runner, runner.culprit, operation)
     others = runner.culprit.or_one_of
     if others:
         names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        operation += f", or what comes before it and is no output here ({names}),"
+        operation += f", or an operation before it that is not an output ({names}),"
     found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
         return f"{operation} {found.verdict.words} in {runner.name}."
     if runner.culprit.introduced is None:
         return f"{operation} is the first that drifts in {runner.name}: {found.drift:.3g} times float32's own error."
     return (
-        f"{operation} brought in the most in {runner.name}: {runner.culprit.introduced:.3g} times float32's own error."
+        f"{operation} introduced the largest error in {runner.name}: {runner.culprit.introduced:.3g} times float32's "
+        "own error."
     )
 
 
-def _what_is_wrong_unprobed(runner: RunnerReport, culprit: Culprit, operation: str) -> str:
+def _unprobed_words(runner: RunnerReport, culprit: Culprit, operation: str) -> str:
     result = runner.first_failing
     off = runner.verdict.words
     if culprit.introduced is not None:
         off = f"is off by {culprit.introduced:.3g} times float32's own error"
     if culprit.output == result:
-        return f"{operation} {off} in {runner.name} unprobed, and is right with every output."
+        return f"{operation} {off} in {runner.name} unprobed; with every output it is right."
     return (
-        f"{runner.name} goes wrong where {operation} isn't requested: unprobed, {result} {off}; with every output it "
-        "is right."
+        f"{runner.name} computes wrong results where {operation} isn't requested: unprobed, {result} {off}; with every "
+        "output it is right."
     )
 
 
 def _whose_fault(runner: RunnerReport) -> str:
     assert runner.culprit
     if runner.culprit.only_unprobed:
-        return " The runtime is at fault, or its settings, in what it fuses where nothing is watched."
+        return " The runtime is at fault, or its settings: it fuses wrongly where only the results are requested."
     if runner.culprit.cause == "export":
-        return " The ONNX file is at fault: in float64, too, it says something else than the model."
+        return " The ONNX file is at fault: evaluated in float64, it still differs from the model."
     if runner.culprit.cause == "runtime":
-        return " The runtime is at fault, or its settings: what it was given there was right."
+        return " The runtime is at fault, or its settings: that operation's inputs were right."
     if runner.culprit.introduced is not None:
-        return " What it was given there was right: the runner's own file, the runtime or its settings are at fault."
+        return " That operation's inputs were right: the runner's own file, the runtime or its settings are at fault."
     return ""

@@ -1,6 +1,6 @@
 """Two recorded runs -> report: the same comparison as `verification.py`, between two machines, runners or exports.
 
-Neither the model nor an artifact is needed. There is no truth either: the first run stands in for it, so a drift says
+Neither the model nor an artifact is needed. There is no truth either: the first run takes its place, so a drift means
 that the two differ, not which one is right.
 """
 
@@ -25,8 +25,8 @@ __all__ = ["compare_runs"]
 def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
     """Judge every output that both runs recorded.
 
-    The drift is in multiples of the noise floor that the artifact has on record, as in `verify`: two correct float32
-    runtimes differ by 1 to 4 of them.
+    The drift is in multiples of the noise floor recorded in the artifact, as in `verify`: two correct float32 runtimes
+    differ by 1 to 4 of them.
 
     Raises:
         UsageError: the runs are of different models or inputs, or share no output.
@@ -56,12 +56,12 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
         for key, value in expected.record.environment.items()
         if result.record.environment.get(key) != value
     }
-    told = " ".join([_finding(runner, facts), *_caveats(expected, result)])
-    return Report(headline=told, environment=environment, outputs=tuple(facts), runners=[runner])
+    headline = " ".join([_finding(runner, facts), *_caveats(expected, result)])
+    return Report(headline=headline, environment=environment, outputs=tuple(facts), runners=[runner])
 
 
 def _finding(runner: RunnerReport, facts: Sequence[Output]) -> str:
-    """Return in a sentence what came of it; of two runs none is the truth, so nobody is to blame."""
+    """Return the result in a sentence; neither of two runs is the truth, so neither is to blame."""
     by_name = {output.name: output for output in facts}
     if not runner.culprit:
         worst = max(runner.outputs, key=lambda output: output.drift or 0.0)
@@ -72,8 +72,8 @@ def _finding(runner: RunnerReport, facts: Sequence[Output]) -> str:
     found = next(output for output in runner.outputs if output.name == runner.culprit.output)
     operation = operation_words(by_name[found.name])
     if found.drift is None:
-        return f"{operation} {found.verdict.words} in one run and not in the other, or everywhere."
-    return f"{operation} is the first that differs: {found.drift:.3g} times float32's own error."
+        return f"{operation} {found.verdict.words} in at least one run, so the runs can't be compared there."
+    return f"{operation} is the first that drifts: {found.drift:.3g} times float32's own error."
 
 
 def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
@@ -82,12 +82,12 @@ def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
         if alone:
             names = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
             yield (
-                f"Not compared, as {one.file.name} alone has {'it' if len(alone) == 1 else 'them'}: {names}. Asked for "
-                "other outputs, a runtime may fuse others: the last digits may differ for that."
+                f"Not compared, as only {one.file.name} has {'it' if len(alone) == 1 else 'them'}: {names}. Runtimes "
+                "fuse differently when other outputs are requested, so the last digits may differ."
             )
     weights = [run.record.weights for run in (expected, result)]
     if None not in weights and weights[0] != weights[1]:
-        yield "The two models have other weights."
+        yield "The two models have different weights."
 
 
 def _refuse_strangers(expected: RecordedRun, result: RecordedRun) -> None:
@@ -95,20 +95,22 @@ def _refuse_strangers(expected: RecordedRun, result: RecordedRun) -> None:
     if one != other:
         alone = sorted(set(one) ^ set(other)) or [a for a, b in zip(one, other, strict=True) if a != b]
         raise UsageError(
-            f"{expected.file} is of {expected.record.model} and {result.file} of {result.record.model}, whose outputs "
-            f"differ: {', '.join(alone[:3])}{', ...' if len(alone) > 3 else ''}.\nCompare two runs of one model."
+            f"{expected.file} is a run of {expected.record.model}, {result.file} of {result.record.model}, and their "
+            f"outputs differ: {', '.join(alone[:3])}{', ...' if len(alone) > 3 else ''}.\n"
+            "Compare two runs of the same model."
         )
     if expected.inputs != result.inputs:
         raise UsageError(
-            f"{expected.file} and {result.file} were given other inputs, to the last bit.\nGive both runs the same "
-            "images in the same order; where machines decode them differently, `layerprobe run --recorded-input`."
+            f"{expected.file} and {result.file} were given different inputs (compared bit by bit).\n"
+            "Give both runs the same images in the same order; if the machines decode them differently, use "
+            "`layerprobe run --recorded-input`."
         )
 
 
 def _compare(
     name: str, expected: NDArray[Any], result: NDArray[Any], noise_floor: float, dtype: str
 ) -> OutputComparison:
-    # Both are there whole: one that is finite everywhere isn't taken for one that is not, wherever the sample lies.
+    # Both tensors are whole: NaN and infinity are compared everywhere, not only in the sample.
     if expected.shape == result.shape and not np.array_equal(np.isfinite(expected), np.isfinite(result)):
         return OutputComparison(name=name, verdict=Verdict.NONFINITE)
     return compare_output(name, _as_truth(expected, noise_floor), result, dtype)

@@ -1,6 +1,6 @@
 """Each output's averaged map in float64 and in each runner, and where in the picture they differ.
 
-Only the maps are kept, never the tensors. What they look like is the business of the report that shows them.
+Only the maps are kept, never the tensors. How they look is up to the report that shows them.
 """
 
 import math
@@ -45,7 +45,7 @@ class RunnerMaps:
     """The mean over the channels."""
     error: AveragedMap | None
     """The mean over the channels of the absolute error, in multiples of float32's own error; None without a reference.
-    Not the error of the mean, in which what one channel has too much and another too little would cancel out."""
+    Not the error of the mean, in which errors of opposite sign would cancel out."""
 
 
 @dataclass
@@ -57,7 +57,7 @@ class OutputMaps:
     """Channels, and the height and width of the whole maps."""
     reference: AveragedMap | None = None
     kind: Kind = "truth"
-    """The reference is the model's float64 truth or, of tensors too large to be kept whole, what model.onnx says in
+    """The reference is the model's float64 truth or, for tensors too large to be kept whole, model.onnx evaluated in
     float64; the two differ where the export is at fault."""
     runners: dict[str, RunnerMaps] = field(default_factory=dict)
 
@@ -66,7 +66,7 @@ class DriftMaps:
     """Collects the maps of one runner after the other.
 
     Attributes:
-        tiles: by output, in the order of execution; only what has a height and a width, and was given an array.
+        tiles: by output, in the order of execution; only outputs with a height, a width and an array.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
@@ -80,13 +80,13 @@ class DriftMaps:
         return [self._tiles[name] for name in self._outputs if name in self._tiles]
 
     def add(self, runner: str, graph: Float64Graph, reference: Reference, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep the maps of what a runner gave for the recorded input.
+        """Keep the maps of what a runner returned for the recorded input.
 
         Args:
             runner: its name.
             graph: the ONNX file, which is evaluated in float64 once more: its tensors are too many to be kept.
             reference: the recorded input and the truth.
-            arrays: output to array. What is missing, or has another shape than it should, is left out.
+            arrays: output to array. Outputs that are missing or have another shape than the truth are left out.
         """
         for name, kind, expected in self._expected(graph, reference, arrays):
             truth, array = reference.truths[name], arrays[name]
@@ -107,7 +107,7 @@ class DriftMaps:
         layout, tokens = output.layout, output.tokens
         try:
             mean = channel_mean(array, layout, tokens)
-        except UsageError:  # of another number of tokens than the manifest says
+        except UsageError:  # the number of tokens is not the manifest's
             return
         size = (array.shape[channel_axis(layout)], mean.shape[0], mean.shape[1])
         tile = self._tiles.setdefault(output.name, OutputMaps(output, size))
@@ -125,7 +125,7 @@ class DriftMaps:
     ) -> Iterator[tuple[str, Kind, NDArray[Any] | None]]:
         """Yield each output with a map and an array, and its whole tensor in float64, or None."""
         wanted = [name for name in self._outputs if name in arrays]
-        # A truth that is no sample is the better reference: a fault of the file shows.
+        # A whole truth is the better reference: a fault of the file shows.
         whole = {name for name in wanted if math.prod(reference.truths[name].shape) <= SAMPLE_LIMIT}
         for name in whole:
             truth = reference.truths[name]
@@ -147,9 +147,9 @@ def _small(values: NDArray[np.float64], keep: Literal["mean", "largest"] = "mean
 
 
 def shrink(values: NDArray[np.floating], side: int, keep: Literal["mean", "largest"] = "mean") -> NDArray[np.float32]:
-    """Make a map H W at most `side` pixels high and wide, each pixel the mean, or the largest, of those it stands for.
+    """Make a map H W at most `side` pixels high and wide, each pixel the mean, or the largest, of those it covers.
 
-    An error in one pixel has to be seen still, hence the largest; so does a NaN, in both.
+    An error in one pixel must stay visible, hence the largest; a NaN stays visible in both.
     """
     with np.errstate(all="ignore"):
         for axis in (0, 1):

@@ -1,15 +1,15 @@
-"""Where a runner's error comes from: what each operation brought in itself, and what it was given with its inputs.
+"""Where a runner's error comes from: what each operation introduced itself, and what it inherited with its inputs.
 
-Three tensors stand behind each number, all of the same output. The *truth* is what the model computes in float64. The
-*file's value* is what model.onnx says in float64, from the recorded input on: it differs from the truth where the
-export is at fault. The *expected value* is what the file says in float64 of the very inputs that the operation was
-given in that runner (`Float64Graph.walk` with `forced`). So
+Each number comes from three tensors of the same output. The *truth* is what the model computes in float64. The *file's
+value* is what model.onnx computes in float64 from the recorded input: it differs from the truth where the export is at
+fault. The *expected value* is what the file computes in float64 from the very inputs that the operation got in that
+runner (`Float64Graph.walk` with `forced`). So
 
     result - truth  =  (result - expected)  +  (expected - truth)
     the error       =  what was introduced  +  what was inherited
 
-Where the file itself goes wrong, its own operation can't say what to expect. But there the inputs are still right, so
-`expected + truth - file's value` can: the fault is in both and cancels out, what the inputs inherited remains.
+Where the file itself is wrong, its own operation can't give the expected value. But there the inputs are still right,
+so `expected + truth - file's value` can: the fault is in both and cancels out, the error of the inputs remains.
 """
 
 import math
@@ -30,17 +30,17 @@ __all__ = ["FileValues", "evaluate_file", "shares_of_error"]
 
 @dataclass(frozen=True)
 class FileValues:
-    """What model.onnx says in float64."""
+    """The values of model.onnx in float64."""
 
     comparisons: list[OutputComparison]
-    """Each output's value against the truth, by a rule that leaves room for float32 constants alone."""
+    """Each output's value against the truth, by a rule that allows for float32 constants only."""
     unknown: dict[str, str]
     """Outputs that can't be evaluated, each with the reason."""
     faults: dict[str, float] = field(default_factory=dict)
-    """Outputs at which the file goes wrong though their inputs are right, each with its drift: infinite where there is
-    none, as of NaN or another shape."""
+    """Outputs at which the file is wrong though their inputs are right, each with its drift: infinite where it can't be
+    measured, as for NaN or another shape."""
     corrections: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """Of the faults, where the shape is right: truth less file's value, sampled."""
+    """For faults of the right shape: truth minus file's value, sampled."""
 
 
 def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str]) -> FileValues:
@@ -59,7 +59,7 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
         elif right.issuperset(graph.inputs_of[name]):
             file.faults[name] = math.inf if found.drift is None else found.drift
             if value.shape == truth.shape:
-                with np.errstate(invalid="ignore"):  # of the same infinities, for one
+                with np.errstate(invalid="ignore"):  # inf - inf, for example
                     file.corrections[name] = truth.sample - sample(value).astype(np.float64)
     return file
 
@@ -72,14 +72,14 @@ def shares_of_error(
     dtypes: Mapping[str, str],
     comparisons: Sequence[OutputComparison],
 ) -> Iterator[tuple[str, ErrorShare]]:
-    """Yield the two shares of each output of a runner, in the order of execution, where they can be told.
+    """Yield the two shares of each output of a runner, in the order of execution, where they are known.
 
     Args:
         graph: the ONNX file.
         reference: the recorded input and the truth.
-        file: what `evaluate_file` gave.
-        arrays: what the runner gave.
-        dtypes: by output, in which the model computed it.
+        file: what `evaluate_file` returned.
+        arrays: what the runner returned.
+        dtypes: by output, the dtype in which the model computed it.
         comparisons: of `arrays` with the truth.
     """
     found = {each.name: each for each in comparisons}
@@ -89,9 +89,9 @@ def shares_of_error(
         result, truth, dtype = arrays.get(name), reference.truths[name], dtypes[name]
         if isinstance(value, Unknown) or result is None or not value.shape == result.shape == truth.shape:
             continue
-        if dtype == "float64":  # finer than what the file says, whose attributes are float32
+        if dtype == "float64":  # finer than the file, whose attributes are float32
             continue
-        # Where eager PyTorch itself has NaN or infinity there is no error that has a size.
+        # Where eager PyTorch itself has NaN or infinity, the error has no size.
         known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
         exact = truth.sample[known]
         expected = _as_held(sample(value)[known], dtype)
@@ -100,12 +100,12 @@ def shares_of_error(
             expected = np.where(np.isfinite(correction), expected + correction, exact)
         inherited = largest_error(expected, exact) / unit
         if inherited > PASSING_DRIFT and name in wrong_in_file and failed.isdisjoint(graph.inputs_of[name]):
-            # Given what is right: a fault of the file again, behind another one, of a runner that doesn't share them.
+            # Its inputs were right: another fault of the file, behind the first, in a runner that shares neither.
             expected, inherited = exact, 0.0
         given = sample(result)[known]
         if found[name].verdict is Verdict.NONFINITE:
-            # The search is over the whole tensor. In which order what is too large is added up decides whether infinity
-            # or NaN comes of it.
+            # The search is over the whole tensor. Whether an overflow becomes infinity or NaN depends on the order of
+            # the additions.
             made = ~np.isfinite(result) & np.isfinite(_as_held(value, dtype))
             both = np.isfinite(given) & np.isfinite(expected)
             new = made.any() or file.faults.get(name) == math.inf
@@ -115,7 +115,7 @@ def shares_of_error(
 
 
 def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
-    """Return values as float64, infinite where a float of that type can't be as large."""
+    """Return values as float64, infinite where they exceed that type's range."""
     wide = value.astype(np.float64, copy=False)
     if "float" not in dtype:
         return wide

@@ -1,9 +1,9 @@
-"""An ONNX graph read as a model's operations: which of its nodes compute, and which values are surely equal.
+"""An ONNX graph read as a model's operations: which of its nodes compute, and which values are known to be equal.
 
-Nothing here knows of ONNX Runtime; `fusions.py` compares such a graph with what ONNX Runtime makes of it.
+Nothing here depends on ONNX Runtime; `ort_fusions.py` compares such a graph with its form optimised by ONNX Runtime.
 """
 
-# onnx takes a quarter of a second to import: only the checker needs its types.
+# onnx takes a quarter of a second to import, and only the type checker needs it here.
 from __future__ import annotations
 
 from collections import defaultdict
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["GraphValues"]
 
-_HANDING_ON = frozenset({"Identity", "Dropout"})
-"""What gives its input as it is; a dropout does so in every exported model."""
+_PASS_THROUGH = frozenset({"Identity", "Dropout"})
+"""Operations that return their input unchanged, as a dropout does in every exported model."""
 
 _RANDOM = frozenset(
     {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
@@ -27,14 +27,14 @@ _SMALL = 64
 
 
 class GraphValues:
-    """Who makes and who takes each value of a graph.
+    """Which nodes make and which take each value of a graph.
 
-    Counted are nodes that compute from the graph's inputs what its outputs need. Not counted are those that hand a
-    value on, repeat an earlier node, or compute from constants or sizes alone.
+    Nodes count if they compute from the graph's inputs what its outputs need. Nodes that pass a value through, repeat
+    an earlier node, or compute from constants or sizes alone do not count.
 
     Attributes:
         nodes: all nodes, in the order of execution.
-        by_name: the same by their names.
+        by_name: the nodes by name.
         maker: the index of the counted node that makes a value.
         takers: the indices of the counted nodes that take a value.
         results: the graph's outputs.
@@ -86,7 +86,7 @@ class GraphValues:
 
 
 def _equal_values(graph: GraphProto) -> dict[str, str]:
-    """Map each value that surely equals an earlier one to that one: what is handed on, and what is computed twice."""
+    """Map each value known to equal an earlier one to that one: it is passed through, or computed twice."""
     same: dict[str, str] = {}
     first: dict[object, list[str]] = {}
     for tensor in graph.initializer:
@@ -96,7 +96,7 @@ def _equal_values(graph: GraphProto) -> dict[str, str]:
             content.name = ""
             _remember(same, first, content.SerializeToString(deterministic=True), [tensor.name])
     for node in graph.node:
-        if node.op_type in _HANDING_ON:
+        if node.op_type in _PASS_THROUGH:
             same[node.output[0]] = same.get(node.input[0], node.input[0])
         elif node.op_type not in _RANDOM:
             _remember(same, first, _content(node, same), list(node.output))

@@ -1,4 +1,4 @@
-"""What all runners of an artifact are judged by: the float64 truth, and what the ONNX file says in float64."""
+"""Judges all runners of an artifact by the float64 truth and by the ONNX file evaluated in float64."""
 
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -33,7 +33,7 @@ class RunnerFacts:
     allow_fallback: bool = False
     """Whether it passes where some compute nodes ran elsewhere than requested."""
     reads_onnx: bool = True
-    """Whether it executes model.onnx, so that a fault of that file is one of its own."""
+    """Whether it executes model.onnx, so that a fault of that file is also its own."""
 
 
 class Judge:
@@ -64,7 +64,7 @@ class Judge:
         return next((f"{name} can't be evaluated: {why}" for name, why in self._file.unknown.items()), None)
 
     def report_of_file(self) -> RunnerReport:
-        """Return what came of the ONNX file itself: all of its error is introduced where it goes wrong."""
+        """Report on the ONNX file itself: all of its error is introduced at its faults."""
         shares = {}
         for found in self._file.comparisons:
             drift = math.inf if found.drift is None else found.drift
@@ -72,18 +72,18 @@ class Judge:
         return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), self._file.comparisons, shares)
 
     def report_of(self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
-        """Return what came of a runner that gave `arrays` for the recorded input."""
+        """Report on a runner that returned `arrays` for the recorded input."""
         outputs = self._compare(arrays, self._dtypes)
         shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes, outputs))
         return self._report(runner, outputs, shares)
 
     def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
-        """Return what came of a runner that failed to run the model: every output is missing."""
+        """Report on a runner that failed to run the model: every output is missing."""
         outputs = self._compare({}, self._dtypes)
         return self._report(runner, outputs, {}).model_copy(update={"culprit": None, "error": error})
 
     def results_pass(self, arrays: Mapping[str, NDArray[Any]]) -> bool:
-        """Tell whether the model's own results are what they should be."""
+        """Return whether the model's own results pass."""
         return not any(output.failed for output in self._compare(arrays, self._results))
 
     def report_of_unprobed(
@@ -98,7 +98,8 @@ class Judge:
         Args:
             probed: the probe's results.
             arrays: the unprobed model's.
-            prevented: the fusions that probing prevents; why they can't be named; None where the runtime doesn't tell.
+            prevented: the fusions that probing prevents, or why they can't be named; None where the runtime doesn't
+                report them.
             error: why the unprobed model could not be run, if it couldn't.
         """
         differences = [
@@ -140,12 +141,12 @@ class Judge:
 
 
 def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | None = None) -> RunnerReport:
-    """Return a runner's report with what came of the unprobed model, which counts where the probe has not failed.
+    """Return a runner's report with that of the unprobed model, which counts where the probe has not failed.
 
     Args:
         report: of the probe.
         unprobed: of the model without the probe's outputs.
-        mended: the output that makes its results right, if it was asked for.
+        mended: the output that makes its results right when requested, if one was searched for.
     """
     failed = [output for output in unprobed.outputs if output.failed]
     if failed and report.first_failing is None:

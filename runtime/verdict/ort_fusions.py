@@ -1,9 +1,9 @@
-"""Which operations of a model ONNX Runtime runs as one kernel, told by comparing a graph with its optimised form.
+"""Which operations of a model ONNX Runtime runs as one kernel, by comparing a graph with its optimised form.
 
-This tells what a probe's extra outputs prevent; it neither runs a model nor measures time.
+This shows what a probe's extra outputs prevent; it neither runs a model nor measures time.
 """
 
-# onnx and onnxruntime are slow to import, so the checker alone gets their types, and only optimising loads them.
+# onnx and onnxruntime are slow to import, so only the type checker and optimising load them.
 from __future__ import annotations
 
 import re
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Fusion", "fusions", "optimised_graph", "prevented_fusions"]
 
 _BLOCKED = "com.microsoft.nchwc"
-"""The domain of the CPU's kernels on blocks of channels. Their values are `reorder_token_7`, and they are called after
-the value that they make (`relu_nchwc`, `norm_bn_nchwc`), before they took over what is behind it."""
+"""The domain of the CPU's kernels on blocks of channels. Their values are named `reorder_token_7`, and they themselves
+after the value that they made (`relu_nchwc`, `norm_bn_nchwc`) before they absorbed what is behind it."""
 
 _BLOCKED_NAME = re.compile(r"(.+?)(_bn)?_nchwc(_token_\d+)?")
 _COPIES = frozenset({"ReorderInput", "ReorderOutput", "MemcpyFromHost", "MemcpyToHost"})
@@ -34,10 +34,10 @@ _MOVES = frozenset({
     "Cast", "Concat", "Expand", "Flatten", "Gather", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 })
 # fmt: on
-"""What computes nothing. It may vanish because it changes nothing, or because its neighbours undo it."""
+"""Operations that compute nothing. They may vanish because they change nothing or because their neighbours undo it."""
 
 _TRANSPOSING = re.compile("MatMul|Gemm|Attention")
-"""Kernels that can take over a transpose of what they are given."""
+"""Kernels that can absorb a transpose of their inputs."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Fusion:
 
 
 def prevented_fusions(plain: Iterable[Fusion], probe: Iterable[Fusion]) -> list[Fusion]:
-    """Return the plain model's fusions that don't happen in the probe, or not whole."""
+    """Return the plain model's fusions that don't happen in the probe, or only in part."""
     kept = [set(fusion.nodes) for fusion in probe]
     return [fusion for fusion in plain if not any(group.issuperset(fusion.nodes) for group in kept)]
 
@@ -68,17 +68,17 @@ def optimised_graph(
 ) -> GraphProto:
     """Return the graph that ONNX Runtime makes of a model, without the weights.
 
-    They go to a temporary folder meanwhile, where they take as much space as in the model.
+    These go to a temporary folder meanwhile, where they take as much space as in the model.
 
     Args:
         model: the file, or its content.
         level: how much is optimised.
         provider: where it would run.
-        weights_folder: where the weights are that lie in a file of their own, if the content is given.
+        weights_folder: the folder of weights that are in a file of their own, if the content is given.
 
     Raises:
         ArtifactError: ONNX Runtime can't load the model.
-        RunnerUnavailable: CUDA was asked for and can't be used.
+        RunnerUnavailable: CUDA was requested and can't be used.
     """
     import onnx
     import onnxruntime
@@ -108,21 +108,21 @@ def _providers(provider: Literal["cpu", "cuda"]) -> list[Any]:
         return [cpu]
     reason = why_no_cuda()
     if reason:
-        raise RunnerUnavailable(f"The CUDA provider was asked for, but {reason}.\nUse the CPU's.")
+        raise RunnerUnavailable(f"The CUDA provider was requested, but {reason}.\nUse the CPU provider.")
     load_cuda_libraries()
     return [(CUDA, {"use_tf32": "0"}), cpu]
 
 
 def fusions(original: GraphProto, optimised: GraphProto) -> list[Fusion]:
-    """Return the groups of two and more nodes of a graph that its optimised form runs as one kernel.
+    """Return the groups of two or more nodes of a graph that its optimised form runs as one kernel.
 
     What is merely eliminated is in no group: dropouts, reshapes that change nothing, transposes that cancel each
     other, what is computed twice, and what is folded into constants. Nor are nodes that compute on sizes, or that no
     result needs. A node is in one group at most.
 
     Args:
-        original: the graph that ONNX Runtime was given.
-        optimised: what `optimised_graph` gave for it.
+        original: the graph that was given to ONNX Runtime.
+        optimised: what `optimised_graph` returned for it.
     """
     model = GraphValues(original)
     kernels = _Kernels(model, optimised)
@@ -140,7 +140,7 @@ def fusions(original: GraphProto, optimised: GraphProto) -> list[Fusion]:
 
 
 class _Kernels:
-    """The optimised graph, whose values are told in the model's."""
+    """The optimised graph, with its values mapped to the model's."""
 
     def __init__(self, model: GraphValues, optimised: GraphProto) -> None:
         self._model = model
@@ -150,7 +150,7 @@ class _Kernels:
         self._made = {value for name, value in self._held.items() if name in self._maker}
 
     def fused_in(self, node: NodeProto) -> set[int]:
-        """Return the indices of the model's nodes that became one kernel, whose value this optimised node gives."""
+        """Return the indices of the model's nodes that became one kernel, whose value this optimised node outputs."""
         if node.op_type in _COPIES:
             return set()
         workers, taken = self._workers(node)
@@ -162,7 +162,7 @@ class _Kernels:
         return self._without_moves_at_the_edge(members, kernels[0])
 
     def _workers(self, node: NodeProto) -> tuple[list[NodeProto], set[str]]:
-        """Return what makes a node's value out of values of the model, the node and its helpers, and those values."""
+        """Return the nodes that compute a node's value from values of the model, itself included, and those values."""
         workers, taken, waiting = [node], set(), list(node.input)
         seen: set[str] = set()
         while waiting:
@@ -178,7 +178,7 @@ class _Kernels:
         return workers, taken
 
     def _made_from(self, ends: set[str]) -> set[int]:
-        """Return the model's nodes between some values and the nearest ones before them that other kernels make."""
+        """Return the model's nodes between these values and the nearest ones before them that other kernels make."""
         members: set[int] = set()
         waiting = list(ends)
         while waiting:
@@ -189,12 +189,12 @@ class _Kernels:
         return members
 
     def _is_unchanged(self, kernel: NodeProto, node: NodeProto) -> bool:
-        """Tell whether a kernel does what one node did, so that it took over nothing."""
+        """Return whether a kernel does what one node did, so that it absorbed nothing."""
         if kernel.domain == _BLOCKED:
             return kernel.op_type != "Conv"
         if (kernel.op_type, kernel.domain, _arity(kernel)) != (node.op_type, node.domain, _arity(node)):
             return False
-        # Fusing makes new weights. Equal small constants are merged too, under new names.
+        # Fusing makes new weights. Merging equal small constants also makes new names.
         new = [name for name in kernel.input if name in self._weights and name not in self._model]
         return all(name.startswith("ortshared_") for name in new) and _attributes(kernel) == _attributes(node)
 
@@ -214,7 +214,7 @@ class _Kernels:
 
 
 def _held_values(model: GraphValues, optimised: GraphProto) -> dict[str, str]:
-    """Tell for each value of the optimised graph which of the model's it is, where it is one."""
+    """Map each value of the optimised graph that is one of the model's to that one."""
     names = {name for node in optimised.node for name in (*node.input, *node.output) if name}
     held = {name: model.value(name) for name in names if name in model}
     for node in optimised.node:
@@ -236,15 +236,15 @@ def _held_values(model: GraphValues, optimised: GraphProto) -> dict[str, str]:
 
 def _value_by_name(model: GraphValues, node: NodeProto) -> str | None:
     if node.domain == _BLOCKED:
-        told = _BLOCKED_NAME.fullmatch(node.name)
-        names = (told[1] + (told[2] or ""), told[1]) if told else ()
+        match = _BLOCKED_NAME.fullmatch(node.name)
+        names = (match[1] + (match[2] or ""), match[1]) if match else ()
         return next((model.value(name) for name in names if name in model), None)
     given = model.by_name.get(node.name)
     return model.value(given.output[0]) if given is not None and given.op_type == node.op_type else None
 
 
 def _with_what_follows(model: GraphValues, kernel: NodeProto, held: dict[str, str]) -> str:
-    """Return what a convolution on blocks really makes: it takes over the addition behind it, and an activation."""
+    """Return what a convolution on blocks really makes: it absorbs the addition behind it, and an activation."""
     value, made = held[kernel.output[0]], set(held.values())
     activation = next((entry.s.decode() for entry in kernel.attribute if entry.name == "activation"), None)
     added = held.get(kernel.input[3]) if len(kernel.input) > 3 else None
@@ -263,7 +263,7 @@ def _arity(node: NodeProto) -> int:
 
 
 def _attributes(node: NodeProto) -> dict[str, bytes]:
-    """Return the attributes, less those that say what holds anyway: ONNX Runtime writes the defaults out."""
+    """Return the attributes except those at their default, which ONNX Runtime writes out."""
     import onnx
 
     known = (

@@ -1,4 +1,4 @@
-"""One output of a runner against its float64 truth: numbers and a verdict. Comparing gives data; it asserts nothing."""
+"""One output of a runner against its float64 truth: numbers and a verdict. It compares and asserts nothing."""
 
 import math
 from dataclasses import dataclass
@@ -30,14 +30,14 @@ Two correct float32 programs add up in different orders, so each is off by its o
 16 is far above what that explains (1 to 4 in practice) and far below what a wrong weight causes (thousands)."""
 
 FILE_PASSING_DRIFT = 4.0
-"""The largest drift that passes where the ONNX file itself is evaluated in float64. No rounding adds up there, but what
-the exporter computed for good (a table of positions, say) it computed in float32, as far off as eager PyTorch's own."""
+"""The largest drift that passes where the ONNX file itself is evaluated in float64. No rounding adds up there, but
+constants that the exporter computed (a table of positions, for example) are float32, as far off as eager PyTorch's."""
 
 FILE_RUNNER = "onnx-float64"
-"""Not a runtime: what the ONNX file itself says, evaluated in float64. It tells a fault of the export from the rest."""
+"""Not a runtime: the ONNX file itself, evaluated in float64. It separates faults of the export from all others."""
 
 UNPROVEN_NOISE = 0.01
-"""A noise floor above this, times the 16 that pass, is a sixth of the tensor's scale: a wrong result may pass, too."""
+"""Times the 16 that pass, this noise floor is a sixth of the tensor's scale: above it, a wrong result may pass, too."""
 
 
 class OutputComparison(BaseModel):
@@ -58,9 +58,9 @@ class OutputComparison(BaseModel):
     cosine: float | None = None
     """Cosine of the angle between result and truth."""
     introduced: float | None = None
-    """What the operation brought in itself, given the inputs that it got; a multiple of the noise floor, as `drift`."""
+    """The error that the operation itself introduced, given the inputs that it got; a multiple of the noise floor."""
     inherited: float | None = None
-    """What it was given with its inputs."""
+    """The error that came with its inputs; a multiple of the noise floor."""
 
     @property
     def failed(self) -> bool:
@@ -72,7 +72,7 @@ class OutputComparison(BaseModel):
 class ErrorShare:
     """The two parts of an output's error, in multiples of its noise floor, as its drift.
 
-    What made NaN or infinity brought in an infinite error; what was handed it inherited one.
+    An operation that makes NaN or infinity introduced an infinite error; one that was given it inherited one.
     """
 
     introduced: float
@@ -95,10 +95,10 @@ def compare_output(
 
     Args:
         name: the output's name.
-        truth: what the artifact's reference says of it.
-        candidate: what the runner gave; None if it gave nothing.
-        dtype: in which the model computed it, if that isn't the candidate's dtype: bfloat16 comes as float32.
-        in_float64: it was computed in float64: then what overflows in float32 need not.
+        truth: its truth in the artifact's reference.
+        candidate: what the runner returned; None if it returned nothing.
+        dtype: the dtype in which the model computed it, if not the candidate's: bfloat16 arrives as float32.
+        in_float64: whether it was computed in float64, where what overflows in float32 need not.
     """
     if candidate is None:
         return OutputComparison(name=name, verdict=Verdict.MISSING)
@@ -108,7 +108,7 @@ def compare_output(
     finite = np.isfinite(expected)
     if in_float64:
         result = np.where(finite, result, expected)
-    # Eager PyTorch may itself give infinities (a mask of -inf) or NaN: then these have to be the same ones.
+    # Eager PyTorch may itself return infinities (a mask of -inf) or NaN: then the candidate must have the same ones.
     if (
         np.count_nonzero(~np.isfinite(candidate)) > truth.nonfinite
         or not np.array_equal(np.where(finite, 0, expected), np.where(np.isfinite(result), 0, result), equal_nan=True)
@@ -120,7 +120,7 @@ def compare_output(
     max_abs = float(np.max(np.abs(error), initial=0.0))
     relative = max_abs / truth.scale
     dtype = dtype or str(candidate.dtype)
-    # ONNX has float32 for its attributes, an epsilon say, in a float64 model as well.
+    # ONNX stores attributes, such as an epsilon, as float32 even in a float64 model.
     coarse = _epsilon("float32") * truth.scale if in_float64 and dtype == "float64" else 0.0
     drift = max_abs / max(drift_unit(truth, dtype), coarse)
     error_power, power = _dot(error, error), _dot(expected, expected)
@@ -145,13 +145,13 @@ def passing_drift(runner: str) -> float:
 def drift_unit(truth: Truth, dtype: str) -> float:
     """Return the error that counts as a drift of 1, in the tensor's own unit.
 
-    Integers and truth values are exact: any difference counts, unless eager float32 differs from float64 as well.
+    Integers and booleans are exact: any difference counts, unless eager float32 differs from float64 as well.
     """
     return max(truth.noise_floor, _epsilon(dtype)) * truth.scale
 
 
 def largest_error(result: NDArray[Any], expected: NDArray[Any]) -> float:
-    """Return the largest absolute difference; of infinity and NaN, the same ones are no difference, others infinite."""
+    """Return the largest absolute difference: 0 between the same infinities or NaN, infinite between different ones."""
     result, expected = result.astype(np.float64), expected.astype(np.float64)
     with np.errstate(invalid="ignore"):
         error = np.abs(result - expected)
@@ -176,7 +176,7 @@ def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 
 
 def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    # Not `one @ other`: NumPy's BLAS takes all cores for it, and where these are busy its threads wait for one another
+    # Not `one @ other`: NumPy's BLAS uses all cores for it, and where these are busy its threads wait for one another
     # a thousand times as long as they compute.
     with np.errstate(over="ignore"):  # of huge values, the squares
         return float(np.sum(one * other))

@@ -1,4 +1,4 @@
-"""What verification and comparison report, as data: the contract of `verify --json`. How it is shown is elsewhere."""
+"""The report of a verification or comparison, as data: the contract of `verify --json`. `reporting/` shows it."""
 
 from typing import Literal
 
@@ -21,36 +21,37 @@ class _Part(BaseModel):
 
 
 class Culprit(_Part):
-    """The operation that brought in the largest error of a runner, whether or not it failed."""
+    """The operation that introduced the largest error of a runner, whether or not it failed."""
 
     output: str
     cause: Cause
-    """`export`: the ONNX file already says something else than the model. `runtime`: the file is right."""
+    """`export`: the ONNX file itself differs from the model. `runtime`: the file is right."""
     introduced: float | None
+    """A multiple of the noise floor; None where it can't be measured."""
     or_one_of: list[str] = []
-    """Operations before it that are no outputs of the artifact, so that they can't be told from it."""
+    """Operations before it that are not outputs of the artifact, so the error may be theirs."""
     only_unprobed: bool = False
-    """The probe is right; where this isn't asked for, the model's results are wrong, by a fusion across it.
-    `introduced` is then what the first of them is off by."""
+    """The probe is right; where this output isn't requested, a fusion across it makes the model's results wrong.
+    `introduced` is then the error of the first wrong result."""
 
 
 class UnprobedReport(_Part):
-    """What came of the same model with only its own results as outputs, which a runtime may fuse as it likes."""
+    """The same model with only its own results as outputs, which a runtime may fuse freely."""
 
     outputs: list[OutputComparison]
     """The model's results against the float64 truth."""
     difference: float | None
     """The largest difference between probed and unprobed results, in multiples of the noise floor."""
     prevented: list[Fusion] | None
-    """Fusions that happen here and not in the probe; None where the runtime doesn't tell."""
+    """Fusions that happen here and not in the probe; None where the runtime doesn't report them."""
     prevented_unknown: str | None = None
-    """Why they can't be named, where they could have been."""
+    """Why they can't be named, in a runtime that reports them."""
     error: str | None = None
-    """Why the runner could not run the model without the probe's outputs, if it couldn't: its results are missing."""
+    """Why the runner could not run the model without the probe's outputs, if it couldn't; its results are missing."""
 
 
 class RunnerReport(_Part):
-    """What came of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
+    """The result of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
 
     name: str
     verdict: Verdict
@@ -59,13 +60,13 @@ class RunnerReport(_Part):
     culprit: Culprit | None
     providers: list[str]
     misplaced: list[str]
-    """Compute nodes that ran elsewhere than asked."""
+    """Compute nodes that ran elsewhere than requested."""
     facts: Facts
-    """What may explain a drift: versions, device, settings, as the runtime tells them."""
+    """What may explain a drift: versions, device, settings, as the runtime reports them."""
     outputs: list[OutputComparison]
     unprobed: UnprobedReport | None = None
     error: str | None = None
-    """Why it failed to run the model, if it did: then no output is there."""
+    """Why it failed to run the model, if it did; every output is then missing."""
 
 
 class Unopened(_Part):
@@ -73,7 +74,7 @@ class Unopened(_Part):
 
     reason: str
     exit_code: int
-    """What the command line ends with if nothing else failed: 3 for an invalid file, 4 for a missing runtime."""
+    """The exit code of the command line if nothing else failed: 3 for an invalid file, 4 for a missing runtime."""
 
 
 class Report(_Part):

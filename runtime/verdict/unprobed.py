@@ -1,4 +1,4 @@
-"""What probing hides: fusions that happen in the model as it was and not in the probe, and what goes wrong in them."""
+"""What probing hides: fusions that happen in the plain model and not in the probe, and the errors they cause."""
 
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -15,10 +15,10 @@ _PROVIDERS: dict[str, Literal["cpu", "cuda"]] = {"onnx-cpu": "cpu", "onnx-cuda":
 
 
 def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) -> list[Fusion] | str | None:
-    """Return the fusions that probing prevents in a runner; None where its runtime doesn't tell.
+    """Return the fusions that probing prevents in a runner; None where its runtime doesn't report them.
 
-    Nothing depends on them, and naming them reads ONNX Runtime's private names and writes to the temporary folder: what
-    fails is returned as the reason why they can't be named.
+    No verdict depends on them, and naming them reads ONNX Runtime's private names and writes to the temporary folder:
+    an error is returned as the reason why they can't be named.
     """
     provider = _PROVIDERS.get(runner)
     if provider is None:
@@ -44,15 +44,15 @@ def _fusions_of(
 
 
 def mended_by_probing(outputs: Sequence[str], is_right: Callable[[Sequence[str]], bool]) -> str:
-    """Return the output that a runtime has to be asked for, to compute the model's results rightly.
+    """Return the output that must be requested for a runtime to compute the model's results correctly.
 
     Args:
         outputs: names in the order of execution. With all of them the results are right, with none they are wrong.
-        is_right: whether they are with these outputs; it is asked some log2(len(outputs)) times.
+        is_right: whether the results are right with these outputs; called about log2(len(outputs)) times.
 
     Returns:
-        The name from which on all have to be asked for: without it, those behind it don't suffice. If several places go
-        wrong this is the first, since each is right only where it is asked for.
+        The name from which on all must be requested: without it, those behind it don't suffice. If several places are
+        wrong this is the first, since each is right only where it is requested.
     """
     right, wrong = 0, len(outputs)
     while wrong - right > 1:

@@ -1,4 +1,4 @@
-"""The table of verdicts: what comparing an output can come to. To add one, add its row."""
+"""The table of verdicts: the possible results of comparing an output. To add one, add its row."""
 
 from enum import StrEnum
 from typing import Literal
@@ -9,13 +9,13 @@ Tone = Literal["good", "warning", "bad"]
 
 
 class Verdict(StrEnum):
-    """What an output, or a runner, comes to. In JSON it is its name.
+    """The verdict on an output or a runner. In JSON it is its name.
 
     Attributes:
         fails: whether it fails the runner.
-        sign: what stands for it beside the colour.
-        tone: how it is coloured.
-        words: what is said of an output that has it: `fc has another shape or type`.
+        sign: the symbol shown beside the colour.
+        tone: its colour.
+        words: what follows the name of an output with it: `fc has a different shape or type`.
     """
 
     fails: bool
@@ -35,6 +35,6 @@ class Verdict(StrEnum):
     DRIFT     = "drift",     True,  "✕", "bad",     "drifts"
     NONFINITE = "nonfinite", True,  "✕", "bad",     "is NaN or infinite"
     MISSING   = "missing",   True,  "✕", "bad",     "is missing"
-    SHAPE     = "shape",     True,  "✕", "bad",     "has another shape or type"
+    SHAPE     = "shape",     True,  "✕", "bad",     "has a different shape or type"
     PLACEMENT = "placement", True,  "⚠", "warning", "ran elsewhere than requested"
     # fmt: on

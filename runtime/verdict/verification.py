@@ -1,6 +1,6 @@
 """artifact -> report: each runner runs the recorded input, and is judged by the float64 truth.
 
-This is the order of things. What a runner is judged by is `judge.py`, the report `report.py`.
+This is the order of the steps; `judge.py` judges, `report.py` is the report.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,22 +39,22 @@ def verify(
 ) -> Report:
     """Run the recorded input in each runner, judge every output, and find where its error was introduced.
 
-    A runner that can't be opened takes nothing from the others: it stands in the report's `unopened`, or in `left_out`
-    where it was not requested by name and the machine lacks something.
+    A runner that can't be opened doesn't stop the others: it is listed in the report's `unopened`, or in `left_out` if
+    it was not requested by name and the machine lacks something.
 
     Args:
-        artifact: what `open_artifact` gave, or takes.
-        runners: names, as in `RUNNERS`; `onnx-float64` for what the ONNX file itself says; or `all`. By default
-            `onnx-float64` and those of `DEFAULT_RUNNERS` that work on this machine.
+        artifact: what `open_artifact` returned, or takes.
+        runners: names, as in `RUNNERS`; `onnx-float64` for the ONNX file itself; or `all`. By default `onnx-float64`
+            and those of `DEFAULT_RUNNERS` that work on this machine.
         settings: how to run.
         allow_fallback: let a runner pass some of whose compute nodes ran elsewhere than requested.
-        maps: collects the averaged maps of each runner, if they are wanted.
+        maps: collects the averaged maps of each runner, if given.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
         UsageError: there is no runner of that name.
         RunnerUnavailable: no runner can work here.
-        ArtifactError: a file that all runners need is missing, altered or invalid, or the only runner's.
+        ArtifactError: a file that all runners need, or the only runner's, is missing, altered or invalid.
     """
     requested = [name for name in runners if name != FILE_RUNNER]
     for name in requested:
@@ -66,13 +66,13 @@ def verify(
         verification.judge_file()
     for name in chosen:
         verification.judge_runner(name)
-        # Before the next one is opened: the weights of two would be in memory at once.
+        # Before the next one is opened: otherwise the weights of both would be in memory at once.
         hand_memory_back()
     return verification.report()
 
 
 class _Verification:
-    """One call of `verify`: what was requested, and what has been found so far."""
+    """One call of `verify`: what was requested, and the results so far."""
 
     def __init__(
         self,
@@ -171,27 +171,27 @@ class _Verification:
         """Run the same model with its own results as its only outputs, and compare them with the probe's `results`."""
         name, judge = report.name, self._judge
         self._on_phase(f"running {name} unprobed")
-        alone, error = self._run_watching(name)
+        alone, error = self._run_unprobed(name)
         prevented = prevented_by_probing(self._artifact, name, self._settings)
         unprobed = judge.report_of_unprobed(results, alone, prevented, error)
         mended = None
         if report.first_failing is None and error is None and not judge.results_pass(alone):
-            self._on_phase(f"looking for what {name} computes wrongly unprobed")
+            self._on_phase(f"locating the error of {name} unprobed")
             mended = mended_by_probing(
                 self._artifact.manifest.output_names,
-                lambda outputs: judge.results_pass(self._run_watching(name, outputs)[0]),
+                lambda outputs: judge.results_pass(self._run_unprobed(name, outputs)[0]),
             )
         return with_unprobed(report, unprobed, mended)
 
-    def _run_watching(self, name: str, watched: Sequence[str] = ()) -> tuple[dict[str, NDArray[Any]], str | None]:
-        """Return the model's own results where only they and what is watched are computed; or why that fails."""
+    def _run_unprobed(self, name: str, watched: Sequence[str] = ()) -> tuple[dict[str, NDArray[Any]], str | None]:
+        """Return the model's own results with only them and `watched` as outputs, or why that fails."""
         manifest = self._artifact.manifest
         results = manifest.result_names
         wanted = [output for output in manifest.output_names if output in {*results, *watched}]
         try:
-            # Not held by a name here, so that it is gone with its weights when it has run.
+            # Not bound to a name, so that the runner and its weights are freed once it has run.
             arrays = open_runner(self._artifact, name, self._settings, wanted).run(self._judge.reference.inputs)
-        except (ExecutionError, RunnerUnavailable) as error:  # it opened the probe, so this is its own fault
+        except (ExecutionError, RunnerUnavailable) as error:  # it could open the probe, so this is its own fault
             return {}, first_line(error)
         found = {result: arrays[result] for result in results if result in arrays}
         del arrays

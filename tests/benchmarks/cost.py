@@ -45,7 +45,7 @@ def export(name: str, folder: Path) -> Path:
 
 
 def open_variant(artifact: Any, variant: str, batch: int, outputs: Sequence[str] | None = None) -> Any:
-    """Return it with its inputs and outputs bound."""
+    """Return a runner of the variant with its inputs and outputs bound."""
     import numpy as np
 
     from runtime import open_runner
@@ -77,7 +77,7 @@ def node_times(artifact: Any, variant: str) -> list[tuple[str, float]]:
             onnx_session.session_options = options_of
         for _ in range(ROUNDS):
             bound.run()
-        del bound  # the session writes its profile as it goes
+        del bound  # the session writes its profile when it is deleted
         (file,) = Path(folder).iterdir()
         events = json.loads(file.read_text())
     taken: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -88,7 +88,7 @@ def node_times(artifact: Any, variant: str) -> list[tuple[str, float]]:
 
 
 def rows_of(name: str, artifact: Any) -> list[str]:
-    """Return the rows that tell where the time of each variant goes."""
+    """Return the rows that show where the time of each variant goes."""
     rows = []
     for variant in VARIANTS:
         nodes = node_times(artifact, variant)
@@ -114,7 +114,7 @@ def time_in_turns(ways: dict[Any, Callable[[], None]]) -> dict[Any, float]:
 
 
 def filler(arrays: Sequence[Any], pool: ThreadPoolExecutor) -> Callable[[], None]:
-    """Return what writes as many bytes as some arrays have, in as many threads as there are cores."""
+    """Return a function that writes as many bytes as these arrays have, in one thread per core."""
     import numpy as np
 
     shares: list[list[Any]] = [[] for _ in range(os.cpu_count() or 1)]
@@ -132,7 +132,7 @@ def filler(arrays: Sequence[Any], pool: ThreadPoolExecutor) -> Callable[[], None
 
 
 def floor_row(name: str, artifact: Any, batch: int) -> str:
-    """Return the row that tells what every tensor costs, beside what writing its bytes costs; none if caches may hold
+    """Return the row that shows what every tensor costs, beside the cost of writing its bytes; empty if caches may hold
     them.
     """
     plain_model, full = (open_variant(artifact, variant, batch) for variant in ("plain", "full"))
@@ -152,7 +152,7 @@ def floor_row(name: str, artifact: Any, batch: int) -> str:
 
 
 def draw_growth(artifact: Any, file: Path) -> None:
-    """Draw the time over the batch, and over how many of the outputs are asked for."""
+    """Draw the time over the batch, and over the number of requested outputs."""
     from matplotlib.figure import Figure
 
     from runtime.bench.picture import VARIANT_COLOURS
@@ -166,7 +166,7 @@ def draw_growth(artifact: Any, file: Path) -> None:
         "averaged": artifact.averaged().manifest.output_names,
         "full": artifact.manifest.output_names,
     }
-    # From the front, with the last: what all of them need is computed whatever their number.
+    # From the front, plus the last output: so the whole model is computed whatever their number.
     counts = {variant: [1 + round(share * (len(listed[variant]) - 1)) for share in SHARES] for variant in listed}
     by_count = time_in_turns(
         {

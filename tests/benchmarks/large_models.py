@@ -1,11 +1,11 @@
-"""`make bench`: whether building, export and verification of large models keep to their bars of time and memory.
+"""`make bench`: whether building, export and verification of large models stay within their bars of time and memory.
 
     python -m benchmarks.large_models artifacts/benchmarks.md  # all, into a section of the page
     python -m benchmarks.large_models --one measure_building  # one measurement, as JSON
 
-Not a test: nothing is asserted, the section says what was reached. Each measurement runs in a fresh process, started
-by a small one that imports nothing large. Times are CPU seconds in one thread: what else the machine does makes them
-little longer, while it makes seconds on the clock meaningless.
+Not a test: nothing is asserted, the section shows what was reached. Each measurement runs in a fresh process, started
+by a small one that imports nothing large. Times are CPU seconds in one thread: other load on the machine hardly
+lengthens them, while it makes wall-clock seconds meaningless.
 """
 
 import contextlib
@@ -31,6 +31,8 @@ from benchmarks.timing import interleave
 if TYPE_CHECKING:
     from torch import nn
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+"""In which a process of its own finds `benchmarks` and `proofs`, as this one does."""
 IMAGE = (3, 224, 224)
 SMALL_IMAGE = (3, 64, 64)
 CHAIN_LENGTHS = (500, 1000, 2000)
@@ -47,11 +49,11 @@ class Finding:
     measured: str
     bar: str = ""
     reached: bool | None = None
-    """None where there is no bar: told for understanding the others."""
+    """None where there is no bar: shown to explain the others."""
 
 
 def measure_building() -> list[Finding]:
-    """Time a node of `build_probe`, of two networks and of chains."""
+    """Time `build_probe` per node, for two networks and for chains."""
     import torch
 
     from probe import build_probe, load_model
@@ -60,7 +62,7 @@ def measure_building() -> list[Finding]:
     torch.set_num_threads(1)
 
     def per_node(models: dict[str, "nn.Module"], shape: tuple[int, ...], capture: Capture, rounds: int) -> list[float]:
-        """Return the milliseconds that a named node takes, in each model."""
+        """Return the milliseconds per named node of each model."""
 
         def building(model: "nn.Module") -> Callable[[], object]:
             return lambda: build_probe(model, torch.zeros(1, *shape), capture=capture)
@@ -157,8 +159,8 @@ def measure_export(folder: str) -> list[Finding]:
             if number:
                 parts[phase].append(end - begin)
     medians = {phase: statistics.median(times) for phase, times in parts.items()}
-    told = ", ".join(f"{phase} {median:.2f}" for phase, median in medians.items())
-    findings.append(Finding("resnet50: the whole `export_artifact`", f"{sum(medians.values()):.2f} s: {told}"))
+    phases = ", ".join(f"{phase} {median:.2f}" for phase, median in medians.items())
+    findings.append(Finding("resnet50: the whole `export_artifact`", f"{sum(medians.values()):.2f} s: {phases}"))
     return findings
 
 
@@ -204,14 +206,14 @@ def export_large(folder: str) -> int:
 
 
 def import_runners() -> None:
-    """Import all that `verify` does."""
+    """Import all that `verify` imports."""
     import runtime.runners.onnx
     import runtime.runners.torchscript
     import runtime.verdict.verification  # noqa: F401
 
 
 def verify_large(folder: str, runners: str) -> int:
-    """Do nothing but `verify`, and return the bytes of the outputs, with a batch of 1 and in float32."""
+    """Only run `verify`, and return the bytes of the outputs, with a batch of 1 and in float32."""
     from runtime import open_artifact, verify
 
     artifact = open_artifact(folder)
@@ -248,13 +250,13 @@ def _mb(size_bytes: float) -> str:
 
 
 def run_apart(measurement: Callable[..., object], *arguments: str) -> tuple[Any, int]:
-    """Return what a measurement gives, made in a process of its own, and the bytes of that process's peak memory.
+    """Return a measurement's result, made in a process of its own, and the bytes of that process's peak memory.
 
-    The peak is taken when the process has ended: the destructors of PyTorch's libraries touch 120 MB of them. It is no
-    less than what this process has, which therefore imports nothing large.
+    The peak is read after the process has ended: the destructors of PyTorch's libraries touch 120 MB of it. It is no
+    less than the memory of this process, which therefore imports nothing large.
     """
     command = [sys.executable, "-W", "ignore", __file__, "--one", measurement.__name__, *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)

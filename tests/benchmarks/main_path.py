@@ -1,7 +1,7 @@
 """`make bench`: how long the main path takes, against the notebook's way and against plain PyTorch.
 
-Not a test: nothing here asserts a time. Each comparison is interleaved, so that a noisy moment of the machine meets
-both sides, and told as median and spread.
+Not a test: nothing here asserts a time. Each comparison is interleaved, so that a noisy moment of the machine
+affects both sides, and reported as median and spread.
 """
 
 import contextlib
@@ -68,7 +68,7 @@ def draw_our_way(artifact: Artifact, file: Path) -> Callable[[], None]:
 
 
 def draw_many_tiles(folder: Path) -> dict[str, Callable[[], None]]:
-    """Return what draws and saves all pages of a large network, from its tensors and from its averaged maps."""
+    """Return functions that draw and save all pages of a large network, from its tensors and from its averaged maps."""
     rng = np.random.default_rng(0)
     outputs, tensors = [], {}
     for number in range(TILES):
@@ -109,7 +109,7 @@ def export_plainly(model: torch.nn.Module, file: Path) -> None:
 
 
 def measure(folder: Path) -> list[tuple[str, Seconds, str]]:
-    """Return each comparison: what, seconds of each side, and what the ratio or the median should be."""
+    """Return each comparison: its title, the seconds of each side, and what the ratio or the median should be."""
     found = []
     for name in VARIANTS:
         model = load_model(name).module.eval()

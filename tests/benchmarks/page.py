@@ -1,4 +1,4 @@
-"""The page of benchmarks: each of the programs that `make bench` runs writes its own section, and leaves the others.
+"""The page of benchmarks: each program that `make bench` runs writes its own section and leaves the others as they are.
 
 Imports nothing large: a process that measures the memory of others must be small itself.
 """
@@ -14,7 +14,7 @@ __all__ = ["describe_machine", "write_section"]
 
 
 def write_section(file: Path, section: str) -> None:
-    """Put a section, which begins with its title as `# Title`, in place of the one of that title, or at the end."""
+    """Replace the section of the same title (its first line, `# Title`), or append it."""
     title = section.partition("\n")[0]
     old = re.split(r"^(?=# )", file.read_text(encoding="utf-8"), flags=re.MULTILINE) if file.exists() else []
     parts = [part.strip() for part in old if part.strip()]

@@ -1,9 +1,9 @@
-"""`make bench-peers`: what it costs to see every tensor, or its map, here and with what else there is.
+"""`make bench-peers`: what it costs to see every tensor, or its map, here and in other tools.
 
     python -m benchmarks.peers artifacts/benchmarks.md  # all models, batches 1 and 16
     python -m benchmarks.peers mine.md --models cnn2,resnet18 --batches 1
 
-For each model and batch, all ways of a runtime run in turns in one process (PyTorch's threads go on spinning for a
+For each model and batch, all ways of one runtime run in turns in one process (PyTorch's threads keep spinning for a
 while, which would slow ONNX Runtime down), and each once more in a process of its own, for its memory. Not a test:
 nothing here asserts a time.
 """
@@ -13,6 +13,7 @@ import contextlib
 import gc
 import io
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,8 @@ from typing import Any
 from benchmarks.models import MODELS, load_by_name
 from benchmarks.page import describe_machine, write_section
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+"""In which a process of its own finds `benchmarks` and `proofs`, as this one does."""
 BATCHES = (1, 16)
 BARS = {
     ("averaged", 1): dict.fromkeys(("resnet18", "resnet50", "vgg16"), 1.15),
@@ -40,14 +43,14 @@ PLAIN = {"torch": "PyTorch, the plain model", "onnx": "ONNX Runtime, the plain m
 LAYERPROBE = {"averaged": "layerprobe, averaged (ONNX Runtime)", "full": "layerprobe, every tensor (ONNX Runtime)"}
 TORCHLENS = "torchlens, trace"
 """Timed in a process of its own: once called, it leaves PyTorch's functions wrapped, which slows all others down."""
-SECONDS_A_WAY = 3.0
+SECONDS_PER_WAY = 3.0
 """About how long each way is timed."""
 
 Way = Callable[[], object]
 
 
 def makers_of(name: str, batch: int, folder: Path) -> dict[str, Callable[[], Way]]:
-    """Return what opens each way to be timed."""
+    """Return, for each way, the function that opens it for timing."""
     return {**_torch_ways(name, batch), **_onnx_ways(name, batch, folder)}
 
 
@@ -181,12 +184,12 @@ def time_ways(name: str, batch: int, folder: Path, *labels: str) -> dict[str, li
         way()
         started = time.perf_counter()
         way()
-        rounds[label] = max(5, min(60, round(SECONDS_A_WAY / max(time.perf_counter() - started, 1e-4))))
+        rounds[label] = max(5, min(60, round(SECONDS_PER_WAY / max(time.perf_counter() - started, 1e-4))))
     gc.disable()  # no way pays for another's garbage
     for number in range(max(rounds.values())):
         gc.collect()
         taking_part = [label for label in ways if number < rounds[label]]
-        # Each is the first in turn. The collection has cooled the caches and let threads fall asleep: none pays for it.
+        # Each starts a round in turn, after an untimed run: the collection cooled the caches and let threads sleep.
         first = number % len(taking_part)
         ways[taking_part[first]]()
         for label in taking_part[first:] + taking_part[:first]:
@@ -197,7 +200,7 @@ def time_ways(name: str, batch: int, folder: Path, *labels: str) -> dict[str, li
 
 
 def peak_of(name: str, batch: int, folder: Path, label: str) -> float:
-    """Return the megabytes that a way takes more at its peak than before it was opened: run in a process of its own."""
+    """Return how many megabytes a way takes at its peak, beyond those before it was opened; in a process of its own."""
     from runtime.runners.memory import PeakMemory
 
     makers = makers_of(name, batch, folder)
@@ -225,7 +228,7 @@ def compare_intermediates(name: str) -> float:
 
 def _apart(*arguments: object) -> Any:
     command = [sys.executable, "-W", "ignore", __file__, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, arguments))}: {done.stderr[-500:]}")
     return json.loads(done.stdout.splitlines()[-1])
@@ -249,11 +252,11 @@ def rows_of(name: str, batch: int, folder: Path) -> list[str]:
         plain = PLAIN["onnx" if _is_onnx(label) else "torch"]
         ratio = medians[label] / medians[plain]
         bar = BARS.get((ours.get(label, ""), batch), {}).get(name)
-        told = "" if bar is None else f"at most {bar}: {'yes' if ratio <= bar else '**no**'}"
+        reached = "" if bar is None else f"at most {bar}: {'yes' if ratio <= bar else '**no**'}"
         peak = _apart("--peak", name, batch, folder, label)
         rows.append(
             f"| {name} | {batch} | {label} | {medians[label] * 1000:.2f} | {min(times) * 1000:.2f} | "
-            f"{ratio:.2f} | {peak:.0f} | {told} |"
+            f"{ratio:.2f} | {peak:.0f} | {reached} |"
         )
         print(rows[-1], file=sys.stderr, flush=True)
     return rows

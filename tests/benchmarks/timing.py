@@ -1,4 +1,4 @@
-"""Timing several ways of doing something in turns, for the benchmarks. What is timed is their business."""
+"""Timing several ways of doing something in turns, for the benchmarks. What is timed is up to them."""
 
 import gc
 import time
@@ -18,8 +18,8 @@ def interleave(
 ) -> Seconds:
     """Return the seconds of each way in each round, after one round that warms up.
 
-    With `warm`, each way runs twice in its turn and the second run counts: what a session does again and again finds
-    its own data in the caches, and not another way's.
+    With `warm`, each way runs twice in its turn and the second run counts: a session that runs repeatedly
+    finds its own data in the caches, and not another way's.
     """
     seconds: Seconds = {name: [] for name in ways}
     for number in range(rounds + 1):

@@ -124,7 +124,7 @@ def test_a_model_without_parts_is_told_so():
         def forward(self, x):
             return torch.special.bessel_j0(x)
 
-    assert _failure(Model()).endswith("No part of Model does without it: replace it in the model.")
+    assert _failure(Model()).endswith("No submodule of Model works without it: replace it in the model.")
 
 
 def test_nothing_is_left_behind_where_the_conversion_fails(tmp_path):
@@ -140,8 +140,8 @@ def test_a_size_that_the_model_fixes_is_told_with_the_option_to_leave_away():
 
     message = _failure(Model(), dynamic_size=True)
     assert "can't leave the height of x open" in message
-    assert f"{HERE}:{_line_of('fixes the size')}) takes one size alone" in message
-    assert "Leave --dynamic-size" in message
+    assert f"{HERE}:{_line_of('fixes the size')}) takes only one size" in message
+    assert "Omit --dynamic-size" in message
     to_onnx(build_probe(Model(), X))
 
 
@@ -153,7 +153,7 @@ def test_an_operator_that_takes_no_open_size_is_told_with_the_option_to_leave_aw
     message = _failure(Model(), dynamic_size=True)
     assert "can't convert aten.roll" in message
     assert f"{HERE}:{_line_of('takes no open size')})" in message
-    assert "Leave --dynamic-size" in message
+    assert "Omit --dynamic-size" in message
     to_onnx(build_probe(Model(), X))
 
 

@@ -88,7 +88,7 @@ def test_a_forward_that_ends_the_process_is_told():
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_torchscript_is_told_from_a_model():
-    with pytest.raises(ModelError, match="is TorchScript already"):
+    with pytest.raises(ModelError, match="is already TorchScript"):
         build_probe(torch.jit.trace(nn.Conv2d(3, 4, 3), torch.zeros(1, 3, 8, 8)), torch.zeros(1, 3, 8, 8))
 
 
@@ -109,7 +109,7 @@ def test_a_model_without_its_bases_init_is_told():
 
 
 def test_an_example_that_is_not_dense_is_told():
-    with pytest.raises(ModelError, match="sparse_coo: give dense ones"):
+    with pytest.raises(ModelError, match="sparse_coo: pass dense tensors"):
         build_probe(nn.Linear(4, 4), torch.zeros(3, 4).to_sparse())
 
 

@@ -1,7 +1,7 @@
 """Faults of exporters and runtimes, planted into an artifact's model.onnx, to see whether they are found.
 
-Each kind takes a random place at which it changes something at all; the seed says which. `plant` also makes the
-manifest's hashes those of the faulty file, as an exporter with that fault would have.
+Each kind picks, by the seed, a random place where it changes anything at all. `plant` also sets the manifest's hashes
+to those of the faulty file, as an exporter with that fault would.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ __all__ = ["KINDS", "Fault", "plant", "rehash"]
 
 @dataclass(frozen=True)
 class Fault:
-    """What was planted. `expected` are the outputs of which one has to be named: the nearest from there on."""
+    """What was planted. One of the `expected` outputs must be named: the nearest from there on."""
 
     kind: str
     node: str
@@ -30,7 +30,7 @@ class Fault:
 
 
 class _Model:
-    """A loaded model, with what planting needs to know of it."""
+    """A loaded model, with what planting needs to know about it."""
 
     def __init__(self, file: Path) -> None:
         self.proto = onnx.load(file)
@@ -69,7 +69,7 @@ class _Model:
         return dict(zip(self.outputs, session.run(self.outputs, inputs), strict=True))
 
     def nearest(self, node: onnx.NodeProto) -> frozenset[str]:
-        """Return the outputs in which what this node computes is seen first."""
+        """Return the outputs in which this node's value shows first."""
         found, waiting, seen = set(), list(node.output), set()
         while waiting:
             name = waiting.pop()
@@ -212,7 +212,7 @@ KINDS: dict[str, Callable[[_Model, np.random.Generator], Iterator[_Place]]] = {
 
 
 def plant(folder: Path, kind: str, seed: int) -> Fault | None:
-    """Plant a fault of a kind into an artifact, at a random place; None where the model has none for it."""
+    """Plant a fault of a kind into an artifact, at a random place; None if the model has no place for it."""
     rng = np.random.default_rng(seed)
     model = _Model(folder / "model.onnx")
     places = list(KINDS[kind](model, rng))
@@ -230,7 +230,7 @@ def plant(folder: Path, kind: str, seed: int) -> Fault | None:
 
 
 def rehash(folder: Path) -> None:
-    """Make the manifest's hashes those of the files."""
+    """Set the manifest's hashes to those of the files."""
     file = folder / "manifest.json"
     manifest = json.loads(file.read_text())
     for name in manifest["files"]:

@@ -39,7 +39,7 @@ def test_a_sound_runner_beside_a_faulty_file_is_not_blamed(exported, tmp_path):
     plant(folder, "bias dropped", seed=3)
     file, onnx_cpu, torchscript = verify(open_artifact(folder)).runners
     assert [file.verdict, onnx_cpu.verdict, torchscript.verdict] == ["drift", "drift", "pass"]
-    # Where the file goes wrong its own operation can't say what to expect, and yet what it introduced is told.
+    # Where the file is wrong its own operation can't give the expected value, yet what was introduced is known.
     assert max(output.introduced for output in torchscript.outputs) < 4
 
 
@@ -108,7 +108,7 @@ def test_a_nan_is_traced_to_the_operation_that_made_it(broken_runtime):
     assert (file.verdict, onnx_cpu.verdict) == ("pass", "nonfinite")
     assert (onnx_cpu.culprit.output, onnx_cpu.culprit.cause) == ("batchnorm2", "runtime")
     assert "batchnorm2" in report.headline
-    assert "made NaN or infinity in onnx-cpu" in report.headline
+    assert "is NaN or infinite in onnx-cpu" in report.headline
 
 
 def test_a_nan_in_the_file_is_blamed_on_the_export(exported, tmp_path):
@@ -152,7 +152,7 @@ def test_an_output_is_not_blamed_alone_for_what_is_no_output(tmp_path, layerprob
     rehash(folder)
     report = verify(open_artifact(folder), ["onnx-cpu"])
     assert (report.runners[0].culprit.output, report.runners[0].culprit.or_one_of) == ("relu", ["batchnorm1"])
-    assert "or what comes before it and is no output here (batchnorm1)" in report.headline
+    assert "or an operation before it that is not an output (batchnorm1)" in report.headline
 
 
 def test_where_everything_is_an_output_nothing_else_can_be_to_blame(exported):
@@ -205,7 +205,7 @@ def test_a_baseline_fails_only_on_what_got_worse(exported, tmp_path, layerprobe)
     # What was wrong before is known.
     outcome = layerprobe("verify", faulty, "--baseline", tmp_path / "faulty.json")
     assert outcome.code == 0
-    assert "Nothing got worse than in the baseline." in outcome.out
+    assert "Nothing is worse than in the baseline." in outcome.out
     outcome = layerprobe("verify", exported("cnn2").path, "--baseline", tmp_path / "sound.json")
     assert outcome.code == 2
     assert "cnn3" in outcome.err

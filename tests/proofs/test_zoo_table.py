@@ -1,4 +1,4 @@
-"""The zoo's table: what failed is told, rows are kept from run to run, and none is lost by accident."""
+"""The zoo's table: failures are shown, rows are kept from run to run, and none is lost by accident."""
 
 import json
 
@@ -40,7 +40,7 @@ def taken(monkeypatch):
     [
         ({}, "pass"),
         ({"error": "export: ExportError: a | b"}, "export: ExportError: a / b"),
-        ({"faithful": False}, "the probe returns something else than the model"),
+        ({"faithful": False}, "the probe's results differ from the model's"),
         (
             {"onnx-cpu": {"verdict": "nonfinite", "first": "bn1", "failed": 2, "drift": None, "worst": "bn1"}},
             "onnx-cpu: nonfinite, 2 outputs, bn1 first",
@@ -97,4 +97,4 @@ def test_no_row_is_lost_with_the_rows_file(tmp_path, taken, capsys):
 
 def test_a_pattern_without_a_model_is_told(tmp_path, taken, capsys):
     assert zoo.run_zoo(tmp_path / "zoo.md", ["torchvision:resnet19"], resume=False) == 2
-    assert "No model of the zoo fits torchvision:resnet19" in capsys.readouterr().err
+    assert "No model of the zoo matches torchvision:resnet19" in capsys.readouterr().err

@@ -1,12 +1,12 @@
-"""`make verdicts`: whether verdicts are true, in the long form: no false alarm on sound models, no fault missed.
+"""`make verdicts`: checks at length that verdicts are true: no false alarm on sound models, no fault missed.
 
     python -m proofs.verdicts artifacts/verdicts.md  # all of it
     python -m proofs.verdicts artifacts/verdicts.md --faults 7  # fewer faults, to try
 
-Sound models are one of each family of torchvision's and timm's, fresh weights of seed 0, every runner that works here.
-Beside the verdict stands what two fixed tolerances say of the same tensors, against the same truth. The page is written
-anew after each model. It exits with 1 if a sound model fails or can't be judged, or fewer than 98 of 100 faults are
-found.
+The sound models are one of each family of torchvision and timm, with fresh weights of seed 0, in every runner that
+works here. Beside each verdict are those of two fixed tolerances on the same tensors, against the same truth. The page
+is rewritten after each model. It exits with 1 if a sound model fails or can't be judged, or fewer than 98 of 100 faults
+are found.
 """
 
 import argparse
@@ -66,7 +66,7 @@ TRULY_WRONG = {
         "maps are 1 x 1. A file of these four nodes shows it: `tests/runtime/verdict/test_unprobed.py`."
     ),
 }
-"""Model, runner and what is named, where the verdict of a sound model is drift and true: why."""
+"""Model, runner and named operation: why the verdict on this sound model, drift, is true."""
 
 TOLERANCES = {"Polygraphy (1e-5, 1e-5)": (1e-5, 1e-5), "allclose (1e-3, 1e-4)": (1e-3, 1e-4)}
 """Relative and absolute. Polygraphy fails an element that is over both; allclose adds them up."""
@@ -74,7 +74,7 @@ TOLERANCES = {"Polygraphy (1e-5, 1e-5)": (1e-5, 1e-5), "allclose (1e-3, 1e-4)": 
 
 @dataclass
 class Sound:
-    """What was said of a sound model in one runner."""
+    """The verdict on a sound model in one runner."""
 
     model: str
     runner: str
@@ -83,7 +83,7 @@ class Sound:
     drift: float
     worst: str
     culprit: str | None = None
-    """What is blamed, if it fails."""
+    """The output that is blamed, if it fails."""
     alarms: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -93,7 +93,7 @@ class Sound:
 
 @dataclass
 class Planted:
-    """What was said of a planted fault."""
+    """The verdict on a planted fault."""
 
     model: str
     fault: Fault
@@ -101,7 +101,7 @@ class Planted:
     named: str | None
     cause: str | None
     ruined: float
-    """The largest drift that it made in ONNX Runtime."""
+    """The largest drift that it caused in ONNX Runtime."""
     alarms: dict[str, int]
     """How many outputs each fixed tolerance calls wrong that it doesn't call wrong without the fault."""
 
@@ -148,7 +148,7 @@ def _alarmed(artifact: Artifact, runner: str) -> dict[str, set[str]]:
 
 
 def _alarms(result: np.ndarray, truth: np.ndarray, tolerance: str) -> bool:
-    """Tell whether a fixed tolerance calls this output wrong."""
+    """Return whether a fixed tolerance calls this output wrong."""
     relative, absolute = TOLERANCES[tolerance]
     if tolerance.startswith("allclose"):
         return not np.allclose(result, truth, rtol=relative, atol=absolute, equal_nan=True)
@@ -268,7 +268,7 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted], broken: Mapping[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("page", type=Path, help="the Markdown file to write")
-    parser.add_argument("--faults", type=int, default=100, help="how many are planted")
+    parser.add_argument("--faults", type=int, default=100, help="how many faults to plant")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     sound: list[Sound] = []

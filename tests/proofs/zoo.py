@@ -28,6 +28,8 @@ from typing import Any
 
 from proofs.zoo_models import weights_count, zoo_models
 
+ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
+"""In which a process of its own finds `benchmarks` and `proofs`, as this one does."""
 RUNNERS = ("onnx-cpu", "torchscript")
 LIMIT_S = 1200
 """For one model."""
@@ -36,7 +38,7 @@ Row = dict[str, Any]
 
 
 def take_the_whole_way(name: str, folder: Path) -> Row:
-    """Return the table's row of one model. Runs in a process of its own, whose peak memory it tells."""
+    """Return the table's row of one model. Runs in a process of its own, whose peak memory it reports."""
     row: Row = {"model": name, "stage": "load"}
     try:
         _measure(row, folder)
@@ -57,7 +59,7 @@ def peak_bytes() -> int:
 
 
 def _measure(row: Row, folder: Path) -> None:
-    """Fill the row as far as the model comes; `stage` is what it is at."""
+    """Fill the row as far as the model gets; `stage` is the current step."""
     from export import export_artifact
     from probe import build_probe, load_model
     from runtime import open_artifact, verify
@@ -89,7 +91,7 @@ def _measure(row: Row, folder: Path) -> None:
     report = verify(artifact, RUNNERS)
     row["verify_s"] = time.perf_counter() - started
     for runner in report.runners:
-        # Without a number is what is worse than any: NaN, a missing output, a wrong shape.
+        # No number is worse than any number: NaN, a missing output, a wrong shape.
         worst = max(runner.outputs, key=lambda output: float("inf") if output.drift is None else output.drift)
         row[runner.name] = {
             "verdict": runner.verdict,
@@ -102,7 +104,7 @@ def _measure(row: Row, folder: Path) -> None:
 
 
 def returns_what_the_model_does(model: Any, probe: Any) -> bool:
-    """Tell whether probe and model agree to the last bit on noise (of the example's zeros many networks make zeros)."""
+    """Return whether probe and model agree to the last bit on noise (the example's zeros often give zeros)."""
     import torch
 
     from probe.observe.results import walk
@@ -117,12 +119,14 @@ def returns_what_the_model_does(model: Any, probe: Any) -> bool:
 
 
 def run_apart(name: str) -> Row:
-    """Take one model the whole way in a fresh process; what goes wrong becomes the row."""
-    # The folder is this process's, so that it goes also when the other one is killed.
+    """Take one model the whole way in a fresh process; an error becomes its row."""
+    # The folder is this process's, so that it is removed even if the other one is killed.
     with tempfile.TemporaryDirectory(prefix="layerprobe-zoo-") as folder:
         command = [sys.executable, "-W", "ignore", __file__, "--one", name, folder]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)
+            done = subprocess.run(
+                command, env=ENVIRONMENT, capture_output=True, text=True, timeout=LIMIT_S, check=False
+            )
         except subprocess.TimeoutExpired:
             row = {"model": name, "error": f"not done after {LIMIT_S} s"}
         else:
@@ -135,13 +139,13 @@ def _read_row(name: str, done: subprocess.CompletedProcess[str]) -> Row:
         row: Row = json.loads(done.stdout.splitlines()[-1])
         return row
     if done.returncode == -signal.SIGKILL:
-        return {"model": name, "error": "killed, most likely for want of memory"}
-    said = [line for line in done.stderr.splitlines() if line.strip()]
-    return {"model": name, "error": f"exit {done.returncode}: {said[-1] if said else ''}"[:300]}
+        return {"model": name, "error": "killed, most likely out of memory"}
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    return {"model": name, "error": f"exit {done.returncode}: {lines[-1] if lines else ''}"[:300]}
 
 
 def passed(row: Row) -> bool:
-    """Tell whether the probe returns what the model does, and both runners what the probe does."""
+    """Return whether the probe returns what the model does, and both runners what the probe does."""
     return "error" not in row and row["faithful"] and all(row[runner]["verdict"] == "pass" for runner in RUNNERS)
 
 
@@ -149,21 +153,21 @@ def verdict_of(row: Row) -> str:
     if "error" in row:
         return str(row["error"])
     if not row["faithful"]:
-        return "the probe returns something else than the model"
+        return "the probe's results differ from the model's"
     failed = {runner: row[runner] for runner in RUNNERS if row[runner]["verdict"] != "pass"}
-    told = [
+    failures = [
         f"{runner}: {found['verdict']}, {found['failed']} outputs, {found['first']} first"
         for runner, found in failed.items()
     ]
-    return "; ".join(told) or "pass"
+    return "; ".join(failures) or "pass"
 
 
 def describe_versions() -> str:
-    told = [f"Python {platform.python_version()}"]
+    versions = [f"Python {platform.python_version()}"]
     for package in ("torch", "torchvision", "timm", "onnx", "onnxruntime-gpu", "onnxruntime"):
         with contextlib.suppress(PackageNotFoundError):
-            told.append(f"{package} {version(package)}")
-    return ", ".join(told)
+            versions.append(f"{package} {version(package)}")
+    return ", ".join(versions)
 
 
 def describe_machine() -> str:
@@ -246,16 +250,16 @@ def _cells(row: Row) -> list[str]:
 
 
 def run_zoo(table: Path, patterns: Sequence[str], *, resume: bool) -> int:
-    """Run the models that are asked for and return the exit code; table and rows are written after each."""
+    """Run the requested models and return the exit code; table and rows are written after each."""
     names = zoo_models()
     kept = table.with_suffix(".jsonl")
     chosen = [name for name in names if not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)]
     if not chosen:
-        print(f"No model of the zoo fits {' or '.join(patterns)}.", file=sys.stderr)
+        print(f"No model of the zoo matches {' or '.join(patterns)}.", file=sys.stderr)
         return 2
     if patterns and table.exists() and not kept.exists():
         print(
-            f"{kept} isn't there, so {table} would lose its other rows: write to another table, or run all models.",
+            f"{kept} is missing, so {table} would lose its other rows: write to another table, or run all models.",
             file=sys.stderr,
         )
         return 2
@@ -283,16 +287,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path, help="the Markdown file to write")
     parser.add_argument("patterns", nargs="*", help="models, or globs of them; all by default")
-    parser.add_argument("--resume", action="store_true", help="leave out the models that have a row already")
+    parser.add_argument("--resume", action="store_true", help="skip the models that already have a row")
     arguments = parser.parse_args()
-    # Stopped by kill as by Ctrl-C: the model at hand is stopped too, and its folder goes.
+    # A kill acts like Ctrl-C: the current model is stopped too, and its folder removed.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     return run_zoo(arguments.table, arguments.patterns, resume=arguments.resume)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        # Where memory runs out, this process is to go, and none of those beside it.
+        # If memory runs out, this process is the one to be killed, none of the others.
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         print(json.dumps(take_the_whole_way(sys.argv[2], Path(sys.argv[3]))))

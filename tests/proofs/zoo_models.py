@@ -1,7 +1,7 @@
 """The models of the zoo: all of torchvision's that classify or segment images, and one of each of timm's families.
 
 A family of timm is a module of `timm.models`. It is taken if its smallest model that isn't a test fixture has at least
-four convolutions, which leaves out those that only embed patches with one; of the latter a few stand in at the end.
+four convolutions, which leaves out those that only embed patches with one; a few of the latter are added at the end.
 """
 
 import torchvision
@@ -85,7 +85,7 @@ TIMM_FAMILIES = {
     "xception_aligned": "xception41p",
     "xcit": "xcit_nano_12_p16_224",
 }
-"""Family to the model that stands for it."""
+"""Family to the model that represents it."""
 
 TIMM_TRANSFORMERS = ("deit_tiny_patch16_224", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s32_224")
 
@@ -131,9 +131,9 @@ def zoo_models() -> list[str]:
 
 
 def weights_count(name: str) -> int:
-    """Return how many weights a model has, as torchvision tells; 0 for timm's, the smallest of their families.
+    """Return how many weights a model has, according to torchvision; 0 for timm's, the smallest of their families.
 
-    It is for running small models first, and is known without making the model.
+    It serves to run small models first, and is known without building the model.
     """
     source, _, rest = name.partition(":")
     if source != "torchvision":

@@ -97,7 +97,7 @@ def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_
     monkeypatch.setattr("runtime.maps.page_layout.MOST_TILES", 8)
     file = tmp_path / "maps.png"
     outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file)
-    assert (outcome.code, outcome.err) == (0, "The next page: --page 2. Or select fewer outputs with --outputs.\n")
+    assert (outcome.code, outcome.err) == (0, "Next page: --page 2. Or select fewer outputs with --outputs.\n")
     assert " px, page 1 of 2, by onnx-" in outcome.out
     first = file.read_bytes()
     last = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--page", "2")
@@ -226,7 +226,7 @@ def test_bench_of_a_fixed_batch_takes_that_one_only(tmp_path, layerprobe):
     assert layerprobe("bench", tmp_path / "fixed", "--repeats", 1, "--batch", 2).code == 0
     refused = layerprobe("bench", tmp_path / "fixed", "--repeats", 1, "--batch", 3)
     assert refused.code == 2
-    assert "takes a batch of 2 only: --batch 3 can't" in refused.err
+    assert "takes only a batch of 2, not --batch 3" in refused.err
 
 
 def test_bench_compares_the_variants_over_several_batches(tmp_path, layerprobe):
@@ -249,7 +249,7 @@ def test_bench_compares_the_variants_over_several_batches(tmp_path, layerprobe):
     for ratio in report["ratios"]:
         low, high = ratio["interval"]
         assert low <= ratio["ratio"] <= high
-    assert outcome.out.count("The averaged maps take") == 2
+    assert outcome.out.count("The averaged probe takes") == 2
     assert Image.open(tmp_path / "b.png").size[0] > 1000
 
 
@@ -259,7 +259,7 @@ def test_bench_compares_the_variants_over_several_batches(tmp_path, layerprobe):
         (("--batch", "0"), "give numbers from 1 to 65536"),
         (("--batch", "1,,2"), "give numbers from 1 to 65536"),
         (("--batch", "65536"), "The largest batch that fits is"),
-        (("--picture", "b.gif"), "to end in one of .png, .svg, .pdf"),
+        (("--picture", "b.gif"), "must end in one of .png, .svg, .pdf"),
         (("--runner", "none"), "no runner 'none'"),
     ],
 )
@@ -331,7 +331,7 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
     [
         (("grid", "{art}", "{photo}", "-o", "{out}/maps.gif"), 2, ".webp"),
         (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--cmap", "virdis"), 2, "viridis"),
-        (("grid", "{art}", "{photo}", "-o", "{out}/no/folder/maps.png"), 3, "no folder"),
+        (("grid", "{art}", "{photo}", "-o", "{out}/no/folder/maps.png"), 3, "no/folder doesn't exist"),
         (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--outputs", "cn2"), 2, "cnn2"),
         (("grid", "{art}", "{photo}", "-o", "{out}/maps.png", "--outputs", "fc"), 2, "Nothing to draw"),
         (("run", "{art}", "{out}", "-o", "{out}/t.safetensors"), 3, "image"),
@@ -345,7 +345,7 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("export", "cnn2", "-o", "{out}/a", "--mean", "0.5"), 2, "both need 1 or 3"),
         (("export", "cnn2", "-o", "{out}/a", "--std", "1,0,1"), 2, "greater than 0"),
         (("export", "cnn2", "-o", "{out}/a", "--input-size", "32"), 3, "takes 1024"),
-        (("export", "cnn2", "-o", "{out}/a", "--weights", "{out}/none.pt"), 3, "no weights file"),
+        (("export", "cnn2", "-o", "{out}/a", "--weights", "{out}/none.pt"), 3, "does not exist: check the path"),
         (("export", "cnn99", "-o", "{out}/a"), 3, "no model 'cnn99'"),
         (("nodes", "torchvision:resnet19"), 3, "resnet18"),
         (("nodes", "cnn2", "--outputs", "cnn9"), 2, "nearest"),
@@ -363,14 +363,14 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("export", "cnn2", "-o", "{out}/a", "--mean", ""), 2, "list of numbers"),
         (("export", "cnn2", "-o", "{out}/a", "--seed", "99999999999999999999"), 2, "seed"),
         (("grid", "{art}", "{photo}", "-o", "{photo}"), 2, "an input of this command"),
-        (("run", "{art}", "{photo}", "-o", "{art}/model.onnx"), 2, "lies in the artifact"),
+        (("run", "{art}", "{photo}", "-o", "{art}/model.onnx"), 2, "is in the artifact"),
         (("verify", "{art}", "--runner", "all", "--runner", "foo"), 2, "foo"),
         (("verify",), 2, "ARTIFACT"),
         (("verify", "{art}", "--threads", "0"), 2, "greater than or equal to 1"),
         (("verify", "{art}", "--threads", "99999999999"), 2, "less than or equal to 1024"),
         (("verify", "{art}", "--json", "{out}/r", "--html", "{out}/r"), 2, "was given twice"),
         (("verify", "{art}", "--junit", "{out}/r", "--model-explorer", "{out}/./r"), 2, "was given twice"),
-        (("run", "{art}", "--recorded-input", "--input-size", "32", "-o", "{out}/t"), 2, "--input-size is for images"),
+        (("run", "{art}", "--recorded-input", "--input-size", "32", "-o", "{out}/t"), 2, "applies to images only"),
     ],
 )
 def test_what_is_wrong_is_said_with_the_right_exit_code(exported, photo, tmp_path, layerprobe, arguments, code, said):
@@ -565,7 +565,7 @@ def test_a_model_with_a_fixed_batch_takes_that_many_images_and_no_other(tmp_path
         Image.new("RGB", (8, 8), (90 * number, 0, 0)).save(files[-1])
     outcome = layerprobe("run", tmp_path / "art", *files, "-o", tmp_path / "t.safetensors")
     assert outcome.code == 2
-    assert "a batch of 1 only; 2 images were given" in outcome.err
+    assert "only a batch of 1; 2 images were given" in outcome.err
     assert layerprobe("run", tmp_path / "art", files[1], "-o", tmp_path / "t.safetensors").code == 0
     assert load_file(tmp_path / "t.safetensors")["conv"].shape == (1, 4, 8, 8)
 

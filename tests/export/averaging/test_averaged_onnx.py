@@ -284,7 +284,7 @@ def test_a_grid_of_some_outputs_is_that_of_the_full_probe(
 def test_an_artifact_may_hold_the_maps_alone(tmp_path: Path, photo: Path, layerprobe: Callable[..., Any]) -> None:
     folder = tmp_path / "maps"
     assert layerprobe("export", "cnn2", "-o", folder, "--averaged", "--no-full").out.startswith(
-        f"{folder}: cnn2 as ONNX and TorchScript, averaged alone"
+        f"{folder}: cnn2 as ONNX and TorchScript, averaged only"
     )
     files = ["averaged.onnx", "averaged.safetensors", "averaged.torchscript.pt", "manifest.json"]
     assert sorted(path.name for path in folder.iterdir()) == files
@@ -308,7 +308,7 @@ def test_the_command_line_takes_the_maps_by_their_file(
     assert "13 outputs pass" in layerprobe("verify", folder / "averaged.onnx").out
     full = layerprobe("verify", folder / "model.onnx")
     assert "15 outputs pass" in full.out
-    assert f"The averaged probe is verified by itself: layerprobe verify {folder / 'averaged.onnx'}" in full.err
+    assert f"The averaged probe is verified separately: layerprobe verify {folder / 'averaged.onnx'}" in full.err
     assert layerprobe("grid", folder, photo, "-o", tmp_path / "a.png").code == 0
     (folder / "averaged.onnx").write_bytes(b"something else")
     outcome = layerprobe("grid", folder, photo, "-o", tmp_path / "b.png")

@@ -42,7 +42,7 @@ def test_a_factory_in_a_file_may_import_its_neighbours(tmp_path):
         ("{file}:number", "returned an int, not a torch.nn.Module"),
         ("{file}:missing", "has no factory 'missing'. It has: fails, number."),
         ("{file}:fail", "has no factory 'fail'. The nearest: fails"),
-        ("{file}:VALUE", "is an int: give a function that returns a model, or a model"),
+        ("{file}:VALUE", "is an int: name a function that returns a model, or a model"),
         ("{file}", "factories.py needs a factory: "),
         ("{file}:", "factories.py:NAME, for example "),
         ("{file}", "It has: fails, number."),

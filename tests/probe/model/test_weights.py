@@ -41,7 +41,7 @@ def test_a_pickle_that_would_run_code_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["weights.pt", "weights.safetensors"])
 def test_an_unreadable_file_is_refused(tmp_path, name):
-    with pytest.raises(WeightsError, match="no weights file"):
+    with pytest.raises(WeightsError, match="does not exist"):
         load_weights(CNN2(), tmp_path / name)
     (tmp_path / name).write_bytes(b"\x00" * 64)
     with pytest.raises(WeightsError, match="can't be read as weights"):
@@ -51,11 +51,11 @@ def test_an_unreadable_file_is_refused(tmp_path, name):
 @pytest.mark.parametrize(
     ("wrap", "told"),
     [
-        (lambda state: {"epoch": 3, "state_dict": state}, ["from its entry 'state_dict' (epoch left)"]),
+        (lambda state: {"epoch": 3, "state_dict": state}, ["from its entry 'state_dict' (ignoring epoch)"]),
         (lambda state: {"model": state}, ["from its entry 'model'"]),
         (
             lambda state: {f"module.{key}": value for key, value in state.items()},
-            ["without the prefix 'module.' of their names"],
+            ["without the prefix 'module.' in their names"],
         ),
         (lambda state: {key: value.half() if value.is_floating_point() else value for key, value in state.items()}, []),
     ],
@@ -74,12 +74,12 @@ def test_export_tells_where_in_a_checkpoint_the_weights_were(tmp_path, layerprob
     command = ("export", "cnn2", "--weights", file, "--outputs", "cnn1", "-o")
     told = layerprobe(*command, tmp_path / "told")
     assert told.err == (
-        f"{file}: the weights are taken from its entry 'state_dict' (epoch, loss left), "
-        "without the prefix 'module.' of their names\n"
+        f"{file}: the weights are read from its entry 'state_dict' (ignoring epoch, loss), "
+        "without the prefix 'module.' in their names\n"
     )
     assert layerprobe(*command, tmp_path / "quiet", "-q").err == ""
     refused = layerprobe("export", "torchvision:resnet18", "--weights", file, "-o", tmp_path / "other")
-    assert "weights of another model than torchvision:resnet18: " in refused.err
+    assert f"The weights in {file} don't fit torchvision:resnet18: " in refused.err
 
 
 def test_a_file_with_something_else_than_tensors_is_refused(tmp_path):

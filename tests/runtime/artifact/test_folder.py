@@ -133,5 +133,5 @@ IMPOSSIBLE = {
 @pytest.mark.parametrize("fault", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
 def test_a_manifest_that_contradicts_itself_is_refused(copied, fault):
     _edit(copied, fault)
-    with pytest.raises(ArtifactError, match="no valid manifest"):
+    with pytest.raises(ArtifactError, match="not a valid manifest"):
         open_artifact(copied)

@@ -39,7 +39,7 @@ def test_it_is_the_same_model_and_its_weights_are_found_in_the_file(artifact: Ar
 def test_a_file_cut_short_is_no_model(share: float, artifact: Artifact, tmp_path: Path) -> None:
     content = artifact.file("model.onnx").read_bytes()
     (tmp_path / "model.onnx").write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ArtifactError, match=r"model\.onnx can't be loaded as an ONNX model: it is cut short"):
+    with pytest.raises(ArtifactError, match=r"model\.onnx can't be loaded as an ONNX model: it is truncated"):
         read_onnx(tmp_path / "model.onnx")
 
 

@@ -256,7 +256,7 @@ def test_what_cannot_be_recomputed_says_why_and_is_known_again_when_forced(tmp_p
     names = ["noise", "sum", "other", "relu", "neg"]
     file = model(tmp_path, nodes, names)
     found = walk(file, names, x=X)
-    reason = Unknown("RandomNormalLike can't be recomputed: it draws other numbers each time")
+    reason = Unknown("RandomNormalLike can't be recomputed: it draws new random numbers each time")
     assert [found[name] for name in names[:4]] == [reason] * 4
     assert np.array_equal(found["neg"], -WIDE)
 
@@ -314,9 +314,9 @@ def test_functions_of_the_model_are_taken_apart(tmp_path: Path) -> None:
 
 def test_faults_of_the_caller_are_told(tmp_path: Path) -> None:
     file = model(tmp_path, [node("Neg", ["x"], ["y"])], ["y"])
-    with pytest.raises(ArtifactError, match="computes no z, which is to be recomputed"):
+    with pytest.raises(ArtifactError, match="does not compute z, which the manifest lists"):
         Float64Graph(file, ["y", "z"])
-    with pytest.raises(InputError, match="The model takes x; x is not given"):
+    with pytest.raises(InputError, match="The model takes x; x is missing"):
         walk(file, ["y"])
     file.write_bytes(b"no model")
     with pytest.raises(ArtifactError, match=r"model\.onnx can't be loaded as an ONNX model"):

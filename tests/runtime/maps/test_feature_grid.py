@@ -195,7 +195,7 @@ def test_a_map_of_rounding_alone_is_drawn_as_constant(written):
     (tile,) = find_tiles(draw_grid({"norm": maps}, [output("norm")]))
     assert (tile == colour_table("viridis")[0]).all()
     assert "constant 0 up to rounding" in written
-    assert "A map that varies by no more than rounding explains is drawn as constant." in " ".join(written)
+    assert "A map that varies only by rounding is drawn as constant." in " ".join(written)
     draw_grid({"norm": maps + np.float32(0.25)}, [output("norm")])
     assert any(text.startswith("constant 0.2") and text.endswith(" up to rounding") for text in written)
 
@@ -412,7 +412,7 @@ def test_tokens_that_are_no_patch_are_counted(written):
     for title in ("Dropout · 8 × 3 × 3 + 1 token", "cat · 8 × 2 × 2 + 5 tokens", "Linear · 8 × 2 × 2"):
         assert title in written
     footer = " ".join(written)
-    assert footer.count("tokens that are no patch are left out: 1 in each of 2 outputs, 5 in 1 output.") == 1
+    assert footer.count("tokens that are not patches are left out: 1 in each of 2 outputs, 5 in 1 output.") == 1
 
 
 def test_the_footer_counts_over_all_pages(written):

@@ -41,7 +41,7 @@ def test_a_runner_that_is_gone_is_worse_whether_it_passed_or_not():
     for before in (_of(1.0), _of(99.0, "drift")):
         now = make_report(names=["fc"], left_out={"onnx-cpu": "it is broken"})
         assert [str(each) for each in worse_than(now, before)] == [
-            "onnx-cpu: was compared, and is left out now: it is broken"
+            "onnx-cpu: was compared before, left out now: it is broken"
         ]
 
 
@@ -58,7 +58,7 @@ def test_a_node_on_another_provider_is_worse_if_it_was_not_there_before():
         make_runner("onnx-cpu", [make_output("fc")], "placement", misplaced=["Conv a", "Conv b"]), names=["fc"]
     )
     assert worse_than(before, before) == []
-    assert [str(each) for each in worse_than(now, before)] == ["onnx-cpu: runs elsewhere than asked: Conv b"]
+    assert [str(each) for each in worse_than(now, before)] == ["onnx-cpu: runs elsewhere than requested: Conv b"]
 
 
 def test_another_model_or_other_outputs_are_no_baseline():

@@ -73,7 +73,7 @@ def _suites(report: Report) -> dict[str, ElementTree.Element]:
 def test_json_junit_and_html_give_each_runner_the_same_verdict(mixed):
     suites = _suites(Report.model_validate_json(mixed.model_dump_json()))
     cards = re.findall(r'<h3>(\S+) <span class="badge (\S+)">', html_page(mixed))
-    assert cards == [*((runner.name, runner.verdict) for runner in mixed.runners), ("absent", "left-out")]
+    assert cards == [*((runner.name, runner.verdict.tone) for runner in mixed.runners), ("absent", "warning")]
     for runner in mixed.runners:
         assert (int(suites[runner.name].get("failures")) == 0) == (runner.verdict == "pass")
         kinds = [failure.get("type") for failure in suites[runner.name].iter("failure")]
@@ -83,7 +83,7 @@ def test_json_junit_and_html_give_each_runner_the_same_verdict(mixed):
 
 def test_what_is_unproven_is_not_marked_as_a_failure():
     page = html_page(make_report(make_runner("onnx-cpu", [make_output("fc", 1.0, "unproven")], "pass"), names=["fc"]))
-    assert '<span class="badge unproven">? unproven</span>' in page
+    assert '<span class="badge warning">? unproven</span>' in page
     assert 'class="fails"' not in page
 
 
@@ -236,10 +236,10 @@ def test_a_report_comes_back_from_its_file(mixed, tmp_path):
     ("content", "said"),
     [
         (None, "can't be read"),
-        (b"\xff{", "no valid JSON"),
-        (b"[1]", "is no report of"),
-        (b'{"format_version": 2}', "of format version 2; this layerprobe reads 1"),
-        (b'{"format_version": 1, "outputs": []}', "is no report of `layerprobe verify --json`: headline"),
+        (b"\xff{", "is not valid JSON"),
+        (b"[1]", "is not a report of"),
+        (b'{"format_version": 2}', "has format version 2; this layerprobe reads 1"),
+        (b'{"format_version": 1, "outputs": []}', "is not a report of `layerprobe verify --json`: headline"),
     ],
 )
 def test_a_file_that_is_no_report_is_told_so(content, said, tmp_path):

@@ -131,7 +131,7 @@ def test_the_runner_is_drawn_on_the_scale_of_float64_and_the_difference_on_its_o
     assert max(difference.getpixel((1, 0))) > 100
     assert "0 to 50" in page
     assert "up to 0 ×, and not finite" in page
-    assert 'class="badge pass"' in page
+    assert 'class="badge good"' in page
     assert page.count('loading="lazy"') == 3
 
 

@@ -134,7 +134,7 @@ def test_huge_and_tiny_numbers_are_told():
     assert outcome.sqnr_db == pytest.approx(-6000)
 
 
-def test_integers_and_truth_values_are_exact():
+def test_integers_and_booleans_are_exact():
     classes = np.array([3, 7])
     exact = classes.astype(np.float64)
     assert _judge(classes, exact=exact, floor=0.0).verdict == "pass"

@@ -48,9 +48,9 @@ def test_what_a_runtime_fuses_wrongly_is_named(exported, monkeypatch):
     assert (runner.verdict, runner.first_failing) == ("drift", "fc")
     assert (runner.culprit.output, runner.culprit.cause, runner.culprit.only_unprobed) == ("relu_1", "runtime", True)
     assert runner.culprit.introduced == pytest.approx(runner.unprobed.outputs[0].drift)
-    assert report.headline.startswith("onnx-cpu goes wrong where ReLU relu_1 (")
+    assert report.headline.startswith("onnx-cpu computes wrong results where ReLU relu_1 (")
     assert ") isn't requested: unprobed, fc is off by" in report.headline
-    assert "Goes wrong where relu_1 isn't requested" in html.unescape(html_page(report))
+    assert "Computes wrong results where relu_1 isn't requested" in html.unescape(html_page(report))
 
 
 class _ThreeResults(nn.Module):
@@ -88,7 +88,7 @@ def test_of_several_results_the_first_that_fails_is_told(tmp_path, monkeypatch, 
     (runner,) = load_report(tmp_path / "r.json").runners
     assert (runner.verdict, runner.first_failing) == (verdict, "relu")
     assert (runner.culprit.output, runner.culprit.introduced) == ("c", runner.unprobed.outputs[0].drift)
-    assert outcome.out.startswith("onnx-cpu goes wrong where Conv2d c (")
+    assert outcome.out.startswith("onnx-cpu computes wrong results where Conv2d c (")
     assert told in outcome.out
 
 

@@ -170,7 +170,7 @@ def test_an_output_of_which_nothing_can_be_proven_is_called_so(tmp_path, layerpr
     assert verdicts["conv"] == "pass"
     assert set(verdicts.values()) == {"pass", "unproven"}
     assert outcome.code == 0
-    assert "Nothing is proven of" in outcome.out
+    assert "Nothing is proven for" in outcome.out
 
 
 def test_a_runner_that_cannot_be_opened_takes_nothing_from_the_others(exported, tmp_path, layerprobe):
