@@ -4,6 +4,7 @@ Running the files is in `runners/`.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .manifest import (
     Manifest,
     file_hash,
 )
+from .onnx_file import OnnxFile, read_onnx
 from .reference import Reference, load_reference
 
 __all__ = ["Artifact", "open_artifact"]
@@ -66,6 +68,15 @@ class Artifact:
                     "Copy the folder again, or export it again."
                 )
         return path
+
+    def onnx(self, outputs: Sequence[str] | None = None) -> OnnxFile:
+        """Return the ONNX model without its weights, cut to `outputs`; whole for None.
+
+        Raises:
+            ArtifactError: the file is missing or altered, or is not an ONNX model.
+        """
+        opened = read_onnx(self.file(ONNX_FILE))
+        return opened if outputs is None or list(outputs) == self.manifest.output_names else opened.cut(outputs)
 
     def averaged(self) -> "Artifact | None":
         """Return the averaged probe: this artifact itself, or the one beside the full probe; None if there is none.

@@ -15,6 +15,7 @@ from .errors import ArtifactError, UsageError
 __all__ = [
     "AVERAGED_FILES",
     "AVERAGED_MANIFEST_FILE",
+    "CHANNEL_AXIS",
     "FORMAT_VERSION",
     "MANIFEST_FILE",
     "METADATA_KEY",
@@ -35,6 +36,7 @@ __all__ = [
     "TokenGrid",
     "Versions",
     "file_hash",
+    "has_map",
 ]
 
 FORMAT_VERSION = 1
@@ -116,6 +118,15 @@ class TokenGrid:
     after: NonNegativeInt
 
 
+CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
+"""The layouts with a map, a height and a width, each with the axis of its channels; NLC only with a `TokenGrid`."""
+
+
+def has_map(layout: str, tokens: TokenGrid | None) -> bool:
+    """Return whether a tensor has a height and a width: as axes, or as the known grid of its tokens."""
+    return layout in CHANNEL_AXIS and (layout != "NLC" or tokens is not None)
+
+
 class Origin(_Entry):
     """A step of the model: its name, its operation, and where in the source it is."""
 
@@ -162,7 +173,7 @@ class Output(Origin):
     @property
     def has_map(self) -> bool:
         """Whether it has a height and a width: as axes, or by its tokens' known positions in the image."""
-        return self.layout in ("NCHW", "NHWC") or (self.layout == "NLC" and self.tokens is not None)
+        return has_map(self.layout, self.tokens)
 
 
 class Skipped(_Entry):

@@ -3,22 +3,24 @@
 ONNX lets a weight be external, in another file at an offset; here, that other file is the model's own. So a model is
 cut, inspected and changed in milliseconds, and a runtime reads each weight from the file once: a VGG-16 opens in a
 quarter of the time that it takes by its path.
+
+A protobuf message is a sequence of fields, each a key (number and type), a length, and the content: messages are split
+and assembled here without reading their large fields.
 """
 
 import mmap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from .errors import ArtifactError, first_line
-from .protobuf_wire import Field, field, fields, number_field
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "read_metadata", "read_onnx"]
+__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "field", "read_metadata", "read_onnx"]
 
 # Field numbers in ONNX's messages.
 GRAPH_OF_MODEL = 7
@@ -29,6 +31,25 @@ _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14
 _EXTERNAL = 1
 _SMALL_BYTES = 1024
 """Up to this size a weight stays in the model: shapes and the like, whose values a runtime inspects."""
+
+
+_LENGTH_OF_KIND = {1: 8, 5: 4}
+_NUMBER, _WITH_LENGTH = 0, 2
+
+
+class Content(Protocol):
+    """Bytes, or a memory-mapped file."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+
+class Field(NamedTuple):
+    """Where a field is: its key starts at `start`, its content reaches from `content` to `end`."""
+
+    number: int
+    start: int
+    content: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,28 @@ class OnnxFile:
         except Exception as error:
             raise ArtifactError(f"{self.path} can't be loaded as an ONNX model: {first_line(error)}") from error
         return model
+
+    def cut(self, outputs: Sequence[str]) -> "OnnxFile":
+        """Return the model with only some of its outputs: what isn't requested is neither computed nor observed.
+
+        A runtime computes and keeps every output that a file declares, even if only some are fetched, and fuses nothing
+        across them; so the model has to change, not the call.
+
+        Raises:
+            ArtifactError: it is not an ONNX model.
+        """
+        model = self.model()
+        graph = model.graph
+        needed = set(outputs)
+        _keep(graph.output, needed)
+        for index in reversed(range(len(graph.node))):
+            if needed.isdisjoint(graph.node[index].output):
+                del graph.node[index]
+            else:
+                needed.update(_names_read(graph.node[index]))
+        _keep(graph.initializer, needed)
+        _keep(graph.value_info, needed)
+        return replace(self, content=model.SerializeToString())
 
 
 def read_onnx(file: Path) -> OnnxFile:
@@ -120,3 +163,76 @@ def _referring(content: mmap.mmap, weight: Field, name: str) -> Iterator[bytes]:
         for key, value in place.items():
             yield field(_EXTERNAL_DATA, field(1, key.encode()) + field(2, value.encode()))
         yield number_field(_DATA_LOCATION, _EXTERNAL)
+
+
+def _keep(entries: Any, names: Collection[str]) -> None:
+    # One by one: `extend` would copy the weights that stay.
+    for index in reversed(range(len(entries))):
+        if entries[index].name not in names:
+            del entries[index]
+
+
+def _names_read(node: "onnx.NodeProto") -> Iterator[str]:
+    """Yield the names that a node reads; a loop or a branch also reads values of the graph around it, by name."""
+    yield from node.input
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            yield from (output.name for output in graph.output)
+            for inner in graph.node:
+                yield from _names_read(inner)
+
+
+def fields(message: Content, start: int, end: int) -> Iterator[Field]:
+    """Yield the fields of the message between `start` and `end`.
+
+    Raises:
+        ValueError: it is not a message, or is truncated.
+    """
+    at = start
+    while at < end:
+        first = at
+        key, at = _number_at(message, at, end)
+        kind = key & 7
+        if kind == _WITH_LENGTH:
+            length, at = _number_at(message, at, end)
+        elif kind == _NUMBER:
+            length = _number_at(message, at, end)[1] - at
+        elif kind in _LENGTH_OF_KIND:
+            length = _LENGTH_OF_KIND[kind]
+        else:
+            raise ValueError("it is not a protobuf message")
+        if at + length > end:
+            raise ValueError("it is truncated")
+        yield Field(key >> 3, first, at, at + length)
+        at += length
+
+
+def field(number: int, content: bytes) -> bytes:
+    """Return a length-delimited field: a message, a string or bytes."""
+    return _as_bytes(number << 3 | _WITH_LENGTH) + _as_bytes(len(content)) + content
+
+
+def number_field(number: int, value: int) -> bytes:
+    """Return a varint field of a number that is not negative."""
+    return _as_bytes(number << 3 | _NUMBER) + _as_bytes(value)
+
+
+def _number_at(message: Content, at: int, end: int) -> tuple[int, int]:
+    """Return the varint that starts at `at`, seven bits per byte, and where it ends."""
+    number = shift = 0
+    while at < end:
+        byte = message[at]
+        at += 1
+        number |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+        shift += 7
+    raise ValueError("it is truncated")
+
+
+def _as_bytes(number: int) -> bytes:
+    groups = bytearray()
+    while number > 0x7F:
+        groups.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*groups, number])

@@ -10,12 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
-from ..artifact.manifest import Dimension, Output, TokenGrid
+from ..artifact.manifest import CHANNEL_AXIS, Dimension, Output, TokenGrid, has_map
 
 __all__ = ["channel_axis", "channel_mean", "constant_if_rounding", "repeats", "rounding_of_mean"]
 
-_CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
-"""The layouts that can be drawn, each with the axis that is averaged; NLC only with a `TokenGrid`."""
 _ROUNDING = 8
 """Machine epsilons of the mean magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose
 mean over the channels is 0 by definition, it is less than 1 in a Swin-T."""
@@ -42,13 +40,9 @@ def _map_size(output: Output) -> tuple[Dimension, ...]:
     return tuple(sizes[axis] for axis in "CHW")
 
 
-def _has_map(layout: str, tokens: TokenGrid | None) -> bool:
-    return layout in _CHANNEL_AXIS and (layout != "NLC" or tokens is not None)
-
-
 def channel_axis(layout: str) -> int:
     """The axis of the channels, which are averaged, in an array of this layout."""
-    return _CHANNEL_AXIS[layout]
+    return CHANNEL_AXIS[layout]
 
 
 def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = None) -> NDArray[np.float64]:
@@ -62,7 +56,7 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
     Raises:
         UsageError: `layout` has no height and width, the array contradicts it or is empty, or L isn't `tokens` long.
     """
-    if not _has_map(layout, tokens) or array.ndim != len(layout) or not array.size:
+    if not has_map(layout, tokens) or array.ndim != len(layout) or not array.size:
         raise UsageError(
             f"An array of shape {array.shape} as {layout} has no map to average; NCHW and NHWC arrays have one, and "
             "NLC arrays whose token grid is known."
@@ -70,7 +64,7 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
     if layout == "NLC" and tokens is not None:
         array, layout = _fold(array, tokens), "NHWC"
     with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
-        return np.asarray(array[:1].mean(axis=_CHANNEL_AXIS[layout], dtype=np.float64)[0])
+        return np.asarray(array[:1].mean(axis=CHANNEL_AXIS[layout], dtype=np.float64)[0])
 
 
 def rounding_of_mean(array: NDArray[Any], output: Output) -> float:

@@ -5,18 +5,20 @@ A runner is a file with a class that implements `_open` and `_compute`, and a ro
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import ExecutionError, LayerprobeError, first_line
+from ..artifact.errors import ExecutionError, InputError, LayerprobeError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
+from ..artifact.manifest import Manifest
 from ..artifact.selection import known_outputs
-from .input_check import check_inputs
 from .machine import Facts
 from .settings import DEFAULT_SETTINGS, Settings
 
-__all__ = ["BoundRun", "Runner"]
+__all__ = ["BoundRun", "Runner", "check_inputs", "refuse_bfloat16"]
 
 
 class BoundRun(Protocol):
@@ -79,7 +81,6 @@ class Runner(ABC):
         self.names = known_outputs(self.manifest, outputs)
         self.providers: list[str] = [target]
         self.misplaced: list[str] = []
-        self.facts: Facts = {}
         self._open(artifact)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
@@ -107,6 +108,11 @@ class Runner(ABC):
         """
         return _Repeated(self, inputs)
 
+    @cached_property
+    def facts(self) -> Facts:
+        """What may explain a drift: versions, device, settings, as the runtime reports them."""
+        return self._read_facts()
+
     @abstractmethod
     def _open(self, artifact: Artifact) -> None:
         """Load the artifact's file for `names`, and set `providers`, `misplaced` and `facts`."""
@@ -114,6 +120,10 @@ class Runner(ABC):
     @abstractmethod
     def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Return the outputs of `names`, in that order, for checked inputs; any error is a failed run."""
+
+    def _read_facts(self) -> Facts:
+        """Return `facts`; asked once, and only where somebody reads them."""
+        return {}
 
     def _failure(self, error: Exception) -> ExecutionError:
         return ExecutionError(f"{self.runtime} failed to run {self.manifest.model}: {self._reason(error)}")
@@ -137,3 +147,45 @@ class _Repeated:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return self._arrays
+
+
+def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the inputs in the manifest's order, contiguous, in the dtypes that the model takes.
+
+    float32 is accepted for every floating-point input and rounded to it; bfloat16, which NumPy lacks, stays float32.
+
+    Raises:
+        InputError: an input is missing or unknown, or has another shape or dtype.
+    """
+    if set(inputs) != {entry.name for entry in manifest.inputs}:
+        wanted = ", ".join(entry.name for entry in manifest.inputs)
+        raise InputError(f"{manifest.model} takes the inputs {wanted}; it was given {', '.join(inputs) or 'none'}.")
+    checked = {}
+    for entry in manifest.inputs:
+        array = inputs[entry.name]
+        fits = array.ndim == len(entry.shape) and all(
+            isinstance(size, str) or size == given for size, given in zip(entry.shape, array.shape, strict=True)
+        )
+        dtype = np.dtype("float32" if entry.dtype == "bfloat16" else entry.dtype)
+        if dtype.kind == "f" and array.dtype == np.float32:
+            array = array.astype(dtype, copy=False)
+        if not fits or array.dtype != dtype or array.size == 0:
+            raise InputError(
+                f"{manifest.model} takes {entry.name} as {' x '.join(map(str, entry.shape))} {entry.dtype}; "
+                f"it was given {' x '.join(map(str, array.shape)) or 'a scalar'} {array.dtype}."
+            )
+        checked[entry.name] = np.ascontiguousarray(array)
+    return checked
+
+
+def refuse_bfloat16(manifest: Manifest, runner: str) -> None:
+    """Refuse a model in bfloat16, for a runner that takes and returns NumPy arrays.
+
+    Raises:
+        RunnerUnavailable: the model has inputs or outputs in bfloat16.
+    """
+    if "bfloat16" in manifest.dtypes:
+        raise RunnerUnavailable(
+            f"{runner} can't run {manifest.model}, which computes in bfloat16: it returns NumPy arrays, which have no "
+            "such type.\nUse --runner torchscript."
+        )

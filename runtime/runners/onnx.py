@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
-from .base import BoundRun, Runner
-from .input_check import check_inputs, refuse_bfloat16
+from .base import BoundRun, Runner, check_inputs, refuse_bfloat16
+from .machine import Facts
 from .onnx_session import misplaced_nodes, open_session, session_facts
 
 __all__ = ["OnnxRunner"]
@@ -33,7 +33,9 @@ class OnnxRunner(Runner):
         self.providers = self._session.get_providers()
         _compare_with_manifest(self._session, artifact, self.names)
         self.misplaced = misplaced_nodes(self._session, artifact, self.target)
-        self.facts = session_facts(self._session, self.target)
+
+    def _read_facts(self) -> Facts:
+        return session_facts(self._session, self.target)
 
     def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         return dict(zip(self.names, self._session.run(self.names, inputs), strict=True))

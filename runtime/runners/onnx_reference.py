@@ -13,10 +13,8 @@ from onnx.reference import ReferenceEvaluator
 from ..artifact.errors import ArtifactError, RunnerUnavailable
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
-from .base import Runner
-from .input_check import refuse_bfloat16
+from .base import Runner, refuse_bfloat16
 from .machine import cpu_name
-from .onnx_cut import cut_onnx
 
 __all__ = ["OnnxReferenceRunner"]
 
@@ -29,7 +27,7 @@ class OnnxReferenceRunner(Runner):
 
     def _open(self, artifact: Artifact) -> None:
         refuse_bfloat16(self.manifest, self.name)
-        cut = cut_onnx(artifact, self.names)
+        cut = artifact.onnx(self.names)
         model = cut.model()
         if [output.name for output in model.graph.output] != self.names:
             raise ArtifactError(f"{ONNX_FILE} has other outputs than the manifest lists.\nExport the artifact again.")

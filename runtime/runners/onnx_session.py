@@ -10,12 +10,12 @@ from onnxruntime.capi.build_and_package_info import cuda_version
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import SIZE_NODE_PREFIX, Manifest
+from ..artifact.onnx_file import GRAPH_OF_MODEL, field
 from .cuda import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_no_tensorrt
 from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
-from .onnx_cut import cut_onnx, executed_in_order
 from .settings import GraphOptimization, Settings
 
-__all__ = ["misplaced_nodes", "open_session", "session_facts", "session_options"]
+__all__ = ["executed_in_order", "misplaced_nodes", "open_session", "session_facts", "session_options"]
 
 _CPU = "CPUExecutionProvider"
 _PROVIDERS = {"cpu": _CPU, "cuda": CUDA, "tensorrt": TENSORRT}
@@ -29,6 +29,11 @@ _SIZE_OPERATIONS = frozenset({
 })
 # fmt: on
 """Operations on sizes. ONNX Runtime keeps these few integers on the CPU on purpose, even if CUDA works."""
+
+
+_NODE_OF_GRAPH = 1
+_INPUT, _OUTPUT, _NAME, _OPERATION = 1, 2, 3, 4
+"""Field numbers in ONNX's messages: GraphProto and NodeProto."""
 
 
 def open_session(
@@ -51,7 +56,7 @@ def open_session(
     if provider != "cpu":
         load_cuda_libraries()
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    cut = cut_onnx(artifact, outputs)
+    cut = artifact.onnx(outputs)
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(cut.folder))
     content, file = cut.content, cut.path
     if provider == "cpu" and len(outputs) > 1 and not artifact.is_averaged:
@@ -89,6 +94,27 @@ def session_options(level: GraphOptimization) -> onnxruntime.SessionOptions:
         "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}",
     )
     return options
+
+
+def executed_in_order(model: bytes, outputs: Sequence[str]) -> bytes:
+    """Return an ONNX model's file content with the outputs computed in the given order, that of execution, on the CPU.
+
+    ONNX Runtime computes convolutions on blocks of channels, and adds a node at the end of the graph for each output
+    that takes it out of the blocks. It executes depth first, from the last node that nothing reads to the first, and
+    these nodes are in no order: so most outputs are copied long after they left the cache, and what they are copied
+    from takes as much memory as they do. An output that a node with a known place reads is copied when that node's turn
+    comes; `Shape` reads none of its numbers. Measured in one thread: a ResNet-50 with every tensor takes 1.26 times the
+    plain model, 1.41 before.
+
+    Protobuf merges a message with one that is appended to it, so nothing needs to be parsed.
+    """
+    nodes = b"".join(field(_NODE_OF_GRAPH, _shape_of(name)) for name in reversed(outputs))
+    return model + field(GRAPH_OF_MODEL, nodes)
+
+
+def _shape_of(output: str) -> bytes:
+    named = {_INPUT: output, _OUTPUT: f"order::{output}", _NAME: f"order::{output}", _OPERATION: "Shape"}
+    return b"".join(field(number, text.encode()) for number, text in named.items())
 
 
 def _providers(provider: str, settings: Settings, manifest: Manifest) -> list[Any]:

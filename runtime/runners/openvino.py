@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE, Manifest
-from .base import Runner
-from .input_check import refuse_bfloat16
+from .base import Runner, refuse_bfloat16
 
 __all__ = ["OpenVinoRunner"]
 

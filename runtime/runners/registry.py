@@ -5,7 +5,7 @@ To add one, write its class in a file of this room, and its row here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -22,7 +22,17 @@ if TYPE_CHECKING:
     from .base import Runner
     from .settings import Settings
 
-__all__ = ["DEFAULT_RUNNERS", "RUNNERS", "RunnerRow", "open_image_runner", "open_runner", "why_unavailable"]
+__all__ = [
+    "DEFAULT_RUNNERS",
+    "RUNNERS",
+    "RunnerRow",
+    "choose_runners",
+    "none_left",
+    "open_image_runner",
+    "open_or_leave_out",
+    "open_runner",
+    "why_unavailable",
+]
 
 
 class Package(NamedTuple):
@@ -170,3 +180,49 @@ def open_image_runner(
             "\nUse --provider cpu, or auto."
         )
     return runner
+
+
+def choose_runners(names: Sequence[str] = ()) -> tuple[list[str], dict[str, str]]:
+    """Return the runners to use, in the order of `RUNNERS`, and those left out, each with the reason.
+
+    Args:
+        names: runners requested by name, each of which is used or an error; `all` means those that work on this
+            machine, and an empty list, those of `DEFAULT_RUNNERS` that do.
+
+    Raises:
+        UsageError: there is no runner of that name.
+    """
+    for name in names:
+        if name != "all":
+            why_unavailable(name)
+    if names and "all" not in names:
+        # In fixed order: ONNX Runtime after PyTorch peaks 300 MB higher on a ResNet-152, as PyTorch keeps freed memory.
+        return [name for name in RUNNERS if name in names], {}
+    reasons = {name: why_unavailable(name) for name in (RUNNERS if names else DEFAULT_RUNNERS)}
+    return [name for name, why in reasons.items() if why is None], {name: why for name, why in reasons.items() if why}
+
+
+def open_or_leave_out(
+    artifact: Artifact,
+    name: str,
+    asked: Sequence[str],
+    left_out: dict[str, str],
+    settings: Settings,
+) -> Runner | None:
+    """Return the open runner; or None if it can't run this model, with the reason added to `left_out`.
+
+    Raises:
+        RunnerUnavailable: it can't, and was requested by name.
+    """
+    try:
+        return open_runner(artifact, name, settings)
+    except RunnerUnavailable as error:
+        if name in asked:
+            raise
+        left_out[name] = first_line(error)
+        return None
+
+
+def none_left(left_out: Mapping[str, str]) -> RunnerUnavailable:
+    """Return the error for a model that no runner can run, with the reasons."""
+    return RunnerUnavailable("No runner can run this model: " + "; ".join(left_out.values()))

@@ -5,7 +5,6 @@ from typing import Literal
 
 from ..artifact.errors import first_line
 from ..artifact.folder import Artifact
-from ..runners.onnx_cut import cut_onnx
 from ..runners.settings import Settings
 from .ort_fusions import Fusion, fusions, optimised_graph, prevented_fusions
 
@@ -36,7 +35,7 @@ def prevented_by_probing(artifact: Artifact, runner: str, settings: Settings) ->
 def _fusions_of(
     artifact: Artifact, outputs: Sequence[str], settings: Settings, provider: Literal["cpu", "cuda"]
 ) -> list[Fusion]:
-    cut = cut_onnx(artifact, outputs)
+    cut = artifact.onnx(outputs)
     optimised = optimised_graph(
         cut.content, level=settings.graph_optimization, provider=provider, weights_folder=cut.folder
     )

@@ -13,10 +13,9 @@ from ..artifact.errors import ExecutionError, LayerprobeError, RunnerUnavailable
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import ONNX_FILE
 from ..runners.base import Runner
-from ..runners.choice import choose_runners, none_left, open_or_leave_out
 from ..runners.machine import describe_environment
 from ..runners.memory import hand_memory_back
-from ..runners.registry import RUNNERS, open_runner
+from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out, open_runner
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from .blame import headline
 from .drift_maps import DriftMaps

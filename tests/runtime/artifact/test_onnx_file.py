@@ -12,7 +12,7 @@ from onnx import numpy_helper
 
 from runtime import Artifact, ArtifactError, open_artifact, open_runner
 from runtime.artifact.onnx_file import read_onnx
-from runtime.runners.onnx_cut import executed_in_order
+from runtime.runners.onnx_session import executed_in_order
 
 
 @pytest.fixture

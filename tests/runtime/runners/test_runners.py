@@ -11,7 +11,6 @@ from export import export_artifact
 from probe import build_probe, load_model
 from runtime import InputError, RunnerUnavailable, Settings, UsageError, open_artifact, open_runner, verify
 from runtime.artifact.manifest import Manifest
-from runtime.runners.onnx_cut import cut_onnx
 from runtime.runners.registry import RUNNERS, why_unavailable
 
 WORKING = [name for name in RUNNERS if why_unavailable(name) is None and name != "eager"]
@@ -99,13 +98,13 @@ def test_an_output_that_is_not_there_is_named_with_the_nearest(artifacts, name):
 
 
 def test_a_cut_onnx_model_holds_no_node_and_no_weight_that_its_outputs_do_not_need(artifacts):
-    cut = cut_onnx(artifacts["cnn2"], ["cnn1"])
+    cut = artifacts["cnn2"].onnx(["cnn1"])
     model = cut.model()
     onnx.load_external_data_for_model(model, str(cut.folder))
     onnx.checker.check_model(model)
     assert [node.name for node in model.graph.node] == ["cnn1"]
     assert {tensor.name for tensor in model.graph.initializer} == {"cnn1.weight", "cnn1.bias"}
-    everything = cut_onnx(artifacts["cnn2"], artifacts["cnn2"].manifest.output_names)
+    everything = artifacts["cnn2"].onnx(artifacts["cnn2"].manifest.output_names)
     assert len(everything.model().graph.output) == len(artifacts["cnn2"].manifest.outputs)
 
 

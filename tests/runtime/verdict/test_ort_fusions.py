@@ -13,7 +13,6 @@ from onnx import TensorProto, helper, numpy_helper
 
 from runtime.artifact.errors import ArtifactError, RunnerUnavailable
 from runtime.artifact.manifest import ONNX_FILE
-from runtime.runners.onnx_cut import cut_onnx
 from runtime.verdict.graph_values import GraphValues
 from runtime.verdict.ort_fusions import Fusion, fusions, optimised_graph, prevented_fusions
 
@@ -277,7 +276,7 @@ def test_a_probe_of_some_values_keeps_the_other_fusions():
 
 def test_an_artifacts_plain_model_fuses_what_its_probe_does_not(exported):
     artifact = exported("cnn11")
-    probe, plain = artifact.path / ONNX_FILE, cut_onnx(artifact, ["fc"])
+    probe, plain = artifact.path / ONNX_FILE, artifact.onnx(["fc"])
     groups = [
         fusions(onnx.load(probe).graph, optimised_graph(probe)),
         fusions(plain.model().graph, optimised_graph(plain.content, weights_folder=plain.folder)),
