@@ -14,6 +14,7 @@ from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
+    FORMAT_VERSION,
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
@@ -160,7 +161,7 @@ def _describe(
     probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int, recipe: Recipe | None
 ) -> Manifest:
     return Manifest(
-        format_version=1,
+        format_version=FORMAT_VERSION,
         model=name,
         files={},
         recipe=recipe,

@@ -19,8 +19,8 @@ from probe.capture.quiet import torch_silenced
 from runtime.artifact.errors import first_line
 from runtime.artifact.manifest import Origin
 
+from .export_hints import output_patterns, parts_without
 from .origin_marks import origin_of
-from .ways_around import output_patterns, parts_without
 
 __all__ = ["explain_failure"]
 

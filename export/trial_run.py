@@ -22,8 +22,8 @@ from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import Output
 from runtime.artifact.reference import Reference, Truth, as_array, sample
 
+from .export_hints import output_patterns, parts_without
 from .reference_recording import record_reference
-from .ways_around import output_patterns, parts_without
 
 __all__ = ["try_model_files"]
 

@@ -31,10 +31,10 @@ from .runs.image_statistics import channel_statistics as channel_statistics
 from .runs.preprocessing import preprocess as preprocess
 from .runs.preprocessing import preprocess_files as preprocess_files
 from .runs.recorded_run import open_run as open_run
-from .verdict.output_verdict import OutputComparison as OutputComparison
-from .verdict.output_verdict import compare_output as compare_output
+from .verdict.drift import OutputComparison as OutputComparison
+from .verdict.drift import compare_output as compare_output
 from .verdict.report import Report as Report
-from .verdict.verdicts import Verdict as Verdict
+from .verdict.verdict_kinds import Verdict as Verdict
 from .verdict.verification import verify as verify
 
 __all__ = [

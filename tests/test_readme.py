@@ -64,7 +64,7 @@ def test_the_library_example_has_about_ten_lines():
 
 
 def test_the_rule_that_the_readme_states_is_the_one_that_is_used():
-    from runtime.verdict.output_verdict import PASSING_DRIFT
+    from runtime.verdict.drift import PASSING_DRIFT
 
     assert (
         f"at most {PASSING_DRIFT:g}\ntimes max(noise floor, machine epsilon of the dtype)"

@@ -127,7 +127,7 @@ def test_a_wrong_weight_in_bfloat16_is_still_found(tmp_path):
     probe = build_probe(network().bfloat16(), IMAGE.bfloat16())
     artifact = open_artifact(export_artifact(probe, tmp_path / "artifact"))
     reference = artifact.reference()
-    from runtime.verdict.output_verdict import compare_output
+    from runtime.verdict.drift import compare_output
 
     truth = reference.truths["0"]
     wrong = (truth.sample.reshape(truth.shape) + 0.2 * truth.scale).astype(np.float32)

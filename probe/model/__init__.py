@@ -1,1 +1,1 @@
-"""Loads the user's model, its weights and its input, and leaves them unchanged."""
+"""The user's model, its weights and its example input: making them from a name, and leaving them as they were."""

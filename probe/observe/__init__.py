@@ -1,1 +1,1 @@
-"""What each value of a captured graph is, observed by running it on the example."""
+"""What each value of a captured graph is, found by running it on the example: shape, memory, what overwrites it."""

@@ -3,24 +3,21 @@
 Running the files is in `runners/`.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from .embedded_manifest import read_embedded_manifest
 from .errors import ArtifactError
 from .manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
-    FORMAT_VERSION,
     MANIFEST_FILE,
     ONNX_FILE,
     REFERENCE_FILE,
     Manifest,
     file_hash,
+    parse_manifest,
 )
 from .onnx_file import OnnxFile, read_onnx
 from .reference import Reference, load_reference
@@ -89,7 +86,7 @@ class Artifact:
         if self.path.is_file() or AVERAGED_MANIFEST_FILE not in self.manifest.files:
             return None
         file = self.file(AVERAGED_MANIFEST_FILE)
-        return Artifact(self.path, _parse(file.read_text(encoding="utf-8"), file))
+        return Artifact(self.path, parse_manifest(file.read_text(encoding="utf-8"), file))
 
     @property
     def is_averaged(self) -> bool:
@@ -124,7 +121,7 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
     path = Path(path)
     in_folder = path.is_file() and (path.parent / MANIFEST_FILE).is_file()
     if path.is_file() and not in_folder:
-        return Artifact(path, _parse(read_embedded_manifest(path), path))
+        return Artifact(path, parse_manifest(read_embedded_manifest(path), path))
     folder = path.parent if path.is_file() else path
     file = folder / MANIFEST_FILE
     try:
@@ -134,27 +131,7 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
         raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ArtifactError(f"{file} can't be read: {error}.") from error
-    artifact = Artifact(folder, _parse(text, file))
+    artifact = Artifact(folder, parse_manifest(text, file))
     if path.name in AVERAGED_FILES.values():
         return artifact.averaged() or artifact
     return artifact
-
-
-def _parse(text: str, source: Path) -> Manifest:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{source} holds no valid JSON ({error}).\nExport the artifact again.") from error
-    # The version comes first: in a later format, nothing else can be validated.
-    found = content.get("format_version") if isinstance(content, dict) else None
-    if isinstance(found, int) and found > FORMAT_VERSION:
-        raise ArtifactError(
-            f"{source} has format version {found}; this layerprobe reads up to {FORMAT_VERSION}.\nUpdate layerprobe."
-        )
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "manifest"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ArtifactError(f"{source} is not a valid manifest: {place}: {first['msg']}{more}.") from error

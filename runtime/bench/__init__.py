@@ -1,1 +1,1 @@
-"""What an artifact costs to run: times, ratios and memory, as data, as a table and as a picture."""
+"""What running an artifact costs: times, ratios and memory, as data, as a table and as a picture."""

@@ -1,1 +1,1 @@
-"""Tensors to pictures: an output's mean over its channels, its colours, the page of tiles, the file."""
+"""Tensors to pictures: the mean over the channels, colours, the page of tiles, the file."""

@@ -1,1 +1,1 @@
-"""Each form in which the report of a verification or comparison (`verdict/report.py`) is shown or stored."""
+"""A report in its forms: terminal, JSON, JUnit, HTML, Model Explorer. `forms.py` is the table of them."""

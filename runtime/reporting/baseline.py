@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from ..verdict.output_verdict import OutputComparison
+from ..verdict.drift import OutputComparison
 from ..verdict.report import Report, RunnerReport
 
 __all__ = ["GROWTH", "Regression", "refuse_another_model", "worse_than"]

@@ -6,7 +6,7 @@ x is the order of execution, y the error in multiples of float32's own, on a log
 import math
 from collections.abc import Iterator, Sequence
 
-from ..verdict.output_verdict import PASSING_DRIFT, OutputComparison
+from ..verdict.drift import PASSING_DRIFT, OutputComparison
 from ..verdict.report import Report, RunnerReport
 from .html_text import multiple, safe
 

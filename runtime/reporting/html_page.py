@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..verdict.drift import FILE_PASSING_DRIFT, PASSING_DRIFT
 from ..verdict.drift_maps import DriftMaps, OutputMaps
-from ..verdict.output_verdict import FILE_PASSING_DRIFT, PASSING_DRIFT
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from .html_chart import COLOURS, error_chart
 from .html_table import output_table

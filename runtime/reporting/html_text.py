@@ -4,7 +4,7 @@ import html
 import math
 import re
 
-from ..verdict.verdicts import Verdict
+from ..verdict.verdict_kinds import Verdict
 
 __all__ = ["badge", "multiple", "safe"]
 

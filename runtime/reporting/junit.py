@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 from ..artifact.manifest import Output
-from ..verdict.output_verdict import OutputComparison, passing_drift
+from ..verdict.drift import OutputComparison, passing_drift
 from ..verdict.report import Report, RunnerReport
-from ..verdict.verdicts import Verdict
+from ..verdict.verdict_kinds import Verdict
 
 __all__ = ["junit_xml"]
 

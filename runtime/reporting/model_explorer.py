@@ -9,7 +9,7 @@ import math
 from typing import Any, Literal
 
 from ..artifact.errors import UsageError
-from ..verdict.output_verdict import FILE_RUNNER, PASSING_DRIFT, OutputComparison
+from ..verdict.drift import FILE_RUNNER, PASSING_DRIFT, OutputComparison
 from ..verdict.report import Report, RunnerReport
 
 __all__ = ["MEASURES", "Measure", "model_explorer_json", "node_data"]

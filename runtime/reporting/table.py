@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..artifact.manifest import Output
-from ..verdict.output_verdict import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
+from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
 from ..verdict.report import Report, RunnerReport, UnprobedReport
-from ..verdict.verdicts import Verdict
+from ..verdict.verdict_kinds import Verdict
 
 __all__ = ["WORST_SHOWN", "report_table"]
 

@@ -1,1 +1,1 @@
-"""Images in, recorded tensors out: reading, preprocessing, a folder's statistics, and the file that a run writes."""
+"""Photos in, recorded tensors out: reading and preprocessing images, and the file that `layerprobe run` writes."""

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ..artifact.manifest import Output
-from .output_verdict import PASSING_DRIFT, ErrorShare, OutputComparison
+from .drift import PASSING_DRIFT, ErrorShare, OutputComparison
 from .report import Cause, Culprit, RunnerReport, Unopened
-from .verdicts import Verdict
+from .verdict_kinds import Verdict
 
 __all__ = ["find_culprit", "headline", "operation_words"]
 

@@ -15,9 +15,9 @@ from ..artifact.manifest import Output
 from ..artifact.reference import Truth, sample
 from ..runs.recorded_run import RecordedRun
 from .blame import find_culprit, operation_words
-from .output_verdict import OutputComparison, compare_output
+from .drift import OutputComparison, compare_output
 from .report import Report, RunnerReport
-from .verdicts import Verdict
+from .verdict_kinds import Verdict
 
 __all__ = ["compare_runs"]
 

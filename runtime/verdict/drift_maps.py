@@ -17,7 +17,7 @@ from ..artifact.reference import SAMPLE_LIMIT, Reference
 from ..float64.graph import Float64Graph, Unknown
 from ..maps.channel_mean import channel_axis, channel_mean
 from ..maps.colour_maps import value_range
-from .output_verdict import drift_unit
+from .drift import drift_unit
 
 __all__ = ["MAX_SIDE", "AveragedMap", "DriftMaps", "OutputMaps", "RunnerMaps", "shrink"]
 

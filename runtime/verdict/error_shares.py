@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 
 from ..artifact.reference import Reference, sample
 from ..float64.graph import Float64Graph, Unknown
-from .output_verdict import PASSING_DRIFT, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
-from .verdicts import Verdict
+from .drift import PASSING_DRIFT, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
+from .verdict_kinds import Verdict
 
 __all__ = ["FileValues", "evaluate_file", "shares_of_error"]
 

@@ -13,11 +13,11 @@ from ..artifact.reference import Reference, sample
 from ..float64.graph import Float64Graph
 from ..runners.machine import Facts
 from .blame import find_culprit
+from .drift import FILE_RUNNER, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
 from .error_shares import FileValues, evaluate_file, shares_of_error
 from .ort_fusions import Fusion
-from .output_verdict import FILE_RUNNER, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
 from .report import Culprit, RunnerReport, UnprobedReport
-from .verdicts import Verdict
+from .verdict_kinds import Verdict
 
 __all__ = ["Judge", "RunnerFacts", "with_unprobed"]
 

@@ -6,9 +6,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ..artifact.manifest import Output
 from ..runners.machine import Facts
+from .drift import OutputComparison
 from .ort_fusions import Fusion
-from .output_verdict import OutputComparison
-from .verdicts import Verdict
+from .verdict_kinds import Verdict
 
 __all__ = ["Cause", "Culprit", "Report", "RunnerReport", "Unopened", "UnprobedReport"]
 

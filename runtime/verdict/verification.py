@@ -14,13 +14,13 @@ from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import ONNX_FILE
 from ..runners.base import Runner
 from ..runners.machine import describe_environment
-from ..runners.memory import hand_memory_back
+from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out, open_runner
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from .blame import headline
+from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
 from .judge import Judge, RunnerFacts, with_unprobed
-from .output_verdict import FILE_RUNNER
 from .report import Report, RunnerReport, Unopened
 from .unprobed import mended_by_probing, prevented_by_probing
 

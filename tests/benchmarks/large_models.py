@@ -170,7 +170,7 @@ def measure_probe_memory(capture: Any) -> list[Finding]:
     from torch import nn
 
     from probe import build_probe
-    from runtime.runners.memory import PeakMemory, memory_bytes
+    from runtime.runners.peak_memory import PeakMemory, memory_bytes
 
     # The first probe of a process loads modules, which belong to no model.
     build_probe(nn.Linear(4, 4), torch.zeros(1, 4), capture=capture)

@@ -201,7 +201,7 @@ def time_ways(name: str, batch: int, folder: Path, *labels: str) -> dict[str, li
 
 def peak_of(name: str, batch: int, folder: Path, label: str) -> float:
     """Return how many megabytes a way takes at its peak, beyond those before it was opened; in a process of its own."""
-    from runtime.runners.memory import PeakMemory
+    from runtime.runners.peak_memory import PeakMemory
 
     makers = makers_of(name, batch, folder)
     peak = PeakMemory()

@@ -51,7 +51,7 @@ def take_the_whole_way(name: str, folder: Path) -> Row:
 
 def peak_bytes() -> int:
     """Return this process's own peak memory; on Linux `ru_maxrss` starts with what the parent had, which is large."""
-    from runtime.runners.memory import memory_bytes
+    from runtime.runners.peak_memory import memory_bytes
 
     with contextlib.suppress(OSError):
         return memory_bytes("VmHWM") or 0

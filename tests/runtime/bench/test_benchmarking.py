@@ -13,7 +13,7 @@ from probe import build_probe, load_model
 from runtime import open_artifact
 from runtime.bench.benchmarking import benchmark
 from runtime.bench.memory_need import bytes_of_batch
-from runtime.runners.memory import PeakMemory
+from runtime.runners.peak_memory import PeakMemory
 
 MEGABYTE = 2**20
 

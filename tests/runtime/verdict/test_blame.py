@@ -16,7 +16,7 @@ from proofs.planted_faults import rehash
 from report_making import make_output
 from runtime import open_artifact, verify
 from runtime.verdict.blame import find_culprit
-from runtime.verdict.output_verdict import ErrorShare
+from runtime.verdict.drift import ErrorShare
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from proofs.planted_faults import rehash
 from runtime import RUNNERS, RunnerUnavailable, UsageError, open_artifact, verify
 from runtime.reporting.json_report import load_report
 from runtime.runners.registry import why_unavailable
-from runtime.verdict.output_verdict import PASSING_DRIFT
+from runtime.verdict.drift import PASSING_DRIFT
 from runtime.verdict.verification import Report
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ..artifact.reference import Truth, sample
-from .verdicts import Verdict
+from .verdict_kinds import Verdict
 
 __all__ = [
     "FILE_PASSING_DRIFT",

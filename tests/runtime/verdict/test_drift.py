@@ -5,7 +5,7 @@ import pytest
 
 from runtime import compare_output
 from runtime.artifact.reference import SAMPLE_LIMIT, Truth, sample
-from runtime.verdict.output_verdict import largest_error
+from runtime.verdict.drift import largest_error
 
 EXACT = np.random.default_rng(0).standard_normal((2, 8, 4, 4))
 SCALE = float(np.abs(EXACT).max())
