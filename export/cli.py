@@ -80,7 +80,7 @@ def export(
     capture: CaptureOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
-    """Write a model's probe as an artifact that runs without the model's source.
+    """Write a model's probe as an artifact that needs no source.
 
     It holds the probe as ONNX, TorchScript and torch.export, a float64 reference and a manifest. What the model returns
     is always an output, whatever is selected.

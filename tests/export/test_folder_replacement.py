@@ -136,7 +136,7 @@ def test_a_write_that_the_system_refuses_is_told_and_leaves_the_old_artifact_who
     )
     failed = subprocess.run([sys.executable, "-c", script, target, phase], capture_output=True, check=False, text=True)
     assert failed.returncode == 1
-    assert "export.errors.ExportError" in failed.stderr
+    assert "runtime.artifact.errors.ExportError" in failed.stderr
     assert "Nothing there was changed" in failed.stderr
     assert layerprobe("verify", target, "--runner", "onnx-cpu").code == 0
     assert _names(tmp_path) == ["art"]

@@ -41,7 +41,7 @@ def test_a_number_read_from_a_tensor_is_no_constant(tmp_path, then):
 
 @pytest.mark.parametrize("then", [lambda x, y: y.split(2)[0], lambda x, y: y.chunk(2)[0]], ids=["split", "chunk"])
 def test_a_split_along_the_batch_is_right_for_each_batch_or_refused(tmp_path, then):
-    with pytest.raises(ExportError, match=r"As ONNX, .* getitem \(.*test_export_trial_run\.py:\d+\)"):
+    with pytest.raises(ExportError, match=r"As ONNX, .* getitem \(.*test_trial_run\.py:\d+\)"):
         export(then, tmp_path)
 
 
