@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from probe.cli import CaptureOption, InputSizeOption, ModelArgument, SubmoduleOption, print_capture
-from runtime.artifact.cli_options import (
-    INPUT,
-    SELECTION,
-    OperationsOption,
-    OutputsOption,
-    QuietOption,
-    parse_size,
-)
+from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 
 if TYPE_CHECKING:
     from probe import LoadedModel
@@ -40,23 +33,15 @@ def export(
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing artifact.")] = False,
     weights: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="F", help=".safetensors, or a .pt/.pth state dict; random by default.", rich_help_panel=INPUT
-        ),
+        Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; random by default.")
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of random weights.", rich_help_panel=INPUT)
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of random weights.")] = 0,
     input_size: InputSizeOption = None,
     dynamic_size: Annotated[
-        bool,
-        typer.Option(
-            "--dynamic-size", help="Leave height and width open, if the model allows it.", rich_help_panel=INPUT
-        ),
+        bool, typer.Option("--dynamic-size", help="Leave height and width open, if the model allows it.")
     ] = False,
-    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL, rich_help_panel=INPUT)] = None,
-    std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL, rich_help_panel=INPUT)] = None,
+    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
+    std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     averaged: Annotated[
@@ -65,16 +50,10 @@ def export(
             "--averaged",
             help="Also write the averaged probe, which returns each output's mean over its channels: nearly free to "
             "run.",
-            rich_help_panel=SELECTION,
         ),
     ] = False,
     full: Annotated[
-        bool,
-        typer.Option(
-            "--full/--no-full",
-            help="Write the probe with every tensor, or only the averaged one.",
-            rich_help_panel=SELECTION,
-        ),
+        bool, typer.Option("--full/--no-full", help="Write the probe with every tensor, or only the averaged one.")
     ] = True,
     submodule: SubmoduleOption = None,
     capture: CaptureOption = "auto",

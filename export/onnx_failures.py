@@ -179,7 +179,7 @@ def _way_around(probe: Probe, failure: _Failure) -> str:
     if failure.program is not None and failure.node is not None:
         spared = _outputs_without(probe, failure.program, failure.node)
         if spared:
-            return f"Export the outputs that can do without it: {' '.join(f'--outputs {pattern}' for pattern in spared)}"
+            return f"Export the outputs that work without it: {' '.join(f'--outputs {pattern}' for pattern in spared)}"
     places = {failure.origin.module_path} if failure.origin else set()
     if failure.program is not None and failure.node is not None:
         # One operator may be called in many places, and each would fail.

@@ -227,7 +227,7 @@ def _way_around(probe: Probe, wrong: set[str]) -> str:
     if lost and not lost.intersection(probe.results.values()):
         kept = output_patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)
         if kept:
-            return f"Export the outputs that can do without it: {' '.join(f'--outputs {pattern}' for pattern in kept)}"
+            return f"Export the outputs that work without it: {' '.join(f'--outputs {pattern}' for pattern in kept)}"
     return parts_without(probe, {spec.module_path for spec in probe.outputs if spec.name in wrong})
 
 

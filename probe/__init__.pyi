@@ -7,15 +7,3 @@ from .model.variants import CNN2 as CNN2
 from .model.variants import CNN3 as CNN3
 from .model.variants import CNN11 as CNN11
 from .model.weights import load_weights as load_weights
-
-__all__ = [
-    "CNN2",
-    "CNN3",
-    "CNN11",
-    "LoadedModel",
-    "Probe",
-    "average_probe",
-    "build_probe",
-    "load_model",
-    "load_weights",
-]

@@ -8,15 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from runtime.artifact.cli_options import (
-    INPUT,
-    REPORTS,
-    SELECTION,
-    OperationsOption,
-    OutputsOption,
-    QuietOption,
-    parse_size,
-)
+from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,25 +36,14 @@ _FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory or pac
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_FORMS)]
 InputSizeOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="N|HxW|CxHxW",
-        help="Size of the input image, in pixels; the model's own by default.",
-        rich_help_panel=INPUT,
-    ),
+    typer.Option(metavar="N|HxW|CxHxW", help="Size of the input image, in pixels; the model's own by default."),
 ]
 SubmoduleOption = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH", help="Only this part of the model, with the input passed to it.", rich_help_panel=SELECTION
-    ),
+    str | None, typer.Option(metavar="PATH", help="Only this part of the model, with the input passed to it.")
 ]
 CaptureOption = Annotated[
     Capture,
-    typer.Option(
-        "--capture",
-        help="torch.fx symbolic tracing, torch.export, or the first of the two that works.",
-        rich_help_panel=SELECTION,
-    ),
+    typer.Option("--capture", help="torch.fx symbolic tracing, torch.export, or the first of the two that works."),
 ]
 
 
@@ -74,13 +55,9 @@ def nodes(
     submodule: SubmoduleOption = None,
     capture: CaptureOption = "auto",
     skipped: Annotated[
-        bool,
-        typer.Option("--skipped", help="Also list the steps that are not outputs, and why.", rich_help_panel=REPORTS),
+        bool, typer.Option("--skipped", help="Also list the steps that are not outputs, and why.")
     ] = False,
-    as_json: Annotated[
-        bool,
-        typer.Option("--json", help="Print one JSON document instead.", rich_help_panel=REPORTS),
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """List every output of a model: name, label, shape, source.

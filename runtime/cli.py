@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .artifact.cli_options import (
-    INPUT,
-    REPORTS,
-    SELECTION,
-    OperationsOption,
-    OutputsOption,
-    QuietOption,
-    parse_size,
-)
+from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 from .artifact.errors import UsageError
 from .cli_options import ArtifactArgument, RunnersOption, takes_settings
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
@@ -28,26 +20,17 @@ if TYPE_CHECKING:
 __all__ = ["bench", "demo", "grid", "run", "stats"]
 
 _LARGEST_BATCH = 65_536
-_PICTURE = "Picture"
-"""A heading in --help."""
 
 Provider = Literal["auto", "cuda", "cpu"]
 Runtime = Literal["onnx", "torchscript"]
 
-_RuntimeOption = Annotated[
-    Runtime, typer.Option("--runner", help="Runtime that executes the model.", rich_help_panel=SELECTION)
-]
+_RuntimeOption = Annotated[Runtime, typer.Option("--runner", help="Runtime that executes the model.")]
 _ProviderOption = Annotated[
-    Provider,
-    typer.Option("--provider", help="auto uses CUDA where it works; cuda never falls back.", rich_help_panel=SELECTION),
+    Provider, typer.Option("--provider", help="auto uses CUDA where it works; cuda never falls back.")
 ]
 _InputSizeOption = Annotated[
     str | None,
-    typer.Option(
-        metavar="N|HxW",
-        help="Image size to use instead, if the model was exported with --dynamic-size.",
-        rich_help_panel=INPUT,
-    ),
+    typer.Option(metavar="N|HxW", help="Image size to use instead, if the model was exported with --dynamic-size."),
 ]
 
 
@@ -58,10 +41,7 @@ def run(
     *,
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="File for the tensors.")],
     recorded_input: Annotated[
-        bool,
-        typer.Option(
-            "--recorded-input", help="Run the artifact's own recorded input instead of images.", rich_help_panel=INPUT
-        ),
+        bool, typer.Option("--recorded-input", help="Run the artifact's own recorded input instead of images.")
     ] = False,
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
@@ -117,25 +97,15 @@ def grid(
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
-    page: Annotated[
-        int, typer.Option(min=1, metavar="N", help="The page, if the tiles fill several.", rich_help_panel=SELECTION)
-    ] = 1,
+    page: Annotated[int, typer.Option(min=1, metavar="N", help="The page, if the tiles fill several.")] = 1,
     aliases: Annotated[
-        bool,
-        typer.Option(
-            "--aliases", help="Also draw outputs that repeat another tile: dropout, views.", rich_help_panel=SELECTION
-        ),
+        bool, typer.Option("--aliases", help="Also draw outputs that repeat another tile: dropout, views.")
     ] = False,
     runner: _RuntimeOption = "onnx",
     provider: _ProviderOption = "auto",
-    cmap: Annotated[
-        str, typer.Option(metavar="NAME", help="A matplotlib colour map.", rich_help_panel=_PICTURE)
-    ] = "viridis",
+    cmap: Annotated[str, typer.Option(metavar="NAME", help="A matplotlib colour map.")] = "viridis",
     columns: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Tiles per row (4; up to 7 for more than 24 tiles).", rich_help_panel=_PICTURE
-        ),
+        int | None, typer.Option(min=1, metavar="N", help="Tiles per row (4; up to 7 for more than 24 tiles).")
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -187,20 +157,11 @@ def grid(
 def bench(
     artifact: ArtifactArgument,
     runner: RunnersOption = None,
-    batch: Annotated[
-        str,
-        typer.Option(metavar="N,...", help="Batch sizes to compare, for example 1,8,32.", rich_help_panel=SELECTION),
-    ] = "1",
-    repeats: Annotated[int, typer.Option(min=1, help="Timed runs per variant.", rich_help_panel=SELECTION)] = 50,
-    json: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="F", help="Write the report as JSON.", rich_help_panel=REPORTS),
-    ] = None,
+    batch: Annotated[str, typer.Option(metavar="N,...", help="Batch sizes to compare, for example 1,8,32.")] = "1",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs per variant.")] = 50,
+    json: Annotated[Path | None, typer.Option("--json", metavar="F", help="Write the report as JSON.")] = None,
     picture: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="F", help="Plot time and ratio over batch size: .png, .svg or .pdf.", rich_help_panel=REPORTS
-        ),
+        Path | None, typer.Option(metavar="F", help="Plot time and ratio over batch size: .png, .svg or .pdf.")
     ] = None,
     *,
     settings: "Settings",

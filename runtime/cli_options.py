@@ -4,13 +4,15 @@ Settings, runners and report forms are declared from their tables: `runners/sett
 `reporting/forms.py`. Options shared with `nodes` and `export` are in `artifact/cli_options.py`.
 """
 
+import inspect
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from .artifact.cli_options import REPORTS, SELECTION, SETTINGS, in_place_of
+from .artifact.cli_options import REPORTS
 from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
 from .runners.settings import ConvolutionSearch, GraphOptimization, Settings
@@ -29,51 +31,31 @@ RunnersOption = Annotated[
         metavar="R",
         help=f"{', '.join(RUNNERS)}, or all. Default: those of {', '.join(DEFAULT_RUNNERS)} that work here. May be "
         "repeated.",
-        rich_help_panel=SELECTION,
     ),
 ]
 
 _SETTINGS: dict[str, Any] = {
     "graph_optimization": Annotated[
-        GraphOptimization,
-        typer.Option(help="ONNX Runtime's levels; TorchScript has only disabled and all.", rich_help_panel=SETTINGS),
+        GraphOptimization, typer.Option(help="ONNX Runtime's levels; TorchScript has only disabled and all.")
     ],
     "tf32": Annotated[
-        bool,
-        typer.Option(
-            "--tf32/--no-tf32", help="Allow TF32 on a GPU: products with a 10-bit mantissa.", rich_help_panel=SETTINGS
-        ),
+        bool, typer.Option("--tf32/--no-tf32", help="Allow TF32 on a GPU: products with a 10-bit mantissa.")
     ],
     "threads": Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            max=1024,
-            metavar="N",
-            help="Threads per operation; by default, the runtime chooses.",
-            rich_help_panel=SETTINGS,
-        ),
+        typer.Option(min=1, max=1024, metavar="N", help="Threads per operation; by default, the runtime chooses."),
     ],
     "convolution_search": Annotated[
-        ConvolutionSearch,
-        typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.", rich_help_panel=SETTINGS),
+        ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
     ],
 }
 _LIVE_MODEL: dict[str, Any] = {
     "model": Annotated[
-        str | None,
-        typer.Option(
-            metavar="MODEL", help="For --runner eager: the live model, named as for export.", rich_help_panel=SETTINGS
-        ),
+        str | None, typer.Option(metavar="MODEL", help="For --runner eager: the live model, named as for export.")
     ],
-    "weights": Annotated[
-        Path | None, typer.Option(metavar="F", help="For --runner eager: its weights file.", rich_help_panel=SETTINGS)
-    ],
+    "weights": Annotated[Path | None, typer.Option(metavar="F", help="For --runner eager: its weights file.")],
     "seed": Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=2**63 - 1, help="For --runner eager: the seed of fresh weights.", rich_help_panel=SETTINGS
-        ),
+        int | None, typer.Option(min=0, max=2**63 - 1, help="For --runner eager: the seed of fresh weights.")
     ],
 }
 
@@ -86,7 +68,7 @@ def takes_settings(*, live_model: bool = False) -> Callable[[Command], Command]:
     """
     options = _SETTINGS | (_LIVE_MODEL if live_model else {})
     declared = {name: (annotation, Settings.model_fields[name].default) for name, annotation in options.items()}
-    return in_place_of("settings", lambda given: Settings(**given), declared)
+    return _in_place_of("settings", lambda given: Settings(**given), declared)
 
 
 def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:
@@ -95,10 +77,6 @@ def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:
     Args:
         of_runs: only the forms for a report of two recorded runs.
     """
-
-    def requested(given: Mapping[str, Path | None]) -> dict[str, Path]:
-        return {name: file for name, file in given.items() if file is not None}
-
     declared = {
         name: (
             Annotated[
@@ -110,4 +88,35 @@ def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:
         for name, form in FORMS.items()
         if form.of_runs or not of_runs
     }
-    return in_place_of("reports", requested, declared)
+    return _in_place_of(
+        "reports", lambda given: {name: file for name, file in given.items() if file is not None}, declared
+    )
+
+
+def _in_place_of(
+    parameter: str, make: Callable[[Mapping[str, Any]], Any], options: Mapping[str, tuple[Any, Any]]
+) -> Callable[[Command], Command]:
+    """Replace one parameter of a command with several options, from whose values, by name, its value is made.
+
+    So settings and report forms are each declared in one table, and all commands have the same options.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(**given: Any) -> None:
+            values = {name: given.pop(name) for name in options}
+            command(**given, **{parameter: make(values)})
+
+        signature = inspect.signature(command)
+        declared = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for each in signature.parameters.values()
+            for name, (annotation, default) in (
+                options.items() if each.name == parameter else [(each.name, (each.annotation, each.default))]
+            )
+        ]
+        run.__signature__ = signature.replace(parameters=declared)  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in declared}
+        return run
+
+    return decorate

@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .artifact.cli_options import HEADINGS
 from .artifact.errors import first_line
 
 __all__ = ["app", "main"]
@@ -37,7 +38,8 @@ class _GroupedCommand(TyperCommand):
             record = parameter.get_help_record(ctx)
             if record is not None:
                 is_argument = parameter.param_type_name == "argument"
-                heading = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
+                given = getattr(parameter, "rich_help_panel", None) or HEADINGS.get(parameter.name or "", "Options")
+                heading = "Arguments" if is_argument else given
                 groups.setdefault(heading, []).append(record)
         for heading, records in groups.items():
             with formatter.section(heading):

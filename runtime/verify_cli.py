@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .artifact.cli_options import REPORTS, SELECTION, QuietOption
+from .artifact.cli_options import QuietOption
 from .artifact.errors import UsageError
 from .cli_options import ArtifactArgument, RunnersOption, takes_reports, takes_settings
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
@@ -17,15 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["compare", "verify"]
 
-_AllOption = Annotated[
-    bool,
-    typer.Option("--all", help="Print every output, in the order of execution.", rich_help_panel=REPORTS),
-]
+_AllOption = Annotated[bool, typer.Option("--all", help="Print every output, in the order of execution.")]
 _BaselineOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--baseline", metavar="F", help="Earlier --json report: fail only on what got worse.", rich_help_panel=REPORTS
-    ),
+    Path | None, typer.Option("--baseline", metavar="F", help="Earlier --json report: fail only on what got worse.")
 ]
 
 
@@ -37,9 +31,7 @@ def verify(
     allow_fallback: Annotated[
         bool,
         typer.Option(
-            "--allow-fallback",
-            help="Report compute nodes that ran on another provider than requested, but pass.",
-            rich_help_panel=SELECTION,
+            "--allow-fallback", help="Report compute nodes that ran on another provider than requested, but pass."
         ),
     ] = False,
     everything: _AllOption = False,

@@ -56,6 +56,9 @@ class CNN2(nn.Module):
     forward: N in_channels 64 64 -> N out_channels (logits).
     """
 
+    pooled = True
+    """Whether a block ends in max pooling; without it, the convolution has the pooling's stride."""
+
     def __init__(
         self,
         in_channels: int = 3,
@@ -68,59 +71,35 @@ class CNN2(nn.Module):
         stride2: int = 2,
         padding: int = 1,
     ) -> None:
+        stride = stride1 if self.pooled else stride2
         size = IMAGE_SIZE
         for _ in range(4):
-            size = _output_size(_output_size(size, kernel_size_cnn, stride1, padding), kernel_size_pool, stride2, 0)
+            size = _output_size(size, kernel_size_cnn, stride, padding)
+            size = _output_size(size, kernel_size_pool, stride2, 0) if self.pooled else size
         super().__init__()
-        self.cnn1 = nn.Conv2d(in_channels, hidden_channels1, kernel_size_cnn, stride1, padding)
-        self.cnn2 = nn.Conv2d(hidden_channels1, hidden_channels1, kernel_size_cnn, stride1, padding)
+        self.cnn1 = nn.Conv2d(in_channels, hidden_channels1, kernel_size_cnn, stride, padding)
+        self.cnn2 = nn.Conv2d(hidden_channels1, hidden_channels1, kernel_size_cnn, stride, padding)
         self.batchnorm1 = nn.BatchNorm2d(hidden_channels1)
         self.relu = nn.ReLU()
-        self.maxpool = nn.MaxPool2d(kernel_size_pool, stride2)
+        if self.pooled:
+            self.maxpool = nn.MaxPool2d(kernel_size_pool, stride2)
         self.fc = _classifier(hidden_channels1 * size**2, out_channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.maxpool(self.relu(self.batchnorm1(self.cnn1(x))))
-        for _ in range(3):
-            x = self.maxpool(self.relu(self.batchnorm1(self.cnn2(x))))
+        for convolution in (self.cnn1, self.cnn2, self.cnn2, self.cnn2):
+            x = self.relu(self.batchnorm1(convolution(x)))
+            x = self.maxpool(x) if self.pooled else x
         logits: torch.Tensor = self.fc(self.relu(torch.flatten(x, 1)))
         return logits
 
 
-class CNN3(nn.Module):
+class CNN3(CNN2):
     """`CNN2` without pooling: each convolution halves the image itself, by its stride.
 
     forward: N in_channels 64 64 -> N out_channels (logits).
     """
 
-    def __init__(
-        self,
-        in_channels: int = 3,
-        hidden_channels1: int = 64,
-        hidden_channels2: int = 128,  # noqa: ARG002 - the variants are built with the same arguments
-        out_channels: int = 6,
-        kernel_size_cnn: int = 3,
-        kernel_size_pool: int = 2,  # noqa: ARG002
-        stride1: int = 1,  # noqa: ARG002
-        stride2: int = 2,
-        padding: int = 1,
-    ) -> None:
-        size = IMAGE_SIZE
-        for _ in range(4):
-            size = _output_size(size, kernel_size_cnn, stride2, padding)
-        super().__init__()
-        self.cnn1 = nn.Conv2d(in_channels, hidden_channels1, kernel_size_cnn, stride2, padding)
-        self.cnn2 = nn.Conv2d(hidden_channels1, hidden_channels1, kernel_size_cnn, stride2, padding)
-        self.batchnorm1 = nn.BatchNorm2d(hidden_channels1)
-        self.relu = nn.ReLU()
-        self.fc = _classifier(hidden_channels1 * size**2, out_channels)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.relu(self.batchnorm1(self.cnn1(x)))
-        for _ in range(3):
-            x = self.relu(self.batchnorm1(self.cnn2(x)))
-        logits: torch.Tensor = self.fc(self.relu(torch.flatten(x, 1)))
-        return logits
+    pooled = False
 
 
 def _output_size(size: int, kernel_size: int, stride: int, padding: int) -> int:

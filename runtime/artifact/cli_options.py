@@ -3,49 +3,38 @@
 The commands are in `probe/cli.py`, `export/cli.py`, `runtime/cli.py`.
 """
 
-import inspect
-from collections.abc import Callable, Mapping
-from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from .errors import UsageError
 
-__all__ = [
-    "INPUT",
-    "REPORTS",
-    "SELECTION",
-    "SETTINGS",
-    "OperationsOption",
-    "OutputsOption",
-    "QuietOption",
-    "in_place_of",
-    "parse_size",
-]
+__all__ = ["HEADINGS", "REPORTS", "OperationsOption", "OutputsOption", "QuietOption", "parse_size"]
 
-INPUT = "Input"
-SELECTION = "What to run"
 REPORTS = "Reports"
-SETTINGS = "Settings"
+HEADINGS = {
+    name: heading
+    for heading, names in {
+        "Input": "input_size dynamic_size recorded_input model weights seed mean std",
+        "What to run": "outputs operations submodule capture runner provider batch repeats page aliases averaged full "
+        "allow_fallback",
+        "Picture": "cmap columns",
+        REPORTS: "everything skipped as_json json picture baseline",
+        "Settings": "graph_optimization tf32 threads convolution_search",
+    }.items()
+    for name in names.split()
+}
+"""By parameter: what `--help` groups its option under; the others are under Options."""
 
 OutputsOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--outputs",
-        metavar="GLOB",
-        help="Only these outputs: names, globs or module paths. May be repeated.",
-        rich_help_panel=SELECTION,
+        "--outputs", metavar="GLOB", help="Only these outputs: names, globs or module paths. May be repeated."
     ),
 ]
 OperationsOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--op",
-        metavar="LABEL",
-        help="Only outputs with this label: Conv2d, '*Norm*'. May be repeated.",
-        rich_help_panel=SELECTION,
-    ),
+    typer.Option("--op", metavar="LABEL", help="Only outputs with this label: Conv2d, '*Norm*'. May be repeated."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
@@ -68,42 +57,3 @@ def parse_size(text: str | None, *, channels: bool = False) -> tuple[int, ...]:
         raise UsageError(f"{text!r} is not a size: give {forms}.")
     sizes = tuple(map(int, parts))
     return sizes * 2 if len(sizes) == 1 else sizes
-
-
-Command = Callable[..., None]
-
-
-def in_place_of(
-    parameter: str, make: Callable[[Mapping[str, Any]], Any], options: Mapping[str, tuple[Any, Any]]
-) -> Callable[[Command], Command]:
-    """Replace one parameter of a command with several options, from which its value is made.
-
-    So settings and report forms are each declared in one table, and all commands have the same options.
-
-    Args:
-        parameter: its name in the signature of the command.
-        make: takes the options' values by name, and returns the parameter's value.
-        options: name to Typer's annotation and default.
-    """
-
-    def decorate(command: Command) -> Command:
-        @wraps(command)
-        def run(**given: Any) -> None:
-            values = {name: given.pop(name) for name in options}
-            command(**given, **{parameter: make(values)})
-
-        signature = inspect.signature(command)
-        declared: list[inspect.Parameter] = []
-        for each in signature.parameters.values():
-            if each.name == parameter:
-                declared += [
-                    inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-                    for name, (annotation, default) in options.items()
-                ]
-            else:
-                declared.append(each.replace(kind=inspect.Parameter.KEYWORD_ONLY))
-        run.__signature__ = signature.replace(parameters=declared)  # type: ignore[attr-defined]
-        run.__annotations__ = {each.name: each.annotation for each in declared}
-        return run
-
-    return decorate

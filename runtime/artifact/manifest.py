@@ -4,14 +4,14 @@ Only the format's data types are here. Reading and checking the files is in `fol
 """
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from .errors import ArtifactError, UsageError
+from .versioned_json import read_versioned
 
 __all__ = [
     "AVERAGED_FILES",
@@ -302,29 +302,9 @@ class Manifest(_Entry):
 
 
 def parse_manifest(text: str, source: Path) -> Manifest:
-    """Return the manifest that is written in JSON.
-
-    Args:
-        text: the JSON.
-        source: the file that it is from, for messages.
+    """Return the manifest that is written in JSON; `source` is the file that it is from, for messages.
 
     Raises:
-        ArtifactError: it is not a valid manifest, or of a later format version.
+        ArtifactError: it is not a valid manifest, or of another format version.
     """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{source} holds no valid JSON ({error}).\nExport the artifact again.") from error
-    # The version comes first: in a later format, nothing else can be validated.
-    found = content.get("format_version") if isinstance(content, dict) else None
-    if isinstance(found, int) and found > FORMAT_VERSION:
-        raise ArtifactError(
-            f"{source} has format version {found}; this layerprobe reads up to {FORMAT_VERSION}.\nUpdate layerprobe."
-        )
-    try:
-        return Manifest.model_validate(content)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "manifest"
-        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise ArtifactError(f"{source} is not a valid manifest: {place}: {first['msg']}{more}.") from error
+    return read_versioned(Manifest, text, source, "a valid manifest", "Export the artifact again.")

@@ -38,10 +38,7 @@ class Conv(OpRun):
         pads: Sequence[int] | None = None,
         strides: Sequence[int] | None = None,
     ) -> tuple[Array]:
-        if x.ndim != w.ndim or x.shape[1] != w.shape[1] * group or len(w) % group:
-            raise ValueError(f"weights {w.shape} in {group} groups don't fit a tensor {x.shape}")
-        if tuple(kernel_shape or w.shape[2:]) != w.shape[2:]:
-            raise ValueError(f"kernel_shape {kernel_shape} is not that of the weights {w.shape}")
+        _check(x, w, w.shape[1] * group, group, kernel_shape)
         windows = Windows.of(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
         out = np.empty((len(x), len(w), *windows.out), np.result_type(x, w))
         padded = windows.padded(x, 0)
@@ -51,6 +48,13 @@ class Conv(OpRun):
         if b is not None:
             out += b.reshape(-1, *(1,) * (x.ndim - 2))
         return (out,)
+
+
+def _check(x: Array, w: Array, channels: int, group: int, kernel_shape: Sequence[int] | None) -> None:
+    if x.ndim != w.ndim or x.shape[1] != channels or len(w) % group:
+        raise ValueError(f"weights {w.shape} in {group} groups don't fit a tensor {x.shape}")
+    if tuple(kernel_shape or w.shape[2:]) != w.shape[2:]:
+        raise ValueError(f"kernel_shape {kernel_shape} is not that of the weights {w.shape}")
 
 
 def _convolve(image: Array, w: Array, group: int, windows: Windows, out: Array) -> None:
@@ -108,10 +112,7 @@ class ConvTranspose(OpRun):
         strides: Sequence[int] | None = None,
     ) -> tuple[Array]:
         axes = x.ndim - 2
-        if x.ndim != w.ndim or x.shape[1] != len(w) or len(w) % group:
-            raise ValueError(f"weights {w.shape} in {group} groups don't fit a tensor {x.shape}")
-        if tuple(kernel_shape or w.shape[2:]) != w.shape[2:]:
-            raise ValueError(f"kernel_shape {kernel_shape} is not that of the weights {w.shape}")
+        _check(x, w, len(w), group, kernel_shape)
         if auto_pad not in (None, "NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"):
             raise ValueError(f"auto_pad={auto_pad} is not known")
         strides, dilations = strides or [1] * axes, dilations or [1] * axes

@@ -4,18 +4,18 @@ Writing the tensors is in `tensor_recording.py`; reading both is here.
 """
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, model_validator
 
 from ..artifact.errors import ArtifactError, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
+from ..artifact.versioned_json import read_versioned
 from ..runners.base import Runner
 from ..runners.machine import Facts, describe_environment
 
@@ -147,26 +147,8 @@ def open_run(file: str | Path) -> RecordedRun:
         raise ArtifactError(f"{file} is not a recorded run: {first_line(error)}.") from error
     if RUN_KEY not in metadata or INPUTS_KEY not in metadata:
         raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older version.\nRecord it again.")
-    record = _parse(metadata[RUN_KEY], file)
+    record = read_versioned(RunRecord, metadata[RUN_KEY], file, "a valid recorded run", "Record it again.")
     listed = [output.name for output in record.outputs]
     if not names.issubset(listed):
         raise ArtifactError(f"{file} has tensors that its metadata lack: {', '.join(sorted(names - set(listed)))}.")
     return RecordedRun(file, record, metadata[INPUTS_KEY], [name for name in listed if name in names])
-
-
-def _parse(text: str, file: Path) -> RunRecord:
-    try:
-        found = json.loads(text).get("format_version")
-        if isinstance(found, int) and found != 1:
-            raise ArtifactError(
-                f"{file} is a run of format version {found}; this layerprobe reads 1.\nUpdate layerprobe."
-            )
-        return RunRecord.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "run"
-        raise ArtifactError(
-            f"{file} is not a valid recorded run: {place}: {first['msg']}.\nRecord it again."
-        ) from error
-    except (ValueError, AttributeError, RecursionError) as error:
-        raise ArtifactError(f"{file} is not a valid recorded run: {first_line(error)}.\nRecord it again.") from error

@@ -148,11 +148,11 @@ def test_a_copy_of_what_is_written_to_may_be_a_view_on_another_input(capture):
 
 
 def test_without_the_clone_the_capture_would_be_overwritten():
-    from probe import graph_rewrite
+    from probe.capture import traced_model
 
     model = _InPlace(OPERATIONS["module"]).eval()
     probe = build_probe(model, IMAGE)
-    naive = graph_rewrite.return_named(probe.traced.module, probe.nodes, set(), "Naive")
+    naive = traced_model.return_named(probe.traced.module, probe.nodes, set(), "Naive")
     with torch.no_grad():
         assert not torch.equal(naive(IMAGE)["conv"], probe(IMAGE)["conv"])
         assert torch.equal(naive(IMAGE)["conv"], probe(IMAGE)["activation"])
