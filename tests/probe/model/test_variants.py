@@ -44,7 +44,7 @@ def _notebook_blocks(model: CNN2 | CNN3, x: torch.Tensor) -> list[torch.Tensor]:
         kept.append(x)
         x = model.relu(x)
         kept.append(x)
-        if isinstance(model, CNN2):
+        if model.pooled:
             x = model.maxpool(x)
             kept.append(x)
     x = torch.flatten(x, 1)

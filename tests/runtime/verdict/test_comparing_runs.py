@@ -144,7 +144,7 @@ def test_other_weights_are_told(recorded, layerprobe, tmp_path):
             "cnn1 has the unknown type 'float99'",
         ),
         (lambda record: record | {"noise_floors": {"cnn1": -1.0}}, "noise_floors.cnn1"),
-        (lambda record: [record], "has no attribute"),
+        (lambda record: [record], "document: Input should be a valid dictionary"),
     ],
 )
 def test_a_run_that_contradicts_itself_is_an_error(recorded, layerprobe, tmp_path, change, message):
