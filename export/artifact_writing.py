@@ -1,6 +1,8 @@
 """probe -> artifact folder. Each part is made in its own file; here they are put together, in order."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,37 +91,77 @@ def export_artifact(
         if 0 in spec.shape:
             raise ExportError(f"The input {spec.name} has a size of 0: an artifact needs sizes of at least 1.")
     probe = on_cpu(probe)
+    with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as folder_in_work:
+        write = partial(
+            _write_artifact,
+            folder=folder_in_work,
+            name=name,
+            preprocessing=preprocessing,
+            recipe=recipe,
+            reference_input=reference_input,
+            averaged=averaged,
+            full=full,
+            on_phase=on_phase,
+            on_left_out=on_left_out,
+        )
+        try:
+            write(probe)
+        except ExportError:
+            if probe.fixed_batch is not None:
+                raise
+            # Some operations can only be written for one batch: a convolution in as many groups as images.
+            for file in folder_in_work.iterdir():
+                file.unlink()
+            with suppress(ExportError):
+                write(probe.with_fixed_batch())
+                return target
+            raise
+    return target
+
+
+def _write_artifact(
+    probe: Probe,
+    *,
+    folder: Path,
+    name: str | None,
+    preprocessing: Preprocessing | None,
+    recipe: Recipe | None,
+    reference_input: tuple[torch.Tensor, ...] | None,
+    averaged: bool,
+    full: bool,
+    on_phase: Callable[[str], None],
+    on_left_out: Callable[[str, str], None],
+) -> None:
+    """Write all files of an artifact into an empty folder."""
     maps = average_probe(probe) if averaged else None
     inputs = reference_input or probe.noise_input(larger=True)
-    with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as partial:
-        on_phase("converting to ONNX")
-        onnx_model = to_onnx(probe)
-        opset = onnx_model.opset_imports[""]
-        manifest = _describe(probe, name or probe.model_name, preprocessing, opset, recipe)
-        if full:
-            # Before the other files: the manifest inside them says whether this one exists.
-            on_phase("converting with torch.export")
-            reason = _write_torch_export(probe, manifest, partial / TORCH_EXPORT_FILE)
-            if reason:
-                manifest = manifest.model_copy(update={"left_out": {TORCH_EXPORT_FILE: reason}})
-                on_left_out(TORCH_EXPORT_FILE, reason)
-            names = {file: partial / file for file in AVERAGED_FILES}
-            _write_files(probe, onnx_model, manifest, names, inputs, on_phase)
-        if maps is not None:
-            on_phase("averaging the ONNX model")
-            average_onnx(onnx_model, probe.outputs, maps.outputs)
-            of_maps = _describe(maps, manifest.model, preprocessing, opset, recipe)
-            of_maps = of_maps.model_copy(update={"left_out": {TORCH_EXPORT_FILE: _NO_AVERAGED_PROGRAM}})
-            names = {file: partial / averaged_file for file, averaged_file in AVERAGED_FILES.items()}
-            _write_files(maps, onnx_model, of_maps, names, inputs, on_phase)
-        hashes = {file.name: file_hash(file) for file in partial.iterdir()}
-        if maps is not None:
-            file = partial / (AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
-            _write_manifest(of_maps, file, {part: hashes[part] for part in hashes if part.startswith("averaged.")})
-            hashes[file.name] = file_hash(file)
-        if full:
-            _write_manifest(manifest, partial / MANIFEST_FILE, hashes)
-    return target
+    on_phase("converting to ONNX")
+    onnx_model = to_onnx(probe)
+    opset = onnx_model.opset_imports[""]
+    manifest = _describe(probe, name or probe.model_name, preprocessing, opset, recipe)
+    if full:
+        # Before the other files: the manifest inside them says whether this one exists.
+        on_phase("converting with torch.export")
+        reason = _write_torch_export(probe, manifest, folder / TORCH_EXPORT_FILE)
+        if reason:
+            manifest = manifest.model_copy(update={"left_out": {TORCH_EXPORT_FILE: reason}})
+            on_left_out(TORCH_EXPORT_FILE, reason)
+        names = {file: folder / file for file in AVERAGED_FILES}
+        _write_files(probe, onnx_model, manifest, names, inputs, on_phase)
+    if maps is not None:
+        on_phase("averaging the ONNX model")
+        average_onnx(onnx_model, probe.outputs, maps.outputs)
+        of_maps = _describe(maps, manifest.model, preprocessing, opset, recipe)
+        of_maps = of_maps.model_copy(update={"left_out": {TORCH_EXPORT_FILE: _NO_AVERAGED_PROGRAM}})
+        names = {file: folder / averaged_file for file, averaged_file in AVERAGED_FILES.items()}
+        _write_files(maps, onnx_model, of_maps, names, inputs, on_phase)
+    hashes = {file.name: file_hash(file) for file in folder.iterdir()}
+    if maps is not None:
+        file = folder / (AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
+        _write_manifest(of_maps, file, {part: hashes[part] for part in hashes if part.startswith("averaged.")})
+        hashes[file.name] = file_hash(file)
+    if full:
+        _write_manifest(manifest, folder / MANIFEST_FILE, hashes)
 
 
 def _write_files(

@@ -1,13 +1,11 @@
 """`layerprobe export`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
 
-import sys
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from probe.cli import CaptureOption, InputSizeOption, ModelArgument, SubmoduleOption, print_capture
+from probe.cli import CaptureOption, InputSizeOption, ModelArgument, SubmoduleOption, model_at_work, print_capture
 from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 
 if TYPE_CHECKING:
@@ -70,16 +68,14 @@ def export(
     means, stds, size = _numbers(mean), _numbers(std), parse_size(input_size, channels=True)
     if not (averaged or full):
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
-    from rich.console import Console
-
     from probe import build_probe, load_model, load_weights
+    from runtime.artifact.folder import open_artifact
     from runtime.artifact.manifest import Recipe
 
     from . import export_artifact
 
     left_out: dict[str, str] = {}
-    # What the model's own code prints is not part of the result.
-    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("loading the model") as status:
+    with model_at_work(quiet) as status:
         loaded = load_model(model, seed, size)
         if weights:
             status.update("reading the weights")
@@ -118,7 +114,8 @@ def export(
         typer.echo(f"{file} is left out: {reason}", err=True)
     kinds = "ONNX and TorchScript" if left_out or not full else "ONNX, TorchScript and torch.export"
     maps = "" if not averaged else ", averaged only" if not full else ", and averaged"
-    fixed = "" if probe.inputs[0].shape[0] == "N" else f"; the batch is fixed at {probe.inputs[0].shape[0]}"
+    batch = open_artifact(folder).manifest.inputs[0].shape[0]
+    fixed = "" if batch == "N" else f"; the batch is fixed at {batch}"
     typer.echo(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")
 
 

@@ -23,6 +23,7 @@ from runtime.artifact.manifest import SIZE_NODE_PREFIX, Origin, Output
 from .attention import give_attention_four_axes
 from .onnx_failures import explain_failure
 from .origin_marks import marked_module, origin_of
+from .translations import TRANSLATIONS
 
 __all__ = ["dynamic_shapes", "onnx_shape", "to_onnx"]
 
@@ -76,6 +77,7 @@ def _convert(probe: Probe) -> ir.Model:
                 input_names=[spec.name for spec in probe.inputs],
                 dynamic_shapes=shapes,
                 opset_version=_opset(probe),
+                custom_translation_table=TRANSLATIONS,
                 dynamo=True,
                 optimize=False,
                 verbose=False,
@@ -87,10 +89,10 @@ def _convert(probe: Probe) -> ir.Model:
 
 
 def _opset(probe: Probe) -> int | None:
-    """Return the opset to request: None for torch's own choice. Convolutions in bfloat16 need 22."""
-    return (
-        22 if any(tensor.dtype == torch.bfloat16 for tensor in (*probe.example, *probe.module.parameters())) else None
-    )
+    """Return the opset to ask for: None for torch's own choice. Convolutions in bfloat16 came with 22."""
+    tensors = (*probe.example, *probe.module.parameters())
+    in_bfloat16 = any(output.dtype == "bfloat16" for output in probe.outputs)
+    return 22 if in_bfloat16 or any(tensor.dtype == torch.bfloat16 for tensor in tensors) else None
 
 
 def dynamic_shapes(probe: Probe) -> tuple[dict[int, Any], ...]:

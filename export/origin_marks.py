@@ -25,8 +25,10 @@ def marked_module(probe: Probe) -> fx.GraphModule:
         origin = origins.get(node.name)
         if origin is None and node.all_input_nodes:
             origin = origin_of(node.all_input_nodes[0])
-        if origin is not None and node.op != "output":
-            node.meta["custom"] = {**node.meta.get("custom", {}), _MARK: origin}
+        # Nothing else: torch refuses two values for one key where it gives an operation the name of a buffer.
+        node.meta.pop("custom", None)
+        if origin is not None and node.op not in ("output", "get_attr"):
+            node.meta["custom"] = {_MARK: origin}
     return fx.GraphModule(probe.module, graph, type(probe.module).__name__)
 
 

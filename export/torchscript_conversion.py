@@ -1,12 +1,15 @@
 """probe -> TorchScript, which returns `Dict[str, Tensor]` with the probe's names in the probe's order."""
 
 import io
+import operator
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import fx
 
 from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
@@ -27,12 +30,37 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
         with _without_warnings(), torch.no_grad():
             # A dict is a "non-strict" output: torch only fixes the set of keys, as intended.
             traced = torch.jit.trace(  # type: ignore[no-untyped-call]
-                probe.module, inputs, strict=False, check_trace=False
+                _broadcasting_writes(probe.module), inputs, strict=False, check_trace=False
             )
     except Exception as error:
         raise ExportError(f"torch.jit can't trace this model: {first_line(error)}") from error
     assert isinstance(traced, torch.jit.ScriptModule)
     return traced
+
+
+def _broadcasting_writes(module: fx.GraphModule) -> fx.GraphModule:
+    """Return the module, over the same weights, with writes that broadcast for any batch: `y[:, 1] = plane`.
+
+    torch.jit traces such a write with `plane` expanded to the traced sizes, as plain numbers.
+    """
+    graph = fx.Graph()
+    graph.output(graph.graph_copy(module.graph, {}))
+    for node in graph.nodes:
+        if node.target is operator.setitem:
+            node.target = _write
+    return fx.GraphModule(module, graph, type(module).__name__)
+
+
+def _write(tensor: torch.Tensor, key: Any, value: Any) -> None:
+    items = key if isinstance(key, tuple) else (key,)
+    is_view = not any(isinstance(item, torch.Tensor | list | bool) for item in items)
+    if not is_view or not isinstance(value, torch.Tensor):
+        tensor[key] = value
+        return
+    target = tensor[key]
+    while value.ndim > target.ndim and value.shape[0] == 1:
+        value = value[0]
+    target.copy_(value)
 
 
 def save_torchscript(module: torch.jit.ScriptModule, file: Path, manifest: str) -> None:

@@ -5,10 +5,12 @@ from a tensor, a size that follows the batch. Each file then agrees with the mod
 is about such constants, not about rounding, which `verify` judges.
 """
 
+import contextlib
 import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +52,14 @@ def try_model_files(probe: Probe, reference: Reference, onnx_file: Path, torchsc
     Raises:
         ExportError: one can't be loaded, fails, or returns something else; the message names the first such output.
     """
-    other = _other_input(probe, reference)
+    others = list(_other_inputs(probe, reference))
     for name, open_file, file in (
         ("ONNX", _open_onnx, onnx_file),
         ("TorchScript", _open_torchscript, torchscript_file),
     ):
         run = open_file(probe, file)
         if run is not None:
-            for inputs, expected in ((reference.inputs, reference.truths), other):
+            for inputs, expected in ((reference.inputs, reference.truths), *others):
                 _try_input(probe, (name, run), inputs, expected, reference.truths)
         # Before the next one is opened, or the weights of two would be in memory at once.
         del run
@@ -90,13 +92,30 @@ def _try_input(
         raise ExportError(_difference_message(probe, name, inputs, differing))
 
 
-def _other_input(probe: Probe, reference: Reference) -> tuple[_Arrays, Mapping[str, Truth]]:
-    """Return an input that nothing was converted or recorded with, and the probe's outputs for it, in its own dtypes.
+def _other_inputs(probe: Probe, reference: Reference) -> Iterator[tuple[_Arrays, Mapping[str, Truth]]]:
+    """Yield inputs that nothing was converted or recorded with, each with the probe's outputs, in its own dtypes.
 
-    Its batch and its size, if open, differ from those that the files were converted with.
+    Their batch and their size, if open, differ from those that the files were converted with. Of an open size, odd ones
+    are tried as well, wide and tall: a size that is halved is rounded there.
     """
     size_bytes = 3 * 4 * sum(math.prod(truth.shape) for truth in reference.truths.values())
-    inputs = probe.noise_input(batch=3 if size_bytes <= _LARGE_BYTES else 1, seed=2, larger=True)
+    batch = 3 if size_bytes <= _LARGE_BYTES else 1
+    yield _expected(probe, probe.noise_input(batch=batch, seed=2, larger=True))
+    sizes = [tuple(tensor.shape[2:]) for tensor in probe.example if tensor.ndim == 4]
+    if not any(size in ("H", "W") for spec in probe.inputs for size in spec.shape):
+        return
+    height, width = sizes[0]
+    for near, far in ((3, 21), (21, 3)):
+        steps = {"H": _prime_above(height + near) - height, "W": _prime_above(width + far) - width}
+        with contextlib.suppress(RuntimeError, ValueError):  # a size that the model itself doesn't take
+            yield _expected(probe, probe.noise_input(batch=1, seed=3, larger=steps))
+
+
+def _prime_above(number: int) -> int:
+    return next(each for each in count(number + 1) if all(each % factor for factor in range(2, math.isqrt(each) + 1)))
+
+
+def _expected(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> tuple[_Arrays, Mapping[str, Truth]]:
     with torch.inference_mode(False), torch.no_grad():
         tensors = probe.module(*(tensor.clone() for tensor in inputs))
     arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}

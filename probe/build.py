@@ -1,6 +1,8 @@
 """model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has its own file."""
 
 import contextlib
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,9 +12,10 @@ import torch
 from torch import fx, nn
 
 from runtime.artifact.errors import CaptureError, ModelError, first_line
-from runtime.artifact.manifest import Input, Output, Skipped
+from runtime.artifact.manifest import Dimension, Input, Output, Skipped
 
 from .capture.fx_trace import trace
+from .capture.labels import class_of
 from .capture.torch_export import export_capture
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import choose_nodes, describe_inputs, describe_outputs
@@ -20,18 +23,22 @@ from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
 from .model.example import Example, bind_example
-from .model.shared_copy import shared_copy
+from .model.shared_copy import eval_copy, shared_copy
 from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
 from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
 from .parts import find_parts
 
-__all__ = ["Capture", "CaptureMethod", "Probe", "build_probe"]
+__all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe"]
 
 CaptureMethod = Literal["trace", "export"]
 Capture = Literal["auto", "trace", "export"]
 _METHODS: tuple[CaptureMethod, ...] = ("trace", "export")
+
+
+class TrainingModeWarning(UserWarning):
+    """A model was in training mode: a frequent cause of "ONNX differs from PyTorch"."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ class Probe:
         traced: the model's own graph, unchanged, from which the outputs can be computed without the probe.
         nodes: the node of each output in `traced`.
         capture: how the graph was captured: by symbolic tracing (`trace`) or by `torch.export` (`export`).
+        was_training: whether the model was in training mode; the probe is in eval mode all the same.
         capture_reason: why `auto` didn't use symbolic tracing; None if it did, or wasn't requested.
     """
 
@@ -65,26 +73,50 @@ class Probe:
     nodes: dict[str, fx.Node]
     capture: CaptureMethod = "trace"
     capture_reason: str | None = None
+    was_training: bool = False
 
     def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every output by name, in the order of execution."""
         tensors: dict[str, torch.Tensor] = self.module(*inputs)
         return tensors
 
-    def noise_input(self, batch: int = 1, seed: int = 0, *, larger: bool = False) -> tuple[torch.Tensor, ...]:
+    @property
+    def fixed_batch(self) -> int | None:
+        """The batch, if it isn't open: the model fails, or computes something else, in another one."""
+        batch = self.inputs[0].shape[0]
+        return batch if isinstance(batch, int) else None
+
+    def with_fixed_batch(self) -> "Probe":
+        """Return the same probe for the example's batch only."""
+        batch = self.example[0].shape[0]
+
+        def fixed(size: Dimension) -> Dimension:
+            factor = str(size).removesuffix("N").removesuffix("*")
+            follows = str(size).endswith("N") and (not factor or factor.isdecimal())
+            return int(factor or 1) * batch if follows else size
+
+        inputs = tuple(each.model_copy(update={"shape": tuple(map(fixed, each.shape))}) for each in self.inputs)
+        outputs = tuple(each.model_copy(update={"shape": tuple(map(fixed, each.shape))}) for each in self.outputs)
+        return replace(self, inputs=inputs, outputs=outputs)
+
+    def noise_input(
+        self, batch: int = 1, seed: int = 0, *, larger: bool | Mapping[str, int] = False
+    ) -> tuple[torch.Tensor, ...]:
         """Return inputs whose `N` is `batch`: standard normal noise, or for integers the example's values.
 
-        With `larger`, height and width are larger than the example's where the shapes leave them open.
+        With `larger`, height and width are larger than the example's where the shapes leave them open: by so many
+        pixels (`{"H": 3, "W": 5}`), or for True by what every open size was tried with.
         """
         generator = torch.Generator().manual_seed(seed)
+        steps = SIZE_STEPS if larger is True else larger or {}
         made = []
         for spec, example in zip(self.inputs, self.example, strict=True):
             shape = list(example.shape)
             for axis, size in enumerate(spec.shape):
                 if size == "N":
                     shape[axis] = batch
-                elif larger and isinstance(size, str):
-                    shape[axis] += SIZE_STEPS.get(size, 0)
+                elif isinstance(size, str):
+                    shape[axis] += steps.get(size, 0)
             if example.is_floating_point():
                 made.append(torch.randn(shape, generator=generator).to(example))
             else:
@@ -126,8 +158,18 @@ def build_probe(
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
     check_dense(model, call.tensors)
+    was_training = model.training
+    if was_training:
+        warnings.warn(
+            f"{type(model).__name__} is in training mode; its probe is of the model after model.eval(), where dropout "
+            "is off and batch norms use their running statistics.",
+            TrainingModeWarning,
+            stacklevel=2,
+        )
+    # A copy from here on: the user's own model is neither run nor put into eval mode.
+    model = eval_copy(model)
     refuse_weight_writes(shared_copy(model), call)
-    returned = run_model(model, call)
+    returned, leaf_calls = run_model(model, call)
     if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
         raise ModelError(
             f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
@@ -156,8 +198,22 @@ def build_probe(
                 failures.setdefault(method, error)
             else:
                 reason = str(failures["trace"]).splitlines()[0] if "trace" in failures else None
-                return replace(probe, capture=method, capture_reason=reason)
+                skipped = (*probe.skipped, *_unobserved(model, probe, leaf_calls))
+                return replace(probe, skipped=skipped, capture=method, capture_reason=reason, was_training=was_training)
     raise _explain(model, call, failures) from next(iter(failures.values()))
+
+
+def _unobserved(model: nn.Module, probe: Probe, leaf_calls: Mapping[str, int]) -> Iterator[Skipped]:
+    """Yield the calls of leaf modules that ran in the model and are not in the captured graph."""
+    captured = Counter(origin.module_path for origin in probe.traced.origins.values())
+    for path, calls in leaf_calls.items():
+        if calls > captured[path]:
+            label = class_of(model.get_submodule(path)).rpartition(".")[2]
+            yield Skipped(
+                name=path,
+                reason=f"inside a region that torch captures as a whole ({label}, called {calls} times, "
+                f"{captured[path]} of them captured)",
+            )
 
 
 def _captures(method: CaptureMethod, call: Example, dynamic_size: bool) -> Iterator[Callable[[nn.Module], TracedModel]]:

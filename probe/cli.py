@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from contextlib import redirect_stdout
+import warnings
+from contextlib import contextmanager, redirect_stdout
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -11,7 +12,9 @@ import typer
 from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from rich.status import Status
 
     from runtime.artifact.manifest import Output
 
@@ -22,6 +25,7 @@ __all__ = [
     "InputSizeOption",
     "ModelArgument",
     "SubmoduleOption",
+    "model_at_work",
     "nodes",
     "print_capture",
 ]
@@ -67,16 +71,13 @@ def nodes(
     Example: layerprobe nodes torchvision:resnet18 --op Conv2d
     """
     size = parse_size(input_size, channels=True)
-    from rich.console import Console
-
     from runtime.artifact.selection import select_outputs
 
     from . import build_probe, load_model
     from .capture.labels import class_of
     from .node_tree import node_tree, skipped_lines
 
-    # What the model's own code prints is not part of the result.
-    with redirect_stdout(sys.stderr), Console(stderr=True, quiet=quiet).status("loading the model") as status:
+    with model_at_work(quiet) as status:
         loaded = load_model(model, input_size=size)
         if submodule:
             loaded = loaded.submodule(submodule)
@@ -101,8 +102,27 @@ def nodes(
     typer.echo("\n".join(lines))
 
 
+@contextmanager
+def model_at_work(quiet: bool) -> "Iterator[Status]":
+    """Yield a status line on stderr while a model is loaded and captured; what its own code prints goes there, too."""
+    from rich.console import Console
+
+    from .build import TrainingModeWarning
+
+    with redirect_stdout(sys.stderr), warnings.catch_warnings():
+        # `print_capture` says it in one line.
+        warnings.simplefilter("ignore", TrainingModeWarning)
+        with Console(stderr=True, quiet=quiet).status("loading the model") as status:
+            yield status
+
+
 def print_capture(probe: "Probe", quiet: bool) -> None:
-    """Print to stderr why `auto` didn't use symbolic tracing, if it didn't."""
+    """Print to stderr what is worth knowing of the capture: training mode, a fixed batch, why not symbolic tracing."""
+    if probe.was_training and not quiet:
+        typer.echo(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
+    if probe.fixed_batch is not None and len(probe.inputs[0].shape) == 4 and not quiet:
+        why = "the model fails on another, or returns a tensor of another rank"
+        typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     if probe.capture_reason and not quiet:
         typer.echo(f"captured with torch.export: {probe.capture_reason}", err=True)
 

@@ -1,5 +1,6 @@
 """The model's first run: what it returns for the example, why it fails if it does, and whether it keeps state."""
 
+from collections import Counter
 from collections.abc import Mapping
 
 import torch
@@ -11,14 +12,15 @@ from .capture.fx_trace import trace
 from .model.example import Example
 from .model.shared_copy import shared_copy
 from .model.source_places import place_of
+from .model.submodule_calls import count_leaf_calls
 from .observe.observation import observe
 from .observe.results import walk
 
 __all__ = ["run_model"]
 
 
-def run_model(model: nn.Module, call: Example) -> object:
-    """Return what the model returns for `call`.
+def run_model(model: nn.Module, call: Example) -> tuple[object, Counter[str]]:
+    """Return what the model gives, and how often each of its leaf modules was called for it.
 
     Raises:
         ModelError: it keeps state, or fails; the message names the shapes and, if tracing finds it, the node.
@@ -26,7 +28,8 @@ def run_model(model: nn.Module, call: Example) -> object:
     copy = shared_copy(model)
     before = _buffers(copy)
     try:
-        returned = call.run(copy)
+        with count_leaf_calls(copy) as leaf_calls:
+            returned = call.run(copy)
     except ModelError:
         raise
     except Exception as error:
@@ -52,7 +55,7 @@ def run_model(model: nn.Module, call: Example) -> object:
                 f"{type(model).__name__} writes to its buffer {changed[0]} each time it runs in eval mode: it "
                 "keeps state, and a probe has none.\nWrite to it only in training: if self.training."
             )
-    return returned
+    return returned, leaf_calls
 
 
 def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:

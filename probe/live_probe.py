@@ -4,6 +4,7 @@ Plain data goes in and tensors come out, so that neither package imports the oth
 """
 
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import torch
 
 from .averaging import average_probe
-from .build import Capture, build_probe
+from .build import Capture, TrainingModeWarning, build_probe
 from .model.example import bind_example
 from .model.loading import load_model
 from .model.weights import load_weights, weights_digest
@@ -49,7 +50,8 @@ class LiveProbe:
             LayerprobeError: the model doesn't exist, its weights don't fit, or it doesn't have these outputs.
         """
         # What the model's own code prints is not part of the result.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingModeWarning)
             loaded = load_model(model, seed, input_size)
             if weights:
                 load_weights(loaded.module, weights)

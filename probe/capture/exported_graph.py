@@ -38,7 +38,14 @@ def plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphMod
     return graph_module(unlifted, graph, name)
 
 
-def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[fx.Node, Any]) -> list[Any]:
+def _copy_nodes(
+    module: fx.GraphModule,
+    path: str,
+    into: fx.Graph,
+    copies: dict[fx.Node, Any],
+    *,
+    within_autocast: bool = False,
+) -> list[Any]:
     """Copy the nodes of `module`, which is at `path` in the root, and return its results, flat.
 
     Args:
@@ -46,6 +53,7 @@ def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[
         path: empty for the root, else with a dot at the end.
         into: where the nodes go.
         copies: the replacements of nodes that need no copy, such as a block's inputs; the copies are added to it.
+        within_autocast: whether the module is a block in which autocast is on.
     """
     for node in module.graph.nodes:
         if node in copies or _is_check(node):
@@ -59,24 +67,50 @@ def _copy_nodes(module: fx.GraphModule, path: str, into: fx.Graph, copies: dict[
             assert isinstance(part, fx.GraphModule)
             inputs = [each for each in part.graph.nodes if each.op == "placeholder"]
             given = {each: copies.get(value, value) for each, value in zip(inputs, arguments, strict=True)}
-            copies[node] = _copy_nodes(part, f"{path}{attribute.target}.", into, given)
+            is_autocast = node.target is torch.ops.higher_order.wrap_with_autocast
+            casts = bool(node.args[2]) if is_autocast else within_autocast
+            copies[node] = _copy_nodes(part, f"{path}{attribute.target}.", into, given, within_autocast=casts)
         elif node.target is operator.getitem and isinstance(copies[node.args[0]], list):
             copies[node] = copies[node.args[0]][node.args[1]]
         else:
             copies[node] = into.node_copy(node, lambda source: copies[source])
             if node.op == "get_attr":
                 copies[node].target = f"{path}{node.target}"
+            elif within_autocast and isinstance(node.target, torch._ops.OpOverload):
+                _cast_inputs(copies[node])
     raise AssertionError("a graph without an output")
 
 
-def _block_of(node: fx.Node) -> tuple[fx.Node, Sequence[Any]] | None:
-    """Return the part and the arguments of a block without effect: gradients turned off, or autocast turned off.
+def _cast_inputs(node: fx.Node) -> None:
+    """Make autocast's casts explicit: each floating-point input to the dtype of the operation's result."""
+    dtype = _float_dtype(node)
+    if dtype is None:
+        return
 
-    torch.export keeps the body of `with torch.autocast(..., enabled=False)` as a separate graph.
+    def cast(source: fx.Node) -> fx.Node:
+        if _float_dtype(source) in (None, dtype, torch.float64):
+            return source
+        with node.graph.inserting_before(node):
+            made = node.graph.call_function(torch.ops.aten.to.dtype, (source, dtype))
+        made.meta["val"] = source.meta["val"].to(dtype)
+        return made
+
+    node.args, node.kwargs = fx.node.map_arg(node.args, cast), fx.node.map_arg(node.kwargs, cast)
+
+
+def _float_dtype(node: fx.Node) -> torch.dtype | None:
+    value = node.meta.get("val")
+    return value.dtype if isinstance(value, torch.Tensor) and value.is_floating_point() else None
+
+
+def _block_of(node: fx.Node) -> tuple[fx.Node, Sequence[Any]] | None:
+    """Return the part and the arguments of a block that torch.export keeps as a graph of its own.
+
+    That is what is in `with torch.no_grad()` or `with torch.autocast(...)`, on or off.
     """
     if node.target is torch.ops.higher_order.wrap_with_set_grad_enabled:
         _, part, *arguments = node.args
-    elif node.target is torch.ops.higher_order.wrap_with_autocast and node.args[2] is False:
+    elif node.target is torch.ops.higher_order.wrap_with_autocast:
         _, _, _, _, part, *arguments = node.args
     else:
         return None

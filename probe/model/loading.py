@@ -92,7 +92,7 @@ def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> Load
         if name in _VARIANTS:
             size = variants.IMAGE_SIZE
             image = ImageInput(size, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
-            return _with_image(name, _VARIANTS[name](), (3, size, size), image, input_size)
+            return _with_image(name, _VARIANTS[name]().eval(), (3, size, size), image, input_size)
         if source == "torchvision":
             return _from_torchvision(rest, input_size)
         if source == "timm":
@@ -304,7 +304,7 @@ def _call_factory(name: str, factory: Callable[[], object]) -> nn.Module:
     module = _call(name, factory)
     if not isinstance(module, nn.Module):
         raise _no_module(name, module)
-    return module
+    return module.eval()
 
 
 def _call(name: str, factory: Callable[[], object]) -> object:

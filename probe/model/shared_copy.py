@@ -1,47 +1,105 @@
-"""A copy of a model that shares its weights in memory; nothing done to the copy affects the model."""
+"""Copies of a model that share the memory of its weights, so that nothing done to a copy shows on the model."""
 
 import copy
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
 from runtime.artifact.errors import ModelError, first_line
 
-__all__ = ["memory_of", "shared_copy"]
+__all__ = ["eval_copy", "memory_of", "shared_copy"]
+
+
+def eval_copy(model: nn.Module) -> nn.Module:
+    """Return a copy of `model` after its own `eval()`, over the same weights in memory where that didn't change them.
+
+    A module may do anything as it leaves training: merge a low-rank update into its weights, fold its branches, count.
+    So a model with a `train` or `eval` of its own runs it on true copies of all weights; those that it didn't write to
+    then share the model's memory again.
+
+    Raises:
+        ModelError: the model holds something that can't be copied (an open file, a lock), or its `eval()` fails.
+    """
+    if not any(map(_switches_by_itself, model.modules())):
+        return shared_copy(model).eval()
+    own: dict[nn.Parameter, nn.Parameter] = {}
+    for parameter in model.parameters():
+        own[parameter] = nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
+    copied = _copied(model, own)
+    try:
+        copied.eval()
+    except Exception as error:
+        raise ModelError(f"{type(model).__name__}.eval() fails: {type(error).__name__}: {first_line(error)}") from error
+    for parameter, mine in own.items():
+        if mine.shape == parameter.shape and mine.dtype == parameter.dtype and torch.equal(mine, parameter):
+            mine.data = parameter.detach()
+    return copied
 
 
 def shared_copy(model: nn.Module) -> nn.Module:
-    """Return a copy of `model` in eval mode: its own modules, flags, hooks and buffers, but the same weights in memory.
+    """Return a copy of `model`: own modules, flags, hooks and buffers, but the same weights in memory.
 
-    The copy has its own `Parameter` objects over the model's storage: training the model further changes the copy, too,
-    while `copy.double()`, `copy.cuda()` or `copy.train()` leave the model alone. All other tensors, which a forward may
-    write to, are copied; compared with the weights they are small.
+    The copy has its own `Parameter` objects over the model's storage: training the model further shows in the copy,
+    while `copy.double()` or `copy.cuda()` leave the model alone. All other tensors, which a forward may write to, are
+    copied; next to the weights they are small.
 
     Raises:
         ModelError: the model holds something that can't be copied (an open file, a lock).
     """
-    # deepcopy treats what its memo already holds as copied: so the weights stay where they are, while everything else
-    # that refers to the modules (bound methods, lists, partials) ends up referring to the copies.
-    memo: dict[int, object] = {}
+    shared = {each: nn.Parameter(each.detach(), requires_grad=each.requires_grad) for each in model.parameters()}
+    return _copied(model, shared)
+
+
+def _copied(model: nn.Module, weights: Mapping[nn.Parameter, nn.Parameter]) -> nn.Module:
+    """Return a deep copy of a model with these parameters in place of its own."""
+    # deepcopy takes what its memo already holds as copied: that is how the weights stay where they are, while
+    # everything else that refers to the modules (bound methods, lists, partials) ends up referring to the copies.
+    memo: dict[int, object] = {id(parameter): copied for parameter, copied in weights.items()}
+    copied_memory = {memory_of(parameter): copied for parameter, copied in weights.items()}
     try:
-        for parameter in model.parameters():
-            memo[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
-        weights = set(map(memory_of, model.parameters()))
+        twins = [(module, object.__new__(type(module))) for module in model.modules() if _copies_by_itself(module)]
+        memo |= {id(module): twin for module, twin in twins}
         for module in model.modules():
             for value in vars(module).values():
                 if not isinstance(value, torch.Tensor):
                     continue
-                if memory_of(value) in weights:
-                    memo.setdefault(id(value), value.detach())
+                if memory_of(value) in copied_memory:
+                    within = copied_memory[memory_of(value)].detach()
+                    memo.setdefault(id(value), _as_view(value, within))
                 elif not value.is_leaf:
                     # It was computed and stored on the module (old-style weight norm): torch refuses to deepcopy it.
                     memo.setdefault(id(value), value.detach().clone())
-        return copy.deepcopy(model, memo).eval()
+        for module, twin in twins:
+            vars(twin).update(copy.deepcopy(vars(module), memo))
+        return copy.deepcopy(model, memo)
     except Exception as error:
         raise ModelError(
             f"{type(model).__name__} can't be copied ({type(error).__name__}: {first_line(error)}).\n"
             "A probe needs a copy to leave your model unchanged: remove the part that can't be copied first."
         ) from error
+
+
+def _as_view(value: torch.Tensor, within: torch.Tensor) -> torch.Tensor:
+    """Return the view of the storage of `within` that `value` is of its own storage."""
+    storage = within.untyped_storage()
+    return within.new_empty(0, dtype=value.dtype).set_(storage, value.storage_offset(), value.shape, value.stride())
+
+
+_SWITCHES = ("train", "eval", "training", "__setattr__")
+"""What a module overrides if something of its own happens as it is put into eval mode."""
+
+
+def _switches_by_itself(module: nn.Module) -> bool:
+    kind = type(module)
+    own = (name in vars(module) for name in ("train", "eval"))
+    return any(getattr(kind, name, None) is not getattr(nn.Module, name, None) for name in _SWITCHES) or any(own)
+
+
+def _copies_by_itself(module: nn.Module) -> bool:
+    """Return whether a module has a `__deepcopy__` of its own, which may return the module itself."""
+    kind = type(module)
+    return hasattr(kind, "__deepcopy__") and not kind.__deepcopy__.__module__.startswith("torch.")
 
 
 def memory_of(tensor: torch.Tensor) -> int:

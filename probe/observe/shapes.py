@@ -40,8 +40,8 @@ def symbolic_shapes(
     """
     followed: list[tuple[str, int, dict[fx.Node, tuple[int, ...]]]] = []
     for batched in traced.batch_guesses(example):
-        wider = observe_shapes(traced, example.enlarged(batched))
-        if not isinstance(wider, Exception):
+        wider = _in_other_batches(traced, observations, example, batched)
+        if wider is not None:
             followed.append(("N", example.batch, wider))
             break
     for symbol in SIZE_STEPS if dynamic_size else ():
@@ -62,6 +62,32 @@ def symbolic_shapes(
         for known in [_of_same_rank(node, len(observation.shape), followed)]
     }
     return _without_rounded(traced, example, named) if dynamic_size else named
+
+
+def _in_other_batches(
+    traced: TracedModel, observations: Mapping[fx.Node, Observation], example: Example, batched: frozenset[int]
+) -> dict[fx.Node, tuple[int, ...]] | None:
+    """Return the shapes for one more image; None if the batch can't be open.
+
+    It can't where the graph fails on one more image, or on a single one (it reads the second, say), or where a tensor
+    then has another rank (a batch of 1 is squeezed).
+    """
+    others = [example.enlarged(batched)]
+    if example.batch > 1:
+        others.append(example.of_other_batch(batched))
+    shapes: list[dict[fx.Node, tuple[int, ...]]] = []
+    for other in others:
+        found = observe_shapes(traced, other)
+        if isinstance(found, Exception):
+            return None
+        shapes.append(found)
+    same_rank = all(
+        len(found[node]) == len(observation.shape)
+        for found in shapes
+        for node, observation in observations.items()
+        if node in found and observation.dtype is not None
+    )
+    return shapes[0] if same_rank else None
 
 
 def _without_rounded(

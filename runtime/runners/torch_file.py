@@ -4,10 +4,13 @@ Opening a file, cutting it to some outputs and calling it is in `torchscript.py`
 PyTorch.
 """
 
+import sys
 import warnings
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,10 +39,7 @@ class TorchFileRunner(Runner):
             raise RunnerUnavailable("CUDA was requested, but PyTorch finds no GPU it can use.\nUse --provider cpu.")
         file = artifact.file(self.file)
         try:
-            with warnings.catch_warnings():
-                # TorchScript warns at each load that it is deprecated; the artifact offers it for those who deploy it.
-                warnings.simplefilter("ignore")
-                opened = self._load(file)
+            opened = self._load_quietly(file)
         except Exception as error:
             raise self._load_failure(file, error) from error
         self._module: Any = self._cut(opened)
@@ -51,6 +51,19 @@ class TorchFileRunner(Runner):
         if list(found) != self.names:
             raise ArtifactError(f"{self.file} returns other outputs than the manifest lists.\nExport it again.")
         return {name: as_array(tensor) for name, tensor in found.items()}
+
+    def _load_quietly(self, file: Path) -> Any:
+        with warnings.catch_warnings():
+            # TorchScript warns at each load that it is deprecated; the artifact offers it for those who deploy it.
+            warnings.simplefilter("ignore")
+            try:
+                return self._load(file)
+            except Exception as error:
+                if "torchvision" not in str(error) or "torchvision" in sys.modules or not find_spec("torchvision"):
+                    raise
+                # A detection or a deformable convolution needs torchvision's operators, which importing it registers.
+                import_module("torchvision")
+                return self._load(file)
 
     def _load_failure(self, file: Path, error: Exception) -> ArtifactError | RunnerUnavailable:
         reason = self._reason(error)

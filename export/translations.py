@@ -1,0 +1,52 @@
+"""Translations of torch's operators to ONNX that replace wrong ones of torch.onnx.
+
+Each says what is wrong with torch.onnx's own (torch 2.15, onnxscript 0.7). To add one, write it and its row.
+"""
+
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from onnxscript import opset18 as op
+
+__all__ = ["TRANSLATIONS"]
+
+
+def _floor_divide(dividend: Any, divisor: Any) -> Any:
+    """Translate `h // 2` of sizes. torch.onnx uses Div, which truncates: of an odd h, `-(-h // 2)` is then too small.
+
+    ONNX's Mod has the sign of the divisor, as Python's has.
+    """
+    return op.Div(op.Sub(dividend, op.Mod(dividend, divisor)), divisor)
+
+
+def _first_axis() -> Any:
+    return op.Constant(value_ints=[0])
+
+
+def _conv3d(
+    image: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Sequence[int] = (1,),
+    padding: Sequence[int] = (0,),
+    dilation: Sequence[int] = (1,),
+    groups: int = 1,
+) -> Any:
+    """Translate a convolution of volumes. Without a bias, torch.onnx adds one of the wrong shape, (channels, 2)."""
+    stride, padding, dilation = (
+        list(sizes) * 3 if len(sizes) == 1 else list(sizes) for sizes in (stride, padding, dilation)
+    )
+    unbatched = len(image.shape) == 4
+    if unbatched:
+        image = op.Unsqueeze(image, _first_axis())
+    given = [image, weight] if bias is None else [image, weight, bias]
+    result = op.Conv(*given, strides=stride, pads=[*padding, *padding], dilations=dilation, group=groups)
+    return op.Squeeze(result, _first_axis()) if unbatched else result
+
+
+TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
+    operator.floordiv: _floor_divide,
+    torch.ops.aten.conv3d.default: _conv3d,
+}
