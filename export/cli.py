@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from probe.cli import CaptureOption, InputSizeOption, ModelArgument, SubmoduleOption, model_at_work, print_capture
+from probe.cli import (
+    CaptureOption,
+    InputSizeOption,
+    LeafOption,
+    ModelArgument,
+    SubmoduleOption,
+    model_at_work,
+    print_capture,
+)
 from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 
 if TYPE_CHECKING:
@@ -55,6 +63,7 @@ def export(
     ] = True,
     submodule: SubmoduleOption = None,
     capture: CaptureOption = "auto",
+    leaf: LeafOption = None,
     quiet: QuietOption = False,
 ) -> None:
     """Write a model's probe as an artifact that needs no source.
@@ -94,6 +103,7 @@ def export(
             operations=operations or (),
             capture=capture,
             dynamic_size=dynamic_size,
+            leaf_modules=leaf or (),
         )
         export_artifact(
             probe,
@@ -101,7 +111,12 @@ def export(
             name=loaded.name,
             preprocessing=preprocessing,
             recipe=Recipe(
-                model=model, seed=seed, weights_file=weights is not None, submodule=submodule, input_size=list(size)
+                model=model,
+                seed=seed,
+                weights_file=weights is not None,
+                submodule=submodule,
+                input_size=list(size),
+                leaf_modules=leaf or [],
             ),
             averaged=averaged,
             full=full,

@@ -23,6 +23,7 @@ from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
 from .model.example import Example, bind_example
+from .model.leaf_modules import LeafTest, leaf_test
 from .model.shared_copy import eval_copy, shared_copy
 from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
@@ -133,6 +134,7 @@ def build_probe(
     operations: Sequence[str] = (),
     capture: Capture = "auto",
     dynamic_size: bool = False,
+    leaf_modules: Sequence[str | type[nn.Module]] = (),
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
@@ -150,10 +152,12 @@ def build_probe(
             if empty. With `outputs`, both must match.
         capture: `trace` for symbolic tracing, `export` for `torch.export`, `auto` for the first that works.
         dynamic_size: leave height and width of N C H W inputs open.
+        leaf_modules: classes whose modules stay whole, with one output for what each returns, besides those of
+            `torch.nn`; or names of classes, or globs of them (`SqueezeExcitation`, `torchvision.ops.*`).
 
     Raises:
         ModelError: the model can't be captured, fails on the example, or its probe would compute something else.
-        UsageError: an entry of `outputs` or `operations` matches nothing, or nothing matches both.
+        UsageError: an entry of `outputs`, `operations` or `leaf_modules` matches nothing, or nothing matches both.
     """
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
@@ -169,7 +173,8 @@ def build_probe(
     # A copy from here on: the user's own model is neither run nor put into eval mode.
     model = eval_copy(model)
     refuse_weight_writes(shared_copy(model), call)
-    returned, leaf_calls = run_model(model, call)
+    is_leaf = leaf_test(model, leaf_modules)
+    returned, leaf_calls = run_model(model, call, is_leaf)
     if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
         raise ModelError(
             f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
@@ -189,7 +194,7 @@ def build_probe(
             ) from error
     failures: dict[CaptureMethod, CaptureError] = {}
     for method in _METHODS if capture == "auto" else (capture,):
-        for capture_once in _captures(method, call, dynamic_size):
+        for capture_once in _captures(method, call, dynamic_size, is_leaf):
             try:
                 probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
                 for each, returned in (*calls, *_another_call(model, probe, sample)):
@@ -216,13 +221,15 @@ def _unobserved(model: nn.Module, probe: Probe, leaf_calls: Mapping[str, int]) -
             )
 
 
-def _captures(method: CaptureMethod, call: Example, dynamic_size: bool) -> Iterator[Callable[[nn.Module], TracedModel]]:
+def _captures(
+    method: CaptureMethod, call: Example, dynamic_size: bool, is_leaf: LeafTest
+) -> Iterator[Callable[[nn.Module], TracedModel]]:
     """Yield the ways to capture a model, best first: torch.export needs to know which inputs have a batch axis."""
     if method == "trace":
-        yield partial(trace, example=call)
+        yield partial(trace, example=call, is_leaf=is_leaf)
         return
     for batched in (*call.batched_inputs(), frozenset[int]()):
-        yield partial(export_capture, example=call, batched=batched, dynamic_size=dynamic_size)
+        yield partial(export_capture, example=call, batched=batched, dynamic_size=dynamic_size, is_leaf=is_leaf)
 
 
 def _another_call(model: nn.Module, probe: Probe, call: Example) -> Iterator[tuple[Example, object]]:

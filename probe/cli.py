@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CaptureOption",
     "InputSizeOption",
+    "LeafOption",
     "ModelArgument",
     "SubmoduleOption",
     "model_at_work",
@@ -50,6 +51,15 @@ CaptureOption = Annotated[
     typer.Option("--capture", help="torch.fx symbolic tracing, torch.export, or the first of the two that works."),
 ]
 
+LeafOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leaf",
+        metavar="CLASS",
+        help="Modules of this class stay whole: SqueezeExcitation, 'torchvision.ops.*'. May be repeated.",
+    ),
+]
+
 
 def nodes(
     model: ModelArgument,
@@ -58,6 +68,7 @@ def nodes(
     operations: OperationsOption = None,
     submodule: SubmoduleOption = None,
     capture: CaptureOption = "auto",
+    leaf: LeafOption = None,
     skipped: Annotated[
         bool, typer.Option("--skipped", help="Also list the steps that are not outputs, and why.")
     ] = False,
@@ -82,7 +93,9 @@ def nodes(
         if submodule:
             loaded = loaded.submodule(submodule)
         status.update("tracing")
-        probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture)
+        probe = build_probe(
+            loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture, leaf_modules=leaf or ()
+        )
     print_capture(probe, quiet)
     # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
     chosen = select_outputs(probe.outputs, outputs or (), operations or ())

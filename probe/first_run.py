@@ -10,16 +10,16 @@ from runtime.artifact.errors import CaptureError, ModelError, first_line
 
 from .capture.fx_trace import trace
 from .model.example import Example
+from .model.leaf_modules import LeafTest, count_leaf_calls
 from .model.shared_copy import shared_copy
 from .model.source_places import place_of
-from .model.submodule_calls import count_leaf_calls
 from .observe.observation import observe
 from .observe.results import walk
 
 __all__ = ["run_model"]
 
 
-def run_model(model: nn.Module, call: Example) -> tuple[object, Counter[str]]:
+def run_model(model: nn.Module, call: Example, is_leaf: LeafTest) -> tuple[object, Counter[str]]:
     """Return what the model gives, and how often each of its leaf modules was called for it.
 
     Raises:
@@ -28,7 +28,7 @@ def run_model(model: nn.Module, call: Example) -> tuple[object, Counter[str]]:
     copy = shared_copy(model)
     before = _buffers(copy)
     try:
-        with count_leaf_calls(copy) as leaf_calls:
+        with count_leaf_calls(copy, is_leaf) as leaf_calls:
             returned = call.run(copy)
     except ModelError:
         raise

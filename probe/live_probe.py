@@ -40,6 +40,7 @@ class LiveProbe:
         input_size: Sequence[int] = (),
         capture: Capture = "auto",
         dynamic_size: bool = False,
+        leaf_modules: Sequence[str] = (),
         averaged: bool = False,
     ) -> None:
         """Build the model as `layerprobe export` does, and its probe with `outputs` and the model's results.
@@ -64,6 +65,7 @@ class LiveProbe:
                 outputs=outputs,
                 capture=capture,
                 dynamic_size=dynamic_size,
+                leaf_modules=leaf_modules,
             )
         self._model = loaded.module.eval()
         self._example = bind_example(self._model, loaded.example, loaded.kwargs)

@@ -18,6 +18,7 @@ from torch.fx.traceback import annotate, preserve_node_meta
 from torch.overrides import TorchFunctionMode, is_tensor_method_or_property
 from torch.utils import _pytree as pytree
 
+from ..model.leaf_modules import LeafTest
 from ..model.source_places import calling_frame, source_line
 from .labels import AUGMENTED_OPERATORS, class_of, describe_function
 
@@ -61,11 +62,12 @@ class CallRecorder(TorchFunctionMode):
            +- a, b = x.chunk(2)        one call, and one for each part that is taken: see _Parts
     """
 
-    def __init__(self, outermost: CodeType) -> None:
-        """Take the code inside which the model runs: the frames outside it aren't the model's."""
+    def __init__(self, outermost: CodeType, is_leaf: LeafTest) -> None:
+        """Take the code inside which the model runs (frames outside it aren't the model's), and what stays whole."""
         super().__init__()
         self.calls: list[RecordedCall] = []
         self._outermost = outermost
+        self._is_leaf = is_leaf
         self._entered: list[tuple[str, contextlib.AbstractContextManager[None] | None]] = [("", None)]
 
     @contextlib.contextmanager
@@ -83,7 +85,7 @@ class CallRecorder(TorchFunctionMode):
             yield
 
     def _hooks(self, path: str, module: nn.Module) -> tuple[Callable[..., None], Callable[..., object]]:
-        is_leaf = fx.Tracer().is_leaf_module(module, path)
+        is_leaf = self._is_leaf(module, path)
         operation = class_of(module)
 
         def enter(_module: nn.Module, _inputs: object) -> None:

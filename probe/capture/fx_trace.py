@@ -16,6 +16,7 @@ from runtime.artifact.errors import CaptureError, first_line
 from runtime.artifact.manifest import Origin
 
 from ..model.example import Example
+from ..model.leaf_modules import LeafTest, torch_leaf
 from ..model.source_places import calling_frame, place_of, source_line
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
@@ -25,18 +26,19 @@ from .traced_model import TracedModel, qualify
 __all__ = ["trace"]
 
 
-def trace(model: nn.Module, example: Example) -> TracedModel:
-    """Trace `model` symbolically; leaf modules are those of `torch.nn`.
+def trace(model: nn.Module, example: Example, is_leaf: LeafTest = torch_leaf) -> TracedModel:
+    """Trace `model` symbolically.
 
     Args:
         model: the module; tracing calls its forward, hooks included.
         example: the parameters of forward that are passed; the others keep their defaults.
+        is_leaf: which modules stay whole; those of `torch.nn`, if not given.
 
     Raises:
         CaptureError: the model's control flow depends on its data or on shapes, or it uses something that fx can't
             follow; the message names the source line.
     """
-    tracer = _NamingTracer(example.names)
+    tracer = _NamingTracer(example.names, is_leaf)
     try:
         graph = tracer.trace(model)
     except (Exception, SystemExit) as error:
@@ -95,13 +97,14 @@ class _NamingTracer(fx.Tracer):
                 +- create_node         every node, also a buffer's or a constant's; records its origin
     """
 
-    def __init__(self, given: Collection[str]) -> None:
-        """Take the names of the parameters that are passed to forward."""
+    def __init__(self, given: Collection[str], is_leaf: LeafTest) -> None:
+        """Take the names of the parameters that are passed to forward, and which modules stay whole."""
         super().__init__()
         self.origins: dict[fx.Node, Origin] = {}
         self.namer = NodeNamer()
         self._module_path = ""
         self._given = given
+        self._is_leaf = is_leaf
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
         # The parameters that are not passed have their defaults while forward is traced, so that `if mask is None`
@@ -126,7 +129,7 @@ class _NamingTracer(fx.Tracer):
         outer = self._module_path
         self._module_path = self.path_of_module(m)
         try:
-            if self.is_leaf_module(m, self._module_path):
+            if self._is_leaf(m, self._module_path):
                 return self.create_proxy("call_module", self._module_path, args, kwargs)
             return forward(*args, **kwargs)
         finally:

@@ -18,6 +18,7 @@ from runtime.artifact.errors import CaptureError
 from runtime.artifact.manifest import Origin
 
 from ..model.example import Example
+from ..model.leaf_modules import LeafTest, torch_leaf
 from ..model.source_places import place_of
 from .call_recording import CallRecorder, RecordedCall, call_number
 from .exported_graph import plain_graph
@@ -29,7 +30,12 @@ __all__ = ["export_capture"]
 
 
 def export_capture(
-    model: nn.Module, example: Example, *, batched: frozenset[int] = frozenset(), dynamic_size: bool = False
+    model: nn.Module,
+    example: Example,
+    *,
+    batched: frozenset[int] = frozenset(),
+    dynamic_size: bool = False,
+    is_leaf: LeafTest = torch_leaf,
 ) -> TracedModel:
     """Capture `model` with `torch.export`, including hooks on the model itself.
 
@@ -38,12 +44,13 @@ def export_capture(
         example: what it is called with.
         batched: the inputs whose first size stays open; the others keep the example's.
         dynamic_size: leave height and width of N C H W inputs open.
+        is_leaf: which modules stay whole; those of `torch.nn`, if not given.
 
     Raises:
         CaptureError: torch.export can't capture it, for example because its control flow depends on the values of
             tensors, or it computes with a size that should stay open. The message names the source line.
     """
-    recorder = CallRecorder(_export.__code__)
+    recorder = CallRecorder(_export.__code__, is_leaf)
     with recorder.watch(model):
         program = _export(model, example, batched, dynamic_size)
     try:

@@ -1,19 +1,16 @@
 """Records what a model calls its submodules with when it runs on an example."""
 
-import contextlib
-from collections import Counter
-from collections.abc import Iterator
 from difflib import get_close_matches
 
 import torch
-from torch import fx, nn
+from torch import nn
 
 from runtime.artifact.errors import ModelError, first_line
 
 from .example import Example, bind_example
 from .shared_copy import eval_copy, shared_copy
 
-__all__ = ["count_leaf_calls", "record_call", "record_calls"]
+__all__ = ["record_call", "record_calls"]
 
 
 def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Module, Example]:
@@ -34,35 +31,6 @@ def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Modul
             f"The submodule {path!r} is not called, or not only with tensors, when the model runs: try one inside it."
         )
     return part, calls[path]
-
-
-@contextlib.contextmanager
-def count_leaf_calls(model: nn.Module) -> Iterator[Counter[str]]:
-    """Yield a count of how often each leaf module is called while the model runs, by path.
-
-    Leaves are those of symbolic tracing: the modules of `torch.nn` except containers.
-    """
-    calls: Counter[str] = Counter()
-    is_leaf = fx.Tracer().is_leaf_module
-    with contextlib.ExitStack() as stack:
-        entered: list[str] = []
-
-        def watch(path: str, module: nn.Module) -> None:
-            def enter(*_: object) -> None:
-                if not entered:
-                    calls[path] += 1
-                entered.append(path)
-
-            def leave(*_: object) -> None:
-                entered.pop()
-
-            stack.callback(module.register_forward_pre_hook(enter).remove)
-            stack.callback(module.register_forward_hook(leave, always_call=True).remove)
-
-        for path, module in model.named_modules():
-            if path and not isinstance(module, torch.jit.ScriptModule) and is_leaf(module, path):
-                watch(path, module)
-        yield calls
 
 
 def record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[str, Example]:

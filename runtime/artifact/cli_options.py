@@ -16,8 +16,8 @@ HEADINGS = {
     name: heading
     for heading, names in {
         "Input": "input_size dynamic_size recorded_input model weights seed mean std",
-        "What to run": "outputs operations submodule capture runner provider batch repeats page aliases averaged full "
-        "allow_fallback",
+        "What to run": "outputs operations submodule capture leaf runner provider batch repeats page aliases averaged "
+        "full allow_fallback",
         "Picture": "cmap columns",
         REPORTS: "everything skipped as_json json picture baseline",
         "Settings": "graph_optimization tf32 threads convolution_search",

@@ -206,6 +206,8 @@ class Recipe(_Entry):
     submodule: str | None = None
     input_size: list[PositiveInt] = []
     """As given: none, height and width, or channels, height and width."""
+    leaf_modules: list[str] = []
+    """The classes whose modules stay whole, as given."""
 
 
 class Manifest(_Entry):

@@ -110,6 +110,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
         submodule=recipe.submodule,
         input_size=size,
         capture=manifest.capture,
+        leaf_modules=recipe.leaf_modules,
         dynamic_size=any(size in ("H", "W") for entry in manifest.inputs for size in entry.shape),
         averaged=artifact.is_averaged,
     )
