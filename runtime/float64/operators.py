@@ -15,7 +15,7 @@ from .convolutions import Conv, ConvTranspose
 from .indexing import GatherElements, GatherND, ScatterElements, ScatterND
 from .pools import AveragePool, MaxPool
 from .resizing import Resize
-from .sampling import AffineGrid, GridSample
+from .sampling import AffineGrid, DeformConv, GridSample
 
 __all__ = ["OPERATORS", "WIDENING"]
 
@@ -207,6 +207,7 @@ OPERATORS: list[type[OpRun]] = [
     BatchNormalization,
     Conv,
     ConvTranspose,
+    DeformConv,
     Erf,
     GatherElements,
     GatherND,

@@ -1,5 +1,9 @@
-"""GridSample and AffineGrid for onnx's evaluator, whose own round coordinates to float32, and go pixel by pixel."""
+"""GridSample, AffineGrid and DeformConv for onnx's evaluator, whose own go pixel by pixel.
 
+Its first two round coordinates to float32, too, and its DeformConv fails on maps of one row or column.
+"""
+
+from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
@@ -7,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-__all__ = ["AffineGrid", "GridSample"]
+__all__ = ["AffineGrid", "DeformConv", "GridSample"]
 
 Array = NDArray[Any]
 
@@ -69,6 +73,63 @@ class GridSample(OpRun):
             weight = np.prod([each for _, each in chosen], axis=0)
             out += channels_last[(batch, *(index for index, _ in chosen))] * weight[..., None]
         return (np.ascontiguousarray(np.moveaxis(out, -1, 1)),)
+
+
+class DeformConv(OpRun):
+    """N C H W, each tap of the kernel read at its place plus an offset, by bilinear interpolation; zeros outside."""
+
+    def _run(
+        self,
+        x: Array,
+        w: Array,
+        offset: Array,
+        b: Array | None = None,
+        mask: Array | None = None,
+        dilations: Sequence[int] | None = None,
+        group: int = 1,
+        kernel_shape: Sequence[int] | None = None,
+        offset_group: int = 1,
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        kernel, count = tuple(w.shape[2:]), len(x)
+        if x.ndim != 4 or x.shape[1] != w.shape[1] * group or tuple(kernel_shape or kernel) != kernel:
+            raise ValueError(f"weights {w.shape} in {group} groups don't fit a tensor {x.shape}")
+        out_size = offset.shape[2:]
+        # By tap and axis of the map: what is added to its place (N offset_group *out).
+        offset = offset.reshape(count, offset_group, *kernel, 2, *out_size)
+        mask = None if mask is None else mask.reshape(count, offset_group, *kernel, *out_size)
+        starts = [
+            (np.arange(length) * step - before).reshape(shape)
+            for length, step, before, shape in zip(
+                out_size, strides or (1, 1), pads or (0, 0), ((-1, 1), (1, -1)), strict=False
+            )
+        ]
+        image, part = (
+            np.arange(each).reshape(shape) for each, shape in ((count, (-1, 1, 1, 1)), (offset_group, (-1, 1, 1)))
+        )
+        channels_last = np.moveaxis(x.reshape(count, offset_group, -1, *x.shape[2:]), 2, -1)
+        out = np.zeros((count, group, len(w) // group, *out_size), np.result_type(x, w))
+        for tap in np.ndindex(kernel):
+            places = [
+                start + index * dilation + offset[:, :, *tap, axis]
+                for axis, (start, index, dilation) in enumerate(zip(starts, tap, dilations or (1, 1), strict=True))
+            ]
+            read = [
+                [_read(index, weight, length, "zeros", align_corners=False) for index, weight in _taps(place, "linear")]
+                for place, length in zip(places, x.shape[2:], strict=True)
+            ]
+            values = sum(
+                channels_last[image, part, row, column] * (of_row * of_column)[..., None]
+                for (row, of_row), (column, of_column) in product(*read)
+            )
+            if mask is not None:
+                values = values * mask[:, :, *tap, ..., None]
+            channels = np.moveaxis(values, -1, 2).reshape(count, group, -1, *out_size)
+            weights = w[:, :, *tap].reshape(group, -1, w.shape[1])
+            out += np.einsum("goc,ngchw->ngohw", weights, channels, optimize=True)
+        out = out.reshape(count, len(w), *out_size)
+        return (out if b is None else out + b.reshape(-1, 1, 1),)
 
 
 def _taps(place: Array, mode: str) -> list[tuple[Array, Array]]:

@@ -11,6 +11,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx.reference import ReferenceEvaluator
+from torchvision.ops import deform_conv2d
 
 from runtime.float64.nodes import NodeEvaluator
 from runtime.float64.operators import OPERATORS
@@ -291,6 +292,33 @@ def test_affine_grids_are_pytorchs(size: tuple[int, ...], align: bool) -> None:
     close(ours("AffineGrid", theta, np.array(size), align_corners=int(align)), expected)
 
 
+@pytest.mark.parametrize("modulated", [False, True])
+@pytest.mark.parametrize(
+    ("size", "kernel", "group", "offset_group", "strides", "dilations", "pads"),
+    [
+        ((6, 7), (3, 3), 1, 1, (1, 1), (1, 1), (1, 1)),
+        ((9, 7), (3, 2), 2, 4, (2, 1), (1, 2), (0, 2)),
+        ((1, 5), (1, 3), 4, 2, (1, 2), (1, 1), (0, 0)),
+    ],
+)
+def test_deformable_convolutions_are_torchvisions(
+    size, kernel, group, offset_group, strides, dilations, pads, modulated
+) -> None:
+    x, w, b = RANDOM.standard_normal((2, 4, *size)), RANDOM.standard_normal((8, 4 // group, *kernel)), np.arange(8.0)
+    out = [
+        (length + 2 * pad - dilation * (taps - 1) - 1) // stride + 1
+        for length, taps, stride, dilation, pad in zip(size, kernel, strides, dilations, pads, strict=True)
+    ]
+    # So far that some places lie outside the map, by more than one pixel.
+    offset = RANDOM.uniform(-3, 3, (2, offset_group * math.prod(kernel) * 2, *out))
+    mask = RANDOM.uniform(0, 1, (2, offset_group * math.prod(kernel), *out)) if modulated else None
+    tensors = [None if each is None else torch.from_numpy(each) for each in (x, offset, w, b, mask)]
+    expected = deform_conv2d(*tensors[:4], strides, pads, dilations, tensors[4]).numpy()
+    attributes = {"strides": strides, "dilations": dilations, "pads": pads * 2, "group": group}
+    arrays = (x, w, offset, b) if mask is None else (x, w, offset, b, mask)
+    close(ours("DeformConv", *arrays, offset_group=offset_group, **attributes), expected)
+
+
 def test_elementwise_functions_are_pytorchs() -> None:
     x = np.concatenate([np.linspace(-8, 8, 40_001), RANDOM.standard_normal(9) * 1e-9, [0.0, np.inf, -np.inf, np.nan]])
     tensor = torch.from_numpy(x)
@@ -386,6 +414,7 @@ def test_every_operator_is_checked_here() -> None:
          {"coordinate_transformation_mode": "tf_crop_and_resize", "mode": "linear"}),
         ("BatchNormalization", [np.ones((1, 2, 4)), *[np.ones(2)] * 4], {"training_mode": 1}),
         ("GridSample", [np.ones((1, 1, 2, 2)), np.ones((1, 2, 2, 2))], {"padding_mode": "other"}),
+        ("DeformConv", [np.ones((1, 2, 4, 4)), np.ones((1, 3, 1, 1)), np.ones((1, 2, 4, 4))], {}),
         ("RandomNormalLike", [np.ones(3)], {}),
         ("Bernoulli", [np.ones(3)], {}),
     ],
