@@ -14,7 +14,7 @@ from export import export_artifact
 from probe import build_probe, load_model
 from runtime import RUNNERS, Artifact, Preprocessing, Settings, open_artifact
 from runtime.main import main
-from runtime.runners.cuda import why_no_cuda
+from runtime.runners.cuda_support import why_no_cuda
 from runtime.runners.registry import RunnerRow
 
 # In CI the same examples each time: a new find belongs to whoever searches, not to whoever happens to submit.

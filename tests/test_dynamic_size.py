@@ -72,7 +72,6 @@ SIZES = {
     "slice from the end": lambda x: x[..., -(x.shape[3] // 4) :],
     "slice of the batch": lambda x: torch.cat([x, x])[: x.shape[0]],
     "pad": lambda x: nn.functional.pad(x, (0, x.shape[3] % 5, 0, x.shape[2] % 3)),
-    "pool": lambda x: nn.functional.adaptive_avg_pool2d(x, (x.shape[2] // 2, x.shape[3] // 2)),
     "interpolation": lambda x: nn.functional.interpolate(x, size=(x.shape[2] * 2, x.shape[3] + 1), mode="bicubic"),
     "power": lambda x: x * x.shape[2] ** -0.5,
     "root": lambda x: x / (x.shape[1] * x.shape[2]) ** 0.5,
@@ -107,6 +106,20 @@ def test_what_torch_export_computes_with_sizes_follows_them_in_every_runner(tmp_
         result = open_runner(artifact, runner).run({"x": image.numpy()})[probe.results[""]]
         assert result.shape == expected.shape
         assert np.allclose(result, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_a_pooling_that_is_right_for_even_sizes_only_is_an_error_of_the_export(tmp_path):
+    """At odd sizes the windows of an adaptive pooling overlap; torch's exporter writes one with a fixed stride."""
+
+    class Halving(nn.Module):
+        def forward(self, x):
+            return nn.functional.adaptive_avg_pool2d(x, (x.shape[2] // 2, x.shape[3] // 2))
+
+    probe = build_probe(Halving(), torch.zeros(1, 3, 32, 64), capture="export", dynamic_size=True)
+    with pytest.raises(
+        ExportError, match=r"As ONNX, .*adaptive_avg_pool2d \(test_dynamic_size\.py:\d+\) returns wrong"
+    ):
+        export_artifact(probe, tmp_path / "a")
 
 
 def test_a_size_that_torchscript_would_fix_is_an_error_of_the_export(tmp_path):

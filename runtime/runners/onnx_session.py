@@ -11,7 +11,7 @@ from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import SIZE_NODE_PREFIX, Manifest
 from ..artifact.onnx_file import GRAPH_OF_MODEL, field
-from .cuda import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_no_tensorrt
+from .cuda_support import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_no_tensorrt
 from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .settings import GraphOptimization, Settings
 

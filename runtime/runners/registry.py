@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..artifact.errors import RunnerUnavailable, UsageError, first_line
-from .cuda import why_no_cuda, why_no_driver, why_no_tensorrt
+from .cuda_support import why_no_cuda, why_no_driver, why_no_tensorrt
 
 if TYPE_CHECKING:
     # The command line reads the table for its help, and needs neither NumPy nor a manifest for that.

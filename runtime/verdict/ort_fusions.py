@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
-from ..runners.cuda import CUDA, load_cuda_libraries, why_no_cuda
+from ..runners.cuda_support import CUDA, load_cuda_libraries, why_no_cuda
 from ..runners.settings import GraphOptimization
 from .graph_values import GraphValues
 

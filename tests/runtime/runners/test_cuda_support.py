@@ -14,7 +14,7 @@ from export import export_artifact
 from probe import build_probe, load_model
 from runtime import RunnerUnavailable, open_artifact, verify
 from runtime.bench.benchmarking import benchmark
-from runtime.runners.cuda import why_no_cuda
+from runtime.runners.cuda_support import why_no_cuda
 from runtime.runners.onnx import OnnxRunner
 
 NO_GPU_BUILD = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
