@@ -1,4 +1,4 @@
-"""The mean over the channels by `ReduceMean`: for NHWC and tokens, half precision and integers; others by a convolution.
+"""The mean over the channels by `ReduceMean`: for NHWC, tokens, half precision and integers.
 
 NHWC   mean over the last axis, then N H W -> N 1 H W
 NLC    the tokens that are patches, L = before + height * width + after; mean over the last axis; -> N 1 height width
