@@ -67,8 +67,8 @@ def test_a_leaf_module_that_ran_and_is_not_in_the_graph_is_listed_with_the_reaso
     from probe import build
     from probe.capture import fx_trace
 
-    def forgetful(model, example):
-        traced = fx_trace.trace(model, example)
+    def forgetful(model, example, is_leaf):
+        traced = fx_trace.trace(model, example, is_leaf)
         lost = [node for node, origin in traced.origins.items() if origin.name == "1_1"]
         for node in lost:
             del traced.origins[node]
