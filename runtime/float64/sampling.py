@@ -96,18 +96,16 @@ class DeformConv(OpRun):
         if x.ndim != 4 or x.shape[1] != w.shape[1] * group or tuple(kernel_shape or kernel) != kernel:
             raise ValueError(f"weights {w.shape} in {group} groups don't fit a tensor {x.shape}")
         out_size = offset.shape[2:]
-        # By tap and axis of the map: what is added to its place (N offset_group *out).
+        # N, offset group, *tap, row or column, *out: what is added to a tap's place.
         offset = offset.reshape(count, offset_group, *kernel, 2, *out_size)
         mask = None if mask is None else mask.reshape(count, offset_group, *kernel, *out_size)
         starts = [
             (np.arange(length) * step - before).reshape(shape)
             for length, step, before, shape in zip(
-                out_size, strides or (1, 1), pads or (0, 0), ((-1, 1), (1, -1)), strict=False
+                out_size, strides or (1, 1), (pads or (0, 0))[:2], ((-1, 1), (1, -1)), strict=True
             )
         ]
-        image, part = (
-            np.arange(each).reshape(shape) for each, shape in ((count, (-1, 1, 1, 1)), (offset_group, (-1, 1, 1)))
-        )
+        image, part = np.arange(count).reshape(-1, 1, 1, 1), np.arange(offset_group).reshape(-1, 1, 1)
         channels_last = np.moveaxis(x.reshape(count, offset_group, -1, *x.shape[2:]), 2, -1)
         out = np.zeros((count, group, len(w) // group, *out_size), np.result_type(x, w))
         for tap in np.ndindex(kernel):
