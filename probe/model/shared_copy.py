@@ -23,9 +23,7 @@ def eval_copy(model: nn.Module) -> nn.Module:
     """
     if not any(map(_switches_by_itself, model.modules())):
         return shared_copy(model).eval()
-    own: dict[nn.Parameter, nn.Parameter] = {}
-    for parameter in model.parameters():
-        own[parameter] = nn.Parameter(parameter.detach().clone(), requires_grad=parameter.requires_grad)
+    own = {each: nn.Parameter(each.detach().clone(), requires_grad=each.requires_grad) for each in model.parameters()}
     copied = _copied(model, own)
     try:
         copied.eval()
