@@ -69,8 +69,9 @@ def export_artifact(
         name: the model's name in the manifest; its class's name by default.
         preprocessing: how a photo becomes the input; None if the input isn't an image.
         recipe: how the model can be rebuilt from its name; None if it has none.
-        reference_input: what the reference is recorded on (the model's shapes and dtypes); standard normal noise with
-            a batch of 1 by default, and of another size than the example if the size is open.
+        reference_input: what the reference is recorded on: the tensors of `probe.inputs`, in their order, dtypes and
+            shapes. The model is then tried on other batches of it alone. By default it is noise, or for what may be an
+            index or the like the example's values, in a batch of 1 and, if the size is open, of another size.
         averaged: write the averaged probe (`average_probe`): each output's mean over the channels, N 1 H W, at little
             more than the plain model's cost.
         full: write the probe with every tensor.
@@ -83,6 +84,7 @@ def export_artifact(
         FolderExists: the folder exists, and `overwrite` is not set or it isn't an artifact.
         ExportError: the model can't be converted, or the folder can't be written.
         ModelError: `averaged` is set, and no output has a height and a width.
+        InputError: `reference_input` doesn't fit the model's inputs.
     """
     if not (averaged or full):
         raise ExportError("Neither the full probe nor the averaged one is requested: an artifact needs at least one.")
@@ -90,7 +92,7 @@ def export_artifact(
     for spec in probe.inputs:
         if 0 in spec.shape:
             raise ExportError(f"The input {spec.name} has a size of 0: an artifact needs sizes of at least 1.")
-    probe = on_cpu(probe)
+    probe = on_cpu(probe if reference_input is None else probe.on_input(reference_input))
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as folder_in_work:
         write = partial(
             _write_artifact,
@@ -98,7 +100,6 @@ def export_artifact(
             name=name,
             preprocessing=preprocessing,
             recipe=recipe,
-            reference_input=reference_input,
             averaged=averaged,
             full=full,
             on_phase=on_phase,
@@ -126,7 +127,6 @@ def _write_artifact(
     name: str | None,
     preprocessing: Preprocessing | None,
     recipe: Recipe | None,
-    reference_input: tuple[torch.Tensor, ...] | None,
     averaged: bool,
     full: bool,
     on_phase: Callable[[str], None],
@@ -134,7 +134,7 @@ def _write_artifact(
 ) -> None:
     """Write all files of an artifact into an empty folder."""
     maps = average_probe(probe) if averaged else None
-    inputs = reference_input or probe.noise_input(larger=True)
+    inputs = probe.example if probe.own_values else probe.noise_input(larger=True)
     on_phase("converting to ONNX")
     onnx_model = to_onnx(probe)
     opset = onnx_model.opset_imports[""]
@@ -209,6 +209,7 @@ def _describe(
         recipe=recipe,
         weights=weights_digest(probe.traced.module),
         inputs=probe.inputs,
+        constants=dict(probe.constants),
         preprocessing=preprocessing,
         outputs=probe.outputs,
         results=probe.results,

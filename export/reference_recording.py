@@ -97,6 +97,9 @@ def _jittered(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, 
 
 def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     step = torch.randint(-1, 2, tensor.shape, generator=generator)
+    if tensor.ndim < 3:
+        # In a table, a whole number may be an index, and the next float below it the index before.
+        step = step.where(tensor != tensor.round(), 0)
     towards = torch.where(step == 0, tensor, step.to(tensor.dtype) * torch.inf)
     return torch.nextafter(tensor, towards)
 

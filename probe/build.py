@@ -1,18 +1,17 @@
 """model -> probe: capture, observe, choose the outputs, rewrite, compare. Each step has its own file."""
 
-import contextlib
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import fx, nn
 
-from runtime.artifact.errors import CaptureError, ModelError, first_line
-from runtime.artifact.manifest import Dimension, Input, Output, Skipped
+from runtime.artifact.errors import CaptureError, InputError, ModelError, first_line
+from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped, fixed_batch, leading_input
 
 from .capture.fx_trace import trace
 from .capture.labels import class_of
@@ -29,6 +28,7 @@ from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
 from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
+from .other_inputs import another_call, draw
 from .parts import find_parts
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe"]
@@ -49,18 +49,22 @@ class Probe:
     Attributes:
         module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
             are its own, but share the model's weights in memory.
-        inputs: what the model is called with, in order.
+        inputs: the tensors that the model is called with, in order: those within lists and dictionaries, too.
         outputs: the description of each output.
         skipped: the steps of the model that are not outputs, each with its reason.
         results: what the model itself returns: path in its return value (empty for a single tensor) to the name of
             the output that holds it.
         model_name: the model's class.
         example: the tensors that the probe was built with.
+        constants: the arguments that are no tensors, by name: the probe computes what the model does with these.
         traced: the model's own graph, unchanged, from which the outputs can be computed without the probe.
         nodes: the node of each output in `traced`.
         capture: how the graph was captured: by symbolic tracing (`trace`) or by `torch.export` (`export`).
         was_training: whether the model was in training mode; the probe is in eval mode all the same.
         capture_reason: why `auto` didn't use symbolic tracing; None if it did, or wasn't requested.
+        own_values: whether other inputs than the example must have its values, in other batches: the model rejects
+            others, or `on_input` was used.
+        least_batch: what it was tried with: fewer images may lack one that a region's index asks for.
     """
 
     module: fx.GraphModule
@@ -75,6 +79,9 @@ class Probe:
     capture: CaptureMethod = "trace"
     capture_reason: str | None = None
     was_training: bool = False
+    constants: Mapping[str, Constant] = field(default_factory=dict)
+    own_values: bool = False
+    least_batch: int = 1
 
     def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return every output by name, in the order of execution."""
@@ -84,12 +91,12 @@ class Probe:
     @property
     def fixed_batch(self) -> int | None:
         """The batch, if it isn't open: the model fails, or computes something else, in another one."""
-        batch = self.inputs[0].shape[0]
-        return batch if isinstance(batch, int) else None
+        return fixed_batch(self.inputs)
 
     def with_fixed_batch(self) -> "Probe":
         """Return the same probe for the example's batch only."""
-        batch = self.example[0].shape[0]
+        leading = leading_input([tensor.shape for tensor in self.example])
+        batch = 1 if leading is None else self.example[leading].shape[0]
 
         def fixed(size: Dimension) -> Dimension:
             factor = str(size).removesuffix("N").removesuffix("*")
@@ -103,33 +110,58 @@ class Probe:
     def noise_input(
         self, batch: int = 1, seed: int = 0, *, larger: bool | Mapping[str, int] = False
     ) -> tuple[torch.Tensor, ...]:
-        """Return inputs whose `N` is `batch`: standard normal noise, or for integers the example's values.
+        """Return inputs whose `N` is `batch`, at least `least_batch`: noise, or (see `other_inputs.py`) values of the
+        example.
 
         With `larger`, height and width are larger than the example's where the shapes leave them open: by so many
         pixels (`{"H": 3, "W": 5}`), or for True by what every open size was tried with.
         """
-        generator = torch.Generator().manual_seed(seed)
         steps = SIZE_STEPS if larger is True else larger or {}
-        made = []
-        for spec, example in zip(self.inputs, self.example, strict=True):
-            shape = list(example.shape)
-            for axis, size in enumerate(spec.shape):
-                if size == "N":
-                    shape[axis] = batch
-                elif isinstance(size, str):
-                    shape[axis] += steps.get(size, 0)
-            if example.is_floating_point():
-                made.append(torch.randn(shape, generator=generator).to(example))
-            else:
-                cycles = (torch.arange(size) % had for size, had in zip(shape, example.shape, strict=True))
-                made.append(example[torch.meshgrid(*cycles, indexing="ij")])
-        return tuple(made)
+
+        def size(wanted: Dimension, had: int) -> int:
+            if isinstance(wanted, int):
+                return wanted
+            return max(batch, self.least_batch) if wanted == "N" else had + steps.get(wanted, 0)
+
+        shapes = [
+            tuple(map(size, spec.shape, example.shape)) for spec, example in zip(self.inputs, self.example, strict=True)
+        ]
+        return draw(self.example, shapes, seed, own_values=self.own_values)
+
+    def on_input(self, given: Sequence[torch.Tensor]) -> "Probe":
+        """Return the same probe whose other inputs have the values of `given`: no noise, only other batches of it.
+
+        Raises:
+            InputError: the tensors don't fit `inputs`.
+        """
+        if len(given) != len(self.inputs) or not all(map(_fits, self.inputs, given)):
+            takes = ", ".join(spec.described for spec in self.inputs)
+            has = ", ".join(_described(tensor) for tensor in given) or "nothing"
+            raise InputError(f"{self.model_name} takes {takes}.\nThe input given is {has}.")
+        return replace(self, example=tuple(given), own_values=True)
+
+
+def _described(tensor: torch.Tensor) -> str:
+    return Input(name="a tensor", shape=tuple(tensor.shape), dtype=_dtype_name(tensor)).described
+
+
+def _dtype_name(tensor: torch.Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _fits(spec: Input, tensor: torch.Tensor) -> bool:
+    return (
+        len(spec.shape) == tensor.ndim
+        and spec.dtype == _dtype_name(tensor)
+        and tensor.numel() > 0
+        and all(isinstance(size, str) or size == had for size, had in zip(spec.shape, tensor.shape, strict=True))
+    )
 
 
 def build_probe(
     model: nn.Module,
-    *example: torch.Tensor,
-    kwargs: Mapping[str, torch.Tensor] | None = None,
+    *example: Any,
+    kwargs: Mapping[str, Any] | None = None,
     outputs: Sequence[str] = (),
     operations: Sequence[str] = (),
     capture: Capture = "auto",
@@ -138,14 +170,16 @@ def build_probe(
 ) -> Probe:
     """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
 
-    The model and the probe are run on the example, and on noise if the example is constant, and their results are
-    compared. (The model's hooks fire in these runs.)
+    The model and the probe are run on the example and on another input, and their results are compared. (The model's
+    hooks fire in these runs.)
 
     Args:
-        model: any module whose forward takes tensors.
-        example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W).
-        kwargs: what it is called with by keyword. The probe takes all tensors by position, in the order of forward's
-            parameters.
+        model: any module whose forward takes a tensor.
+        example: what the model is called with, such as `torch.zeros(1, 3, 64, 64)` (N C H W). Each argument is a
+            tensor, None, a flag, a number, a string, or a list, tuple or dictionary of these. What isn't a tensor is a
+            constant of the probe.
+        kwargs: likewise, what it is called with by keyword. The probe takes all tensors by position, in the order of
+            forward's parameters and, in these, of their parts.
         outputs: names or globs (`layer1.*`) of the outputs to keep, or module paths (`layer4`), each of which selects
             the module's last output; all if empty. What the model itself returns is always kept.
         operations: labels of the outputs to keep, or globs of labels (`Conv2d`, `*Norm*`), in upper or lower case; all
@@ -181,7 +215,6 @@ def build_probe(
             "that holds one. There is nothing to probe."
         )
     calls = [(call, returned)]
-    sample = call
     if dynamic_size:
         sample = resized(call, SIZE_STEPS)
         try:
@@ -197,14 +230,24 @@ def build_probe(
         for capture_once in _captures(method, call, dynamic_size, is_leaf):
             try:
                 probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
-                for each, returned in (*calls, *_another_call(model, probe, sample)):
+                batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
+                another = another_call(model, *calls[-1], batched)
+                for each, returned in (*calls, *([another[:2]] if another else [])):
                     compare_with_model(model, probe.module, probe.results, each, returned, exact=method == "trace")
             except CaptureError as error:
                 failures.setdefault(method, error)
             else:
                 reason = str(failures["trace"]).splitlines()[0] if "trace" in failures else None
                 skipped = (*probe.skipped, *_unobserved(model, probe, leaf_calls))
-                return replace(probe, skipped=skipped, capture=method, capture_reason=reason, was_training=was_training)
+                return replace(
+                    probe,
+                    skipped=skipped,
+                    capture=method,
+                    capture_reason=reason,
+                    was_training=was_training,
+                    own_values=another is None or not another.drawn,
+                    least_batch=min(call.batch, another.call.batch) if another else call.batch,
+                )
     raise _explain(model, call, failures) from next(iter(failures.values()))
 
 
@@ -230,22 +273,6 @@ def _captures(
         return
     for batched in (*call.batched_inputs(), frozenset[int]()):
         yield partial(export_capture, example=call, batched=batched, dynamic_size=dynamic_size, is_leaf=is_leaf)
-
-
-def _another_call(model: nn.Module, probe: Probe, call: Example) -> Iterator[tuple[Example, object]]:
-    """Yield one more call to compare, with noise and (if the batch is open) another batch, and what the model returns.
-
-    A model may reject noise (if it expects an angle or a probability), or any batch except its example's; then there is
-    nothing to compare the probe with. So noise in another batch, noise, and another batch are tried in this order, and
-    only the first that the model accepts is yielded: each one costs another run of the model.
-    """
-    batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
-    other = call.of_other_batch(batched) if batched else call
-    for each in (other.varied(), call.varied(), other):
-        if any(one is not had for one, had in zip(each.tensors, call.tensors, strict=True)):
-            with contextlib.suppress(Exception):
-                yield each, each.run(shared_copy(model))
-                return
 
 
 def _refuse_written_constants(
@@ -323,6 +350,7 @@ def _probe_graph(
         results={path: names[node] for path, node in results.items()},
         model_name=type(model).__name__,
         example=call.tensors,
+        constants=call.constants,
         traced=traced,
         nodes=nodes,
     )

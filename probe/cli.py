@@ -106,8 +106,10 @@ def nodes(
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     modules = {path: class_of(module) for path, module in loaded.module.named_modules(remove_duplicate=False)}
     of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
+    constants = ", ".join(f"{name} = {value!r}" for name, value in probe.constants.items())
     lines = [
         f"{loaded.name} ({probe.model_name}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
+        *([f"constants: {constants}"] if constants else []),
         *node_tree(chosen, modules, width, probe.results),
     ]
     if skipped:
@@ -133,7 +135,7 @@ def print_capture(probe: "Probe", quiet: bool) -> None:
     """Print to stderr what is worth knowing of the capture: training mode, a fixed batch, why not symbolic tracing."""
     if probe.was_training and not quiet:
         typer.echo(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
-    if probe.fixed_batch is not None and len(probe.inputs[0].shape) == 4 and not quiet:
+    if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
         why = "the model fails on another, or returns a tensor of another rank"
         typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     if probe.capture_reason and not quiet:
@@ -146,6 +148,7 @@ def _document(model: str, probe: "Probe", outputs: "Sequence[Output]") -> str:
             "format_version": _FORMAT_VERSION,
             "model": model,
             "inputs": [each.model_dump() for each in probe.inputs],
+            "constants": probe.constants,
             "outputs": [each.model_dump() for each in outputs],
             "skipped": [each.model_dump() for each in probe.skipped],
             "results": probe.results,

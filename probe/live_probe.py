@@ -13,7 +13,6 @@ import torch
 
 from .averaging import average_probe
 from .build import Capture, TrainingModeWarning, build_probe
-from .model.example import bind_example
 from .model.loading import load_model
 from .model.weights import load_weights, weights_digest
 from .observe.results import walk
@@ -68,7 +67,7 @@ class LiveProbe:
                 leaf_modules=leaf_modules,
             )
         self._model = loaded.module.eval()
-        self._example = bind_example(self._model, loaded.example, loaded.kwargs)
+        self._example = loaded.call
         self.digest = weights_digest(self._probe.traced.module)
         # Without a map (only scores, for example) there is nothing to average.
         averaged = averaged and any(output.has_map for output in self._probe.outputs)

@@ -25,7 +25,8 @@ def find_parts(model: nn.Module, example: Example) -> list[str]:
         for path, part in model.named_modules()
         if path and any(True for _ in part.children()) and not isinstance(part, torch.jit.ScriptModule)
     }
-    calls = record_calls(model, example, list(candidates))
+    recorded = record_calls(model, example, list(candidates))
+    calls = {path: call for path, call in recorded.items() if isinstance(call, Example)}
     found: list[str] = []
     tried = 0
     for path in sorted(calls, key=lambda path: (path.count("."), -candidates[path])):

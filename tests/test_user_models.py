@@ -3,6 +3,8 @@
 Each goes the whole way: probe, artifact, verdict; captured by symbolic tracing and by torch.export.
 """
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -203,6 +205,20 @@ def sized():
 
 def nothing():
     return Pair(), 3
+
+class Stack(nn.Module):
+    def forward(self, images, relu, scale=1.0):
+        x = sum(images) * scale
+        return torch.relu(x) if relu else -x
+
+def one_list():
+    return Stack(), ([torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)], True)
+
+def flagged():
+    return Stack(), {"images": [torch.zeros(1, 3, 8, 8)], "relu": False, "scale": 2.0}
+
+def spread():
+    return Pair(), torch.zeros(1, 3, 8, 8), True
 """
 
 
@@ -224,8 +240,12 @@ def test_a_factory_may_bring_what_its_model_is_called_with(factories):
     assert shapes("by_position") == ([(1, 3, 8, 8)] * 2, False)
     assert shapes("by_keyword") == ([(1, 3, 8, 8)] * 2, False)
     assert shapes("sized") == ([(1, 3, 20, 30)], True)
-    with pytest.raises(ModelError, match="a module and an int: the second must be what the module is called with"):
+    assert load_model(f"{factories}:one_list").call.constants == {"relu": True}
+    assert load_model(f"{factories}:flagged").image is not None
+    with pytest.raises(ModelError, match=r"forward takes left, right; .* missing .*'right'"):
         shapes("nothing")
+    with pytest.raises(ModelError, match=r"returned a module and 2 other values: return \(model, \(argument, argument"):
+        shapes("spread")
     with pytest.raises(ModelError, match="brings its own example input"):
         shapes("sized", input_size=(8, 8))
 
@@ -242,6 +262,20 @@ def test_the_command_line_takes_a_model_of_two_inputs(layerprobe, factories, tmp
     )
     assert """open_runner(open_artifact("FOLDER"), "onnx-cpu").run({"left": array, "right": array})""" in refused.err
     assert len(refused.err.splitlines()) == 2
+
+
+def test_a_photo_is_taken_where_flags_and_numbers_come_with_it(layerprobe, factories, photo, tmp_path):
+    listed = layerprobe("nodes", f"{factories}:flagged")
+    assert listed.out.splitlines()[1] == "constants: relu = False, scale = 2.0"
+    assert json.loads(layerprobe("nodes", f"{factories}:flagged", "--json").out)["constants"] == {
+        "relu": False,
+        "scale": 2.0,
+    }
+    assert layerprobe("export", f"{factories}:flagged", "-o", tmp_path / "flagged").code == 0
+    done = layerprobe("grid", tmp_path / "flagged", photo, "-o", tmp_path / "flagged.png")
+    assert done.code == 0, done.err
+    eager = layerprobe("verify", tmp_path / "flagged", "--runner", "eager", "--model", f"{factories}:flagged")
+    assert eager.code == 0, eager.err
 
 
 def test_a_grey_model_takes_its_own_size_and_statistics(layerprobe, factories, photo, tmp_path):

@@ -32,7 +32,9 @@ def plain_graph(program: torch.export.ExportedProgram, name: str) -> fx.GraphMod
     assert spec is not None
     graph.output(pytree.tree_unflatten(results, spec))
     for node in list(graph.nodes):
-        if node.op == "get_attr" and not node.users:
+        # A flag or a number that the model is called with has a placeholder, too, which nothing uses.
+        constant = node.op == "placeholder" and not isinstance(node.meta["val"], torch.Tensor)
+        if (node.op == "get_attr" or constant) and not node.users:
             graph.erase_node(node)
     _restore_sizes(graph)
     return graph_module(unlifted, graph, name)

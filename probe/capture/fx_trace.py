@@ -4,10 +4,9 @@ What the nodes hold is observed by running them (`observation.py`). What symboli
 `torch_export.py` may.
 """
 
-import inspect
 import operator
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 from torch import fx, nn
@@ -31,27 +30,20 @@ def trace(model: nn.Module, example: Example, is_leaf: LeafTest = torch_leaf) ->
 
     Args:
         model: the module; tracing calls its forward, hooks included.
-        example: the parameters of forward that are passed; the others keep their defaults.
+        example: what forward is called with: its tensors are the inputs of the graph, all else stays as it is.
         is_leaf: which modules stay whole; those of `torch.nn`, if not given.
 
     Raises:
         CaptureError: the model's control flow depends on its data or on shapes, or it uses something that fx can't
             follow; the message names the source line.
     """
-    tracer = _NamingTracer(example.names, is_leaf)
+    tracer = _NamingTracer(example, is_leaf)
     try:
         graph = tracer.trace(model)
     except (Exception, SystemExit) as error:
         raise CaptureError(
             f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
         ) from error
-    inputs = [str(node.target) for node in graph.nodes if node.op == "placeholder"]
-    if inputs != list(example.names):
-        takes = ", ".join(map(str, inspect.signature(model.forward).parameters.values()))
-        raise CaptureError(
-            f"torch.fx can't trace {type(model).__name__}: its forward takes {takes}, but the example passes "
-            f"{', '.join(example.names)}"
-        )
     module = graph_module(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
         if node.op == "output":
@@ -97,31 +89,25 @@ class _NamingTracer(fx.Tracer):
                 +- create_node         every node, also a buffer's or a constant's; records its origin
     """
 
-    def __init__(self, given: Collection[str], is_leaf: LeafTest) -> None:
-        """Take the names of the parameters that are passed to forward, and which modules stay whole."""
+    def __init__(self, example: Example, is_leaf: LeafTest) -> None:
+        """Take what forward is called with, and which modules stay whole."""
         super().__init__()
         self.origins: dict[fx.Node, Origin] = {}
         self.namer = NodeNamer()
         self._module_path = ""
-        self._given = given
+        self._example = example
         self._is_leaf = is_leaf
 
-    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
-        # The parameters that are not passed have their defaults while forward is traced, so that `if mask is None`
-        # takes the same branch as in the model. fx's own concrete_args would leave them as inputs of the graph.
-        function, arguments = super().create_args_for_root(root_fn, is_module, concrete_args)
-        return function, [self._default_of(argument) for argument in arguments]
+    def create_args_for_root(self, root_fn: Any, *_: object) -> tuple[Any, list[Any]]:
+        # fx makes each parameter of forward an input of the graph. Here each tensor is one, within its list or
+        # dictionary; flags and defaults are what they are, so that `if mask is None` takes the model's own branch.
+        inputs = [self.create_proxy("placeholder", name, (), {}) for name in self._example.names]
+        args, kwargs = self._example.arguments(inputs)
 
-    def _default_of(self, argument: Any) -> Any:
-        if not isinstance(argument, fx.Proxy) or argument.node.target in self._given:
-            return argument
-        node = argument.node
-        del self.origins[node]
-        self.graph.erase_node(node)
-        name = str(node.target)
-        if name.startswith("*"):
-            return {} if name.startswith("**") else ()
-        return node.args[0]
+        def forward(model: nn.Module) -> Any:
+            return root_fn(model, *args, **kwargs)
+
+        return forward, [self.root]
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -142,7 +128,10 @@ class _NamingTracer(fx.Tracer):
         proxy = super().create_proxy(kind, target, *args, **kwargs)
         origin = self.origins[proxy.node]
         path = origin.module_path
-        name = self.namer(path if kind == "call_module" else qualify(str(proxy.node), path))
+        if kind == "placeholder":
+            name = self.namer.keep(str(target))
+        else:
+            name = self.namer(path if kind == "call_module" else qualify(str(proxy.node), path))
         self.origins[proxy.node] = origin.model_copy(update={"name": name})
         return proxy
 

@@ -42,6 +42,11 @@ class NodeNamer:
         self._register(name)
         return name
 
+    def keep(self, name: str) -> str:
+        """Return the name of an input, which stays as it is: `features_1` is not the second of two `features`."""
+        self._register(name)
+        return name
+
     def _register(self, name: str) -> None:
         self._used.add(name)
         self._last_index[name] = 0

@@ -8,6 +8,7 @@ and the steps inside have no name, as in a symbolic trace.
 
 import inspect
 import operator
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -60,7 +61,7 @@ def export_capture(
             f"torch.export can't capture {type(model).__name__}: it generates invalid Python from a module's name"
         ) from error
     _drop_aliases(module.graph)
-    origins, namer = _name_nodes(module, recorder.calls)
+    origins, namer = _name_nodes(module, example.names, recorder.calls)
     return TracedModel(module, origins, namer, batched)
 
 
@@ -71,35 +72,33 @@ def _export(
     call = example.enlarged(batched) if example.batch == 1 else example
     call = call.replaced(tuple(tensor.clone() for tensor in call.tensors))
     shapes = tuple(_open_axes(tensor, index in batched, dynamic_size) for index, tensor in enumerate(call.tensors))
-    keywords = dict(zip(call.kwargs, shapes[len(call.args) :], strict=True))
+    args, kwargs = call.arguments(call.tensors)
+    dynamic_shapes = _as_signature(model, *call.arguments(shapes, constants=False))
     try:
         with torch_silenced(), torch.no_grad():
-            program = torch.export.export(
-                model,
-                call.args,
-                call.kwargs,
-                dynamic_shapes=_as_signature(model, shapes[: len(call.args)], keywords),
-                strict=False,
-            )
+            program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except (Exception, SystemExit) as error:
         raise CaptureError(
             f"torch.export can't capture {type(model).__name__}: {torch_reason(error)}{place_of(error)}"
         ) from error
-    _check_open(program, shapes, type(model).__name__)
+    _check_open(program, call, shapes, type(model).__name__)
     return program
 
 
-def _check_open(program: torch.export.ExportedProgram, shapes: tuple[dict[int, Any], ...], name: str) -> None:
+def _check_open(
+    program: torch.export.ExportedProgram, call: Example, shapes: tuple[dict[int, Any], ...], name: str
+) -> None:
     """Raise if torch.export has fixed an axis that should stay open: with AUTO it does so silently."""
-    names = program.graph_signature.user_inputs
-    nodes = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    for given, axes in zip(names, shapes, strict=True):
+    given = set(program.graph_signature.user_inputs)
+    values = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in given]
+    tensors = [value for value in values if isinstance(value, torch.Tensor)]
+    for parameter, tensor, axes in zip(call.names, tensors, shapes, strict=True):
         for axis in axes:
-            size = nodes[str(given)].meta["val"].shape[axis]
+            size = tensor.shape[axis]
             if is_concrete_int(size):
                 raise CaptureError(
                     f"torch.export can't capture {name} for other sizes: its result is computed with axis {axis} "
-                    f"of {given} as the plain number {size}{' (omit --dynamic-size)' if axis else ''}"
+                    f"of {parameter} as the plain number {size}{' (omit --dynamic-size)' if axis else ''}"
                 )
 
 
@@ -135,14 +134,17 @@ def _drop_aliases(graph: fx.Graph) -> None:
                 graph.erase_node(source)
 
 
-def _name_nodes(module: fx.GraphModule, calls: list[RecordedCall]) -> tuple[dict[fx.Node, Origin], NodeNamer]:
+def _name_nodes(
+    module: fx.GraphModule, inputs: Sequence[str], calls: list[RecordedCall]
+) -> tuple[dict[fx.Node, Origin], NodeNamer]:
+    given = iter(inputs)
     groups: dict[int, list[fx.Node]] = {}
     namer = NodeNamer()
     origins: dict[fx.Node, Origin] = {}
     for node in module.graph.nodes:
         number = call_number(node)
         if node.op == "placeholder":
-            origins[node] = _unlabelled(namer(str(node.target)), "")
+            origins[node] = _unlabelled(namer.keep(next(given)), "")
         elif node.op == "get_attr":
             # Symbolic tracing sees the parameters that the model's own code uses, not those of leaf modules.
             users = [calls[each] for each in map(call_number, node.users) if each is not None]

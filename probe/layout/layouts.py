@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import fx
 
-from runtime.artifact.manifest import TokenGrid
+from runtime.artifact.manifest import TokenGrid, leading_input
 
 from ..capture.labels import name_operation
 from ..observe.observation import Observation
@@ -44,7 +44,9 @@ def infer_layouts(module: fx.GraphModule, observations: Mapping[fx.Node, Observa
     """
     axes: dict[fx.Node, list[Axis]] = {}
     fed: set[fx.Node] = set()
-    batch = None
+    inputs = [node for node in module.graph.nodes if node.op == "placeholder"]
+    leading = leading_input([observations[node].shape for node in inputs])
+    batch = None if leading is None else observations[inputs[leading]].shape[0]
     for node in module.graph.nodes:
         observation = observations.get(node)
         if node.op == "placeholder" or not fed.isdisjoint(node.all_input_nodes):
@@ -54,11 +56,10 @@ def infer_layouts(module: fx.GraphModule, observations: Mapping[fx.Node, Observa
         shape = observation.shape
         if node.op == "placeholder":
             letters = _INPUTS.get(len(shape), "N" + "?" * (len(shape) - 1))
-            # A later input may be a factor or a table that all images share, and as long as the batch by chance.
-            if batch is not None and (len(shape) == 1 or shape[:1] != (batch,)):
+            # Another input may be a factor or a table that all images share, and as long as the batch by chance.
+            if leading is not None and node is not inputs[leading] and (len(shape) == 1 or shape[:1] != (batch,)):
                 letters = "?" + letters[1:] if shape else ""
             axes[node] = [fresh(letter, size) for letter, size in zip(letters, shape, strict=True)]
-            batch = shape[0] if batch is None and shape else batch
         elif node.op == "get_attr":
             axes[node] = _unknown(shape)
         else:

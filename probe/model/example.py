@@ -1,55 +1,74 @@
-"""The example: the tensors of one call of a model, named after forward's parameters."""
+"""The example: one call of a model, as its tensors by name, and the structure and the constants around them."""
 
 import inspect
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from runtime.artifact.errors import ModelError
+from runtime.artifact.manifest import Constant, leading_input
 
 from .source_places import place_of
 
 __all__ = ["Example", "bind_example"]
 
+_CONSTANTS = (type(None), bool, int, float, str, Enum, torch.dtype, torch.device)
+"""What may be passed besides tensors, alone or in lists, tuples and dictionaries."""
+_TENSOR = object()
+"""Stands for a tensor among an example's leaves."""
+
 
 @dataclass(frozen=True)
 class Example:
-    """Tensors for one call of a model, in the order of its signature.
+    """One call of a model. Only its tensors vary: the probe takes them by position, and all else is constant.
 
     Attributes:
-        args: the positional ones.
-        kwargs: those passed by keyword.
-        names: the names of all of them in forward's signature; `args_0` for the first of `*args`.
+        tensors: those in all arguments, in the order of forward's parameters and, in these, of their parts.
+        names: their names: the parameter's; `args_0` for the first of `*args`; `features_0`, `features_top` for a part
+            of a list or a dictionary. No two are equal.
+        constants: the other arguments by name: None, flags, numbers, strings.
     """
 
-    args: tuple[torch.Tensor, ...]
-    kwargs: dict[str, torch.Tensor]
+    tensors: tuple[torch.Tensor, ...]
     names: tuple[str, ...]
+    constants: dict[str, Constant]
+    _leaves: tuple[object, ...]
+    """The leaves of all arguments, with `_TENSOR` for each tensor."""
+    _structure: pytree.TreeSpec
+    """Of `(args, kwargs)`."""
 
-    @property
-    def tensors(self) -> tuple[torch.Tensor, ...]:
-        """All tensors, in the order of `names`."""
-        return (*self.args, *self.kwargs.values())
+    def arguments(self, values: Sequence[Any], *, constants: bool = True) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return `args` and `kwargs` with other values for its tensors, and None for constants if not set."""
+        given = iter(values)
+        leaves = [next(given) if leaf is _TENSOR else leaf if constants else None for leaf in self._leaves]
+        args, kwargs = pytree.tree_unflatten(leaves, self._structure)
+        return args, kwargs
 
     def replaced(self, tensors: tuple[torch.Tensor, ...]) -> "Example":
         """Return the same call with other tensors."""
-        keywords = dict(zip(self.kwargs, tensors[len(self.args) :], strict=True))
-        return Example(tensors[: len(self.args)], keywords, self.names)
+        return replace(self, tensors=tensors)
 
     @property
     def batch(self) -> int:
-        """The size of the first tensor's first axis."""
-        return self.tensors[0].shape[0]
+        """The size of the leading tensor's first axis; 1 if no tensor has an axis."""
+        leading = leading_input([tensor.shape for tensor in self.tensors])
+        return 1 if leading is None else self.tensors[leading].shape[0]
 
     def batched_inputs(self) -> list[frozenset[int]]:
         """Return guesses, best first, at which tensors have the batch as their first axis."""
-        if not self.batch:
+        leading = leading_input([tensor.shape for tensor in self.tensors])
+        if leading is None or not self.batch:
             return []
-        same = [index for index, tensor in enumerate(self.tensors) if tensor.shape[0] == self.batch]
+        same = [index for index, tensor in enumerate(self.tensors) if tensor.shape[:1] == (self.batch,)]
         # A factor or a table of one dimension may be as long as the batch by chance, especially if that is 1.
-        guesses = [same, [index for index in same if self.tensors[index].ndim > 1], [0]]
+        guesses = [same, [index for index in same if self.tensors[index].ndim > 1], [leading]]
         return list(dict.fromkeys(map(frozenset, guesses)))
 
     def enlarged(self, batched: frozenset[int]) -> "Example":
@@ -72,21 +91,6 @@ class Example:
             tuple(tensor[:1] if index in batched else tensor for index, tensor in enumerate(self.tensors))
         )
 
-    def varied(self) -> "Example":
-        """Return the example with constant floating-point tensors replaced by standard normal noise.
-
-        On zeros, for example, a convolution without a bias returns zeros, and two models can't be told apart.
-        """
-        generator = torch.Generator().manual_seed(0)
-        return self.replaced(
-            tuple(
-                torch.randn(tensor.shape, generator=generator).to(tensor)
-                if tensor.is_floating_point() and tensor.numel() > 1 and bool((tensor == tensor.flatten()[0]).all())
-                else tensor
-                for tensor in self.tensors
-            )
-        )
-
     def run(self, model: nn.Module) -> object:
         """Call the model without gradients; the tensors stay unchanged.
 
@@ -95,8 +99,7 @@ class Example:
         """
         # Tensors made in inference mode, which the caller may be in, have no version counters.
         with torch.inference_mode(False), torch.no_grad():
-            args = [tensor.clone() for tensor in self.args]
-            kwargs = {name: tensor.clone() for name, tensor in self.kwargs.items()}
+            args, kwargs = self.arguments([tensor.clone() for tensor in self.tensors])
             try:
                 return model(*args, **kwargs)
             except SystemExit as error:
@@ -106,20 +109,51 @@ class Example:
                 ) from error
 
 
-def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mapping[str, torch.Tensor]) -> Example:
-    """Return the example with its tensors named and ordered as in the signature of the model's forward.
+def bind_example(model: nn.Module, args: Sequence[object], kwargs: Mapping[str, object]) -> Example:
+    """Return the example of a call, its tensors named and ordered as in the signature of the model's forward.
+
+    Args:
+        model: what is called.
+        args: the positional arguments: each a tensor, a constant, or any nesting of lists, tuples and dictionaries of
+            these.
+        kwargs: likewise, those passed by keyword.
 
     Raises:
-        ModelError: there is no tensor, a value is not a tensor or is a scalar, or they don't fit forward.
+        ModelError: there is no tensor, an argument is something else, or they don't fit forward.
     """
-    given = (*args, *kwargs.values())
-    if not given or not all(isinstance(tensor, torch.Tensor) for tensor in given):
+    name = type(model).__name__
+    if not args and not kwargs:
         raise ModelError("build_probe needs an example input: build_probe(model, torch.zeros(1, 3, 64, 64))")
-    if not all(tensor.ndim for tensor in given):
+    positional, keywords = _by_signature(model, args, kwargs)
+    paths, structure = pytree.tree_flatten_with_path((tuple(args), keywords))
+    names: list[str] = []
+    tensors: list[torch.Tensor] = []
+    leaves: list[object] = []
+    constants: dict[str, Constant] = {}
+    for (_, argument, *inside), value in paths:
+        parameter = positional[argument.idx] if isinstance(argument, pytree.SequenceKey) else str(_part(argument))
+        unique = _unique("_".join([parameter, *map(str, map(_part, inside))]), {*names, *constants})
+        if isinstance(value, torch.Tensor):
+            names.append(unique)
+            tensors.append(_plain(value, f"{name}'s {parameter}{pytree.keystr(tuple(inside))}"))
+            leaves.append(_TENSOR)
+        elif isinstance(value, _CONSTANTS):
+            constants[unique] = _recordable(value)
+            leaves.append(value)
+        else:
+            raise _not_an_argument(name, f"{parameter}{pytree.keystr(tuple(inside))}", value)
+    if not tensors:
         raise ModelError(
-            "An input can't be a scalar such as torch.tensor(2.0): it needs an axis.\n"
-            "Pass torch.tensor([2.0]), or give the parameter a default in forward and omit it."
+            f"The example of {name} passes no tensor, only {', '.join(constants) or 'an empty list or dictionary'}: a "
+            "probe needs one.\nA number becomes an input as a tensor: torch.tensor(2.0)."
         )
+    return Example(tuple(tensors), tuple(names), constants, tuple(leaves), structure)
+
+
+def _by_signature(
+    model: nn.Module, args: Sequence[object], kwargs: Mapping[str, object]
+) -> tuple[list[str], dict[str, object]]:
+    """Return the names of the positional arguments, and those passed by keyword in the order of the signature."""
     signature = inspect.signature(model.forward)
     try:
         bound = signature.bind(*args, **kwargs)
@@ -127,20 +161,68 @@ def bind_example(model: nn.Module, args: tuple[torch.Tensor, ...], kwargs: Mappi
         takes = ", ".join(map(str, signature.parameters.values())) or "nothing"
         raise ModelError(
             f"{type(model).__name__}.forward takes {takes}; the example doesn't fit: {error}.\n"
-            "Pass a tensor for each parameter without a default: build_probe(model, tensor, tensor); "
-            "on the command line, use a factory that returns (model, (tensor, tensor))."
+            "Pass an argument for each parameter without a default (a list is one argument): build_probe(model, "
+            "tensor, tensor); on the command line, use a factory that returns (model, (tensor, tensor))."
         ) from error
     names: list[str] = []
-    ordered: dict[str, torch.Tensor] = {}
+    keywords: dict[str, object] = {}
     for name, value in bound.arguments.items():
         kind = signature.parameters[name].kind
         if kind is inspect.Parameter.VAR_POSITIONAL:
             names.extend(f"{name}_{index}" for index in range(len(value)))
         elif kind is inspect.Parameter.VAR_KEYWORD:
-            names.extend(value)
-            ordered.update(value)
+            keywords.update(value)
+        elif name in kwargs and kind is not inspect.Parameter.POSITIONAL_ONLY:
+            keywords[name] = value
         else:
             names.append(name)
-            if name in kwargs:
-                ordered[name] = value
-    return Example(args, ordered, tuple(names))
+    return names, keywords
+
+
+def _part(key: pytree.KeyEntry) -> object:
+    """Return the index, the key or the field that a step into a list, a dictionary or a named tuple takes."""
+    return next(getattr(key, part) for part in ("idx", "key", "name") if hasattr(key, part))
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    """Return `name` as an identifier that isn't taken: keys may be any text, and parameters end in numbers, too."""
+    name = re.sub(r"\W", "_", name)
+    while name in taken:
+        name += "_1"
+    return name
+
+
+def _plain(tensor: torch.Tensor, what: str) -> torch.Tensor:
+    """Return a tensor without its subclass, which no export would keep.
+
+    Raises:
+        ModelError: it isn't one plain tensor underneath.
+    """
+    kind = type(tensor)
+    if kind is torch.Tensor and not tensor.is_nested:
+        return tensor
+    if tensor.is_nested or getattr(kind, "__torch_dispatch__", None) is not torch.Tensor.__torch_dispatch__:
+        how = "a nested tensor" if tensor.is_nested else f"a {kind.__name__}, which computes in its own way"
+        raise ModelError(f"{what} is {how}: pass a plain, dense torch.Tensor.")
+    return tensor.detach().as_subclass(torch.Tensor)
+
+
+def _recordable(value: object) -> Constant:
+    """Return a constant as the manifest's JSON can hold it: what it has no word for, as text."""
+    if isinstance(value, Enum) or (isinstance(value, float) and not math.isfinite(value)):
+        return str(value)
+    return value if isinstance(value, type(None) | bool | int | float | str) else str(value)
+
+
+def _not_an_argument(model: str, path: str, value: object) -> ModelError:
+    kind = type(value).__name__
+    article = "an" if kind[0] in "aeiouAEIOU" or kind == "ndarray" else "a"
+    ways = {
+        "numpy": "Pass torch.from_numpy(array), or a plain number: value.item().",
+        "builtins": "Pass a list instead.",
+    }
+    way = ways.get(type(value).__module__, "Pass its tensors, or wrap the model in a module that makes it of tensors.")
+    return ModelError(
+        f"The example of {model} passes {article} {kind} as {path}; an argument is a tensor, None, a flag, a number, a "
+        f"string, or a list, tuple or dictionary of these.\n{way}"
+    )

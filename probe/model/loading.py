@@ -17,7 +17,7 @@ from runtime.artifact.errors import ModelError, first_line
 
 from . import variants
 from .check import checked_model
-from .example import bind_example
+from .example import Example, bind_example
 from .source_places import place_of
 from .submodule_calls import record_call
 
@@ -53,22 +53,34 @@ class LoadedModel:
 
     name: str
     module: nn.Module
-    example: tuple[torch.Tensor, ...]
-    kwargs: dict[str, torch.Tensor]
+    example: tuple[Any, ...]
+    """The positional arguments, as `build_probe` takes them."""
+    kwargs: dict[str, Any]
     image: ImageInput | None
-    """None unless the model is called with a single image, of one or three channels."""
+    """None unless the only tensor that the model is called with is an image, of one or three channels."""
+
+    @property
+    def call(self) -> Example:
+        """The example bound to the module's signature.
+
+        Raises:
+            ModelError: it doesn't fit, or an argument is nothing that a probe takes.
+        """
+        return bind_example(self.module, self.example, self.kwargs)
 
     def submodule(self, path: str) -> "LoadedModel":
         """Return the part of the model at `path`, and what the model calls it with.
 
         Raises:
-            ModelError: there is no such part, it isn't called, or not only with tensors.
+            ModelError: there is no such part, it isn't called, or not with what a probe takes.
         """
-        part, call = record_call(self.module, path, bind_example(self.module, self.example, self.kwargs))
-        same_input = not call.kwargs and [(tensor.shape, tensor.dtype) for tensor in call.args] == [
-            (tensor.shape, tensor.dtype) for tensor in self.example
+        whole = self.call
+        part, call = record_call(self.module, path, whole)
+        same_input = [(tensor.shape, tensor.dtype) for tensor in call.tensors] == [
+            (tensor.shape, tensor.dtype) for tensor in whole.tensors
         ]
-        return LoadedModel(f"{self.name}/{path}", part, call.args, call.kwargs, self.image if same_input else None)
+        args, kwargs = call.arguments(call.tensors)
+        return LoadedModel(f"{self.name}/{path}", part, args, kwargs, self.image if same_input else None)
 
 
 def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> LoadedModel:
@@ -77,8 +89,8 @@ def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> Load
     Args:
         name: `cnn11`, `cnn2`, `cnn3`, `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` or
             `package.module:factory`. The factory takes no arguments and returns a module, or a module and what it is
-            called with: a tensor, a tuple of tensors, or a dictionary of them by keyword. It may also be a module
-            itself. Nothing is downloaded.
+            called with: one argument, a tuple of arguments, or a dictionary of them by keyword (see `build_probe`; a
+            list is one argument). It may also be a module itself. Nothing is downloaded.
         seed: of the fresh weights.
         input_size: height and width of the input, in pixels, or channels, height and width; by default those that the
             model was made for.
@@ -175,7 +187,15 @@ def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
 
 def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence[int]) -> LoadedModel:
     made = _call(name, factory)
-    module, given = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
+    if isinstance(made, tuple | list) and made and isinstance(made[0], nn.Module):
+        if len(made) != 2:
+            raise ModelError(
+                f"{name} returned a module and {len(made) - 1} other values: return (model, (argument, argument)), or "
+                'by keyword (model, {"name": argument}).'
+            )
+        module, given = made
+    else:
+        module, given = made, None
     if not isinstance(module, nn.Module):
         raise _no_module(name, module)
     module = checked_model(module)
@@ -186,18 +206,14 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
         return _with_image(name, module, (channels, 224, 224), image, input_size)
     if input_size:
         raise ModelError(f"{name} brings its own example input: omit --input-size.")
-    args, kwargs = ((), given) if isinstance(given, dict) else (given if isinstance(given, tuple) else (given,), {})
-    for value in (*args, *kwargs.values()):
-        if not isinstance(value, torch.Tensor):
-            raise ModelError(
-                f"{name} returned a module and {_kind(value)}: the second must be what the module is called "
-                "with, as a tensor, a tuple of tensors or a dictionary of them."
-            )
-    is_image = len(args) == 1 and not kwargs and args[0].ndim == 4 and args[0].shape[1] in (1, 3)
+    # A named tuple is one argument, as a list is.
+    args, kwargs = ((), given) if isinstance(given, dict) else (given if type(given) is tuple else (given,), {})
+    loaded = LoadedModel(name, module, args, kwargs, None)
+    first, *others = loaded.call.tensors
     # Preprocessing turns an image into floats.
-    if is_image and args[0].is_floating_point():
-        return replace(_with_image(name, module, (3, 224, 224), image, args[0].shape[1:]), example=args)
-    return LoadedModel(name, module, args, kwargs, None)
+    if others or first.ndim != 4 or first.shape[1] not in (1, 3) or not first.is_floating_point():
+        return loaded
+    return replace(_with_image(name, module, (3, 224, 224), image, first.shape[1:]), example=args, kwargs=kwargs)
 
 
 def _import_zoo(module: str, package: str) -> Any:

@@ -2,7 +2,6 @@
 
 from difflib import get_close_matches
 
-import torch
 from torch import nn
 
 from runtime.artifact.errors import ModelError, first_line
@@ -17,7 +16,7 @@ def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Modul
     """Return the submodule at `path`, and what the model calls it with when it runs on the example.
 
     Raises:
-        ModelError: there is no such submodule, it isn't called, or not only with tensors.
+        ModelError: there is no such submodule, it isn't called, or not with what a probe takes.
     """
     try:
         part = model.get_submodule(path)
@@ -25,28 +24,28 @@ def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Modul
         paths = [name for name, _ in model.named_modules() if name]
         near = get_close_matches(path, paths, n=3, cutoff=0.4) or paths[:3]
         raise ModelError(f"The model has no submodule {path!r}. It has, for example: {', '.join(near)}.") from error
-    calls = record_calls(eval_copy(model), example, [path])
-    if path not in calls:
-        raise ModelError(
-            f"The submodule {path!r} is not called, or not only with tensors, when the model runs: try one inside it."
-        )
-    return part, calls[path]
+    call = record_calls(eval_copy(model), example, [path]).get(path)
+    if isinstance(call, Example):
+        return part, call
+    why = f"can't be probed alone: {first_line(call)}" if call else "is not called when the model runs on its example."
+    raise ModelError(f"The submodule {path!r} {why}\nTry one inside it.") from call
 
 
-def record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[str, Example]:
-    """Return the first call of each submodule at `paths` that passes only tensors."""
+def record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[str, Example | ModelError]:
+    """Return the first call of each submodule at `paths` that a probe can take; why not, if there is none."""
     copy = shared_copy(model)
-    calls: dict[str, Example] = {}
+    calls: dict[str, Example | ModelError] = {}
 
     def record(path: str) -> None:
         def note(module: nn.Module, args: tuple[object, ...], kwargs: dict[str, object]) -> None:
-            given = (*args, *kwargs.values())
-            if path not in calls and given and all(isinstance(value, torch.Tensor) and value.ndim for value in given):
-                calls[path] = bind_example(
-                    module,
-                    tuple(value.clone() for value in args if isinstance(value, torch.Tensor)),
-                    {name: value.clone() for name, value in kwargs.items() if isinstance(value, torch.Tensor)},
-                )
+            if isinstance(calls.get(path), Example):
+                return
+            try:
+                call = bind_example(module, args, kwargs)
+                # The model may write to them later.
+                calls[path] = call.replaced(tuple(tensor.clone() for tensor in call.tensors))
+            except ModelError as error:
+                calls.setdefault(path, error)
 
         copy.get_submodule(path).register_forward_pre_hook(note, with_kwargs=True)
 

@@ -15,7 +15,7 @@ REPORTS = "Reports"
 HEADINGS = {
     name: heading
     for heading, names in {
-        "Input": "input_size dynamic_size recorded_input model weights seed mean std",
+        "Input": "input_size dynamic_size given recorded_input model weights seed mean std",
         "What to run": "outputs operations submodule capture leaf runner provider batch repeats page aliases averaged "
         "full allow_fallback",
         "Picture": "cmap columns",

@@ -4,6 +4,7 @@ Only the format's data types are here. Reading and checking the files is in `fol
 """
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -25,6 +26,7 @@ __all__ = [
     "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
     "TORCH_EXPORT_FILE",
+    "Constant",
     "Dimension",
     "Input",
     "Interpolation",
@@ -37,7 +39,9 @@ __all__ = [
     "TokenGrid",
     "Versions",
     "file_hash",
+    "fixed_batch",
     "has_map",
+    "leading_input",
     "parse_manifest",
 ]
 
@@ -62,6 +66,8 @@ METADATA_KEY = "layerprobe.manifest"
 
 Dimension = NonNegativeInt | str
 """A size, or a symbol such as `N` (batch), which stands for any size."""
+Constant = bool | int | float | str | None
+"""An argument of the model that is no tensor."""
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 """Pillow's filters, by torchvision's names."""
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
@@ -84,9 +90,32 @@ class Input(_Entry):
 
     name: str
     shape: tuple[Dimension, ...]
-    """`("N", 3, 64, 64)`: a symbol where any size fits."""
+    """`("N", 3, 64, 64)`: a symbol where any size fits; `()` for a scalar."""
     dtype: str
     """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
+
+    @property
+    def described(self) -> str:
+        """`x (N x 3 x 64 x 64, float32)`."""
+        return f"{self.name} ({' x '.join(map(str, self.shape)) or 'a scalar'}, {self.dtype})"
+
+
+def leading_input(shapes: Sequence[Sequence[Dimension]]) -> int | None:
+    """Return which input's first axis is the batch: the first input of three or more axes, an image or a feature, else
+    the first that has an axis; None if none has.
+    """
+    ranked = [(len(shape) < 3, index) for index, shape in enumerate(shapes) if len(shape)]
+    return min(ranked)[1] if ranked else None
+
+
+def fixed_batch(inputs: Sequence[Input]) -> int | None:
+    """Return the only batch that a model takes; None if it is open."""
+    # If any is open, another's fixed first axis is no batch: it may be a table's, or hold one factor per channel.
+    if any(each.shape[:1] == ("N",) for each in inputs):
+        return None
+    leading = leading_input([each.shape for each in inputs])
+    batch = 1 if leading is None else inputs[leading].shape[0]
+    return batch if isinstance(batch, int) else None
 
 
 class Preprocessing(_Entry):
@@ -224,6 +253,8 @@ class Manifest(_Entry):
     weights: Sha256 | None = None
     """Of the weights: shows whether a live model is the one that was exported."""
     inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
+    constants: dict[str, Constant] = {}
+    """The arguments that are part of the model here, by name: None, flags, numbers, strings."""
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""
     outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
@@ -240,8 +271,8 @@ class Manifest(_Entry):
     def _names_are_sound(self) -> "Manifest":
         seen = {tensor.name for tensor in self.inputs}
         for tensor in self.inputs:
-            if not tensor.shape or 0 in tensor.shape:
-                raise ValueError(f"the input {tensor.name!r} has no axis, or one of size 0")
+            if 0 in tensor.shape:
+                raise ValueError(f"the input {tensor.name!r} has an axis of size 0")
         for output in self.outputs:
             if output.name in seen:
                 raise ValueError(f"the name {output.name!r} is listed twice")
@@ -264,7 +295,7 @@ class Manifest(_Entry):
             UsageError: the model doesn't take images of this size.
         """
         if self.preprocessing is None or len(self.inputs) != 1:
-            takes = ", ".join(f"{each.name} ({' x '.join(map(str, each.shape))}, {each.dtype})" for each in self.inputs)
+            takes = ", ".join(each.described for each in self.inputs)
             given = ", ".join(f'"{each.name}": array' for each in self.inputs)
             raise ArtifactError(
                 f"{self.model} was not exported for images; it takes {takes}.\n"

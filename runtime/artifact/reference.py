@@ -110,7 +110,7 @@ def save_reference(file: Path, reference: Reference) -> None:
     from safetensors.numpy import save
 
     tensors: dict[str, NDArray[np.generic]] = {
-        f"input:{name}": np.ascontiguousarray(array) for name, array in reference.inputs.items()
+        f"input:{name}": np.asarray(array, order="C") for name, array in reference.inputs.items()
     }
     facts = {}
     for name, truth in reference.truths.items():

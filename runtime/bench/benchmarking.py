@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from ..artifact.errors import UsageError
 from ..artifact.folder import Artifact, open_artifact
+from ..artifact.manifest import fixed_batch
 from ..runners.machine import Facts, describe_environment, gpu_bytes_used
 from ..runners.peak_memory import PeakMemory, hand_memory_back
 from ..runners.registry import choose_runners, none_left, open_or_leave_out, open_runner
@@ -222,24 +223,26 @@ def _is_steady(seconds: Sequence[float]) -> bool:
 
 
 def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
-    """Return the recorded input, repeated `batch` times; noise for a lone model file, which has none."""
+    """Return the recorded input, its images repeated up to `batch`; for a lone model file, which has none, noise, and
+    for integers 0, an index that any table has.
+    """
     manifest = artifact.manifest
     recorded = {} if artifact.path.is_file() else artifact.reference().inputs
     generator = np.random.default_rng(0)
     inputs: dict[str, NDArray[Any]] = {}
-    # If any batch is open, a fixed first axis is not the batch: it may be a table's, or one factor per channel.
-    fixed = manifest.inputs[0].shape[0]
-    if fixed != batch and not any(entry.shape[0] == "N" for entry in manifest.inputs):
+    fixed = fixed_batch(manifest.inputs)
+    if fixed not in (None, batch):
         raise UsageError(f"{manifest.model} takes only a batch of {fixed}, not --batch {batch}.")
     for entry in manifest.inputs:
         if entry.name in recorded:
             one = recorded[entry.name]
-            inputs[entry.name] = np.repeat(one[:1], batch, axis=0) if entry.shape[0] == "N" else one
+            inputs[entry.name] = one[np.arange(batch) % len(one)] if entry.shape[:1] == ("N",) else one
         else:
             sizes = manifest.sizes(batch)
             shape = [sizes.get(size, 1) if isinstance(size, str) else size for size in entry.shape]
-            noise = generator.standard_normal(shape)
-            inputs[entry.name] = noise.astype("float32" if entry.dtype.startswith("bfloat") else entry.dtype)
+            dtype = np.dtype("float32" if entry.dtype == "bfloat16" else entry.dtype)
+            noise = generator.standard_normal(shape) if dtype.kind == "f" else np.zeros(shape)
+            inputs[entry.name] = np.asarray(noise, dtype)
     return inputs
 
 

@@ -170,11 +170,10 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict
         if dtype.kind == "f" and array.dtype == np.float32:
             array = array.astype(dtype, copy=False)
         if not fits or array.dtype != dtype or array.size == 0:
-            raise InputError(
-                f"{manifest.model} takes {entry.name} as {' x '.join(map(str, entry.shape))} {entry.dtype}; "
-                f"it was given {' x '.join(map(str, array.shape)) or 'a scalar'} {array.dtype}."
-            )
-        checked[entry.name] = np.ascontiguousarray(array)
+            given = entry.model_copy(update={"shape": array.shape, "dtype": str(array.dtype)})
+            raise InputError(f"{manifest.model} takes {entry.described}; it was given {given.described}.")
+        # Not np.ascontiguousarray, which gives a scalar an axis.
+        checked[entry.name] = np.asarray(array, order="C")
     return checked
 
 

@@ -76,7 +76,7 @@ class _InPlace:
         self._binding = session.io_binding()
         self._held: list[Any] = []
         for name, array in inputs.items():
-            value = onnxruntime.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device, 0)
+            value = onnxruntime.OrtValue.ortvalue_from_numpy(np.asarray(array, order="C"), device, 0)
             self._held.append(value)
             self._binding.bind_ortvalue_input(name, value)
         for name in self._names:
@@ -87,7 +87,7 @@ class _InPlace:
         for name, value in zip(self._names, first, strict=True):
             if device == "cpu":
                 # In NumPy's memory, which the caller sees without a copy.
-                self._arrays.append(np.ascontiguousarray(value.numpy()))
+                self._arrays.append(np.asarray(value.numpy(), order="C"))
                 value = onnxruntime.OrtValue.ortvalue_from_numpy(self._arrays[-1])  # noqa: PLW2901
             self._held.append(value)
             self._binding.bind_ortvalue_output(name, value)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError, UsageError
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
-from ..artifact.manifest import Output
+from ..artifact.manifest import Output, fixed_batch
 from ..runners.base import Runner
 from .preprocessing import preprocess_files
 from .recorded_run import INPUTS_KEY, RUN_KEY, InputsHash, describe_run
@@ -72,11 +72,11 @@ def record_images(
         OutputError: the file can't be written.
     """
     name, steps = artifact.manifest.image_input(input_size)
-    fixed = artifact.manifest.inputs[0].shape[0]
-    if isinstance(fixed, int) and len(images) != fixed:
+    fixed = fixed_batch(artifact.manifest.inputs)
+    if fixed is not None and len(images) != fixed:
         # Without a symbol in the shapes, it is unknown which outputs follow the batch.
         raise UsageError(f"{artifact.manifest.model} takes only a batch of {fixed}; {len(images)} images were given.")
-    size = fixed if isinstance(fixed, int) else batch
+    size = fixed or batch
     kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
     mixed = [entry.name for entry in kept if _rows_per_image(entry) is None]
     if mixed and len(images) > size:
