@@ -46,6 +46,10 @@ def export(
     dynamic_size: Annotated[
         bool, typer.Option("--dynamic-size", help="Leave height and width open, if the model allows it.")
     ] = False,
+    given: Annotated[
+        Path | None,
+        typer.Option("--input", metavar="F", help="Input to record, .npy or .npz by name, instead of noise."),
+    ] = None,
     mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     outputs: OutputsOption = None,
@@ -79,9 +83,10 @@ def export(
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
     from probe import build_probe, load_model, load_weights
     from runtime.artifact.folder import open_artifact
-    from runtime.artifact.manifest import Recipe
+    from runtime.artifact.manifest import Recipe, fixed_batch
 
     from . import export_artifact
+    from .input_file import read_input
 
     left_out: dict[str, str] = {}
     with model_at_work(quiet) as status:
@@ -118,6 +123,7 @@ def export(
                 input_size=list(size),
                 leaf_modules=leaf or [],
             ),
+            reference_input=read_input(given, probe) if given else None,
             averaged=averaged,
             full=full,
             overwrite=overwrite,
@@ -129,8 +135,8 @@ def export(
         typer.echo(f"{file} is left out: {reason}", err=True)
     kinds = "ONNX and TorchScript" if left_out or not full else "ONNX, TorchScript and torch.export"
     maps = "" if not averaged else ", averaged only" if not full else ", and averaged"
-    batch = open_artifact(folder).manifest.inputs[0].shape[0]
-    fixed = "" if batch == "N" else f"; the batch is fixed at {batch}"
+    batch = fixed_batch(open_artifact(folder).manifest.inputs)
+    fixed = "" if batch is None else f"; the batch is fixed at {batch}"
     typer.echo(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")
 
 
@@ -151,7 +157,7 @@ def _preprocessing(
         preprocessing = Preprocessing.model_validate(
             {
                 "resize": image.resize,
-                "crop": tuple(loaded.example[0].shape[2:]),
+                "crop": tuple(loaded.call.tensors[0].shape[2:]),
                 "mean": means or image.mean,
                 "std": stds or image.std,
                 "interpolation": image.interpolation,

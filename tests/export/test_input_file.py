@@ -1,0 +1,64 @@
+"""`export --input`: the recorded input is the user's own, from a NumPy file; one that doesn't fit is told in words."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export.input_file import read_input
+from probe import build_probe
+from runtime import open_artifact
+from runtime.artifact.errors import InputError
+
+
+class Pair(nn.Module):
+    def forward(self, left, right):
+        return left - right.sum()
+
+
+ARRAYS = {"left": np.linspace(0, 1, 48).reshape(1, 3, 4, 4), "right": np.array([[5, 6]])}
+
+
+@pytest.fixture(scope="module")
+def probe():
+    return build_probe(Pair(), torch.zeros(1, 3, 4, 4), torch.tensor([[1, 2]]))
+
+
+def test_inputs_are_read_by_name_and_rounded_to_the_dtype_of_the_model(probe, tmp_path):
+    np.savez(tmp_path / "both.npz", right=ARRAYS["right"].astype(">i8"), left=ARRAYS["left"])
+    left, right = read_input(tmp_path / "both.npz", probe)
+    assert left.dtype == torch.float32
+    assert torch.equal(left, torch.from_numpy(ARRAYS["left"]).float())
+    assert right.tolist() == [[5, 6]]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"left": ARRAYS["left"]}, r"takes left \(N x 3 x 4 x 4, float32\), .*\n.* has left: numpy.savez\(file, left="),
+        ({**ARRAYS, "right": np.array([[None]])}, r"can't be read as .npy or .npz"),
+        ({**ARRAYS, "right": np.array([["a"]])}, r"has an array of <U1, which is no tensor's type"),
+    ],
+)
+def test_what_is_no_input_is_told(probe, tmp_path, arrays, said):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputError, match=said):
+        read_input(tmp_path / "x.npz", probe)
+
+
+def test_a_file_that_is_none_is_told(probe, tmp_path):
+    (tmp_path / "x.npy").write_bytes(b"no array")
+    with pytest.raises(InputError, match=r"can't be read as .npy or .npz"):
+        read_input(tmp_path / "x.npy", probe)
+
+
+def test_the_command_line_records_the_input_that_it_is_given(layerprobe, tmp_path):
+    image = np.linspace(-3, 3, 2 * 3 * 64 * 64, dtype=np.float32).reshape(2, 3, 64, 64)
+    np.save(tmp_path / "x.npy", image)
+    done = layerprobe("export", "cnn2", "-o", tmp_path / "a", "--input", tmp_path / "x.npy")
+    assert done.code == 0, done.err
+    assert (open_artifact(tmp_path / "a").reference().inputs["x"] == image).all()
+    np.save(tmp_path / "y.npy", image[..., :8])
+    refused = layerprobe("export", "cnn2", "-o", tmp_path / "b", "--input", tmp_path / "y.npy")
+    assert refused.code == 3
+    assert "The input given is a tensor (2 x 3 x 64 x 8, float32)." in refused.err
