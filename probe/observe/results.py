@@ -47,8 +47,9 @@ def settle_results(traced: TracedModel, observations: Mapping[fx.Node, Observati
     """Add nodes where needed, so that every tensor returned is one node's value; return whether any were added.
 
     A tensor that is written to after its node (`y.relu_(); return y`) is returned with its final value, which no node
-    holds: a clone before the output does. The same goes for an input or a parameter, which can't be an output itself.
-    A tuple that an operation returned is taken apart.
+    holds: a clone before the output does. The same goes for an input or a parameter, which can't be an output itself,
+    and for a write that torch.export returns (`y[i] = x; return y`), which has no name. A tuple
+    that an operation returned is taken apart.
     """
     output = traced.module.graph.output_node()
     added = False
@@ -60,7 +61,8 @@ def settle_results(traced: TracedModel, observations: Mapping[fx.Node, Observati
             if observed.keys is not None:
                 added = True
                 return [_add(traced, "call_function", operator.getitem, (leaf, key)) for key in observed.keys]
-            if observed.dtype is not None and (observed.overwritten or leaf.op in ("placeholder", "get_attr")):
+            is_step = leaf.op not in ("placeholder", "get_attr") and leaf in traced.origins
+            if observed.dtype is not None and (observed.overwritten or not is_step):
                 added = True
                 return _add(traced, "call_method", "clone", (leaf,), name="output")
         return leaf

@@ -147,3 +147,17 @@ def test_torchs_symbols_are_no_words_for_a_user():
     assert "torch.export can't capture Choosing: its control flow, or a tensor" in str(caught.value)
     assert "test_torch_export.py:" in str(caught.value)
     assert "u0" not in str(caught.value)
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+def test_a_tensor_whose_last_step_is_a_write_by_index_is_a_result(capture):
+    class Written(nn.Module):
+        def forward(self, x):
+            y = torch.zeros_like(x)
+            y[x > 0] = 1.0
+            return y
+
+    x = torch.randn(2, 3, 4, 4)
+    probe = build_probe(Written(), x, capture=capture)
+    assert probe.results == {"": "output"}
+    assert torch.equal(probe(x)["output"], (x > 0).float())
