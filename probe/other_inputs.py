@@ -36,9 +36,10 @@ class AnotherCall(NamedTuple):
 def another_call(model: nn.Module, example: Example, returned: object, batched: frozenset[int]) -> AnotherCall | None:
     """Return one more call to compare, with other values and (if the batch is open) another batch.
 
-    A model may reject other values (unsorted lengths, say), or any batch except its example's; and values that make
-    NaN or infinity of what was finite are outside its domain. So other values in another batch, other values, and
-    another batch are tried in this order, and only the first that the model accepts is returned: each costs a run.
+    A model may reject other values (unsorted lengths, say), or any batch except its example's; and values that make NaN
+    where there was none, as a root of noise does, are outside its domain. So other values in another batch, other
+    values, and another batch are tried in this order, and only the first that the model accepts is returned: each costs
+    a run.
 
     Args:
         model: stays untouched.
@@ -47,12 +48,12 @@ def another_call(model: nn.Module, example: Example, returned: object, batched: 
         batched: the tensors whose batch is open.
     """
     other = example.of_other_batch(batched) if batched else example
-    finite = _is_finite(returned)
+    had_nan = _has_nan(returned)
     for each, drawn in ((_redrawn(other), True), (_redrawn(example), True), (other, False)):
         if not _same_tensors(each, example):
             with contextlib.suppress(Exception):
                 found = each.run(shared_copy(model))
-                if not drawn or not finite or _is_finite(found):
+                if not drawn or had_nan or not _has_nan(found):
                     return AnotherCall(each, found, drawn)
     return None
 
@@ -114,5 +115,5 @@ def _same_tensors(one: Example, other: Example) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one.tensors, other.tensors, strict=True))
 
 
-def _is_finite(returned: object) -> bool:
-    return all(bool(leaf.isfinite().all()) for _, leaf in walk(returned) if isinstance(leaf, torch.Tensor))
+def _has_nan(returned: object) -> bool:
+    return any(bool(leaf.isnan().any()) for _, leaf in walk(returned) if isinstance(leaf, torch.Tensor))

@@ -53,12 +53,14 @@ def test_a_file_that_is_none_is_told(probe, tmp_path):
 
 
 def test_the_command_line_records_the_input_that_it_is_given(layerprobe, tmp_path):
-    image = np.linspace(-3, 3, 2 * 3 * 64 * 64, dtype=np.float32).reshape(2, 3, 64, 64)
+    (tmp_path / "net.py").write_text("from torch import nn\nnet = nn.Conv2d(3, 2, 3)\n")
+    image = np.linspace(-3, 3, 2 * 3 * 8 * 8, dtype=np.float32).reshape(2, 3, 8, 8)
     np.save(tmp_path / "x.npy", image)
-    done = layerprobe("export", "cnn2", "-o", tmp_path / "a", "--input", tmp_path / "x.npy")
+    command = ("export", f"{tmp_path}/net.py:net", "--input-size", 8)
+    done = layerprobe(*command, "-o", tmp_path / "a", "--input", tmp_path / "x.npy")
     assert done.code == 0, done.err
-    assert (open_artifact(tmp_path / "a").reference().inputs["x"] == image).all()
-    np.save(tmp_path / "y.npy", image[..., :8])
-    refused = layerprobe("export", "cnn2", "-o", tmp_path / "b", "--input", tmp_path / "y.npy")
+    assert (open_artifact(tmp_path / "a").reference().inputs["input"] == image).all()
+    np.save(tmp_path / "y.npy", image[..., :5])
+    refused = layerprobe(*command, "-o", tmp_path / "b", "--input", tmp_path / "y.npy")
     assert refused.code == 3
-    assert "The input given is a tensor (2 x 3 x 64 x 8, float32)." in refused.err
+    assert "The input given is a tensor (2 x 3 x 8 x 5, float32)." in refused.err

@@ -95,6 +95,7 @@ def test_json_is_one_document_with_every_field(net, layerprobe):
         "format_version",
         "model",
         "inputs",
+        "constants",
         "outputs",
         "skipped",
         "results",

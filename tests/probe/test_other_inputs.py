@@ -137,7 +137,7 @@ def test_values_that_the_model_rejects_are_not_used_again():
     assert torch.equal(probe.noise_input(seed=3)[1], lengths)
 
 
-def test_noise_that_makes_nan_of_what_was_finite_is_outside_the_domain():
+def test_noise_that_makes_nan_where_there_was_none_is_outside_the_domain():
     class Root(nn.Module):
         def forward(self, x):
             return torch.sqrt(x) * 2
