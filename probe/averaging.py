@@ -13,9 +13,9 @@ from torch.fx.node import Argument
 from runtime.artifact.errors import ModelError
 from runtime.artifact.manifest import Dimension, Output
 
-from .build import Probe
 from .capture.plain_names import graph_module
 from .capture.traced_model import return_named
+from .probe import Probe
 
 __all__ = ["average_probe"]
 

@@ -3,15 +3,15 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import fx, nn
 
-from runtime.artifact.errors import CaptureError, InputError, ModelError, first_line
-from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped, fixed_batch, leading_input
+from runtime.artifact.errors import CaptureError, ModelError, first_line
+from runtime.artifact.manifest import Skipped
 
 from .capture.fx_trace import trace
 from .capture.labels import class_of
@@ -28,134 +28,18 @@ from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
 from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
-from .other_inputs import another_call, draw
+from .other_inputs import another_call
 from .parts import find_parts
+from .probe import CaptureMethod, Probe
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe"]
 
-CaptureMethod = Literal["trace", "export"]
 Capture = Literal["auto", "trace", "export"]
 _METHODS: tuple[CaptureMethod, ...] = ("trace", "export")
 
 
 class TrainingModeWarning(UserWarning):
     """A model was in training mode: a frequent cause of "ONNX differs from PyTorch"."""
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A model that returns every intermediate tensor by name: call it like the model.
-
-    Attributes:
-        module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
-            are its own, but share the model's weights in memory.
-        inputs: the tensors that the model is called with, in order: those within lists and dictionaries, too.
-        outputs: the description of each output.
-        skipped: the steps of the model that are not outputs, each with its reason.
-        results: what the model itself returns: path in its return value (empty for a single tensor) to the name of
-            the output that holds it.
-        model_name: the model's class.
-        example: the tensors that the probe was built with.
-        constants: the arguments that are no tensors, by name: the probe computes what the model does with these.
-        traced: the model's own graph, unchanged, from which the outputs can be computed without the probe.
-        nodes: the node of each output in `traced`.
-        capture: how the graph was captured: by symbolic tracing (`trace`) or by `torch.export` (`export`).
-        was_training: whether the model was in training mode; the probe is in eval mode all the same.
-        capture_reason: why `auto` didn't use symbolic tracing; None if it did, or wasn't requested.
-        own_values: whether other inputs than the example must have its values, in other batches: the model rejects
-            others, or `on_input` was used.
-        least_batch: what it was tried with: fewer images may lack one that a region's index asks for.
-    """
-
-    module: fx.GraphModule
-    inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
-    skipped: tuple[Skipped, ...]
-    results: dict[str, str]
-    model_name: str
-    example: tuple[torch.Tensor, ...]
-    traced: TracedModel
-    nodes: dict[str, fx.Node]
-    capture: CaptureMethod = "trace"
-    capture_reason: str | None = None
-    was_training: bool = False
-    constants: Mapping[str, Constant] = field(default_factory=dict)
-    own_values: bool = False
-    least_batch: int = 1
-
-    def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return every output by name, in the order of execution."""
-        tensors: dict[str, torch.Tensor] = self.module(*inputs)
-        return tensors
-
-    @property
-    def fixed_batch(self) -> int | None:
-        """The batch, if it isn't open: the model fails, or computes something else, in another one."""
-        return fixed_batch(self.inputs)
-
-    def with_fixed_batch(self) -> "Probe":
-        """Return the same probe for the example's batch only."""
-        leading = leading_input([tensor.shape for tensor in self.example])
-        batch = 1 if leading is None else self.example[leading].shape[0]
-
-        def fixed(size: Dimension) -> Dimension:
-            factor = str(size).removesuffix("N").removesuffix("*")
-            follows = str(size).endswith("N") and (not factor or factor.isdecimal())
-            return int(factor or 1) * batch if follows else size
-
-        inputs = tuple(each.model_copy(update={"shape": tuple(map(fixed, each.shape))}) for each in self.inputs)
-        outputs = tuple(each.model_copy(update={"shape": tuple(map(fixed, each.shape))}) for each in self.outputs)
-        return replace(self, inputs=inputs, outputs=outputs)
-
-    def noise_input(
-        self, batch: int = 1, seed: int = 0, *, larger: bool | Mapping[str, int] = False
-    ) -> tuple[torch.Tensor, ...]:
-        """Return inputs whose `N` is `batch`, at least `least_batch`: noise, or (see `other_inputs.py`) values of the
-        example.
-
-        With `larger`, height and width are larger than the example's where the shapes leave them open: by so many
-        pixels (`{"H": 3, "W": 5}`), or for True by what every open size was tried with.
-        """
-        steps = SIZE_STEPS if larger is True else larger or {}
-
-        def size(wanted: Dimension, had: int) -> int:
-            if isinstance(wanted, int):
-                return wanted
-            return max(batch, self.least_batch) if wanted == "N" else had + steps.get(wanted, 0)
-
-        shapes = [
-            tuple(map(size, spec.shape, example.shape)) for spec, example in zip(self.inputs, self.example, strict=True)
-        ]
-        return draw(self.example, shapes, seed, own_values=self.own_values)
-
-    def on_input(self, given: Sequence[torch.Tensor]) -> "Probe":
-        """Return the same probe whose other inputs have the values of `given`: no noise, only other batches of it.
-
-        Raises:
-            InputError: the tensors don't fit `inputs`.
-        """
-        if len(given) != len(self.inputs) or not all(map(_fits, self.inputs, given)):
-            takes = ", ".join(spec.described for spec in self.inputs)
-            has = ", ".join(_described(tensor) for tensor in given) or "nothing"
-            raise InputError(f"{self.model_name} takes {takes}.\nThe input given is {has}.")
-        return replace(self, example=tuple(given), own_values=True)
-
-
-def _described(tensor: torch.Tensor) -> str:
-    return Input(name="a tensor", shape=tuple(tensor.shape), dtype=_dtype_name(tensor)).described
-
-
-def _dtype_name(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
-
-
-def _fits(spec: Input, tensor: torch.Tensor) -> bool:
-    return (
-        len(spec.shape) == tensor.ndim
-        and spec.dtype == _dtype_name(tensor)
-        and tensor.numel() > 0
-        and all(isinstance(size, str) or size == had for size, had in zip(spec.shape, tensor.shape, strict=True))
-    )
 
 
 def build_probe(

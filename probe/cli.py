@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from runtime.artifact.manifest import Output
 
-    from .build import Probe
+    from .probe import Probe
 
 __all__ = [
     "CaptureOption",
