@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from ..artifact.errors import UsageError
 from ..artifact.folder import Artifact, open_artifact
-from ..artifact.manifest import fixed_batch
+from ..artifact.manifest import fixed_batch, leading_input
 from ..runners.machine import Facts, describe_environment, gpu_bytes_used
 from ..runners.peak_memory import PeakMemory, hand_memory_back
 from ..runners.registry import choose_runners, none_left, open_or_leave_out, open_runner
@@ -223,8 +223,8 @@ def _is_steady(seconds: Sequence[float]) -> bool:
 
 
 def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
-    """Return the recorded input, its images repeated up to `batch`; for a lone model file, which has none, noise, and
-    for integers 0, an index that any table has.
+    """Return the recorded input, its images repeated up to `batch`; for a lone model file, which has none, noise, and 0
+    for what may be an index: any table has that entry.
     """
     manifest = artifact.manifest
     recorded = {} if artifact.path.is_file() else artifact.reference().inputs
@@ -233,7 +233,8 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
     fixed = fixed_batch(manifest.inputs)
     if fixed not in (None, batch):
         raise UsageError(f"{manifest.model} takes only a batch of {fixed}, not --batch {batch}.")
-    for entry in manifest.inputs:
+    leading = leading_input([entry.shape for entry in manifest.inputs])
+    for index, entry in enumerate(manifest.inputs):
         if entry.name in recorded:
             one = recorded[entry.name]
             inputs[entry.name] = one[np.arange(batch) % len(one)] if entry.shape[:1] == ("N",) else one
@@ -241,8 +242,8 @@ def _inputs(artifact: Artifact, batch: int) -> dict[str, NDArray[Any]]:
             sizes = manifest.sizes(batch)
             shape = [sizes.get(size, 1) if isinstance(size, str) else size for size in entry.shape]
             dtype = np.dtype("float32" if entry.dtype == "bfloat16" else entry.dtype)
-            noise = generator.standard_normal(shape) if dtype.kind == "f" else np.zeros(shape)
-            inputs[entry.name] = np.asarray(noise, dtype)
+            feature = dtype.kind == "f" and (index == leading or len(shape) > 2)
+            inputs[entry.name] = np.asarray(generator.standard_normal(shape) if feature else np.zeros(shape), dtype)
     return inputs
 
 

@@ -9,7 +9,7 @@ from export import export_artifact
 from export.reference_recording import record_reference
 from probe import build_probe
 from probe.other_inputs import draw
-from runtime import open_artifact, verify
+from runtime import benchmark, open_artifact, verify
 from runtime.artifact.errors import InputError
 
 
@@ -113,7 +113,11 @@ def test_regions_in_several_images_go_the_whole_way(tmp_path):
     assert [spec.shape for spec in probe.inputs] == [("N", 3, 8, 8), (4, 5)]
     # Region 1 is in image 2: a smaller batch has no such image.
     assert probe.noise_input(batch=1)[0].shape[0] == 3
-    assert verify(open_artifact(export_artifact(probe, tmp_path / "a"))).passed
+    artifact = open_artifact(export_artifact(probe, tmp_path / "a"))
+    assert verify(artifact).passed
+    # A lone file has no recorded input to take the regions from.
+    lone = artifact.file("model.onnx").rename(tmp_path / "lone.onnx")
+    assert benchmark(lone, ["onnx-cpu"], batches=[1], repeats=1).timings
 
 
 def test_the_noise_floor_of_an_index_is_that_of_the_region_it_names():
