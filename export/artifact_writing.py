@@ -70,7 +70,7 @@ def export_artifact(
         preprocessing: how a photo becomes the input; None if the input isn't an image.
         recipe: how the model can be rebuilt from its name; None if it has none.
         reference_input: what the reference is recorded on: the tensors of `probe.inputs`, in their order, dtypes and
-            shapes. The model is then tried on other batches of it alone. By default it is noise, or for what may be an
+            shapes. The model is then tried on larger batches of it alone. By default it is noise, or for what may be an
             index or the like the example's values, in a batch of 1 and, if the size is open, of another size.
         averaged: write the averaged probe (`average_probe`): each output's mean over the channels, N 1 H W, at little
             more than the plain model's cost.

@@ -72,8 +72,7 @@ class Probe:
 
     def with_fixed_batch(self) -> "Probe":
         """Return the same probe for the example's batch only."""
-        leading = leading_input([tensor.shape for tensor in self.example])
-        batch = 1 if leading is None else self.example[leading].shape[0]
+        batch = _batch_of(self.example)
 
         def fixed(size: Dimension) -> Dimension:
             factor = str(size).removesuffix("N").removesuffix("*")
@@ -87,8 +86,8 @@ class Probe:
     def noise_input(
         self, batch: int = 1, seed: int = 0, *, larger: bool | Mapping[str, int] = False
     ) -> tuple[torch.Tensor, ...]:
-        """Return inputs whose `N` is `batch`, at least `least_batch`: noise, or (see `other_inputs.py`) values of the
-        example.
+        """Return inputs whose `N` is `batch`, counted from `least_batch` as the first: noise, or values of the example
+        (see `other_inputs.py`).
 
         With `larger`, height and width are larger than the example's where the shapes leave them open: by so many
         pixels (`{"H": 3, "W": 5}`), or for True by what every open size was tried with.
@@ -98,7 +97,7 @@ class Probe:
         def size(wanted: Dimension, had: int) -> int:
             if isinstance(wanted, int):
                 return wanted
-            return max(batch, self.least_batch) if wanted == "N" else had + steps.get(wanted, 0)
+            return self.least_batch - 1 + batch if wanted == "N" else had + steps.get(wanted, 0)
 
         shapes = [
             tuple(map(size, spec.shape, example.shape)) for spec, example in zip(self.inputs, self.example, strict=True)
@@ -106,7 +105,7 @@ class Probe:
         return draw(self.example, shapes, seed, own_values=self.own_values)
 
     def on_input(self, given: Sequence[torch.Tensor]) -> "Probe":
-        """Return the same probe whose other inputs have the values of `given`: no noise, only other batches of it.
+        """Return the same probe whose other inputs have the values of `given`: no noise, only larger batches of it.
 
         Raises:
             InputError: the tensors don't fit `inputs`.
@@ -115,7 +114,12 @@ class Probe:
             takes = ", ".join(spec.described for spec in self.inputs)
             has = ", ".join(_described(tensor) for tensor in given) or "nothing"
             raise InputError(f"{self.model_name} takes {takes}.\nThe input given is {has}.")
-        return replace(self, example=tuple(given), own_values=True)
+        return replace(self, example=tuple(given), own_values=True, least_batch=_batch_of(given))
+
+
+def _batch_of(tensors: Sequence[torch.Tensor]) -> int:
+    leading = leading_input([tensor.shape for tensor in tensors])
+    return 1 if leading is None else tensors[leading].shape[0]
 
 
 def _described(tensor: torch.Tensor) -> str:
