@@ -3,7 +3,7 @@
 import inspect
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -216,12 +216,15 @@ def _recordable(value: object) -> Constant:
 
 def _not_an_argument(model: str, path: str, value: object) -> ModelError:
     kind = type(value).__name__
-    article = "an" if kind[0] in "aeiouAEIOU" or kind == "ndarray" else "a"
-    ways = {
-        "numpy": "Pass torch.from_numpy(array), or a plain number: value.item().",
-        "builtins": "Pass a list instead.",
-    }
-    way = ways.get(type(value).__module__, "Pass its tensors, or wrap the model in a module that makes it of tensors.")
+    article = "an" if kind[0] in "aeioAEIO" or kind == "ndarray" else "a"
+    if type(value).__module__ == "numpy":
+        way = "Pass torch.from_numpy(array), or a plain number: value.item()."
+    elif isinstance(value, Mapping):
+        way = "Pass it as a dictionary: dict(value)."
+    elif isinstance(value, Iterable):
+        way = "Pass it as a list: list(value)."
+    else:
+        way = "Pass its tensors, or wrap the model in a module that makes it of tensors."
     return ModelError(
         f"The example of {model} passes {article} {kind} as {path}; an argument is a tensor, None, a flag, a number, a "
         f"string, or a list, tuple or dictionary of these.\n{way}"

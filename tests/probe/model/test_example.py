@@ -1,6 +1,6 @@
 """What a model is called with: nested tensors, constants, scalars, masks; what can't be is told in words."""
 
-from collections import namedtuple
+from collections import UserDict, namedtuple
 from dataclasses import dataclass
 from enum import Enum
 
@@ -200,7 +200,8 @@ class Options:
         ((3,), r"passes no tensor, only features: .*\n.*torch.tensor\(2.0\)"),
         (([],), r"passes no tensor, only an empty list or dictionary"),
         (([FINE, np.zeros(2)],), r"passes an ndarray as features\[1\]; an argument is .*\nPass torch.from_numpy"),
-        (({"fine": FINE, "ids": {1, 2}},), r"passes a set as features\['ids'\].*\nPass a list"),
+        (({"fine": FINE, "ids": {1, 2}},), r"passes a set as features\['ids'\].*\nPass it as a list"),
+        ((UserDict(fine=FINE),), r"passes a UserDict as features; .*\nPass it as a dictionary"),
         ((FINE, (each for each in [FINE])), r"passes a generator as state;"),
         (([FINE, COARSE], State(STATE, Options(2.0))), r"passes an Options as state\.c.*\n.*wrap the model"),
         (
