@@ -46,6 +46,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_sessionfinish() -> None:
+    # Otherwise Triton lists on stderr, at the exit, every object that isn't collected.
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True, scope="session")
 def quick_exports() -> Iterator[None]:
     """Let torch.onnx read the source of its 500 operators once: it would for every export, an eighth of its time."""
