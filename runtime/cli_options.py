@@ -15,7 +15,7 @@ import typer
 from .artifact.cli_options import REPORTS
 from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
-from .runners.settings import ConvolutionSearch, GraphOptimization, Settings
+from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
 
 __all__ = ["ArtifactArgument", "RunnersOption", "takes_reports", "takes_settings"]
 
@@ -43,7 +43,9 @@ _SETTINGS: dict[str, Any] = {
     ],
     "threads": Annotated[
         int | None,
-        typer.Option(min=1, max=1024, metavar="N", help="Threads per operation; by default, the runtime chooses."),
+        typer.Option(
+            min=1, max=MOST_THREADS, metavar="N", help="Threads per operation; by default, the runtime chooses."
+        ),
     ],
     "convolution_search": Annotated[
         ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
@@ -67,7 +69,7 @@ def takes_settings(*, live_model: bool = False) -> Callable[[Command], Command]:
         live_model: whether to add the options that choose the live model for the runner `eager`.
     """
     options = _SETTINGS | (_LIVE_MODEL if live_model else {})
-    declared = {name: (annotation, Settings.model_fields[name].default) for name, annotation in options.items()}
+    declared = {name: (annotation, getattr(DEFAULT_SETTINGS, name)) for name, annotation in options.items()}
     return _in_place_of("settings", lambda given: Settings(**given), declared)
 
 

@@ -1,14 +1,18 @@
 """What several test files share: exported variants, and the command line as a user meets it."""
 
+import functools
+import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
 import pytest
+import torch
 from hypothesis import settings
+from torch.onnx._internal.exporter import _registration
 
 from export import export_artifact
 from probe import build_probe, load_model
@@ -22,6 +26,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
+# On images as small as the tests', a second thread costs more than it brings, and the other worker needs the core.
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).parents[1]
 """Of the repository."""
 VARIANTS = ("cnn11", "cnn2", "cnn3")
@@ -32,6 +39,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if reason and item.get_closest_marker("cuda"):
             item.add_marker(pytest.mark.skip(reason=f"needs CUDA: {reason}"))
+
+
+def pytest_collection_finish() -> None:
+    # Half a million objects were imported and stay: the search for garbage need not pass them again and again.
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    # Otherwise Triton lists on stderr, at the exit, every object that isn't collected.
+    gc.unfreeze()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def quick_exports() -> Iterator[None]:
+    """Let torch.onnx read the source of its 500 operators once: it would for every export, an eighth of its time."""
+    scripts = _registration.onnxscript_apis
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scripts, "get_torchlib_ops", functools.cache(scripts.get_torchlib_ops))
+        yield
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@
 """
 
 import pytest
-import torch
 import torchvision
 
 from export import export_artifact
@@ -41,15 +40,6 @@ PROBED = {
     "fcn_resnet50": 64,
     "lraspp_mobilenet_v3_large": 64,
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """On images this small a second thread of torch costs more than it brings, and a neighbouring worker needs it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def probe_of(name, size):

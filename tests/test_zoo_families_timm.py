@@ -4,7 +4,6 @@ Beside `test_zoo_families.py`, so that the two run at the same time. `make zoo` 
 """
 
 import pytest
-import torch
 
 from probe import build_probe, load_model
 from proofs.zoo import returns_what_the_model_does
@@ -30,15 +29,6 @@ LEAST_SIZE = dict.fromkeys(("inception_resnet_v2", "inception_v3", "inception_v4
 
 EXPORTED = frozenset({"cpubone", "efficientvit_mit", "mobilevit"})
 """Families that symbolic tracing can't follow."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """On images this small a second thread of torch costs more than it brings, and a neighbouring worker needs it."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("family", sorted(TIMM_FAMILIES.keys() - SLOW))

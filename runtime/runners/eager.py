@@ -6,6 +6,7 @@ group `layerprobe.runners` and imported only here, so that the rest of `runtime`
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import distribution
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -106,7 +107,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
         model,
         outputs=outputs,
         seed=recipe.seed if settings.seed is None else settings.seed,
-        weights=settings.weights,
+        weights=Path(settings.weights) if settings.weights else None,
         submodule=recipe.submodule,
         input_size=size,
         capture=manifest.capture,

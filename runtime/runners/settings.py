@@ -3,36 +3,57 @@
 What was really used is read back into the runner's `facts`; a runner ignores settings that its runtime lacks.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from ..artifact.errors import UsageError
 
-__all__ = ["DEFAULT_SETTINGS", "ConvolutionSearch", "GraphOptimization", "Settings"]
+__all__ = ["DEFAULT_SETTINGS", "MOST_THREADS", "ConvolutionSearch", "GraphOptimization", "Settings"]
 
 GraphOptimization = Literal["disabled", "basic", "extended", "layout", "all"]
 ConvolutionSearch = Literal["exhaustive", "heuristic", "default"]
 
+MOST_THREADS = 1024
+"""With a million threads, a runtime ends the process."""
 
-class Settings(BaseModel):
-    """What is requested of a runner; the defaults are the runtimes' own, except for TF32."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+# Not a pydantic model: the command line's help reads it, and needs no pydantic, which takes half of the help's time.
+@dataclass(frozen=True)
+class Settings:
+    """What is requested of a runner; the defaults are the runtimes' own, except for TF32.
+
+    Raises:
+        UsageError: a value is none of those that are allowed.
+    """
 
     graph_optimization: GraphOptimization = "all"
     """ONNX Runtime's levels. TorchScript has two: everything but `disabled` is its own optimisation."""
     tf32: bool = False
     """TF32 keeps 10 bits of the mantissa: on, it would show as drift in every convolution on a GPU."""
-    threads: Annotated[int, Field(ge=1, le=1024)] | None = None
-    """Per operation; None for the runtime's own choice. With a million threads, a runtime ends the process."""
+    threads: int | None = None
+    """Per operation; None for the runtime's own choice."""
     convolution_search: ConvolutionSearch = "exhaustive"
     """ONNX Runtime's `cudnn_conv_algo_search`: how it chooses cuDNN's algorithm for a convolution."""
     model: str | None = None
     """The live model for the runner `eager`, named as for `layerprobe export`; None for the one in the manifest."""
-    weights: Path | None = None
+    weights: str | Path | None = None
     """Of the live model: a file; None for fresh ones."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    seed: int | None = None
     """Of the live model's fresh weights; None for the manifest's."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("graph_optimization", get_args(GraphOptimization)),
+            ("convolution_search", get_args(ConvolutionSearch)),
+        ):
+            given = getattr(self, name)
+            if given not in allowed:
+                raise UsageError(f"The setting {name} can't be {given!r}: give one of {', '.join(allowed)}.")
+        for name, least, most in (("threads", 1, MOST_THREADS), ("seed", 0, 2**63 - 1)):
+            given = getattr(self, name)
+            if given is not None and not (isinstance(given, int) and least <= given <= most):
+                raise UsageError(f"The setting {name} can't be {given!r}: give a number from {least} to {most}.")
 
 
 DEFAULT_SETTINGS = Settings()
