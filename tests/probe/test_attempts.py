@@ -1,0 +1,81 @@
+"""A model that can't be captured is refused at once, with the parts that can be: it isn't run for that."""
+
+import pytest
+import torch
+from torch import nn
+
+from probe import build_probe
+from runtime.artifact.errors import ModelError
+
+IMAGE = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+RUNS = []
+
+
+class Block(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 3, 1), nn.ReLU())
+
+
+class Branching(nn.Sequential):
+    """A branch on a tensor's values, inside a module that may stay whole."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 3, 1))
+
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else x
+
+
+class Detector(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone, self.head = Block(), nn.Sequential(Block(), Block())
+
+    def forward(self, x):
+        if type(x) is torch.Tensor:
+            RUNS.append(x)
+        features = self.backbone(x)
+        return self.head(features[features > 0].reshape(1, 3, 1, -1)) if features.sum() > 0 else features
+
+
+def test_control_flow_on_values_is_refused_without_a_run_and_with_the_parts_before_it():
+    RUNS.clear()
+    with pytest.raises(ModelError) as refused:
+        build_probe(Detector().eval(), IMAGE)
+    assert RUNS == []
+    first, second = str(refused.value).splitlines()
+    assert "depends on the values of tensors (test_attempts.py:" in first
+    assert second == "These parts of it can be probed: backbone (--submodule backbone)."
+
+
+def test_modules_that_stay_whole_stay_so_in_the_parts_that_are_suggested():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem = nn.Sequential(Block(), Branching())
+
+        def forward(self, x):
+            x = self.stem(x)
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(ModelError) as refused:
+        build_probe(Net().eval(), IMAGE, leaf_modules=["Branching"])
+    assert str(refused.value).endswith("These parts of it can be probed: stem (--submodule stem).")
+    with pytest.raises(ModelError) as refused:
+        build_probe(Net().eval(), IMAGE)
+    assert str(refused.value).endswith("These parts of it can be probed: stem.0 (--submodule stem.0).")
+
+
+def test_a_reason_that_both_captures_have_is_given_once_with_what_to_do():
+    statistics = torch.zeros(3), torch.ones(3)
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return nn.functional.instance_norm(x, *statistics)
+
+    with pytest.raises(ModelError) as refused:
+        build_probe(Net().eval(), IMAGE)
+    first, second = str(refused.value).splitlines()
+    assert first.count("writes to a tensor that is none of its buffers") == 1
+    assert "test_attempts.py:" in first
+    assert second == "Register the tensor as a buffer, and write to it only in training: if self.training."
