@@ -22,6 +22,9 @@ __all__ = ["Attempts", "CaptureMethod"]
 
 CaptureMethod = Literal["trace", "export"]
 
+_QUICKLY_RUN = 5_000_000
+"""Parameters up to which a model that can't be captured is run for the parts that torch.export didn't get to."""
+
 
 class Attempts:
     """The captures of one model, best first; a capture that was made isn't made again."""
@@ -123,10 +126,12 @@ class Attempts:
 
     def _parts(self) -> list[str]:
         # What torch.export got to is known; what comes after it only by running the model.
-        found = find_parts(self._model, blank_calls(self._model, self._shapes), self._is_leaf)
-        return found or find_parts(
-            self._model, record_calls(self._model, self._call, possible_parts(self._model)), self._is_leaf
-        )
+        calls = blank_calls(self._model, self._shapes)
+        found = find_parts(self._model, calls, self._is_leaf)
+        if found and sum(each.numel() for each in self._model.parameters()) > _QUICKLY_RUN:
+            return found
+        calls |= record_calls(self._model, self._call, possible_parts(self._model))
+        return find_parts(self._model, calls, self._is_leaf)
 
 
 def _distinct(reasons: Iterable[str]) -> list[str]:
