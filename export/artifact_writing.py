@@ -33,6 +33,7 @@ from runtime.artifact.reference import save_reference
 
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
+from .export_hints import named_in, way_around
 from .folder_replacement import replace_folder
 from .onnx_conversion import to_onnx
 from .reference_recording import record_reference
@@ -107,8 +108,8 @@ def export_artifact(
         )
         try:
             write(probe)
-        except ExportError:
-            if probe.fixed_batch is not None:
+        except ExportError as error:
+            if not error.only_in_another_batch:
                 raise
             # Some operations can only be written for one batch: a convolution in as many groups as images.
             for file in folder_in_work.iterdir():
@@ -175,7 +176,7 @@ def _write_files(
     """Write and check the model files and the reference of a probe, full or averaged."""
     onnx_model.graph.name = manifest.model
     onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
-    _save_onnx(onnx_model, files[ONNX_FILE])
+    _save_onnx(onnx_model, files[ONNX_FILE], probe)
     on_phase("converting to TorchScript")
     save_torchscript(to_torchscript(probe), files[TORCHSCRIPT_FILE], manifest.model_dump_json())
     on_phase("recording the float64 reference")
@@ -220,7 +221,7 @@ def _describe(
     )
 
 
-def _save_onnx(model: ir.Model, file: Path) -> None:
+def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
     if weights > _EXTERNAL_DATA_ABOVE_BYTES:
         ir.save(model, file, external_data=f"{file.name}.data")
@@ -229,4 +230,10 @@ def _save_onnx(model: ir.Model, file: Path) -> None:
     try:
         onnx.checker.check_model(file, full_check=True)
     except Exception as error:
-        raise ExportError(f"The ONNX model does not pass onnx.checker: {error}") from error
+        found = named_in(str(error), probe)
+        where = next((f" at {spec.located}" for spec in probe.outputs if spec.name in found), "")
+        # After the last "[ShapeInferenceError]" comes the reason, before it the way through onnx's own code.
+        reason = first_line(ValueError(str(error).strip().rpartition("Error] ")[2] or str(error)))
+        raise ExportError(
+            f"torch.onnx wrote a model that onnx.checker refuses{where}: {reason}\n{way_around(probe, found)}"
+        ) from error

@@ -1,6 +1,5 @@
 """A probe that was built on a GPU -> the same on the CPU, where it is exported: an artifact runs on any machine."""
 
-import copy
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import fx
 from torch.utils._pytree import tree_map
 
 from probe import Probe
+from probe.model.shared_copy import deep_copy
 
 __all__ = ["on_cpu"]
 
@@ -34,7 +34,8 @@ def on_cpu(probe: Probe) -> Probe:
 
 
 def _moved(module: fx.GraphModule) -> fx.GraphModule:
-    moved = copy.deepcopy(module).cpu()
+    moved = deep_copy(module).cpu()
+    assert isinstance(moved, fx.GraphModule)
     for node in moved.graph.nodes:
         if node.op == "call_method" and node.target == "cuda":
             node.target, node.args, node.kwargs = "cpu", node.args[:1], {}

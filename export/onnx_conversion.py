@@ -21,12 +21,16 @@ from runtime.artifact.errors import ExportError
 from runtime.artifact.manifest import SIZE_NODE_PREFIX, Origin, Output
 
 from .attention import give_attention_four_axes
-from .onnx_failures import explain_failure
+from .onnx_failures import explain_failure, refuse_packed_weights
 from .origin_marks import marked_module, origin_of
+from .pooling import drop_windows_in_padding
+from .resizing import round_scales_up
 from .translations import TRANSLATIONS
 
-__all__ = ["dynamic_shapes", "onnx_shape", "to_onnx"]
+__all__ = ["CONVERTED_BATCH", "dynamic_shapes", "onnx_shape", "to_onnx"]
 
+CONVERTED_BATCH = 2
+"""The batch that each model file is converted with, if it is open: one of 1 would become a constant."""
 _NAME_KEY = "layerprobe.name"
 
 
@@ -47,6 +51,8 @@ def to_onnx(probe: Probe) -> ir.Model:
     _mark_origins(model)
     ir_passes.InlinePass()(model)
     _fold_constants(model)
+    drop_windows_in_padding(model)
+    round_scales_up(model)
     for value, spec in zip(graph.inputs, probe.inputs, strict=True):
         value.shape = onnx_shape(spec.shape)
     _name_outputs(graph, probe.outputs)
@@ -62,8 +68,8 @@ def to_onnx(probe: Probe) -> ir.Model:
 
 
 def _convert(probe: Probe) -> ir.Model:
-    # A batch of 1 would become a constant.
-    example = probe.noise_input(batch=2)
+    refuse_packed_weights(probe)
+    example = probe.noise_input(batch=CONVERTED_BATCH)
     shapes = dynamic_shapes(probe)
     marked = marked_module(probe)
     give_attention_four_axes(marked)
@@ -83,7 +89,7 @@ def _convert(probe: Probe) -> ir.Model:
                 verbose=False,
             )
     except Exception as error:
-        raise ExportError(explain_failure(probe, marked, example, shapes, error)) from error
+        raise explain_failure(probe, marked, example, shapes, error) from error
     assert program is not None
     return program.model
 

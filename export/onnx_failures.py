@@ -16,13 +16,13 @@ from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from probe import Probe
 from probe.capture.quiet import torch_silenced
-from runtime.artifact.errors import first_line
+from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import Origin
 
 from .export_hints import output_patterns, parts_without
 from .origin_marks import origin_of
 
-__all__ = ["explain_failure"]
+__all__ = ["explain_failure", "refuse_packed_weights"]
 
 _AXES = {"N": "the batch", "H": "the height", "W": "the width"}
 
@@ -48,14 +48,30 @@ class _Failure:
         return str(target).removesuffix(".default") if isinstance(target, torch._ops.OpOverload) else ""
 
 
+def refuse_packed_weights(probe: Probe) -> None:
+    """Refuse a model that PyTorch has quantized: its kernels keep weights in objects of their own.
+
+    Raises:
+        ExportError: a module holds such weights; the message names the first, with its line.
+    """
+    graph = probe.traced.module
+    for node, origin in probe.traced.origins.items():
+        modules = graph.get_submodule(str(node.target)).modules() if node.op == "call_module" else ()
+        if any(isinstance(value, torch.ScriptObject) for module in modules for value in vars(module).values()):
+            raise ExportError(
+                f"{origin.located} is a {origin.label} that PyTorch quantized: ONNX can't hold its packed weights.\n"
+                "Export the float model, and quantize its ONNX file (onnxruntime.quantization)."
+            )
+
+
 def explain_failure(
     probe: Probe,
     marked: fx.GraphModule,
     example: tuple[torch.Tensor, ...],
     dynamic_shapes: tuple[dict[int, Any], ...],
     error: BaseException,
-) -> str:
-    """Return the message for the user: what failed, where in the model, and a way around it.
+) -> ExportError:
+    """Return the error for the user: what failed, where in the model, and a way around it.
 
     Args:
         probe: the probe that failed to convert.
@@ -69,8 +85,16 @@ def explain_failure(
         held = _find_held_size(probe, marked, example, dynamic_shapes)
         if held is not None:
             return held
+    explained = ExportError(_explanation(probe, failure))
+    # Some operations can only be written for one batch: a convolution in as many groups as images.
+    takes_size = failure.node is not None and not failure.operator_unknown and _takes_open_size(failure.node)
+    explained.only_in_another_batch = takes_size and probe.fixed_batch is None
+    return explained
+
+
+def _explanation(probe: Probe, failure: _Failure) -> str:
     reason = first_line(failure.error)
-    where = f" at {_place(failure.origin)}" if failure.origin else ""
+    where = f" at {failure.origin.located}" if failure.origin else ""
     if failure.operator_unknown:
         needed = f", needed{where}" if where else ""
         return f"torch.onnx has no operator for {failure.operator}{needed}.\n{_way_around(probe, failure)}"
@@ -83,10 +107,6 @@ def explain_failure(
     if failure.node and failure.program and _takes_open_size(failure.node) and _has_open_size(probe):
         return f"{message}\nOmit --dynamic-size (dynamic_size=True): with fixed sizes it may work."
     return f"{message}\n{_way_around(probe, failure)}"
-
-
-def _place(origin: Origin) -> str:
-    return f"{origin.name} ({origin.source_file}:{origin.source_line})" if origin.source_file else origin.name
 
 
 def _find(error: BaseException) -> _Failure:
@@ -125,8 +145,8 @@ def _has_open_size(probe: Probe) -> bool:
 
 def _find_held_size(
     probe: Probe, marked: fx.GraphModule, example: tuple[torch.Tensor, ...], dynamic_shapes: tuple[dict[int, Any], ...]
-) -> str | None:
-    """Return a message about the step that fixes a size which should stay open, if any: torch notices at the end."""
+) -> ExportError | None:
+    """Return an error about the step that fixes a size which should stay open, if any: torch notices at the end."""
     held: list[tuple[Origin, int, int]] = []
     watch = _SizeWatch(marked, dynamic_shapes, held)
     try:
@@ -140,11 +160,13 @@ def _find_held_size(
     symbol = probe.inputs[index].shape[axis]
     message = (
         f"torch.onnx can't leave {_AXES.get(str(symbol), f'axis {axis}')} of {probe.inputs[index].name} open: "
-        f"{_place(origin)} takes only one size."
+        f"{origin.located} takes only one size."
     )
     if symbol in ("H", "W"):
-        return f"{message}\nOmit --dynamic-size (dynamic_size=True)."
-    return f"{message}\n{parts_without(probe, {origin.module_path})}"
+        return ExportError(f"{message}\nOmit --dynamic-size (dynamic_size=True).")
+    explained = ExportError(f"{message}\n{parts_without(probe, {origin.module_path})}")
+    explained.only_in_another_batch = symbol == "N"
+    return explained
 
 
 class _SizeWatch(nn.Module):

@@ -5,7 +5,6 @@ computed. So an error in how the probe captures tensors shows as drift; that the
 checked when the probe is built (`probe/faithfulness.py`).
 """
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +16,11 @@ from torch import fx
 from torch.utils._pytree import tree_leaves, tree_map
 
 from probe import Probe
+from probe.model.shared_copy import deep_copy
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.reference import Reference, Truth, as_array, sample
 
-__all__ = ["record_reference"]
+__all__ = ["Sampler", "is_inexact", "record_reference"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
     Raises:
         ExportError: the model can't be run in float64.
     """
-    samplers = [_Sampler(probe.traced.module, probe.nodes) for _ in range(3)]
+    samplers = [Sampler(probe.traced.module, probe.nodes) for _ in range(3)]
     eager = [sampler.sample_run(each) for sampler, each in zip(samplers, _jittered(inputs), strict=True)]
     truth = _sample_in_float64(probe, inputs, samplers[0].copies)
     truths = {}
@@ -64,7 +64,8 @@ def record_reference(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> Referenc
 def _sample_in_float64(probe: Probe, inputs: tuple[torch.Tensor, ...], copies: set[str]) -> dict[str, "_Sample"]:
     """Run the traced graph in float64; `copies` are the nodes (fx names) whose values share no memory with others."""
     # The copy's graph has its own nodes, under the same fx names.
-    module = copy.deepcopy(probe.traced.module).double()
+    module = deep_copy(probe.traced.module).double()
+    assert isinstance(module, fx.GraphModule)
     by_name = {node.name: node for node in module.graph.nodes}
     sampler = _WideSampler(module, {name: by_name[node.name] for name, node in probe.nodes.items()}, copies)
     # What forward creates itself (`torch.zeros(n, 4)`) has the default dtype.
@@ -96,15 +97,19 @@ def _jittered(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, 
 
 
 def _jitter(tensor: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    step = torch.randint(-1, 2, tensor.shape, generator=generator)
-    if tensor.ndim < 3:
-        # In a table, a whole number may be an index, and the next float below it the index before.
-        step = step.where(tensor != tensor.round(), 0)
+    step = torch.randint(-1, 2, tensor.shape, generator=generator).where(is_inexact(tensor), 0)
     towards = torch.where(step == 0, tensor, step.to(tensor.dtype) * torch.inf)
     return torch.nextafter(tensor, towards)
 
 
-class _Sampler(fx.Interpreter):
+def is_inexact(tensor: torch.Tensor) -> torch.Tensor:
+    """Return which elements may be rounded ones: in a table, a whole number may be an index, and the next float below
+    it the index before.
+    """
+    return (tensor != tensor.round()) | (tensor.ndim > 2)
+
+
+class Sampler(fx.Interpreter):
     """Runs a graph and keeps a sample of each requested node, taken before a later operation can overwrite it."""
 
     def __init__(self, module: fx.GraphModule, nodes: dict[str, fx.Node]) -> None:
@@ -147,7 +152,7 @@ class _Sampler(fx.Interpreter):
         )
 
 
-class _WideSampler(_Sampler):
+class _WideSampler(Sampler):
     """Runs a graph in float64 throughout: where the model requests a narrower float, it gets float64.
 
     A cast between narrow floats is a copy, but one from float64 to float64 is not: a write to its result would change

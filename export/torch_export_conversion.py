@@ -11,7 +11,7 @@ from probe.capture.quiet import torch_silenced
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import MANIFEST_FILE
 
-from .onnx_conversion import dynamic_shapes
+from .onnx_conversion import CONVERTED_BATCH, dynamic_shapes
 
 __all__ = ["save_torch_export", "to_torch_export"]
 
@@ -27,9 +27,11 @@ def to_torch_export(probe: Probe) -> torch.export.ExportedProgram:
     """
     try:
         with torch_silenced(), torch.no_grad():
-            # A batch of 1 would become a constant.
             program = torch.export.export(
-                probe.module, probe.noise_input(batch=2), dynamic_shapes=dynamic_shapes(probe), strict=False
+                probe.module,
+                probe.noise_input(batch=CONVERTED_BATCH),
+                dynamic_shapes=dynamic_shapes(probe),
+                strict=False,
             )
     except Exception as error:
         raise ExportError(f"torch.export can't convert this model: {first_line(error)}") from error

@@ -15,6 +15,8 @@ from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import MANIFEST_FILE
 
+from .onnx_conversion import CONVERTED_BATCH
+
 __all__ = ["save_torchscript", "to_torchscript"]
 
 
@@ -25,7 +27,7 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
         ExportError: torch.jit can't trace the probe.
     """
     # Another input than the reference's, so that a number which tracing made a constant shows in the trial run.
-    inputs = probe.noise_input(batch=2, seed=1)
+    inputs = probe.noise_input(batch=CONVERTED_BATCH, seed=1)
     try:
         with _without_warnings(), torch.no_grad():
             # A dict is a "non-strict" output: torch only fixes the set of keys, as intended.
@@ -33,7 +35,14 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
                 _broadcasting_writes(probe.module), inputs, strict=False, check_trace=False
             )
     except Exception as error:
-        raise ExportError(f"torch.jit can't trace this model: {first_line(error)}") from error
+        reason = first_line(error)
+        if "requires grad as a constant" in reason:
+            # Of a module outside the graph, which only a function that is kept on one of its modules can reach.
+            raise ExportError(
+                "torch.jit can't trace this model: a hook, or a forward set on a module, uses another module's weights."
+                "\nCall that module in the forward of the class instead."
+            ) from error
+        raise ExportError(f"torch.jit can't trace this model: {reason}") from error
     assert isinstance(traced, torch.jit.ScriptModule)
     return traced
 

@@ -10,6 +10,10 @@ from typing import Any
 import torch
 from onnxscript import opset18 as op
 
+from .adaptive_pooling import adaptive_avg_pool2d, adaptive_max_pool2d
+from .pooling import avg_pool2d, avg_pool3d
+from .resizing import upsample_nearest
+
 __all__ = ["TRANSLATIONS"]
 
 
@@ -49,4 +53,12 @@ def _conv3d(
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.floordiv: _floor_divide,
     torch.ops.aten.conv3d.default: _conv3d,
+    torch.ops.aten.avg_pool2d.default: avg_pool2d,
+    torch.ops.aten.avg_pool3d.default: avg_pool3d,
+    # Where the results have one pixel, PyTorch itself computes a mean, and no _adaptive_avg_pool2d.
+    torch.ops.aten._adaptive_avg_pool2d.default: adaptive_avg_pool2d,
+    torch.ops.aten.adaptive_max_pool2d.default: adaptive_max_pool2d,
+    torch.ops.aten.upsample_nearest1d.vec: upsample_nearest,
+    torch.ops.aten.upsample_nearest2d.vec: upsample_nearest,
+    torch.ops.aten.upsample_nearest3d.vec: upsample_nearest,
 }

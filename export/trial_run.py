@@ -21,24 +21,15 @@ from numpy.typing import NDArray
 
 from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
-from runtime.artifact.manifest import Output
 from runtime.artifact.reference import Reference, Truth, as_array, sample
 
-from .export_hints import output_patterns, parts_without
-from .reference_recording import record_reference
+from .export_hints import named_in, way_around
+from .onnx_conversion import CONVERTED_BATCH
+from .rounding_noise import RoundingNoise, rounding_noise
+from .trial_differences import difference_message, find_differences, shape_words
 
 __all__ = ["try_model_files"]
 
-_TOLERANCE = 1e-2
-"""Relative to a tensor's scale. A wrong constant shows as more; float32 in a deep network shows as less."""
-_FLOORS = 16
-"""Multiples of the noise floor that are always allowed, as in `verify`."""
-_FLIPPED = 1000
-"""One element in this many may differ: rounding alone can flip a comparison."""
-_UNSTEADY = 1e-3
-"""Where eager float32 itself is off by more, what follows may be anything: after a softmax of large numbers, one
-runtime may take one branch and another the other."""
-_WRONG_VALUES = "wrong values"
 _LARGE_BYTES = 2**29
 """A model whose outputs take more, for a batch of three, is tried on a single other image."""
 
@@ -60,36 +51,51 @@ def try_model_files(probe: Probe, reference: Reference, onnx_file: Path, torchsc
         run = open_file(probe, file)
         if run is not None:
             for inputs, expected in ((reference.inputs, reference.truths), *others):
-                _try_input(probe, (name, run), inputs, expected, reference.truths)
+                try:
+                    _try_input(probe, (name, run), inputs, expected, reference)
+                except ExportError as error:
+                    error.only_in_another_batch = _is_about_the_batch(probe, (name, run), inputs, reference)
+                    raise
         # Before the next one is opened, or the weights of two would be in memory at once.
         del run
 
 
 def _try_input(
-    probe: Probe, named: tuple[str, _Run], inputs: _Arrays, expected: Mapping[str, Truth], floors: Mapping[str, Truth]
+    probe: Probe, named: tuple[str, _Run], inputs: _Arrays, expected: Mapping[str, Truth], recorded: Reference
 ) -> None:
     name, run = named
     try:
         arrays = run(inputs)
     except Exception as error:
         raise ExportError(_failure_message(probe, name, inputs, error)) from error
-    differing = list(_differing(probe, expected, floors, arrays))
-    if differing and expected is not floors:
-        # A softmax of large numbers may be steady on one input and not on another: this input's noise decides.
-        floors = record_reference(probe, _tensors(probe, inputs)).truths
-        unsteady = {
-            spec.name
-            for spec in probe.outputs
-            if floors[spec.name].noise_floor > max(_UNSTEADY, _FLOORS * _epsilon(spec.dtype))
-        }
-        may_differ = _following(probe, unsteady)
-        differing = [
-            (spec, how)
-            for spec, how in _differing(probe, expected, floors, arrays)
-            if how != _WRONG_VALUES or spec.name not in may_differ
-        ]
+    noise = {
+        spec.name: RoundingNoise(
+            recorded.truths[spec.name].noise_floor * expected[spec.name].scale,
+            ~np.isfinite(expected[spec.name].sample),
+        )
+        for spec in probe.outputs
+    }
+    if any(find_differences(probe, expected, noise, arrays)):
+        # What rounding does depends on the input: a softmax of large numbers may be steady on one and not on another.
+        noise = rounding_noise(probe, _tensors(probe, inputs), expected)
+    differing = list(find_differences(probe, expected, noise, arrays))
     if differing:
-        raise ExportError(_difference_message(probe, name, inputs, differing))
+        right_on = None if inputs is recorded.inputs else _input_words(recorded.inputs)
+        raise ExportError(difference_message(probe, name, _input_words(inputs), right_on, differing))
+
+
+def _is_about_the_batch(probe: Probe, named: tuple[str, _Run], inputs: _Arrays, recorded: Reference) -> bool:
+    """Return whether a file that is wrong on `inputs` is right in the batch that it was converted with."""
+    if probe.fixed_batch is not None:
+        return False
+    alike = probe.noise_input(batch=CONVERTED_BATCH, seed=2, larger=inputs is not recorded.inputs)
+    if [tensor.shape[:1] for tensor in alike] == [array.shape[:1] for array in inputs.values()]:
+        return False
+    try:
+        _try_input(probe, named, *_expected(probe, alike), recorded)
+    except (ExportError, RuntimeError, ValueError):
+        return False
+    return True
 
 
 def _other_inputs(probe: Probe, reference: Reference) -> Iterator[tuple[_Arrays, Mapping[str, Truth]]]:
@@ -153,7 +159,7 @@ def _open_onnx(probe: Probe, file: Path) -> _Run | None:
             return None
         raise ExportError(
             f"{probe.model_name} was converted to ONNX, but ONNX Runtime can't load it: {_reason(error)}\n"
-            f"{_way_around(probe, _named_in(error, probe))}"
+            f"{way_around(probe, named_in(str(error), probe))}"
         ) from error
     names = [output.name for output in probe.outputs]
     return lambda inputs: dict(zip(names, session.run(names, dict(inputs)), strict=True))
@@ -177,53 +183,14 @@ def _open_torchscript(probe: Probe, file: Path) -> _Run:
     return run
 
 
-def _differing(
-    probe: Probe, expected: Mapping[str, Truth], floors: Mapping[str, Truth], arrays: _Arrays
-) -> Iterator[tuple[Output, str]]:
-    """Yield the outputs that aren't as expected, in the order of execution, each with what it is instead."""
-    for spec in probe.outputs:
-        truth, array = expected[spec.name], arrays.get(spec.name)
-        if array is None:
-            yield spec, "nothing"
-        elif array.shape != truth.shape:
-            yield spec, f"a tensor of {_times(array.shape)} instead of {_times(truth.shape)}"
-        else:
-            allowed = max(_TOLERANCE, _FLOORS * max(floors[spec.name].noise_floor, _epsilon(spec.dtype)))
-            result = sample(array).astype(np.float64)
-            same = np.isclose(result, truth.sample, rtol=0, atol=allowed * truth.scale, equal_nan=True)
-            if np.count_nonzero(~same) > same.size // _FLIPPED:
-                yield spec, _WRONG_VALUES
-
-
-def _epsilon(dtype: str) -> float:
-    return torch.finfo(getattr(torch, dtype)).eps if "float" in dtype else 0.0
-
-
-def _times(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape)) or "a scalar"
-
-
-def _difference_message(probe: Probe, name: str, inputs: _Arrays, differing: list[tuple[Output, str]]) -> str:
-    first, how = differing[0]
-    return (
-        f"As {name}, the model computes something else: {_place(first)} returns {how} on {_input_words(inputs)}. A "
-        "number that Python reads from a tensor (.item(), .tolist()), or a split along the batch, becomes a constant.\n"
-        f"{_way_around(probe, {spec.name for spec, _ in differing})}"
-    )
-
-
 def _failure_message(probe: Probe, name: str, inputs: _Arrays, error: Exception) -> str:
-    found = _named_in(error, probe)
-    where = next((f" at {_place(spec)}" for spec in probe.outputs if spec.name in found), "")
-    return f"As {name}, the model fails on {_input_words(inputs)}{where}: {_reason(error)}\n{_way_around(probe, found)}"
+    found = named_in(str(error), probe)
+    where = next((f" at {spec.located}" for spec in probe.outputs if spec.name in found), "")
+    return f"As {name}, the model fails on {_input_words(inputs)}{where}: {_reason(error)}\n{way_around(probe, found)}"
 
 
 def _input_words(inputs: _Arrays) -> str:
-    return f"an input of {', '.join(_times(array.shape) for array in inputs.values())}"
-
-
-def _place(spec: Output) -> str:
-    return f"{spec.name} ({spec.source_file}:{spec.source_line})" if spec.source_file else spec.name
+    return f"an input of {', '.join(shape_words(array.shape) for array in inputs.values())}"
 
 
 def _reason(error: Exception) -> str:
@@ -232,27 +199,3 @@ def _reason(error: Exception) -> str:
     if "Traceback of TorchScript" in text:
         text = text.splitlines()[-1]
     return first_line(ValueError(re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : |.*?Status Message: ", "", text)))
-
-
-def _named_in(error: Exception, probe: Probe) -> set[str]:
-    """Return the output in whose step ONNX Runtime reports a failure, if any: nodes are named after outputs."""
-    found = re.search(r"Name:'(?:size::)?([^']*?)(?:/\w+)?(?:::\d+)?'", str(error))
-    return {spec.name for spec in probe.outputs if found and spec.name == found[1]}
-
-
-def _way_around(probe: Probe, wrong: set[str]) -> str:
-    """Return what can be exported without the outputs that are wrong and all that depend on them."""
-    lost = wrong | _following(probe, wrong)
-    if lost and not lost.intersection(probe.results.values()):
-        kept = output_patterns([spec.name for spec in probe.outputs if spec.name not in lost], lost)
-        if kept:
-            return f"Export the outputs that work without it: {' '.join(f'--outputs {pattern}' for pattern in kept)}"
-    return parts_without(probe, {spec.module_path for spec in probe.outputs if spec.name in wrong})
-
-
-def _following(probe: Probe, names: set[str]) -> set[str]:
-    reached = {probe.nodes[name] for name in names}
-    for node in probe.traced.module.graph.nodes:
-        if not reached.isdisjoint(node.all_input_nodes):
-            reached.add(node)
-    return {name for name, node in probe.nodes.items() if node in reached}

@@ -2,9 +2,8 @@
 
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -13,23 +12,21 @@ from torch import fx, nn
 from runtime.artifact.errors import CaptureError, ModelError, first_line
 from runtime.artifact.manifest import Skipped
 
-from .capture.fx_trace import trace
+from .attempts import Attempts
 from .capture.labels import class_of
-from .capture.torch_export import export_capture
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import choose_nodes, describe_inputs, describe_outputs
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
 from .model.example import Example, bind_example
-from .model.leaf_modules import LeafTest, leaf_test
+from .model.leaf_modules import leaf_test
 from .model.shared_copy import eval_copy, shared_copy
 from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
 from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
 from .other_inputs import another_call
-from .parts import find_parts
 from .probe import CaptureMethod, Probe
 
 __all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe"]
@@ -90,13 +87,16 @@ def build_probe(
         )
     # A copy from here on: the user's own model is neither run nor put into eval mode.
     model = eval_copy(model)
-    refuse_weight_writes(shared_copy(model), call)
     is_leaf = leaf_test(model, leaf_modules)
+    methods = _METHODS if capture == "auto" else (capture,)
+    attempts = Attempts(model, call, methods, is_leaf, dynamic_size=dynamic_size)
+    attempts.refuse_hopeless()
+    refuse_weight_writes(shared_copy(model), call)
     returned, leaf_calls = run_model(model, call, is_leaf)
     if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
         raise ModelError(
             f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
-            "that holds one. There is nothing to probe."
+            "that holds one.\nWrap the model in a module that returns its tensors, or probe a part: --submodule PATH."
         )
     calls = [(call, returned)]
     if dynamic_size:
@@ -109,30 +109,27 @@ def build_probe(
                 f"{SIZE_STEPS['W']} more pixels it fails: {first_line(error)}\n"
                 "Omit --dynamic-size (dynamic_size=True)."
             ) from error
-    failures: dict[CaptureMethod, CaptureError] = {}
-    for method in _METHODS if capture == "auto" else (capture,):
-        for capture_once in _captures(method, call, dynamic_size, is_leaf):
-            try:
-                probe = _probe_graph(model, capture_once(shared_copy(model)), call, (outputs, operations), dynamic_size)
-                batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
-                another = another_call(model, *calls[-1], batched)
-                for each, returned in (*calls, *([another[:2]] if another else [])):
-                    compare_with_model(model, probe.module, probe.results, each, returned, exact=method == "trace")
-            except CaptureError as error:
-                failures.setdefault(method, error)
-            else:
-                reason = str(failures["trace"]).splitlines()[0] if "trace" in failures else None
-                skipped = (*probe.skipped, *_unobserved(model, probe, leaf_calls))
-                return replace(
-                    probe,
-                    skipped=skipped,
-                    capture=method,
-                    capture_reason=reason,
-                    was_training=was_training,
-                    own_values=another is None or not another.drawn,
-                    least_batch=min(call.batch, another.call.batch) if another else call.batch,
-                )
-    raise _explain(model, call, failures) from next(iter(failures.values()))
+    for method, capture_once in attempts:
+        try:
+            probe = _probe_graph(model, capture_once(), call, (outputs, operations), dynamic_size)
+            batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
+            another = another_call(model, *calls[-1], batched)
+            for each, returned in (*calls, *([another[:2]] if another else [])):
+                compare_with_model(model, probe.module, probe.results, each, returned, exact=method == "trace")
+        except CaptureError as error:
+            attempts.failures[method] = error  # the last way asks for the least, so its reason is the true one
+        else:
+            untraced = attempts.failures.get("trace")
+            return replace(
+                probe,
+                skipped=(*probe.skipped, *_unobserved(model, probe, leaf_calls)),
+                capture=method,
+                capture_reason=str(untraced).splitlines()[0] if untraced else None,
+                was_training=was_training,
+                own_values=another is None or not another.drawn,
+                least_batch=min(call.batch, another.call.batch) if another else call.batch,
+            )
+    raise attempts.explanation() from next(iter(attempts.failures.values()))
 
 
 def _unobserved(model: nn.Module, probe: Probe, leaf_calls: Mapping[str, int]) -> Iterator[Skipped]:
@@ -146,17 +143,6 @@ def _unobserved(model: nn.Module, probe: Probe, leaf_calls: Mapping[str, int]) -
                 reason=f"inside a region that torch captures as a whole ({label}, called {calls} times, "
                 f"{captured[path]} of them captured)",
             )
-
-
-def _captures(
-    method: CaptureMethod, call: Example, dynamic_size: bool, is_leaf: LeafTest
-) -> Iterator[Callable[[nn.Module], TracedModel]]:
-    """Yield the ways to capture a model, best first: torch.export needs to know which inputs have a batch axis."""
-    if method == "trace":
-        yield partial(trace, example=call, is_leaf=is_leaf)
-        return
-    for batched in (*call.batched_inputs(), frozenset[int]()):
-        yield partial(export_capture, example=call, batched=batched, dynamic_size=dynamic_size, is_leaf=is_leaf)
 
 
 def _refuse_written_constants(
@@ -178,31 +164,10 @@ def _refuse_written_constants(
         target = held.get(observation.memory[0]) if observation.memory and observation.overwritten else None
         if target in buffers and target not in own:
             origin = traced.origins.get(node)
-            place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
-            raise CaptureError(f"{type(model).__name__} writes to a tensor that was captured as a constant{place}")
-
-
-def _explain(model: nn.Module, call: Example, failures: dict[CaptureMethod, CaptureError]) -> ModelError:
-    """Return the error that explains why no capture works, and what can be probed instead."""
-    name = type(model).__name__
-    if len(failures) == 1:
-        method, failure = next(iter(failures.items()))
-        other = "trace" if method == "export" else "export"
-        return ModelError(f"{_first_line(failure)}.\n--capture {other} may work, or auto, which tries both.")
-    reasons = "; ".join(map(_first_line, failures.values()))
-    parts = find_parts(model, call)
-    hint = (
-        f"These parts of it can be probed: {', '.join(parts)} (--submodule {parts[0]})."
-        if parts
-        else "Control flow that depends on tensor values can't be probed as one graph: probe a submodule without it."
-        if any(words in reasons for words in ("control flow", "data-dependent"))
-        else "A submodule that doesn't do this may be probed alone: --submodule PATH."
-    )
-    return ModelError(f"{name} can't be captured as one graph: {reasons}.\n{hint}")
-
-
-def _first_line(failure: CaptureError) -> str:
-    return str(failure).splitlines()[0].rstrip(".")
+            place = f" ({origin.source})" if origin and origin.source else ""
+            refusal = CaptureError(f"{type(model).__name__} writes to a tensor that is none of its buffers{place}")
+            refusal.advice = "Register the tensor as a buffer, and write to it only in training: if self.training."
+            raise refusal
 
 
 def _probe_graph(

@@ -97,6 +97,9 @@ def nodes(
             loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture, leaf_modules=leaf or ()
         )
     print_capture(probe, quiet)
+    if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
+        why = "the model fails on another, or returns a tensor of another rank"
+        typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
     chosen = select_outputs(probe.outputs, outputs or (), operations or ())
     if as_json:
@@ -132,12 +135,9 @@ def model_at_work(quiet: bool) -> "Iterator[Status]":
 
 
 def print_capture(probe: "Probe", quiet: bool) -> None:
-    """Print to stderr what is worth knowing of the capture: training mode, a fixed batch, why not symbolic tracing."""
+    """Print to stderr what is worth knowing of the capture: training mode, why not symbolic tracing."""
     if probe.was_training and not quiet:
         typer.echo(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
-    if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
-        why = "the model fails on another, or returns a tensor of another rank"
-        typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     if probe.capture_reason and not quiet:
         typer.echo(f"captured with torch.export: {probe.capture_reason}", err=True)
 

@@ -34,7 +34,7 @@ def run_model(model: nn.Module, call: Example, is_leaf: LeafTest) -> tuple[objec
         raise
     except Exception as error:
         try:
-            observe(trace(shared_copy(model), call), call)
+            observe(trace(shared_copy(model), call, is_leaf), call)
         except CaptureError as failure:
             # If the model checks its own input, the tracing error shows a proxy in place of what it found.
             if failure.node and "Proxy(" not in str(failure):
@@ -59,7 +59,7 @@ def run_model(model: nn.Module, call: Example, is_leaf: LeafTest) -> tuple[objec
 
 
 def _buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: buffer.clone() for name, buffer in model.named_buffers()}
+    return {name: buffer.clone() for name, buffer in model.named_buffers() if buffer.layout is torch.strided}
 
 
 def _same_results(one: object, other: object) -> bool:

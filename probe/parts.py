@@ -1,5 +1,7 @@
 """Finds parts of a model that can be probed if the whole can't."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
@@ -8,41 +10,57 @@ from runtime.artifact.errors import CaptureError, ModelError
 from .capture.fx_trace import trace
 from .capture.torch_export import export_capture
 from .model.example import Example
+from .model.leaf_modules import LeafTest
 from .model.shared_copy import shared_copy
-from .model.submodule_calls import record_calls
-from .observe.observation import observe
+from .observe.observation import observe, observe_shapes
 
-__all__ = ["find_parts"]
+__all__ = ["find_parts", "possible_parts"]
 
 _WANTED, _TRIED = 3, 8
 """How many parts are suggested, and how many are tried at most: each takes a capture."""
 
 
-def find_parts(model: nn.Module, example: Example) -> list[str]:
-    """Return paths of up to three submodules that can be captured, outermost and largest first, none inside another."""
-    candidates = {
-        path: sum(parameter.numel() for parameter in part.parameters())
+def possible_parts(model: nn.Module) -> list[str]:
+    """Return the paths of the submodules that have parts themselves."""
+    return [
+        path
         for path, part in model.named_modules()
         if path and any(True for _ in part.children()) and not isinstance(part, torch.jit.ScriptModule)
+    ]
+
+
+def find_parts(model: nn.Module, calls: Mapping[str, Example], is_leaf: LeafTest) -> list[str]:
+    """Return paths of up to three submodules that can be captured, outermost and largest first, none inside another.
+
+    Args:
+        model: the whole.
+        calls: what its submodules are called with.
+        is_leaf: which modules stay whole.
+    """
+    sizes = {
+        path: sum(parameter.numel() for parameter in model.get_submodule(path).parameters())
+        for path in possible_parts(model)
+        if path in calls
     }
-    recorded = record_calls(model, example, list(candidates))
-    calls = {path: call for path, call in recorded.items() if isinstance(call, Example)}
     found: list[str] = []
     tried = 0
-    for path in sorted(calls, key=lambda path: (path.count("."), -candidates[path])):
+    for path in sorted(sizes, key=lambda path: (path.count("."), -sizes[path])):
         if tried == _TRIED or len(found) == _WANTED:
             break
         if not any(path.startswith(f"{outer}.") for outer in found):
             tried += 1
-            if _can_be_captured(model.get_submodule(path), calls[path]):
+            if _can_be_captured(model.get_submodule(path), calls[path], is_leaf):
                 found.append(path)
     return found
 
 
-def _can_be_captured(part: nn.Module, call: Example) -> bool:
+def _can_be_captured(part: nn.Module, call: Example, is_leaf: LeafTest) -> bool:
     for capture in (trace, export_capture):
         try:
-            observe(capture(shared_copy(part), call), call)
+            traced = capture(shared_copy(part), call, is_leaf=is_leaf)
+            # Without computing, if possible: the parts of a detection model take seconds.
+            if isinstance(observe_shapes(traced, call), Exception):
+                observe(traced, call)
         except (CaptureError, ModelError):
             continue
         return True

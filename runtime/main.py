@@ -181,4 +181,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         return f"{error.filename or 'writing the output'}: {error.strerror or error}", 3
     if isinstance(error, MemoryError):
         return "not enough memory: use a smaller input, fewer --outputs, or fewer images at once", 3
-    return f"internal error: {type(error).__name__}: {error}\nRun again with --debug to see where.", _INTERNAL_ERROR
+    return (
+        f"internal error: {type(error).__name__}: {first_line(error)}\nRun again with --debug to see where.",
+        _INTERNAL_ERROR,
+    )

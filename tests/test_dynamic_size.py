@@ -108,27 +108,13 @@ def test_what_torch_export_computes_with_sizes_follows_them_in_every_runner(tmp_
         assert np.allclose(result, expected, rtol=1e-3, atol=1e-4)
 
 
-def test_a_pooling_that_is_right_for_even_sizes_only_is_an_error_of_the_export(tmp_path):
-    """At odd sizes the windows of an adaptive pooling overlap; torch's exporter writes one with a fixed stride."""
-
-    class Halving(nn.Module):
-        def forward(self, x):
-            return nn.functional.adaptive_avg_pool2d(x, (x.shape[2] // 2, x.shape[3] // 2))
-
-    probe = build_probe(Halving(), torch.zeros(1, 3, 32, 64), capture="export", dynamic_size=True)
-    with pytest.raises(
-        ExportError, match=r"As ONNX, .*adaptive_avg_pool2d \(test_dynamic_size\.py:\d+\) returns wrong"
-    ):
-        export_artifact(probe, tmp_path / "a")
-
-
 def test_a_size_that_torchscript_would_fix_is_an_error_of_the_export(tmp_path):
     class Splitting(nn.Module):
         def forward(self, x):
             return x.split(x.shape[2] // 2, 2)[0]
 
     probe = build_probe(Splitting(), torch.zeros(1, 3, 32, 64), dynamic_size=True)
-    with pytest.raises(ExportError, match=r"the model computes something else|the model fails"):
+    with pytest.raises(ExportError, match=r"As (ONNX|TorchScript), (the model fails|.* returns )"):
         export_artifact(probe, tmp_path / "a")
 
 

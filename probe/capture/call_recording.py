@@ -9,6 +9,7 @@ import operator
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from types import CodeType, FrameType
 from typing import Any
 
@@ -215,5 +216,11 @@ def _instruction(frame: FrameType | None) -> tuple[str, str]:
     if frame is None:
         return "", ""
     # After a call of Python code, the frame is past the instruction, in its cache.
-    before = [each for each in dis.get_instructions(frame.f_code) if each.offset <= frame.f_lasti]
+    before = [each for each in _instructions(frame.f_code) if each.offset <= frame.f_lasti]
     return before[-1].opname, before[-1].argrepr
+
+
+@cache
+def _instructions(code: CodeType) -> list[dis.Instruction]:
+    """Return the instructions of a function; cached, since they are needed at each of its operators."""
+    return list(dis.get_instructions(code))

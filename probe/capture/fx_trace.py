@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from runtime.artifact.errors import CaptureError, first_line
+from runtime.artifact.errors import CaptureError
 from runtime.artifact.manifest import Origin
 
 from ..model.example import Example
@@ -20,6 +20,7 @@ from ..model.source_places import calling_frame, place_of, source_line
 from .labels import AUGMENTED_OPERATORS, describe_operation
 from .naming import NodeNamer
 from .plain_names import graph_module
+from .quiet import torch_reason
 from .traced_model import TracedModel, qualify
 
 __all__ = ["trace"]
@@ -37,12 +38,15 @@ def trace(model: nn.Module, example: Example, is_leaf: LeafTest = torch_leaf) ->
         CaptureError: the model's control flow depends on its data or on shapes, or it uses something that fx can't
             follow; the message names the source line.
     """
+    if "forward" in vars(model):
+        # torch.fx runs the class's own.
+        raise CaptureError(f"torch.fx can't trace {type(model).__name__}: its forward was replaced on the instance")
     tracer = _NamingTracer(example, is_leaf)
     try:
         graph = tracer.trace(model)
     except (Exception, SystemExit) as error:
         raise CaptureError(
-            f"torch.fx can't trace {type(model).__name__}: {first_line(error)}{place_of(error)}"
+            f"torch.fx can't trace {type(model).__name__}: {torch_reason(error)}{place_of(error)}"
         ) from error
     module = graph_module(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():

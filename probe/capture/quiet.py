@@ -8,7 +8,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from runtime.artifact.errors import first_line
 
-__all__ = ["torch_reason", "torch_silenced"]
+__all__ = ["depends_on_values", "torch_reason", "torch_silenced"]
 
 
 @contextmanager
@@ -24,9 +24,22 @@ def torch_silenced() -> Iterator[None]:
             logging.disable(before)
 
 
+_IN_PLAIN_WORDS = {
+    # torch.export names its own symbols, which the user has never seen: "Eq(u0, 1) (unhinted: ...)".
+    "data-dependent expression": "its control flow, or a tensor's size, depends on the values of tensors",
+    "np.ndarray": "it converts a tensor to NumPy",
+    ".numpy() is not supported": "it converts a tensor to NumPy",
+    "Unexpected key _export_root": "it goes on where a module has failed (try: ... except: ...)",
+    "Proxy": "it needs the value of a tensor or a size, which symbolic tracing doesn't know",
+}
+"""Part of a message that speaks of torch's internals, and what it means for the model."""
+
+
 def torch_reason(error: BaseException) -> str:
-    """Return the first line of a torch.export error, in words that a user knows."""
-    if "data-dependent expression" in str(error):
-        # torch.export names its own symbols, which the user has never seen: "Eq(u0, 1) (unhinted: ...)".
-        return "its control flow, or a tensor's size, depends on the values of tensors"
-    return first_line(error)
+    """Return the first line of an error in a capture, in words that a user knows."""
+    return next((words for part, words in _IN_PLAIN_WORDS.items() if part in str(error)), first_line(error))
+
+
+def depends_on_values(error: BaseException) -> bool:
+    """Return whether torch.export failed because what the model does depends on the values of tensors."""
+    return "data-dependent expression" in str(error)

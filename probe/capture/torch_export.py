@@ -24,7 +24,7 @@ from ..model.source_places import place_of
 from .call_recording import CallRecorder, RecordedCall, call_number
 from .exported_graph import plain_graph
 from .naming import NodeNamer
-from .quiet import torch_reason, torch_silenced
+from .quiet import depends_on_values, torch_reason, torch_silenced
 from .traced_model import TracedModel, qualify
 
 __all__ = ["export_capture"]
@@ -78,9 +78,11 @@ def _export(
         with torch_silenced(), torch.no_grad():
             program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except (Exception, SystemExit) as error:
-        raise CaptureError(
+        failure = CaptureError(
             f"torch.export can't capture {type(model).__name__}: {torch_reason(error)}{place_of(error)}"
-        ) from error
+        )
+        failure.depends_on_values = depends_on_values(error)
+        raise failure from error
     _check_open(program, call, shapes, type(model).__name__)
     return program
 

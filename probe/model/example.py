@@ -17,9 +17,9 @@ from runtime.artifact.manifest import Constant, leading_input
 
 from .source_places import place_of
 
-__all__ = ["Example", "bind_example"]
+__all__ = ["CONSTANTS", "Example", "bind_example"]
 
-_CONSTANTS = (type(None), bool, int, float, str, Enum, torch.dtype, torch.device)
+CONSTANTS = (type(None), bool, int, float, str, Enum, torch.dtype, torch.device)
 """What may be passed besides tensors, alone or in lists, tuples and dictionaries."""
 _TENSOR = object()
 """Stands for a tensor among an example's leaves."""
@@ -137,7 +137,7 @@ def bind_example(model: nn.Module, args: Sequence[object], kwargs: Mapping[str, 
             names.append(unique)
             tensors.append(_plain(value, f"{name}'s {parameter}{pytree.keystr(tuple(inside))}"))
             leaves.append(_TENSOR)
-        elif isinstance(value, _CONSTANTS):
+        elif isinstance(value, CONSTANTS):
             constants[unique] = _recordable(value)
             leaves.append(value)
         else:

@@ -8,7 +8,9 @@ from torch import nn
 
 from runtime.artifact.errors import ModelError, first_line
 
-__all__ = ["eval_copy", "memory_of", "shared_copy"]
+from .kept_functions import rebind_functions
+
+__all__ = ["deep_copy", "eval_copy", "memory_of", "shared_copy"]
 
 
 def eval_copy(model: nn.Module) -> nn.Module:
@@ -49,6 +51,14 @@ def shared_copy(model: nn.Module) -> nn.Module:
     return _copied(model, shared)
 
 
+def deep_copy(module: nn.Module) -> nn.Module:
+    """Return a copy that shares nothing, also where a function kept on a module refers to another."""
+    memo: dict[int, object] = {}
+    copied = copy.deepcopy(module, memo)
+    rebind_functions(copied, memo)
+    return copied
+
+
 def _copied(model: nn.Module, weights: Mapping[nn.Parameter, nn.Parameter]) -> nn.Module:
     """Return a deep copy of a model with these parameters in place of its own."""
     # deepcopy takes what its memo already holds as copied: that is how the weights stay where they are, while
@@ -70,12 +80,14 @@ def _copied(model: nn.Module, weights: Mapping[nn.Parameter, nn.Parameter]) -> n
                     memo.setdefault(id(value), value.detach().clone())
         for module, twin in twins:
             vars(twin).update(copy.deepcopy(vars(module), memo))
-        return copy.deepcopy(model, memo)
+        copied = copy.deepcopy(model, memo)
     except Exception as error:
         raise ModelError(
             f"{type(model).__name__} can't be copied ({type(error).__name__}: {first_line(error)}).\n"
             "A probe needs a copy to leave your model unchanged: remove the part that can't be copied first."
         ) from error
+    rebind_functions(copied, memo)
+    return copied
 
 
 def _as_view(value: torch.Tensor, within: torch.Tensor) -> torch.Tensor:

@@ -1,15 +1,24 @@
 """Records what a model calls its submodules with when it runs on an example."""
 
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
+import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from runtime.artifact.errors import ModelError, first_line
 
-from .example import Example, bind_example
+from .example import CONSTANTS, Example, bind_example
 from .shared_copy import eval_copy, shared_copy
 
-__all__ = ["record_call", "record_calls"]
+__all__ = ["CallShapes", "blank_calls", "record_call", "record_calls", "record_shapes"]
+
+CallShapes = dict[str, tuple[tuple[Any, ...], dict[str, Any]]]
+"""By path: what the first call that a probe may take passed, by position and by keyword, tensors as blanks."""
 
 
 def record_call(model: nn.Module, path: str, example: Example) -> tuple[nn.Module, Example]:
@@ -57,3 +66,53 @@ def record_calls(model: nn.Module, example: Example, paths: list[str]) -> dict[s
         if not calls:
             raise ModelError(f"{type(model).__name__} fails on its example: {first_line(error)}") from error
     return calls
+
+
+@dataclass(frozen=True)
+class _Blank:
+    """Stands for a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+
+@contextlib.contextmanager
+def record_shapes(model: nn.Module, paths: Sequence[str], calls: CallShapes) -> Iterator[None]:
+    """Add what the submodules at `paths` are called with to `calls`, also while torch.export runs the model."""
+    with contextlib.ExitStack() as stack:
+        for path in paths:
+
+            def note(_: nn.Module, args: tuple[object, ...], kwargs: dict[str, object], path: str = path) -> None:
+                # The capture records calls of torch's functions, and this is none of the model's.
+                with torch._C.DisableTorchFunction():
+                    call = pytree.tree_map(_without_values, (args, kwargs))
+                leaves = pytree.tree_leaves(call)
+                others = [leaf for leaf in leaves if not isinstance(leaf, _Blank)]
+                if len(others) < len(leaves) and all(isinstance(leaf, CONSTANTS) for leaf in others):
+                    calls.setdefault(path, call)
+
+            stack.callback(model.get_submodule(path).register_forward_pre_hook(note, with_kwargs=True).remove)
+        yield
+
+
+def blank_calls(model: nn.Module, calls: CallShapes) -> dict[str, Example]:
+    """Return the recorded calls that a probe can take, with zeros in their tensors."""
+    blank: dict[str, Example] = {}
+    for path, call in calls.items():
+        args, kwargs = pytree.tree_map(
+            lambda leaf: torch.zeros(leaf.shape, dtype=leaf.dtype) if isinstance(leaf, _Blank) else leaf, call
+        )
+        with contextlib.suppress(ModelError):
+            blank[path] = bind_example(model.get_submodule(path), args, kwargs)
+    return blank
+
+
+def _without_values(value: object) -> object:
+    """Return a blank for a tensor, and the number that an open size has in the example; else the value itself."""
+    if isinstance(value, torch.SymInt):
+        # Reading it as an int would give it one value for good; a size that depends on values has none.
+        return value if value.node.hint is None else value.node.hint
+    if not isinstance(value, torch.Tensor):
+        return value
+    sizes: tuple[Any, ...] = tuple(map(_without_values, value.shape))
+    return _Blank(sizes, value.dtype) if all(isinstance(size, int) for size in sizes) else value

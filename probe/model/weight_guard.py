@@ -17,11 +17,12 @@ from .example import Example
 from .shared_copy import memory_of
 from .source_places import place_of
 
-__all__ = ["refuse_weight_writes"]
+__all__ = ["refuse_weight_writes", "weights_guarded"]
 
 
-def refuse_weight_writes(copy: nn.Module, example: Example) -> None:
-    """Run the copy of a model (`shared_copy`) once, and stop it before it writes to a weight.
+@contextlib.contextmanager
+def weights_guarded(copy: nn.Module) -> Iterator[None]:
+    """Stop the copy of a model (`shared_copy`) before it writes to a weight, while it runs in the block.
 
     What it computes here must not be compared with anything: under a dispatch mode torch runs other code in places.
 
@@ -29,15 +30,28 @@ def refuse_weight_writes(copy: nn.Module, example: Example) -> None:
         ModelError: an operation was about to write to a parameter; the message names it, and the source line.
     """
     guard = _Guard({memory_of(parameter): name for name, parameter in copy.named_parameters()})
-    # Whatever else fails here fails again when the model is run without a guard, and is reported then.
-    with contextlib.suppress(Exception), guard:
+    try:
+        with guard:
+            yield
+    finally:
+        # Whatever else failed in the block may be a consequence.
+        if guard.refused is not None:
+            raise ModelError(
+                f"{type(copy).__name__}'s forward writes to the parameter {guard.refused.name}"
+                f"{place_of(guard.refused)}: its weights would change with every run.\n"
+                "Write to a copy of it, or register it as a buffer."
+            ) from guard.refused
+
+
+def refuse_weight_writes(copy: nn.Module, example: Example) -> None:
+    """Run the copy of a model once, guarded.
+
+    Raises:
+        ModelError: it writes to a parameter.
+    """
+    with weights_guarded(copy), contextlib.suppress(Exception):
+        # Whatever else fails here fails again when the model is run without a guard, and is reported then.
         example.run(copy)
-    if guard.refused is not None:
-        raise ModelError(
-            f"{type(copy).__name__}'s forward writes to the parameter {guard.refused.name}"
-            f"{place_of(guard.refused)}: its weights would change with every run.\n"
-            "Write to a copy of it, or register it as a buffer."
-        ) from guard.refused
 
 
 class _WeightWrite(RuntimeError):

@@ -167,7 +167,7 @@ class _Recorder(fx.Interpreter):
     def _failure(self, node: fx.Node, error: Exception) -> CaptureError:
         origin = self._traced.origins.get(node)
         name = origin.name if origin else node.name
-        place = f" ({origin.source_file}:{origin.source_line})" if origin and origin.source_file else ""
+        place = f" ({origin.source})" if origin and origin.source else ""
         given = [self.values[source] for source in node.all_input_nodes]
         shapes = [tuple(value.shape) for value in given if isinstance(value, torch.Tensor)]
         inputs = [value for source, value in self.values.items() if source.op == "placeholder"]

@@ -51,6 +51,10 @@ class CaptureError(ModelError):
 
     node: str | None = None
     """The node at which the graph failed, if it ran at all."""
+    depends_on_values = False
+    """Whether what the model does next, or a size, depends on the values of tensors."""
+    advice = ""
+    """What to change in the model, if that is known."""
 
 
 class WeightsError(LayerprobeError):
@@ -59,6 +63,9 @@ class WeightsError(LayerprobeError):
 
 class ExportError(LayerprobeError):
     """The probe can't be exported, or the artifact can't be written."""
+
+    only_in_another_batch = False
+    """Whether it may work with the batch held at the example's."""
 
 
 class FolderExists(ExportError):

@@ -127,6 +127,22 @@ def test_a_model_without_parts_is_told_so():
     assert _failure(Model()).endswith("No submodule of Model works without it: replace it in the model.")
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_layer_that_pytorch_quantized_is_told_with_what_to_do_instead():
+    class Model(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(16, 4)
+
+        def forward(self, x):
+            return self.fc(x)  # quantized
+
+    model = torch.ao.quantization.quantize_dynamic(Model(), {nn.Linear}, dtype=torch.qint8)
+    message = _failure(model)
+    assert f"fc ({HERE}:{_line_of('quantized')}) is a Linear that PyTorch quantized" in message
+    assert message.endswith("quantize its ONNX file (onnxruntime.quantization).")
+
+
 def test_nothing_is_left_behind_where_the_conversion_fails(tmp_path):
     with pytest.raises(ExportError):
         export_artifact(build_probe(_OnTheWay(), X), tmp_path / "artifact")

@@ -1,14 +1,20 @@
 """What is exported is the model on any input, or is refused: nothing of the conversion's own input stays in it."""
 
+import re
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from export import export_artifact
+from export import export_artifact, to_onnx
+from export.rounding_noise import RoundingNoise
+from export.trial_differences import find_differences
 from probe import build_probe
 from runtime import open_artifact, open_runner, verify
 from runtime.artifact.errors import ExportError
+from runtime.artifact.reference import Truth
 
 
 class Net(nn.Module):
@@ -35,6 +41,7 @@ def test_a_number_read_from_a_tensor_is_no_constant(tmp_path, then):
     with pytest.raises(ExportError, match=r"As TorchScript, .*mul \(.*\.py:\d+\) returns wrong values") as e:
         export(then, tmp_path)
     assert "--submodule c" in str(e.value) or "--submodule" in str(e.value)
+    assert re.search(r"(item|tolist) \(.*\.py:\d+\) reads a number from a tensor", str(e.value))
     assert len(str(e.value).splitlines()) == 2
     assert not (tmp_path / "artifact").exists()
 
@@ -51,7 +58,7 @@ def test_outputs_that_do_without_are_told(tmp_path):
     def aside(x, y):
         return y, torch.relu(x * x.max().item()).mean().item()
 
-    with pytest.raises(ExportError, match=r"As TorchScript, .* mul \(.*\n.*--outputs c"):
+    with pytest.raises(ExportError, match=r"As TorchScript, mul \(.*\n.*--outputs c"):
         export(aside, tmp_path)
 
 
@@ -97,3 +104,68 @@ def test_in_half_precision_another_size_is_no_rounding(tmp_path, monkeypatch):
     monkeypatch.setattr("export.trial_run._open_torchscript", lambda probe, file: None)
     artifact = open_artifact(export_artifact(probe, tmp_path / "half"))
     assert artifact.manifest.inputs[0].shape[0] == 1
+
+
+def _dead(x, y):
+    return y * 0 + 0.3
+
+
+STEADY = {
+    "group norm": (lambda x, y: nn.functional.group_norm(_dead(x, y), 2), torch.float32),
+    "instance norm": (lambda x, y: nn.functional.instance_norm(_dead(x, y)), torch.float32),
+    "less its mean": (lambda x, y: _dead(x, y) - _dead(x, y).mean((2, 3), keepdim=True), torch.float32),
+    "standardised": (
+        lambda x, y: (_dead(x, y) - _dead(x, y).mean(1, True)) / (_dead(x, y).std(1) + 1e-5),
+        torch.float32,
+    ),
+    "logarithm of zero": (lambda x, y: torch.log(1 - torch.sigmoid(y * 20)), torch.float16),
+    "overflow": (lambda x, y: (torch.relu(y) * 3e4 * 3).mean((2, 3)), torch.float16),
+}
+
+
+@pytest.mark.parametrize("case", STEADY)
+def test_what_rounding_alone_decides_is_exported(tmp_path, case):
+    then, dtype = STEADY[case]
+    export_artifact(build_probe(Net(then).to(dtype), torch.ones(1, 3, 8, 8, dtype=dtype)), tmp_path / "artifact")
+
+
+def _differences(truth, noise, array, dtype="float32"):
+    spec = build_probe(Net(lambda x, y: y), torch.zeros(1, 3, 8, 8)).outputs[0].model_copy(update={"dtype": dtype})
+    probe = SimpleNamespace(outputs=[spec])
+    truth = np.asarray(truth, np.float64)
+    expected = {"c": Truth(truth, truth.shape, float(np.nanmax(np.abs(truth[np.isfinite(truth)]))), 0.0, 0)}
+    return [
+        (each.how, each.details, each.overflows)
+        for each in find_differences(probe, expected, {"c": noise}, {"c": np.asarray(array)})
+    ]
+
+
+def test_a_difference_is_told_with_the_element_and_both_values():
+    steady = RoundingNoise(0.0, np.zeros(4, bool))
+    assert _differences([1, 2, 3, 4], steady, [1, 2, 3, 4.01]) == []
+    assert _differences([1, 2, 3, 4], steady, [1, 2.5, 3, 7]) == [
+        ("wrong values", ": 7 instead of 4 at [3], where the largest is 4", False)
+    ]
+    assert _differences([1, 2, 3, 4], RoundingNoise(0.2, np.zeros(4, bool)), [1, 2, 3, 7]) == []
+
+
+def test_an_overflow_of_the_runtime_alone_is_told_as_one():
+    steady = RoundingNoise(0.0, np.zeros(4, bool))
+    assert _differences([1, 2, 3, 4], steady, [1, np.inf, np.nan, 4], "float16") == [
+        ("2 infinite or NaN of 4 values", "", True)
+    ]
+    # Where rounding decides which elements overflow, another element may.
+    own = RoundingNoise(0.0, np.array([True, False, False, False]))
+    assert _differences([np.inf, 2, 3, 4], own, [7, np.inf, 3, 4], "float16") == []
+
+
+def test_another_batch_is_tried_only_where_it_is_the_cause(tmp_path, monkeypatch):
+    """The second conversion would take as long as the first, and end the same way."""
+    converted = []
+    monkeypatch.setattr("export.artifact_writing.to_onnx", lambda probe: converted.append(probe) or to_onnx(probe))
+    for then in (lambda x, y: y * x.max().item(), lambda x, y: y.median(1)[0]):
+        with pytest.raises(ExportError):
+            export(then, tmp_path)
+    assert len(converted) == 2
+    export(lambda x, y: y.split(2)[0], tmp_path)
+    assert [probe.fixed_batch for probe in converted[2:]] == [None, 1]

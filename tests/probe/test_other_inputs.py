@@ -7,6 +7,7 @@ from torch import nn
 
 from export import export_artifact
 from export.reference_recording import record_reference
+from export.rounding_noise import rounding_noise
 from probe import build_probe
 from probe.other_inputs import draw
 from runtime import benchmark, open_artifact, verify
@@ -125,6 +126,12 @@ def test_the_noise_floor_of_an_index_is_that_of_the_region_it_names():
     floor = record_reference(probe, probe.example).truths["roi_align"].noise_floor
     # One float below 2 is image 1: the floor would be as large as the tensor.
     assert floor < 1e-5
+
+
+def test_rounding_does_not_move_an_index_to_another_region():
+    probe = build_probe(Regions(), noise(3, 3, 8, 8), ROIS)
+    truths = record_reference(probe, probe.example).truths
+    assert rounding_noise(probe, probe.example, truths)["roi_align"].spread < 1e-5
 
 
 def test_values_that_the_model_rejects_are_not_used_again():

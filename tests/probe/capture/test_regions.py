@@ -1,5 +1,6 @@
 """What runs inside autocast, no_grad, checkpoint or a compiled module is an output, or listed with the reason."""
 
+import pytest
 import torch
 from torch import nn
 
@@ -62,9 +63,106 @@ def test_checkpoint_no_grad_and_compiled_modules_hide_nothing():
     assert not [each for each in probe.skipped if "region" in each.reason]
 
 
+def _block():
+    return nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+
+
+class Region(nn.Module):
+    """A block inside a region."""
+
+    def __init__(self, enter, block=None) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.block, self.other = nn.Conv2d(3, 3, 3), block or _block(), _block()
+        self.enter = enter
+
+    def forward(self, x):
+        return self.enter(self, self.first(x))
+
+
+class Decorated(nn.Module):
+    def __init__(self, decorate) -> None:
+        super().__init__()
+        self.inner = _block()
+        self.run = decorate(self.inner)
+
+    def forward(self, x):
+        return self.run(x) * 2
+
+
+def _in(context):
+    def enter(model, x):
+        with context:
+            return model.block(x)
+
+    return enter
+
+
+def _checkpoint(reentrant):
+    return lambda model, x: torch.utils.checkpoint.checkpoint(model.block, x, use_reentrant=reentrant)
+
+
+def _doubled(model, x):
+    weights = {name: weight * 2 for name, weight in model.block.named_parameters()}
+    return torch.func.functional_call(model.block, weights, (x,))
+
+
+def _chosen(model, x):
+    return torch.cond(x.shape[1] == 3, model.block, model.other, (x,))
+
+
+def _plain(model, x):
+    return model.block(x)
+
+
+def _compiled_forward():
+    block = _block()
+    block.forward = torch.compile(block.forward, backend="eager")
+    return block
+
+
+REGIONS = {
+    "checkpoint": lambda: Region(_checkpoint(reentrant=False)),
+    "checkpoint, reentrant": lambda: Region(_checkpoint(reentrant=True)),
+    "no_grad": lambda: Region(_in(torch.no_grad())),
+    "inference_mode": lambda: Region(_in(torch.inference_mode())),
+    "enable_grad": lambda: Region(_in(torch.enable_grad())),
+    "autocast": lambda: Region(_in(torch.autocast("cpu", dtype=torch.bfloat16))),
+    "no_grad as a decorator": lambda: Region(_plain, Decorated(torch.no_grad())),
+    "autocast as a decorator": lambda: Region(_plain, Decorated(torch.autocast("cpu", dtype=torch.bfloat16))),
+    "cond": lambda: Region(_chosen),
+    "compiled": lambda: Region(_plain, torch.compile(_block(), backend="eager")),
+    "compiled forward": lambda: Region(_plain, _compiled_forward()),
+    "functional_call": lambda: Region(_doubled),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("capture", ["auto", "export"])
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_layer_that_runs_is_an_output_with_its_value(region, capture):
+    model = REGIONS[region]().eval()
+    ran = {}
+    leaves = {path: part for path, part in model.named_modules() if not list(part.children())}
+    hooks = [
+        part.register_forward_hook(lambda _part, _given, result, path=path: ran.update({path: result}))
+        for path, part in leaves.items()
+    ]
+    with torch.no_grad():
+        model(IMAGE)
+    for hook in hooks:
+        hook.remove()
+    probe = build_probe(model, IMAGE, capture=capture)
+    tensors = probe(IMAGE)
+    values = {output.module_path: tensors[output.name] for output in probe.outputs}
+    assert len(ran) == 3
+    for path, value in ran.items():
+        torch.testing.assert_close(values[path], value)
+
+
 def test_a_leaf_module_that_ran_and_is_not_in_the_graph_is_listed_with_the_reason(monkeypatch):
     """As a region would be that no capture opens: here the capture is made to forget one call."""
-    from probe import build
+    from probe import attempts
     from probe.capture import fx_trace
 
     def forgetful(model, example, is_leaf):
@@ -74,7 +172,7 @@ def test_a_leaf_module_that_ran_and_is_not_in_the_graph_is_listed_with_the_reaso
             del traced.origins[node]
         return traced
 
-    monkeypatch.setattr(build, "trace", forgetful)
+    monkeypatch.setattr(attempts, "trace", forgetful)
     relu = nn.ReLU()
     model = nn.Sequential(nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu).eval()
     probe = build_probe(nn.Sequential(model, nn.Conv2d(4, 2, 1)).eval(), IMAGE, capture="trace")

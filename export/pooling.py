@@ -1,0 +1,108 @@
+"""Pooling that torch.onnx writes as something else, or that onnx.checker takes for something else.
+
+With `ceil_mode`, PyTorch drops a last window that would start in the padding, and so does ONNX Runtime; the shape
+inference of onnx.checker counts it. What is padded at the end is cut here to what the counted windows reach, which
+changes no value, and then all three count the same.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import onnx_ir as ir
+from onnxscript import opset18
+from onnxscript.function_libs.torch_lib.ops import nn as torch_onnx
+
+__all__ = ["avg_pool2d", "avg_pool3d", "drop_windows_in_padding"]
+
+op: Any = opset18  # its types don't fit values of several dtypes
+
+
+def drop_windows_in_padding(model: ir.Model) -> None:
+    """Make each pooling with `ceil_mode` count the windows that PyTorch counts, where its sizes are known."""
+    for node in model.graph.all_nodes():
+        ceil_mode = node.attributes.get("ceil_mode")
+        if node.op_type not in ("MaxPool", "AveragePool") or ceil_mode is None or not ceil_mode.as_int():
+            continue
+        image = node.inputs[0].shape if node.inputs[0] else None
+        sizes = list(image)[2:] if image is not None else []
+        if sizes and all(isinstance(size, int) for size in sizes):
+            _cut_padding(node, [int(size) for size in sizes])  # type: ignore[arg-type]
+
+
+def _cut_padding(node: ir.Node, sizes: list[int]) -> None:
+    count = len(sizes)
+
+    def given(name: str, default: int) -> list[int]:
+        attribute = node.attributes.get(name)
+        return list(attribute.as_ints()) if attribute else [default] * count
+
+    windows, strides, dilations = given("kernel_shape", 1), given("strides", 1), given("dilations", 1)
+    pads = given("pads", 0) if "pads" in node.attributes else [0] * (2 * count)
+    ends, exact, dropped = [], [], False
+    for axis, size in enumerate(sizes):
+        before, after = pads[axis], pads[count + axis]
+        reach = dilations[axis] * (windows[axis] - 1) + 1
+        results = -(-(size + before + after - reach) // strides[axis]) + 1
+        if (results - 1) * strides[axis] >= size + before:
+            results, dropped = results - 1, True
+        # What the last window needs, negative where it ends inside the image.
+        needed = (results - 1) * strides[axis] + reach - size - before
+        ends.append(min(needed, after) if needed >= 0 else 0)
+        exact.append(needed <= after)
+    if not dropped:
+        return
+    node.attributes["pads"] = ir.AttrInt64s("pads", [*pads[:count], *ends])
+    if all(exact):
+        # No window reaches beyond what is padded: rounding down counts the same.
+        node.attributes["ceil_mode"] = ir.AttrInt64("ceil_mode", 0)
+
+
+def avg_pool2d(
+    image: Any,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """Translate an average pooling; torch.onnx's own ignores `divisor_override`."""
+    given = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return _average(image, torch_onnx.aten_avg_pool2d, given, 2, divisor_override)
+
+
+def avg_pool3d(
+    image: Any,
+    kernel_size: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """Translate an average pooling of volumes; torch.onnx's own ignores `divisor_override`."""
+    given = kernel_size, stride, padding, ceil_mode, count_include_pad
+    return _average(image, torch_onnx.aten_avg_pool3d, given, 3, divisor_override)
+
+
+def _average(
+    image: Any,
+    torchs_own: Callable[..., Any],
+    given: tuple[Sequence[int], Sequence[int], Sequence[int], bool, bool],
+    axes: int,
+    divisor: int | None,
+) -> Any:
+    kernel_size, stride, padding, ceil_mode, include_pad = given
+    if divisor is None:
+        return torchs_own(image, *given)
+    if any(padding):
+        # Padded beforehand: the sum is divided by the same number in every window.
+        ends = list(padding) * axes if len(padding) == 1 else list(padding)
+        rank = len(image.shape)
+        none = [0] * (rank - axes)
+        image = op.Pad(image, op.Constant(value_ints=[*none, *ends, *none, *ends]))
+        image.shape = ir.Shape([None] * rank)  # torch's own translation asks for the rank
+    mean = torchs_own(image, kernel_size, stride, [0] * axes, ceil_mode, include_pad)
+    elements = math.prod(list(kernel_size) * axes if len(kernel_size) == 1 else kernel_size)
+    return op.Mul(mean, op.CastLike(op.Constant(value_float=elements / divisor), mean))
