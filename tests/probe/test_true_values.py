@@ -543,3 +543,46 @@ def test_views_that_do_not_overlap_are_no_aliases():
 def test_a_probe_can_be_built_in_inference_mode():
     with torch.inference_mode():
         assert build_probe(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True)), IMAGE.clone()).outputs
+
+
+class _Filled(nn.Module):
+    """Makes room by `room(x)`, which is filled by `fill(room, x)`."""
+
+    def __init__(self, room, fill) -> None:
+        super().__init__()
+        self.room, self.fill = room, fill
+
+    def forward(self, x):
+        y = self.room(x)
+        self.fill(y, x)
+        return y * 2
+
+
+def _one_by_one(y, x):
+    for channel in range(4):
+        y[:, channel].copy_(x[:, channel])
+
+
+def _by_items(y, x):
+    y[:, :2] = x[:, 2:]
+    y[:, 2:] = x[:, :2]
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+@pytest.mark.parametrize(
+    ("room", "fill", "outputs"),
+    [
+        (torch.empty_like, _by_items, ["getitem", "getitem_1", "mul"]),
+        (lambda x: x.new_empty(x.shape), _by_items, ["getitem", "getitem_1", "mul"]),
+        (torch.empty_like, _one_by_one, [*(f"getitem_{i}" for i in (1, 3, 5, 7)), *("copy_" for _ in range(4)), "mul"]),
+        (torch.empty_like, lambda y, x: torch.add(x, 1, out=y), ["add", "mul"]),
+        (torch.zeros_like, _by_items, ["zeros_like", "getitem", "getitem_1", "mul"]),
+    ],
+    ids=["items", "a method's", "views", "out", "zeros"],
+)
+def test_memory_that_is_not_filled_yet_is_no_output(room, fill, outputs, capture):
+    probe = build_probe(_Filled(room, fill), IMAGE, capture=capture)
+    names = [output.name.partition("copy_")[1] or output.name for output in probe.outputs]
+    assert sorted(names) == sorted(outputs)
+    blank = [skipped.name for skipped in probe.skipped if skipped.reason == "memory that is not filled yet"]
+    assert bool(blank) is (room is not torch.zeros_like)

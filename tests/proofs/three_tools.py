@@ -21,14 +21,14 @@ from torch import nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from export import export_artifact
-from probe import build_probe
+from probe import Probe, build_probe
 from probe.capture.quiet import torch_silenced
 from proofs.small_modules.collection import SmallModel
 from runtime import open_artifact, open_runner, verify
 from runtime.artifact.errors import LayerprobeError, first_line
 from runtime.artifact.reference import as_array
 
-__all__ = ["TOOLS", "Finding", "Kind", "fresh"]
+__all__ = ["TOOLS", "Finding", "Kind", "differs", "fresh", "judge"]
 
 Tensors = tuple[torch.Tensor, ...]
 _TOLERANCE = {"float16": 2e-2, "bfloat16": 5e-2}
@@ -178,27 +178,31 @@ def judge_layerprobe(entry: SmallModel, folder: Path) -> Finding:
 
 def _judge_layerprobe(entry: SmallModel, folder: Path) -> Finding:
     probe = build_probe(fresh(entry), *_copies(entry.example))
+    oracle, another = ask(entry, entry.example), _ask_another(entry)
+    wrong = _differing_probed(probe, oracle)
+    if wrong:
+        return Finding(Kind.WRONG, wrong)
     artifact = open_artifact(export_artifact(probe, folder / "artifact"))
-    manifest, runner = artifact.manifest, open_runner(artifact, _RUNNER)
-    another = _ask_another(entry)
-    one_batch = another is not None and manifest.inputs[0].shape[0] != "N"
-    for oracle in (ask(entry, entry.example), *([another] if another and not one_batch else [])):
-        with torch.no_grad():
-            probed = probe(*_copies(oracle.inputs))
-        arrays = runner.run(
-            {spec.name: as_array(tensor) for spec, tensor in zip(manifest.inputs, oracle.inputs, strict=True)}
-        )
-        wrong = (
-            _differing_calls(probed, oracle)
-            or _differing_results([as_array(probed[name]) for name in probe.results.values()], oracle)
-            or _differing_results([arrays[name] for name in manifest.results.values()], oracle)
-        )
+    one_batch = another is not None and artifact.manifest.inputs[0].shape[0] != "N"
+    runner = open_runner(artifact, _RUNNER)
+    for each in (oracle, *([another] if another and not one_batch else [])):
+        arrays = runner.run({spec.name: as_array(had) for spec, had in zip(probe.inputs, each.inputs, strict=True)})
+        found = [arrays[name] for name in artifact.manifest.results.values()]
+        wrong = _differing_probed(probe, each) or _differing_results(found, each)
         if wrong:
             return Finding(Kind.WRONG, wrong)
     report = verify(artifact, (_RUNNER,))
     if not report.passed:
         return Finding(Kind.NOT_PASSED, f"{report.runners[0].verdict}: {report.headline}")
     return Finding(Kind.ONE_BATCH if one_batch else Kind.RIGHT)
+
+
+def _differing_probed(probe: Probe, oracle: Oracle) -> str:
+    """Return what the probe itself, in PyTorch, returns otherwise than the oracle; empty if nothing."""
+    with torch.no_grad():
+        probed = probe(*_copies(oracle.inputs))
+    results = [as_array(probed[name]) for name in probe.results.values()]
+    return _differing_calls(probed, oracle) or _differing_results(results, oracle)
 
 
 def judge_torchvision(entry: SmallModel, folder: Path) -> Finding:
