@@ -1,10 +1,13 @@
 """Copies of a model that share the memory of its weights, so that nothing done to a copy shows on the model."""
 
+import contextlib
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import CellType, FunctionType, MethodType
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from runtime.artifact.errors import ModelError, first_line
 
@@ -68,14 +71,47 @@ def _copied(model: nn.Module, weights: Mapping[nn.Parameter, nn.Parameter]) -> n
                 elif not value.is_leaf:
                     # It was computed and stored on the module (old-style weight norm): torch refuses to deepcopy it.
                     memo.setdefault(id(value), value.detach().clone())
-        for module, twin in twins:
-            vars(twin).update(copy.deepcopy(vars(module), memo))
-        return copy.deepcopy(model, memo)
+        closures = [(function, _twin_of(function)) for function in _closures(model)]
+        memo |= {id(function): twin for function, twin in closures}
+        for module, made in twins:
+            vars(made).update(copy.deepcopy(vars(module), memo))
+        copied = copy.deepcopy(model, memo)
     except Exception as error:
         raise ModelError(
             f"{type(model).__name__} can't be copied ({type(error).__name__}: {first_line(error)}).\n"
             "A probe needs a copy to leave your model unchanged: remove the part that can't be copied first."
         ) from error
+    for function, twin in closures:
+        _close_over_copies(function, twin, memo)
+    return copied
+
+
+def _closures(model: nn.Module) -> Iterator[FunctionType]:
+    """Yield the functions inside functions that modules hold, which deepcopy takes for constants: a hook, a lambda."""
+    for module in model.modules():
+        for value in pytree.tree_leaves(list(vars(module).values())):
+            if isinstance(value, FunctionType) and value.__closure__:
+                yield value
+
+
+def _twin_of(function: FunctionType) -> FunctionType:
+    """Return the same function with variables of its own, still without values."""
+    cells = tuple(CellType() for _ in function.__closure__ or ())
+    twin = FunctionType(function.__code__, function.__globals__, function.__name__, function.__defaults__, cells)
+    twin.__kwdefaults__ = function.__kwdefaults__
+    twin.__dict__.update(vars(function))
+    return twin
+
+
+def _close_over_copies(function: FunctionType, twin: FunctionType, memo: Mapping[int, object]) -> None:
+    """Let the twin of a function that refers to the model, or to a part of it, refer to the copy's."""
+    for cell, own in zip(function.__closure__ or (), twin.__closure__ or (), strict=True):
+        with contextlib.suppress(ValueError):  # a variable without a value yet
+            value = cell.cell_contents
+            if isinstance(value, MethodType) and id(value.__self__) in memo:
+                own.cell_contents = MethodType(value.__func__, memo[id(value.__self__)])
+            else:
+                own.cell_contents = memo.get(id(value), value)
 
 
 def _as_view(value: torch.Tensor, within: torch.Tensor) -> torch.Tensor:
