@@ -160,7 +160,8 @@ class _Recorder(fx.Interpreter):
         written = {memory_of(one) for one, version in zip(given, versions, strict=True) if one._version != version}
         self._writes.extend(written)
         if n.op != "output":
-            self.values[n] = value
+            # An alias, because `unsqueeze_` and the like change the shape of the very tensor.
+            self.values[n] = value.detach() if isinstance(value, torch.Tensor) else value
             self._writes_before[n] = len(self._writes)
             self._written_by[n] = written
             if name_operation(self._traced.module, n)[0] in _MAY_COPY:

@@ -74,6 +74,8 @@ OPERATIONS = {
     "out=": lambda model, y: torch.add(y, 5, out=y) * 2,
     "through a view": _through_a_view,
     "through data": _through_data,
+    "its shape": lambda model, y: y.unsqueeze_(1) * 2,
+    "its shape, transposed": lambda model, y: y.transpose_(1, 3).relu_() * 2,
     "through a chunk": lambda model, y: y.chunk(2, dim=1)[0].zero_() + y[:, 2:],
 }
 
@@ -92,6 +94,7 @@ def test_an_in_place_operation_does_not_change_what_was_captured_before_it(name,
             outputs = probe(image)
             assert torch.equal(outputs["conv"], model.conv(image))
             assert torch.equal(outputs[probe.results[""]], model(image))
+    assert {spec.name: spec.shape for spec in probe.outputs}["conv"] == ("N", 4, 8, 8)
 
 
 def _transposed(model, y):
