@@ -88,6 +88,7 @@ def as_page(rows: Rows) -> str:
     counts = {tool: Counter(row.findings[tool].kind for row in rows.values()) for tool in TOOLS}
     minutes = sum(row.seconds for row in rows.values()) / _PROCESSES / 60
     models = small_models()
+    missing = len(models) - len(rows)
     lines = [
         "# Small models",
         "",
@@ -101,6 +102,7 @@ def as_page(rows: Rows) -> str:
         f"**Of {rightly} models that torch.onnx exports rightly, layerprobe exports and verifies {ours}:",
         f"{100 * ours / max(rightly, 1):.1f} %.** Internal errors: {counts['layerprobe'][Kind.INTERNAL]}."
         f" Wrong values: {counts['layerprobe'][Kind.WRONG]}.",
+        *([f"**{missing} models of the collection have not been run.**"] if missing else []),
         "",
         *_table(["", *TOOLS], ["---", *["---:"] * len(TOOLS)]),
         *_table(*([kind.value, *(str(counts[tool][kind]) for tool in TOOLS)] for kind in Kind)),
