@@ -107,7 +107,7 @@ def test_the_page_counts_and_lists():
         f"| {names[1]} | {small_models()[names[1]].about} | refuses: it branches on a value | right | right |"
         in written
     )
-    assert "3 models in 2 minutes" in written
+    assert "3 models in 2 minutes of two processes" in written
     assert f"**{len(small_models()) - 3} models of the collection have not been run.**" in written
 
 

@@ -81,16 +81,19 @@ def _copies(tensors: Tensors) -> Tensors:
 
 
 def other_batch(example: Tensors) -> Tensors:
-    """Return three images: the example's, repeated and scaled, in all tensors that have its batch as first axis."""
-    batch = example[0].shape[0]
-    return tuple(_three_images(tensor) if tensor.shape[0] == batch else tensor for tensor in example)
+    """Return three images, or four if the example has three: its own, repeated and scaled, in all tensors with its
+    batch as first axis.
+    """
+    batch = example[0].shape[:1]
+    count = 4 if batch == (3,) else 3
+    return tuple(_repeated(tensor, count) if tensor.shape[:1] == batch else tensor for tensor in example)
 
 
-def _three_images(tensor: torch.Tensor) -> torch.Tensor:
-    images = tensor[torch.arange(3) % len(tensor)]
+def _repeated(tensor: torch.Tensor, count: int) -> torch.Tensor:
+    images = tensor[torch.arange(count) % len(tensor)]
     if not images.is_floating_point():
         return images
-    return images * torch.tensor([0.75, 0.5, 1.25]).view(-1, *[1] * (images.ndim - 1)).to(images)
+    return images * torch.tensor([0.75, 0.5, 1.25, 1.0])[:count].view(-1, *[1] * (images.ndim - 1)).to(images)
 
 
 def ask(entry: SmallModel, inputs: Tensors) -> Oracle:
@@ -235,7 +238,9 @@ def judge_torch_onnx(entry: SmallModel, folder: Path) -> Finding:
 def _exported_by_torch_onnx(entry: SmallModel, oracles: Sequence[Oracle], *, open_batch: bool) -> Finding:
     """Export with the first oracle's inputs, and run with those of all."""
     model, inputs = fresh(entry), _copies(oracles[0].inputs)
-    shapes: Any = tuple({0: torch.export.Dim("batch")} if len(each) == len(inputs[0]) else {} for each in inputs)
+    shapes: Any = tuple(
+        {0: torch.export.Dim("batch")} if each.shape[:1] == inputs[0].shape[:1] else {} for each in inputs
+    )
     kinds = [each.kind for each in inspect.signature(model.forward).parameters.values()]
     try:
         with torch_silenced(), torch.no_grad():
