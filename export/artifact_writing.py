@@ -223,10 +223,15 @@ def _describe(
 
 def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
-    if weights > _EXTERNAL_DATA_ABOVE_BYTES:
-        ir.save(model, file, external_data=f"{file.name}.data")
-    else:
-        ir.save(model, file)
+    try:
+        ir.save(model, file, external_data=f"{file.name}.data" if weights > _EXTERNAL_DATA_ABOVE_BYTES else None)
+    except ir.serde.SerdeError as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        raise ExportError(
+            f"torch.onnx made a model that can't be written: {first_line(cause)}\n{way_around(probe, set())}"
+        ) from error
     try:
         onnx.checker.check_model(file, full_check=True)
     except Exception as error:

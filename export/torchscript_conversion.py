@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.nn import functional
 
 from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
@@ -18,6 +19,9 @@ from runtime.artifact.manifest import MANIFEST_FILE
 from .onnx_conversion import CONVERTED_BATCH
 
 __all__ = ["save_torchscript", "to_torchscript"]
+
+_UNPOOLING_CHECK = "_check_unpool_output_size"
+"""The function with which torch.nn.functional checks the size of an unpooling."""
 
 
 def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
@@ -29,7 +33,7 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
     # Another input than the reference's, so that a number which tracing made a constant shows in the trial run.
     inputs = probe.noise_input(batch=CONVERTED_BATCH, seed=1)
     try:
-        with _without_warnings(), torch.no_grad():
+        with _without_warnings(), _unchecked_unpooling(), torch.no_grad():
             # A dict is a "non-strict" output: torch only fixes the set of keys, as intended.
             traced = torch.jit.trace(  # type: ignore[no-untyped-call]
                 _broadcasting_writes(probe.module), inputs, strict=False, check_trace=False
@@ -89,3 +93,17 @@ def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@contextmanager
+def _unchecked_unpooling() -> Iterator[None]:
+    # While torch.jit traces, sizes are tensors, which the check of an unpooling's size refuses (torch 2.15).
+    check = getattr(functional, _UNPOOLING_CHECK, None)
+    if check is None:
+        yield
+        return
+    setattr(functional, _UNPOOLING_CHECK, lambda sizes, axis: None)  # noqa: ARG005
+    try:
+        yield
+    finally:
+        setattr(functional, _UNPOOLING_CHECK, check)

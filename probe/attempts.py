@@ -103,7 +103,11 @@ class Attempts:
         return made
 
     def explanation(self) -> ModelError:
-        """Return the error that explains why no capture works, and what can be probed instead."""
+        """Return the error that explains why no capture works, and what can be probed instead.
+
+        Raises:
+            ModelError: it was run for its parts, and was about to write to a weight.
+        """
         name = type(self._model).__name__
         if len(self.failures) == 1:
             method, failure = next(iter(self.failures.items()))
@@ -128,7 +132,8 @@ class Attempts:
         found = find_parts(self._model, calls, self._is_leaf)
         if found and sum(each.numel() for each in self._model.parameters()) > _QUICKLY_RUN:
             return found
-        recorded = record_calls(self._model, self._call, possible_parts(self._model))
+        with weights_guarded(self._model):
+            recorded = record_calls(self._model, self._call, possible_parts(self._model))
         calls |= {path: call for path, call in recorded.items() if isinstance(call, Example)}
         return find_parts(self._model, calls, self._is_leaf)
 

@@ -14,6 +14,9 @@ from .observe.observation import Observation
 
 __all__ = ["choose_nodes", "describe_inputs", "describe_outputs"]
 
+_UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
+"""What returns memory as it was found."""
+
 
 def choose_nodes(
     traced: TracedModel,
@@ -23,11 +26,12 @@ def choose_nodes(
 ) -> tuple[dict[str, fx.Node], tuple[Skipped, ...]]:
     """Return the nodes that become outputs, by name, and the skipped ones, with reasons."""
     skipped = []
+    unfilled = _unfilled(traced, observations)
     candidates: dict[fx.Node, Origin] = {}
     for node, origin in traced.origins.items():
         if node not in observations:
             continue
-        reason = _reason_to_skip(node, observations[node])
+        reason = "memory that is not filled yet" if node in unfilled else _reason_to_skip(node, observations[node])
         # What the model returns is always an output: without it, the probe would not compute what the model does.
         if reason is None or node in results:
             candidates[node] = origin
@@ -36,6 +40,25 @@ def choose_nodes(
     kept = {each.name for each in select_outputs(list(candidates.values()), *wanted)}
     chosen = {each.name: node for node, each in candidates.items() if each.name in kept or node in results}
     return chosen, tuple(skipped)
+
+
+def _unfilled(traced: TracedModel, observations: dict[fx.Node, Observation]) -> set[fx.Node]:
+    """Return the nodes that hold whatever the memory held: `torch.empty`, and views of it until it is filled."""
+    found: set[fx.Node] = set()
+    storages: set[int] = set()
+    for node, observation in observations.items():
+        origin = traced.origins.get(node)
+        if observation.memory is None:
+            continue
+        if origin is not None and origin.label in _UNINITIALISED:
+            storages.add(observation.memory[0])
+            found.add(node)
+        elif observation.memory[0] in storages and not observation.written:
+            # What is still written to is not complete: it is filled part by part.
+            same = [each for each in node.all_input_nodes if observations[each].memory == observation.memory]
+            if observation.overwritten or not found.isdisjoint(same):
+                found.add(node)
+    return found
 
 
 def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:

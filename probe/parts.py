@@ -12,6 +12,7 @@ from .capture.torch_export import export_capture
 from .model.example import Example
 from .model.leaf_modules import LeafTest
 from .model.shared_copy import shared_copy
+from .model.weight_guard import weights_guarded
 from .observe.observation import observe, observe_shapes
 
 __all__ = ["find_parts", "possible_parts"]
@@ -56,11 +57,13 @@ def find_parts(model: nn.Module, calls: Mapping[str, Example], is_leaf: LeafTest
 
 def _can_be_captured(part: nn.Module, call: Example, is_leaf: LeafTest) -> bool:
     for capture in (trace, export_capture):
+        copy = shared_copy(part)
         try:
-            traced = capture(shared_copy(part), call, is_leaf=is_leaf)
-            # Without computing, if possible: the parts of a detection model take seconds.
-            if isinstance(observe_shapes(traced, call), Exception):
-                observe(traced, call)
+            with weights_guarded(copy):
+                traced = capture(copy, call, is_leaf=is_leaf)
+                # Without computing, if possible: the parts of a detection model take seconds.
+                if isinstance(observe_shapes(traced, call), Exception):
+                    observe(traced, call)
         except (CaptureError, ModelError):
             continue
         return True

@@ -31,6 +31,9 @@ _SYMBOLS = {
 }  # fmt: skip
 """Python's binary operators, and their names in the module `operator`, which symbolic tracing uses."""
 
+_DATA = torch.Tensor.data.__get__  # type: ignore[attr-defined]
+"""What `x.data` calls."""
+
 
 @dataclass
 class RecordedCall:
@@ -120,7 +123,8 @@ class CallRecorder(TorchFunctionMode):
         frame, file, line = self._caller()
         call = RecordedCall(self._entered[-1][0], file, line, *_describe(func, frame))
         with self._record(call):
-            result = func(*args, **(kwargs or {}))
+            # torch.export can't follow `x.data`.
+            result = args[0].detach() if func == _DATA else func(*args, **(kwargs or {}))
             if frame is not None and args and result is args[0] and not _writes(func.__name__):
                 # `x.contiguous()` and `x.to(dtype)` make no node if there is nothing to do.
                 return torch.ops.aten.alias.default(result) if isinstance(result, torch.Tensor) else result

@@ -48,6 +48,7 @@ def trace(model: nn.Module, example: Example, is_leaf: LeafTest = torch_leaf) ->
         raise CaptureError(
             f"torch.fx can't trace {type(model).__name__}: {torch_reason(error)}{place_of(error)}"
         ) from error
+    _detach_data(graph)
     module = graph_module(model, graph, type(model).__name__)
     for node, origin in tracer.origins.items():
         if node.op == "output":
@@ -81,6 +82,13 @@ def _augmented(name: str) -> Callable[[fx.Proxy, object], fx.Proxy]:
 
 for _name in AUGMENTED_OPERATORS:
     setattr(_WritingProxy, f"__{_name.rstrip('_')}__", _augmented(_name))
+
+
+def _detach_data(graph: fx.Graph) -> None:
+    """Make `x.data` a detach: the same tensor, but whose writes torch counts, and which torch.export can follow."""
+    for node in graph.nodes:
+        if node.target is getattr and node.args[1:] == ("data",):
+            node.op, node.target, node.args = "call_method", "detach", node.args[:1]
 
 
 class _NamingTracer(fx.Tracer):

@@ -41,6 +41,8 @@ class Observation:
     dtype: torch.dtype | None
     overwritten: bool
     """A later operation wrote into this tensor's memory, or does so for inputs of another batch or memory format."""
+    written: bool
+    """This operation itself wrote into the memory: `relu_`, `out=`."""
     memory: tuple[int, int] | None
     """Storage, and how often it had been written to: equal for tensors over one storage with no write in between."""
     span: tuple[int, int]
@@ -72,7 +74,7 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
     try:
         return {
             node: _describe(
-                value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False)
+                value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False, False)
             )
             for node, value in recorder.values.items()
         }
@@ -81,14 +83,14 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
         raise CaptureError(f"The model computes with tensors that aren't dense: {first_line(error)}") from error
 
 
-def _describe(value: object, writes_before: int, overwritten: bool) -> Observation:
+def _describe(value: object, writes_before: int, overwritten: bool, written: bool) -> Observation:
     if not isinstance(value, torch.Tensor):
         parts: tuple[Any, ...] | None = None
         if isinstance(value, dict):
             parts = tuple(value)
         elif isinstance(value, tuple | list) and not isinstance(value, torch.Size):
             parts = tuple(range(len(value)))
-        return Observation(type(value).__name__, (), None, False, None, (0, 0), False, parts)
+        return Observation(type(value).__name__, (), None, False, False, None, (0, 0), False, parts)
     begin = int(value.storage_offset()) * value.itemsize
     extent = 1 + sum((size - 1) * stride for size, stride in zip(value.shape, value.stride(), strict=True))
     return Observation(
@@ -96,6 +98,7 @@ def _describe(value: object, writes_before: int, overwritten: bool) -> Observati
         shape=tuple(value.shape),
         dtype=value.dtype,
         overwritten=overwritten,
+        written=written,
         memory=(memory_of(value), writes_before),
         span=(begin, begin + int(extent) * value.itemsize),
         dense=value.numel() == extent,
@@ -134,15 +137,18 @@ class _Recorder(fx.Interpreter):
         self._writes: list[int] = []
         """The storages that were written to, in order."""
         self._writes_before: dict[fx.Node, int] = {}
-        """How many of these writes came before a node was computed."""
+        """How many of these writes came before a node was computed, its own included."""
+        self._written_by: dict[fx.Node, set[int]] = {}
         self._as_one: dict[int, set[int]] = {}
         """For each storage that may be one with others for other inputs: all of them."""
 
-    def writes_around(self, node: fx.Node, tensor: torch.Tensor) -> tuple[int, bool]:
-        """Return how often a node's storage had been written to when it was computed, and whether it was later."""
+    def writes_around(self, node: fx.Node, tensor: torch.Tensor) -> tuple[int, bool, bool]:
+        """Return how often a node's storage had been written to when it was computed, whether it was later, and
+        whether by the node itself.
+        """
         storage, made = memory_of(tensor), self._writes_before[node]
         later = not self._as_one.get(storage, {storage}).isdisjoint(self._writes[made:])
-        return self._writes[:made].count(storage), later
+        return self._writes[:made].count(storage), later, storage in self._written_by[node]
 
     def run_node(self, n: fx.Node) -> Any:
         given = [tensor for source in n.all_input_nodes for tensor in _tensors(self.values[source])]
@@ -154,8 +160,10 @@ class _Recorder(fx.Interpreter):
         written = {memory_of(one) for one, version in zip(given, versions, strict=True) if one._version != version}
         self._writes.extend(written)
         if n.op != "output":
-            self.values[n] = value
+            # An alias, because `unsqueeze_` and the like change the shape of the very tensor.
+            self.values[n] = value.detach() if isinstance(value, torch.Tensor) else value
             self._writes_before[n] = len(self._writes)
+            self._written_by[n] = written
             if name_operation(self._traced.module, n)[0] in _MAY_COPY:
                 self._join({memory_of(tensor) for tensor in (*given, *_tensors(value))})
         return value

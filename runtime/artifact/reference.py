@@ -81,7 +81,8 @@ def as_array(tensor: Any) -> NDArray[Any]:
     """Return a PyTorch tensor as a NumPy array; bfloat16, which NumPy lacks, as float32, which holds all its values."""
     # Compared by name, because this package doesn't need PyTorch.
     wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
-    array: NDArray[Any] = wide.detach().cpu().contiguous().numpy()
+    # The imaginary part of a conjugate is a view that is negated as it is read, which NumPy can't do.
+    array: NDArray[Any] = wide.detach().resolve_conj().resolve_neg().cpu().contiguous().numpy()
     return array
 
 

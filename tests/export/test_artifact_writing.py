@@ -6,12 +6,15 @@ import zipfile
 
 import numpy as np
 import onnx
+import onnx_ir as ir
 import pytest
 import torch
 
 from conftest import VARIANTS
+from export import export_artifact
 from probe import build_probe, load_model
 from runtime import compare_output, open_artifact, open_runner
+from runtime.artifact.errors import ExportError
 from runtime.artifact.manifest import MANIFEST_FILE, METADATA_KEY, Manifest
 from runtime.artifact.reference import Truth, load_reference, sample
 
@@ -112,3 +115,13 @@ def test_the_sample_meets_every_channel_and_column_evenly():
         counts = np.bincount(sample(axis), minlength=size)
         assert counts.min() > 0.9 * 65_536 / size
         assert counts.max() < 1.1 * 65_536 / size
+
+
+def test_an_onnx_model_that_cannot_be_written_is_told_in_words(tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise ir.serde.SerdeError("Error calling serialize_model_into") from ValueError("a value has no type")
+
+    monkeypatch.setattr(ir, "save", fails)
+    probe = build_probe(torch.nn.ReLU().eval(), torch.ones(1, 2))
+    with pytest.raises(ExportError, match=r"torch\.onnx made a model that can't be written: a value has no type"):
+        export_artifact(probe, tmp_path / "artifact")

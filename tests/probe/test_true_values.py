@@ -74,6 +74,8 @@ OPERATIONS = {
     "out=": lambda model, y: torch.add(y, 5, out=y) * 2,
     "through a view": _through_a_view,
     "through data": _through_data,
+    "its shape": lambda model, y: y.unsqueeze_(1) * 2,
+    "its shape, transposed": lambda model, y: y.transpose_(1, 3).relu_() * 2,
     "through a chunk": lambda model, y: y.chunk(2, dim=1)[0].zero_() + y[:, 2:],
 }
 
@@ -82,16 +84,13 @@ OPERATIONS = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_in_place_operation_does_not_change_what_was_captured_before_it(name, capture):
     model = _InPlace(OPERATIONS[name]).eval()
-    if (name, capture) == ("through data", "export"):
-        with pytest.raises(ModelError, match=r"torch\.export can't capture"):
-            build_probe(model, IMAGE, capture=capture)
-        return
     probe = build_probe(model, IMAGE, capture=capture)
     with torch.no_grad():
         for image in (IMAGE, IMAGE[:1], torch.cat([IMAGE, IMAGE + 1])):
             outputs = probe(image)
             assert torch.equal(outputs["conv"], model.conv(image))
             assert torch.equal(outputs[probe.results[""]], model(image))
+    assert {spec.name: spec.shape for spec in probe.outputs}["conv"] == ("N", 4, 8, 8)
 
 
 def _transposed(model, y):
@@ -543,3 +542,46 @@ def test_views_that_do_not_overlap_are_no_aliases():
 def test_a_probe_can_be_built_in_inference_mode():
     with torch.inference_mode():
         assert build_probe(nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(inplace=True)), IMAGE.clone()).outputs
+
+
+class _Filled(nn.Module):
+    """Makes room by `room(x)`, which is filled by `fill(room, x)`."""
+
+    def __init__(self, room, fill) -> None:
+        super().__init__()
+        self.room, self.fill = room, fill
+
+    def forward(self, x):
+        y = self.room(x)
+        self.fill(y, x)
+        return y * 2
+
+
+def _one_by_one(y, x):
+    for channel in range(4):
+        y[:, channel].copy_(x[:, channel])
+
+
+def _by_items(y, x):
+    y[:, :2] = x[:, 2:]
+    y[:, 2:] = x[:, :2]
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+@pytest.mark.parametrize(
+    ("room", "fill", "outputs"),
+    [
+        (torch.empty_like, _by_items, ["getitem", "getitem_1", "mul"]),
+        (lambda x: x.new_empty(x.shape), _by_items, ["getitem", "getitem_1", "mul"]),
+        (torch.empty_like, _one_by_one, [*(f"getitem_{i}" for i in (1, 3, 5, 7)), *("copy_" for _ in range(4)), "mul"]),
+        (torch.empty_like, lambda y, x: torch.add(x, 1, out=y), ["add", "mul"]),
+        (torch.zeros_like, _by_items, ["zeros_like", "getitem", "getitem_1", "mul"]),
+    ],
+    ids=["items", "a method's", "views", "out", "zeros"],
+)
+def test_memory_that_is_not_filled_yet_is_no_output(room, fill, outputs, capture):
+    probe = build_probe(_Filled(room, fill), IMAGE, capture=capture)
+    names = [output.name.partition("copy_")[1] or output.name for output in probe.outputs]
+    assert sorted(names) == sorted(outputs)
+    blank = [skipped.name for skipped in probe.skipped if skipped.reason == "memory that is not filled yet"]
+    assert bool(blank) is (room is not torch.zeros_like)

@@ -237,3 +237,73 @@ def test_training_mode_is_said_once_and_eval_mode_is_not():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         build_probe(nn.Sequential(nn.Dropout(), nn.Conv2d(3, 4, 3)).eval(), IMAGE)
+
+
+class Remembers(nn.Module):
+    """Returns what a hook, a function inside a method, has kept on the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+        self.seen = {}
+
+        def keep(module, inputs, output):
+            self.seen["conv"] = output
+
+        self.conv.register_forward_hook(keep)
+
+    def forward(self, x):
+        return self.norm(self.conv(x)), self.seen["conv"]
+
+
+class Lambda(nn.Module):
+    """Calls a part through a lambda that refers to the model."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.steps = [lambda x: self.conv(x + 1), lambda x: x.relu()]
+
+    def forward(self, x):
+        for step in self.steps:
+            x = step(x)
+        return x
+
+
+class Shared(nn.Module):
+    """Hands a tensor on in a dictionary that a hook closes over, and has its steps in a tuple."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.seen = seen = {}
+        self.conv.register_forward_hook(lambda module, inputs, output: seen.update(conv=output))
+        parts = [self.conv, nn.ReLU()]
+        self.steps = (lambda x: parts[1](parts[0](x)), torch.sigmoid)
+
+    def forward(self, x):
+        for step in self.steps:
+            x = step(x)
+        return x + self.seen["conv"]
+
+
+def patched():
+    """A model whose forward was replaced by a function around the old one."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    before = model.forward
+    model.forward = lambda x: before(x) * 2
+    return model
+
+
+@pytest.mark.parametrize("make", [Remembers, Lambda, Shared, patched])
+def test_functions_that_refer_to_the_model_refer_to_the_copy_in_the_probe(make):
+    torch.manual_seed(0)
+    model = make().eval()
+    probe = build_probe(model, IMAGE)
+    assert "conv" not in getattr(model, "seen", {})
+    with torch.no_grad():
+        expected, tensors = model(IMAGE), probe(IMAGE)
+    returned = expected if isinstance(expected, tuple) else (expected,)
+    for tensor, name in zip(returned, probe.results.values(), strict=True):
+        torch.testing.assert_close(tensors[name], tensor)
+    assert {output.label for output in probe.outputs} >= {"Conv2d"}
