@@ -14,7 +14,7 @@ from .model.example import Example
 from .model.leaf_modules import LeafTest
 from .model.shared_copy import shared_copy
 from .model.submodule_calls import CallShapes, blank_calls, record_calls, record_shapes
-from .model.weight_guard import weights_guarded
+from .model.weight_guard import refuse_weight_writes, weights_guarded
 from .parts import find_parts, possible_parts
 from .probe import CaptureMethod
 
@@ -132,8 +132,8 @@ class Attempts:
         found = find_parts(self._model, calls, self._is_leaf)
         if found and sum(each.numel() for each in self._model.parameters()) > _QUICKLY_RUN:
             return found
-        with weights_guarded(self._model):
-            recorded = record_calls(self._model, self._call, possible_parts(self._model))
+        refuse_weight_writes(shared_copy(self._model), self._call)
+        recorded = record_calls(self._model, self._call, possible_parts(self._model))
         calls |= {path: call for path, call in recorded.items() if isinstance(call, Example)}
         return find_parts(self._model, calls, self._is_leaf)
 

@@ -57,12 +57,11 @@ def find_parts(model: nn.Module, calls: Mapping[str, Example], is_leaf: LeafTest
 
 def _can_be_captured(part: nn.Module, call: Example, is_leaf: LeafTest) -> bool:
     for capture in (trace, export_capture):
-        copy = shared_copy(part)
         try:
-            with weights_guarded(copy):
-                traced = capture(copy, call, is_leaf=is_leaf)
-                # Without computing, if possible: the parts of a detection model take seconds.
-                if isinstance(observe_shapes(traced, call), Exception):
+            traced = capture(shared_copy(part), call, is_leaf=is_leaf)
+            # Without computing, if possible: the parts of a detection model take seconds.
+            if isinstance(observe_shapes(traced, call), Exception):
+                with weights_guarded(traced.module):
                     observe(traced, call)
         except (CaptureError, ModelError):
             continue

@@ -76,6 +76,15 @@ def test_a_part_called_with_a_list_flags_a_size_and_a_scalar_is_suggested_withou
     assert str(refused.value).endswith("These parts of it can be probed: backbone, neck (--submodule backbone).")
 
 
+def test_a_model_with_torch_cond_is_refused_with_the_reason():
+    class Net(nn.Module):
+        def forward(self, x):
+            return torch.cond(x.sum() > 0, lambda x: x * 2, lambda x: x - 1, (x,))
+
+    with pytest.raises(ModelError, match=r"Net can't be captured as one graph: torch\.fx can't trace Net: "):
+        build_probe(Net().eval(), IMAGE)
+
+
 def test_modules_that_stay_whole_stay_so_in_the_parts_that_are_suggested():
     class Net(nn.Module):
         def __init__(self) -> None:
