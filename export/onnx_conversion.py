@@ -18,7 +18,7 @@ from torch import fx
 from probe import Probe
 from probe.capture.quiet import torch_silenced
 from runtime.artifact.errors import ExportError
-from runtime.artifact.manifest import SIZE_NODE_PREFIX, Origin, Output
+from runtime.artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX, Origin, Output
 
 from .attention import give_attention_four_axes
 from .onnx_failures import explain_failure, refuse_packed_weights
@@ -31,7 +31,6 @@ __all__ = ["CONVERTED_BATCH", "dynamic_shapes", "onnx_shape", "to_onnx"]
 
 CONVERTED_BATCH = 2
 """The batch that each model file is converted with, if it is open: one of 1 would become a constant."""
-_NAME_KEY = "layerprobe.name"
 
 
 def to_onnx(probe: Probe) -> ir.Model:
@@ -168,7 +167,7 @@ def _mark_origins(model: ir.Model) -> None:
             origin = origin_of(made_of) if isinstance(made_of, fx.Node) else None
             node.metadata_props.clear()
             if origin is not None:
-                node.metadata_props[_NAME_KEY] = origin.name
+                node.metadata_props[NODE_STEP_KEY] = origin.name
 
 
 def _fold_constants(model: ir.Model) -> None:
@@ -202,7 +201,7 @@ def _write_origins(graph: ir.Graph, outputs: Collection[str], origins: dict[str,
         if origin is not None:
             source = f"{origin.source_file}:{origin.source_line}" if origin.source_file else ""
             node.doc_string = f"{origin.label} {origin.name} {source}".rstrip()
-            node.metadata_props[_NAME_KEY] = origin.name
+            node.metadata_props[NODE_STEP_KEY] = origin.name
             node.metadata_props["layerprobe.operation"] = origin.operation
             node.metadata_props["layerprobe.module_path"] = origin.module_path
             node.metadata_props["layerprobe.source"] = source
@@ -234,7 +233,7 @@ def _steps(graph: ir.Graph, outputs: Collection[str]) -> dict[ir.Node, str]:
 
     def visit(nodes: ir.Graph, around: str | None) -> None:
         for node in reversed(nodes):
-            step = _computed(node, outputs) or node.metadata_props.get(_NAME_KEY)
+            step = _computed(node, outputs) or node.metadata_props.get(NODE_STEP_KEY)
             if step is None:
                 users = [use.node for value in node.outputs for use in value.uses() if use.node in steps]
                 step = steps[min(users, key=order.__getitem__)] if users else around

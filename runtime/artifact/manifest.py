@@ -21,6 +21,7 @@ __all__ = [
     "FORMAT_VERSION",
     "MANIFEST_FILE",
     "METADATA_KEY",
+    "NODE_STEP_KEY",
     "ONNX_FILE",
     "REFERENCE_FILE",
     "SIZE_NODE_PREFIX",
@@ -61,6 +62,8 @@ AVERAGED_FILES = {
 """The averaged probe's file names, by the full probe's."""
 SIZE_NODE_PREFIX = "size::"
 """Prefix in the name of each ONNX node whose results are integers or booleans: it computes on sizes."""
+NODE_STEP_KEY = "layerprobe.name"
+"""Key of the model's step in each ONNX node's `metadata_props`; a node that another tool inserted has none."""
 METADATA_KEY = "layerprobe.manifest"
 """Key of the manifest (less its hashes) in the ONNX file's `metadata_props`."""
 

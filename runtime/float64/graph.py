@@ -14,11 +14,11 @@ import onnx
 import onnx.inliner
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, numpy_helper
-from threadpoolctl import ThreadpoolController
 
 from ..artifact.errors import ArtifactError, InputError, first_line
-from ..artifact.manifest import SIZE_NODE_PREFIX
+from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import read_onnx
+from .losses import NO_SCALE, Losses, Scale
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
 
@@ -58,8 +58,8 @@ class Float64Graph:
         Args:
             file: `model.onnx`; a large model's weights are beside it.
             outputs: names of the outputs to compute, in the order of execution.
-            rounds: whether `Cast` to 16 bits rounds, outside of subgraphs. In a model that computes in 16 bits, the
-                cast is the model's own and doesn't; elsewhere, a converter to mixed precision may have inserted it.
+            rounds: whether a `Cast` to 16 bits that belongs to no step of the model rounds, outside of subgraphs: a
+                converter to mixed precision inserted it, unless the whole model computes in 16 bits.
 
         Raises:
             ArtifactError: the file can't be read, or doesn't compute one of the outputs.
@@ -70,7 +70,9 @@ class Float64Graph:
         self._file, self._folder = file, opened.folder
         self._opsets = {each.domain: each.version for each in model.opset_import}
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
-        self._inputs = [value.name for value in graph.input if value.name not in self._weights]
+        given = [value for value in graph.input if value.name not in self._weights]
+        self._inputs = [value.name for value in given]
+        self._input_types = {value.name: value.type.tensor_type.elem_type for value in given}
         self._outputs = tuple(outputs)
         producers = {name: index for index, node in enumerate(graph.node) for name in node.output if name}
         absent = [name for name in outputs if name not in producers]
@@ -89,7 +91,6 @@ class Float64Graph:
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
         self._rounds = rounds
         self._evaluators: dict[int, NodeEvaluator] = {}
-        self._threads = ThreadpoolController()
 
     def walk(
         self, inputs: Mapping[str, NDArray[Any]], forced: Mapping[str, NDArray[Any]] | None = None
@@ -107,47 +108,81 @@ class Float64Graph:
         Raises:
             InputError: an input of the model is missing.
         """
+        for name, value, _ in self._walk(inputs, forced or {}, None):
+            yield name, value
+
+    def walk_with_scales(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        forced: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        folded: Mapping[str, float] | None = None,
+    ) -> Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]:
+        """Yield what `walk` does, and the natural scale of each output.
+
+        Args:
+            inputs: as of `walk`.
+            forced: as of `walk`.
+            folded: if the file is compared with the model itself: what its exporter may have lost in outputs that
+                depend on no input, which it computed. Then single numbers and tables count as rounded, nothing else.
+        """
+        yield from self._walk(inputs, forced or {}, Losses(self.inputs_of, folded))
+
+    def _walk(
+        self, inputs: Mapping[str, NDArray[Any]], forced: Mapping[str, NDArray[Any]], losses: Losses | None
+    ) -> Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]:
         absent = [name for name in self._inputs if name not in inputs]
         if absent:
             raise InputError(f"The model takes {', '.join(self._inputs)}; {absent[0]} is missing.")
-        forced = forced or {}
         values: dict[str, Any] = {name: widened(np.asarray(inputs[name])) for name in self._inputs}
-        finished: dict[str, Any] = {}
+        if losses:
+            losses.start(self._input_types)
+        finished: dict[str, tuple[Any, Scale]] = {}
         for number, step in enumerate(self._steps):
             names = [name for name in step.node.output if name]
-            for name, value in zip(names, self._compute(number, step, values), strict=True):
+            given = {
+                name: values[name] if name in values else self._weight(name, step.node, losses) for name in step.reads
+            }
+            results, scales = self._compute(number, step.node, given, losses)
+            for name, value, scale in zip(names, results, scales, strict=True):
+                values[name] = value
                 if name in self.inputs_of:
-                    finished[name] = value
-                    values[name] = widened(np.asarray(forced[name])) if name in forced else value
-                else:
-                    values[name] = value
+                    finished[name] = value, scale
+                    if name in forced:
+                        values[name] = widened(np.asarray(forced[name]))
             for name in step.done_with:
                 values.pop(name, None)
+                if losses:
+                    losses.forget(name)
             for name in step.completes:
-                yield name, finished.pop(name)
+                yield name, *finished.pop(name)
 
-    def _compute(self, number: int, step: _Step, values: Mapping[str, Any]) -> list[Any]:
-        """Return the outputs of a step, or `Unknown` for each."""
-        given: dict[str, Any] = {}
-        count = sum(bool(name) for name in step.node.output)
-        for name in step.reads:
-            value = values[name] if name in values else self._weight(name, step.node)
-            if isinstance(value, Unknown):
-                return [value] * count
-            given[name] = value
+    def _compute(
+        self, number: int, node: NodeProto, given: Mapping[str, Any], losses: Losses | None
+    ) -> tuple[list[Any], list[Scale]]:
+        """Return the outputs of a node, or `Unknown` for each, and their scales."""
+        count = sum(bool(name) for name in node.output)
+        unknown = next((value for value in given.values() if isinstance(value, Unknown)), None)
+        if unknown is not None:
+            return [unknown] * count, [NO_SCALE] * count
+        inputs = [given[name] if name else None for name in node.input]
+        outer = {name: value for name, value in given.items() if name not in node.input}
         try:
             # Created on demand, as an operator that onnx doesn't know matters only if its result is needed.
             if number not in self._evaluators:
-                self._evaluators[number] = NodeEvaluator(step.node, self._opsets, rounds=self._rounds)
-            # The products are small: when other programs keep the cores busy, BLAS's threads wait for one another 30
-            # times as long as they compute.
-            with self._threads.limit(limits=1, user_api="blas"):
-                return self._evaluators[number].run(given)
+                inserted = not any(each.key == NODE_STEP_KEY for each in node.metadata_props)
+                self._evaluators[number] = NodeEvaluator(node, self._opsets, rounds=self._rounds and inserted)
+            evaluator = self._evaluators[number]
+            results = evaluator.run(inputs, outer)
+            if losses is None:
+                return results, [NO_SCALE] * count
+            rounded = evaluator.rounded_to is not None
+            return results, losses.of(node, inputs, results, lambda others: evaluator.run(others, outer), rounded)
         except Exception as error:
             # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
-            return [Unknown(f"{step.node.op_type} can't be recomputed: {_reason(error)}")] * count
+            return [Unknown(f"{node.op_type} can't be recomputed: {_reason(error)}")] * count, [NO_SCALE] * count
 
-    def _weight(self, name: str, user: NodeProto) -> NDArray[Any]:
+    def _weight(self, name: str, user: NodeProto, losses: Losses | None) -> NDArray[Any]:
         # Read and widened each time: cached weights would take three times the file's size.
         tensor = TensorProto()
         try:
@@ -156,6 +191,8 @@ class Float64Graph:
             array: NDArray[Any] = numpy_helper.to_array(tensor, str(self._folder))
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file}: the weight {name} can't be read: {first_line(error)}") from error
+        if losses:
+            losses.add_constant(name, array, tensor.data_type, user)
         return array if user.op_type in WIDENING and not user.domain else widened(array)
 
 

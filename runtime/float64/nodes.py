@@ -3,7 +3,9 @@
 The order of the nodes, and what each uses, is in `float64/graph.py`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helper
 from onnx.reference import ReferenceEvaluator
+from threadpoolctl import ThreadpoolController
 
 from .operators import OPERATORS
 
@@ -27,6 +30,7 @@ _NOT_IN_FLOAT64 = {
         "it draws new random numbers each time",
     ),
 }
+_THREADS = cache(ThreadpoolController)
 _OWN_OPERATORS_SINCE = 11
 """Since this opset, `OPERATORS` have had their present inputs and attributes, or fewer."""
 
@@ -62,7 +66,11 @@ def _free(graph: GraphProto) -> list[str]:
 
 
 class NodeEvaluator:
-    """Runs one node. Creating it is the costly part, so it is reused from walk to walk."""
+    """Runs one node. Creating it is the costly part, so it is reused from walk to walk.
+
+    Attributes:
+        rounded_to: the type of 16 bits that the results are rounded to, though they are float64; None elsewhere.
+    """
 
     def __init__(self, node: NodeProto, opsets: Mapping[str, int], *, rounds: bool = False) -> None:
         """Create it.
@@ -75,14 +83,16 @@ class NodeEvaluator:
         reason = _NOT_IN_FLOAT64.get(node.op_type)
         if reason is not None and not node.domain:
             raise NotImplementedError(reason)
-        self._rounded_to: np.dtype[Any] | None = None
+        self.rounded_to: np.dtype[Any] | None = None
         if rounds and node.op_type == "Cast":
             (to,) = (attribute.i for attribute in node.attribute if attribute.name == "to")
             if to in _SIXTEEN_BITS:
-                self._rounded_to = onnx.helper.tensor_dtype_to_np_dtype(to)
+                self.rounded_to = onnx.helper.tensor_dtype_to_np_dtype(to)
         wide = NodeProto()
         wide.CopyFrom(node)
         _widen_node(wide)
+        # By position, so that a value that is used twice (x * x) can be replaced in one place.
+        wide.input[:] = [f"input::{place}" if name else "" for place, name in enumerate(node.input)]
         # A graph of one node: a bare node would be evaluated by onnx's newest opset.
         outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
         self._evaluator = ReferenceEvaluator(
@@ -91,12 +101,20 @@ class NodeEvaluator:
             new_ops=OPERATORS if opsets.get("", 0) >= _OWN_OPERATORS_SINCE else None,
         )
 
-    def run(self, values: dict[str, Any]) -> list[Any]:
-        """Return the node's outputs, without those that have no name."""
-        with np.errstate(all="ignore"):
-            results: list[Any] = self._evaluator.run(None, values)  # type: ignore[assignment]
-            if self._rounded_to is not None:
-                results = [widened(np.asarray(result).astype(self._rounded_to)) for result in results]
+    def run(self, inputs: Sequence[Any], outer: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
+        """Return the node's outputs, without those that have no name.
+
+        Args:
+            inputs: in the node's order; None for one that is omitted.
+            outer: what its subgraphs use from outside, by name.
+        """
+        feeds = {f"input::{place}": value for place, value in enumerate(inputs) if value is not None}
+        # BLAS's threads wait for one another 30 times as long as they compute, when other programs keep the cores busy:
+        # the products are small.
+        with np.errstate(all="ignore"), _THREADS().limit(limits=1, user_api="blas"):
+            results: list[Any] = self._evaluator.run(None, {**outer, **feeds})  # type: ignore[assignment]
+            if self.rounded_to is not None:
+                results = [widened(np.asarray(result).astype(self.rounded_to)) for result in results]
         return results
 
 

@@ -59,6 +59,8 @@ class MatMul(OpRun):
 def _matrix_product(a: Array, b: Array) -> Array:
     if a.dtype.kind in "iu":
         return np.asarray(np.matmul(a, b))
+    if a.dtype == b.dtype == np.float32:  # not a value of the graph, which are float64: its natural scale
+        return np.asarray(np.matmul(a, b))
     a = a.astype(np.float64, copy=False)
     if b.dtype == np.float64 or b.ndim != 2:
         return np.asarray(np.matmul(a, b.astype(np.float64, copy=False)))
@@ -105,6 +107,15 @@ class LRN(OpRun):
         for begin in range(1, size):
             total += padded[:, begin : begin + channels]
         return (x / (float(bias) + float(alpha) / size * total) ** float(beta),)
+
+
+class LogSoftmax(OpRun):
+    """onnx's own takes the logarithm of a softmax that underflowed to 0."""
+
+    def _run(self, x: Array, axis: int = -1) -> tuple[Array]:
+        y = x - np.max(x, axis=axis, keepdims=True)
+        y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
+        return (y,)
 
 
 class Pad(OpRun):
@@ -215,6 +226,7 @@ OPERATORS: list[type[OpRun]] = [
     Gemm,
     GridSample,
     LRN,
+    LogSoftmax,
     MatMul,
     MaxPool,
     Pad,

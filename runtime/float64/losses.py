@@ -1,0 +1,151 @@
+"""What the values of a graph may lose by rounding, followed from node to node through one walk.
+
+The rule of each operator is in `natural_scale.py`; this is the bookkeeping between them.
+"""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import NodeProto, TensorProto
+
+from .natural_scale import Call, natural_scale, shares_a_kernel
+
+__all__ = ["NO_SCALE", "Losses", "Scale"]
+
+Array = NDArray[Any]
+_Evaluate = Callable[[Sequence[Array | None]], Sequence[Any]]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The natural scale of an output; its arrays broadcast to the output's shape.
+
+    Attributes:
+        own: what its own operation may lose in each element, given its inputs, in multiples of float32's machine
+            epsilon, whatever the type in which it computes.
+        with_inputs: the same, and what the outputs that it is computed from may have lost. Computed when called, as it
+            takes as long as the operation.
+    """
+
+    own: Array
+    with_inputs: Callable[[], Array]
+
+
+_EPSILON = float(np.finfo(np.float32).eps)
+_FINE = np.float32(1)
+_COARSE: dict[int, np.float32] = {
+    TensorProto.FLOAT16: np.float32(float(np.finfo(np.float16).eps) / _EPSILON),
+    TensorProto.BFLOAT16: np.float32(2.0**-7 / _EPSILON),
+}
+"""Types in which a rounding costs more than in float32, and how many times as much."""
+_OF_TABLES = np.float32(4)
+"""What a table may have lost, in multiples of epsilon times its largest value: sines of angles up to 2 pi lose that."""
+_FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, *_COARSE})
+
+NO_SCALE = Scale(np.zeros(()), lambda: np.zeros(()))
+"""Of integers and booleans, which are exact."""
+
+
+class Losses:
+    """What each value of a graph may have lost since the nearest outputs before it."""
+
+    def __init__(self, outputs: Collection[str], folded: Mapping[str, float] | None) -> None:
+        """Start without losses.
+
+        Args:
+            outputs: names; what a runtime gave there is known, and counts as exact for most operations.
+            folded: see `Float64Graph.walk_with_scales`.
+        """
+        self._outputs, self._folded = outputs, folded
+        self._types: dict[str, int] = {}
+        self._lost: dict[str, Scale] = {}
+
+    def start(self, types: Mapping[str, int]) -> None:
+        """Take the ONNX types of the model's inputs."""
+        self._types.update(types)
+
+    def add_constant(self, name: str, value: Array, type_: int, user: NodeProto) -> None:
+        """Take a weight that a node uses.
+
+        In a file that is compared with the model, a single number may be rounded from Python's, which is float64; and
+        a table, as of positions, may have been computed by the exporter in float32.
+        """
+        self._types[name] = type_
+        lost = np.float32(0)
+        if value.size == 1 and type_ in _FLOATS and not _is_round(value):
+            lost = np.abs(value.astype(np.float32)).max() * _COARSE.get(type_, _FINE)
+        elif value.size > 1 and type_ in _FLOATS and shares_a_kernel(user):
+            lost = np.abs(value.astype(np.float32)).max() * _OF_TABLES
+        if self._folded is not None and lost:
+            self._lost[name] = Scale(np.asarray(lost), lambda: np.asarray(lost))
+
+    def forget(self, name: str) -> None:
+        """Forget a value that nothing uses any more."""
+        self._lost.pop(name, None)
+
+    def of(
+        self,
+        node: NodeProto,
+        inputs: Sequence[Array | None],
+        results: Sequence[Any],
+        evaluate: _Evaluate,
+        rounded: bool,
+    ) -> list[Scale]:
+        """Return the scale of each result of a node, and remember it for the nodes that use it.
+
+        Args:
+            node: the node.
+            inputs: its inputs.
+            results: what it returned for them.
+            evaluate: returns its results for other inputs.
+            rounded: whether the results are rounded to 16 bits already, so that nothing more is lost.
+        """
+        # The file's own evaluation rounds nowhere.
+        exact = rounded or self._folded is not None
+        coarse = _FINE if exact else _COARSE.get(self._type_of(node), _FINE)
+        before = [self._lost.get(name) for name in node.input]
+        together = shares_a_kernel(node)
+        near = [
+            scale.own / coarse if scale and (together or name not in self._outputs) else None
+            for name, scale in zip(node.input, before, strict=True)
+        ]
+        scales = []
+        for index, (name, result) in enumerate(zip(filter(None, node.output), map(np.asarray, results), strict=True)):
+            scale = NO_SCALE
+            if result.dtype.kind == "f":
+                call = Call(node, inputs, near, result, partial(_evaluated, evaluate, index), self._folded is None)
+                least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
+                own = np.maximum(natural_scale(call) * coarse, least)
+                scale = Scale(own, cache(partial(_with_inputs, call, own, before, together, coarse)))
+                self._lost[name] = scale
+            scales.append(scale)
+        return scales
+
+    def _type_of(self, node: NodeProto) -> int:
+        """Return the ONNX type in which a node computes, that of its first input unless it casts, and remember it."""
+        to = next((each.i for each in node.attribute if each.name == "to" and node.op_type == "Cast"), 0)
+        like = node.input[1:2] if node.op_type == "CastLike" else node.input
+        type_ = to or next((self._types[name] for name in like if self._types.get(name) in _FLOATS), 0)
+        self._types.update((name, type_) for name in node.output if type_)
+        return type_
+
+
+def _is_round(value: Array) -> bool:
+    """Return whether a number is one that people write down exactly (100, 0.5): its last bits are 0."""
+    bits = value.reshape(-1).view(f"uint{8 * value.dtype.itemsize}")[0]
+    return not int(bits) & (0b111 if value.dtype.itemsize == 2 else 0xFF)
+
+
+def _evaluated(evaluate: _Evaluate, index: int, inputs: Sequence[Array | None]) -> Array:
+    return np.asarray(evaluate(inputs)[index])
+
+
+def _with_inputs(call: Call, own: Array, before: Sequence[Scale | None], together: bool, coarse: np.float32) -> Array:
+    lost: list[Array | None] = [
+        None if scale is None else (scale.with_inputs() if together else scale.own) / coarse for scale in before
+    ]
+    return np.maximum(own, natural_scale(replace(call, lost=lost)) * coarse)

@@ -1,0 +1,363 @@
+"""How large the numbers are that an operation adds up or passes through: its natural scale, element by element.
+
+One rounding may cost machine epsilon times this scale, whatever the result: in float32, `1e4 - 1e4 + 1e-3` may be off
+by 1e4 times epsilon. This is running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed.,
+section 3.3), with one rounding for the terms of a sum, since their roundings largely cancel, and root n for the sums on
+the way (Higham and Mary, A New Approach to Probabilistic Rounding Error Analysis, 2019). The error of a right runtime,
+given the operation's inputs, is a small multiple of it in every element.
+
+To add an operator, add it to a row of `_RULES`. One without a row gets the scale of its largest value.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import AttributeProto, NodeProto, helper
+
+__all__ = ["Call", "natural_scale", "shares_a_kernel"]
+
+Array = NDArray[Any]
+Arrays = Sequence[Array | None]
+_EPSILON = float(np.finfo(np.float32).eps)
+_IN_FLOAT64 = np.float32(2.0**-20)
+"""Float64 itself, and what is computed in it, loses less than this part of what float32 does."""
+_UNDERFLOW = np.float32(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
+"""A factor smaller than a normal number may be flushed to zero (Higham's model (2.8) with underflow)."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One evaluation of a node in float64.
+
+    Attributes:
+        node: the node.
+        inputs: its inputs; None for one that is omitted.
+        lost: by input, what its elements may already have lost, in multiples of epsilon, broadcastable, float32; None
+            for what is exact.
+        output: one of its outputs, of floats.
+        evaluate: returns that output for other inputs of the same shapes.
+        rounds: whether the operation itself rounds; if not, its constants were rounded once, one by one.
+    """
+
+    node: NodeProto
+    inputs: Arrays
+    lost: Arrays
+    output: Array
+    evaluate: Callable[[Arrays], Array]
+    rounds: bool = True
+
+    def attribute(self, name: str, default: Any) -> Any:
+        """Return an attribute's value."""
+        return next((helper.get_attribute_value(each) for each in self.node.attribute if each.name == name), default)
+
+    def size_of(self, place: int) -> Array:
+        """Return an input's absolute values in float32, which is exact enough: 0 for one that is omitted."""
+        value = self.inputs[place] if place < len(self.inputs) else None
+        return np.zeros((), np.float32) if value is None else _size(value)
+
+    def losses(self) -> Iterator[tuple[int, Array, Array]]:
+        """Yield each input that isn't exact: its place, its value and what it lost."""
+        for place, (value, lost) in enumerate(zip(self.inputs, self.lost, strict=True)):
+            if lost is not None and value is not None and value.dtype.kind == "f":
+                yield place, value, lost
+
+    def own(self, scale: Array) -> Array:
+        """Return what the operation itself may lose: nearly nothing if neither it nor an attribute of it is rounded."""
+        has_number = any(each.type in (AttributeProto.FLOAT, AttributeProto.FLOATS) for each in self.node.attribute)
+        return scale if self.rounds or has_number else scale * _IN_FLOAT64
+
+    def replaced(self, place: int, value: Array) -> Array:
+        """Return the output with another input at one place."""
+        return self.evaluate([*self.inputs[:place], value, *self.inputs[place + 1 :]])
+
+
+Rule = Callable[[Call], Array]
+
+
+def natural_scale(call: Call) -> Array:
+    """Return what each element of a node's output may lose, in multiples of epsilon; it broadcasts to the output."""
+    rule = _RULES.get(call.node.op_type, _of_unknown) if not call.node.domain else _of_unknown
+    with np.errstate(all="ignore"):
+        # Of one type, whatever the rule mixes, as operators want their inputs to be.
+        return np.asarray(rule(call)).astype(np.float32, copy=False)
+
+
+def shares_a_kernel(node: NodeProto) -> bool:
+    """Return whether runtimes may compute a node together with what precedes it: element by element, or by copying.
+
+    Then what is recorded before it need not be what it was computed from, to the last bit.
+    """
+    return node.op_type in _IN_ONE_KERNEL and not node.domain
+
+
+def _size(value: Array) -> Array:
+    narrow = value.astype(np.float32)
+    return np.abs(narrow, out=narrow)
+
+
+def _is_float(value: Array | None) -> bool:
+    return value is not None and value.dtype.kind == "f"
+
+
+# --- sums: |w| * |x| + |b|
+
+
+def _of_sums(terms: float, total: Array) -> Array:
+    """Return what the sums on the way may lose, which are as large as the result. Runtimes add up some 16 at once."""
+    return np.abs(total) * (math.sqrt(terms) / 4)
+
+
+def _terms(call: Call) -> int:
+    """Return how many numbers each element of the output is the sum of."""
+    kind, x, y = call.node.op_type, np.asarray(call.inputs[0]), call.output
+    if kind in ("Conv", "ConvTranspose", "DeformConv"):
+        weights = np.asarray(call.inputs[2 if kind == "DeformConv" else 1])
+        return max(1, int(weights.size // max(1, weights.shape[0])))
+    if kind in ("MatMul", "Gemm"):
+        return max(1, int(x.shape[0] if kind == "Gemm" and call.attribute("transA", 0) else x.shape[-1]))
+    return max(1, int(x.size // max(1, y.size)))
+
+
+def _linear(*places: int) -> Rule:
+    """Return the rule of what is linear in each of some inputs; of all, if none is named.
+
+    The scale of |x| passed through the operation, and what was lost before, too.
+    """
+
+    def rule(call: Call) -> Array:
+        sizes = {
+            place: call.size_of(place) + _UNDERFLOW
+            for place, value in enumerate(call.inputs)
+            if _is_float(value) and (not places or place in places)
+        }
+
+        def passed(given: Mapping[int, Array]) -> Array:
+            return np.abs(call.evaluate([given.get(place, value) for place, value in enumerate(call.inputs)]))
+
+        scale = passed(sizes)
+        scale = scale + _of_sums(_terms(call), call.output) if call.rounds else scale / math.sqrt(_terms(call))
+        for place, value, lost in call.losses():
+            if place in sizes:
+                scale = scale + passed(
+                    {**sizes, place: np.broadcast_to(lost, value.shape).astype(np.float32, copy=False)}
+                )
+            else:
+                scale = scale + _moved(call, place, value, lost)
+        return scale
+
+    return rule
+
+
+def _added(call: Call) -> Array:
+    parts = [call.own(call.size_of(place)) for place in range(len(call.inputs))]
+    parts += [lost for lost in call.lost if lost is not None]
+    total: Array = sum(parts[1:], parts[0])
+    return total / len(call.inputs) if call.node.op_type == "Mean" else total
+
+
+def _multiplied(call: Call) -> Array:
+    scale = call.own(_size(call.output))
+    for place, _, lost in call.losses():
+        scale = scale + lost * call.size_of(1 - place)
+    return scale
+
+
+def _sampled(*places: int) -> Rule:
+    """Return the rule of what takes values between elements, at positions that are rounded as well."""
+    linear = _linear(*places)
+
+    def rule(call: Call) -> Array:
+        x = np.asarray(call.inputs[0])
+        if call.node.op_type in ("Resize", "Upsample") and call.attribute("mode", b"nearest") == b"nearest":
+            return copied(call)
+        between = linear(call)
+        if call.attribute("mode", b"") in (b"cubic", b"bicubic"):  # with negative weights, of which |x| may cancel
+            between = between + np.max(_size(x), axis=tuple(range(2, x.ndim)), keepdims=True) / 4
+        return between * (1 + max(x.shape[2:], default=1))
+
+    copied = _copied(0)
+    return rule
+
+
+# --- copies
+
+
+def _copied(*places: int) -> Rule:
+    """Return the rule of what moves its inputs (some, or all): what they lost before, or their own size."""
+
+    def rule(call: Call) -> Array:
+        given = list(call.inputs)
+        for place, value, lost in call.losses():
+            if not places or place in places:
+                given[place] = np.broadcast_to(lost, value.shape).astype(np.float32, copy=False)
+        if all(one is other for one, other in zip(given, call.inputs, strict=True)):
+            return call.own(_size(call.output))
+        for place, other in enumerate(given):
+            if other is call.inputs[place] and _is_float(other) and (not places or place in places):
+                given[place] = call.own(call.size_of(place))
+        return np.abs(call.evaluate(given))
+
+    return rule
+
+
+# --- element by element
+
+
+def _elementwise(own: Callable[..., Array], steepest: float | None = None) -> Rule:
+    """Return the rule of a function of each element.
+
+    Args:
+        own: what the function itself may lose, of the absolute values of its result and its inputs.
+        steepest: the largest slope, by which what was lost before counts; None if it depends on the element.
+    """
+
+    def rule(call: Call) -> Array:
+        scale = call.own(own(_size(call.output), *(call.size_of(place) for place in range(len(call.inputs)))))
+        for place, value, lost in call.losses():
+            scale = scale + (_moved(call, place, value, lost) if steepest is None else steepest * lost)
+        return scale
+
+    return rule
+
+
+def _moved(call: Call, place: int, value: Array, lost: Array) -> Array:
+    """Return how far the output moves where an input moves by what it lost, up or down."""
+    changes = []
+    for step in (_EPSILON, -_EPSILON):
+        change = np.abs(call.replaced(place, value + step * lost) - call.output)
+        changes.append(np.where(np.isfinite(change), change, 0.0))
+    largest: Array = np.maximum(*changes) / _EPSILON
+    return largest
+
+
+def _of_first(_: Array, x: Array, *__: Array) -> Array:
+    return x
+
+
+def _of_result(y: Array, *_: Array) -> Array:
+    return y
+
+
+def _of_exp(y: Array, *_: Array) -> Array:
+    """1, or the result where it is larger: what goes through exp has an absolute error, however small the result."""
+    return np.maximum(y, 1)
+
+
+def _power(y: Array, x: Array, exponent: Array) -> Array:
+    steepness = exponent * np.abs(np.log(x))
+    scale: Array = y * (1 + np.where(np.isfinite(steepness), steepness, 0))
+    return scale
+
+
+# --- normalisations
+
+
+def _softmax(call: Call) -> Array:
+    """Of y: 1, its argument's distance from the largest, and what that lost."""
+    axis, x = call.attribute("axis", -1), np.asarray(call.inputs[0])
+    largest = np.max(x, axis=axis, keepdims=True)
+    distance = np.where(np.isfinite(x), largest - x, 0)
+    share = np.exp(x - largest)
+    share /= np.sum(share, axis=axis, keepdims=True)
+    lost = np.zeros(()) if call.lost[0] is None else call.lost[0]
+    relative = call.own(1 + distance + math.sqrt(x.shape[axis]) / 4) + lost
+    relative = relative + np.sum(share * relative, axis=axis, keepdims=True)
+    scale: Array = relative + call.own(np.abs(largest)) if call.node.op_type == "LogSoftmax" else share * relative
+    return scale
+
+
+def _batch_norm(call: Call) -> Array:
+    axes = (-1, *(1,) * (call.output.ndim - 2))
+    slope, shift, mean, variance = (call.size_of(place).reshape(axes) for place in range(1, 5))
+    slope = slope / np.sqrt(variance + call.attribute("epsilon", 1e-5))
+    size = call.size_of(0) + mean if call.lost[0] is None else call.size_of(0) + mean + call.lost[0]
+    scale: Array = size * slope + shift
+    return scale if {place for place, _, _ in call.losses()} <= {0} else scale + _of_unknown(call)
+
+
+def _norm(call: Call) -> Array:
+    """(|x| + mean |x|) |r gamma| + |beta|, and the same of the variance, which is computed from x - mean."""
+    x, kind = np.asarray(call.inputs[0]), call.node.op_type
+    if kind in ("LayerNormalization", "RMSNormalization"):
+        together = x.shape[: call.attribute("axis", -1) % x.ndim]
+        axes = x.shape[len(together) :]
+    else:
+        groups = call.attribute("num_groups", 1) if kind == "GroupNormalization" else x.shape[1]
+        together, axes = (len(x), groups), (-1, *(1,) * (x.ndim - 2))
+    elements = x.reshape(*together, -1)
+    size = np.abs(elements)
+    if call.lost[0] is not None:
+        size = size + np.broadcast_to(call.lost[0], x.shape).reshape(elements.shape)
+    if kind != "RMSNormalization":
+        mean = np.mean(elements, axis=-1, keepdims=True)
+        size += np.mean(size, axis=-1, keepdims=True) + _of_sums(elements.shape[-1], mean)
+        elements = elements - mean
+    variance = np.mean(elements**2, axis=-1, keepdims=True) + call.attribute("epsilon", 1e-5)
+    of_variance = np.mean(np.abs(elements) * size, axis=-1, keepdims=True) / variance
+    scale = (size + np.abs(elements) * (1 + of_variance)) / np.sqrt(variance)
+    gain, shift = (call.size_of(place) for place in (1, 2))
+    if kind in ("InstanceNormalization", "GroupNormalization"):
+        gain, shift = (np.repeat(each, x.shape[1] // len(each)).reshape(axes) for each in (gain, shift))
+    shaped: Array = scale.reshape(x.shape) * gain + shift
+    return shaped
+
+
+# --- anything else
+
+
+def _of_unknown(call: Call) -> Array:
+    """The largest value, and how far any element moves where the inputs move by what they lost, at random."""
+    finite = np.abs(call.output[np.isfinite(call.output)])
+    scale = float(np.max(finite, initial=0.0))
+    generator = np.random.default_rng(0)
+    losses = list(call.losses())
+    for _ in range(3 if losses else 0):
+        given = list(call.inputs)
+        for place, value, lost in losses:
+            given[place] = value + generator.choice((-_EPSILON, _EPSILON), value.shape) * lost
+        change = np.abs(call.evaluate(given) - call.output)
+        scale = max(scale, float(np.max(change, initial=0.0, where=np.isfinite(change))) / _EPSILON)
+    return np.asarray(scale)
+
+
+def _row(names: str, rule: Rule) -> dict[str, Rule]:
+    return dict.fromkeys(names.split(), rule)
+
+
+_RULES: dict[str, Rule] = {
+    **_row("Conv ConvTranspose MatMul Gemm Einsum AveragePool GlobalAveragePool ReduceSum ReduceMean ReduceL1 CumSum "
+           "Col2Im", _linear()),
+    **_row("Add Sub Sum Mean", _added),
+    **_row("Mul", _multiplied),
+    **_row("GridSample RoiAlign Resize Upsample", _sampled(0)),
+    **_row("DeformConv", _sampled(0, 1, 3, 4)),
+    **_row("Concat Flatten Identity MaxPool GlobalMaxPool Pad ReduceMax Reshape ScatterElements ScatterND Slice Split "
+           "Squeeze Transpose Unsqueeze Expand Tile Trilu DepthToSpace SpaceToDepth Dropout Gather GatherElements "
+           "GatherND Compress ReverseSequence CenterCropPad", _copied()),
+    **_row("MaxRoiPool", _copied(0)),
+    **_row("Where", _copied(1, 2)),
+    **_row("Max Min", _elementwise(_of_result, 1)),
+    **_row("Abs Neg Relu Clip LeakyRelu PRelu Shrink ThresholdedRelu Cast CastLike", _elementwise(_of_first, 1)),
+    **_row("HardSwish Swish Gelu Mish", _elementwise(_of_first, 1.5)),
+    **_row("Floor Ceil Round Sign Mod", _elementwise(_of_first)),
+    **_row("Sqrt Reciprocal Div Softsign", _elementwise(_of_result)),
+    **_row("LRN LpNormalization ReduceL2 ReduceSumSquare", _elementwise(lambda y, *_: 4 * y)),
+    **_row("Sigmoid HardSigmoid Tanh Erf Elu Selu Celu Softplus Atan", _elementwise(_of_exp, 1.8)),
+    **_row("Log Acos Asin Acosh Asinh Atanh", _elementwise(_of_exp)),
+    **_row("Exp Sinh Cosh", _elementwise(lambda y, x: y * (1 + x))),
+    **_row("Sin Cos", _elementwise(lambda _, x: 1 + x, 1)),
+    **_row("Pow", _elementwise(_power)),
+    **_row("Softmax LogSoftmax", _softmax),
+    **_row("BatchNormalization", _batch_norm),
+    **_row("LayerNormalization RMSNormalization InstanceNormalization GroupNormalization", _norm),
+}  # fmt: skip
+"""By operator. The slopes are those of PyTorch's functions (1.13 for GELU and Swish, 1.76 for SELU)."""
+
+_IN_ONE_KERNEL = _RULES.keys() - _row(
+    "Conv ConvTranspose MatMul Gemm Einsum DeformConv Softmax LogSoftmax BatchNormalization LayerNormalization "
+    "RMSNormalization InstanceNormalization GroupNormalization", _of_unknown
+)  # fmt: skip

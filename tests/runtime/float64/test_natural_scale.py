@@ -1,0 +1,154 @@
+"""The natural scale of each operator: what a right runtime loses is a small multiple of it, whatever the values."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import helper
+from onnx.helper import np_dtype_to_tensor_dtype
+
+from runtime.float64.graph import Float64Graph
+from runtime.float64.natural_scale import Call, natural_scale
+
+EPSILON = float(np.finfo(np.float32).eps)
+RANDOM = np.random.default_rng(7)
+
+
+def _noise(*shape: int) -> Any:
+    return RANDOM.standard_normal(shape).astype(np.float32)
+
+
+def _ints(*values: int) -> Any:
+    return np.array(values, np.int64)
+
+
+IMAGE = (2, 4, 9, 11)
+CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
+    "Conv": ([_noise(6, 4, 3, 3), _noise(6)], {"pads": [1, 1, 1, 1]}),
+    "ConvTranspose": ([_noise(4, 3, 3, 3), _noise(3)], {"strides": [2, 2]}),
+    "MatMul": ([_noise(11, 300)], {}),
+    "Gemm": ([_noise(99, 8), _noise(8)], {}),
+    "AveragePool": ([], {"kernel_shape": [3, 3]}),
+    "GlobalAveragePool": ([], {}),
+    "ReduceMean": ([_ints(2, 3)], {}),
+    "ReduceSum": ([_ints(1)], {}),
+    "Add": ([_noise(*IMAGE)], {}),
+    "Sub": ([_noise(*IMAGE)], {}),
+    "Mul": ([_noise(*IMAGE)], {}),
+    "Div": ([_noise(*IMAGE)], {}),
+    "Max": ([_noise(*IMAGE)], {}),
+    "Concat": ([_noise(*IMAGE)], {"axis": 1}),
+    "Where": ([_noise(*IMAGE)], {}),
+    "MaxPool": ([], {"kernel_shape": [2, 2]}),
+    "Transpose": ([], {"perm": [0, 2, 3, 1]}),
+    "Resize": ([np.array([], np.float32), np.array([], np.float32), _ints(2, 4, 20, 17)], {"mode": "linear"}),
+    "Relu": ([], {}),
+    "Clip": ([np.float32(0), np.float32(6)], {}),
+    "LeakyRelu": ([], {}),
+    "HardSwish": ([], {}),
+    "HardSigmoid": ([], {}),
+    "Gelu": ([], {}),
+    "Sigmoid": ([], {}),
+    "Tanh": ([], {}),
+    "Erf": ([], {}),
+    "Elu": ([], {}),
+    "Softplus": ([], {}),
+    "Abs": ([], {}),
+    "Sqrt": ([], {}),
+    "Exp": ([], {}),
+    "Log": ([], {}),
+    "Sin": ([], {}),
+    "Softmax": ([], {"axis": 1}),
+    "LogSoftmax": ([], {"axis": 1}),
+    "BatchNormalization": ([_noise(4), _noise(4), _noise(4), np.abs(_noise(4))], {}),
+    "InstanceNormalization": ([_noise(4), _noise(4)], {}),
+    "LayerNormalization": ([_noise(11), _noise(11)], {}),
+    "LRN": ([], {"size": 3}),
+    "Cos": ([], {}),
+}
+BY_CHANNEL = frozenset(CASES) - {"Exp", "Sin", "Cos", "InstanceNormalization", "LayerNormalization"}
+"""Whose scale is near the result's size where no numbers cancel, as in the second image: it has no massive channel."""
+POSITIVE = frozenset({"Sqrt", "Log"})
+SIZES = {"tiny": 1e-4, "usual": 1.0, "large": 50.0}
+
+
+def _file(folder: Path, operator: str, constants: list[Any], attributes: dict[str, Any], shape: Any) -> Path:
+    names = [f"c{place}" for place in range(len(constants))]
+    inputs = ["x", *names]
+    if operator == "Where":
+        inputs = ["mask", "x", *names]
+    if operator == "Gemm":
+        inputs = ["flat", *names]
+    nodes = [
+        *([helper.make_node("Greater", ["x", "c0"], ["mask"])] if operator == "Where" else []),
+        *([helper.make_node("Flatten", ["x"], ["flat"], axis=2)] if operator == "Gemm" else []),
+        helper.make_node(operator, inputs, ["y"], **attributes),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        operator,
+        [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, shape)],
+        [helper.make_empty_tensor_value_info("y")],
+        [
+            helper.make_tensor(name, np_dtype_to_tensor_dtype(np.asarray(value).dtype), np.shape(value), value)
+            for name, value in zip(names, constants, strict=True)
+        ],
+    )
+    graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    file = folder / "one.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9), file)
+    return file
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("operator", CASES)
+def test_onnx_runtime_loses_a_small_multiple_of_it(operator: str, size: str, tmp_path: Path) -> None:
+    constants, attributes = CASES[operator]
+    x = _noise(*IMAGE) * np.float32(SIZES[size])
+    if operator != "LRN":  # whose sliding sum ONNX Runtime computes by subtracting what leaves it
+        x[0, 0] *= np.float32(3e4)  # a massive channel
+    x[:, 1] = np.float32(3.7)  # a dead one
+    if operator == "Exp":
+        x = np.clip(x, -80, 80)
+    if operator in POSITIVE:
+        x = np.abs(x)
+    file = _file(tmp_path, operator, constants, attributes, x.shape)
+    given = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    ((_, value, scale),) = Float64Graph(file, ["y"]).walk_with_scales({"x": x})
+    lost = np.abs(given - value)
+    assert np.all(lost <= 12 * EPSILON * scale.own + np.finfo(np.float32).tiny), operator
+    # And the massive channel hides nothing in the others.
+    if operator in BY_CHANNEL:
+        assert np.max(np.broadcast_to(scale.own, value.shape)[1]) < 100 * np.max(np.abs(value[1])) + 10
+
+
+def _call(operator: str, inputs: list[Any], output: Any, lost: list[Any] | None = None, **attributes: Any) -> Any:
+    node = helper.make_node(operator, [f"x{place}" for place in range(len(inputs))], ["y"], **attributes)
+    return natural_scale(Call(node, inputs, lost or [None] * len(inputs), output, sum))
+
+
+def test_a_sum_has_the_size_of_its_terms_and_not_of_its_result() -> None:
+    one, other = np.array([1e4, 1.0]), np.array([-1e4, 2.0])
+    assert _call("Add", [one, other], one + other).tolist() == [2e4, 3.0]
+    assert _call("Sub", [one, -other], one + other).tolist() == [2e4, 3.0]
+
+
+def test_what_goes_through_exp_has_size_1_and_a_copy_its_own() -> None:
+    x = np.array([-30.0, 0.0, 30.0])
+    assert _call("Sigmoid", [x], 1 / (1 + np.exp(-x))).tolist() == [1.0, 1.0, 1.0]
+    assert _call("Relu", [x], np.maximum(x, 0)).tolist() == [30.0, 0.0, 30.0]
+    # A bound of the clamp is no number that passes through.
+    assert _call("Clip", [x, np.array(-3e38), np.array(6.0)], np.minimum(x, 6)).tolist() == [30.0, 0.0, 30.0]
+
+
+def test_what_was_lost_before_counts_as_it_arrives() -> None:
+    x = np.array([1.0, 2.0])
+    assert _call("Relu", [x], x, lost=[np.array([5.0, 0.0], np.float32)]).tolist() == [6.0, 2.0]
+    assert _call("Mul", [x, x * 3], x * x * 3, lost=[None, np.array(1.0, np.float32)]).tolist() == [4.0, 14.0]
+
+
+def test_an_operator_without_a_row_has_the_scale_of_its_largest_value() -> None:
+    assert _call("NoSuchOperator", [np.ones(3)], np.array([1.0, -7.0, np.inf])).tolist() == 7.0
