@@ -64,12 +64,12 @@ def test_the_library_example_has_about_ten_lines():
 
 
 def test_the_rule_that_the_readme_states_is_the_one_that_is_used():
-    from runtime.verdict.drift import PASSING_DRIFT
+    from runtime.verdict.drift import FILE_PASSING_DRIFT, PASSING_DRIFT, PASSING_ERROR
 
-    assert (
-        f"at most {PASSING_DRIFT:g}\ntimes max(noise floor, machine epsilon of the dtype)"
-        in (ROOT / "README.md").read_text()
-    )
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert f"at most {PASSING_ERROR:g} times machine epsilon times its natural scale" in readme
+    assert f"at most {PASSING_DRIFT:g} times max(noise floor, machine epsilon of the dtype)" in readme
+    assert f"off by more than {FILE_PASSING_DRIFT:g} times that" in readme
 
 
 def test_the_links_of_the_documents_lead_somewhere():

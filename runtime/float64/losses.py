@@ -108,11 +108,9 @@ class Losses:
         exact = rounded or self._folded is not None
         coarse = _FINE if exact else _COARSE.get(self._type_of(node), _FINE)
         before = [self._lost.get(name) for name in node.input]
-        together = shares_a_kernel(node)
-        near = [
-            scale.own / coarse if scale and (together or name not in self._outputs) else None
-            for name, scale in zip(node.input, before, strict=True)
-        ]
+        # An output is exact for most operations; any other value isn't known, and has lost what led to it.
+        passed = [shares_a_kernel(node) or name not in self._outputs for name in node.input]
+        near = [scale.own / coarse if scale and counts else None for scale, counts in zip(before, passed, strict=True)]
         scales = []
         for index, (name, result) in enumerate(zip(filter(None, node.output), map(np.asarray, results), strict=True)):
             scale = NO_SCALE
@@ -120,7 +118,7 @@ class Losses:
                 call = Call(node, inputs, near, result, partial(_evaluated, evaluate, index), self._folded is None)
                 least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
                 own = np.maximum(natural_scale(call) * coarse, least)
-                scale = Scale(own, cache(partial(_with_inputs, call, own, before, together, coarse)))
+                scale = Scale(own, cache(partial(_with_inputs, call, own, before, passed, coarse)))
                 self._lost[name] = scale
             scales.append(scale)
         return scales
@@ -144,8 +142,11 @@ def _evaluated(evaluate: _Evaluate, index: int, inputs: Sequence[Array | None]) 
     return np.asarray(evaluate(inputs)[index])
 
 
-def _with_inputs(call: Call, own: Array, before: Sequence[Scale | None], together: bool, coarse: np.float32) -> Array:
+def _with_inputs(
+    call: Call, own: Array, before: Sequence[Scale | None], passed: Sequence[bool], coarse: np.float32
+) -> Array:
     lost: list[Array | None] = [
-        None if scale is None else (scale.with_inputs() if together else scale.own) / coarse for scale in before
+        None if scale is None else (scale.with_inputs() if counts else scale.own) / coarse
+        for scale, counts in zip(before, passed, strict=True)
     ]
     return np.maximum(own, natural_scale(replace(call, lost=lost)) * coarse)

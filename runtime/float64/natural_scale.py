@@ -139,7 +139,11 @@ def _linear(*places: int) -> Rule:
             return np.abs(call.evaluate([given.get(place, value) for place, value in enumerate(call.inputs)]))
 
         scale = passed(sizes)
-        scale = scale + _of_sums(_terms(call), call.output) if call.rounds else scale / math.sqrt(_terms(call))
+        if call.rounds:
+            scale = scale + _of_sums(_terms(call), call.output)
+        else:
+            # Weights that the exporter computed, as of weight_norm, are off one by one, or all by one factor.
+            scale = scale / math.sqrt(_terms(call)) + 2 * _size(call.output)
         for place, value, lost in call.losses():
             if place in sizes:
                 scale = scale + passed(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
@@ -81,13 +82,18 @@ def _worse_outputs(
 def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | None:
     if not now.failed:
         return None
-    found = now.verdict if now.drift is None else f"drift {now.drift:.3g}"
+    # What an operation introduced tells more than its drift, where it is known in both.
+    by_share = now.introduced is not None and (before is None or before.introduced is not None)
+    name: Literal["introduced", "drift"] = "introduced" if by_share else "drift"
+    value: float | None = getattr(now, name)
+    found = now.verdict if value is None else f"{name} {value:.3g}"
     if before is None:
         return f"{found}, not in the baseline"
+    earlier: float | None = getattr(before, name)
     # What couldn't be measured before can't have got worse.
-    if before.drift is None or (now.drift is not None and now.drift <= GROWTH * before.drift):
+    if earlier is None or (value is not None and value <= GROWTH * earlier):
         return None
-    return f"drift {before.drift:.3g} -> {found.removeprefix('drift ')}"
+    return f"{name} {earlier:.3g} -> {found.removeprefix(f'{name} ')}"
 
 
 def refuse_another_model(model: str, outputs: Sequence[Output], baseline: Report) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from ..verdict.drift import FILE_PASSING_DRIFT, PASSING_DRIFT
+from ..verdict.drift import FILE_PASSING_DRIFT, PASSING_DRIFT, PASSING_ERROR
 from ..verdict.drift_maps import DriftMaps, OutputMaps
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from .html_chart import COLOURS, error_chart
@@ -43,7 +43,8 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
         "nav": _nav(report, tiles),
         "cards": "\n".join([*map(_card, report.runners), *_without_result(report)]),
         "limits": safe(
-            f"A drift of up to {PASSING_DRIFT:g} passes; for the ONNX file itself (onnx-float64) up to "
+            f"An operation passes that introduces up to {PASSING_ERROR:g} times what its arithmetic may lose, and a "
+            f"result that drifts by up to {PASSING_DRIFT:g}; the ONNX file itself (onnx-float64) up to "
             f"{FILE_PASSING_DRIFT:g}, as only its constants are rounded."
         ),
         "legend": _legend(report),

@@ -85,10 +85,13 @@ def _add_output(suite: Element, classname: str, found: OutputComparison, facts: 
 def _what_is_wrong(found: OutputComparison, passing: float) -> str:
     if found.drift is None:
         return f"{found.name} {found.verdict.words}"
-    message = f"drift {found.drift:.4g} times float32's own error; up to {passing:g} passes"
+    message = f"drift {found.drift:.4g} times float32's own error, up to {passing:g} passes"
     if found.introduced is None or found.inherited is None:
         return message
-    return f"{message}; {found.introduced:.4g} introduced here, {found.inherited:.4g} inherited"
+    return (
+        f"{message}; introduced here {found.introduced:.4g} times what its arithmetic may lose, "
+        f"inherited {found.inherited:.4g} times float32's own error"
+    )
 
 
 def _add_case(

@@ -32,7 +32,10 @@ def node_data(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no 
 
 
 def model_explorer_json(report: Report, runner: str, measure: Measure = "introduced") -> str:
-    """Return the node data of one runner: a multiple of float32's own error for each output.
+    """Return the node data of one runner: a multiple for each output.
+
+    Of what its arithmetic may lose if that is what it introduced; of float32's own error if it is its drift or what it
+    inherited.
 
     Model Explorer shows one value per node of a file; load a file for each measure to see them side by side.
     What couldn't be measured shows its verdict instead of a number.

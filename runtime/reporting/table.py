@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..artifact.manifest import Output
-from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, OutputComparison
+from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR, OutputComparison
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
 
@@ -43,8 +43,8 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
         Text(),
         _WidestThatFits(tables),
         Text(
-            "drift | introduced by the operation itself, both in multiples of eager float32's own error; "
-            f"a drift of up to {PASSING_DRIFT:g} passes"
+            "drift, in multiples of eager float32's own error | introduced by the operation itself, in multiples of "
+            f"what its arithmetic may lose; up to {PASSING_ERROR:g} passes"
             + (f", in {FILE_RUNNER} up to {FILE_PASSING_DRIFT:g}." if FILE_RUNNER in runners else ".")
             + (f"\nThe {len(rows)} worst of {len(report.outputs)} outputs; --all shows the others." if left else ""),
             style="dim",
@@ -84,10 +84,11 @@ def _find(runner: RunnerReport, name: str) -> OutputComparison | None:
 
 
 def _badness(output: OutputComparison | None) -> tuple[bool, float]:
-    """Return what to sort by: what can't be measured is worst of all, what wasn't compared comes last."""
+    """Return what to sort by: what fails, by what it introduced; the others by drift; what wasn't compared is last."""
     if output is None:
         return False, -1.0
-    return output.failed, float("inf") if output.drift is None else output.drift
+    measure = output.introduced if output.failed and output.introduced is not None else output.drift
+    return output.failed, float("inf") if measure is None else measure
 
 
 def _warn_of_noise(report: Report) -> list[Text]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from ..artifact.manifest import Output
-from .drift import PASSING_DRIFT, ErrorShare, OutputComparison
+from .drift import PASSING_DRIFT, PASSING_ERROR, OutputComparison
+from .error_shares import ErrorShare
 from .report import Cause, Culprit, RunnerReport, Unopened
 from .verdict_kinds import Verdict
 
@@ -17,8 +18,9 @@ def find_culprit(
     shares: Mapping[str, ErrorShare],
     faults: Mapping[str, float] | None,
     unexported_operations: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    passing_error: float = PASSING_ERROR,
 ) -> Culprit | None:
-    """Return the operation that introduced the largest error.
+    """Return the operation that introduced the largest error, or the result in which permitted errors added up.
 
     NaN or infinity, a missing output and a wrong shape are worse than any error that can be measured; of these the
     first is taken. A failed output whose share is unknown is blamed if no other introduced enough to fail.
@@ -26,9 +28,10 @@ def find_culprit(
     Args:
         outputs: a runner's, in the order of execution.
         shares: of the error, by output, where they are known.
-        faults: outputs at which the ONNX file itself is wrong, each with its drift there; None for a runner that reads
-            another file, which was not evaluated.
+        faults: outputs at which the ONNX file itself is wrong, each with its largest error there; None for a runner
+            that reads another file, which was not evaluated.
         unexported_operations: by output, operations before it that are not outputs and may be to blame as well.
+        passing_error: the largest error that an operation may introduce.
     """
 
     def severity(output: OutputComparison) -> float:
@@ -36,13 +39,19 @@ def find_culprit(
             return shares[output.name].introduced
         return math.inf if output.drift is None else PASSING_DRIFT
 
+    failed = [each for each in outputs if each.failed]
+    if failed and all(each.name in shares and shares[each.name].introduced <= passing_error for each in failed):
+        furthest = max(failed, key=lambda output: math.inf if output.drift is None else output.drift)
+        introduced = shares[furthest.name].introduced
+        return Culprit(output=furthest.name, cause="unknown", introduced=introduced, accumulated=True)
     worst = max((each for each in outputs if each.failed or each.name in shares), key=severity, default=None)
     if worst is None:
         return None
     introduced = shares[worst.name].introduced if worst.name in shares else math.inf
     # Where the file is only a little wrong and the runner far more, the runtime is at fault.
     cause: Cause = "runtime" if worst.name in shares and faults is not None else "unknown"
-    if faults and worst.name in faults and 2 * faults[worst.name] >= introduced:
+    error = math.inf if worst.max_abs is None else worst.max_abs
+    if faults and worst.name in faults and 2 * faults[worst.name] >= error:
         cause = "export"
     return Culprit(
         output=worst.name,
@@ -96,18 +105,21 @@ def _culprit_words(runner: RunnerReport, facts: Mapping[str, Output]) -> str:
     operation = operation_words(output)
     if runner.culprit.only_unprobed:
         return _unprobed_words(runner, runner.culprit, operation)
+    found = next(each for each in runner.outputs if each.name == output.name)
+    if runner.culprit.accumulated:
+        off = f"is {found.drift:.3g} times float32's own error off" if found.drift is not None else found.verdict.words
+        return f"No operation errs by itself in {runner.name}, but what each may lose adds up: {operation} {off}."
     others = runner.culprit.or_one_of
     if others:
         names = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
         operation += f", or an operation before it that is not an output ({names}),"
-    found = next(each for each in runner.outputs if each.name == output.name)
     if runner.culprit.introduced is None and found.drift is None:
         return f"{operation} {found.verdict.words} in {runner.name}."
     if runner.culprit.introduced is None:
         return f"{operation} is the first that drifts in {runner.name}: {found.drift:.3g} times float32's own error."
     return (
-        f"{operation} introduced the largest error in {runner.name}: {runner.culprit.introduced:.3g} times float32's "
-        "own error."
+        f"{operation} introduced the largest error in {runner.name}: {runner.culprit.introduced:.3g} times what its "
+        "arithmetic may lose."
     )
 
 
@@ -126,6 +138,8 @@ def _unprobed_words(runner: RunnerReport, culprit: Culprit, operation: str) -> s
 
 def _whose_fault(runner: RunnerReport) -> str:
     assert runner.culprit
+    if runner.culprit.accumulated:
+        return ""
     if runner.culprit.only_unprobed:
         return " The runtime is at fault, or its settings: it fuses wrongly where only the results are requested."
     if runner.culprit.cause == "export":

@@ -8,24 +8,39 @@ runner (`Float64Graph.walk` with `forced`). So
     result - truth  =  (result - expected)  +  (expected - truth)
     the error       =  what was introduced  +  what was inherited
 
-Where the file itself is wrong, its own operation can't give the expected value. But there the inputs are still right,
-so `expected + truth - file's value` can: the fault is in both and cancels out, the error of the inputs remains.
+What was introduced is judged in every element by what float32 arithmetic may lose there, what was inherited by the
+noise floor. Where the file itself is wrong, its own operation can't give the expected value. But there the inputs are
+still right, so `expected + truth - file's value` can: the fault is in both and cancels out, the error of the inputs
+remains.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.reference import Reference, sample
+from ..artifact.reference import SAMPLE_LIMIT, Reference, Truth, sample
 from ..float64.graph import Float64Graph, Unknown
-from .drift import PASSING_DRIFT, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
+from .drift import PASSING_ERROR, OutputComparison, compare_output, drift_unit, largest_error, rounding_loss
 from .verdict_kinds import Verdict
 
-__all__ = ["FileValues", "evaluate_file", "shares_of_error"]
+__all__ = ["ErrorShare", "FileValues", "SplitError", "evaluate_file", "shares_of_error"]
+
+
+@dataclass(frozen=True)
+class ErrorShare:
+    """The two parts of an output's error.
+
+    An operation that makes NaN or infinity introduced an infinite error; one that was given it inherited one.
+    """
+
+    introduced: float
+    """In multiples of what the operation may lose, in the element where that is largest."""
+    inherited: float
+    """In multiples of the noise floor, as the drift."""
 
 
 @dataclass(frozen=True)
@@ -37,30 +52,56 @@ class FileValues:
     unknown: dict[str, str]
     """Outputs that can't be evaluated, each with the reason."""
     faults: dict[str, float] = field(default_factory=dict)
-    """Outputs at which the file is wrong though their inputs are right, each with its drift: infinite where it can't be
-    measured, as for NaN or another shape."""
+    """Outputs at which the file is wrong though their inputs are right, each with its largest error there in the
+    tensor's own unit: infinite where it can't be measured, as for NaN or another shape."""
     corrections: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """For faults of the right shape: truth minus file's value, sampled."""
+
+
+@dataclass(frozen=True)
+class SplitError:
+    """An output of a runner compared with its truth."""
+
+    comparison: OutputComparison
+    share: ErrorShare | None
+    """None where it isn't known."""
+    loss: NDArray[np.float64] | None
+    """What the operation may lose in each element of the sample, in the tensor's own unit; None where not known."""
 
 
 def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str]) -> FileValues:
     """Walk the file in float64 from the recorded input on, and judge each output."""
     file = FileValues([], {})
     right: set[str] = set(reference.inputs)
-    for name, value in graph.walk(reference.inputs):
+    drifts: dict[str, float] = {}
+    noise = reference.largest_noise
+    folded = {name: noise[name] for name, sources in graph.inputs_of.items() if not sources}
+    for name, value, scale in graph.walk_with_scales(reference.inputs, folded=folded):
         if isinstance(value, Unknown):
             file.unknown[name] = value.reason
             continue
         truth = reference.truths[name]
-        found = compare_output(name, truth, value, dtypes[name], in_float64=True)
+        loss = _sampled_loss(scale.own, value, "float32")
+        found = compare_output(name, truth, value, dtypes[name], loss=loss, in_float64=True)
+        drifts[name] = found.drift or 0.0
+        inputs_right = right.issuperset(graph.inputs_of[name])
+        if found.failed and found.drift is not None and inputs_right:
+            # They are right only so far, which shows where what they are off by is amplified.
+            off = max((drifts.get(source, 0.0) for source in graph.inputs_of[name]), default=0.0)
+            from_inputs = _sampled_loss(scale.with_inputs(), value, "float32") - loss
+            loss = loss + off * np.maximum(from_inputs, 0.0)
+            found = compare_output(name, truth, value, dtypes[name], loss=loss, in_float64=True)
         file.comparisons.append(found)
         if not found.failed:
             right.add(name)
-        elif right.issuperset(graph.inputs_of[name]):
-            file.faults[name] = math.inf if found.drift is None else found.drift
+        elif inputs_right:
+            file.faults[name] = math.inf
             if value.shape == truth.shape:
                 with np.errstate(invalid="ignore"):  # inf - inf, for example
-                    file.corrections[name] = truth.sample - sample(value).astype(np.float64)
+                    correction = truth.sample - sample(value).astype(np.float64)
+                file.corrections[name] = correction
+                if found.max_abs is not None:
+                    file.faults[name] = found.max_abs
     return file
 
 
@@ -70,9 +111,8 @@ def shares_of_error(
     file: FileValues,
     arrays: Mapping[str, NDArray[Any]],
     dtypes: Mapping[str, str],
-    comparisons: Sequence[OutputComparison],
-) -> Iterator[tuple[str, ErrorShare]]:
-    """Yield the two shares of each output of a runner, in the order of execution, where they are known.
+) -> Iterator[SplitError]:
+    """Yield each output of a runner compared with its truth, in the order of execution.
 
     Args:
         graph: the ONNX file.
@@ -80,45 +120,99 @@ def shares_of_error(
         file: what `evaluate_file` returned.
         arrays: what the runner returned.
         dtypes: by output, the dtype in which the model computed it.
-        comparisons: of `arrays` with the truth.
     """
-    found = {each.name: each for each in comparisons}
-    failed = {each.name for each in comparisons if each.failed}
+    wrong: set[str] = set()
     wrong_in_file = {each.name for each in file.comparisons if each.failed}
-    for name, value in graph.walk(reference.inputs, forced=arrays):
+    for name, value, scale in graph.walk_with_scales(reference.inputs, arrays):
         result, truth, dtype = arrays.get(name), reference.truths[name], dtypes[name]
-        if isinstance(value, Unknown) or result is None or not value.shape == result.shape == truth.shape:
-            continue
-        if dtype == "float64":  # finer than the file, whose attributes are float32
-            continue
-        # Where eager PyTorch itself has NaN or infinity, the error has no size.
-        known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
-        exact = truth.sample[known]
-        expected = _as_held(sample(value)[known], dtype)
-        if name in file.corrections:
-            correction = file.corrections[name][known]
-            expected = np.where(np.isfinite(correction), expected + correction, exact)
-        inherited = largest_error(expected, exact) / unit
-        if inherited > PASSING_DRIFT and name in wrong_in_file and failed.isdisjoint(graph.inputs_of[name]):
-            # Its inputs were right: another fault of the file, behind the first, in a runner that shares neither.
-            expected, inherited = exact, 0.0
-        given = sample(result)[known]
-        if found[name].verdict is Verdict.NONFINITE:
-            # The search is over the whole tensor. Whether an overflow becomes infinity or NaN depends on the order of
-            # the additions.
-            made = ~np.isfinite(result) & np.isfinite(_as_held(value, dtype))
-            both = np.isfinite(given) & np.isfinite(expected)
-            new = made.any() or file.faults.get(name) == math.inf
-            yield name, ErrorShare(math.inf if new else largest_error(given[both], expected[both]) / unit, inherited)
-        elif math.isfinite(introduced := largest_error(given, expected) / unit) and math.isfinite(inherited):
-            yield name, ErrorShare(introduced, inherited)
+        # Of float64, the file's attributes are float32 and so is what is expected of it.
+        coarser = dtype == "float64"
+        if isinstance(value, Unknown) or coarser or result is None or not value.shape == result.shape == truth.shape:
+            split = SplitError(compare_output(name, truth, result, dtype), None, None)
+        else:
+            loss = rounding_loss(scale.own, dtype) if "float" in dtype else np.asarray(drift_unit(truth, dtype))
+            sampled_loss = _sampled(loss, value)
+            found = compare_output(name, truth, result, dtype, loss=sampled_loss)
+            inputs_right = wrong.isdisjoint(graph.inputs_of[name])
+            another_fault = name in wrong_in_file and inputs_right
+            share = _share(result, value, loss, truth, dtype, file.corrections.get(name), another_fault=another_fault)
+            if found.verdict is Verdict.NONFINITE and file.faults.get(name) == math.inf and share:
+                share = ErrorShare(math.inf, share.inherited)
+            split = SplitError(found, share, sampled_loss)
+        if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
+            wrong.add(name)
+        yield split
+
+
+def _share(
+    result: NDArray[Any],
+    value: NDArray[Any],
+    loss: NDArray[Any],
+    truth: Truth,
+    dtype: str,
+    correction: NDArray[np.float64] | None,
+    *,
+    another_fault: bool,
+) -> ErrorShare | None:
+    """Return the shares of one output's error.
+
+    Args:
+        result: what the runner returned.
+        value: what the file gives in float64 for the inputs that the runner had there.
+        loss: what the operation may lose in each element.
+        truth: of the model.
+        dtype: in which the model computed it.
+        correction: truth minus file's value, sampled, if the file is wrong here.
+        another_fault: whether the file is wrong here or before, and the runner's inputs are right all the same.
+    """
+    # Where eager PyTorch itself has NaN or infinity, the error has no size.
+    known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
+    exact, expected = truth.sample[known], sample(value)[known].astype(np.float64)
+    expected = _as_held(expected, dtype)
+    if correction is None and not another_fault:
+        inherited = largest_error(expected, exact, unit)
+        introduced = _largest_introduced(result, _as_held(value, dtype), loss)
+    else:
+        # What is known of the fault is known in the sample only.
+        given, sampled_loss = sample(result)[known], _sampled(loss, value)[known]
+        if correction is not None:
+            expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
+        inherited = largest_error(expected, exact, unit)
+        introduced = largest_error(given, expected, sampled_loss)
+        # A runner that doesn't share the fault, or shares another one only, is nearer to the truth itself.
+        allowed = sampled_loss if correction is not None else np.maximum(sampled_loss, unit)
+        from_truth = largest_error(given, exact, allowed)
+        if another_fault and from_truth < introduced:
+            introduced, inherited = from_truth, 0.0
+    return None if math.isnan(introduced + inherited) else ErrorShare(introduced, inherited)
+
+
+def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], loss: NDArray[Any]) -> float:
+    with np.errstate(invalid="ignore"):
+        error = result - expected
+    if not math.isfinite(float(np.sum(error))):
+        # Whether an overflow becomes infinity or NaN depends on the order of the additions.
+        error = np.where(np.isfinite(expected), np.where(np.isfinite(error), error, np.inf), 0.0)
+    return largest_error(error, np.zeros(()), loss)
+
+
+def _sampled_loss(scale: NDArray[Any], value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
+    return _sampled(rounding_loss(scale, dtype), value)
+
+
+def _sampled(loss: NDArray[Any], value: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the loss in the elements of the sample of `value`."""
+    if not loss.ndim:
+        return np.full(min(value.size, SAMPLE_LIMIT), float(loss))
+    return sample(np.broadcast_to(loss, value.shape)).astype(np.float64)
 
 
 def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
     """Return values as float64, infinite where they exceed that type's range."""
     wide = value.astype(np.float64, copy=False)
-    if "float" not in dtype:
+    if "float" not in dtype or not wide.size:
         return wide
-    with np.errstate(over="ignore"):
-        held = wide.astype("float32" if dtype == "bfloat16" else dtype)
-    return np.where(np.isfinite(held), wide, held)
+    limit = float(np.finfo("float32" if dtype == "bfloat16" else dtype).max)
+    if -limit <= np.min(wide) and np.max(wide) <= limit:
+        return wide
+    return np.where(np.abs(wide) > limit, np.copysign(np.inf, wide), wide)

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.folder import Artifact
@@ -13,8 +14,16 @@ from ..artifact.reference import Reference, sample
 from ..float64.graph import Float64Graph
 from ..runners.machine import Facts
 from .blame import find_culprit
-from .drift import FILE_RUNNER, ErrorShare, OutputComparison, compare_output, drift_unit, largest_error
-from .error_shares import FileValues, evaluate_file, shares_of_error
+from .drift import (
+    FILE_PASSING_DRIFT,
+    FILE_RUNNER,
+    PASSING_ERROR,
+    OutputComparison,
+    compare_output,
+    drift_unit,
+    largest_error,
+)
+from .error_shares import ErrorShare, FileValues, evaluate_file, shares_of_error
 from .ort_fusions import Fusion
 from .report import Culprit, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
@@ -57,6 +66,7 @@ class Judge:
         self._dtypes = {output.name: output.dtype for output in artifact.manifest.outputs}
         self._results = artifact.manifest.result_names
         self._file: FileValues = evaluate_file(self.graph, self.reference, self._dtypes)
+        self._losses: dict[str, NDArray[np.float64]] = {}
 
     @property
     def why_file_unknown(self) -> str | None:
@@ -69,13 +79,22 @@ class Judge:
         for found in self._file.comparisons:
             drift = math.inf if found.drift is None else found.drift
             shares[found.name] = ErrorShare(drift, 0.0) if found.name in self._file.faults else ErrorShare(0.0, drift)
-        return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), self._file.comparisons, shares)
+        outputs = _settled(self._file.comparisons, shares, self._results, FILE_PASSING_DRIFT)
+        return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), outputs, shares, FILE_PASSING_DRIFT)
 
     def report_of(self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
         """Report on a runner that returned `arrays` for the recorded input."""
-        outputs = self._compare(arrays, self._dtypes)
-        shares = dict(shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes, outputs))
-        return self._report(runner, outputs, shares)
+        outputs, shares, losses = [], {}, {}
+        for split in shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes):
+            name = split.comparison.name
+            outputs.append(split.comparison)
+            if split.share is not None:
+                shares[name] = split.share
+            if split.loss is not None and name in self._results:
+                losses[name] = split.loss
+        # The unprobed model's results may lose as much.
+        self._losses = losses
+        return self._report(runner, _settled(outputs, shares, self._results, PASSING_ERROR), shares)
 
     def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
         """Report on a runner that failed to run the model: every output is missing."""
@@ -117,11 +136,22 @@ class Judge:
 
     def _compare(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> list[OutputComparison]:
         return [
-            compare_output(name, self.reference.truths[name], arrays.get(name), self._dtypes[name]) for name in names
+            compare_output(
+                name,
+                self.reference.truths[name],
+                arrays.get(name),
+                self._dtypes[name],
+                loss=self._losses.get(name),
+            )
+            for name in names
         ]
 
     def _report(
-        self, runner: RunnerFacts, outputs: list[OutputComparison], shares: Mapping[str, ErrorShare]
+        self,
+        runner: RunnerFacts,
+        outputs: list[OutputComparison],
+        shares: Mapping[str, ErrorShare],
+        passing_error: float = PASSING_ERROR,
     ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
         misplaced = runner.misplaced and not runner.allow_fallback
@@ -131,7 +161,11 @@ class Judge:
             verdict=verdict,
             first_failing=failed[0].name if failed else None,
             culprit=find_culprit(
-                outputs, shares, self._file.faults if runner.reads_onnx else None, self.graph.unexported_operations
+                outputs,
+                shares,
+                self._file.faults if runner.reads_onnx else None,
+                self.graph.unexported_operations,
+                passing_error,
             ),
             providers=list(runner.providers),
             misplaced=list(runner.misplaced),
@@ -157,6 +191,35 @@ def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | 
         found = {"verdict": first.verdict, "first_failing": first.name, "culprit": culprit}
         report = report.model_copy(update=found)
     return report.model_copy(update={"unprobed": unprobed})
+
+
+def _settled(
+    outputs: Sequence[OutputComparison],
+    shares: Mapping[str, ErrorShare],
+    results: Collection[str],
+    passing_error: float,
+) -> list[OutputComparison]:
+    """Return a runner's outputs with the verdicts that follow from their shares.
+
+    What introduced more than `passing_error` fails, as does what is wrong and can't be split. What is wrong but
+    introduced little inherits it. Where nothing is at fault, errors that each operation may make add up: that fails a
+    result of the model, and no output on the way.
+    """
+    at_fault = {
+        output.name
+        for output in outputs
+        if (shares[output.name].introduced > passing_error if output.name in shares else output.failed)
+    }
+
+    def verdict(output: OutputComparison) -> Verdict:
+        if output.name in at_fault:
+            return output.verdict if output.failed else Verdict.DRIFT
+        if output.failed and at_fault:
+            return Verdict.INHERITED
+        proven = output.name in shares and output.name not in results
+        return Verdict.PASS if proven and output.verdict in (Verdict.DRIFT, Verdict.UNPROVEN) else output.verdict
+
+    return [output.model_copy(update={"verdict": verdict(output)}) for output in outputs]
 
 
 def _with_share(found: OutputComparison, share: ErrorShare | None) -> OutputComparison:

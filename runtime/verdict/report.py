@@ -27,9 +27,11 @@ class Culprit(_Part):
     cause: Cause
     """`export`: the ONNX file itself differs from the model. `runtime`: the file is right."""
     introduced: float | None
-    """A multiple of the noise floor; None where it can't be measured."""
+    """As of its output; None where it can't be measured."""
     or_one_of: list[str] = []
     """Operations before it that are not outputs of the artifact, so the error may be theirs."""
+    accumulated: bool = False
+    """No operation introduced more than it may; this result of the model drifts all the same."""
     only_unprobed: bool = False
     """The probe is right; where this output isn't requested, a fusion across it makes the model's results wrong.
     `introduced` is then the error of the first wrong result."""
