@@ -51,8 +51,11 @@ class Float64Graph:
     """By output: the nearest outputs and inputs of the model that it is computed from, in order."""
     unexported_operations: Mapping[str, tuple[str, ...]]
     """By output: the model's operations between those and it, in order; none if all operations are outputs."""
+    single_operations: frozenset[str]
+    """The outputs that a single operation of the model computes from those: what it may lose is known. An averaged
+    probe, whose tensors on the way are no outputs, has none."""
 
-    def __init__(self, file: Path, outputs: Sequence[str], *, rounds: bool = False) -> None:
+    def __init__(self, file: Path, outputs: Sequence[str], *, rounds: bool = False, averaged: bool = False) -> None:
         """Read the graph. Its weights are read in each walk, one by one, because a runtime needs the memory.
 
         Args:
@@ -60,6 +63,8 @@ class Float64Graph:
             outputs: names of the outputs to compute, in the order of execution.
             rounds: whether a `Cast` to 16 bits that belongs to no step of the model rounds, outside of subgraphs: a
                 converter to mixed precision inserted it, unless the whole model computes in 16 bits.
+
+            averaged: whether the outputs are means of what the operations return, which got other tensors.
 
         Raises:
             ArtifactError: the file can't be read, or doesn't compute one of the outputs.
@@ -88,6 +93,15 @@ class Float64Graph:
             name: _operations([graph.node[index].name for index in sorted(passed)], named)
             for name, (_, passed) in found.items()
         }
+        operations = [_operation_of(node) for node in graph.node]
+        alone = {
+            name: {*passed, producers[name]}
+            for name, (_, passed) in found.items()
+            if not averaged and {operations[index] for index in passed} <= {name, ""}
+        }
+        self.single_operations = frozenset(alone)
+        scaled = set[int]().union(*alone.values())
+        self._scaled = {name for index in scaled for name in graph.node[index].output if name}
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
         self._rounds = rounds
         self._evaluators: dict[int, NodeEvaluator] = {}
@@ -174,7 +188,7 @@ class Float64Graph:
                 self._evaluators[number] = NodeEvaluator(node, self._opsets, rounds=self._rounds and inserted)
             evaluator = self._evaluators[number]
             results = evaluator.run(inputs, outer)
-            if losses is None:
+            if losses is None or self._scaled.isdisjoint(node.output):
                 return results, [NO_SCALE] * count
             rounded = evaluator.rounded_to is not None
             return results, losses.of(node, inputs, results, lambda others: evaluator.run(others, outer), rounded)
@@ -220,8 +234,17 @@ def _nearest(
     return tuple(found), {producers[name] for name in seen}
 
 
+def _operation_of(node: NodeProto) -> str:
+    """Return the operation that a node belongs to, if known: the export names a node `operation/Conv::6`.
+
+    The node that computes an output has its name.
+    """
+    operation = node.name.rpartition("/")[0] or node.name
+    return "" if node.name.startswith(SIZE_NODE_PREFIX) or "::" in operation else operation
+
+
 def _operations(nodes: Sequence[str], named: Collection[str]) -> tuple[str, ...]:
-    """Return the operations that these nodes belong to: the export names a node `operation/Conv::6`."""
+    """Return the operations that these nodes belong to."""
     found = (node.rpartition("/")[0] for node in nodes if not node.startswith(SIZE_NODE_PREFIX))
     return tuple(dict.fromkeys(operation for operation in found if operation and operation not in named))
 

@@ -81,14 +81,17 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
             file.unknown[name] = value.reason
             continue
         truth = reference.truths[name]
-        loss = _sampled_loss(scale.own, value, "float32")
+        single = graph.single_operations.issuperset({name, *graph.inputs_of[name]} - reference.inputs.keys())
+        # Of several operations, as float32's own error tells.
+        allowed = rounding_loss(scale.own, "float32") if single else np.asarray(drift_unit(truth, dtypes[name]))
+        loss = _sampled(allowed, value)
         found = compare_output(name, truth, value, dtypes[name], loss=loss, in_float64=True)
         drifts[name] = found.drift or 0.0
         inputs_right = right.issuperset(graph.inputs_of[name])
-        if found.failed and found.drift is not None and inputs_right:
+        if found.failed and found.drift is not None and inputs_right and single:
             # They are right only so far, which shows where what they are off by is amplified.
             off = max((drifts.get(source, 0.0) for source in graph.inputs_of[name]), default=0.0)
-            from_inputs = _sampled_loss(scale.with_inputs(), value, "float32") - loss
+            from_inputs = _sampled(rounding_loss(scale.with_inputs(), "float32"), value) - loss
             loss = loss + off * np.maximum(from_inputs, 0.0)
             found = compare_output(name, truth, value, dtypes[name], loss=loss, in_float64=True)
         file.comparisons.append(found)
@@ -130,7 +133,8 @@ def shares_of_error(
         if isinstance(value, Unknown) or coarser or result is None or not value.shape == result.shape == truth.shape:
             split = SplitError(compare_output(name, truth, result, dtype), None, None)
         else:
-            loss = rounding_loss(scale.own, dtype) if "float" in dtype else np.asarray(drift_unit(truth, dtype))
+            known = "float" in dtype and name in graph.single_operations
+            loss = rounding_loss(scale.own, dtype) if known else np.asarray(drift_unit(truth, dtype))
             sampled_loss = _sampled(loss, value)
             found = compare_output(name, truth, result, dtype, loss=sampled_loss)
             inputs_right = wrong.isdisjoint(graph.inputs_of[name])
@@ -194,10 +198,6 @@ def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], los
         # Whether an overflow becomes infinity or NaN depends on the order of the additions.
         error = np.where(np.isfinite(expected), np.where(np.isfinite(error), error, np.inf), 0.0)
     return largest_error(error, np.zeros(()), loss)
-
-
-def _sampled_loss(scale: NDArray[Any], value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
-    return _sampled(rounding_loss(scale, dtype), value)
 
 
 def _sampled(loss: NDArray[Any], value: NDArray[Any]) -> NDArray[np.float64]:

@@ -62,7 +62,12 @@ class Judge:
         self.reference: Reference = artifact.reference()
         manifest = artifact.manifest
         in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
-        self.graph = Float64Graph(artifact.file(ONNX_FILE), manifest.output_names, rounds=not in_16_bits)
+        self.graph = Float64Graph(
+            artifact.file(ONNX_FILE),
+            manifest.output_names,
+            rounds=not in_16_bits,
+            averaged=artifact.is_averaged,
+        )
         self._dtypes = {output.name: output.dtype for output in artifact.manifest.outputs}
         self._results = artifact.manifest.result_names
         self._file: FileValues = evaluate_file(self.graph, self.reference, self._dtypes)
