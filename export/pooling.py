@@ -58,51 +58,33 @@ def _cut_padding(node: ir.Node, sizes: list[int]) -> None:
         node.attributes["ceil_mode"] = ir.AttrInt64("ceil_mode", 0)
 
 
-def avg_pool2d(
-    image: Any,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Any:
-    """Translate an average pooling; torch.onnx's own ignores `divisor_override`."""
-    given = kernel_size, stride, padding, ceil_mode, count_include_pad
-    return _average(image, torch_onnx.aten_avg_pool2d, given, 2, divisor_override)
+def _average_pooling(torchs_own: Callable[..., Any], axes: int) -> Callable[..., Any]:
+    """Return the translation of an average pooling; torch.onnx's own ignores `divisor_override`."""
+
+    def average(
+        image: Any,
+        kernel_size: Sequence[int],
+        stride: Sequence[int] = (),
+        padding: Sequence[int] = (0,),
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> Any:
+        if divisor_override is None:
+            return torchs_own(image, kernel_size, stride, padding, ceil_mode, count_include_pad)
+        if any(padding):
+            # Padded beforehand: the sum is divided by the same number in every window.
+            ends = list(padding) * axes if len(padding) == 1 else list(padding)
+            rank = len(image.shape)
+            none = [0] * (rank - axes)
+            image = op.Pad(image, op.Constant(value_ints=[*none, *ends, *none, *ends]))
+            image.shape = ir.Shape([None] * rank)  # torch's own translation asks for the rank
+        mean = torchs_own(image, kernel_size, stride, [0] * axes, ceil_mode, count_include_pad)
+        elements = math.prod(list(kernel_size) * axes if len(kernel_size) == 1 else kernel_size)
+        return op.Mul(mean, op.CastLike(op.Constant(value_float=elements / divisor_override), mean))
+
+    return average
 
 
-def avg_pool3d(
-    image: Any,
-    kernel_size: Sequence[int],
-    stride: Sequence[int] = (),
-    padding: Sequence[int] = (0,),
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Any:
-    """Translate an average pooling of volumes; torch.onnx's own ignores `divisor_override`."""
-    given = kernel_size, stride, padding, ceil_mode, count_include_pad
-    return _average(image, torch_onnx.aten_avg_pool3d, given, 3, divisor_override)
-
-
-def _average(
-    image: Any,
-    torchs_own: Callable[..., Any],
-    given: tuple[Sequence[int], Sequence[int], Sequence[int], bool, bool],
-    axes: int,
-    divisor: int | None,
-) -> Any:
-    kernel_size, stride, padding, ceil_mode, include_pad = given
-    if divisor is None:
-        return torchs_own(image, *given)
-    if any(padding):
-        # Padded beforehand: the sum is divided by the same number in every window.
-        ends = list(padding) * axes if len(padding) == 1 else list(padding)
-        rank = len(image.shape)
-        none = [0] * (rank - axes)
-        image = op.Pad(image, op.Constant(value_ints=[*none, *ends, *none, *ends]))
-        image.shape = ir.Shape([None] * rank)  # torch's own translation asks for the rank
-    mean = torchs_own(image, kernel_size, stride, [0] * axes, ceil_mode, include_pad)
-    elements = math.prod(list(kernel_size) * axes if len(kernel_size) == 1 else kernel_size)
-    return op.Mul(mean, op.CastLike(op.Constant(value_float=elements / divisor), mean))
+avg_pool2d = _average_pooling(torch_onnx.aten_avg_pool2d, 2)
+avg_pool3d = _average_pooling(torch_onnx.aten_avg_pool3d, 3)

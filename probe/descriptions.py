@@ -12,7 +12,7 @@ from .capture.traced_model import TracedModel
 from .layout.layouts import infer_layouts
 from .observe.observation import Observation
 
-__all__ = ["choose_nodes", "describe_inputs", "describe_outputs"]
+__all__ = ["choose_nodes", "describe_inputs", "describe_outputs", "dtype_name"]
 
 _UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
 """What returns memory as it was found."""
@@ -69,7 +69,7 @@ def _reason_to_skip(node: fx.Node, observation: Observation) -> str | None:
     if observation.dtype is None:
         return f"a Python value ({observation.kind})"
     if not observation.dtype.is_floating_point:
-        return f"not a floating-point tensor ({_dtype_name(observation.dtype)})"
+        return f"not a floating-point tensor ({dtype_name(observation.dtype)})"
     return None
 
 
@@ -92,7 +92,7 @@ def describe_outputs(
         yield Output(
             **dict(origin),
             shape=shapes[node],
-            dtype=_dtype_name(observation.dtype),
+            dtype=dtype_name(observation.dtype),
             layout=layouts[node].letters,
             tokens=layouts[node].tokens,
             alias_of=traced.origins[holder].name if holder else None,
@@ -106,7 +106,7 @@ def describe_inputs(
 ) -> tuple[Input, ...]:
     """Return the descriptions of the graph's inputs, in order."""
     return tuple(
-        Input(name=traced.origins[node].name, shape=shapes[node], dtype=_dtype_name(observations[node].dtype))
+        Input(name=traced.origins[node].name, shape=shapes[node], dtype=dtype_name(observations[node].dtype))
         for node in _inputs(traced)
     )
 
@@ -120,5 +120,6 @@ def _lies_within(part: Observation, whole: Observation) -> bool:
     return whole.dense and whole.span[0] <= part.span[0] and part.span[1] <= whole.span[1]
 
 
-def _dtype_name(dtype: torch.dtype | None) -> str:
+def dtype_name(dtype: torch.dtype | None) -> str:
+    """Return a dtype as the manifest names it: `float32`."""
     return str(dtype).removeprefix("torch.")

@@ -11,6 +11,7 @@ from runtime.artifact.errors import InputError
 from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped, fixed_batch, leading_input
 
 from .capture.traced_model import TracedModel
+from .descriptions import dtype_name
 from .observe.shapes import SIZE_STEPS
 from .other_inputs import draw
 
@@ -123,17 +124,13 @@ def _batch_of(tensors: Sequence[torch.Tensor]) -> int:
 
 
 def _described(tensor: torch.Tensor) -> str:
-    return Input(name="a tensor", shape=tuple(tensor.shape), dtype=_dtype_name(tensor)).described
-
-
-def _dtype_name(tensor: torch.Tensor) -> str:
-    return str(tensor.dtype).removeprefix("torch.")
+    return Input(name="a tensor", shape=tuple(tensor.shape), dtype=dtype_name(tensor.dtype)).described
 
 
 def _fits(spec: Input, tensor: torch.Tensor) -> bool:
     return (
         len(spec.shape) == tensor.ndim
-        and spec.dtype == _dtype_name(tensor)
+        and spec.dtype == dtype_name(tensor.dtype)
         and tensor.numel() > 0
         and all(isinstance(size, str) or size == had for size, had in zip(spec.shape, tensor.shape, strict=True))
     )

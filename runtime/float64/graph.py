@@ -63,7 +63,6 @@ class Float64Graph:
             outputs: names of the outputs to compute, in the order of execution.
             rounds: whether a `Cast` to 16 bits that belongs to no step of the model rounds, outside of subgraphs: a
                 converter to mixed precision inserted it, unless the whole model computes in 16 bits.
-
             averaged: whether the outputs are means of what the operations return, which got other tensors.
 
         Raises:
@@ -93,14 +92,10 @@ class Float64Graph:
             name: _operations([graph.node[index].name for index in sorted(passed)], named)
             for name, (_, passed) in found.items()
         }
-        operations = [_operation_of(node) for node in graph.node]
-        alone = {
-            name: {*passed, producers[name]}
-            for name, (_, passed) in found.items()
-            if not averaged and {operations[index] for index in passed} <= {name, ""}
-        }
-        self.single_operations = frozenset(alone)
-        scaled = set[int]().union(*alone.values())
+        self.single_operations = frozenset(
+            name for name, between in self.unexported_operations.items() if not averaged and not between
+        )
+        scaled = {index for name in self.single_operations for index in (*found[name][1], producers[name])}
         self._scaled = {name for index in scaled for name in graph.node[index].output if name}
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
         self._rounds = rounds
@@ -234,17 +229,8 @@ def _nearest(
     return tuple(found), {producers[name] for name in seen}
 
 
-def _operation_of(node: NodeProto) -> str:
-    """Return the operation that a node belongs to, if known: the export names a node `operation/Conv::6`.
-
-    The node that computes an output has its name.
-    """
-    operation = node.name.rpartition("/")[0] or node.name
-    return "" if node.name.startswith(SIZE_NODE_PREFIX) or "::" in operation else operation
-
-
 def _operations(nodes: Sequence[str], named: Collection[str]) -> tuple[str, ...]:
-    """Return the operations that these nodes belong to."""
+    """Return the operations that these nodes belong to: the export names a node `operation/Conv::6`."""
     found = (node.rpartition("/")[0] for node in nodes if not node.startswith(SIZE_NODE_PREFIX))
     return tuple(dict.fromkeys(operation for operation in found if operation and operation not in named))
 

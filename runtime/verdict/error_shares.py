@@ -171,11 +171,11 @@ def _share(
     """
     # Where eager PyTorch itself has NaN or infinity, the error has no size.
     known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
-    exact, expected = truth.sample[known], sample(value)[known].astype(np.float64)
-    expected = _as_held(expected, dtype)
+    held = _as_held(value, dtype)
+    exact, expected = truth.sample[known], sample(held)[known].astype(np.float64)
     if correction is None and not another_fault:
         inherited = largest_error(expected, exact, unit)
-        introduced = _largest_introduced(result, _as_held(value, dtype), loss)
+        introduced = _largest_introduced(result, held, loss)
     else:
         # What is known of the fault is known in the sample only.
         given, sampled_loss = sample(result)[known], _sampled(loss, value)[known]
