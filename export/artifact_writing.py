@@ -1,10 +1,11 @@
 """probe -> artifact folder. Each part is made in its own file; here they are put together, in order."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 
 import onnx
 import onnx_ir as ir
@@ -29,14 +30,15 @@ from runtime.artifact.manifest import (
     Versions,
     file_hash,
 )
-from runtime.artifact.reference import save_reference
+from runtime.artifact.reference import save_references
 
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .export_hints import named_in, way_around
 from .folder_replacement import replace_folder
 from .onnx_conversion import to_onnx
-from .reference_recording import record_reference
+from .recorded_inputs import RecordedInput, recorded_inputs
+from .reference_recording import Keep, record_references
 from .torch_export_conversion import save_torch_export, to_torch_export
 from .torchscript_conversion import save_torchscript, to_torchscript
 from .trial_run import try_model_files
@@ -55,7 +57,7 @@ def export_artifact(
     name: str | None = None,
     preprocessing: Preprocessing | None = None,
     recipe: Recipe | None = None,
-    reference_input: tuple[torch.Tensor, ...] | None = None,
+    reference_inputs: Mapping[str, tuple[torch.Tensor, ...]] = MappingProxyType({}),
     averaged: bool = False,
     full: bool = True,
     overwrite: bool = False,
@@ -70,9 +72,10 @@ def export_artifact(
         name: the model's name in the manifest; its class's name by default.
         preprocessing: how a photo becomes the input; None if the input isn't an image.
         recipe: how the model can be rebuilt from its name; None if it has none.
-        reference_input: what the reference is recorded on: the tensors of `probe.inputs`, in their order, dtypes and
-            shapes. The model is then tried on larger batches of it alone. By default it is noise, or for what may be an
-            index or the like the example's values, in a batch of 1 and, if the size is open, of another size.
+        reference_inputs: what the reference is recorded on, by name: the tensors of `probe.inputs`, in their order,
+            dtypes and shapes. The model is then tried on larger batches of the first alone. By default
+            `recorded_inputs.py` chooses: noise, strong noise, a photo, or for what may be an index or the like the
+            example's values.
         averaged: write the averaged probe (`average_probe`): each output's mean over the channels, N 1 H W, at little
             more than the plain model's cost.
         full: write the probe with every tensor.
@@ -85,7 +88,7 @@ def export_artifact(
         FolderExists: the folder exists, and `overwrite` is not set or it isn't an artifact.
         ExportError: the model can't be converted, or the folder can't be written.
         ModelError: `averaged` is set, and no output has a height and a width.
-        InputError: `reference_input` doesn't fit the model's inputs.
+        InputError: one of `reference_inputs` doesn't fit the model's inputs.
     """
     if not (averaged or full):
         raise ExportError("Neither the full probe nor the averaged one is requested: an artifact needs at least one.")
@@ -93,7 +96,9 @@ def export_artifact(
     for spec in probe.inputs:
         if 0 in spec.shape:
             raise ExportError(f"The input {spec.name} has a size of 0: an artifact needs sizes of at least 1.")
-    probe = on_cpu(probe if reference_input is None else probe.on_input(reference_input))
+    for given in reversed(list(reference_inputs.values())):  # each is checked, and the first stays
+        probe = probe.on_input(given)
+    probe = on_cpu(probe)
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as folder_in_work:
         write = partial(
             _write_artifact,
@@ -101,6 +106,7 @@ def export_artifact(
             name=name,
             preprocessing=preprocessing,
             recipe=recipe,
+            reference_inputs=reference_inputs,
             averaged=averaged,
             full=full,
             on_phase=on_phase,
@@ -128,6 +134,7 @@ def _write_artifact(
     name: str | None,
     preprocessing: Preprocessing | None,
     recipe: Recipe | None,
+    reference_inputs: Mapping[str, tuple[torch.Tensor, ...]],
     averaged: bool,
     full: bool,
     on_phase: Callable[[str], None],
@@ -135,7 +142,7 @@ def _write_artifact(
 ) -> None:
     """Write all files of an artifact into an empty folder."""
     maps = average_probe(probe) if averaged else None
-    inputs = probe.example if probe.own_values else probe.noise_input(larger=True)
+    inputs = list(recorded_inputs(probe, preprocessing, reference_inputs))
     on_phase("converting to ONNX")
     onnx_model = to_onnx(probe)
     opset = onnx_model.opset_imports[""]
@@ -170,7 +177,7 @@ def _write_files(
     onnx_model: ir.Model,
     manifest: Manifest,
     files: Mapping[str, Path],
-    inputs: tuple[torch.Tensor, ...],
+    inputs: Sequence[RecordedInput],
     on_phase: Callable[[str], None],
 ) -> None:
     """Write and check the model files and the reference of a probe, full or averaged."""
@@ -180,10 +187,10 @@ def _write_files(
     on_phase("converting to TorchScript")
     save_torchscript(to_torchscript(probe), files[TORCHSCRIPT_FILE], manifest.model_dump_json())
     on_phase("recording the float64 reference")
-    reference = record_reference(probe, inputs)
-    save_reference(files[REFERENCE_FILE], reference)
+    references = record_references(probe, inputs, Keep.beside(files[ONNX_FILE].stat().st_size, len(probe.outputs)))
+    save_references(files[REFERENCE_FILE], references)
     on_phase("trying both on another input")
-    try_model_files(probe, reference, files[ONNX_FILE], files[TORCHSCRIPT_FILE])
+    try_model_files(probe, references[0], files[ONNX_FILE], files[TORCHSCRIPT_FILE])
 
 
 def _write_manifest(manifest: Manifest, file: Path, hashes: Mapping[str, str]) -> None:

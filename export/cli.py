@@ -14,7 +14,7 @@ from probe.cli import (
     model_at_work,
     print_capture,
 )
-from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
+from runtime.artifact.cli_options import InputFilesOption, OperationsOption, OutputsOption, QuietOption, parse_size
 
 if TYPE_CHECKING:
     from probe import LoadedModel
@@ -46,10 +46,7 @@ def export(
     dynamic_size: Annotated[
         bool, typer.Option("--dynamic-size", help="Leave height and width open, if the model allows it.")
     ] = False,
-    given: Annotated[
-        Path | None,
-        typer.Option("--input", metavar="F", help="Input to record, .npy or .npz by name, instead of noise."),
-    ] = None,
+    given: InputFilesOption = None,
     mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
     outputs: OutputsOption = None,
@@ -86,7 +83,7 @@ def export(
     from runtime.artifact.manifest import Recipe, fixed_batch
 
     from . import export_artifact
-    from .input_file import read_input
+    from .input_file import read_input_tensors
 
     left_out: dict[str, str] = {}
     with model_at_work(quiet) as status:
@@ -123,7 +120,7 @@ def export(
                 input_size=list(size),
                 leaf_modules=leaf or [],
             ),
-            reference_input=read_input(given, probe) if given else None,
+            reference_inputs=read_input_tensors(given or [], probe, preprocessing),
             averaged=averaged,
             full=full,
             overwrite=overwrite,

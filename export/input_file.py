@@ -1,49 +1,43 @@
-"""A NumPy file -> the tensors that a probe takes: the input that `layerprobe export --input` records."""
+"""Files -> the tensors that a probe takes: the inputs that `layerprobe export --input` records."""
 
-import zipfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from probe import Probe
-from runtime.artifact.errors import InputError, first_line
+from runtime.artifact.errors import InputError
+from runtime.artifact.manifest import Preprocessing
+from runtime.runs.input_files import read_inputs
 
-__all__ = ["read_input"]
+__all__ = ["read_input_tensors"]
+
+_MOST = 16
+"""Inputs: each is run several times, in float64 as well, and the truth of each is kept."""
 
 
-def read_input(file: Path, probe: Probe) -> tuple[torch.Tensor, ...]:
-    """Return the tensors in a `.npy` file, for a probe of one input, or in an `.npz` file, by the names of its inputs.
-
-    Floating-point numbers are rounded to the dtype that the probe takes.
+def read_input_tensors(
+    paths: Sequence[Path], probe: Probe, preprocessing: Preprocessing | None
+) -> dict[str, tuple[torch.Tensor, ...]]:
+    """Return the inputs in photos, `.npy` and `.npz` files, and folders of them, by file.
 
     Raises:
-        InputError: the file can't be read, or an input is missing or unknown.
+        InputError: a file can't be read, an input is missing or unknown, or there are too many.
+        ImageError: a photo can't be read.
     """
-    try:
-        # Nothing in the file is run: pickled objects are refused.
-        loaded = np.load(file, allow_pickle=False)
-        arrays = {probe.inputs[0].name: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(
-            f"{file} can't be read as .npy or .npz: {first_line(error)}\nnumpy.savez(file, NAME=array) writes one."
-        ) from error
-    names = [spec.name for spec in probe.inputs]
-    if set(arrays) != set(names):
-        raise InputError(
-            f"{probe.model_name} takes {', '.join(spec.described for spec in probe.inputs)}.\n{file} has "
-            f"{', '.join(arrays) or 'nothing'}: numpy.savez(file, {', '.join(f'{name}=array' for name in names)})"
+    found = read_inputs(paths, probe.inputs, preprocessing, probe.model_name)
+    if len(found) > _MOST:
+        raise InputError(f"--input names {len(found)} files, but at most {_MOST} inputs are recorded. Name fewer.")
+    tensors = {}
+    for name, arrays in found.items():
+        try:
+            each = [torch.from_numpy(array) for array in arrays.values()]
+        except TypeError as error:
+            dtypes = ", ".join(str(array.dtype) for array in arrays.values())
+            raise InputError(f"{name} has an array of {dtypes}, which is no tensor's type.") from error
+        # NumPy has no bfloat16.
+        tensors[name] = tuple(
+            tensor.to(example.dtype) if tensor.is_floating_point() and example.is_floating_point() else tensor
+            for tensor, example in zip(each, probe.example, strict=True)
         )
-    pairs = zip((arrays[name] for name in names), probe.example, strict=True)
-    return tuple(_as_tensor(array, example.dtype, file) for array, example in pairs)
-
-
-def _as_tensor(array: NDArray[Any], dtype: torch.dtype, file: Path) -> torch.Tensor:
-    try:
-        # torch takes no array of another byte order.
-        tensor = torch.from_numpy(array.astype(array.dtype.newbyteorder("="), order="C"))
-    except TypeError as error:
-        raise InputError(f"{file} has an array of {array.dtype}, which is no tensor's type.") from error
-    return tensor.to(dtype) if dtype.is_floating_point and tensor.is_floating_point() else tensor
+    return tensors

@@ -45,7 +45,7 @@ def rounding_noise(
     spread = dict.fromkeys(expected, 0.0)
     overflows = {name: ~np.isfinite(truth.sample) for name, truth in expected.items()}
     for seed in range(_RUNS):
-        for name, shaken in _ShakenSampler(probe, seed).sample_run(inputs).items():
+        for name, shaken in _ShakenSampler(probe, expected, seed).sample_run(inputs).items():
             result = shaken.sample.astype(np.float64)
             overflows[name] |= ~np.isfinite(result)
             with np.errstate(invalid="ignore"):  # infinity minus infinity, left out in the next line
@@ -57,11 +57,15 @@ def rounding_noise(
 class _ShakenSampler(Sampler):
     """Runs a graph with each new result moved by up to one unit in its last place, at random."""
 
-    def __init__(self, probe: Probe, seed: int) -> None:
-        super().__init__(probe.traced.module, probe.nodes)
+    def __init__(self, probe: Probe, expected: Mapping[str, Truth], seed: int) -> None:
+        super().__init__(probe)
+        self._sizes = {name: truth.sample.size for name, truth in expected.items()}
         self._graph = probe.traced.module
         self._generator = torch.Generator().manual_seed(seed)
         self._bounded = False
+
+    def _limit(self, name: str) -> int:
+        return self._sizes[name]
 
     def run_node(self, n: fx.Node) -> object:
         self._bounded = name_operation(self._graph, n)[0].removeprefix("log_") in _BOUNDED

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from probe import Probe
 from runtime.artifact.manifest import Origin, Output
-from runtime.artifact.reference import Truth, sample
+from runtime.artifact.reference import Truth
+from runtime.artifact.tensor_summary import sample_places
 
 from .export_hints import steps_before, way_around
 from .rounding_noise import RoundingNoise
@@ -62,7 +63,7 @@ def find_differences(
 
 def _wrong_values(spec: Output, truth: Truth, noise: RoundingNoise, array: NDArray[Any]) -> Difference | None:
     allowed = max(_TOLERANCE * truth.scale, _FLOORS * max(noise.spread, _epsilon(spec.dtype) * truth.scale))
-    result = sample(array).astype(np.float64)
+    result = truth.sampled(array).astype(np.float64)
     same = np.isclose(result, truth.sample, rtol=0, atol=allowed, equal_nan=True)
     wrong = ~same & ~noise.overflows
     overflown = wrong & ~np.isfinite(result)
@@ -76,7 +77,7 @@ def _wrong_values(spec: Output, truth: Truth, noise: RoundingNoise, array: NDArr
         return Difference(spec, f"{infinite} infinite or NaN of {result.size} values", overflows=True)
     error = np.where(wrong & ~overflown, np.abs(result - truth.sample), 0.0)
     worst = int(np.argmax(error))
-    place = np.unravel_index(int(sample(np.arange(array.size))[worst]), array.shape)
+    place = np.unravel_index(int(sample_places(array.size, truth.sample.size)[worst]), array.shape)
     return Difference(
         spec,
         "wrong values",

@@ -10,7 +10,6 @@ import math
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,11 @@ from numpy.typing import NDArray
 
 from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
-from runtime.artifact.reference import Reference, Truth, as_array, sample
+from runtime.artifact.reference import Reference, Truth, as_array
 
 from .export_hints import named_in, way_around
 from .onnx_conversion import CONVERTED_BATCH
+from .recorded_inputs import odd_sizes
 from .rounding_noise import RoundingNoise, rounding_noise
 from .trial_differences import difference_message, find_differences, shape_words
 
@@ -107,31 +107,16 @@ def _other_inputs(probe: Probe, reference: Reference) -> Iterator[tuple[_Arrays,
     size_bytes = 3 * 4 * sum(math.prod(truth.shape) for truth in reference.truths.values())
     batch = 3 if size_bytes <= _LARGE_BYTES else 1
     yield _expected(probe, probe.noise_input(batch=batch, seed=2, larger=True))
-    sizes = [tuple(tensor.shape[2:]) for tensor in probe.example if tensor.ndim == 4]
-    if not any(size in ("H", "W") for spec in probe.inputs for size in spec.shape):
-        return
-    height, width = sizes[0]
-    for near, far in ((3, 21), (21, 3)):
-        steps = {"H": _prime_above(height + near) - height, "W": _prime_above(width + far) - width}
+    for inputs in odd_sizes(probe):
         with contextlib.suppress(RuntimeError, ValueError):  # a size that the model itself doesn't take
-            yield _expected(probe, probe.noise_input(batch=1, seed=3, larger=steps))
-
-
-def _prime_above(number: int) -> int:
-    return next(each for each in count(number + 1) if all(each % factor for factor in range(2, math.isqrt(each) + 1)))
+            yield _expected(probe, inputs)
 
 
 def _expected(probe: Probe, inputs: tuple[torch.Tensor, ...]) -> tuple[_Arrays, Mapping[str, Truth]]:
     with torch.inference_mode(False), torch.no_grad():
         tensors = probe.module(*(tensor.clone() for tensor in inputs))
     arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
-    return arrays, {name: _truth(as_array(tensor)) for name, tensor in tensors.items()}
-
-
-def _truth(array: NDArray[Any]) -> Truth:
-    kept = sample(array).astype(np.float64)
-    scale = float(np.max(np.abs(kept), initial=0.0, where=np.isfinite(kept))) or 1.0
-    return Truth(sample=kept, shape=array.shape, scale=scale, noise_floor=0.0, nonfinite=0)
+    return arrays, {name: Truth.of(as_array(tensor)) for name, tensor in tensors.items()}
 
 
 def _tensors(probe: Probe, inputs: _Arrays) -> tuple[torch.Tensor, ...]:

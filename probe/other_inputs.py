@@ -18,7 +18,7 @@ from .model.example import Example
 from .model.shared_copy import shared_copy
 from .observe.results import walk
 
-__all__ = ["AnotherCall", "another_call", "draw"]
+__all__ = ["AnotherCall", "another_call", "draw", "noise_places"]
 
 _ORDINARY_MINIMUM = -1.0
 """A float that never goes below may be bounded: a sampling grid is in -1..1, a probability in 0..1."""
@@ -70,14 +70,20 @@ def draw(
         own_values: use no noise, and leave all rows in their order.
     """
     generator = torch.Generator().manual_seed(seed)
-    leading = leading_input([tensor.shape for tensor in tensors])
+    noisy = [] if own_values else noise_places(tensors)
     shuffle = generator if seed and not own_values else None
     return tuple(
         torch.randn(tuple(shape), generator=generator).to(tensor)
-        if not own_values and _takes_noise(tensor, leading=index == leading)
+        if place in noisy
         else _own_rows(tensor, shape, shuffle)
-        for index, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True))
+        for place, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True))
     )
+
+
+def noise_places(tensors: Sequence[torch.Tensor]) -> list[int]:
+    """Return the places of the tensors for which noise stands in, by the rule above."""
+    leading = leading_input([tensor.shape for tensor in tensors])
+    return [place for place, tensor in enumerate(tensors) if _takes_noise(tensor, leading=place == leading)]
 
 
 def _redrawn(example: Example) -> Example:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .artifact.cli_options import QuietOption
+from .artifact.cli_options import InputFilesOption, QuietOption
 from .artifact.errors import UsageError
 from .cli_options import ArtifactArgument, RunnersOption, takes_reports, takes_settings
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
@@ -28,6 +28,7 @@ _BaselineOption = Annotated[
 def verify(
     artifact: ArtifactArgument,
     runner: RunnersOption = None,
+    given: InputFilesOption = None,
     allow_fallback: Annotated[
         bool,
         typer.Option(
@@ -53,6 +54,7 @@ def verify(
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import FORMS, write_forms
     from .reporting.json_report import load_report
+    from .runs.input_files import read_inputs
     from .verdict.drift_maps import DriftMaps
     from .verdict.verification import verify as verify_artifact
 
@@ -65,9 +67,17 @@ def verify(
     if live_model and not {"eager", "all"}.intersection(runner or ()):
         raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
     maps = DriftMaps(opened.manifest.outputs) if any(FORMS[name].wants_maps for name in reports) else None
+    manifest = opened.manifest
+    inputs = read_inputs(given or [], manifest.inputs, manifest.preprocessing, manifest.model)
     with phases(quiet) as on_phase:
         report = verify_artifact(
-            opened, runner or [], settings=settings, allow_fallback=allow_fallback, maps=maps, on_phase=on_phase
+            opened,
+            runner or [],
+            inputs=inputs,
+            settings=settings,
+            allow_fallback=allow_fallback,
+            maps=maps,
+            on_phase=on_phase,
         )
     print_left_out(report.left_out, quiet)
     maps_file = AVERAGED_FILES[ONNX_FILE]

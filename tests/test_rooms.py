@@ -13,9 +13,10 @@ from conftest import ROOT
 PACKAGES = {
     "runtime": {"runtime"},
     "probe": {"probe", "runtime.artifact"},
-    "export": {"export", "probe", "runtime.artifact", "runtime.float64"},
+    "export": {"export", "probe", "runtime.artifact", "runtime.float64", "runtime.runs.input_files"},
 }
-"""What a package may import of this project: the contract is all that `probe` and `export` know of `runtime`."""
+"""What a package may import of this project: the contract is all that `probe` and `export` know of `runtime`, but for
+how a file becomes an input, which must be the same when an artifact is written and when it is run."""
 
 FLOORS = {
     "runtime": [{"artifact"}, {"runners", "maps", "float64"}, {"runs", "bench"}, {"verdict"}, {"reporting"}, {""}],

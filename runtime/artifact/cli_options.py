@@ -3,19 +3,20 @@
 The commands are in `probe/cli.py`, `export/cli.py`, `runtime/cli.py`.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .errors import UsageError
 
-__all__ = ["HEADINGS", "REPORTS", "OperationsOption", "OutputsOption", "QuietOption", "parse_size"]
+__all__ = ["HEADINGS", "REPORTS", "InputFilesOption", "OperationsOption", "OutputsOption", "QuietOption", "parse_size"]
 
 REPORTS = "Reports"
 HEADINGS = {
     name: heading
     for heading, names in {
-        "Input": "input_size dynamic_size given recorded_input model weights seed mean std",
+        "Input": "given input_size dynamic_size recorded_input model weights seed mean std",
         "What to run": "outputs operations submodule capture leaf runner provider batch repeats page aliases averaged "
         "full allow_fallback",
         "Picture": "cmap columns",
@@ -35,6 +36,12 @@ OutputsOption = Annotated[
 OperationsOption = Annotated[
     list[str] | None,
     typer.Option("--op", metavar="LABEL", help="Only outputs with this label: Conv2d, '*Norm*'. May be repeated."),
+]
+InputFilesOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--input", metavar="F", help="Instead of the usual inputs: a photo, .npy, .npz by name, or a folder of them."
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 

@@ -20,7 +20,7 @@ from .manifest import (
     parse_manifest,
 )
 from .onnx_file import OnnxFile, read_onnx
-from .reference import Reference, load_reference
+from .reference import Reference, load_references
 
 __all__ = ["Artifact", "open_artifact"]
 
@@ -94,17 +94,25 @@ class Artifact:
         return ONNX_FILE not in self.manifest.files and AVERAGED_FILES[ONNX_FILE] in self.manifest.files
 
     def reference(self) -> Reference:
-        """Return the recorded input, the float64 truth and the noise floor of each output.
+        """Return the first recorded input, the float64 truth and the noise floor of each output.
+
+        Raises:
+            ArtifactError: as of `references`.
+        """
+        return self.references()[0]
+
+    def references(self) -> tuple[Reference, ...]:
+        """Return every recorded input with its truths.
 
         Raises:
             ArtifactError: the reference is missing, altered, or lacks an output that the manifest lists.
         """
-        reference = load_reference(self.file(REFERENCE_FILE))
-        if list(reference.truths) != self.manifest.output_names:
+        references = load_references(self.file(REFERENCE_FILE))
+        if any(list(each.truths) != self.manifest.output_names for each in references):
             raise ArtifactError(
                 f"{self.path}: the reference has other outputs than the manifest.\nExport the artifact again."
             )
-        return reference
+        return references
 
 
 def open_artifact(path: "Artifact | str | Path") -> Artifact:

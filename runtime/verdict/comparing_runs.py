@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from ..artifact.reference import Truth, sample
+from ..artifact.reference import Truth
 from ..runs.recorded_run import RecordedRun
 from .blame import find_culprit, operation_words
 from .drift import OutputComparison, compare_output
@@ -113,15 +113,4 @@ def _compare(
     # Both tensors are whole: NaN and infinity are compared everywhere, not only in the sample.
     if expected.shape == result.shape and not np.array_equal(np.isfinite(expected), np.isfinite(result)):
         return OutputComparison(name=name, verdict=Verdict.NONFINITE)
-    return compare_output(name, _as_truth(expected, noise_floor), result, dtype)
-
-
-def _as_truth(whole: NDArray[Any], noise_floor: float) -> Truth:
-    finite = np.isfinite(whole)
-    return Truth(
-        sample=sample(whole).astype(np.float64),
-        shape=whole.shape,
-        scale=float(np.max(np.abs(whole), initial=0.0, where=finite)) or 1.0,
-        noise_floor=noise_floor,
-        nonfinite=int(whole.size - np.count_nonzero(finite)),
-    )
+    return compare_output(name, Truth.of(expected, noise_floor), result, dtype)

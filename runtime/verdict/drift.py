@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ..artifact.reference import Truth, sample
+from ..artifact.reference import Truth
+from ..artifact.tensor_summary import channel_maximum, channel_statistics
 from .verdict_kinds import Verdict
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "largest_error",
     "passing_drift",
     "rounding_loss",
+    "sampled_loss",
 ]
 
 PASSING_DRIFT = 16.0
@@ -87,15 +89,16 @@ def compare_output(
     """Compare a tensor for the recorded input with the truth.
 
     The drift is the largest error in multiples of max(noise floor, machine epsilon of the candidate's dtype) times the
-    tensor's scale, or of `loss` where that is larger. The numbers are over the reference's sample; the search for NaN
-    and infinity is over the whole tensor.
+    tensor's scale, or of `loss` where that is larger. It is over the reference's sample and, by the statistics of each
+    channel, over all elements, whose unit is that of their channel alone; the other numbers are over the sample, and
+    the search for NaN and infinity over the whole tensor.
 
     Args:
         name: the output's name.
         truth: its truth in the artifact's reference.
         candidate: what the runner returned; None if it returned nothing.
         dtype: the dtype in which the model computed it, if not the candidate's: bfloat16 arrives as float32.
-        loss: what the operation may lose in each element of the sample, given its inputs, in the tensor's own unit.
+        loss: what the operation may lose in each element, given its inputs, in the tensor's own unit; it broadcasts.
         in_float64: whether it was computed in float64: what overflows in float32 need not, and nothing but `loss` is
             allowed.
     """
@@ -103,7 +106,7 @@ def compare_output(
         return OutputComparison(name=name, verdict=Verdict.MISSING)
     if candidate.shape != truth.shape or candidate.dtype.kind not in "biuf":
         return OutputComparison(name=name, verdict=Verdict.SHAPE)
-    result, expected = sample(candidate).astype(np.float64), truth.sample
+    result, expected = truth.sampled(candidate).astype(np.float64), truth.sample
     finite = np.isfinite(expected)
     if in_float64:
         result = np.where(finite, result, expected)
@@ -114,9 +117,17 @@ def compare_output(
         return OutputComparison(name=name, verdict=Verdict.NONFINITE)
     result, expected = result[finite], expected[finite]
     error = result - expected
-    unit = _CANCELLED * truth.scale if in_float64 else drift_unit(truth, dtype or str(candidate.dtype))
-    drift = _largest_ratio(np.abs(error), unit if loss is None else np.maximum(loss[finite], unit))
-    max_abs = float(np.max(np.abs(error), initial=0.0))
+    dtype = dtype or str(candidate.dtype)
+    unit = _CANCELLED * truth.scale if in_float64 else drift_unit(truth, dtype)
+    allowed = np.asarray(unit) if loss is None else np.maximum(sampled_loss(loss, truth)[finite], unit)
+    drift, max_abs = _largest_ratio(np.abs(error), allowed), float(np.max(np.abs(error), initial=0.0))
+    if truth.channels is not None:
+        moved = np.abs(channel_statistics(candidate, truth.channel_axis) - truth.channels[:-1])
+        of_channels = np.full(moved.shape[1], unit) if in_float64 else _channel_units(truth, truth.channels, dtype)
+        if loss is not None:
+            of_channels = np.maximum(of_channels, _channel_losses(loss, truth))
+        drift = max(drift, _largest_ratio(moved, of_channels))
+        max_abs = max(max_abs, float(np.max(moved, initial=0.0)))
     error_power, power = _dot(error, error), _dot(expected, expected)
     proven = (in_float64 or truth.noise_floor <= UNPROVEN_NOISE) and (finite.any() or not finite.size)
     passing = FILE_PASSING_DRIFT if in_float64 else PASSING_DRIFT
@@ -144,6 +155,13 @@ def drift_unit(truth: Truth, dtype: str) -> float:
     return max(truth.noise_floor, _epsilon(dtype)) * truth.scale
 
 
+def sampled_loss(loss: NDArray[Any], truth: Truth) -> NDArray[np.float64]:
+    """Return a loss in the elements of the truth's sample."""
+    if not loss.ndim:
+        return np.full(truth.sample.size, float(loss))
+    return truth.sampled(np.broadcast_to(loss, truth.shape)).astype(np.float64)
+
+
 def rounding_loss(scale: NDArray[Any], dtype: str) -> NDArray[Any]:
     """Return what an operation of this natural scale may lose by one rounding, in the tensor's own unit."""
     # Runtimes may flush what is smaller than a normal number to zero; 16-bit floats keep it.
@@ -165,6 +183,17 @@ def largest_error(result: NDArray[Any], expected: NDArray[Any], unit: NDArray[An
         same = (result == expected) | (np.isnan(result) & np.isnan(expected))
         error[unknown] = np.where(same[unknown], 0.0, np.inf)
     return _largest_ratio(error, unit)
+
+
+def _channel_units(truth: Truth, channels: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
+    """Return the error that counts as a drift of 1 in each channel, C: by its own noise and its own size."""
+    size = np.max(np.abs(channels[2:4]), axis=0)
+    units: NDArray[np.float64] = np.maximum(channels[-1], max(truth.noise_floor, _epsilon(dtype)) * size)
+    return np.maximum(units, float(np.finfo(np.float32).tiny))
+
+
+def _channel_losses(loss: NDArray[Any], truth: Truth) -> NDArray[np.float64] | float:
+    return channel_maximum(np.broadcast_to(loss, truth.shape), truth.channel_axis) if loss.ndim else float(loss)
 
 
 _CANCELLED = 2.0**-44

@@ -4,7 +4,7 @@ Only the maps are kept, never the tensors. How they look is up to the report tha
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from ..artifact.reference import SAMPLE_LIMIT, Reference
+from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph, Unknown
 from ..maps.channel_mean import channel_axis, channel_mean
 from ..maps.colour_maps import value_range
@@ -45,7 +45,8 @@ class RunnerMaps:
     """The mean over the channels."""
     error: AveragedMap | None
     """The mean over the channels of the absolute error, in multiples of float32's own error; None without a reference.
-    Not the error of the mean, in which errors of opposite sign would cancel out."""
+    Not the error of the mean, in which errors of opposite sign would cancel out, but where only the truth's mean is
+    known."""
 
 
 @dataclass
@@ -58,7 +59,7 @@ class OutputMaps:
     reference: AveragedMap | None = None
     kind: Kind = "truth"
     """The reference is the model's float64 truth or, for tensors too large to be kept whole, model.onnx evaluated in
-    float64; the two differ where the export is at fault."""
+    float64 where it agrees with the truth."""
     runners: dict[str, RunnerMaps] = field(default_factory=dict)
 
 
@@ -79,7 +80,14 @@ class DriftMaps:
         """What was collected, in the order of execution."""
         return [self._tiles[name] for name in self._outputs if name in self._tiles]
 
-    def add(self, runner: str, graph: Float64Graph, reference: Reference, arrays: Mapping[str, NDArray[Any]]) -> None:
+    def add(
+        self,
+        runner: str,
+        graph: Float64Graph,
+        reference: Reference,
+        arrays: Mapping[str, NDArray[Any]],
+        wrong_in_file: Collection[str] = (),
+    ) -> None:
         """Keep the maps of what a runner returned for the recorded input.
 
         Args:
@@ -87,8 +95,9 @@ class DriftMaps:
             graph: the ONNX file, which is evaluated in float64 once more: its tensors are too many to be kept.
             reference: the recorded input and the truth.
             arrays: output to array. Outputs that are missing or have another shape than the truth are left out.
+            wrong_in_file: the outputs at which the ONNX file differs from the model: it can't stand for the truth.
         """
-        for name, kind, expected in self._expected(graph, reference, arrays):
+        for name, kind, expected in self._expected(graph, reference, arrays, wrong_in_file):
             truth, array = reference.truths[name], arrays[name]
             if array.shape == truth.shape and array.size:
                 self._add(
@@ -101,7 +110,7 @@ class DriftMaps:
         output: Output,
         array: NDArray[Any],
         expected: NDArray[Any] | None,
-        kind: Kind,
+        kind: Kind | Literal["map"],
         unit: float,
     ) -> None:
         layout, tokens = output.layout, output.tokens
@@ -114,23 +123,33 @@ class DriftMaps:
         error = None
         if expected is not None:
             with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
-                error = np.abs(array[:1].astype(np.float64) - expected[:1]) / unit
-            error = channel_mean(error, layout, tokens)
+                if kind == "map":
+                    map_, error = expected, np.abs(mean - expected) / unit
+                else:
+                    map_ = channel_mean(expected, layout, tokens)
+                    error = channel_mean(np.abs(array[:1].astype(np.float64) - expected[:1]) / unit, layout, tokens)
             if tile.reference is None:
-                tile.reference, tile.kind = _small(channel_mean(expected, layout, tokens)), kind
+                tile.reference, tile.kind = _small(map_), "file" if kind == "file" else "truth"
         tile.runners[runner] = RunnerMaps(_small(mean), None if error is None else _small(error, "largest"))
 
     def _expected(
-        self, graph: Float64Graph, reference: Reference, arrays: Mapping[str, NDArray[Any]]
-    ) -> Iterator[tuple[str, Kind, NDArray[Any] | None]]:
-        """Yield each output with a map and an array, and its whole tensor in float64, or None."""
-        wanted = [name for name in self._outputs if name in arrays]
-        # A whole truth is the better reference: a fault of the file shows.
-        whole = {name for name in wanted if math.prod(reference.truths[name].shape) <= SAMPLE_LIMIT}
-        for name in whole:
+        self,
+        graph: Float64Graph,
+        reference: Reference,
+        arrays: Mapping[str, NDArray[Any]],
+        wrong_in_file: Collection[str],
+    ) -> Iterator[tuple[str, Kind | Literal["map"], NDArray[Any] | None]]:
+        """Yield each output with a map and an array, and its whole tensor in float64, or None; or the truth's map."""
+        rest = {name for name in self._outputs if name in arrays}
+        for name in list(rest):
             truth = reference.truths[name]
-            yield name, "truth", truth.sample.reshape(truth.shape)
-        rest = set(wanted) - whole
+            # A whole truth is the better reference: a fault of the file shows.
+            if truth.sample.size == math.prod(truth.shape):
+                yield name, "truth", truth.sample.reshape(truth.shape)
+                rest.remove(name)
+            elif name in wrong_in_file and truth.map is not None:
+                yield name, "map", truth.map
+                rest.remove(name)
         for name, value in graph.walk(reference.inputs) if rest else ():
             if name in rest:
                 if isinstance(value, Unknown) or value.shape != reference.truths[name].shape:

@@ -22,9 +22,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.reference import SAMPLE_LIMIT, Reference, Truth, sample
+from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
-from .drift import PASSING_ERROR, OutputComparison, compare_output, drift_unit, largest_error, rounding_loss
+from .drift import (
+    FILE_PASSING_DRIFT,
+    PASSING_ERROR,
+    OutputComparison,
+    compare_output,
+    drift_unit,
+    largest_error,
+    rounding_loss,
+    sampled_loss,
+)
 from .verdict_kinds import Verdict
 
 __all__ = ["ErrorShare", "FileValues", "SplitError", "evaluate_file", "shares_of_error"]
@@ -56,6 +65,8 @@ class FileValues:
     tensor's own unit: infinite where it can't be measured, as for NaN or another shape."""
     corrections: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     """For faults of the right shape: truth minus file's value, sampled."""
+    unsampled: set[str] = field(default_factory=set)
+    """Faults that show in a channel's statistics only, not in the sample."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +77,7 @@ class SplitError:
     share: ErrorShare | None
     """None where it isn't known."""
     loss: NDArray[np.float64] | None
-    """What the operation may lose in each element of the sample, in the tensor's own unit; None where not known."""
+    """What the operation may lose in each element, in the tensor's own unit; it broadcasts. None where not known."""
 
 
 def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str]) -> FileValues:
@@ -84,16 +95,15 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
         single = graph.single_operations.issuperset({name, *graph.inputs_of[name]} - reference.inputs.keys())
         # Of several operations, as float32's own error tells.
         allowed = rounding_loss(scale.own, "float32") if single else np.asarray(drift_unit(truth, dtypes[name]))
-        loss = _sampled(allowed, value)
-        found = compare_output(name, truth, value, dtypes[name], loss=loss, in_float64=True)
+        found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         drifts[name] = found.drift or 0.0
         inputs_right = right.issuperset(graph.inputs_of[name])
         if found.failed and found.drift is not None and inputs_right and single:
             # They are right only so far, which shows where what they are off by is amplified.
             off = max((drifts.get(source, 0.0) for source in graph.inputs_of[name]), default=0.0)
-            from_inputs = _sampled(rounding_loss(scale.with_inputs(), "float32"), value) - loss
-            loss = loss + off * np.maximum(from_inputs, 0.0)
-            found = compare_output(name, truth, value, dtypes[name], loss=loss, in_float64=True)
+            from_inputs = rounding_loss(scale.with_inputs(), "float32") - allowed
+            allowed = allowed + off * np.maximum(from_inputs, 0.0)
+            found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         file.comparisons.append(found)
         if not found.failed:
             right.add(name)
@@ -101,10 +111,12 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
             file.faults[name] = math.inf
             if value.shape == truth.shape:
                 with np.errstate(invalid="ignore"):  # inf - inf, for example
-                    correction = truth.sample - sample(value).astype(np.float64)
+                    correction = truth.sample - truth.sampled(value).astype(np.float64)
                 file.corrections[name] = correction
                 if found.max_abs is not None:
                     file.faults[name] = found.max_abs
+                    if largest_error(correction, np.zeros(()), sampled_loss(allowed, truth)) <= FILE_PASSING_DRIFT:
+                        file.unsampled.add(name)
     return file
 
 
@@ -135,14 +147,15 @@ def shares_of_error(
         else:
             known = "float" in dtype and name in graph.single_operations
             loss = rounding_loss(scale.own, dtype) if known else np.asarray(drift_unit(truth, dtype))
-            sampled_loss = _sampled(loss, value)
-            found = compare_output(name, truth, result, dtype, loss=sampled_loss)
+            found = compare_output(name, truth, result, dtype, loss=loss)
             inputs_right = wrong.isdisjoint(graph.inputs_of[name])
             another_fault = name in wrong_in_file and inputs_right
             share = _share(result, value, loss, truth, dtype, file.corrections.get(name), another_fault=another_fault)
             if found.verdict is Verdict.NONFINITE and file.faults.get(name) == math.inf and share:
                 share = ErrorShare(math.inf, share.inherited)
-            split = SplitError(found, share, sampled_loss)
+            if name in file.unsampled and found.failed and share:
+                share = ErrorShare(max(share.introduced, found.drift or 0.0), share.inherited)
+            split = SplitError(found, share, loss)
         if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
             wrong.add(name)
         yield split
@@ -172,19 +185,19 @@ def _share(
     # Where eager PyTorch itself has NaN or infinity, the error has no size.
     known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
     held = _as_held(value, dtype)
-    exact, expected = truth.sample[known], sample(held)[known].astype(np.float64)
+    exact, expected = truth.sample[known], truth.sampled(held)[known].astype(np.float64)
     if correction is None and not another_fault:
         inherited = largest_error(expected, exact, unit)
         introduced = _largest_introduced(result, held, loss)
     else:
         # What is known of the fault is known in the sample only.
-        given, sampled_loss = sample(result)[known], _sampled(loss, value)[known]
+        given, may_lose = truth.sampled(result)[known], sampled_loss(loss, truth)[known]
         if correction is not None:
             expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
         inherited = largest_error(expected, exact, unit)
-        introduced = largest_error(given, expected, sampled_loss)
+        introduced = largest_error(given, expected, may_lose)
         # A runner that doesn't share the fault, or shares another one only, is nearer to the truth itself.
-        allowed = sampled_loss if correction is not None else np.maximum(sampled_loss, unit)
+        allowed = may_lose if correction is not None else np.maximum(may_lose, unit)
         from_truth = largest_error(given, exact, allowed)
         if another_fault and from_truth < introduced:
             introduced, inherited = from_truth, 0.0
@@ -198,13 +211,6 @@ def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], los
         # Whether an overflow becomes infinity or NaN depends on the order of the additions.
         error = np.where(np.isfinite(expected), np.where(np.isfinite(error), error, np.inf), 0.0)
     return largest_error(error, np.zeros(()), loss)
-
-
-def _sampled(loss: NDArray[Any], value: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the loss in the elements of the sample of `value`."""
-    if not loss.ndim:
-        return np.full(min(value.size, SAMPLE_LIMIT), float(loss))
-    return sample(np.broadcast_to(loss, value.shape)).astype(np.float64)
 
 
 def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.folder import Artifact
-from ..artifact.manifest import ONNX_FILE
-from ..artifact.reference import Reference, sample
+from ..artifact.manifest import Manifest
+from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph
 from ..runners.machine import Facts
 from .blame import find_culprit
@@ -25,7 +25,7 @@ from .drift import (
 )
 from .error_shares import ErrorShare, FileValues, evaluate_file, shares_of_error
 from .ort_fusions import Fusion
-from .report import Culprit, RunnerReport, UnprobedReport
+from .report import Culprit, InputReport, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
 
 __all__ = ["Judge", "RunnerFacts", "with_unprobed"]
@@ -46,32 +46,37 @@ class RunnerFacts:
 
 
 class Judge:
-    """Judges the runners of one artifact, one after the other.
+    """Judges the runners of one artifact on one recorded input, one after the other.
 
     Attributes:
         reference: the recorded input and the truth.
         graph: the ONNX file, to be evaluated in float64.
     """
 
-    def __init__(self, artifact: Artifact) -> None:
-        """Read the reference, and evaluate the ONNX file.
-
-        Raises:
-            ArtifactError: a file of the artifact is missing, altered or invalid.
-        """
-        self.reference: Reference = artifact.reference()
-        manifest = artifact.manifest
-        in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
-        self.graph = Float64Graph(
-            artifact.file(ONNX_FILE),
-            manifest.output_names,
-            rounds=not in_16_bits,
-            averaged=artifact.is_averaged,
-        )
-        self._dtypes = {output.name: output.dtype for output in artifact.manifest.outputs}
-        self._results = artifact.manifest.result_names
-        self._file: FileValues = evaluate_file(self.graph, self.reference, self._dtypes)
+    def __init__(self, manifest: Manifest, graph: Float64Graph, reference: Reference) -> None:
+        """Take the artifact's manifest, its ONNX file and one of its recorded inputs."""
+        self.reference, self.graph = reference, graph
+        self._dtypes = {output.name: output.dtype for output in manifest.outputs}
+        self._results = manifest.result_names
         self._losses: dict[str, NDArray[np.float64]] = {}
+
+    @cached_property
+    def _file(self) -> FileValues:
+        return evaluate_file(self.graph, self.reference, self._dtypes)
+
+    def evaluate_file(self) -> None:
+        """Evaluate the ONNX file now, not when it is first needed."""
+        _ = self._file
+
+    @property
+    def input_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the recorded input."""
+        return [array.shape for array in self.reference.inputs.values()]
+
+    @property
+    def wrong_in_file(self) -> set[str]:
+        """The outputs at which the ONNX file differs from the model."""
+        return {each.name for each in self._file.comparisons if each.failed}
 
     @property
     def why_file_unknown(self) -> str | None:
@@ -104,11 +109,34 @@ class Judge:
     def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
         """Report on a runner that failed to run the model: every output is missing."""
         outputs = self._compare({}, self._dtypes)
-        return self._report(runner, outputs, {}).model_copy(update={"culprit": None, "error": error})
+        # The first operation that float64 can't compute either is the cause.
+        first = next(iter(self._file.unknown), None) if runner.reads_onnx else None
+        culprit = first and Culprit(output=first, cause="export", introduced=None)
+        return self._report(runner, outputs, {}).model_copy(update={"culprit": culprit, "error": error})
 
     def results_pass(self, arrays: Mapping[str, NDArray[Any]]) -> bool:
         """Return whether the model's own results pass."""
         return not any(output.failed for output in self._compare(arrays, self._results))
+
+    def glance(self, arrays: Mapping[str, NDArray[Any]]) -> InputReport:
+        """Compare what a runner returned with the truth, without asking where its error comes from.
+
+        It takes no walk in float64. What passes is right; what fails need not be wrong (`report_of` tells).
+
+        Args:
+            arrays: all outputs of the probe, or the model's results only.
+        """
+        return self.summary(self._compare(arrays, [name for name in self._dtypes if name in arrays] or self._results))
+
+    def summary(self, outputs: Sequence[OutputComparison]) -> InputReport:
+        """Return the report on the recorded input for these comparisons."""
+        failed = [output for output in outputs if output.failed]
+        worst = max(failed or outputs, key=_size_of_drift, default=None)
+        found = InputReport(name=self.reference.name, shapes=self.input_shapes)
+        if worst is None:
+            return found
+        verdict = worst.verdict if failed else Verdict.PASS
+        return found.model_copy(update={"verdict": verdict, "drift": worst.drift, "output": worst.name})
 
     def report_of_unprobed(
         self,
@@ -127,7 +155,7 @@ class Judge:
             error: why the unprobed model could not be run, if it couldn't.
         """
         differences = [
-            largest_error(sample(arrays[name]), sample(probed[name])) / drift_unit(self.reference.truths[name], dtype)
+            largest_error(arrays[name], probed[name]) / drift_unit(self.reference.truths[name], dtype)
             for name, dtype in self._dtypes.items()
             if name in probed and name in arrays and arrays[name].shape == probed[name].shape
         ]
@@ -176,7 +204,13 @@ class Judge:
             misplaced=list(runner.misplaced),
             facts=dict(runner.facts),
             outputs=[_with_share(output, shares.get(output.name)) for output in outputs],
+            recorded_input=self.reference.name,
+            inputs=[self.summary(outputs)],
         )
+
+
+def _size_of_drift(output: OutputComparison) -> float:
+    return math.inf if output.drift is None else output.drift
 
 
 def with_unprobed(report: RunnerReport, unprobed: UnprobedReport, mended: str | None = None) -> RunnerReport:

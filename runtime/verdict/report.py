@@ -10,7 +10,7 @@ from .drift import OutputComparison
 from .ort_fusions import Fusion
 from .verdict_kinds import Verdict
 
-__all__ = ["Cause", "Culprit", "Report", "RunnerReport", "Unopened", "UnprobedReport"]
+__all__ = ["Cause", "Culprit", "InputReport", "Report", "RunnerReport", "Unopened", "UnprobedReport"]
 
 
 Cause = Literal["export", "runtime", "unknown"]
@@ -52,6 +52,20 @@ class UnprobedReport(_Part):
     """Why the runner could not run the model without the probe's outputs, if it couldn't; its results are missing."""
 
 
+class InputReport(_Part):
+    """One of the recorded inputs in one runner."""
+
+    name: str
+    """`noise`, `strong noise`, `a photo`, `a batch of 3`, ..."""
+    shapes: list[tuple[int, ...]]
+    """Of the model's inputs, in order."""
+    verdict: Verdict = Verdict.PASS
+    drift: float | None = None
+    """The largest of those outputs that were compared: all, or the model's results where batch or size are others."""
+    output: str | None = None
+    """The output that has it."""
+
+
 class RunnerReport(_Part):
     """The result of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
 
@@ -66,9 +80,20 @@ class RunnerReport(_Part):
     facts: Facts
     """What may explain a drift: versions, device, settings, as the runtime reports them."""
     outputs: list[OutputComparison]
+    """For the recorded input `recorded_input`."""
+    recorded_input: str = ""
+    """The first one, or if that passes the first that fails."""
+    inputs: list[InputReport] = []
+    """Each of the recorded inputs that was judged."""
     unprobed: UnprobedReport | None = None
     error: str | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
+
+    def joined(self, other: "RunnerReport | InputReport") -> "RunnerReport":
+        """Return the report on one more recorded input: that of the first input that fails, with all inputs listed."""
+        inputs = [*self.inputs, *(other.inputs if isinstance(other, RunnerReport) else [other])]
+        shown = other if isinstance(other, RunnerReport) and other.verdict.fails and not self.verdict.fails else self
+        return shown.model_copy(update={"inputs": inputs, "unprobed": shown.unprobed or self.unprobed})
 
 
 class Unopened(_Part):
@@ -92,6 +117,8 @@ class Report(_Part):
     """Runners that can't work here, or not with this model, each with the reason."""
     unopened: dict[str, Unopened] = {}
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
+    untried: dict[str, list[str]] = {}
+    """By output, what no recorded input exercises: a fault there would not show."""
 
     @property
     def passed(self) -> bool:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from export.input_file import read_input
+from export.input_file import read_input_tensors
 from probe import build_probe
 from runtime import open_artifact
 from runtime.artifact.errors import InputError
@@ -26,7 +26,7 @@ def probe():
 
 def test_inputs_are_read_by_name_and_rounded_to_the_dtype_of_the_model(probe, tmp_path):
     np.savez(tmp_path / "both.npz", right=ARRAYS["right"].astype(">i8"), left=ARRAYS["left"])
-    left, right = read_input(tmp_path / "both.npz", probe)
+    ((left, right),) = read_input_tensors([tmp_path / "both.npz"], probe, None).values()
     assert left.dtype == torch.float32
     assert torch.equal(left, torch.from_numpy(ARRAYS["left"]).float())
     assert right.tolist() == [[5, 6]]
@@ -43,13 +43,13 @@ def test_inputs_are_read_by_name_and_rounded_to_the_dtype_of_the_model(probe, tm
 def test_what_is_no_input_is_told(probe, tmp_path, arrays, said):
     np.savez(tmp_path / "x.npz", **arrays)
     with pytest.raises(InputError, match=said):
-        read_input(tmp_path / "x.npz", probe)
+        read_input_tensors([tmp_path / "x.npz"], probe, None)
 
 
 def test_a_file_that_is_none_is_told(probe, tmp_path):
     (tmp_path / "x.npy").write_bytes(b"no array")
     with pytest.raises(InputError, match=r"can't be read as .npy or .npz"):
-        read_input(tmp_path / "x.npy", probe)
+        read_input_tensors([tmp_path / "x.npy"], probe, None)
 
 
 def test_the_command_line_records_the_input_that_it_is_given(layerprobe, tmp_path):

@@ -175,7 +175,7 @@ def test_where_an_input_is_given_nothing_is_made_on_other_values(tmp_path, monke
 
     probe = build_probe(Watch(), IMAGE, torch.tensor([1]))
     monkeypatch.setattr(torch, "randn", watched)
-    artifact = open_artifact(export_artifact(probe, tmp_path / "a", reference_input=given))
+    artifact = open_artifact(export_artifact(probe, tmp_path / "a", reference_inputs={"mine": given}))
     assert seen == []
     recorded = artifact.reference().inputs
     assert (recorded["x"] == given[0].numpy()).all()
@@ -190,5 +190,5 @@ def test_an_input_that_does_not_fit_is_told_with_what_does(tmp_path):
     with pytest.raises(
         InputError, match=r"takes x \(N x 3 x 8 x 8, float32\), index \(N, int64\)\.\n.*is a tensor \(1"
     ):
-        export_artifact(probe, tmp_path / "a", reference_input=(torch.zeros(1, 3, 8, 9), torch.tensor([1])))
+        export_artifact(probe, tmp_path / "a", reference_inputs={"mine": (torch.zeros(1, 3, 8, 9), torch.tensor([1]))})
     assert not (tmp_path / "a").exists()

@@ -11,7 +11,7 @@ import pytest
 from conftest import VARIANTS
 from proofs.planted_faults import KINDS, plant, rehash
 from runtime import open_artifact, verify
-from runtime.verdict.judge import Judge
+from runtime.float64.graph import Float64Graph
 
 
 def _copy(artifact, tmp_path):
@@ -157,13 +157,20 @@ def test_an_output_is_not_blamed_alone_for_what_is_no_output(tmp_path, layerprob
 
 def test_where_everything_is_an_output_nothing_else_can_be_to_blame(exported):
     for variant in VARIANTS:
-        assert not any(Judge(exported(variant)).graph.unexported_operations.values())
+        artifact = exported(variant)
+        graph = Float64Graph(artifact.file("model.onnx"), artifact.manifest.output_names)
+        assert not any(graph.unexported_operations.values())
 
 
 def test_shares_of_the_error_make_up_the_drift(exported):
+    truths = exported("cnn11").reference().truths
+    # Of what is kept whole: the drift of any other is of its worst channel, by that channel's own noise.
+    whole = {name for name in truths if truths[name].channels is None}
     for runner in verify(exported("cnn11")).runners:
         for output in runner.outputs:
-            assert output.drift <= output.introduced + output.inherited + 1e-9
+            if output.name in whole:
+                assert output.drift <= output.introduced + output.inherited + 1e-9
+    assert whole
 
 
 def test_the_unprobed_model_is_judged_as_well(exported):

@@ -32,7 +32,7 @@ from proofs.planted_faults import KINDS, Fault, plant
 from proofs.zoo_models import TIMM_FAMILIES
 from runtime import Artifact, open_artifact, open_runner, verify
 from runtime.artifact.errors import first_line
-from runtime.artifact.reference import sample
+from runtime.artifact.tensor_summary import sample
 
 SOUND_MODELS: dict[str, int | None] = {
     **{f"torchvision:{name}": max(size, 64) for name, size in {**WHOLE_WAY, **PROBED}.items()},

@@ -8,7 +8,8 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from runtime.artifact.errors import ArtifactError
-from runtime.artifact.reference import SAMPLE_LIMIT, Reference, Truth, as_array, load_reference, save_reference
+from runtime.artifact.reference import Reference, Truth, as_array, load_references, save_references
+from runtime.artifact.tensor_summary import SAMPLE_LIMIT
 
 OUTPUTS = 50
 
@@ -22,13 +23,13 @@ def written(tmp_path):
         for number in range(OUTPUTS)
     }
     file = tmp_path / "reference.safetensors"
-    save_reference(file, Reference({"x": np.ones((1, 3), np.float32)}, truths))
+    save_references(file, [Reference({"x": np.ones((1, 3), np.float32)}, truths)])
     return file, truths
 
 
 def test_what_is_written_is_read_again(written):
     file, truths = written
-    reference = load_reference(file)
+    (reference,) = load_references(file)
     np.testing.assert_array_equal(reference.inputs["x"], np.ones((1, 3), np.float32))
     assert list(reference.truths) == list(truths)
     for name, truth in reference.truths.items():
@@ -40,7 +41,7 @@ def test_no_more_than_two_truths_are_in_memory_at_once(written):
     file, truths = written
     tracemalloc.start()
     try:
-        assert sum(truth.sample.size for truth in load_reference(file).truths.values()) == OUTPUTS * SAMPLE_LIMIT
+        assert sum(truth.sample.size for truth in load_references(file)[0].truths.values()) == OUTPUTS * SAMPLE_LIMIT
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -50,7 +51,7 @@ def test_no_more_than_two_truths_are_in_memory_at_once(written):
 @pytest.mark.parametrize("change", [lambda file: file.unlink(), lambda file: file.write_bytes(b"something else")])
 def test_a_file_that_changes_while_it_is_in_use_is_told(written, change):
     file, _ = written
-    reference = load_reference(file)
+    (reference,) = load_references(file)
     change(file)
     with pytest.raises(ArtifactError, match=r"reference\.safetensors"):
         list(reference.truths.values())
@@ -63,10 +64,10 @@ def test_a_truth_of_another_dtype_is_no_reference(written):
     with safe_open(file, framework="np") as opened:
         metadata = opened.metadata()
     tensors = load_file(file)
-    tensors["truth:conv3"] = tensors["truth:conv3"].astype(np.float32)
+    tensors["0/truth:conv3"] = tensors["0/truth:conv3"].astype(np.float32)
     save_file(tensors, file, metadata)
     with pytest.raises(ArtifactError, match="conv3 is not float64"):
-        load_reference(file)
+        load_references(file)
 
 
 def test_an_imaginary_part_of_a_conjugate_is_read_as_it_is():

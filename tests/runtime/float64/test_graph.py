@@ -15,7 +15,7 @@ from torch import nn
 from export import export_artifact
 from probe import build_probe
 from runtime import Artifact, ArtifactError, InputError, open_artifact, open_runner
-from runtime.artifact.reference import sample
+from runtime.artifact.tensor_summary import sample
 from runtime.float64.graph import Float64Graph, Unknown
 
 Arrays = dict[str, Any]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from runtime import compare_output
-from runtime.artifact.reference import SAMPLE_LIMIT, Truth, sample
+from runtime.artifact.reference import Truth
+from runtime.artifact.tensor_summary import SAMPLE_LIMIT, sample
 from runtime.verdict.drift import largest_error
 
 EXACT = np.random.default_rng(0).standard_normal((2, 8, 4, 4))

@@ -10,7 +10,8 @@ from PIL import Image
 
 from report_making import make_output, make_report, make_runner
 from runtime.artifact.manifest import Output
-from runtime.artifact.reference import Reference, Truth, sample
+from runtime.artifact.reference import Reference, Truth
+from runtime.artifact.tensor_summary import sample
 from runtime.float64.graph import Unknown
 from runtime.reporting.html_page import html_page
 from runtime.reporting.html_tiles import BUDGET_BYTES
