@@ -3,6 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,8 +23,10 @@ from .drift import (
     compare_output,
     drift_unit,
     largest_error,
+    passing_verdict,
 )
 from .error_shares import ErrorShare, FileValues, evaluate_file, shares_of_error
+from .node_differences import node_differences
 from .ort_fusions import Fusion
 from .report import Culprit, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
@@ -60,6 +63,7 @@ class Judge:
             ArtifactError: a file of the artifact is missing, altered or invalid.
         """
         self.reference: Reference = artifact.reference()
+        self._differences = partial(node_differences, artifact)
         manifest = artifact.manifest
         in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
         self.graph = Float64Graph(
@@ -160,7 +164,7 @@ class Judge:
     ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
         misplaced = runner.misplaced and not runner.allow_fallback
-        verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else Verdict.PASS
+        verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else passing_verdict(outputs)
         return RunnerReport(
             name=runner.name,
             verdict=verdict,
@@ -171,6 +175,7 @@ class Judge:
                 self._file.faults if runner.reads_onnx else None,
                 self.graph.unexported_operations,
                 passing_error,
+                self._differences,
             ),
             providers=list(runner.providers),
             misplaced=list(runner.misplaced),
