@@ -21,6 +21,7 @@ from runtime.artifact.manifest import (
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
+    OPERATIONS_FILE,
     REFERENCE_FILE,
     TORCH_EXPORT_FILE,
     TORCHSCRIPT_FILE,
@@ -30,6 +31,8 @@ from runtime.artifact.manifest import (
     Versions,
     file_hash,
 )
+from runtime.artifact.onnx_file import read_onnx
+from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.reference import save_references
 
 from .averaging.averaged_onnx import average_onnx
@@ -184,6 +187,8 @@ def _write_files(
     onnx_model.graph.name = manifest.model
     onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
     _save_onnx(onnx_model, files[ONNX_FILE], probe)
+    nodes = describe_nodes(read_onnx(files[ONNX_FILE]), manifest.output_names, manifest.output_names)
+    files[OPERATIONS_FILE].write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
     on_phase("converting to TorchScript")
     save_torchscript(to_torchscript(probe), files[TORCHSCRIPT_FILE], manifest.model_dump_json())
     on_phase("recording the float64 reference")

@@ -21,6 +21,9 @@ _AllOption = Annotated[bool, typer.Option("--all", help="Print every output, in 
 _BaselineOption = Annotated[
     Path | None, typer.Option("--baseline", metavar="F", help="Earlier --json report: fail only on what got worse.")
 ]
+_StrictOption = Annotated[
+    bool, typer.Option("--strict-baseline", help="Fail on what the baseline has and was not run now, too.")
+]
 
 
 @takes_settings(live_model=True)
@@ -39,6 +42,7 @@ def verify(
     *,
     reports: Mapping[str, Path],
     baseline: _BaselineOption = None,
+    strict_baseline: _StrictOption = False,
     settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
@@ -53,13 +57,12 @@ def verify(
     from .artifact.manifest import AVERAGED_FILES, ONNX_FILE
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import FORMS, write_forms
-    from .reporting.json_report import load_report
     from .runs.input_files import read_inputs
     from .verdict.drift_maps import DriftMaps
     from .verdict.verification import verify as verify_artifact
 
     _refuse_places(reports, artifact, baseline)
-    earlier = load_report(baseline) if baseline else None
+    earlier = _earlier(baseline, strict_baseline)
     opened = open_artifact(artifact)
     if earlier:
         refuse_another_model(opened.manifest.model, opened.manifest.outputs, earlier)
@@ -84,7 +87,7 @@ def verify(
     if not quiet and not opened.is_averaged and maps_file in opened.manifest.files:
         typer.echo(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
     write_forms(report, reports, maps)
-    _show(report, everything, earlier)
+    _show(report, everything, earlier, strict=strict_baseline)
 
 
 @takes_reports(of_runs=True)
@@ -95,6 +98,7 @@ def compare(
     *,
     reports: Mapping[str, Path],
     baseline: _BaselineOption = None,
+    strict_baseline: _StrictOption = False,
 ) -> None:
     """Compare two recorded runs, without the model.
 
@@ -104,17 +108,16 @@ def compare(
     """
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import write_forms
-    from .reporting.json_report import load_report
     from .runs.recorded_run import open_run
     from .verdict.comparing_runs import compare_runs
 
     _refuse_places(reports, expected, baseline, [result])
-    earlier = load_report(baseline) if baseline else None
+    earlier = _earlier(baseline, strict_baseline)
     report = compare_runs(open_run(expected), open_run(result))
     if earlier:
         refuse_another_model(str(report.environment["model"]), report.outputs, earlier)
     write_forms(report, reports)
-    _show(report, everything, earlier)
+    _show(report, everything, earlier, strict=strict_baseline)
 
 
 def _refuse_places(
@@ -131,22 +134,41 @@ def _refuse_places(
             raise UsageError(f"{file} was given twice: give each report its own file.")
 
 
-def _show(report: "Report", everything: bool, earlier: "Report | None") -> None:
+def _earlier(baseline: Path | None, strict: bool) -> "Report | None":
+    from .reporting.json_report import load_report
+
+    if strict and not baseline:
+        raise typer.BadParameter("--strict-baseline is for --baseline F, an earlier --json report")
+    return load_report(baseline) if baseline else None
+
+
+def _show(report: "Report", everything: bool, earlier: "Report | None", *, strict: bool) -> None:
     """Print the report, and exit with its code."""
-    from .reporting.baseline import worse_than
     from .reporting.table import report_table
 
     print_table(report_table(report, everything=everything))
-    if earlier is None:
-        failed = any(runner.verdict.fails for runner in report.runners)
-    else:
-        worse = worse_than(report, earlier)
-        for each in worse:
-            typer.echo(f"worse than the baseline: {each}")
-        if not worse:
-            typer.echo("Nothing is worse than in the baseline.")
-        failed = bool(worse)
+    failed = (
+        any(runner.verdict.fails for runner in report.runners) if earlier is None else _worse(report, earlier, strict)
+    )
     if failed:
         raise typer.Exit(1)
-    if report.unopened:
-        raise typer.Exit(max(why.exit_code for why in report.unopened.values()))
+    known = earlier.unopened if earlier else {}
+    codes = [why.exit_code for name, why in report.unopened.items() if name not in known]
+    if codes:
+        raise typer.Exit(max(codes))
+
+
+def _worse(report: "Report", earlier: "Report", strict: bool) -> bool:
+    """Print what is worse than in the baseline, and what was not compared; return whether that fails."""
+    from .reporting.baseline import not_compared, worse_than
+
+    worse, absent = worse_than(report, earlier), not_compared(report, earlier)
+    for each in worse:
+        typer.echo(f"worse than the baseline: {each}")
+    for each in absent:
+        typer.echo(f"not compared with the baseline: {each}")
+    if not worse:
+        typer.echo("Nothing is worse than in the baseline.")
+    if absent and not strict:
+        typer.echo("What was not compared fails with --strict-baseline only.")
+    return bool(worse or (strict and absent))

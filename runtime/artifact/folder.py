@@ -14,13 +14,16 @@ from .manifest import (
     AVERAGED_MANIFEST_FILE,
     MANIFEST_FILE,
     ONNX_FILE,
+    OPERATIONS_FILE,
     REFERENCE_FILE,
     Manifest,
     file_hash,
     parse_manifest,
 )
 from .onnx_file import OnnxFile, read_onnx
+from .onnx_nodes import ExportedNodes, OnnxNode
 from .reference import Reference, load_references
+from .versioned_json import read_versioned
 
 __all__ = ["Artifact", "open_artifact"]
 
@@ -113,6 +116,18 @@ class Artifact:
                 f"{self.path}: the reference has other outputs than the manifest.\nExport the artifact again."
             )
         return references
+
+    def exported_nodes(self) -> dict[str, tuple[OnnxNode, ...]]:
+        """Return what each output's ONNX nodes were when they were exported; nothing where that isn't recorded.
+
+        Raises:
+            ArtifactError: the record is missing, altered or invalid.
+        """
+        if {OPERATIONS_FILE, AVERAGED_FILES[OPERATIONS_FILE]}.isdisjoint(self.manifest.files) or self.path.is_file():
+            return {}
+        file = self.file(OPERATIONS_FILE)
+        remedy = "Export the artifact again."
+        return read_versioned(ExportedNodes, file.read_bytes(), file, "a record of ONNX nodes", remedy).outputs
 
 
 def open_artifact(path: "Artifact | str | Path") -> Artifact:

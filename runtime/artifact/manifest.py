@@ -23,6 +23,7 @@ __all__ = [
     "METADATA_KEY",
     "NODE_STEP_KEY",
     "ONNX_FILE",
+    "OPERATIONS_FILE",
     "REFERENCE_FILE",
     "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
@@ -52,12 +53,15 @@ ONNX_FILE = "model.onnx"
 TORCH_EXPORT_FILE = "model.pt2"
 TORCHSCRIPT_FILE = "model.torchscript.pt"
 REFERENCE_FILE = "reference.safetensors"
+OPERATIONS_FILE = "operations.json"
+"""What the ONNX nodes of each output were when they were exported (`onnx_nodes.py`)."""
 AVERAGED_MANIFEST_FILE = "averaged.json"
 """The averaged probe's own manifest, beside that of the full one."""
 AVERAGED_FILES = {
     ONNX_FILE: "averaged.onnx",
     TORCHSCRIPT_FILE: "averaged.torchscript.pt",
     REFERENCE_FILE: "averaged.safetensors",
+    OPERATIONS_FILE: "averaged.operations.json",
 }
 """The averaged probe's file names, by the full probe's."""
 SIZE_NODE_PREFIX = "size::"

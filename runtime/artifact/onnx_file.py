@@ -20,7 +20,7 @@ from .errors import ArtifactError, first_line
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "field", "read_metadata", "read_onnx"]
+__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "field", "names_read", "read_metadata", "read_onnx"]
 
 # Field numbers in ONNX's messages.
 GRAPH_OF_MODEL = 7
@@ -95,7 +95,7 @@ class OnnxFile:
             if needed.isdisjoint(graph.node[index].output):
                 del graph.node[index]
             else:
-                needed.update(_names_read(graph.node[index]))
+                needed.update(names_read(graph.node[index]))
         _keep(graph.initializer, needed)
         _keep(graph.value_info, needed)
         return replace(self, content=model.SerializeToString())
@@ -172,14 +172,14 @@ def _keep(entries: Any, names: Collection[str]) -> None:
             del entries[index]
 
 
-def _names_read(node: "onnx.NodeProto") -> Iterator[str]:
+def names_read(node: "onnx.NodeProto") -> Iterator[str]:
     """Yield the names that a node reads; a loop or a branch also reads values of the graph around it, by name."""
     yield from node.input
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             yield from (output.name for output in graph.output)
             for inner in graph.node:
-                yield from _names_read(inner)
+                yield from names_read(inner)
 
 
 def fields(message: Content, start: int, end: int) -> Iterator[Field]:

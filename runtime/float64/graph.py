@@ -18,6 +18,7 @@ from onnx import NodeProto, TensorProto, numpy_helper
 from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import read_onnx
+from ..artifact.onnx_nodes import nearest_values
 from .losses import NO_SCALE, Losses, Scale
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
@@ -86,7 +87,7 @@ class Float64Graph:
             )
         needs = [tuple(reads(node)) for node in graph.node]
         named = {*self._outputs, *self._inputs}
-        found = {name: _nearest(name, producers, needs, named) for name in self._outputs}
+        found = {name: nearest_values(name, producers, needs, named) for name in self._outputs}
         self.inputs_of = {name: nearest for name, (nearest, _) in found.items()}
         self.unexported_operations = {
             name: _operations([graph.node[index].name for index in sorted(passed)], named)
@@ -210,23 +211,6 @@ def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
         return onnx.inliner.inline_local_functions(model) if model.functions else model
     except Exception as error:
         raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
-
-
-def _nearest(
-    output: str, producers: Mapping[str, int], needs: Sequence[Sequence[str]], named: Collection[str]
-) -> tuple[tuple[str, ...], set[int]]:
-    """Return the nearest of the named values that an output is computed from, and the nodes in between."""
-    found: dict[str, None] = {}
-    seen: set[str] = set()
-    waiting = list(reversed(needs[producers[output]]))
-    while waiting:
-        name = waiting.pop()
-        if name in named:
-            found[name] = None
-        elif name in producers and name not in seen:
-            seen.add(name)
-            waiting += reversed(needs[producers[name]])
-    return tuple(found), {producers[name] for name in seen}
 
 
 def _operations(nodes: Sequence[str], named: Collection[str]) -> tuple[str, ...]:

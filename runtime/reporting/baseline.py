@@ -6,18 +6,19 @@ from typing import Literal
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from ..verdict.drift import OutputComparison
+from ..verdict.drift import PASSING_ERROR, OutputComparison
+from ..verdict.headline import first_names
 from ..verdict.report import Report, RunnerReport
 
-__all__ = ["GROWTH", "Regression", "refuse_another_model", "worse_than"]
+__all__ = ["GROWTH", "Finding", "not_compared", "refuse_another_model", "worse_than"]
 
 GROWTH = 2.0
 """A drift that grew by less is noise: another thread count, or another of cuDNN's algorithms, is enough."""
 
 
 @dataclass(frozen=True)
-class Regression:
-    """One thing that got worse."""
+class Finding:
+    """One thing that got worse, or that was not compared."""
 
     runner: str
     output: str | None
@@ -29,61 +30,72 @@ class Regression:
         return f"{self.runner}: {self.output}: {self.why}" if self.output else f"{self.runner}: {self.why}"
 
 
-def worse_than(report: Report, baseline: Report) -> list[Regression]:
+def worse_than(report: Report, baseline: Report) -> list[Finding]:
     """Return what is worse in `report` than it was in `baseline`, runner by runner, in the order of execution.
 
-    - A runner of the baseline is gone.
-    - An output fails, and its drift is more than `GROWTH` times what it was; whether it passed before makes no
+    - An output fails, and its error is more than `GROWTH` times what it was; whether it passed before makes no
       difference, so a drift that fluctuates around the limit raises no alarm.
     - An output can't be measured (NaN or infinity, missing, another shape), and could be before.
+    - A runner can't run the model, and could before.
     - A compute node runs elsewhere than requested, and did not before.
 
-    What passes is never worse. What is not in the baseline, such as a new runner, is judged by itself: worse if it
-    fails.
+    What passes is never worse, nor is what was not run now (`not_compared`). What is not in the baseline, such as a new
+    runner, is judged by itself: worse if it fails.
 
     Raises:
         UsageError: the two reports are not of the same model and outputs.
     """
     refuse_another_model(str(report.environment.get("model", "")), report.outputs, baseline)
     before = {runner.name: runner for runner in baseline.runners}
-    now = {runner.name: runner for runner in report.runners}
-    found = [_gone(name, report.left_out.get(name)) for name in before if name not in now]
-    for name, runner in now.items():
-        found += _worse_runner(runner, before.get(name))
+    return [found for runner in report.runners for found in _worse_runner(runner, before.get(runner.name))]
+
+
+def not_compared(report: Report, baseline: Report) -> list[Finding]:
+    """Return what the baseline has and `report` has not: runners that were not run, and outputs that are not there."""
+    now, found = {runner.name: runner for runner in report.runners}, []
+    for before in baseline.runners:
+        if before.name not in now:
+            why = report.left_out.get(before.name)
+            if before.name not in report.unopened:  # which is reported by itself
+                found.append(Finding(before.name, None, f"left out now: {why}" if why else "not run now"))
+            continue
+        names = {output.name for output in now[before.name].outputs}
+        gone = [output.name for output in before.outputs if output.name not in names]
+        if gone:
+            what = f"{len(gone)} outputs are not there now ({first_names(gone)})"
+            found.append(Finding(before.name, None, what if len(gone) > 1 else f"{gone[0]} is not there now"))
     return found
 
 
-def _gone(runner: str, reason: str | None) -> Regression:
-    return Regression(
-        runner, None, f"was compared before, left out now: {reason}" if reason else "was compared before, and isn't now"
-    )
-
-
-def _worse_runner(runner: RunnerReport, before: RunnerReport | None) -> Iterator[Regression]:
+def _worse_runner(runner: RunnerReport, before: RunnerReport | None) -> Iterator[Finding]:
+    if runner.error:
+        if before is None or not before.error:
+            yield Finding(runner.name, None, f"can't run the model: {runner.error}")
+        return
     yield from _worse_outputs(runner.name, runner.outputs, before.outputs if before else ())
     if runner.unprobed:
         earlier = before.unprobed.outputs if before and before.unprobed else ()
         yield from _worse_outputs(f"{runner.name}, unprobed", runner.unprobed.outputs, earlier)
     new = [node for node in runner.misplaced if before is None or node not in before.misplaced]
     if new and runner.verdict.fails:
-        yield Regression(runner.name, None, f"runs elsewhere than requested: {', '.join(new)}")
+        yield Finding(runner.name, None, f"runs elsewhere than requested: {', '.join(new)}")
 
 
 def _worse_outputs(
     runner: str, outputs: Iterable[OutputComparison], before: Iterable[OutputComparison]
-) -> Iterator[Regression]:
+) -> Iterator[Finding]:
     earlier = {output.name: output for output in before}
     for output in outputs:
         why = _why_worse(output, earlier.get(output.name))
         if why:
-            yield Regression(runner, output.name, why)
+            yield Finding(runner, output.name, why)
 
 
 def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | None:
     if not now.failed:
         return None
-    # What an operation introduced tells more than its drift, where it is known in both.
-    by_share = now.introduced is not None and (before is None or before.introduced is not None)
+    # What an operation introduced tells more than its drift, where it is known in both and is what fails.
+    by_share = (now.introduced or 0.0) > PASSING_ERROR and (before is None or before.introduced is not None)
     name: Literal["introduced", "drift"] = "introduced" if by_share else "drift"
     value: float | None = getattr(now, name)
     found = now.verdict if value is None else f"{name} {value:.3g}"
@@ -97,7 +109,7 @@ def _why_worse(now: OutputComparison, before: OutputComparison | None) -> str | 
 
 
 def refuse_another_model(model: str, outputs: Sequence[Output], baseline: Report) -> None:
-    """Refuse a baseline that is not of this model and its outputs.
+    """Refuse a baseline that is not of this model; outputs that only one of both has are no obstacle.
 
     Raises:
         UsageError: it is not.
@@ -109,12 +121,14 @@ def refuse_another_model(model: str, outputs: Sequence[Output], baseline: Report
             "Give a report of the same model."
         )
     now, before = _described(outputs), _described(baseline.outputs)
-    if now == before:
+    common = [name for name in now if name in before]
+    different = next((name for name in common if now[name] != before[name]), None)
+    if common and different is None:
         return
-    different = next((name for name in [*now, *before] if now.get(name) != before.get(name)), "the order of execution")
+    what = f"{different} has another shape or type there" if different else "it has none of these outputs"
     raise UsageError(
-        f"The baseline is of another export of {model}: {len(before)} outputs there, {len(now)} here; the first "
-        f"difference is at {different}.\nWrite a new baseline: layerprobe verify ARTIFACT --json F."
+        f"The baseline is of another export of {model}: {what}.\n"
+        "Write a new baseline: layerprobe verify ARTIFACT --json F."
     )
 
 

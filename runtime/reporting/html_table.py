@@ -4,7 +4,8 @@ import math
 
 from ..artifact.manifest import Output
 from ..verdict.report import Report
-from .html_text import badge, multiple, safe
+from .html_text import multiple, output_badge, safe
+from .ranking import ranked
 
 __all__ = ["output_table"]
 
@@ -15,17 +16,15 @@ _MEASURES = ("drift", "introduced", "inherited")
 def output_table(report: Report) -> str:
     """Return the `<table>`; each sortable header is a button, each row has the id `o` and the output's number.
 
-    The worst are those that fail: first what couldn't be measured, in the order of execution, then by the error that
-    they introduced, since most that fail behind the largest only inherited it.
+    The culprit is first, what only inherits its error is below what fails (`ranking.py`).
     """
     groups = "".join(f'<th colspan="4" scope="colgroup">{safe(runner.name)}</th>' for runner in report.runners)
     heads = [*_FIXED, *(("verdict", *_MEASURES) * len(report.runners))]
     columns = "".join(
         f'<th scope="col" aria-sort="none"><button type="button">{safe(head)}</button></th>' for head in heads
     )
-    severities = _severities(report)
-    order = sorted(range(len(report.outputs)), key=lambda index: (*severities[index], index))
-    rows = [_row(report, rank, index, report.outputs[index]) for rank, index in enumerate(order)]
+    numbers = {output.name: number for number, output in enumerate(report.outputs)}
+    rows = [_row(report, rank, numbers[output.name], output) for rank, output in enumerate(ranked(report))]
     return "\n".join(
         [
             '<table id="outputs"><thead>',
@@ -35,19 +34,6 @@ def output_table(report: Report) -> str:
             "</tbody></table>",
         ]
     )
-
-
-def _severities(report: Report) -> list[tuple[bool, float]]:
-    """Return the sort key of each output: whether it passes everywhere, and minus its severity."""
-    found = [{output.name: output for output in runner.outputs} for runner in report.runners]
-    severities = []
-    for output in report.outputs:
-        results = [outputs[output.name] for outputs in found if output.name in outputs]
-        failed = [each for each in results if each.failed]
-        measures = (each.drift if each.introduced is None else each.introduced for each in failed or results)
-        worst = max((math.inf if value is None else value for value in measures), default=0.0)
-        severities.append((not failed, -worst))
-    return severities
 
 
 def _row(report: Report, rank: int, index: int, output: Output) -> str:
@@ -61,10 +47,10 @@ def _row(report: Report, rank: int, index: int, output: Output) -> str:
     for runner in report.runners:
         found = next((each for each in runner.outputs if each.name == output.name), None)
         if found is None:
-            cells.append("<td>–</td>" * 4)
+            cells.append(f'<td data-runner="{safe(runner.name)}">–</td>' + "<td>–</td>" * 3)
             continue
         failed = failed or found.failed
-        cells.append(f"<td>{badge(found.verdict)}</td>")
+        cells.append(f'<td data-runner="{safe(runner.name)}">{output_badge(runner, found)}</td>')
         for value in (found.drift, found.introduced, found.inherited):
             known = value is not None and math.isfinite(value)
             # What can't be measured is worse than what can.

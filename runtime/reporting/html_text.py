@@ -4,9 +4,11 @@ import html
 import math
 import re
 
+from ..verdict.drift import OutputComparison
+from ..verdict.report import RunnerReport
 from ..verdict.verdict_kinds import Verdict
 
-__all__ = ["badge", "multiple", "safe"]
+__all__ = ["badge", "multiple", "output_badge", "safe"]
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
@@ -27,6 +29,12 @@ def multiple(value: float | None, digits: int = 3) -> str:
     return f"{value:.{digits}g}" if abs(value) < 1000 else f"{value:.0f}"
 
 
-def badge(verdict: Verdict, detail: str = "") -> str:
-    """Return a verdict as a label: colour, sign and word."""
-    return f'<span class="badge {verdict.tone}">{verdict.sign} {safe(verdict)}{safe(detail)}</span>'
+def badge(verdict: Verdict, word: str = "") -> str:
+    """Return a verdict as a label: colour, sign and word, its own if none is given."""
+    return f'<span class="badge {verdict.tone}">{verdict.sign} {safe(word or verdict)}</span>'
+
+
+def output_badge(runner: RunnerReport, found: OutputComparison) -> str:
+    """Return the verdict on an output in a runner as a label; of a culprit that only drifts, that it is the culprit."""
+    culprit = badge(Verdict.DRIFT, "culprit") if runner.is_culprit(found.name) else ""
+    return culprit if culprit and found.verdict is Verdict.DRIFT else f"{culprit}{badge(found.verdict)}"

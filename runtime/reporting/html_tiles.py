@@ -15,7 +15,7 @@ from ..artifact.manifest import Output
 from ..maps.colour_maps import colour_table, not_finite_colour
 from ..verdict.drift_maps import MAX_SIDE, AveragedMap, OutputMaps, RunnerMaps, shrink
 from ..verdict.report import Report
-from .html_text import badge, multiple, safe
+from .html_text import multiple, output_badge, safe
 
 __all__ = ["BUDGET_BYTES", "DIFFERENCE", "VALUES", "drift_tiles", "gradient"]
 
@@ -41,7 +41,9 @@ def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
     side = _side_for(tiles)
     facts = {output.name: (index, output) for index, output in enumerate(report.outputs)}
     numbers = {runner.name: number for number, runner in enumerate(report.runners)}
-    verdicts = {runner.name: {each.name: each.verdict for each in runner.outputs} for runner in report.runners}
+    badges = {
+        runner.name: {each.name: output_badge(runner, each) for each in runner.outputs} for runner in report.runners
+    }
     figures = []
     for tile in tiles:
         # A map of one pixel shows nothing that its numbers don't.
@@ -51,10 +53,9 @@ def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
         largest = max(1.0, *(_top(maps.error) for maps in tile.runners.values()))
         parts = [_caption(index, output, tile), '<div class="maps">', _reference(tile, side)]
         for name, maps in tile.runners.items():
-            verdict = verdicts.get(name, {}).get(tile.output.name)
             parts.append(f'<div class="run" data-runner="{numbers.get(name, 0)}">')
             scale = tile.reference.range if tile.reference else maps.candidate.range
-            label = f"{safe(name)} {badge(verdict) if verdict else ''}"
+            label = f"{safe(name)} {badges.get(name, {}).get(tile.output.name, '')}"
             parts += _pair(tile, label, maps, scale, largest, side)
             parts.append("</div>")
         figures.append("".join([*parts, "</div></figure>"]))

@@ -1,5 +1,7 @@
 """A verification report as JUnit XML, for Jenkins, GitLab and others: a suite per runner, a test case per output.
 
+One fault is one failure: what only inherits an error is skipped, with a message that names where it comes from, and so
+is what can't be proven. Readers show skipped cases apart, with their messages; of a case that passed they show none.
 Valid by the schema of Jenkins (junit-10.xsd), which has no place for a test case's file and line: an output's line of
 the source is in the text of its failure.
 """
@@ -11,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..artifact.manifest import Output
 from ..verdict.drift import OutputComparison, passing_drift
+from ..verdict.headline import first_names
 from ..verdict.report import Report, RunnerReport
 from ..verdict.verdict_kinds import Verdict
 
@@ -55,31 +58,60 @@ def _add_runner(
     suite = SubElement(root, "testsuite", name=_text(name))
     if "time" in environment:
         suite.set("timestamp", _text(str(environment["time"])).removesuffix("Z"))
-    values = {**environment, "verdict": runner.verdict, "providers": ", ".join(runner.providers), **runner.facts}
+    culprit = {"culprit": runner.culprit.output} if runner.culprit else {}
+    providers = ", ".join(runner.providers)
+    values = {**environment, "verdict": runner.verdict, **culprit, "providers": providers, **runner.facts}
     properties = SubElement(suite, "properties")
     for key, value in values.items():
         SubElement(properties, "property", name=_text(key), value=_text(str(value)))
-    for found in runner.outputs:
-        _add_output(suite, name, found, facts.get(found.name), passing_drift(runner.name))
+    if runner.error:
+        _add_case(suite, name, "runner", failure=(runner.verdict, f"can't run the model: {runner.error}", ""))
+    for found in sorted(runner.outputs, key=lambda output: not runner.is_culprit(output.name)):
+        skipped = _why_skipped(runner, found)
+        failure = _failure(runner, found, facts.get(found.name)) if found.failed else None
+        _add_case(suite, name, found.name, failure=None if skipped else failure, skipped=skipped)
     nodes = ", ".join(runner.misplaced)
+    misplaced = None
     if nodes and runner.verdict.fails:
-        message = f"{len(runner.misplaced)} compute nodes {Verdict.PLACEMENT.words}"
-        _add_case(suite, name, "placement", failure=(Verdict.PLACEMENT, message, nodes))
-    else:
-        _add_case(suite, name, "placement")
+        misplaced = (Verdict.PLACEMENT, f"{len(runner.misplaced)} compute nodes {Verdict.PLACEMENT.words}", nodes)
+    _add_case(suite, name, "placement", failure=misplaced)
     for found in runner.unprobed.outputs if runner.unprobed else []:
-        _add_output(suite, f"{name}.unprobed", found, facts.get(found.name), passing_drift(runner.name))
+        skipped = _why_skipped_unprobed(runner, found)
+        failure = _failure(runner, found, facts.get(found.name)) if found.failed else None
+        _add_case(suite, f"{name}.unprobed", found.name, failure=None if skipped else failure, skipped=skipped)
 
 
-def _add_output(suite: Element, classname: str, found: OutputComparison, facts: Output | None, passing: float) -> None:
-    if not found.failed:
-        _add_case(suite, classname, found.name)
-        return
+def _why_skipped(runner: RunnerReport, found: OutputComparison) -> str | None:
+    """Return why an output neither passes nor is a failure of its own; None if it is one of these."""
+    if runner.error:
+        return "the runner can't run the model"
+    if found.verdict is Verdict.INHERITED:
+        return f"inherits its error from {first_names(runner.inherited_from(found.name))}"
+    return found.verdict.words if found.verdict is Verdict.UNPROVEN else None
+
+
+def _why_skipped_unprobed(runner: RunnerReport, found: OutputComparison) -> str | None:
+    probed = next((output for output in runner.outputs if output.name == found.name), None)
+    if found.failed and probed and (probed.failed or probed.verdict is Verdict.INHERITED):
+        return "is wrong with every output as well"
+    if found.failed and runner.first_failing != found.name and not any(output.failed for output in runner.outputs):
+        return f"fails as {runner.first_failing} does"
+    return found.verdict.words if found.verdict is Verdict.UNPROVEN else None
+
+
+def _failure(runner: RunnerReport, found: OutputComparison, facts: Output | None) -> tuple[str, str, str]:
+    """Return type, message and text."""
     numbers = {name: value for name, value in found.model_dump().items() if isinstance(value, float)}
     lines = [f"{name}: {value:.6g}" for name, value in numbers.items()]
     if facts:
         lines = [f"{facts.label}, {facts.operation}", facts.source or "source unknown", *lines]
-    _add_case(suite, classname, found.name, failure=(found.verdict, _what_is_wrong(found, passing), "\n".join(lines)))
+    message, culprit = _what_is_wrong(found, passing_drift(runner.name)), runner.culprit
+    if culprit and culprit.only_unprobed:
+        message = f"wrong where {culprit.output} isn't requested: {message}"
+    elif culprit and culprit.output == found.name:
+        message = f"culprit: {message}"
+        lines += [f"cause: {culprit.cause}", *culprit.differences]
+    return found.verdict, message, "\n".join(lines)
 
 
 def _what_is_wrong(found: OutputComparison, passing: float) -> str:

@@ -49,7 +49,7 @@ def model_explorer_json(report: Report, runner: str, measure: Measure = "introdu
         raise UsageError(f"The report has no runner {runner!r}. It has: {names}.")
     results = {output.name: _result(output, measure) for output in found.outputs}
     data: dict[str, Any] = {
-        "name": f"{measure} in {runner}",
+        "name": f"{measure} in {runner}" + (f", culprit: {found.culprit.output}" if found.culprit else ""),
         "results": {name: result for name, result in results.items() if result},
         "thresholds": [
             *({"value": value, "bgColor": colour} for value, colour in zip(_STEPS, _COLOURS, strict=True)),

@@ -9,9 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ..artifact.manifest import Output
-from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR, OutputComparison
+from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
+from .outcome import inputs_words, mark, outcome, untried_words
+from .ranking import ranked
 
 __all__ = ["WORST_SHOWN", "report_table"]
 
@@ -20,26 +22,23 @@ WORST_SHOWN = 10
 
 
 def report_table(report: Report, *, everything: bool = False) -> RenderableType:
-    """Return a row for each of the worst outputs, worst first, or for all of them, in the order of execution.
+    """Return a row for each of the worst outputs, the culprit first, or for all of them, in the order of execution.
 
     A cell holds the drift and, behind the bar, the part that the operation itself introduced.
     """
-    judged = {output.name: [_find(runner, output.name) for runner in report.runners] for output in report.outputs}
-    rows = list(report.outputs)
-    if not everything:
-        rows = sorted(rows, key=lambda output: max(map(_badness, judged[output.name])), reverse=True)[:WORST_SHOWN]
+    rows = list(report.outputs) if everything else ranked(report)[:WORST_SHOWN]
     facts = {
         "output": [output.name for output in rows],
         "label": [output.label for output in rows],
         "shape": [" x ".join(map(str, output.shape)) or "a scalar" for output in rows],
     }
     runners = [runner.name for runner in report.runners]
-    cells = [list(map(_cell, judged[output.name])) for output in rows]
+    cells = [[_cell(runner, output.name) for runner in report.runners] for output in rows]
     # In a narrow terminal only the name and the numbers stay: they show where and how much.
     tables = [_table({key: facts[key] for key in list(facts)[:kept]}, runners, cells) for kept in (3, 2, 1)]
     left = len(report.outputs) - len(rows)
     return Group(
-        Text(report.headline, style="bold green" if report.passed else "bold red"),
+        Text(report.headline, style=f"bold {_colour(report)}"),
         Text(),
         _WidestThatFits(tables),
         Text(
@@ -49,9 +48,9 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
             + (f"\nThe {len(rows)} worst of {len(report.outputs)} outputs; --all shows the others." if left else ""),
             style="dim",
         ),
-        *_warn_of_noise(report),
         *(line for runner in report.runners for line in _summary(runner, report.outputs)),
         *(Text(f"{name}: can't be opened: {why.reason}", style="bold red") for name, why in report.unopened.items()),
+        *([Text(untried_words(report.untried), style="yellow")] if report.untried else []),
     )
 
 
@@ -79,43 +78,30 @@ class _WidestThatFits:
         yield next(fitting, self._tables[-1])
 
 
-def _find(runner: RunnerReport, name: str) -> OutputComparison | None:
-    return next((output for output in runner.outputs if output.name == name), None)
+def _colour(report: Report) -> str:
+    if not report.passed:
+        return "red"
+    return "yellow" if any(runner.verdict is Verdict.UNPROVEN for runner in report.runners) else "green"
 
 
-def _badness(output: OutputComparison | None) -> tuple[bool, float]:
-    """Return what to sort by: what fails, by what it introduced; the others by drift; what wasn't compared is last."""
-    if output is None:
-        return False, -1.0
-    measure = output.introduced if output.failed and output.introduced is not None else output.drift
-    return output.failed, float("inf") if measure is None else measure
-
-
-def _warn_of_noise(report: Report) -> list[Text]:
-    """Name the outputs whose noise floor is so high that a wrong result would pass as well."""
-    unproven = {
-        found.name for runner in report.runners for found in runner.outputs if found.verdict is Verdict.UNPROVEN
-    }
-    noisy = [output.name for output in report.outputs if output.name in unproven]
-    if not noisy:
-        return []
-    names = ", ".join(noisy[:3]) + (", ..." if len(noisy) > 3 else "")
-    return [Text(f"Nothing is proven for {names}: eager float32 is over 1 % off float64 there or infinite.", "yellow")]
-
-
-def _cell(output: OutputComparison | None) -> Text:
+def _cell(runner: RunnerReport, name: str) -> Text:
+    output = next((output for output in runner.outputs if output.name == name), None)
     if output is None:
         return Text("-", style="dim")
-    if output.drift is None:
-        return Text(output.verdict, style="bold red")
+    bad = output.failed or runner.is_culprit(name)
     own = "" if output.introduced is None else f" | {output.introduced:.3g}"
-    if output.verdict is Verdict.PASS:
-        return Text(f"{output.drift:.3g}{own}")
-    return Text(f"{output.drift:.3g}{own} {output.verdict}", style="bold red" if output.failed else "")
+    word = mark(runner, output)
+    if output.drift is None and output.failed:
+        # Only the verdict says what is wrong with it.
+        word = f"{output.verdict}, {word}" if word != output.verdict else word
+    numbers = "" if output.drift is None else f"{output.drift:.3g}{own} "
+    return Text(f"{numbers}{word}".rstrip(), style="bold red" if bad else "")
 
 
 def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:
     lines = [_verdict(runner, outputs)]
+    if len(runner.inputs) > 1:
+        lines.append(Text(f"  {inputs_words(runner)}", style="dim"))
     if runner.misplaced:
         more = ", ..." if len(runner.misplaced) > 3 else ""
         lines.append(
@@ -127,25 +113,16 @@ def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:
 
 
 def _verdict(runner: RunnerReport, outputs: Sequence[Output]) -> Text:
+    if runner.error:
+        return Text(f"{runner.name}: {runner.error}", style="bold red")
     compared = [output for output in runner.outputs if output.drift is not None]
     worst = max(compared, key=lambda output: output.drift or 0.0, default=None)
     # Beside a NaN the largest drift of what could be compared would only mislead.
-    unmeasured = any(output.failed and output.drift is None for output in runner.outputs)
-    at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and not unmeasured else ""
-    failed = sum(output.failed for output in runner.outputs)
-    if runner.error:
-        return Text(f"{runner.name}: {runner.error}", style="bold red")
-    if failed:
-        text = f"{failed} of {len(runner.outputs)} outputs fail; the first is {runner.first_failing}"
-        return Text(f"{runner.name}: {text} ({runner.verdict}){at_most}", style="bold red")
-    if runner.verdict is Verdict.PLACEMENT:
-        where = f"{len(runner.misplaced)} nodes ran on another provider than requested"
-        return Text(f"{runner.name}: placement: {where}; --allow-fallback lets that pass", style="bold red")
-    if runner.verdict.fails:
-        text = f"all {len(runner.outputs)} outputs pass, but {runner.first_failing} fails in the unprobed model"
-        return Text(f"{runner.name}: {text} ({runner.verdict})", style="bold red")
-    all_of = "all" if len(runner.outputs) == len(outputs) else "the"
-    return Text(f"{runner.name}: {all_of} {len(runner.outputs)} outputs pass{at_most}", style="green")
+    measured = worst is not None and len(compared) == len(runner.outputs)
+    at_most = f"; largest drift {worst.drift:.3g}, at {worst.name}" if worst and measured else ""
+    text = outcome(runner, len(runner.outputs) == len(outputs))
+    colour = "bold red" if runner.verdict.fails else "green" if runner.verdict is Verdict.PASS else "yellow"
+    return Text(f"{runner.name}: {text}{at_most}", style=colour)
 
 
 def _unprobed(unprobed: UnprobedReport) -> Text:

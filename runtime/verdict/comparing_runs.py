@@ -14,8 +14,9 @@ from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from ..artifact.reference import Truth
 from ..runs.recorded_run import RecordedRun
-from .blame import find_culprit, operation_words
-from .drift import OutputComparison, compare_output
+from .blame import find_culprit
+from .drift import OutputComparison, compare_output, passing_verdict
+from .headline import first_names, operation_words, unproven_words
 from .report import Report, RunnerReport
 from .verdict_kinds import Verdict
 
@@ -43,7 +44,7 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
     facts = [output for output in result.record.outputs if output.name in set(names)]
     runner = RunnerReport(
         name=f"{result.record.runner} against {expected.record.runner}",
-        verdict=failed[0].verdict if failed else Verdict.PASS,
+        verdict=failed[0].verdict if failed else passing_verdict(outputs),
         first_failing=failed[0].name if failed else None,
         culprit=find_culprit(outputs, {}, None),
         providers=result.record.providers,
@@ -65,8 +66,9 @@ def _finding(runner: RunnerReport, facts: Sequence[Output]) -> str:
     by_name = {output.name: output for output in facts}
     if not runner.culprit:
         worst = max(runner.outputs, key=lambda output: output.drift or 0.0)
+        agree = f"The runs agree, but {unproven_words(runner.unproven)}" if runner.unproven else "The runs agree."
         return (
-            f"The runs agree. {operation_words(by_name[worst.name])} differs the most: {worst.drift:.3g} times "
+            f"{agree} {operation_words(by_name[worst.name])} differs the most: {worst.drift:.3g} times "
             "float32's own error."
         )
     found = next(output for output in runner.outputs if output.name == runner.culprit.output)
@@ -80,10 +82,10 @@ def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
     for one, other in ((expected, result), (result, expected)):
         alone = [name for name in one if name not in other]
         if alone:
-            names = ", ".join(alone[:3]) + (", ..." if len(alone) > 3 else "")
             yield (
-                f"Not compared, as only {one.file.name} has {'it' if len(alone) == 1 else 'them'}: {names}. Runtimes "
-                "fuse differently when other outputs are requested, so the last digits may differ."
+                f"Not compared, as only {one.file.name} has {'it' if len(alone) == 1 else 'them'}: "
+                f"{first_names(alone)}. Runtimes fuse differently when other outputs are requested, so the last digits "
+                "may differ."
             )
     weights = [run.record.weights for run in (expected, result)]
     if None not in weights and weights[0] != weights[1]:

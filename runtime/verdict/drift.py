@@ -1,6 +1,7 @@
 """One output of a runner against its float64 truth: numbers and a verdict. It compares and asserts nothing."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "drift_unit",
     "largest_error",
     "passing_drift",
+    "passing_verdict",
     "rounding_loss",
     "sampled_loss",
 ]
@@ -145,6 +147,12 @@ def compare_output(
 def passing_drift(runner: str) -> float:
     """Return the largest drift that passes in a runner."""
     return FILE_PASSING_DRIFT if runner == FILE_RUNNER else PASSING_DRIFT
+
+
+def passing_verdict(outputs: Iterable[OutputComparison]) -> Verdict:
+    """Return the verdict on a runner none of whose outputs fails."""
+    unproven = any(output.verdict is Verdict.UNPROVEN for output in outputs)
+    return Verdict.UNPROVEN if unproven else Verdict.PASS
 
 
 def drift_unit(truth: Truth, dtype: str) -> float:

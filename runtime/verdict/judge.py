@@ -3,13 +3,13 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.manifest import Manifest
+from ..artifact.folder import Artifact
 from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph
 from ..runners.machine import Facts
@@ -22,8 +22,10 @@ from .drift import (
     compare_output,
     drift_unit,
     largest_error,
+    passing_verdict,
 )
 from .error_shares import ErrorShare, FileValues, evaluate_file, shares_of_error
+from .node_differences import node_differences
 from .ort_fusions import Fusion
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
@@ -53,9 +55,11 @@ class Judge:
         graph: the ONNX file, to be evaluated in float64.
     """
 
-    def __init__(self, manifest: Manifest, graph: Float64Graph, reference: Reference) -> None:
-        """Take the artifact's manifest, its ONNX file and one of its recorded inputs."""
+    def __init__(self, artifact: Artifact, graph: Float64Graph, reference: Reference) -> None:
+        """Take an artifact, its ONNX file and one of its recorded inputs."""
         self.reference, self.graph = reference, graph
+        self._differences = partial(node_differences, artifact)
+        manifest = artifact.manifest
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
         self._results = manifest.result_names
         self._losses: dict[str, NDArray[np.float64]] = {}
@@ -188,7 +192,7 @@ class Judge:
     ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
         misplaced = runner.misplaced and not runner.allow_fallback
-        verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else Verdict.PASS
+        verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else passing_verdict(outputs)
         return RunnerReport(
             name=runner.name,
             verdict=verdict,
@@ -199,6 +203,7 @@ class Judge:
                 self._file.faults if runner.reads_onnx else None,
                 self.graph.unexported_operations,
                 passing_error,
+                self._differences,
             ),
             providers=list(runner.providers),
             misplaced=list(runner.misplaced),

@@ -1,8 +1,9 @@
 """The report of a verification or comparison, as data: the contract of `verify --json`. `reporting/` shows it."""
 
+import math
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, computed_field
 
 from ..artifact.manifest import Output
 from ..runners.machine import Facts
@@ -10,7 +11,16 @@ from .drift import OutputComparison
 from .ort_fusions import Fusion
 from .verdict_kinds import Verdict
 
-__all__ = ["Cause", "Culprit", "InputReport", "Report", "RunnerReport", "Unopened", "UnprobedReport"]
+__all__ = [
+    "Cause",
+    "Culprit",
+    "InputReport",
+    "LargestError",
+    "Report",
+    "RunnerReport",
+    "Unopened",
+    "UnprobedReport",
+]
 
 
 Cause = Literal["export", "runtime", "unknown"]
@@ -21,7 +31,7 @@ class _Part(BaseModel):
 
 
 class Culprit(_Part):
-    """The operation that introduced the largest error of a runner, whether or not it failed."""
+    """The operation for which a runner fails: of those that fail, the one that introduced the largest error."""
 
     output: str
     cause: Cause
@@ -35,6 +45,16 @@ class Culprit(_Part):
     only_unprobed: bool = False
     """The probe is right; where this output isn't requested, a fusion across it makes the model's results wrong.
     `introduced` is then the error of the first wrong result."""
+    differences: list[str] = []
+    """Where the ONNX file is at fault: how its nodes there differ from those that were exported, each as the end of a
+    sentence: `its epsilon is 1e-05, the model's 0.001`."""
+
+
+class LargestError(_Part):
+    """The largest error that an operation introduced in a runner, whether or not it may be that large."""
+
+    output: str
+    introduced: float
 
 
 class UnprobedReport(_Part):
@@ -74,6 +94,7 @@ class RunnerReport(_Part):
     first_failing: str | None
     """The first output, in the order of execution, that doesn't pass."""
     culprit: Culprit | None
+    """None if the runner passes, and where no operation is to blame: it can't run the model, or ran it elsewhere."""
     providers: list[str]
     misplaced: list[str]
     """Compute nodes that ran elsewhere than requested."""
@@ -88,6 +109,31 @@ class RunnerReport(_Part):
     unprobed: UnprobedReport | None = None
     error: str | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def largest_error(self) -> LargestError | None:
+        """Where the largest error that could be measured was introduced; None where none could."""
+        measured = ((each.name, each.introduced) for each in self.outputs)
+        known = {name: error for name, error in measured if error is not None and math.isfinite(error)}
+        worst = max(known, key=known.__getitem__, default=None)
+        return None if worst is None else LargestError(output=worst, introduced=known[worst])
+
+    @property
+    def unproven(self) -> list[str]:
+        """The outputs of which nothing is proven, with and without the probe's outputs."""
+        outputs = [*self.outputs, *(self.unprobed.outputs if self.unprobed else ())]
+        return list(dict.fromkeys(each.name for each in outputs if each.verdict is Verdict.UNPROVEN))
+
+    def is_culprit(self, output: str) -> bool:
+        """Return whether this output's operation is the culprit."""
+        return self.culprit is not None and self.culprit.output == output
+
+    def inherited_from(self, output: str) -> list[str]:
+        """Return the outputs from which a wrong output may have its error: those before it that fail."""
+        names = [each.name for each in self.outputs]
+        before = self.outputs[: names.index(output)] if output in names else self.outputs
+        return [each.name for each in before if each.failed]
 
     def joined(self, other: "RunnerReport | InputReport") -> "RunnerReport":
         """Return the report on one more recorded input: that of the first input that fails, with all inputs listed."""
@@ -112,6 +158,8 @@ class Report(_Part):
     environment: dict[str, str | int]
     outputs: tuple[Output, ...]
     """As the manifest lists them, so that a report can be read without the artifact."""
+    results: list[str] = []
+    """Which of them the model itself returns; none where that isn't known."""
     runners: list[RunnerReport]
     left_out: dict[str, str] = {}
     """Runners that can't work here, or not with this model, each with the reason."""

@@ -21,10 +21,10 @@ from ..runners.machine import describe_environment
 from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out, open_runner
 from ..runners.settings import DEFAULT_SETTINGS, Settings
-from .blame import headline
 from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
 from .given_inputs import reference_of_file
+from .headline import headline
 from .judge import Judge, RunnerFacts, with_unprobed
 from .report import InputReport, Report, RunnerReport, Unopened
 from .unprobed import mended_by_probing, prevented_by_probing
@@ -109,7 +109,7 @@ class _Verification:
         )
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
-        self._judges = [Judge(manifest, graph, reference) for reference in references]
+        self._judges = [Judge(artifact, graph, reference) for reference in references]
         self._truth_is_file = bool(inputs)
         self._to_walk: set[Judge] | None = None
         """The recorded inputs with which a runner of the ONNX file is off the truth; None if none has run."""
@@ -128,11 +128,12 @@ class _Verification:
             name: Unopened(reason=" ".join(str(error).split()), exit_code=error.exit_code)
             for name, error in self._errors.items()
         }
-        outputs = self._artifact.manifest.outputs
+        outputs, results = self._artifact.manifest.outputs, self._artifact.manifest.result_names
         return Report(
-            headline=headline(self._reports, outputs, unopened),
+            headline=headline(self._reports, outputs, results, unopened),
             environment=describe_environment(self._artifact),
             outputs=outputs,
+            results=results,
             runners=self._reports,
             left_out=self._left_out,
             unopened=unopened,

@@ -1,0 +1,98 @@
+"""Where the ONNX file is at fault at an output: what its nodes there have otherwise than when they were exported."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+from ..artifact.errors import ArtifactError
+from ..artifact.folder import Artifact
+from ..artifact.onnx_nodes import OnnxConstant, OnnxNode, attribute_text, describe_nodes
+
+__all__ = ["node_differences"]
+
+_NEUTRAL = {"pads": "0", "strides": "1", "dilations": "1", "output_padding": "0"}
+"""Attributes that may be omitted where they hold nothing but this: ONNX's schema doesn't say so."""
+
+
+def node_differences(artifact: Artifact, output: str) -> list[str]:
+    """Return what differs at an output, each as the end of a sentence: `its epsilon is 1e-05, the model's 0.001`.
+
+    None where nothing does, or where it isn't known: the export itself is then at fault, or the artifact holds no
+    record of its nodes.
+    """
+    exported = artifact.exported_nodes().get(output)
+    if exported is None:
+        return []
+    file = artifact.onnx()
+    try:
+        found = describe_nodes(file, artifact.manifest.output_names, [output]).outputs[output]
+    except ArtifactError:
+        return []
+    opsets = {each.domain: each.version for each in file.model().opset_import}
+    return [*_operators(found, exported), *_inside(found, exported, opsets.get("", 1))]
+
+
+def _operators(found: Iterable[OnnxNode], exported: Iterable[OnnxNode]) -> Iterator[str]:
+    here, there = Counter(node.operator for node in found), Counter(node.operator for node in exported)
+    added, lacking = (", ".join((one - other).elements()) for one, other in ((here, there), (there, here)))
+    if added and lacking:
+        yield f"it has {added} in place of the model's {lacking}"
+    elif added:
+        yield f"it has {added} that the model has not"
+    elif lacking:
+        yield f"it lacks the model's {lacking}"
+
+
+def _inside(found: Sequence[OnnxNode], exported: Sequence[OnnxNode], opset: int) -> Iterator[str]:
+    """Compare the nodes of each operator, the first with the first."""
+    for operator in dict.fromkeys(node.operator for node in exported):
+        here, there = ([node for node in nodes if node.operator == operator] for nodes in (found, exported))
+        if len(here) != len(there):
+            continue
+        for one, other in zip(here, there, strict=True):
+            for name in dict.fromkeys([*other.parameters, *one.parameters]):
+                yield from _parameter(name, one, other, opset)
+            for read, meant in zip_longest(one.reads, other.reads):
+                if read != meant:
+                    yield f"it reads {read or 'nothing'} in place of {meant or 'nothing'}"
+
+
+def _parameter(name: str, here: OnnxNode, there: OnnxNode, opset: int) -> Iterator[str]:
+    found, exported = (node.parameters.get(name, _default(node.operator, name, opset)) for node in (here, there))
+    if _value(name, found) == _value(name, exported) or (name == "kernel_shape" and None in (found, exported)):
+        return
+    of_model = next((each.name for each in (found, exported) if isinstance(each, OnnxConstant)), "")
+    # A weight's own name says more than ONNX's, a constant of the exporter's has none that does.
+    what = of_model if "." in of_model else name if name.islower() else f"constant {name}"
+    shown, meant = _shown(found), _shown(exported)
+    if shown == meant and isinstance(found, OnnxConstant) and isinstance(exported, OnnxConstant):
+        same = found.sum == exported.sum
+        how = "with the same sum" if same else f"its sum is {found.sum}, the model's {exported.sum}"
+        yield f"its {what} differs from the model's ({how})"
+    else:
+        yield f"its {what} is {shown}, the model's {meant}"
+
+
+def _default(operator: str, name: str, opset: int) -> str | None:
+    import onnx
+
+    try:
+        attribute = onnx.defs.get_schema(operator, opset).attributes[name].default_value
+    except (onnx.defs.SchemaError, KeyError):
+        return None
+    return attribute_text(attribute)
+
+
+def _value(name: str, given: str | OnnxConstant | None) -> tuple[str, ...] | None:
+    """Return what is compared: equal where two mean the same."""
+    if isinstance(given, OnnxConstant):
+        return (given.values,) if given.values is not None else (given.sha256, *map(str, given.shape))
+    if given is None or (name in _NEUTRAL and set(given.split()) <= {_NEUTRAL[name]}):
+        return None
+    return (given,)
+
+
+def _shown(given: str | OnnxConstant | None) -> str:
+    if isinstance(given, OnnxConstant):
+        return given.values if given.values is not None else f"{' x '.join(map(str, given.shape))} numbers"
+    return "not set" if given is None else given or "empty"
