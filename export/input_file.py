@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
 
 from probe import Probe
 from runtime.artifact.errors import InputError
@@ -30,14 +32,17 @@ def read_input_tensors(
         raise InputError(f"--input names {len(found)} files, but at most {_MOST} inputs are recorded. Name fewer.")
     tensors = {}
     for name, arrays in found.items():
-        try:
-            each = [torch.from_numpy(array) for array in arrays.values()]
-        except TypeError as error:
-            dtypes = ", ".join(str(array.dtype) for array in arrays.values())
-            raise InputError(f"{name} has an array of {dtypes}, which is no tensor's type.") from error
-        # NumPy has no bfloat16.
         tensors[name] = tuple(
-            tensor.to(example.dtype) if tensor.is_floating_point() and example.is_floating_point() else tensor
-            for tensor, example in zip(each, probe.example, strict=True)
+            _as_tensor(array, example.dtype, name)
+            for array, example in zip(arrays.values(), probe.example, strict=True)
         )
     return tensors
+
+
+def _as_tensor(array: NDArray[Any], dtype: torch.dtype, file: str) -> torch.Tensor:
+    try:
+        tensor = torch.from_numpy(array)
+    except TypeError as error:
+        raise InputError(f"{file} has an array of {array.dtype}, which is no tensor's type.") from error
+    # NumPy has no bfloat16.
+    return tensor.to(dtype) if tensor.is_floating_point() and dtype.is_floating_point else tensor

@@ -191,9 +191,7 @@ def _felt(worst: RunnerReport, failed: Sequence[RunnerReport], results: Collecti
 
 def _off(result: OutputComparison, runner: str) -> str:
     if result.drift is None:
-        # What only inherits its error has the shape of the truth.
-        words = Verdict.NONFINITE.words if result.verdict is Verdict.INHERITED else result.verdict.words
-        return f"{words}, too" if result.verdict is Verdict.INHERITED else words
+        return result.verdict.words
     if runner == FILE_RUNNER:
         return f"is off by {result.relative_to_scale:.3g} of its largest value in float64"
     return f"is off by {_times(result.drift)}, of {passing_drift(runner):g} that pass"

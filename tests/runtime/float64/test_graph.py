@@ -15,7 +15,6 @@ from torch import nn
 from export import export_artifact
 from probe import build_probe
 from runtime import Artifact, ArtifactError, InputError, open_artifact, open_runner
-from runtime.artifact.tensor_summary import sample
 from runtime.float64.graph import Float64Graph, Unknown
 
 Arrays = dict[str, Any]
@@ -75,7 +74,7 @@ def test_a_walk_gives_the_recorded_truth(name: str, artifacts: Callable[[str], A
         assert value.shape == truth.shape
         assert value.dtype == np.float64 or value.dtype.kind in "biu"
         # The weights are exact in float64; what was rounded to float32 are a few constants of the operations.
-        assert np.abs(sample(value) - truth.sample).max() <= 1e-7 * truth.scale, output
+        assert np.abs(truth.sampled(value) - truth.sample).max() <= 1e-7 * truth.scale, output
         walked.append(output)
     assert walked == artifact.manifest.output_names
 
@@ -114,7 +113,10 @@ def test_forced_an_error_shows_only_where_it_was_planted(name: str, artifacts: C
     assert introduced[planted] == pytest.approx(0.1, rel=0.01)
     # And yet the error is there at the end, for who compares with the truth alone.
     last = names[-1]
-    assert np.abs(sample(faulty[last]) - reference.truths[last].sample).max() > 1e-6 * reference.truths[last].scale
+    assert (
+        np.abs(reference.truths[last].sampled(faulty[last]) - reference.truths[last].sample).max()
+        > 1e-6 * reference.truths[last].scale
+    )
 
 
 def _rounded(value: Any) -> Any:
