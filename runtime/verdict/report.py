@@ -133,6 +133,11 @@ class Report(_Part):
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
 
     @property
+    def proven(self) -> bool:
+        """Whether nothing is unproven in any runner."""
+        return not any(runner.unproven for runner in self.runners)
+
+    @property
     def passed(self) -> bool:
         """Whether every runner could be opened and passed; without runners nothing is proven, and nothing passes."""
         return bool(self.runners) and not self.unopened and not any(runner.verdict.fails for runner in self.runners)
