@@ -193,4 +193,4 @@ def _short(value: Any) -> str:
 
     if isinstance(value, bytes):
         return value.decode(errors="replace")
-    return str(np.float32(value) if isinstance(value, float) else value)
+    return str(np.float32(value)).removesuffix(".0") if isinstance(value, float) else str(value)

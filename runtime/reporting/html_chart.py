@@ -98,7 +98,7 @@ def _marks(report: Report) -> Iterator[str]:
     if any(culprit for culprit, _ in measured):
         yield '<i class="ring culprit"></i> large ring: culprit'
     if any(output.failed and _height(output) is None for _, output in found):
-        yield "✕ at the top: not measurable (NaN, infinite, missing)"
+        yield "✕ at the top: can't be measured"
 
 
 def _height(output: OutputComparison) -> float | None:

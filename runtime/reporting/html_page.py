@@ -12,7 +12,6 @@ from ..verdict.drift import FILE_PASSING_DRIFT, PASSING_DRIFT, PASSING_ERROR
 from ..verdict.drift_maps import DriftMaps, OutputMaps
 from ..verdict.headline import severity
 from ..verdict.report import Report, RunnerReport
-from ..verdict.verdict_kinds import Verdict
 from .html_cards import facts_list, runner_cards
 from .html_chart import chart_legend, error_chart
 from .html_table import output_table
@@ -32,8 +31,7 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
     """
     tiles = maps.tiles if maps else []
     model = report.environment.get("model", "model")
-    proven = all(runner.verdict is not Verdict.UNPROVEN for runner in report.runners)
-    verdict = ("pass" if proven else "nothing fails, not all is proven") if report.passed else "fails"
+    verdict = ("pass" if report.proven else "nothing fails, not all is proven") if report.passed else "fails"
     parts = {
         "title": safe(f"{model}: {verdict}"),
         "kicker": f"{safe(model)} · layerprobe verify · {safe(report.environment.get('time', ''))}",

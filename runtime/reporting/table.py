@@ -81,7 +81,7 @@ class _WidestThatFits:
 def _colour(report: Report) -> str:
     if not report.passed:
         return "red"
-    return "yellow" if any(runner.verdict is Verdict.UNPROVEN for runner in report.runners) else "green"
+    return "green" if report.proven else "yellow"
 
 
 def _cell(runner: RunnerReport, name: str) -> Text:

@@ -30,14 +30,15 @@ def headline(
     """
     facts = {output.name: output for output in outputs}
     failed = [runner for runner in runners if runner.verdict.fails]
-    for runner in failed:
+    blamed = [runner for runner in failed if runner.culprit]
+    # Where the file is wrong, that is why a runtime can't run it.
+    for runner in failed if all(each.name != FILE_RUNNER for each in blamed) else ():
         if runner.error:
             return (
                 f"{runner.name} can't run the model{_on_input(runner)}: {runner.error}{_not_in_float64(runner, facts)}"
             )
         if runner.culprit is None and runner.unprobed and runner.unprobed.error:
             return f"{runner.name} can't run the model without the probe's outputs: {runner.unprobed.error}"
-    blamed = [runner for runner in failed if runner.culprit]
     if blamed:
         worst = max(blamed, key=severity)
         return (

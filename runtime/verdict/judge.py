@@ -84,7 +84,9 @@ class Judge:
 
     @property
     def why_file_unknown(self) -> str | None:
-        """Why the file can't be judged as a whole, if it can't."""
+        """Why the file can't be judged: it can't be evaluated as a whole, and what could be has no fault."""
+        if self._file.faults:
+            return None
         return next((f"{name} can't be evaluated: {why}" for name, why in self._file.unknown.items()), None)
 
     def report_of_file(self) -> RunnerReport:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import zip_longest
 
 from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
@@ -45,32 +44,35 @@ def _operators(found: Iterable[OnnxNode], exported: Iterable[OnnxNode]) -> Itera
 
 def _inside(found: Sequence[OnnxNode], exported: Sequence[OnnxNode], opset: int) -> Iterator[str]:
     """Compare the nodes of each operator, the first with the first."""
-    for operator in dict.fromkeys(node.operator for node in exported):
+    operators = dict.fromkeys(node.operator for node in exported)
+    for operator in operators:
+        its = "its" if len(operators) == 1 else f"its {operator}'s"
         here, there = ([node for node in nodes if node.operator == operator] for nodes in (found, exported))
         if len(here) != len(there):
             continue
         for one, other in zip(here, there, strict=True):
             for name in dict.fromkeys([*other.parameters, *one.parameters]):
-                yield from _parameter(name, one, other, opset)
-            for read, meant in zip_longest(one.reads, other.reads):
-                if read != meant:
-                    yield f"it reads {read or 'nothing'} in place of {meant or 'nothing'}"
+                yield from _parameter(its, name, one, other, opset)
+            # Behind an added node, which is told, it reads something else anyway.
+            if one.reads and one.reads != other.reads and len(found) == len(exported):
+                yield f"it reads {', '.join(one.reads)} in place of {', '.join(other.reads)}"
 
 
-def _parameter(name: str, here: OnnxNode, there: OnnxNode, opset: int) -> Iterator[str]:
+def _parameter(its: str, name: str, here: OnnxNode, there: OnnxNode, opset: int) -> Iterator[str]:
     found, exported = (node.parameters.get(name, _default(node.operator, name, opset)) for node in (here, there))
     if _value(name, found) == _value(name, exported) or (name == "kernel_shape" and None in (found, exported)):
         return
-    of_model = next((each.name for each in (found, exported) if isinstance(each, OnnxConstant)), "")
-    # A weight's own name says more than ONNX's, a constant of the exporter's has none that does.
-    what = of_model if "." in of_model else name if name.islower() else f"constant {name}"
+    # A weight's own name says more than ONNX's; a constant of the exporter's has none that does.
+    weights = (each.name for each in (found, exported) if isinstance(each, OnnxConstant) and "." in each.name)
+    weight = next(weights, None)
+    what = f"its {weight}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
     shown, meant = _shown(found), _shown(exported)
     if shown == meant and isinstance(found, OnnxConstant) and isinstance(exported, OnnxConstant):
         same = found.sum == exported.sum
         how = "with the same sum" if same else f"its sum is {found.sum}, the model's {exported.sum}"
-        yield f"its {what} differs from the model's ({how})"
+        yield f"{what} differs from the model's ({how})"
     else:
-        yield f"its {what} is {shown}, the model's {meant}"
+        yield f"{what} {'are' if ' ' in shown else 'is'} {shown}, the model's {meant}"
 
 
 def _default(operator: str, name: str, opset: int) -> str | None:

@@ -169,6 +169,11 @@ class Report(_Part):
     """By output, what no recorded input exercises: a fault there would not show."""
 
     @property
+    def proven(self) -> bool:
+        """Whether nothing is unproven in any runner."""
+        return not any(runner.unproven for runner in self.runners)
+
+    @property
     def passed(self) -> bool:
         """Whether every runner could be opened and passed; without runners nothing is proven, and nothing passes."""
         return bool(self.runners) and not self.unopened and not any(runner.verdict.fails for runner in self.runners)

@@ -45,7 +45,14 @@ def test_onnx_and_torchscript_agree_with_float64_for_any_batch(exported, variant
 def test_the_folder_holds_what_the_format_promises(exported):
     artifact = exported("cnn2")
     files = {file.name for file in artifact.path.iterdir()}
-    assert files == {"manifest.json", "model.onnx", "model.torchscript.pt", "model.pt2", "reference.safetensors"}
+    assert files == {
+        "manifest.json",
+        "model.onnx",
+        "model.pt2",
+        "model.torchscript.pt",
+        "operations.json",
+        "reference.safetensors",
+    }
     for name, digest in artifact.manifest.files.items():
         assert hashlib.sha256((artifact.path / name).read_bytes()).hexdigest() == digest
     assert set(artifact.manifest.files) == files - {"manifest.json"}

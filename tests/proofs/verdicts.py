@@ -32,7 +32,7 @@ from proofs.planted_faults import KINDS, Fault, plant
 from proofs.zoo_models import TIMM_FAMILIES
 from runtime import Artifact, open_artifact, open_runner, verify
 from runtime.artifact.errors import first_line
-from runtime.artifact.tensor_summary import sample
+from runtime.verdict.verdict_kinds import Verdict
 
 SOUND_MODELS: dict[str, int | None] = {
     **{f"torchvision:{name}": max(size, 64) for name, size in {**WHOLE_WAY, **PROBED}.items()},
@@ -88,7 +88,7 @@ class Sound:
 
     @property
     def false_alarm(self) -> bool:
-        return self.verdict != "pass" and (self.model, self.runner, self.culprit) not in TRULY_WRONG
+        return Verdict(self.verdict).fails and (self.model, self.runner, self.culprit) not in TRULY_WRONG
 
 
 @dataclass
@@ -132,7 +132,7 @@ def judge_sound(name: str, size: int | None, folder: Path) -> Iterator[Sound]:
             worst = f"{runner.first_failing}, unprobed"
             drifts[worst] = float("inf") if runner.culprit.introduced is None else runner.culprit.introduced
         found = Sound(name, runner.name, len(runner.outputs), runner.verdict, drifts[worst], worst)
-        if runner.verdict != "pass" and runner.culprit:
+        if runner.culprit:
             found.culprit = runner.culprit.output
         if runner.name != "onnx-float64":
             found.alarms = {what: len(names) for what, names in _alarmed(artifact, runner.name).items()}
@@ -143,7 +143,7 @@ def _alarmed(artifact: Artifact, runner: str) -> dict[str, set[str]]:
     """Return the outputs that each fixed tolerance calls wrong."""
     reference = artifact.reference()
     arrays = open_runner(artifact, runner).run(reference.inputs)
-    pairs = {name: (sample(arrays[name]), truth.sample) for name, truth in reference.truths.items()}
+    pairs = {name: (truth.sampled(arrays[name]), truth.sample) for name, truth in reference.truths.items()}
     return {what: {name for name, pair in pairs.items() if _alarms(*pair, what)} for what in TOLERANCES}
 
 
@@ -181,7 +181,7 @@ def judge_faults(count: int, folder: Path) -> Iterator[Planted]:
 
 def _judge_fault(name: str, fault: Fault, artifact: Artifact, alarmed_before: dict[str, set[str]]) -> Planted:
     report = verify(artifact, ["onnx-float64", "onnx-cpu"])
-    culprits = [runner.culprit for runner in report.runners if runner.verdict != "pass" and runner.culprit]
+    culprits = [runner.culprit for runner in report.runners if runner.culprit]
     # The one that the report's first line names.
     culprit = next(iter(culprits), None)
     onnx_cpu = report.runners[-1]
@@ -195,7 +195,7 @@ def as_page(sound: Sequence[Sound], planted: Sequence[Planted], broken: Mapping[
     """Return the Markdown page; `broken` are models that could not be judged, each with the reason."""
     found = sum(each.found for each in planted)
     alarms = sum(each.false_alarm for each in sound)
-    wrong = [each for each in sound if each.verdict != "pass" and not each.false_alarm]
+    wrong = [each for each in sound if Verdict(each.verdict).fails and not each.false_alarm]
     total = sum(each.outputs for each in sound)
     fixed = {what: sum(each.alarms.get(what, 0) for each in sound) for what in TOLERANCES}
     missing = len(SOUND_MODELS) - len({each.model for each in sound})

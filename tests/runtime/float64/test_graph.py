@@ -112,11 +112,8 @@ def test_forced_an_error_shows_only_where_it_was_planted(name: str, artifacts: C
     assert [output for output, error in introduced.items() if error > 1e-5] == [planted]
     assert introduced[planted] == pytest.approx(0.1, rel=0.01)
     # And yet the error is there at the end, for who compares with the truth alone.
-    last = names[-1]
-    assert (
-        np.abs(reference.truths[last].sampled(faulty[last]) - reference.truths[last].sample).max()
-        > 1e-6 * reference.truths[last].scale
-    )
+    truth = reference.truths[names[-1]]
+    assert np.abs(truth.sampled(faulty[names[-1]]) - truth.sample).max() > 1e-6 * truth.scale
 
 
 def _rounded(value: Any) -> Any:

@@ -194,8 +194,8 @@ def test_every_column_of_the_table_can_be_sorted_and_what_is_worst_comes_first(m
     table = page[page.index('<table id="outputs">') : page.index("</table>")]
     assert table.count('<th scope="col" aria-sort="none"><button type="button">') == 5 + 4 * len(mixed.runners)
     rows = re.findall(r'<tr id="o(\d)" data-rank="(\d)"', table)
-    # What couldn't be measured, in the order of execution, then what introduced the most.
-    assert rows == [("1", "0"), ("2", "1"), ("0", "2")]
+    # The culprit, then what couldn't be measured, in the order of execution.
+    assert rows == [("0", "0"), ("1", "1"), ("2", "2")]
     assert 'data-value="inf"' in table
     assert "Infinity" not in table
 
