@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from .html_text import badge, multiple, safe
-from .outcome import outcome
+from .outcome import inputs_words, outcome, untried_words
 
 __all__ = ["facts_list", "runner_cards"]
 
@@ -17,8 +17,9 @@ _CAUSES = {
 
 
 def runner_cards(report: Report) -> str:
-    """Return a card for each runner, also for those that were not run."""
-    return "\n".join([*map(_card, report.runners), *_without_result(report)])
+    """Return a card for each runner, also for those that were not run, and what no recorded input exercises."""
+    untried = f'<p>{safe(untried_words(report.untried))}</p>' if report.untried else ""
+    return "\n".join([*map(_card, report.runners), *_without_result(report), untried])
 
 
 def facts_list(facts: Mapping[str, object]) -> str:
@@ -29,6 +30,9 @@ def facts_list(facts: Mapping[str, object]) -> str:
 def _card(runner: RunnerReport) -> str:
     what = f"can't run the model: {runner.error}" if runner.error else outcome(runner)
     lines = [f"<p>{safe(what[:1].upper() + what[1:])}.</p>", _blame(runner)]
+    if len(runner.inputs) > 1:
+        words = inputs_words(runner)
+        lines.append(f"<p>{safe(words[:1].upper() + words[1:])}.</p>")
     if runner.misplaced:
         lines.append(f"<p>Ran elsewhere than requested: {safe(', '.join(runner.misplaced))}.</p>")
     if runner.unprobed:
