@@ -52,7 +52,8 @@ def _blame(runner: RunnerReport) -> str:
     if culprit is None:
         return ""
     if culprit.only_unprobed and culprit.output != runner.first_failing:
-        return f"<p>Computes wrong results where {safe(culprit.output)} isn't requested.</p>"
+        name = safe(culprit.output)
+        return f"<p>Culprit: <b>{name}</b>. Computes wrong results where {name} isn't requested.</p>"
     others = f" (or what is not an output: {', '.join(culprit.or_one_of)})" if culprit.or_one_of else ""
     how = "what each operation may lose adds up there" if culprit.accumulated else "introduced"
     amount = f"; {how}: {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""

@@ -7,6 +7,7 @@ import re
 from ..verdict.drift import OutputComparison
 from ..verdict.report import RunnerReport
 from ..verdict.verdict_kinds import Verdict
+from .outcome import mark
 
 __all__ = ["badge", "multiple", "output_badge", "safe"]
 
@@ -36,5 +37,5 @@ def badge(verdict: Verdict, word: str = "") -> str:
 
 def output_badge(runner: RunnerReport, found: OutputComparison) -> str:
     """Return the verdict on an output in a runner as a label; of a culprit that only drifts, that it is the culprit."""
-    culprit = badge(Verdict.DRIFT, "culprit") if runner.is_culprit(found.name) else ""
+    culprit = badge(Verdict.DRIFT, mark(runner, found)) if runner.is_culprit(found.name) else ""
     return culprit if culprit and found.verdict is Verdict.DRIFT else f"{culprit}{badge(found.verdict)}"

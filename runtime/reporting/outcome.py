@@ -12,8 +12,8 @@ __all__ = ["inputs_words", "mark", "outcome", "untried_words"]
 
 def mark(runner: RunnerReport, found: OutputComparison) -> str:
     """Return the word for an output in a runner: `culprit`, or its verdict; nothing where it passes."""
-    if runner.is_culprit(found.name):
-        return "culprit"
+    if runner.culprit and runner.is_culprit(found.name):
+        return "culprit, unprobed" if runner.culprit.only_unprobed else "culprit"
     return "" if found.verdict is Verdict.PASS else str(found.verdict)
 
 

@@ -147,7 +147,8 @@ def test_a_fault_of_the_unprobed_model_alone_is_one_failure_at_its_first_result(
         == "fails as pool does"
     )
     assert ranked(report)[0].name == "conv"
-    assert _lines(report)[3].endswith("1 | 1 culprit")
+    assert _lines(report)[3].endswith("1 | 1 culprit, unprobed")
+    assert "✕ culprit, unprobed</span>" in html_page(report)
 
 
 def test_a_runner_that_cant_run_the_model_is_one_failure():

@@ -95,6 +95,19 @@ def test_of_several_faults_in_the_file_none_falls_on_a_runner_that_does_not_read
     assert max(output.introduced for output in torchscript.outputs) < 4
 
 
+def test_a_fault_of_the_file_that_scales_falls_on_no_runner_that_does_not_read_it(exported, tmp_path):
+    folder = shutil.copytree(exported("cnn3").path, tmp_path / "scaled")
+    model = onnx.load(folder / "model.onnx")
+    node = next(each for each in model.graph.node if each.op_type == "BatchNormalization")
+    next(each for each in node.attribute if each.name == "epsilon").f = 0.5
+    onnx.save(model, folder / "model.onnx")
+    rehash(folder)
+    file, onnx_cpu, torchscript = verify(open_artifact(folder)).runners
+    assert _blamed(file) == _blamed(onnx_cpu) == (node.output[0], "export")
+    # The fault also scales the error of the inputs, which shows where a value is next to 0.
+    assert (torchscript.verdict, torchscript.culprit) == ("pass", None)
+
+
 def test_a_runtime_far_off_where_the_file_is_a_little_off_is_to_blame_itself(planted, onnx_cpu_runs):
     onnx_cpu_runs(planted(**{"fc.bias": _scale(2)}))
     file, onnx_cpu = verify(planted(**{"fc.bias": _scale(1.01)}), ["onnx-float64", "onnx-cpu"]).runners
