@@ -196,7 +196,7 @@ def _share(
             expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
             # Measured at the right inputs: the fault may also scale what is off in those that the runner had.
             fault = float(np.max(np.abs(correction), initial=0.0, where=np.isfinite(correction))) / truth.scale
-            sampled_loss = sampled_loss + fault * np.abs(expected - exact)
+            may_lose = may_lose + fault * np.abs(expected - exact)
         inherited = largest_error(expected, exact, unit)
         introduced = largest_error(given, expected, may_lose)
         # A runner that doesn't share the fault, or shares another one only, is nearer to the truth itself.
