@@ -4,7 +4,7 @@ This separates the error that an operation introduced from the error that it inh
 `verdict/`; computing one node is in `float64/nodes.py`.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,10 @@ class _Step:
     """Values that no later step uses."""
     completes: tuple[str, ...]
     """Outputs to yield after this step: in the order of execution, those before them are computed as well."""
+
+
+_PassedOn = Callable[[str, Any, Scale], Any]
+"""Returns what the nodes that use an output get: of its name, its value and its natural scale."""
 
 
 class Float64Graph:
@@ -118,8 +122,23 @@ class Float64Graph:
         Raises:
             InputError: an input of the model is missing.
         """
-        for name, value, _ in self._walk(inputs, forced or {}, None):
+        for name, value, _ in self._walk(inputs, _given(forced or {}), None):
             yield name, value
+
+    def shaken_walk(
+        self, inputs: Mapping[str, NDArray[Any]], seed: int
+    ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
+        """Yield what `walk` does where each operation errs by up to one rounding of its natural scale, at random."""
+        generator = np.random.default_rng(seed)
+        epsilon = float(np.finfo(np.float32).eps)
+
+        def shaken(_: str, value: Any, scale: Scale) -> Any:
+            if isinstance(value, Unknown) or value.dtype.kind != "f":
+                return value
+            return value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own
+
+        for name, value, scale in self._walk(inputs, shaken, Losses(self.inputs_of, None)):
+            yield name, shaken(name, value, scale)
 
     def walk_with_scales(
         self,
@@ -136,10 +155,10 @@ class Float64Graph:
             folded: if the file is compared with the model itself: what its exporter may have lost in outputs that
                 depend on no input, which it computed. Then single numbers and tables count as rounded, nothing else.
         """
-        yield from self._walk(inputs, forced or {}, Losses(self.inputs_of, folded))
+        yield from self._walk(inputs, _given(forced or {}), Losses(self.inputs_of, folded))
 
     def _walk(
-        self, inputs: Mapping[str, NDArray[Any]], forced: Mapping[str, NDArray[Any]], losses: Losses | None
+        self, inputs: Mapping[str, NDArray[Any]], passed_on: _PassedOn, losses: Losses | None
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]:
         absent = [name for name in self._inputs if name not in inputs]
         if absent:
@@ -158,8 +177,7 @@ class Float64Graph:
                 values[name] = value
                 if name in self.inputs_of:
                     finished[name] = value, scale
-                    if name in forced:
-                        values[name] = widened(np.asarray(forced[name]))
+                    values[name] = passed_on(name, value, scale)
             for name in step.done_with:
                 values.pop(name, None)
                 if losses:
@@ -204,6 +222,10 @@ class Float64Graph:
         if losses:
             losses.add_constant(name, array, tensor.data_type, user)
         return array if user.op_type in WIDENING and not user.domain else widened(array)
+
+
+def _given(forced: Mapping[str, NDArray[Any]]) -> _PassedOn:
+    return lambda name, value, _: widened(np.asarray(forced[name])) if name in forced else value
 
 
 def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:

@@ -18,7 +18,7 @@ _CAUSES = {
 
 def runner_cards(report: Report) -> str:
     """Return a card for each runner, also for those that were not run, and what no recorded input exercises."""
-    untried = f'<p>{safe(untried_words(report.untried))}</p>' if report.untried else ""
+    untried = f"<p>{safe(untried_words(report.untried))}</p>" if report.untried else ""
     return "\n".join([*map(_card, report.runners), *_without_result(report), untried])
 
 

@@ -24,7 +24,7 @@ from .drift import (
     largest_error,
     passing_verdict,
 )
-from .error_shares import ErrorShare, FileValues, evaluate_file, shares_of_error
+from .error_shares import ErrorShare, FileValues, accumulated_losses, evaluate_file, shares_of_error
 from .node_differences import node_differences
 from .ort_fusions import Fusion
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
@@ -110,7 +110,15 @@ class Judge:
                 losses[name] = split.loss
         # The unprobed model's results may lose as much.
         self._losses = losses
-        return self._report(runner, _settled(outputs, shares, self._results, PASSING_ERROR), shares)
+        settled = _settled(outputs, shares, self._results, PASSING_ERROR)
+        if any(each.failed for each in settled) and not _at_fault(outputs, shares, PASSING_ERROR):
+            # Results drift, by no operation's fault: perhaps as far as right operations may together.
+            for name, moved in accumulated_losses(self.graph, self.reference, self._results).items():
+                losses[name] = np.maximum(losses.get(name, np.zeros(())), moved)
+            again = {each.name: each for each in self._compare(arrays, self._results)}
+            outputs = [again.get(each.name, each) for each in outputs]
+            settled = _settled(outputs, shares, self._results, PASSING_ERROR)
+        return self._report(runner, settled, shares)
 
     def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
         """Report on a runner that failed to run the model: every output is missing."""
@@ -251,11 +259,7 @@ def _settled(
     introduced little inherits it. Where nothing is at fault, errors that each operation may make add up: that fails a
     result of the model, and no output on the way.
     """
-    at_fault = {
-        output.name
-        for output in outputs
-        if (shares[output.name].introduced > passing_error if output.name in shares else output.failed)
-    }
+    at_fault = _at_fault(outputs, shares, passing_error)
 
     def verdict(output: OutputComparison) -> Verdict:
         if output.name in at_fault:
@@ -266,6 +270,15 @@ def _settled(
         return Verdict.PASS if proven and output.verdict in (Verdict.DRIFT, Verdict.UNPROVEN) else output.verdict
 
     return [output.model_copy(update={"verdict": verdict(output)}) for output in outputs]
+
+
+def _at_fault(outputs: Sequence[OutputComparison], shares: Mapping[str, ErrorShare], passing_error: float) -> set[str]:
+    """Return the outputs that introduced more than they may, or are wrong and can't be split."""
+    return {
+        output.name
+        for output in outputs
+        if (shares[output.name].introduced > passing_error if output.name in shares else output.failed)
+    }
 
 
 def _with_share(found: OutputComparison, share: ErrorShare | None) -> OutputComparison:

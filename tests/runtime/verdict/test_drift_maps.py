@@ -1,6 +1,7 @@
 """Drift maps: what differs from float64 shows at its place, and a page with many of them stays small."""
 
 import base64
+import dataclasses
 import io
 import re
 
@@ -90,6 +91,23 @@ def test_an_output_too_large_to_be_kept_is_compared_with_the_file(random):
     assert known.size == (8, 200, 300)
     assert known.reference.values.shape == (MAX_SIDE, MAX_SIDE)
     assert (lost.reference, lost.runners["onnx-cpu"].error) == (None, None)
+
+
+def test_where_the_file_is_wrong_the_map_of_the_truth_shows_by_how_much(random):
+    truth = random.normal(size=(1, 8, 200, 300))
+    wrong = truth.copy()
+    wrong[0, :, 100, 200] += 1
+    reference = _reference(conv=truth)
+    kept = dataclasses.replace(reference.truths["conv"], map=truth[0].mean(axis=0).astype(np.float32))
+    maps = DriftMaps([_entry("conv")])
+    arrays = {"conv": wrong.astype(np.float32)}
+    graph = _Graph({"conv": wrong})
+    maps.add("onnx-cpu", graph, Reference({}, {"conv": kept}), arrays, {"conv"})
+    (tile,) = maps.tiles
+    assert (tile.kind, graph.walks) == ("truth", 0)
+    error = tile.runners["onnx-cpu"].error
+    assert error.range[1] == pytest.approx(1 / (1e-6 * np.abs(truth).max()), rel=0.01)
+    assert np.unravel_index(error.values.argmax(), error.values.shape) == (100 * MAX_SIDE // 200, 200 * MAX_SIDE // 300)
 
 
 def test_what_is_missing_or_of_another_shape_has_no_map(random):

@@ -32,6 +32,7 @@ class Hostile(nn.Module):
         self.dead = nn.Conv2d(3, 8, 3, padding=1)
         self.instance = nn.InstanceNorm2d(8)
         self.denormal = nn.Conv2d(3, 8, 3, bias=False)
+        self.decode = nn.Conv2d(8, 4, 1, bias=False)
         with torch.no_grad():
             self.massive.weight[0] *= 3e4
             self.dead.weight.zero_()
@@ -54,6 +55,7 @@ class Hostile(nn.Module):
             "dead": self.instance(self.dead(x)),
             "denormal": self.denormal(x),
             "variance": far.pow(2).mean((2, 3)) - far.mean((2, 3)).pow(2),
+            "decoded": self.decode(torch.sigmoid(y - 14)),
         }
 
 
