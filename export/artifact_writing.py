@@ -146,14 +146,18 @@ def _write_artifact(
     """Write all files of an artifact into an empty folder."""
     maps = average_probe(probe) if averaged else None
     inputs = list(recorded_inputs(probe, preprocessing, reference_inputs))
+    program, reason = None, None
+    if full:
+        on_phase("converting with torch.export")
+        program, reason = _convert_with_torch_export(probe)
     on_phase("converting to ONNX")
-    onnx_model = to_onnx(probe)
+    onnx_model = to_onnx(probe, program)
     opset = onnx_model.opset_imports[""]
     manifest = _describe(probe, name or probe.model_name, preprocessing, opset, recipe)
     if full:
         # Before the other files: the manifest inside them says whether this one exists.
-        on_phase("converting with torch.export")
-        reason = _write_torch_export(probe, manifest, folder / TORCH_EXPORT_FILE)
+        if program is not None:
+            reason = _write_torch_export(program, manifest, folder / TORCH_EXPORT_FILE)
         if reason:
             manifest = manifest.model_copy(update={"left_out": {TORCH_EXPORT_FILE: reason}})
             on_left_out(TORCH_EXPORT_FILE, reason)
@@ -203,10 +207,18 @@ def _write_manifest(manifest: Manifest, file: Path, hashes: Mapping[str, str]) -
     file.write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
-def _write_torch_export(probe: Probe, manifest: Manifest, file: Path) -> str | None:
-    """Write the file for torch.export, or return why it can't be made for this model."""
+def _convert_with_torch_export(probe: Probe) -> tuple[torch.export.ExportedProgram | None, str | None]:
+    """Return torch.export's program, or why it can't be made for this model."""
     try:
-        save_torch_export(to_torch_export(probe), file, manifest.model_dump_json())
+        return to_torch_export(probe), None
+    except ExportError as error:
+        return None, first_line(error)
+
+
+def _write_torch_export(program: torch.export.ExportedProgram, manifest: Manifest, file: Path) -> str | None:
+    """Write torch.export's program, or return why it can't be written."""
+    try:
+        save_torch_export(program, file, manifest.model_dump_json())
     except ExportError as error:
         return first_line(error)
     return None

@@ -9,11 +9,16 @@ import torch
 from torch import fx
 from torch.nn import functional
 
-__all__ = ["give_attention_four_axes"]
+__all__ = ["give_attention_four_axes", "needs_four_axes"]
 
 _ATTENTION: Any = functional.scaled_dot_product_attention
 _BROADCAST: Any = torch.broadcast_shapes
 _CAPTURED = (_ATTENTION, torch.ops.aten.scaled_dot_product_attention.default)
+
+
+def needs_four_axes(node: fx.Node) -> bool:
+    """Return whether a step of a program that torch.export made is attention that torch.onnx can't take as it is."""
+    return node.target in _CAPTURED and node.all_input_nodes[0].meta["val"].dim() != 4
 
 
 def give_attention_four_axes(module: fx.GraphModule) -> None:

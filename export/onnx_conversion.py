@@ -20,7 +20,7 @@ from probe.capture.quiet import torch_silenced
 from runtime.artifact.errors import ExportError
 from runtime.artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX, Origin, Output
 
-from .attention import give_attention_four_axes
+from .attention import give_attention_four_axes, needs_four_axes
 from .onnx_failures import explain_failure, refuse_packed_weights
 from .origin_marks import marked_module, origin_of
 from .pooling import drop_windows_in_padding
@@ -31,17 +31,24 @@ __all__ = ["CONVERTED_BATCH", "dynamic_shapes", "onnx_shape", "to_onnx"]
 
 CONVERTED_BATCH = 2
 """The batch that each model file is converted with, if it is open: one of 1 would become a constant."""
+_RECURRENT = frozenset(getattr(torch.ops.aten, name).input for name in ("lstm", "gru"))
 
 
-def to_onnx(probe: Probe) -> ir.Model:
+def to_onnx(probe: Probe, program: torch.export.ExportedProgram | None = None) -> ir.Model:
     """Return the probe as an ONNX model with a dynamic batch, its outputs named as `probe.outputs`.
 
     Nothing is fused: the graph holds the model's operations one by one, and the runtime optimises what it may.
 
+    Args:
+        probe: what is converted.
+        program: what `to_torch_export` returned for it, if it did: torch.onnx need not export it once more, which is a
+            quarter of its time.
+
     Raises:
         ExportError: torch.onnx can't convert the probe; the message holds its reason.
     """
-    model = _convert(probe)
+    refuse_packed_weights(probe)
+    model = _convert_program(probe, program) or _convert(probe)
     graph = model.graph
     if len(graph.outputs) != len(probe.outputs):
         raise ExportError(f"torch.onnx returned {len(graph.outputs)} outputs for the probe's {len(probe.outputs)}.")
@@ -66,31 +73,53 @@ def to_onnx(probe: Probe) -> ir.Model:
     return model
 
 
+def _convert_program(probe: Probe, program: torch.export.ExportedProgram | None) -> ir.Model | None:
+    """Return the ONNX model of a program that is exported; None if it has to be exported in torch.onnx's own way."""
+    if program is None or any(map(_is_exported_otherwise, program.graph.nodes)):
+        return None
+    try:
+        return _to_onnx(probe, program)
+    except Exception as error:
+        # What it is can be said of a marked module only, which torch.onnx may even be able to convert: it tries more.
+        logging.getLogger(__name__).debug("the program can't be converted: %s", error)
+        return None
+
+
+def _is_exported_otherwise(node: fx.Node) -> bool:
+    """Return whether torch.onnx needs something else than this step of a program: recurrent layers as loops, for a
+    length that is open, and attention with a batch and heads.
+    """
+    return node.target in _RECURRENT or needs_four_axes(node)
+
+
 def _convert(probe: Probe) -> ir.Model:
-    refuse_packed_weights(probe)
     example = probe.noise_input(batch=CONVERTED_BATCH)
     shapes = dynamic_shapes(probe)
     marked = marked_module(probe)
     give_attention_four_axes(marked)
     try:
-        # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and prints the
-        # whole graph if it fails. Without gradients, because with them it refuses writes into the parts of a chunk.
-        with torch_silenced(), torch.no_grad():
-            program = torch.onnx.export(
-                marked,
-                example,
-                input_names=[spec.name for spec in probe.inputs],
-                dynamic_shapes=shapes,
-                opset_version=_opset(probe),
-                custom_translation_table=TRANSLATIONS,
-                dynamo=True,
-                optimize=False,
-                verbose=False,
-            )
+        return _to_onnx(probe, marked, example, dynamic_shapes=shapes)
     except Exception as error:
         raise explain_failure(probe, marked, example, shapes, error) from error
-    assert program is not None
-    return program.model
+
+
+def _to_onnx(probe: Probe, model: Any, *given: Any, **shapes: Any) -> ir.Model:
+    # Silenced: torch logs a page about optional packages, warns of deprecations inside its own code, and prints the
+    # whole graph if it fails. Without gradients, because with them it refuses writes into the parts of a chunk.
+    with torch_silenced(), torch.no_grad():
+        converted = torch.onnx.export(
+            model,
+            *given,
+            **shapes,
+            input_names=[spec.name for spec in probe.inputs],
+            opset_version=_opset(probe),
+            custom_translation_table=TRANSLATIONS,
+            dynamo=True,
+            optimize=False,
+            verbose=False,
+        )
+    assert converted is not None
+    return converted.model
 
 
 def _opset(probe: Probe) -> int | None:

@@ -12,6 +12,7 @@ from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import MANIFEST_FILE
 
 from .onnx_conversion import CONVERTED_BATCH, dynamic_shapes
+from .origin_marks import marked_module
 
 __all__ = ["save_torch_export", "to_torch_export"]
 
@@ -22,35 +23,37 @@ _TRACES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node", "custom")
 def to_torch_export(probe: Probe) -> torch.export.ExportedProgram:
     """Return the probe as torch.export's program, with the open sizes that its inputs have, over the same weights.
 
+    Its nodes are marked with the steps that they belong to (`origin_marks.py`).
+
     Raises:
         ExportError: torch.export can't take the probe; the message holds its reason.
     """
     try:
         with torch_silenced(), torch.no_grad():
             program = torch.export.export(
-                probe.module,
+                marked_module(probe),
                 probe.noise_input(batch=CONVERTED_BATCH),
                 dynamic_shapes=dynamic_shapes(probe),
                 strict=False,
             )
     except Exception as error:
         raise ExportError(f"torch.export can't convert this model: {first_line(error)}") from error
-    for module in program.graph_module.modules():
-        if isinstance(module, fx.GraphModule):
-            for node in module.graph.nodes:
-                for key in _TRACES:
-                    node.meta.pop(key, None)
     # The noise that it was exported with would be saved as well.
     program.example_inputs = None
     return program
 
 
 def save_torch_export(program: torch.export.ExportedProgram, file: Path, manifest: str) -> None:
-    """Write the program with the manifest's JSON inside, as the extra file `manifest.json`.
+    """Write the program, without its marks, with the manifest's JSON inside, as the extra file `manifest.json`.
 
     Raises:
         ExportError: torch.export can't serialise something in the program.
     """
+    for module in program.graph_module.modules():
+        if isinstance(module, fx.GraphModule):
+            for node in module.graph.nodes:
+                for key in _TRACES:
+                    node.meta.pop(key, None)
     # Through memory: a full disk is then an ordinary error, and no partial file is mistaken for a complete one.
     content = io.BytesIO()
     try:

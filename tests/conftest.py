@@ -12,6 +12,7 @@ import matplotlib
 import pytest
 import torch
 from hypothesis import settings
+from torch._export import utils as _export_utils
 from torch.onnx._internal.exporter import _registration
 
 from export import export_artifact
@@ -26,7 +27,9 @@ settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     settings.load_profile("ci")
 
-# On images as small as the tests', a second thread costs more than it brings, and the other worker needs the core.
+# On images as small as the tests', a second thread costs more than it brings, and the other worker needs the core: two
+# threads that wait for one core spin, and take ten times the time. The variable is for the processes that tests start.
+os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).parents[1]
@@ -53,10 +56,17 @@ def pytest_sessionfinish() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def quick_exports() -> Iterator[None]:
-    """Let torch.onnx read the source of its 500 operators once: it would for every export, an eighth of its time."""
-    scripts = _registration.onnxscript_apis
+    """Let torch.onnx read the source of its 500 operators once, and torch.export list those of each library once: they
+    would for every export, a quarter of its time.
+    """
+    slow = (
+        (_registration.onnxscript_apis, "get_torchlib_ops"),
+        (_registration._schemas, "op_signature_from_function"),
+        (_export_utils, "_materialize_cpp_cia_ops"),
+    )
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scripts, "get_torchlib_ops", functools.cache(scripts.get_torchlib_ops))
+        for module, name in slow:
+            patch.setattr(module, name, functools.cache(getattr(module, name)))
         yield
 
 

@@ -162,7 +162,7 @@ def test_an_overflow_of_the_runtime_alone_is_told_as_one():
 def test_another_batch_is_tried_only_where_it_is_the_cause(tmp_path, monkeypatch):
     """The second conversion would take as long as the first, and end the same way."""
     converted = []
-    monkeypatch.setattr("export.artifact_writing.to_onnx", lambda probe: converted.append(probe) or to_onnx(probe))
+    monkeypatch.setattr("export.artifact_writing.to_onnx", lambda probe, *of: converted.append(probe) or to_onnx(probe))
     for then in (lambda x, y: y * x.max().item(), lambda x, y: y.median(1)[0]):
         with pytest.raises(ExportError):
             export(then, tmp_path)

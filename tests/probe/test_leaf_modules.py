@@ -1,5 +1,6 @@
 """Modules that stay whole at the user's wish: torchvision's own names, and the whole way to a verdict."""
 
+import inspect
 import json
 from collections.abc import Callable
 
@@ -83,12 +84,15 @@ def test_a_class_that_the_model_lacks_is_named(model, leaf, message):
 
 
 def test_the_eager_runner_keeps_the_same_modules_whole(layerprobe: Callable[..., object], tmp_path):
-    artifact, report = tmp_path / "artifact", tmp_path / "report.json"
-    leaves = ("--leaf", "SqueezeExcitation", "--leaf", "Conv2dNormActivation")
-    exported = layerprobe("export", "torchvision:mobilenet_v3_small", "-o", artifact, "--input-size", "32", *leaves)
+    artifact, report, source = tmp_path / "artifact", tmp_path / "report.json", tmp_path / "net.py"
+    classes = "\n\n".join(map(inspect.getsource, (Scale, Doubled, Net)))
+    source.write_text(f"import torch\nfrom torch import nn\n\n{classes}")
+    leaves = ("--leaf", "Doubled", "--leaf", "Sca*")
+    exported = layerprobe("export", f"{source}:Net", "-o", artifact, "--input-size", "16", *leaves)
     assert exported.code == 0, exported.err
     assert json.loads((artifact / "manifest.json").read_text())["recipe"]["leaf_modules"] == list(leaves[1::2])
-    verified = layerprobe("verify", artifact, "--runner", "eager", "--runner", "onnx-cpu", "--json", report)
+    runners = ("--runner", "eager", "--runner", "onnx-cpu")
+    verified = layerprobe("verify", artifact, *runners, "--model", f"{source}:Net", "--json", report)
     assert verified.code == 0, verified.err
     outputs = json.loads(report.read_text())["outputs"]
-    assert "features.1.block.1" in [each["name"] for each in outputs]
+    assert [each["name"] for each in outputs] == ["conv", "scale", "add", "doubled"]
