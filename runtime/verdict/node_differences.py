@@ -27,7 +27,7 @@ def node_differences(artifact: Artifact, output: str) -> list[str]:
         if exported is None:
             return []
         file = artifact.onnx()
-        found = describe_nodes(file, artifact.manifest.output_names, [output]).outputs[output]
+        found = describe_nodes(file, artifact.manifest.output_names, [output]).outputs.get(output, ())
     except ArtifactError:
         # The verdict stands without it.
         return []
@@ -69,7 +69,7 @@ def _parameter(its: str, name: str, here: OnnxNode, there: OnnxNode, opset: int)
     # A weight's own name says more than ONNX's; a constant of the exporter's has none that does.
     weights = (each.name for each in (found, exported) if isinstance(each, OnnxConstant) and "." in each.name)
     weight = next(weights, None)
-    what = f"its {weight}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
+    what = f"its {_brief(weight)}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
     shown, meant = _shown(found), _shown(exported)
     if shown == meant and isinstance(found, OnnxConstant) and isinstance(exported, OnnxConstant):
         same = found.sum == exported.sum
