@@ -163,6 +163,8 @@ def _write_artifact(
             on_left_out(TORCH_EXPORT_FILE, reason)
         names = {file: folder / file for file in AVERAGED_FILES}
         _write_files(probe, onnx_model, manifest, names, inputs, on_phase)
+        nodes = describe_nodes(read_onnx(folder / ONNX_FILE), manifest.output_names, manifest.output_names)
+        (folder / OPERATIONS_FILE).write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
     if maps is not None:
         on_phase("averaging the ONNX model")
         average_onnx(onnx_model, probe.outputs, maps.outputs)
@@ -191,8 +193,6 @@ def _write_files(
     onnx_model.graph.name = manifest.model
     onnx_model.metadata_props[METADATA_KEY] = manifest.model_dump_json()
     _save_onnx(onnx_model, files[ONNX_FILE], probe)
-    nodes = describe_nodes(read_onnx(files[ONNX_FILE]), manifest.output_names, manifest.output_names)
-    files[OPERATIONS_FILE].write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
     on_phase("converting to TorchScript")
     save_torchscript(to_torchscript(probe), files[TORCHSCRIPT_FILE], manifest.model_dump_json())
     on_phase("recording the float64 reference")

@@ -123,7 +123,7 @@ class Artifact:
         Raises:
             ArtifactError: the record is missing, altered or invalid.
         """
-        if {OPERATIONS_FILE, AVERAGED_FILES[OPERATIONS_FILE]}.isdisjoint(self.manifest.files) or self.path.is_file():
+        if OPERATIONS_FILE not in self.manifest.files or self.path.is_file():
             return {}
         file = self.file(OPERATIONS_FILE)
         remedy = "Export the artifact again."

@@ -54,14 +54,14 @@ TORCH_EXPORT_FILE = "model.pt2"
 TORCHSCRIPT_FILE = "model.torchscript.pt"
 REFERENCE_FILE = "reference.safetensors"
 OPERATIONS_FILE = "operations.json"
-"""What the ONNX nodes of each output were when they were exported (`onnx_nodes.py`)."""
+"""What the ONNX nodes of each output were when they were exported (`onnx_nodes.py`). The averaged probe has no such
+record: between its outputs lies the whole model."""
 AVERAGED_MANIFEST_FILE = "averaged.json"
 """The averaged probe's own manifest, beside that of the full one."""
 AVERAGED_FILES = {
     ONNX_FILE: "averaged.onnx",
     TORCHSCRIPT_FILE: "averaged.torchscript.pt",
     REFERENCE_FILE: "averaged.safetensors",
-    OPERATIONS_FILE: "averaged.operations.json",
 }
 """The averaged probe's file names, by the full probe's."""
 SIZE_NODE_PREFIX = "size::"

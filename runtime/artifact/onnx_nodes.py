@@ -125,8 +125,9 @@ class _Describing:
         self._opsets = {each.domain: each.version for each in model.opset_import}
         self._tensors = {tensor.name: tensor for tensor in model.graph.initializer}
         for node in model.graph.node:
-            if node.op_type == "Constant" and node.attribute[0].HasField("t"):
-                self._tensors[node.output[0]] = node.attribute[0].t
+            for attribute in node.attribute if node.op_type == "Constant" else ():
+                if attribute.HasField("t"):
+                    self._tensors[node.output[0]] = attribute.t
         self._read: dict[str, OnnxConstant] = {}
 
     def node(self, node: "NodeProto", named: Collection[str]) -> OnnxNode:

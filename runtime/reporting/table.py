@@ -95,7 +95,7 @@ def _cell(runner: RunnerReport, name: str) -> Text:
         # Only the verdict says what is wrong with it.
         word = f"{output.verdict}, {word}" if word != output.verdict else word
     numbers = "" if output.drift is None else f"{output.drift:.3g}{own} "
-    return Text(f"{numbers}{word}".rstrip(), style="bold red" if bad else "")
+    return Text(f"{numbers}{word}".rstrip(), style="bold red" if bad else "yellow" if word else "")
 
 
 def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:

@@ -12,20 +12,24 @@ __all__ = ["node_differences"]
 _NEUTRAL = {"pads": "0", "strides": "1", "dilations": "1", "output_padding": "0"}
 """Attributes that may be omitted where they hold nothing but this: ONNX's schema doesn't say so."""
 
+_LONGEST = 80
+"""Characters of one value in a message, whatever the file holds."""
+
 
 def node_differences(artifact: Artifact, output: str) -> list[str]:
     """Return what differs at an output, each as the end of a sentence: `its epsilon is 1e-05, the model's 0.001`.
 
-    None where nothing does, or where it isn't known: the export itself is then at fault, or the artifact holds no
-    record of its nodes.
+    None where nothing does: the export itself is then at fault. None either where the artifact holds no record of its
+    nodes, or an altered one.
     """
-    exported = artifact.exported_nodes().get(output)
-    if exported is None:
-        return []
-    file = artifact.onnx()
     try:
-        found = describe_nodes(file, artifact.manifest.output_names, [output]).outputs[output]
+        exported = artifact.exported_nodes().get(output)
+        if exported is None:
+            return []
+        file = artifact.onnx()
+        found = describe_nodes(file, artifact.manifest.output_names, [output]).outputs.get(output, ())
     except ArtifactError:
+        # The verdict stands without it.
         return []
     opsets = {each.domain: each.version for each in file.model().opset_import}
     return [*_operators(found, exported), *_inside(found, exported, opsets.get("", 1))]
@@ -33,7 +37,7 @@ def node_differences(artifact: Artifact, output: str) -> list[str]:
 
 def _operators(found: Iterable[OnnxNode], exported: Iterable[OnnxNode]) -> Iterator[str]:
     here, there = Counter(node.operator for node in found), Counter(node.operator for node in exported)
-    added, lacking = (", ".join((one - other).elements()) for one, other in ((here, there), (there, here)))
+    added, lacking = (_brief(", ".join((one - other).elements())) for one, other in ((here, there), (there, here)))
     if added and lacking:
         yield f"it has {added} in place of the model's {lacking}"
     elif added:
@@ -65,7 +69,7 @@ def _parameter(its: str, name: str, here: OnnxNode, there: OnnxNode, opset: int)
     # A weight's own name says more than ONNX's; a constant of the exporter's has none that does.
     weights = (each.name for each in (found, exported) if isinstance(each, OnnxConstant) and "." in each.name)
     weight = next(weights, None)
-    what = f"its {weight}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
+    what = f"its {_brief(weight)}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
     shown, meant = _shown(found), _shown(exported)
     if shown == meant and isinstance(found, OnnxConstant) and isinstance(exported, OnnxConstant):
         same = found.sum == exported.sum
@@ -97,4 +101,8 @@ def _value(name: str, given: str | OnnxConstant | None) -> tuple[str, ...] | Non
 def _shown(given: str | OnnxConstant | None) -> str:
     if isinstance(given, OnnxConstant):
         return given.values if given.values is not None else f"{' x '.join(map(str, given.shape))} numbers"
-    return "not set" if given is None else given or "empty"
+    return "not set" if given is None else _brief(given) or "empty"
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."

@@ -103,6 +103,13 @@ def _narrowed(model, node):
         model.graph.node.insert(index, cast)
 
 
+def _folded(model, node):
+    node.op_type = "Constant"
+    del node.input[:]
+    del node.attribute[:]
+    node.attribute.append(helper.make_attribute("value", numpy_helper.from_array(np.ones((1, 12, 4, 4), np.float32))))
+
+
 def _crossed(model, node):
     node.input[0], node.input[1] = node.input[1], node.input[0]
 
@@ -119,6 +126,7 @@ def _crossed(model, node):
         ("mean", _attribute("keepdims", 0), "its keepdims is 0, the model's 1"),
         ("clip", _input(2, 5), "its max is 5, the model's 6"),
         ("clip", _operator("Relu", 1), "it has Relu in place of the model's Clip"),
+        ("clip", _folded, "it lacks the model's Clip"),
         ("norm", _narrowed, "it has Cast, Cast that the model has not"),
         ("sub", _crossed, "it reads mean, clip in place of clip, mean"),
     ],
