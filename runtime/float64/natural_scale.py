@@ -11,7 +11,7 @@ To add an operator, add it to a row of `_RULES`. One without a row gets the scal
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -141,6 +141,8 @@ def _linear(*places: int) -> Rule:
         scale = passed(sizes)
         if call.rounds:
             scale = scale + _of_sums(_terms(call), call.output)
+        elif len(sizes) == 1 and not places:  # a mean or a sum has no weights that could be off
+            scale = call.own(scale)
         else:
             # Weights that the exporter computed, as of weight_norm, are off one by one, or all by one factor.
             scale = scale / math.sqrt(_terms(call)) + 2 * _size(call.output)
@@ -176,8 +178,11 @@ def _sampled(*places: int) -> Rule:
 
     def rule(call: Call) -> Array:
         x = np.asarray(call.inputs[0])
-        if call.node.op_type in ("Resize", "Upsample") and call.attribute("mode", b"nearest") == b"nearest":
-            return copied(call)
+        if call.node.op_type in ("Resize", "Upsample"):
+            # Its factors are no values that pass through, and a little less of one is another size.
+            call = replace(call, lost=[call.lost[0], *(None for _ in call.lost[1:])])
+            if call.attribute("mode", b"nearest") == b"nearest":
+                return copied(call)
         between = linear(call)
         if call.attribute("mode", b"") in (b"cubic", b"bicubic"):  # with negative weights, of which |x| may cancel
             between = between + np.max(_size(x), axis=tuple(range(2, x.ndim)), keepdims=True) / 4
