@@ -101,7 +101,8 @@ def _named(report: Report) -> tuple[str | None, str | None]:
     """Return the output that the report's first line names, and what is blamed."""
     culprits = [runner.culprit for runner in report.runners if runner.verdict != "pass" and runner.culprit]
     if culprits:
-        return culprits[0].output, culprits[0].cause
+        worst = max(culprits, key=lambda culprit: np.inf if culprit.introduced is None else culprit.introduced)
+        return worst.output, worst.cause
     # A file that can't be what the manifest says is refused before it runs.
     refused = re.search(r"the model has (\S+) \(", report.headline)
     return (refused[1], "refused") if refused else (None, None)

@@ -19,7 +19,7 @@ from runtime import open_artifact
 
 from . import attributes, common, sizes, weights, wiring
 from .attributes import changed, flipped, one_of, times
-from .difference import shown_by
+from .difference import Difference
 from .model import Model, Places
 
 __all__ = ["COMMON", "KINDS", "Fault", "Kind", "jobs", "plant", "rehash"]
@@ -164,10 +164,10 @@ def plant(folder: Path, kind: str, seed: int) -> Fault | None:
     artifact = open_artifact(folder)
     file, right = folder / "model.onnx", folder / "right.onnx"
     recorded = dict(artifact.reference().inputs)
-    outputs = list(artifact.manifest.output_names)
     row = KINDS[kind]
     count = sum(1 for _ in row.places(Model(file, recorded), np.random.default_rng(seed)))
     file.rename(right)
+    difference = Difference(right, list(artifact.manifest.output_names), recorded)
     for index in row.order(seed, count):
         rng = np.random.default_rng(seed)
         model = Model(right, recorded)
@@ -180,7 +180,7 @@ def plant(folder: Path, kind: str, seed: int) -> Fault | None:
         if not _runs(model):
             continue
         onnx.save(model.proto, file)
-        shown = shown_by(right, file, outputs, recorded)
+        shown = difference.shown_by(file)
         if shown:
             right.unlink()
             rehash(folder)

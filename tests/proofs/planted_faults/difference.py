@@ -8,7 +8,7 @@ import onnx
 
 from runtime.float64.graph import Float64Graph, Unknown
 
-__all__ = ["INPUTS", "shown_by"]
+__all__ = ["INPUTS", "Difference"]
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -36,17 +36,33 @@ _LEAST = 1e-6
 """The relative difference of any element that counts; both sides are computed in float64."""
 
 
-def shown_by(right: Path, wrong: Path, outputs: list[str], recorded: Arrays) -> str | None:
-    """Return the first kind of input for which two files differ in any output, evaluated in float64; None for none."""
-    # As the verdict reads them: a cast to half precision rounds, unless the whole model is of that.
-    rounds = all(array.dtype != np.float16 for array in recorded.values())
-    graphs = [Float64Graph(file, outputs, rounds=rounds) for file in (right, wrong)]
-    shapes = _shapes(right)
-    for kind, make in INPUTS.items():
-        inputs = {name: make(array) for name, array in recorded.items()}
-        if all(_fits(array, shapes[name]) for name, array in inputs.items()) and _differ(graphs, inputs):
-            return kind
-    return None
+class Difference:
+    """What a right file computes in float64, to be compared with faulty ones."""
+
+    def __init__(self, right: Path, outputs: list[str], recorded: Arrays) -> None:
+        self._outputs, self._recorded = outputs, recorded
+        self._graph, self._shapes = self._opened(right), _shapes(right)
+        self._values: dict[str, list[object]] = {}
+
+    def shown_by(self, wrong: Path) -> str | None:
+        """Return the first kind of input for which a file differs in any output; None if none shows a difference."""
+        graph = self._opened(wrong)
+        for kind, make in INPUTS.items():
+            inputs = {name: make(array) for name, array in self._recorded.items()}
+            if not all(_fits(array, self._shapes[name]) for name, array in inputs.items()):
+                continue
+            with np.errstate(all="ignore"):
+                if kind not in self._values:
+                    self._values[kind] = [value for _, value in self._graph.walk(inputs)]
+                values = (value for _, value in graph.walk(inputs))
+                if any(_differ(*pair) for pair in zip(self._values[kind], values, strict=True)):
+                    return kind
+        return None
+
+    def _opened(self, file: Path) -> Float64Graph:
+        # As the verdict reads it: a cast to half precision rounds, unless the whole model is of that.
+        rounds = all(array.dtype != np.float16 for array in self._recorded.values())
+        return Float64Graph(file, self._outputs, rounds=rounds)
 
 
 def _shapes(file: Path) -> dict[str, list[int | str]]:
@@ -61,13 +77,9 @@ def _fits(array: np.ndarray, shape: list[int | str]) -> bool:
     return all(isinstance(open_, str) or size == open_ for size, open_ in zip(array.shape, shape, strict=True))
 
 
-def _differ(graphs: list[Float64Graph], inputs: Arrays) -> bool:
-    with np.errstate(all="ignore"):
-        for (_, one), (_, other) in zip(*(graph.walk(inputs) for graph in graphs), strict=True):
-            if isinstance(one, Unknown):
-                continue
-            if isinstance(other, Unknown) or one.shape != other.shape:
-                return True
-            if not np.allclose(other, one, rtol=_LEAST, atol=0, equal_nan=True):
-                return True
-    return False
+def _differ(right: object, wrong: object) -> bool:
+    if isinstance(right, Unknown):
+        return False
+    if isinstance(wrong, Unknown) or np.shape(right) != np.shape(wrong):
+        return True
+    return not np.allclose(wrong, right, rtol=_LEAST, atol=0, equal_nan=True)

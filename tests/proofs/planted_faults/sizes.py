@@ -54,7 +54,7 @@ def cropped_to_one_image(operator: str) -> Places:
                 continue
             other = next((name for name in users[0].input if name != node.output[0]), "")
             shape = model.shapes.get(node.output[0], [])
-            if len(shape) < 2 or not isinstance(shape[0], str) or model.shapes.get(other, [0])[0] != shape[0]:
+            if len(shape) < 2 or not isinstance(shape[0], str) or model.shapes.get(other, [])[:1] != shape[:1]:
                 continue
 
             def change(node: NodeProto = node) -> None:
