@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
-from hypothesis import Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -177,7 +177,12 @@ def draw_networks(count: int) -> list[HostileNetwork]:
     for number, step in enumerate(STEPS):
 
         @seed(number)
-        @settings(max_examples=-(-count // len(STEPS)), database=None, phases=[Phase.generate])
+        @settings(
+            max_examples=-(-count // len(STEPS)),
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
         @given(networks(step))
         def collect(network: HostileNetwork) -> None:
             drawn.append(network)

@@ -23,6 +23,7 @@ from pathlib import Path
 from proofs.judging import SECTIONS, Row, Workplace
 from proofs.trained_models import missing_packages
 from proofs.verdicts_page import as_page, failures
+from proofs.zoo import replace_file
 from runtime.artifact.errors import first_line
 
 __all__ = ["main"]
@@ -39,7 +40,7 @@ def run_job(job: str, work: Workplace) -> list[Row]:
         rows = list(SECTIONS[section][1](name, work))
     except Exception as error:
         rows = [{"model": name, "error": first_line(error)}]
-    return [{"job": job, "section": section, "date": time.strftime("%Y-%m-%d"), **row} for row in rows]
+    return [{**row, "job": job, "section": section, "date": time.strftime("%Y-%m-%d")} for row in rows]
 
 
 def run(page: Path, patterns: Sequence[str], *, resume: bool) -> int:
@@ -48,6 +49,9 @@ def run(page: Path, patterns: Sequence[str], *, resume: bool) -> int:
     chosen = [job for job in everything if not patterns or any(fnmatchcase(job, pattern) for pattern in patterns)]
     if not chosen:
         print(f"No job matches {' or '.join(patterns)}; the first is {everything[0]}.", file=sys.stderr)
+        return 2
+    if patterns and page.exists() and not kept.exists():
+        print(f"{kept} is missing, so {page} would lose its other rows: write to another page.", file=sys.stderr)
         return 2
     rows: dict[str, list[Row]] = {}
     if kept.exists() and (patterns or resume):
@@ -61,8 +65,8 @@ def run(page: Path, patterns: Sequence[str], *, resume: bool) -> int:
             for row in rows[job]:
                 print(f"{count}/{len(wanted)} {job}: {_said(row)}", flush=True)
             ordered = [row for each in everything for row in rows.get(each, [])]
-            _replace(kept, "".join(json.dumps(row) + "\n" for row in ordered))
-            _replace(page, as_page(ordered, len(everything) - len(rows)))
+            replace_file(kept, "".join(json.dumps(row) + "\n" for row in ordered))
+            replace_file(page, as_page(ordered, len(everything) - len(rows)))
     return int(bool(failures([row for job in chosen for row in rows.get(job, [])])))
 
 
@@ -72,13 +76,6 @@ def _said(row: Row) -> str:
     if row["section"] == "fault":
         return f"{row['detail']}: {'found and named' if row['right'] else 'MISSED'}, named {row['named']}"
     return f"{row['runner']}: {row['verdict']}"
-
-
-def _replace(file: Path, text: str) -> None:
-    """Write whole or not at all: a run that is stopped here loses no rows."""
-    partial = file.with_name(f"{file.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
 
 
 def main() -> int:

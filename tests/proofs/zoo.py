@@ -271,12 +271,12 @@ def run_zoo(table: Path, patterns: Sequence[str], *, resume: bool) -> int:
         rows[name] = row = run_apart(name)
         print(f"{count}/{len(wanted)} {name}: {verdict_of(row)}, {row.get('outputs', 0)} outputs", flush=True)
         ordered = [rows[each] for each in names if each in rows]
-        _replace(kept, "".join(json.dumps(each) + "\n" for each in ordered))
-        _replace(table, as_table(ordered))
+        replace_file(kept, "".join(json.dumps(each) + "\n" for each in ordered))
+        replace_file(table, as_table(ordered))
     return 0 if all(passed(rows[name]) for name in chosen) else 1
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_file(file: Path, text: str) -> None:
     """Write whole or not at all: a run that is stopped here loses no rows."""
     partial = file.with_name(f"{file.name}.partial")
     partial.write_text(text, encoding="utf-8")
