@@ -119,7 +119,12 @@ def _faults(rows: Sequence[Row]) -> Iterator[str]:
     yield ""
     yield from (f"- {row['model']}, {row['kind']}: {row['detail']} at {row['node']}. {_why(row)}" for row in missed)
     causes = Counter(row["cause"] for row in rows if row["right"])
-    yield from ("", f"Blamed for those named: {', '.join(f'{cause} {count}' for cause, count in causes.items())}.", "")
+    blamed = ", ".join(f"{cause} {count}" for cause, count in causes.items())
+    yield from (
+        "",
+        f"Blamed for those named: {blamed}. A file is `refused` if an output's shape can't be what the manifest says.",
+        "",
+    )
 
 
 def _shown(rows: Sequence[Row]) -> list[str]:
