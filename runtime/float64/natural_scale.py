@@ -70,9 +70,10 @@ class Call:
         has_number = any(each.type in (AttributeProto.FLOAT, AttributeProto.FLOATS) for each in self.node.attribute)
         return scale if self.rounds or has_number else scale * _IN_FLOAT64
 
-    def replaced(self, place: int, value: Array) -> Array:
-        """Return the output with another input at one place."""
-        return self.evaluate([*self.inputs[:place], value, *self.inputs[place + 1 :]])
+    def change(self, inputs: Arrays) -> Array:
+        """Return how far the output moves with other inputs; 0 where they make another shape, as of a Range."""
+        moved = np.asarray(self.evaluate(inputs))
+        return np.abs(moved - self.output) if moved.shape == self.output.shape else np.zeros(())
 
 
 Rule = Callable[[Call], Array]
@@ -237,7 +238,7 @@ def _moved(call: Call, place: int, value: Array, lost: Array) -> Array:
     """Return how far the output moves where an input moves by what it lost, up or down."""
     changes = []
     for step in (_EPSILON, -_EPSILON):
-        change = np.abs(call.replaced(place, value + step * lost) - call.output)
+        change = call.change([*call.inputs[:place], value + step * lost, *call.inputs[place + 1 :]])
         changes.append(np.where(np.isfinite(change), change, 0.0))
     largest: Array = np.maximum(*changes) / _EPSILON
     return largest
@@ -328,7 +329,7 @@ def _of_unknown(call: Call) -> Array:
         given = list(call.inputs)
         for place, value, lost in losses:
             given[place] = value + generator.choice((-_EPSILON, _EPSILON), value.shape) * lost
-        change = np.abs(call.evaluate(given) - call.output)
+        change = call.change(given)
         scale = max(scale, float(np.max(change, initial=0.0, where=np.isfinite(change))) / _EPSILON)
     return np.asarray(scale)
 

@@ -83,7 +83,7 @@ def main() -> int:
     parser.add_argument("page", type=Path, help="the Markdown file to write")
     parser.add_argument("patterns", nargs="*", help="jobs, as SECTION:NAME, or globs of them; all by default")
     parser.add_argument("--resume", action="store_true", help="skip the jobs that already have rows")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     missing = missing_packages()
     if missing:
         print(f"No package {', '.join(missing)}: their trained models will be errors.", file=sys.stderr)

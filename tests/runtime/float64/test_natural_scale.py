@@ -136,6 +136,17 @@ def test_resizing_by_factors_can_be_judged_as_a_file(mode: str, tmp_path: Path) 
     assert np.broadcast_shapes(scale.own.shape, np.shape(scale.with_inputs()), np.shape(value)) == (1, 3, 4, 12)
 
 
+def test_a_range_whose_length_hangs_on_a_rounding_can_be_judged_as_a_file(tmp_path: Path) -> None:
+    limits = {"start": 0.0, "limit": 0.7, "delta": 0.1}
+    constants = [helper.make_tensor(name, onnx.TensorProto.FLOAT, (), [value]) for name, value in limits.items()]
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None])
+    graph = helper.make_graph([helper.make_node("Range", list(limits), ["y"])], "range", [], [y], constants)
+    onnx.save(helper.make_model(graph), tmp_path / "range.onnx")
+    ((_, value, scale),) = Float64Graph(tmp_path / "range.onnx", ["y"]).walk_with_scales({}, folded={})
+    assert np.shape(value) in [(7,), (8,)]
+    assert np.isfinite(scale.own).all()
+
+
 def test_a_mean_in_float64_loses_nothing_that_matters() -> None:
     x = np.full((2, 1000), 100.0)
     node = helper.make_node("ReduceMean", ["x"], ["y"], keepdims=0)
