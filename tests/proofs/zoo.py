@@ -96,7 +96,7 @@ def _measure(row: Row, folder: Path) -> None:
         row[runner.name] = {
             "verdict": runner.verdict,
             "first": runner.first_failing,
-            "failed": sum(output.verdict != "pass" for output in runner.outputs),
+            "failed": sum(output.failed for output in runner.outputs),
             "drift": worst.drift,
             "worst": worst.name,
         }
@@ -146,7 +146,7 @@ def _read_row(name: str, done: subprocess.CompletedProcess[str]) -> Row:
 
 def passed(row: Row) -> bool:
     """Return whether the probe returns what the model does, and both runners what the probe does."""
-    return "error" not in row and row["faithful"] and all(row[runner]["verdict"] == "pass" for runner in RUNNERS)
+    return "error" not in row and row["faithful"] and all(row[runner]["verdict"] in ("pass", "unproven") for runner in RUNNERS)
 
 
 def verdict_of(row: Row) -> str:
@@ -154,7 +154,7 @@ def verdict_of(row: Row) -> str:
         return str(row["error"])
     if not row["faithful"]:
         return "the probe's results differ from the model's"
-    failed = {runner: row[runner] for runner in RUNNERS if row[runner]["verdict"] != "pass"}
+    failed = {runner: row[runner] for runner in RUNNERS if row[runner]["verdict"] not in ("pass", "unproven")}
     failures = [
         f"{runner}: {found['verdict']}, {found['failed']} outputs, {found['first']} first"
         for runner, found in failed.items()
@@ -271,12 +271,12 @@ def run_zoo(table: Path, patterns: Sequence[str], *, resume: bool) -> int:
         rows[name] = row = run_apart(name)
         print(f"{count}/{len(wanted)} {name}: {verdict_of(row)}, {row.get('outputs', 0)} outputs", flush=True)
         ordered = [rows[each] for each in names if each in rows]
-        _replace(kept, "".join(json.dumps(each) + "\n" for each in ordered))
-        _replace(table, as_table(ordered))
+        replace_file(kept, "".join(json.dumps(each) + "\n" for each in ordered))
+        replace_file(table, as_table(ordered))
     return 0 if all(passed(rows[name]) for name in chosen) else 1
 
 
-def _replace(file: Path, text: str) -> None:
+def replace_file(file: Path, text: str) -> None:
     """Write whole or not at all: a run that is stopped here loses no rows."""
     partial = file.with_name(f"{file.name}.partial")
     partial.write_text(text, encoding="utf-8")

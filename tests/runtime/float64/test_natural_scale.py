@@ -1,5 +1,6 @@
 """The natural scale of each operator: what a right runtime loses is a small multiple of it, whatever the values."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,35 @@ def test_onnx_runtime_loses_a_small_multiple_of_it(operator: str, size: str, tmp
     # And the massive channel hides nothing in the others.
     if operator in BY_CHANNEL:
         assert np.max(np.broadcast_to(scale.own, value.shape)[1]) < 100 * np.max(np.abs(value[1])) + 10
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
+def test_resizing_by_factors_can_be_judged_as_a_file(mode: str, tmp_path: Path) -> None:
+    constants = [np.array([], np.float32), np.array([1, 1, 0.5, 2], np.float32)]
+    file = _file(tmp_path, "Resize", constants, {"mode": mode}, (1, 3, 8, 6))
+    x = _noise(1, 3, 8, 6)
+    ((_, value, scale),) = Float64Graph(file, ["y"]).walk_with_scales({"x": x}, folded={})
+    assert np.shape(value) == (1, 3, 4, 12)
+    assert np.broadcast_shapes(scale.own.shape, np.shape(scale.with_inputs()), np.shape(value)) == (1, 3, 4, 12)
+
+
+def test_a_range_whose_length_hangs_on_a_rounding_can_be_judged_as_a_file(tmp_path: Path) -> None:
+    limits = {"start": 0.0, "limit": 0.7, "delta": 0.1}
+    constants = [helper.make_tensor(name, onnx.TensorProto.FLOAT, (), [value]) for name, value in limits.items()]
+    y = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [None])
+    graph = helper.make_graph([helper.make_node("Range", list(limits), ["y"])], "range", [], [y], constants)
+    onnx.save(helper.make_model(graph), tmp_path / "range.onnx")
+    ((_, value, scale),) = Float64Graph(tmp_path / "range.onnx", ["y"]).walk_with_scales({}, folded={})
+    assert np.shape(value) in [(7,), (8,)]
+    assert np.isfinite(scale.own).all()
+
+
+def test_a_mean_in_float64_loses_nothing_that_matters() -> None:
+    x = np.full((2, 1000), 100.0)
+    node = helper.make_node("ReduceMean", ["x"], ["y"], keepdims=0)
+    call = Call(node, [x], [None], x.mean(1), lambda given: given[0].mean(1))
+    assert natural_scale(call).min() > 100
+    assert natural_scale(replace(call, rounds=False)).max() < 1e-3
 
 
 def _call(operator: str, inputs: list[Any], output: Any, lost: list[Any] | None = None, **attributes: Any) -> Any:

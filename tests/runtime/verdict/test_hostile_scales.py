@@ -9,12 +9,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
 from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional
 
 from export import export_artifact
 from probe import build_probe
+from proofs.hostile_networks import STEPS, HostileNetwork, draw_networks, networks
 from proofs.planted_faults import rehash
 from runtime import open_artifact, verify
 
@@ -91,6 +93,21 @@ def test_sound_models_of_any_scale_pass_in_every_runner(hostile: Path) -> None:
     for runner in report.runners:
         assert all(output.verdict in ("pass", "unproven") for output in runner.outputs)
         assert max(output.introduced or 0 for output in runner.outputs) < 8, runner.name
+
+
+@settings(max_examples=2, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(networks())
+def test_no_drawn_network_is_called_wrong(tmp_path_factory: pytest.TempPathFactory, network: HostileNetwork) -> None:
+    model, x = network.make()
+    report = verify(export_artifact(build_probe(model, x), tmp_path_factory.mktemp("drawn") / "model"))
+    assert report.passed, report.headline
+    assert {runner.name for runner in report.runners} >= {"onnx-float64", "onnx-cpu", "torchscript"}
+
+
+def test_networks_are_drawn_the_same_each_time_and_every_step_begins_one() -> None:
+    drawn = draw_networks(2 * len(STEPS))
+    assert drawn == draw_networks(2 * len(STEPS))
+    assert {network.steps[0] for network in drawn} == set(STEPS)
 
 
 def test_a_channel_that_is_a_little_off_beside_a_massive_one_is_found_where_it_is(
