@@ -5,7 +5,7 @@ The rule of each operator is in `natural_scale.py`; this is the bookkeeping betw
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,12 @@ class Scale:
     Attributes:
         own: what its own operation may lose in each element, given its inputs, in multiples of float32's machine
             epsilon, whatever the type in which it computes.
-        with_inputs: the same, and what the outputs that it is computed from may have lost. Computed when called, as it
-            takes as long as the operation.
+        with_inputs: given by how much the outputs that it is computed from are off, by name and in the same unit, the
+            same with what that does to each element. Computed when called, as it takes as long as the operation.
     """
 
     own: Array
-    with_inputs: Callable[[], Array]
+    with_inputs: Callable[[Mapping[str, float]], Array]
 
 
 _EPSILON = float(np.finfo(np.float32).eps)
@@ -46,7 +46,7 @@ _OF_TABLES = np.float32(4)
 """What a table may have lost, in multiples of epsilon times its largest value: sines of angles up to 2 pi lose that."""
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, *_COARSE})
 
-NO_SCALE = Scale(np.zeros(()), lambda: np.zeros(()))
+NO_SCALE = Scale(np.zeros(()), lambda _: np.zeros(()))
 """Of integers and booleans, which are exact."""
 
 
@@ -81,7 +81,7 @@ class Losses:
         elif value.size > 1 and type_ in _FLOATS and shares_a_kernel(user):
             lost = np.abs(value.astype(np.float32)).max() * _OF_TABLES
         if self._folded is not None and lost:
-            self._lost[name] = Scale(np.asarray(lost), lambda: np.asarray(lost))
+            self._lost[name] = Scale(np.asarray(lost), lambda _: np.asarray(lost))
 
     def forget(self, name: str) -> None:
         """Forget a value that nothing uses any more."""
@@ -118,10 +118,19 @@ class Losses:
                 call = Call(node, inputs, near, result, partial(_evaluated, evaluate, index), self._folded is None)
                 least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
                 own = np.maximum(natural_scale(call) * coarse, least)
-                scale = Scale(own, cache(partial(_with_inputs, call, own, before, passed, coarse)))
+                scale = Scale(own, partial(self._with_inputs, call, own, before, coarse))
                 self._lost[name] = scale
             scales.append(scale)
         return scales
+
+    def _with_inputs(
+        self, call: Call, own: Array, before: Sequence[Scale | None], coarse: np.float32, off: Mapping[str, float]
+    ) -> Array:
+        lost: list[Array | None] = []
+        for name, scale in zip(call.node.input, before, strict=True):
+            of_input = off.get(name, 0.0) if name in self._outputs else scale and scale.with_inputs(off)
+            lost.append(np.asarray(of_input, np.float32) / coarse if of_input is not None else None)
+        return np.maximum(own, natural_scale(replace(call, lost=lost)) * coarse)
 
     def _type_of(self, node: NodeProto) -> int:
         """Return the ONNX type in which a node computes, that of its first input unless it casts, and remember it."""
@@ -140,13 +149,3 @@ def _is_round(value: Array) -> bool:
 
 def _evaluated(evaluate: _Evaluate, index: int, inputs: Sequence[Array | None]) -> Array:
     return np.asarray(evaluate(inputs)[index])
-
-
-def _with_inputs(
-    call: Call, own: Array, before: Sequence[Scale | None], passed: Sequence[bool], coarse: np.float32
-) -> Array:
-    lost: list[Array | None] = [
-        None if scale is None else (scale.with_inputs() if counts else scale.own) / coarse
-        for scale, counts in zip(before, passed, strict=True)
-    ]
-    return np.maximum(own, natural_scale(replace(call, lost=lost)) * coarse)

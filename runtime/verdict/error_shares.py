@@ -84,7 +84,8 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
     """Walk the file in float64 from the recorded input on, and judge each output."""
     file = FileValues([], {})
     right: set[str] = set(reference.inputs)
-    drifts: dict[str, float] = {}
+    off: dict[str, float] = {}
+    """By output, its largest error in multiples of machine epsilon."""
     noise = reference.largest_noise
     folded = {name: noise[name] for name, sources in graph.inputs_of.items() if not sources}
     for name, value, scale in graph.walk_with_scales(reference.inputs, folded=folded):
@@ -96,13 +97,12 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
         # Of several operations, as float32's own error tells.
         allowed = rounding_loss(scale.own, "float32") if single else np.asarray(drift_unit(truth, dtypes[name]))
         found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
-        drifts[name] = found.drift or 0.0
+        off[name] = (found.max_abs or 0.0) / float(np.finfo(np.float32).eps)
         inputs_right = right.issuperset(graph.inputs_of[name])
         if found.failed and found.drift is not None and inputs_right and single:
-            # They are right only so far, which shows where what they are off by is amplified.
-            off = max((drifts.get(source, 0.0) for source in graph.inputs_of[name]), default=0.0)
-            from_inputs = rounding_loss(scale.with_inputs(), "float32") - allowed
-            allowed = allowed + off * np.maximum(from_inputs, 0.0)
+            # They are right only so far, which shows where what they are off by is amplified, or only passed on.
+            from_inputs = rounding_loss(scale.with_inputs(off), "float32")
+            allowed = allowed + np.maximum(from_inputs - allowed, 0.0)
             found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         file.comparisons.append(found)
         if not found.failed:

@@ -36,7 +36,7 @@ def net(tmp_path_factory):
     model = Net().eval()
     x = torch.randn(1, 3, 8, 8)
     folder = tmp_path_factory.mktemp("net") / "sound"
-    return model, x, export_artifact(build_probe(model, x), folder, reference_input=(x,))
+    return model, x, export_artifact(build_probe(model, x), folder, reference_inputs={"x": (x,)})
 
 
 @pytest.mark.parametrize("kind", ["bias dropped", "constant rounded to float16"])

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.page import describe_machine
 from proofs.peers import PEERS
 from proofs.planted_faults import KINDS
+from proofs.zoo import SOUND
 
 __all__ = ["TRULY_WRONG", "as_page", "failures"]
 
@@ -30,7 +31,7 @@ ALLOWED_MISSES = 0.01
 
 
 def is_false_alarm(row: Row) -> bool:
-    return row.get("verdict") not in (None, "pass", "unproven", "not run") and _key(row) not in TRULY_WRONG
+    return row.get("verdict") not in (None, *SOUND, "not run") and _key(row) not in TRULY_WRONG
 
 
 def _key(row: Row) -> tuple[str, str, str]:
@@ -163,14 +164,14 @@ def _hostile(rows: Sequence[Row]) -> Iterator[str]:
             [_hostile_cells(name, [row for row in ran if row["runner"] == name]) for name in _runners(ran)],
         ),
         "",
-        *(f"- {row['model']} in {row['runner']}: {row['headline']}" for row in ran if row["verdict"] not in ("pass", "unproven")),
+        *(f"- {row['model']} in {row['runner']}: {row['headline']}" for row in ran if row["verdict"] not in SOUND),
         *(f"- {row['model']} did not run in {row['runner']}: {row['reason']}" for row in rows if row not in ran),
         "",
     )
 
 
 def _hostile_cells(name: str, rows: Sequence[Row]) -> list[str]:
-    alarms = sum(row["verdict"] not in ("pass", "unproven") for row in rows)
+    alarms = sum(row["verdict"] not in SOUND for row in rows)
     largest = max(row["introduced"] for row in rows)
     return [name, str(len(rows)), f"{sum(row['outputs'] for row in rows):,}", str(alarms), f"{largest:.2g}"]
 

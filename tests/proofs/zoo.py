@@ -31,6 +31,8 @@ from proofs.zoo_models import weights_count, zoo_models
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])}
 """In which a process of its own finds `benchmarks` and `proofs`, as this one does."""
 RUNNERS = ("onnx-cpu", "torchscript")
+SOUND = ("pass", "unproven")
+"""The verdicts that a sound model may have."""
 LIMIT_S = 1200
 """For one model."""
 
@@ -146,7 +148,7 @@ def _read_row(name: str, done: subprocess.CompletedProcess[str]) -> Row:
 
 def passed(row: Row) -> bool:
     """Return whether the probe returns what the model does, and both runners what the probe does."""
-    return "error" not in row and row["faithful"] and all(row[runner]["verdict"] in ("pass", "unproven") for runner in RUNNERS)
+    return "error" not in row and row["faithful"] and all(row[runner]["verdict"] in SOUND for runner in RUNNERS)
 
 
 def verdict_of(row: Row) -> str:
@@ -154,7 +156,7 @@ def verdict_of(row: Row) -> str:
         return str(row["error"])
     if not row["faithful"]:
         return "the probe's results differ from the model's"
-    failed = {runner: row[runner] for runner in RUNNERS if row[runner]["verdict"] not in ("pass", "unproven")}
+    failed = {runner: row[runner] for runner in RUNNERS if row[runner]["verdict"] not in SOUND}
     failures = [
         f"{runner}: {found['verdict']}, {found['failed']} outputs, {found['first']} first"
         for runner, found in failed.items()

@@ -133,7 +133,7 @@ def test_resizing_by_factors_can_be_judged_as_a_file(mode: str, tmp_path: Path) 
     x = _noise(1, 3, 8, 6)
     ((_, value, scale),) = Float64Graph(file, ["y"]).walk_with_scales({"x": x}, folded={})
     assert np.shape(value) == (1, 3, 4, 12)
-    assert np.broadcast_shapes(scale.own.shape, np.shape(scale.with_inputs()), np.shape(value)) == (1, 3, 4, 12)
+    assert np.broadcast_shapes(scale.own.shape, np.shape(scale.with_inputs({})), np.shape(value)) == (1, 3, 4, 12)
 
 
 def test_a_range_whose_length_hangs_on_a_rounding_can_be_judged_as_a_file(tmp_path: Path) -> None:
