@@ -38,4 +38,4 @@ def badge(verdict: Verdict, word: str = "") -> str:
 def output_badge(runner: RunnerReport, found: OutputComparison) -> str:
     """Return the verdict on an output in a runner as a label; of a culprit that only drifts, that it is the culprit."""
     culprit = badge(Verdict.DRIFT, mark(runner, found)) if runner.is_culprit(found.name) else ""
-    return culprit if culprit and found.verdict is Verdict.DRIFT else f"{culprit}{badge(found.verdict)}"
+    return culprit if culprit and found.verdict is Verdict.DRIFT else f"{culprit} {badge(found.verdict)}".lstrip()

@@ -127,7 +127,7 @@ def test_what_cant_be_measured_is_marked_with_what_is_wrong_and_as_the_culprit()
     assert rows[0].endswith("nonfinite, culprit")
     assert rows[1].endswith("inherited")
     page = html_page(report)
-    assert '✕ culprit</span><span class="badge bad">✕ nonfinite' in page
+    assert '✕ culprit</span> <span class="badge bad">✕ nonfinite' in page
 
 
 def test_a_fault_of_the_unprobed_model_alone_is_one_failure_at_its_first_result():
