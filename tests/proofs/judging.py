@@ -19,6 +19,7 @@ from proofs.peers import alarmed, first_new
 from proofs.planted_faults import jobs, plant
 from proofs.verdict_models import SOUND_MODELS, export_model
 from runtime import Artifact, open_artifact, open_runner, verify
+from runtime.artifact.errors import ExportError, first_line
 from runtime.verdict.report import Report, RunnerReport
 
 __all__ = ["SECTIONS", "Row", "Workplace"]
@@ -122,10 +123,15 @@ def judge_sound(job: str, work: Workplace) -> Iterator[Row]:
 def judge_hostile(job: str, work: Workplace) -> Iterator[Row]:
     network = _NETWORKS[job]
     model, example = network.make()
-    artifact = open_artifact(export_artifact(build_probe(model, example), work.emptied("hostile"), name="hostile"))
-    report = verify(artifact, HOSTILE_RUNNERS)
+    try:
+        folder = export_artifact(build_probe(model, example), work.emptied("hostile"), name="hostile")
+    except ExportError as error:
+        yield {"model": str(network), "runner": "export", "verdict": "not run", "reason": first_line(error)}
+        return
+    report = verify(folder, HOSTILE_RUNNERS)
     for name, why in {**report.unopened, **report.left_out}.items():
-        yield {"model": str(network), "runner": name, "verdict": "not run", "reason": str(getattr(why, "reason", why))}
+        reason = why if isinstance(why, str) else why.reason
+        yield {"model": str(network), "runner": name, "verdict": "not run", "reason": reason}
     for runner in report.runners:
         yield {"model": str(network), "outputs": len(runner.outputs), "headline": report.headline, **_verdict(runner)}
 

@@ -90,6 +90,16 @@ def test_an_alarm_that_is_true_is_explained_and_no_failure():
     assert failures([row]) == []
 
 
+def test_a_network_that_the_export_refuses_is_listed_and_no_alarm():
+    row = {"job": "hostile:m", "section": "hostile", "date": "2026-01-02", "model": "m", "runner": "export"}
+    row |= {"verdict": "not run", "reason": "log1p returns wrong values"}
+    page = as_page([row, sound("hostile")], 0)
+    assert "**False alarms: 0** in 1 runs of 1 networks of hostile scales" in page
+    assert "The export itself refused 1 more" in page
+    assert "- m did not get through export: log1p returns wrong values" in page
+    assert failures([row]) == []
+
+
 def test_two_faults_in_two_hundred_may_be_missed():
     faults = [fault(right=place >= 2) for place in range(200)]
     assert failures(faults) == []

@@ -152,11 +152,13 @@ def _why(row: Row) -> str:
 
 def _hostile(rows: Sequence[Row]) -> Iterator[str]:
     ran = [row for row in rows if row["verdict"] != "not run"]
+    refused = [row for row in rows if row["runner"] == "export"]
     yield from (
         "## Hostile networks",
         "",
         "Small networks that Hypothesis draws (`tests/proofs/hostile_networks.py`): massive and dead channels, tiny",
         "scores, cancellation, saturation, denormal weights, half precision. All are right: no alarm is expected.",
+        f"The export itself refused {len(refused)} more, for the reasons below.",
         "",
         *_table(
             ["runner", "networks", "outputs", "alarms", "largest error that an operation introduced"],
@@ -164,7 +166,7 @@ def _hostile(rows: Sequence[Row]) -> Iterator[str]:
         ),
         "",
         *(f"- {row['model']} in {row['runner']}: {row['headline']}" for row in ran if row["verdict"] != "pass"),
-        *(f"- {row['model']} did not run in {row['runner']}: {row['reason']}" for row in rows if row not in ran),
+        *(f"- {row['model']} did not get through {row['runner']}: {row['reason']}" for row in rows if row not in ran),
         "",
     )
 
