@@ -65,10 +65,10 @@ def test_the_page_says_what_was_found_named_and_alarmed():
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (fault(right=False, named="head"), "- small:windows, strides: 2 made 3 at strided. Named was head."),
+        (fault(right=False, named="head"), "- small:windows, strides: 2 made 3 at Conv strided. Named was head."),
         (
             fault(right=False, found=False, named=None, shown_by="a batch of 3"),
-            "at strided. Nothing was called wrong. Only other inputs show it: a batch of 3.",
+            "at Conv strided. Nothing was called wrong. Only other inputs show it: a batch of 3.",
         ),
         (sound("hostile", verdict="drift", headline="conv drifts"), "- m in openvino: conv drifts"),
         (sound(verdict="drift", culprit="conv"), "**False alarms: 1** in 1 runs of 1 sound models"),

@@ -117,7 +117,10 @@ def _faults(rows: Sequence[Row]) -> Iterator[str]:
     missed = [row for row in rows if not row["right"]]
     yield "### Missed" if missed else "None was missed."
     yield ""
-    yield from (f"- {row['model']}, {row['kind']}: {row['detail']} at {row['node']}. {_why(row)}" for row in missed)
+    yield from (
+        f"- {row['model']}, {row['kind']}: {row['detail']} at {row['operator']} {row['node']}. {_why(row)}"
+        for row in missed
+    )
     causes = Counter(row["cause"] for row in rows if row["right"])
     blamed = ", ".join(f"{cause} {count}" for cause, count in causes.items())
     yield from (
