@@ -50,9 +50,15 @@ def _conv3d(
     return op.Squeeze(result, _first_axis()) if unbatched else result
 
 
+def _log_sigmoid(x: Any) -> Any:
+    """Translate a log-sigmoid. torch.onnx uses Log(Sigmoid), in float32 -inf below -104, and 0 where sigmoid is 1."""
+    return op.Neg(op.Softplus(op.Neg(x)))
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.floordiv: _floor_divide,
     torch.ops.aten.conv3d.default: _conv3d,
+    torch.ops.aten.log_sigmoid.default: _log_sigmoid,
     torch.ops.aten.avg_pool2d.default: avg_pool2d,
     torch.ops.aten.avg_pool3d.default: avg_pool3d,
     # Where the results have one pixel, PyTorch itself computes a mean, and no _adaptive_avg_pool2d.

@@ -65,6 +65,21 @@ def test_convolutions_of_volumes_need_no_bias(tmp_path):
     assert verify(artifact).passed
 
 
+class LogSigmoid(nn.Module):
+    def forward(self, x):
+        return functional.logsigmoid(x * 200)
+
+
+def test_a_log_sigmoid_is_finite_for_large_scores_and_exact_for_small_ones(tmp_path):
+    artifact = assert_right(LogSigmoid(), tmp_path / "scores", IMAGE, IMAGE[:1] * 10)
+    x = torch.full((1, 3, 16, 16), 0.1)  # of 20, sigmoid is 1 in float32, and its logarithm not quite 0
+    (result,) = (
+        each for name, each in open_runner(artifact, "onnx-cpu").run({"x": x.numpy()}).items() if name != "mul"
+    )
+    np.testing.assert_allclose(result, functional.logsigmoid(x * 200), rtol=1e-5)
+    assert verify(artifact).passed
+
+
 class BroadcastWrites(nn.Module):
     def __init__(self) -> None:
         super().__init__()

@@ -19,6 +19,7 @@ from proofs.peers import alarmed, first_new
 from proofs.planted_faults import jobs, plant
 from proofs.verdict_models import SOUND_MODELS, export_model
 from runtime import Artifact, open_artifact, open_runner, verify
+from runtime.artifact.errors import ExportError, first_line
 from runtime.verdict.report import Report, RunnerReport
 
 __all__ = ["SECTIONS", "Row", "Workplace"]
@@ -92,7 +93,7 @@ def judge_fault(job: str, work: Workplace) -> Iterator[Row]:
         "named": named if not report.passed else None,
         "right": not report.passed and named in fault.expected,
         "cause": cause,
-        "drift": _largest_drift(report.runners[-1]),
+        "drift": _largest_drift(report),
         "peers": {peer: [name is not None, name in fault.expected] for peer, name in first.items()},
     }
 
@@ -122,10 +123,15 @@ def judge_sound(job: str, work: Workplace) -> Iterator[Row]:
 def judge_hostile(job: str, work: Workplace) -> Iterator[Row]:
     network = _NETWORKS[job]
     model, example = network.make()
-    artifact = open_artifact(export_artifact(build_probe(model, example), work.emptied("hostile"), name="hostile"))
-    report = verify(artifact, HOSTILE_RUNNERS)
+    try:
+        folder = export_artifact(build_probe(model, example), work.emptied("hostile"), name="hostile")
+    except ExportError as error:
+        yield {"model": str(network), "runner": "export", "verdict": "not run", "reason": first_line(error)}
+        return
+    report = verify(folder, HOSTILE_RUNNERS)
     for name, why in {**report.unopened, **report.left_out}.items():
-        yield {"model": str(network), "runner": name, "verdict": "not run", "reason": str(getattr(why, "reason", why))}
+        reason = why if isinstance(why, str) else why.reason
+        yield {"model": str(network), "runner": name, "verdict": "not run", "reason": reason}
     for runner in report.runners:
         yield {"model": str(network), "outputs": len(runner.outputs), "headline": report.headline, **_verdict(runner)}
 
@@ -147,10 +153,10 @@ def _verdict(runner: RunnerReport) -> Row:
     }
 
 
-def _largest_drift(runner: RunnerReport) -> float | None:
-    """Return the largest drift of any output; None where one has no number, as for NaN or another shape."""
-    drifts = [output.drift for output in runner.outputs]
-    return None if None in drifts else max(filter(None, drifts), default=0.0)
+def _largest_drift(report: Report) -> float | None:
+    """Return ONNX Runtime's largest drift; None if it did not run, or an output has no number, as for another shape."""
+    drifts = [output.drift for runner in report.runners if runner.name == "onnx-cpu" for output in runner.outputs]
+    return None if None in drifts else max(filter(None, drifts), default=None)
 
 
 _FAULTS = {f"{kind} {model} {seed}": (kind, model, seed) for kind, model, seed in jobs()}

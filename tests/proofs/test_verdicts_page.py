@@ -65,10 +65,10 @@ def test_the_page_says_what_was_found_named_and_alarmed():
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        (fault(right=False, named="head"), "- small:windows, strides: 2 made 3 at strided. Named was head."),
+        (fault(right=False, named="head"), "- small:windows, strides: 2 made 3 at Conv strided. Named was head."),
         (
             fault(right=False, found=False, named=None, shown_by="a batch of 3"),
-            "at strided. Nothing was called wrong. Only other inputs show it: a batch of 3.",
+            "at Conv strided. Nothing was called wrong. Only other inputs show it: a batch of 3.",
         ),
         (sound("hostile", verdict="drift", headline="conv drifts"), "- m in openvino: conv drifts"),
         (sound(verdict="drift", culprit="conv"), "**False alarms: 1** in 1 runs of 1 sound models"),
@@ -87,6 +87,16 @@ def test_an_alarm_that_is_true_is_explained_and_no_failure():
     page = as_page([row], 0)
     assert why in page
     assert "**Alarms of sound models that turned out to be true: 1**" in page
+    assert failures([row]) == []
+
+
+def test_a_network_that_the_export_refuses_is_listed_and_no_alarm():
+    row = {"job": "hostile:m", "section": "hostile", "date": "2026-01-02", "model": "m", "runner": "export"}
+    row |= {"verdict": "not run", "reason": "log1p returns wrong values"}
+    page = as_page([row, sound("hostile")], 0)
+    assert "**False alarms: 0** in 1 runs of 1 networks of hostile scales" in page
+    assert "The export itself refused 1 more" in page
+    assert "- m did not get through export: log1p returns wrong values" in page
     assert failures([row]) == []
 
 

@@ -118,7 +118,10 @@ def _faults(rows: Sequence[Row]) -> Iterator[str]:
     missed = [row for row in rows if not row["right"]]
     yield "### Missed" if missed else "None was missed."
     yield ""
-    yield from (f"- {row['model']}, {row['kind']}: {row['detail']} at {row['node']}. {_why(row)}" for row in missed)
+    yield from (
+        f"- {row['model']}, {row['kind']}: {row['detail']} at {row['operator']} {row['node']}. {_why(row)}"
+        for row in missed
+    )
     causes = Counter(row["cause"] for row in rows if row["right"])
     blamed = ", ".join(f"{cause} {count}" for cause, count in causes.items())
     yield from (
@@ -153,11 +156,13 @@ def _why(row: Row) -> str:
 
 def _hostile(rows: Sequence[Row]) -> Iterator[str]:
     ran = [row for row in rows if row["verdict"] != "not run"]
+    refused = [row for row in rows if row["runner"] == "export"]
     yield from (
         "## Hostile networks",
         "",
         "Small networks that Hypothesis draws (`tests/proofs/hostile_networks.py`): massive and dead channels, tiny",
         "scores, cancellation, saturation, denormal weights, half precision. All are right: no alarm is expected.",
+        f"The export itself refused {len(refused)} more, for the reasons below.",
         "",
         *_table(
             ["runner", "networks", "outputs", "alarms", "largest error that an operation introduced"],
@@ -165,7 +170,7 @@ def _hostile(rows: Sequence[Row]) -> Iterator[str]:
         ),
         "",
         *(f"- {row['model']} in {row['runner']}: {row['headline']}" for row in ran if row["verdict"] not in SOUND),
-        *(f"- {row['model']} did not run in {row['runner']}: {row['reason']}" for row in rows if row not in ran),
+        *(f"- {row['model']} did not get through {row['runner']}: {row['reason']}" for row in rows if row not in ran),
         "",
     )
 
