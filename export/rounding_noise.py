@@ -19,7 +19,8 @@ from probe import Probe
 from probe.capture.labels import name_operation
 from runtime.artifact.reference import Truth
 
-from .reference_recording import Sampler, is_inexact
+from .reference_recording import is_inexact
+from .sampler import Sampler
 
 __all__ = ["RoundingNoise", "rounding_noise"]
 

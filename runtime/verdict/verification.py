@@ -1,8 +1,8 @@
 """artifact -> report: each runner runs the recorded inputs, and is judged by the float64 truth.
 
-This is the order of the steps; `judge.py` judges, `report.py` is the report. The first recorded input is judged
-operation by operation. With the others a runner's tensors are compared with the truth; only where one fails is that
-input judged operation by operation, too, since that takes ten times as long.
+This is the order of the steps; `runner_trial.py` runs, `judge.py` judges, `report.py` is the report. The first
+recorded input is judged operation by operation. With the others a runner's tensors are compared with the truth; only
+where one fails is that input judged operation by operation, too, since that takes ten times as long.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,18 +16,17 @@ from ..artifact.errors import ExecutionError, LayerprobeError, RunnerUnavailable
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import ONNX_FILE
 from ..float64.graph import Float64Graph
-from ..runners.base import Runner
 from ..runners.machine import describe_environment
 from ..runners.peak_memory import hand_memory_back
-from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out, open_runner
+from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
 from .given_inputs import reference_of_file
 from .headline import headline
-from .judge import Judge, RunnerFacts, with_unprobed
-from .report import InputReport, Report, RunnerReport, Unopened
-from .unprobed import mended_by_probing, prevented_by_probing
+from .judge import Judge
+from .report import Report, RunnerReport, Unopened
+from .runner_trial import RunnerTrial
 
 __all__ = ["verify"]
 
@@ -189,133 +188,23 @@ class _Verification:
             return
         if runner is None:
             return
-        facts, first = self._facts_of(runner), self._judges[0]
-        alike = [judge for judge in self._judges[1:] if judge.input_shapes == first.input_shapes]
-        glances = {judge: _glance(judge, runner) for judge in alike}
+        trial = RunnerTrial(
+            self._artifact,
+            self._judges,
+            runner,
+            self._settings,
+            maps=self._maps,
+            allow_fallback=self._allow_fallback,
+            all_closely=self._truth_is_file,
+            on_phase=self._on_phase,
+        )
+        del runner
         try:
-            arrays = runner.run(first.reference.inputs)
+            self._reports.append(trial.report())
         except ExecutionError as error:
             if "all" in self._requested and name not in self._requested:
                 self._left_out[name] = first_line(error)
             else:
-                self._reports.append(first.report_of_failure(facts, first_line(error)))
-            return
-        del runner
-        hand_memory_back()
-        self._on_phase(f"splitting the error of {name}")
-        report = first.report_of(facts, arrays)
-        if self._maps is not None:
-            self._on_phase(f"drawing the drift of {name}")
-            self._maps.add(name, first.graph, first.reference, arrays, first.wrong_in_file)
-        results = self._results_of(arrays)
-        del arrays
-        hand_memory_back()
-        # Another batch or size is tried with the results only, which is quick.
-        unprobed = self._run_unprobed(name, [judge for judge in self._judges if judge not in alike])
-        report = self._with_unprobed(report, results, *unprobed.pop(first))
-        for judge, (alone, failure) in unprobed.items():
-            glances[judge] = None if failure else judge.glance(alone)
-        self._reports.append(self._judge_others(report, facts, glances, unprobed))
-
-    def _judge_others(
-        self,
-        report: RunnerReport,
-        facts: RunnerFacts,
-        glances: Mapping[Judge, InputReport | None],
-        unprobed: Mapping[Judge, "_Unprobed"],
-    ) -> RunnerReport:
-        """Return a runner's report on the first input, joined with those on the others, of which each had a glance."""
-        suspects = {
-            judge for judge, glance in glances.items() if glance is None or glance.verdict.fails or self._truth_is_file
-        }
-        if facts.reads_onnx:
-            self._to_walk = (self._to_walk or set()) | suspects
-        for judge, glance in glances.items():
-            if judge not in suspects and glance:
-                report = report.joined(glance)
-            elif not report.verdict.fails:
-                self._on_phase(f"splitting the error of {facts.name} on {judge.reference.name}")
-                report = report.joined(self._judge_closely(judge, facts, *unprobed.get(judge, (None, None))))
-                hand_memory_back()
-        return report
-
-    def _judge_closely(
-        self, judge: Judge, facts: RunnerFacts, alone: _Arrays | None, error: str | None
-    ) -> RunnerReport:
-        """Judge a runner operation by operation on an input that isn't the first.
-
-        Args:
-            judge: of that input.
-            facts: of the runner.
-            alone: the unprobed model's results for it, if it was run.
-            error: why it couldn't be run.
-        """
-        try:
-            arrays = open_runner(self._artifact, facts.name, self._settings).run(judge.reference.inputs)
-        except (ExecutionError, RunnerUnavailable) as failure:
-            return judge.report_of_failure(facts, first_line(failure))
-        report = judge.report_of(facts, arrays)
-        if alone is None:
-            return report
-        return with_unprobed(report, judge.report_of_unprobed(self._results_of(arrays), alone, None, error))
-
-    def _facts_of(self, runner: Runner) -> RunnerFacts:
-        return RunnerFacts(
-            name=runner.name,
-            providers=runner.providers,
-            misplaced=runner.misplaced,
-            facts=runner.facts,
-            reads_onnx=runner.file == ONNX_FILE,
-            allow_fallback=self._allow_fallback,
-        )
-
-    def _results_of(self, arrays: _Arrays) -> dict[str, NDArray[Any]]:
-        # Copied, or the memory of all outputs that a runtime returned together would be held.
-        return {name: arrays[name].copy() for name in self._artifact.manifest.result_names if name in arrays}
-
-    def _with_unprobed(self, report: RunnerReport, results: _Arrays, alone: _Arrays, error: str | None) -> RunnerReport:
-        """Compare the results of the same model with its own results as its only outputs with the probe's."""
-        name, judge = report.name, self._judges[0]
-        prevented = prevented_by_probing(self._artifact, name, self._settings)
-        unprobed = judge.report_of_unprobed(results, alone, prevented, error)
-        mended = None
-        if report.first_failing is None and error is None and not judge.results_pass(alone):
-            self._on_phase(f"locating the error of {name} unprobed")
-            mended = mended_by_probing(
-                self._artifact.manifest.output_names,
-                lambda outputs: judge.results_pass(self._run_unprobed(name, [judge], outputs)[judge][0]),
-            )
-        return with_unprobed(report, unprobed, mended)
-
-    def _run_unprobed(
-        self, name: str, judges: Sequence[Judge], watched: Sequence[str] = ()
-    ) -> dict[Judge, "_Unprobed"]:
-        """Return the model's own results on some recorded inputs, with only them and `watched` as outputs."""
-        self._on_phase(f"running {name} unprobed")
-        manifest = self._artifact.manifest
-        wanted = [output for output in manifest.output_names if output in {*manifest.result_names, *watched}]
-        found: dict[Judge, _Unprobed] = {}
-        try:
-            runner = open_runner(self._artifact, name, self._settings, wanted)
-        except (ExecutionError, RunnerUnavailable) as error:  # it could open the probe, so this is its own fault
-            return dict.fromkeys(judges, ({}, first_line(error)))
-        for judge in judges:
-            try:
-                found[judge] = self._results_of(runner.run(judge.reference.inputs)), None
-            except (ExecutionError, RunnerUnavailable) as error:
-                found[judge] = {}, first_line(error)
-        del runner
-        hand_memory_back()
-        return found
-
-
-_Unprobed = tuple[_Arrays, str | None]
-"""The unprobed model's results, and why it could not be run."""
-
-
-def _glance(judge: Judge, runner: Runner) -> InputReport | None:
-    """Compare what a runner returns for an input with the truth; None if it fails."""
-    try:
-        return judge.glance(runner.run(judge.reference.inputs))
-    except ExecutionError:
-        return None
+                self._reports.append(trial.report_of_failure(error))
+        if trial.facts.reads_onnx:
+            self._to_walk = (self._to_walk or set()) | trial.suspects

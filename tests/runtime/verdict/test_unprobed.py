@@ -149,7 +149,7 @@ def test_a_runner_that_cannot_open_the_unprobed_model_alone_fails_and_stops_no_o
     def refuse(artifact, name, settings, outputs):
         raise RunnerUnavailable("an engine can't be built")
 
-    monkeypatch.setattr("runtime.verdict.verification.open_runner", refuse)
+    monkeypatch.setattr("runtime.verdict.runner_trial.open_runner", refuse)
     report = verify(exported("cnn2"), ["onnx-cpu", "torchscript"])
     assert [(runner.verdict, runner.first_failing) for runner in report.runners] == [("missing", "fc")] * 2
 

@@ -126,7 +126,7 @@ def test_compute_nodes_on_another_provider_are_a_verdict_of_their_own(exported, 
         return runner
 
     stand_in("onnx-cuda", open_misplaced, of="onnx-cpu")
-    monkeypatch.setattr("runtime.verdict.verification.prevented_by_probing", lambda *arguments: None)
+    monkeypatch.setattr("runtime.verdict.runner_trial.prevented_by_probing", lambda *arguments: None)
     monkeypatch.setattr("runtime.runners.registry.why_unavailable", lambda name: None)
     report = verify(exported("cnn2"), ["onnx-cuda"])
     assert report.runners[0].verdict == "placement"
