@@ -72,18 +72,31 @@ class CallRecorder(TorchFunctionMode):
         self.calls: list[RecordedCall] = []
         self._outermost = outermost
         self._is_leaf = is_leaf
-        self._entered: list[tuple[str, contextlib.AbstractContextManager[None] | None]] = [("", None)]
+        self._entered: list[tuple[str, contextlib.AbstractContextManager[None] | None]] = []
+        """The modules that are running, outermost first. None while torch.export prepares: tens of thousands of calls
+        on weights, of which none is the model's."""
 
     @contextlib.contextmanager
     def watch(self, model: nn.Module) -> Iterator[None]:
         """Record what `model` calls until the end of the block."""
+
+        def start(_model: nn.Module, _inputs: object) -> None:
+            self._entered.append(("", None))
+
+        def end(_model: nn.Module, _inputs: object, result: object) -> object:
+            try:
+                return _plain(result)
+            finally:
+                self._entered.pop()
+
         with contextlib.ExitStack() as stack:
+            stack.callback(model.register_forward_pre_hook(start, prepend=True).remove)
             for path, module in model.named_modules():
                 if path and not isinstance(module, torch.jit.ScriptModule):
                     enter, leave = self._hooks(path, module)
                     stack.callback(module.register_forward_pre_hook(enter, prepend=True).remove)
                     stack.callback(module.register_forward_hook(leave, always_call=True).remove)
-            stack.callback(model.register_forward_hook(lambda _module, _inputs, result: _plain(result)).remove)
+            stack.callback(model.register_forward_hook(end, always_call=True).remove)
             stack.enter_context(preserve_node_meta())
             stack.enter_context(self)
             yield
@@ -118,7 +131,7 @@ class CallRecorder(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        if self._in_leaf or func is torch.ops.aten.alias.default:
+        if not self._entered or self._in_leaf or func is torch.ops.aten.alias.default:
             return func(*args, **(kwargs or {}))
         frame, file, line = self._caller()
         call = RecordedCall(self._entered[-1][0], file, line, *_describe(func, frame))

@@ -3,6 +3,7 @@
 import os
 import sys
 import traceback
+from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
 
@@ -43,7 +44,12 @@ def _is_model_code(file: str) -> bool:
 
 def _portable_path(file: str) -> str:
     """Return `file` relative to the import path that holds it, so that no artifact reveals a home folder."""
-    folders = [folder for folder in sys.path if folder and Path(file).is_relative_to(folder)]
+    return _relative_path(file, tuple(sys.path))
+
+
+@cache  # needed at each operation of a model
+def _relative_path(file: str, import_paths: tuple[str, ...]) -> str:
+    folders = [folder for folder in import_paths if folder and Path(file).is_relative_to(folder)]
     if not folders:
         return Path(file).name
     return Path(file).relative_to(max(folders, key=len)).as_posix()
