@@ -42,6 +42,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
     found: list[Path] = []
     for path in paths:
+        if not path.exists():
+            raise InputError(f"{path} is neither a file nor a folder: give a photo, .npy, .npz, or a folder of them.")
         arrays = sorted(each for each in path.iterdir() if each.suffix in _NUMPY) if path.is_dir() else []
         found += arrays or ([path] if path.suffix in _NUMPY else find_images([path]))
     return found

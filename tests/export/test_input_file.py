@@ -3,12 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from export.input_file import read_input_tensors
 from probe import build_probe
 from runtime import open_artifact
 from runtime.artifact.errors import InputError
+from runtime.artifact.manifest import Preprocessing
 
 
 class Pair(nn.Module):
@@ -50,6 +52,28 @@ def test_a_file_that_is_none_is_told(probe, tmp_path):
     (tmp_path / "x.npy").write_bytes(b"no array")
     with pytest.raises(InputError, match=r"can't be read as .npy or .npz"):
         read_input_tensors([tmp_path / "x.npy"], probe, None)
+
+
+def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
+    probe = build_probe(nn.Conv2d(3, 2, 3), torch.zeros(1, 3, 4, 4))
+    for name, value in (("b", 2), ("a", 1)):
+        np.save(tmp_path / f"{name}.npy", np.full((1, 3, 4, 4), value, np.float32))
+    found = read_input_tensors([tmp_path], probe, None)
+    assert [(name, float(x.mean())) for name, (x,) in found.items()] == [
+        (str(tmp_path / "a.npy"), 1.0),
+        (str(tmp_path / "b.npy"), 2.0),
+    ]
+    with pytest.raises(InputError, match="neither a file nor a folder"):
+        read_input_tensors([tmp_path / "c.npy"], probe, None)
+
+
+def test_a_photo_is_preprocessed_as_the_model_wants_it(tmp_path):
+    probe = build_probe(nn.Conv2d(3, 2, 3), torch.zeros(1, 3, 4, 4))
+    Image.new("RGB", (8, 8), (255, 0, 51)).save(tmp_path / "photo.png")
+    steps = Preprocessing(resize=4, crop=(4, 4), mean=(0, 0, 0), std=(1, 1, 1))
+    ((x,),) = read_input_tensors([tmp_path / "photo.png"], probe, steps).values()
+    assert x.shape == (1, 3, 4, 4)
+    assert x[0, :, 0, 0].tolist() == pytest.approx([1, 0, 0.2])
 
 
 def test_the_command_line_records_the_input_that_it_is_given(layerprobe, tmp_path):
