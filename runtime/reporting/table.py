@@ -10,6 +10,7 @@ from rich.text import Text
 
 from ..artifact.manifest import Output
 from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR
+from ..verdict.headline import result_words
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
 from .outcome import inputs_words, mark, outcome, untried_words
@@ -100,6 +101,9 @@ def _cell(runner: RunnerReport, name: str) -> Text:
 
 def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:
     lines = [_verdict(runner, outputs)]
+    if runner.result and not runner.error:
+        words = result_words(runner.result, runner.name)
+        lines.append(Text(f"  the result {runner.result.name} {words}", style="dim"))
     if len(runner.inputs) > 1:
         lines.append(Text(f"  {inputs_words(runner)}", style="dim"))
     if runner.misplaced:

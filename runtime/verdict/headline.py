@@ -3,7 +3,7 @@
 Finding the culprit is in `blame.py`; here it is put into words.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from ..artifact.manifest import Output
@@ -11,13 +11,12 @@ from .drift import FILE_RUNNER, OutputComparison, passing_drift
 from .report import Culprit, RunnerReport, Unopened
 from .verdict_kinds import Verdict
 
-__all__ = ["first_names", "headline", "operation_words", "severity", "unproven_words"]
+__all__ = ["first_names", "headline", "operation_words", "result_words", "severity", "unproven_words"]
 
 
 def headline(
     runners: Sequence[RunnerReport],
     outputs: Sequence[Output],
-    results: Collection[str] = (),
     unopened: Mapping[str, Unopened] = MappingProxyType({}),
 ) -> str:
     """Return the headline.
@@ -25,7 +24,6 @@ def headline(
     Args:
         runners: as judged.
         outputs: of the artifact.
-        results: the outputs that the model itself returns.
         unopened: the runners that could not be opened.
     """
     facts = {output.name: output for output in outputs}
@@ -42,7 +40,7 @@ def headline(
     if blamed:
         worst = max(blamed, key=severity)
         return (
-            f"{_culprit_words(worst, facts)}{_whose_fault(worst)}{_felt(worst, failed, results)}{_also(worst, failed)}"
+            f"{_culprit_words(worst, facts)}{_whose_fault(worst)}{_felt(worst, failed)}{_also(worst, failed)}"
             f"{_shown_by(worst)}"
         )
     if failed:
@@ -172,7 +170,7 @@ def _whose_fault(runner: RunnerReport) -> str:
     return ""
 
 
-def _felt(worst: RunnerReport, failed: Sequence[RunnerReport], results: Collection[str]) -> str:
+def _felt(worst: RunnerReport, failed: Sequence[RunnerReport]) -> str:
     """Return whether the model's results feel what the culprit does; nothing where its own sentence says so."""
     assert worst.culprit
     if worst.culprit.accumulated or worst.culprit.only_unprobed:
@@ -180,17 +178,16 @@ def _felt(worst: RunnerReport, failed: Sequence[RunnerReport], results: Collecti
     # A runtime's results are measured by float32's own error, the file's in float64 are not.
     same = [each for each in (worst, *failed) if each.is_culprit(worst.culprit.output)]
     runner = min(same, key=lambda each: each.name == FILE_RUNNER)
-    found = [each for each in runner.outputs if each.name in results]
-    if not found:
+    if runner.result is None:
         return ""
-    most = max(found, key=lambda each: float("inf") if each.drift is None else each.drift)
-    limit = passing_drift(runner.name)
-    if most.drift is not None and most.drift <= limit:
-        return f" The model's results pass all the same: {most.name} {_off(most, runner.name)}."
-    return f" The result {most.name} {_off(most, runner.name)}."
+    drift = runner.result.drift
+    passes = drift is not None and drift <= passing_drift(runner.name)
+    what = " The model's results pass all the same:" if passes else " The result"
+    return f"{what} {runner.result.name} {result_words(runner.result, runner.name)}."
 
 
-def _off(result: OutputComparison, runner: str) -> str:
+def result_words(result: OutputComparison, runner: str) -> str:
+    """Return how far a result of the model is off in a runner, as the end of a sentence."""
     if result.drift is None:
         return result.verdict.words
     if runner == FILE_RUNNER:

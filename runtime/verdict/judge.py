@@ -203,6 +203,8 @@ class Judge:
         failed = [output for output in outputs if output.failed]
         misplaced = runner.misplaced and not runner.allow_fallback
         verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else passing_verdict(outputs)
+        shown = [_with_share(output, shares.get(output.name)) for output in outputs]
+        results = [output for output in shown if output.name in self._results]
         return RunnerReport(
             name=runner.name,
             verdict=verdict,
@@ -218,7 +220,8 @@ class Judge:
             providers=list(runner.providers),
             misplaced=list(runner.misplaced),
             facts=dict(runner.facts),
-            outputs=[_with_share(output, shares.get(output.name)) for output in outputs],
+            outputs=shown,
+            result=max(results, key=_size_of_drift, default=None),
             recorded_input=self.reference.name,
             inputs=[self.summary(outputs)],
         )

@@ -102,6 +102,8 @@ class RunnerReport(_Part):
     """What may explain a drift: versions, device, settings, as the runtime reports them."""
     outputs: list[OutputComparison]
     """For the recorded input `recorded_input`."""
+    result: OutputComparison | None = None
+    """Of the results that the model itself returns, the one that drifts most: whether what errs matters."""
     recorded_input: str = ""
     """The first one, or if that passes the first that fails."""
     inputs: list[InputReport] = []
