@@ -55,10 +55,39 @@ def _log_sigmoid(x: Any) -> Any:
     return op.Neg(op.Softplus(op.Neg(x)))
 
 
+def _one_like(x: Any) -> Any:
+    one: Any = op.Constant(value_float=1.0)
+    return op.CastLike(one, x)
+
+
+def _log1p(x: Any) -> Any:
+    """Translate log(1 + x). As torch.onnx writes it, of an x of 1e-6 the sum keeps one digit.
+
+    The sum's own error cancels out in log(u) / (u - 1) (Kahan; Higham, Accuracy and Stability of Numerical Algorithms,
+    1.14.1).
+    """
+    one = _one_like(x)
+    total = op.Add(x, one)
+    kept = op.Sub(total, one)
+    near = op.Where(op.Equal(total, one), x, op.Mul(op.Log(total), op.Div(x, kept)))
+    return op.Where(op.Greater(op.Abs(x), one), op.Log(total), near)
+
+
+def _expm1(x: Any) -> Any:
+    """Translate exp(x) - 1. As torch.onnx writes it, of an x of 1e-6 the difference keeps one digit; so as `_log1p`."""
+    one = _one_like(x)
+    power = op.Exp(x)
+    less = op.Sub(power, one)
+    near = op.Where(op.Equal(power, one), x, op.Mul(less, op.Div(x, op.Log(power))))
+    return op.Where(op.Greater(op.Abs(x), one), less, near)
+
+
 TRANSLATIONS: dict[Callable[..., Any], Callable[..., Any]] = {
     operator.floordiv: _floor_divide,
     torch.ops.aten.conv3d.default: _conv3d,
     torch.ops.aten.log_sigmoid.default: _log_sigmoid,
+    torch.ops.aten.log1p.default: _log1p,
+    torch.ops.aten.expm1.default: _expm1,
     torch.ops.aten.avg_pool2d.default: avg_pool2d,
     torch.ops.aten.avg_pool3d.default: avg_pool3d,
     # Where the results have one pixel, PyTorch itself computes a mean, and no _adaptive_avg_pool2d.

@@ -80,6 +80,21 @@ def test_a_log_sigmoid_is_finite_for_large_scores_and_exact_for_small_ones(tmp_p
     assert verify(artifact).passed
 
 
+class NearZero(nn.Module):
+    def forward(self, x):
+        small = x * 1e-5
+        return torch.log1p(small), torch.expm1(small), torch.log1p(x.abs() * 20), torch.expm1(x * 20)
+
+
+def test_log1p_and_expm1_keep_their_digits_near_zero(tmp_path):
+    artifact = assert_right(NearZero(), tmp_path / "small", IMAGE * 0.1)
+    x = torch.cat([IMAGE[:1], torch.zeros(1, 3, 16, 16), torch.full((1, 3, 16, 16), torch.inf)])
+    given = open_runner(artifact, "onnx-cpu").run({"x": x.numpy()})
+    for result, expected in zip(artifact.manifest.result_names, NearZero()(x), strict=True):
+        np.testing.assert_allclose(given[result], expected, rtol=1e-6, err_msg=result)
+    assert verify(artifact).passed
+
+
 class BroadcastWrites(nn.Module):
     def __init__(self) -> None:
         super().__init__()
