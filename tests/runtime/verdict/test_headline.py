@@ -10,8 +10,8 @@ from runtime.verdict.report import Culprit, Unopened, UnprobedReport
 NAMES = ("conv1", "relu", "fc")
 
 
-def _said(*runners, results=("fc",), **more):
-    return headline(runners, [make_facts(name) for name in NAMES], results, **more)
+def _said(*runners, **more):
+    return headline(runners, [make_facts(name) for name in NAMES], **more)
 
 
 def _faulty(name="onnx-cpu", result=420.0, cause="runtime", culprit="conv1", **more):
@@ -46,11 +46,9 @@ def test_a_failure_that_the_result_does_not_feel_says_so():
     )
 
 
-def test_of_several_results_the_worst_is_told_and_a_result_that_is_nan_is_worse_than_any():
-    assert "The result fc is off by 420 times" in _said(_faulty(), results=["relu", "fc"])
-    assert _said(_faulty(result=None)).endswith("The result fc is NaN or infinite, too.")
-    # A report without the model's results says nothing of them.
-    assert "result" not in _said(_faulty(), results=[])
+def test_a_result_that_cannot_be_measured_is_told_and_one_that_is_not_known_is_not():
+    assert _said(_faulty(result=None)).endswith("The result fc inherits its error.")
+    assert "result" not in _said(_faulty().model_copy(update={"result": None}))
 
 
 def test_a_fault_of_the_file_names_what_differs_and_measures_the_result_in_a_runtime():
