@@ -58,6 +58,10 @@ def _cut_padding(node: ir.Node, sizes: list[int]) -> None:
         node.attributes["ceil_mode"] = ir.AttrInt64("ceil_mode", 0)
 
 
+def _for_each(axes: int, given: Sequence[int]) -> list[int]:
+    return list(given) * axes if len(given) == 1 else list(given)
+
+
 def _average_pooling(torchs_own: Callable[..., Any], axes: int) -> Callable[..., Any]:
     """Return the translation of an average pooling; torch.onnx's own ignores `divisor_override`."""
 
@@ -72,16 +76,19 @@ def _average_pooling(torchs_own: Callable[..., Any], axes: int) -> Callable[...,
     ) -> Any:
         if divisor_override is None:
             return torchs_own(image, kernel_size, stride, padding, ceil_mode, count_include_pad)
-        if any(padding):
+        windows, strides, begins = (_for_each(axes, given) for given in (kernel_size, stride or kernel_size, padding))
+        sizes = list(zip(windows, strides, begins, strict=True))
+        # Where no window can start in the padding, rounding up is rounding down on an image that goes on with zeros.
+        goes_on = ceil_mode and all(begin + step - 1 < window for window, step, begin in sizes)
+        ends = [begin + (step - 1 if goes_on else 0) for _, step, begin in sizes]
+        if any(ends):
             # Padded beforehand: the sum is divided by the same number in every window.
-            ends = list(padding) * axes if len(padding) == 1 else list(padding)
             rank = len(image.shape)
             none = [0] * (rank - axes)
-            image = op.Pad(image, op.Constant(value_ints=[*none, *ends, *none, *ends]))
+            image = op.Pad(image, op.Constant(value_ints=[*none, *begins, *none, *ends]))
             image.shape = ir.Shape([None] * rank)  # torch's own translation asks for the rank
-        mean = torchs_own(image, kernel_size, stride, [0] * axes, ceil_mode, count_include_pad)
-        elements = math.prod(list(kernel_size) * axes if len(kernel_size) == 1 else kernel_size)
-        return op.Mul(mean, op.CastLike(op.Constant(value_float=elements / divisor_override), mean))
+        mean = torchs_own(image, kernel_size, stride, [0] * axes, ceil_mode and not goes_on, count_include_pad)
+        return op.Mul(mean, op.CastLike(op.Constant(value_float=math.prod(windows) / divisor_override), mean))
 
     return average
 

@@ -9,6 +9,7 @@ from torch import nn
 from runtime.artifact.errors import CaptureError, ModelError, first_line
 
 from .capture.fx_trace import trace
+from .capture.quiet import WAY_AROUND_REGIONS, region_reason
 from .model.example import Example
 from .model.leaf_modules import LeafTest, count_leaf_calls
 from .model.shared_copy import shared_copy
@@ -40,8 +41,10 @@ def run_model(model: nn.Module, call: Example, is_leaf: LeafTest) -> tuple[objec
             if failure.node and "Proxy(" not in str(failure):
                 raise failure from error
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
+        reason = region_reason(error)
+        told = f"{reason}.\n{WAY_AROUND_REGIONS}" if reason else first_line(error)
         raise ModelError(
-            f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {first_line(error)}"
+            f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {told}"
         ) from error
     after = _buffers(copy)
     # A model may fill a buffer in its first run and never change it again.

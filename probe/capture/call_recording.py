@@ -7,7 +7,7 @@ import contextlib
 import dis
 import operator
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from types import CodeType, FrameType
@@ -179,7 +179,8 @@ class _Parts(tuple[Any, ...]):
     _take: Callable[[Any, str], Any]
     _fields: Sequence[str]
 
-    def __new__(cls, parts: tuple[Any, ...], take: Callable[[Any, str], Any]) -> "_Parts":
+    def __new__(cls, parts: Iterable[Any], take: Callable[[Any, str], Any] = lambda part, _: part) -> "_Parts":
+        """Make it of a tuple; torch.func makes another one of its parts, which reports nothing."""
         made = super().__new__(cls, parts)
         made._take = take
         made._fields = getattr(type(parts), "__match_args__", ())

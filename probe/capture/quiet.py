@@ -8,7 +8,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 from runtime.artifact.errors import first_line
 
-__all__ = ["depends_on_values", "torch_reason", "torch_silenced"]
+__all__ = [
+    "WAY_AROUND_REGIONS",
+    "WAY_AROUND_TRANSFORMS",
+    "depends_on_values",
+    "region_reason",
+    "torch_reason",
+    "torch_silenced",
+]
 
 
 @contextmanager
@@ -35,9 +42,32 @@ _IN_PLAIN_WORDS = {
 """Part of a message that speaks of torch's internals, and what it means for the model."""
 
 
+_OF_REGIONS = {
+    "do not support aliasing": "what torch.cond or a loop of torch runs returns its input, or a view of it",
+    "do not support input mutation": "what torch.cond or a loop of torch runs writes to its input",
+    "higher order operator doesn't work": "torch can't capture what torch.cond or a loop of torch runs",
+    "when making fake tensor call": "torch can't capture what torch.cond or a loop of torch runs",
+    "cls_source must not be None": "what torch.cond or a loop of torch runs can't be captured as part of a graph",
+}
+"""The same for functions that a model hands to torch, which captures them as graphs of their own."""
+WAY_AROUND_REGIONS = (
+    "Compute both results and choose with torch.where, or probe a submodule without it: --submodule PATH."
+)
+
+WAY_AROUND_TRANSFORMS = (
+    "Compute without torch.vmap and torch.func, or probe a submodule without them: --submodule PATH."
+)
+
+
 def torch_reason(error: BaseException) -> str:
     """Return the first line of an error in a capture, in words that a user knows."""
-    return next((words for part, words in _IN_PLAIN_WORDS.items() if part in str(error)), first_line(error))
+    known = _OF_REGIONS | _IN_PLAIN_WORDS
+    return next((words for part, words in known.items() if part in str(error)), first_line(error))
+
+
+def region_reason(error: BaseException) -> str | None:
+    """Return why torch refuses a function that the model hands to torch.cond or the like; None for another error."""
+    return next((words for part, words in _OF_REGIONS.items() if part in str(error)), None)
 
 
 def depends_on_values(error: BaseException) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from runtime.artifact.errors import CaptureError
@@ -24,7 +25,14 @@ from ..model.source_places import place_of
 from .call_recording import CallRecorder, RecordedCall, call_number
 from .exported_graph import plain_graph
 from .naming import NodeNamer
-from .quiet import depends_on_values, torch_reason, torch_silenced
+from .quiet import (
+    WAY_AROUND_REGIONS,
+    WAY_AROUND_TRANSFORMS,
+    depends_on_values,
+    region_reason,
+    torch_reason,
+    torch_silenced,
+)
 from .traced_model import TracedModel, qualify
 
 __all__ = ["export_capture"]
@@ -55,11 +63,18 @@ def export_capture(
     with recorder.watch(model):
         program = _export(model, example, batched, dynamic_size)
     try:
-        module = plain_graph(program, type(model).__name__)
+        with torch_silenced():
+            module = plain_graph(program, type(model).__name__)
     except SyntaxError as error:
         raise CaptureError(
             f"torch.export can't capture {type(model).__name__}: it generates invalid Python from a module's name"
         ) from error
+    if any(isinstance(buffer, FakeTensor) for buffer in module.buffers()):
+        failure = CaptureError(
+            f"torch.export can't capture {type(model).__name__}: it makes a constant of what torch.func computes"
+        )
+        failure.advice = WAY_AROUND_TRANSFORMS
+        raise failure
     _drop_aliases(module.graph)
     origins, namer = _name_nodes(module, example.names, recorder.calls)
     return TracedModel(module, origins, namer, batched)
@@ -82,6 +97,8 @@ def _export(
             f"torch.export can't capture {type(model).__name__}: {torch_reason(error)}{place_of(error)}"
         )
         failure.depends_on_values = depends_on_values(error)
+        if region_reason(error):
+            failure.advice = WAY_AROUND_REGIONS
         raise failure from error
     _check_open(program, call, shapes, type(model).__name__)
     return program

@@ -57,13 +57,17 @@ def count_leaf_calls(model: nn.Module, is_leaf: LeafTest) -> Iterator[Counter[st
         entered: list[str] = []
 
         def watch(path: str, module: nn.Module) -> None:
+            # What torch.cond runs is compiled, which would fail at the hooks' own effects.
             def enter(*_: object) -> None:
+                if torch.compiler.is_dynamo_compiling():
+                    return
                 if not entered:
                     calls[path] += 1
                 entered.append(path)
 
             def leave(*_: object) -> None:
-                entered.pop()
+                if not torch.compiler.is_dynamo_compiling():
+                    entered.pop()
 
             stack.callback(module.register_forward_pre_hook(enter).remove)
             stack.callback(module.register_forward_hook(leave, always_call=True).remove)

@@ -4,6 +4,7 @@ Tracing records the order of operations; only a run shows the shapes, which tens
 overwritten after they were computed.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils import _pytree as pytree
 from runtime.artifact.errors import CaptureError, first_line
 
 from ..capture.labels import name_operation
-from ..capture.quiet import torch_silenced
+from ..capture.quiet import WAY_AROUND_TRANSFORMS, torch_silenced
 from ..capture.traced_model import TracedModel
 from ..model.example import Example
 from ..model.shared_copy import memory_of
@@ -71,16 +72,29 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
     # Tensors made in inference mode, which the caller may be in, have no version counters.
     with torch.inference_mode(False), torch.no_grad():
         recorder.run(*(tensor.clone() for tensor in example.tensors))
-    try:
-        return {
-            node: _describe(
-                value, *recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False, False)
-            )
-            for node, value in recorder.values.items()
-        }
-    except (NotImplementedError, RuntimeError) as error:
-        # Sparse tensors, and those inside torch.func.vmap, have no storage to look at.
-        raise CaptureError(f"The model computes with tensors that aren't dense: {first_line(error)}") from error
+    found: dict[fx.Node, Observation] = {}
+    for node, value in recorder.values.items():
+        try:
+            around = recorder.writes_around(node, value) if isinstance(value, torch.Tensor) else (0, False, False)
+            found[node] = _describe(value, *around)
+        except (NotImplementedError, RuntimeError) as error:
+            # Sparse tensors, and those inside torch.vmap, have no storage to look at.
+            raise _not_dense(traced, node, value) from error
+    return found
+
+
+def _not_dense(traced: TracedModel, node: fx.Node, value: torch.Tensor) -> CaptureError:
+    # What torch.vmap does before the model's first operation inside it has no line.
+    later = itertools.dropwhile(lambda each: each is not node, traced.module.graph.nodes)
+    origin = next((traced.origins[each] for each in later if each in traced.origins), None)
+    where = f" at {origin.located}" if origin else ""
+    if value.layout is not torch.strided:
+        return CaptureError(f"The model computes with a tensor that isn't dense{where}")
+    failure = CaptureError(
+        f"The model computes inside torch.vmap or torch.func{where}, where no tensor can be recorded"
+    )
+    failure.advice = WAY_AROUND_TRANSFORMS
+    return failure
 
 
 def _describe(value: object, writes_before: int, overwritten: bool, written: bool) -> Observation:

@@ -58,6 +58,16 @@ def test_a_divisor_of_the_models_own(tmp_path, options):
     assert_right(tmp_path, lambda y: functional.avg_pool2d(y, 2, divisor_override=3, **options), (8, 6))
 
 
+@pytest.mark.parametrize(
+    ("window", "options"), [(2, {}), (3, {"stride": 2, "padding": 1}), ((3, 2), {"stride": (2, 1)})]
+)
+def test_a_divisor_of_the_models_own_where_the_last_window_is_cut(tmp_path, window, options):
+    def pooled(y):
+        return functional.avg_pool2d(y, window, ceil_mode=True, divisor_override=3, **options)
+
+    assert_right(tmp_path, pooled, (8, 6), (7, 5), (12, 9), (9, 12), dynamic_size=True)
+
+
 def _halved(y):
     return functional.adaptive_avg_pool2d(y, (y.shape[2] // 2, y.shape[3] // 2))
 

@@ -1,10 +1,12 @@
 """Models that no probe can stand for, each told in a line or two that name the place."""
 
+import re
 import sys
 
 import pytest
 import torch
 from torch import nn
+from torch._higher_order_ops import while_loop
 
 from export import export_artifact
 from probe import build_probe
@@ -122,9 +124,48 @@ def test_an_input_without_elements_is_not_exported(tmp_path):
         export_artifact(build_probe(Plain(), torch.zeros(0, 3, 8, 8)), tmp_path / "artifact")
 
 
-def test_vmap_in_forward_is_told():
-    with pytest.raises(ModelError, match=r"can't be captured as one graph.*computes with tensors that aren't dense"):
-        build(lambda self, x: torch.func.vmap(lambda y: y * 2)(self.c(x)))
+def _yes_or_no(yes, no):
+    return lambda self, x: torch.cond(x.sum() > 0, yes, no, (self.c(x),))
+
+
+def _looping(self, x):
+    return while_loop(lambda y: y.sum() < 5, lambda y: (y + 1,), (self.c(x),))[0]
+
+
+@pytest.mark.parametrize(
+    ("forward", "reason", "advice"),
+    [
+        (_yes_or_no(lambda y: y * 2, lambda y: y + 1), r"torch\.cond or a loop .* as part of a graph", "torch.where"),
+        (_yes_or_no(torch.relu_, lambda y: y + 1), r"torch\.cond or a loop .* as part of a graph", "torch.where"),
+        (_looping, r"torch\.cond or a loop .* as part of a graph", "torch.where"),
+        (
+            lambda self, x: torch.vmap(lambda y: y * 2)(self.c(x)),
+            r"inside torch\.vmap or torch\.func at mul",
+            "torch.vmap",
+        ),
+        (lambda self, x: torch.func.jvp(self.c, (x,), (x,))[1], r"inside torch\.vmap or torch\.func", "torch.func"),
+        (lambda self, x: torch.func.grad(lambda y: self.c(y).sum())(x), r"what torch\.func computes", "torch.func"),
+    ],
+    ids=["cond", "cond that writes", "while_loop", "vmap", "jvp", "grad"],
+)
+def test_functions_that_torch_runs_in_its_own_way_are_told_with_a_way_on(forward, reason, advice):
+    with pytest.raises(ModelError, match="can't be captured as one graph") as told:
+        build(forward)
+    first, second = str(told.value).splitlines()
+    assert re.search(reason, first)
+    assert "test_refusals.py:" in first
+    assert advice in second
+
+
+def test_a_branch_that_torch_refuses_in_the_model_itself_is_told_as_such():
+    def forward(self, x):
+        return torch.cond(x.sum() > 0, lambda y: self.c(y) * y.new_ones(2), lambda y: y + 1, (x,))
+
+    with pytest.raises(
+        ModelError, match=r"fails on an input of shape .*test_refusals\.py:\d+\): torch can't capture"
+    ) as told:
+        build(forward)
+    assert str(told.value).splitlines()[1].startswith("Compute both results and choose with torch.where")
 
 
 def test_control_flow_is_blamed_where_it_is_the_cause():
