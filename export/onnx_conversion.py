@@ -244,11 +244,24 @@ def _is_on_sizes(node: ir.Node, sizes: set[ir.Value]) -> bool:
     if None not in dtypes:
         return not any(dtype is not None and dtype.is_floating_point() for dtype in dtypes)
     # torch leaves the type of some inner values open.
-    return node.op_type in ("Shape", "Size") or (
-        node.op_type in ("Concat", "Reshape", "Gather", "Squeeze", "Unsqueeze", "Slice")
+    return node.op_type in _OF_INTEGERS or (
+        node.op_type in _OF_ITS_INPUTS_TYPE
         and node.inputs[0] is not None
         and (node.inputs[0] in sizes or node.inputs[0].dtype == ir.DataType.INT64)
     )
+
+
+# fmt: off
+_OF_INTEGERS = frozenset({
+    "Shape", "Size", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Not",
+})
+"""Operators that return integers or booleans, whatever they read."""
+_OF_ITS_INPUTS_TYPE = frozenset({
+    "Concat", "Reshape", "Gather", "Squeeze", "Unsqueeze", "Slice", "Expand", "Transpose",
+    "Add", "Sub", "Mul", "Div", "Mod", "Neg", "Abs", "Min", "Max", "Range",
+})
+# fmt: on
+"""Operators that return the type of their first input, and are also used on sizes."""
 
 
 def _steps(graph: ir.Graph, outputs: Collection[str]) -> dict[ir.Node, str]:

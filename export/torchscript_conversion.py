@@ -48,7 +48,30 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
             ) from error
         raise ExportError(f"torch.jit can't trace this model: {reason}") from error
     assert isinstance(traced, torch.jit.ScriptModule)
+    for module in traced.modules():
+        _leave_settings_open(module.graph)
     return traced
+
+
+def _leave_settings_open(graph: Any) -> None:
+    """Make the graph's convolutions obey the settings of the process that runs them.
+
+    torch.jit records those of the process that traces, as arguments: with `allow_tf32`, which is on by default, a GPU
+    would compute in TF32 even where the program that loads the file has turned it off.
+    """
+    for node in graph.findAllNodes("aten::_convolution"):
+        x, weight, bias, stride, padding, dilation, transposed, output_padding, groups, *_ = node.inputs()
+        axes = len(list(stride.node().inputs()))
+        if transposed.toIValue():
+            kind, arguments = "conv_transpose", [stride, padding, output_padding, groups, dilation]
+        else:
+            kind, arguments = "conv", [stride, padding, dilation, groups]
+        call = graph.create(f"aten::{kind}{axes}d", [x, weight, bias, *arguments], 1)
+        call.insertBefore(node)
+        call.copyMetadata(node)
+        call.output().setType(node.output().type())
+        node.output().replaceAllUsesWith(call.output())
+        node.destroy()
 
 
 def _broadcasting_writes(module: fx.GraphModule) -> fx.GraphModule:

@@ -162,6 +162,35 @@ def test_nodes_on_sizes_keep_the_prefix_that_tells_them_from_computing_ones():
     assert any(node.name.startswith("size::reshape/") for node in model.graph)
 
 
+class _Rolling(nn.Module):
+    """Rolls and pools to a size that its input's size decides: torch leaves types of both open."""
+
+    def __init__(self):
+        super().__init__()
+        self.mixing = _Shifted()
+
+    def forward(self, x):
+        return nn.functional.adaptive_avg_pool2d(self.mixing(x), 3)
+
+
+class _Shifted(nn.Conv2d):
+    def __init__(self):
+        super().__init__(3, 4, 1)
+
+    def forward(self, x):
+        return super().forward(torch.roll(x, (-3, 2), (2, 3)))
+
+
+def test_every_node_whose_result_is_an_integer_or_a_boolean_has_the_prefix_of_sizes():
+    model = to_onnx(build_probe(_Rolling().eval(), torch.zeros(1, 3, 7, 8), dynamic_size=True))
+    proto = onnx.shape_inference.infer_shapes(ir.to_proto(model))
+    types = {value.name: value.type.tensor_type.elem_type for value in (*proto.graph.value_info, *proto.graph.output)}
+    inner = [node for node in proto.graph.node if "::" in node.name]
+    found = {node.name: node.name.startswith("size::") for node in inner}
+    assert found == {node.name: types[node.output[0]] != onnx.TensorProto.FLOAT for node in inner}
+    assert any(node.op_type == "Mod" for node in inner)
+
+
 def test_nodes_before_a_lone_output_are_not_taken_for_its_own():
     model = to_onnx(build_probe(_Attending(), X, outputs=["relu"]))
     convolution = next(node for node in model.graph if node.op_type == "Conv")

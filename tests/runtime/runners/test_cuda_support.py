@@ -12,10 +12,11 @@ import pytest
 from conftest import ROOT, VARIANTS
 from export import export_artifact
 from probe import build_probe, load_model
-from runtime import RunnerUnavailable, open_artifact, verify
+from runtime import RunnerUnavailable, Settings, open_artifact, verify
 from runtime.bench.benchmarking import benchmark
 from runtime.runners.cuda_support import why_no_cuda
 from runtime.runners.onnx import OnnxRunner
+from runtime.verdict.verdict_kinds import Verdict
 
 NO_GPU_BUILD = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
 
@@ -76,10 +77,24 @@ def test_a_session_that_fell_back_to_the_cpu_is_an_error(exported, monkeypatch, 
 @pytest.mark.cuda
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_cuda_agrees_with_float64_on_every_output_and_runs_all_of_it(exported, variant):
-    report = verify(exported(variant), ["onnx-cuda"])
-    assert report.passed
+    report = verify(exported(variant), ["onnx-cuda", "torchscript-cuda", "torch-export-cuda"])
+    assert {runner.name: runner.verdict for runner in report.runners} == dict.fromkeys(
+        ("onnx-cuda", "torchscript-cuda", "torch-export-cuda"), Verdict.PASS
+    )
     assert report.runners[0].providers[0] == "CUDAExecutionProvider"
     assert report.runners[0].misplaced == []
+
+
+@pytest.mark.cuda
+def test_tf32_shows_in_every_runtime_as_the_fault_of_a_convolution(exported):
+    report = verify(
+        exported("cnn2"), ["onnx-cuda", "torchscript-cuda", "torch-export-cuda"], settings=Settings(tf32=True)
+    )
+    convolutions = {output.name for output in report.outputs if output.label == "Conv2d"}
+    for runner in report.runners:
+        assert runner.verdict is Verdict.DRIFT
+        assert runner.culprit.output in convolutions
+        assert runner.culprit.cause != "export"
 
 
 @pytest.mark.cuda
