@@ -170,10 +170,11 @@ def _convolved(call: Call) -> Array:
     by 42 times its own scale in cuDNN, which ONNX Runtime lets choose the fastest. Channels are not mixed.
     """
     scale = _of_products(call)
-    if not call.rounds or max(np.shape(call.inputs[1])[2:]) == 1:
+    if not call.rounds or max(np.asarray(call.inputs[1]).shape[2:]) == 1:
         return scale
     pixels = tuple(range(2, scale.ndim))
-    return np.maximum(scale, np.max(scale, axis=pixels, keepdims=True, initial=0.0, where=np.isfinite(scale)))
+    largest: Array = np.max(scale, axis=pixels, keepdims=True, initial=0.0, where=np.isfinite(scale))
+    return np.asarray(np.maximum(scale, largest))
 
 
 def _added(call: Call) -> Array:
