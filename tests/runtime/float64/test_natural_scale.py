@@ -160,6 +160,36 @@ def _call(operator: str, inputs: list[Any], output: Any, lost: list[Any] | None 
     return natural_scale(Call(node, inputs, lost or [None] * len(inputs), output, sum))
 
 
+def _winograd(x: Any, weights: Any) -> Any:
+    """Convolve C H W with F C 3 3 in float32, in tiles of 4 x 4 results (Lavin and Gray, Fast Algorithms for CNNs)."""
+    into = np.array([[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0], [0, -2, -1, 2, 1, 0],
+                     [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]], np.float32)  # fmt: skip
+    filters = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]], np.float32) / 24
+    back = np.array([[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]], np.float32)
+    turned = filters @ weights @ filters.T
+    y = np.zeros((len(weights), *(size - 2 for size in x.shape[1:])), np.float32)
+    for row in range(0, y.shape[1], 4):
+        for column in range(0, y.shape[2], 4):
+            tile = into @ x[:, row : row + 6, column : column + 6] @ into.T
+            y[:, row : row + 4, column : column + 4] = back @ np.sum(turned * tile, axis=1) @ back.T
+    return y
+
+
+def test_a_fast_convolution_may_lose_in_a_dark_pixel_what_it_may_in_a_bright_one_of_the_channel(tmp_path: Path) -> None:
+    x, weights = np.abs(_noise(1, 4, 10, 18)), _noise(6, 4, 3, 3)
+    x[:, :, :, :8] *= np.float32(1e-4)
+    weights[2] *= np.float32(1e-6)
+    file = _file(tmp_path, "Conv", [weights], {}, x.shape)
+    given = _winograd(x[0], weights)[None]
+    ((_, value, scale),) = Float64Graph(file, ["y"]).walk_with_scales({"x": x}, {"y": given})
+    assert np.max(np.abs(given - value) / (EPSILON * scale.own)) < 4
+    # A channel of small weights beside large ones keeps its own scale, and of its own pixels the largest.
+    assert np.max(scale.own[0, 2]) < 1e-4 * np.max(scale.own[0, 1])
+    pointwise = _file(tmp_path, "Conv", [weights[:, :, :1, :1]], {}, x.shape)
+    ((_, _, scale),) = Float64Graph(pointwise, ["y"]).walk_with_scales({"x": x}, {})
+    assert np.max(scale.own[0, 1, :, :8]) < 1e-3 * np.max(scale.own[0, 1])
+
+
 def test_a_sum_has_the_size_of_its_terms_and_not_of_its_result() -> None:
     one, other = np.array([1e4, 1.0]), np.array([-1e4, 2.0])
     assert _call("Add", [one, other], one + other).tolist() == [2e4, 3.0]
