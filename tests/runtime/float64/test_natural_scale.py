@@ -177,7 +177,7 @@ def _winograd(x: Any, weights: Any) -> Any:
 
 def test_a_fast_convolution_may_lose_in_a_dark_pixel_what_it_may_in_a_bright_one_of_the_channel(tmp_path: Path) -> None:
     x, weights = np.abs(_noise(1, 4, 10, 18)), _noise(6, 4, 3, 3)
-    x[:, :, :, :9] *= np.float32(1e-4)
+    x[:, :, :, :8] *= np.float32(1e-4)
     weights[2] *= np.float32(1e-6)
     file = _file(tmp_path, "Conv", [weights], {}, x.shape)
     given = _winograd(x[0], weights)[None]
@@ -187,7 +187,7 @@ def test_a_fast_convolution_may_lose_in_a_dark_pixel_what_it_may_in_a_bright_one
     assert np.max(scale.own[0, 2]) < 1e-4 * np.max(scale.own[0, 1])
     pointwise = _file(tmp_path, "Conv", [weights[:, :, :1, :1]], {}, x.shape)
     ((_, _, scale),) = Float64Graph(pointwise, ["y"]).walk_with_scales({"x": x}, {})
-    assert np.max(scale.own[0, 1, :, :9]) < 1e-3 * np.max(scale.own[0, 1])
+    assert np.max(scale.own[0, 1, :, :8]) < 1e-3 * np.max(scale.own[0, 1])
 
 
 def test_a_sum_has_the_size_of_its_terms_and_not_of_its_result() -> None:
