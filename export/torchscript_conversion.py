@@ -49,7 +49,10 @@ def to_torchscript(probe: Probe) -> torch.jit.ScriptModule:
         raise ExportError(f"torch.jit can't trace this model: {reason}") from error
     assert isinstance(traced, torch.jit.ScriptModule)
     for module in traced.modules():
-        _leave_settings_open(module.graph)
+        # A module that is called twice has a method for each call, a container has none.
+        inside: Any = module._c
+        for name in inside._method_names():
+            _leave_settings_open(inside._get_method(name).graph)
     return traced
 
 

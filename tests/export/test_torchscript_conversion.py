@@ -43,16 +43,19 @@ class Convolutions(nn.Module):
         self.up = nn.ConvTranspose2d(4, 4, 3, stride=(2, 3), padding=1, output_padding=(1, 2), groups=2, dilation=2)
         self.line, self.back = nn.Conv1d(4, 2, 3, bias=False, groups=2), nn.ConvTranspose1d(2, 2, 3)
         self.volume, self.deep = nn.Conv3d(1, 2, 3), nn.ConvTranspose3d(2, 1, 2, stride=(1, 2, 1))
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Conv2d(4, 4, 1)), nn.Sequential(nn.ReLU())])
 
     def forward(self, x):
         x = self.up(self.flat(x))
+        for block in (*self.blocks, *self.blocks):
+            x = block(x)
         return self.back(self.line(x.mean(2))), self.deep(self.volume(x[:, None]))
 
 
 def test_convolutions_obey_the_settings_of_the_process_that_runs_them():
     model = Convolutions().eval()
     traced = to_torchscript(build_probe(model, torch.zeros(1, 3, 9, 12)))
-    kinds = {node.kind() for module in traced.modules() for node in module.graph.nodes() if "conv" in node.kind()}
+    kinds = {node.kind() for node in traced.inlined_graph.nodes() if "conv" in node.kind()}
     # Not aten::_convolution, whose argument allow_tf32 is the exporting process's.
     assert kinds == {f"aten::{kind}{axes}d" for kind in ("conv", "conv_transpose") for axes in (1, 2, 3)}
     image = torch.randn(3, 3, 9, 12)
