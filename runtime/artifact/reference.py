@@ -86,6 +86,11 @@ class Reference:
         """Eager float32's largest absolute error by output; read without the truths."""
         return {name: facts.noise_floor * facts.scale for name, facts in self._facts().items()}
 
+    @property
+    def elements(self) -> int:
+        """How many all outputs have together; read without the truths."""
+        return sum(math.prod(facts.shape) for facts in self._facts().values())
+
     def _facts(self) -> "Mapping[str, Truth] | Mapping[str, _Facts]":
         return self.truths.facts if isinstance(self.truths, _TruthsInFile) else self.truths
 

@@ -81,7 +81,8 @@ class InputReport(_Part):
     """Of the model's inputs, in order."""
     verdict: Verdict = Verdict.PASS
     drift: float | None = None
-    """The largest of those outputs that were compared: all, or the model's results where batch or size are others."""
+    """The largest of those outputs that were compared: all, or the model's results where batch or size are others and
+    that passes."""
     output: str | None = None
     """The output that has it."""
 

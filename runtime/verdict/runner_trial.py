@@ -27,6 +27,10 @@ _Unprobed = tuple[_Arrays, str | None]
 """The unprobed model's results, and why it could not be run."""
 
 
+_MANY_ELEMENTS = 2**27
+"""Half a gigabyte of float32: the tensors of a larger batch or size would take too much memory beside the first's."""
+
+
 class RunnerTrial:
     """One runner, and what it returns for the recorded inputs.
 
@@ -83,7 +87,8 @@ class RunnerTrial:
         assert runner
         self._runner = None
         alike = [judge for judge in self._others if judge.input_shapes == first.input_shapes]
-        glances = {judge: _glance(judge, runner) for judge in alike}
+        quick = [judge for judge in self._others if judge in alike or judge.reference.elements <= _MANY_ELEMENTS]
+        glances = {judge: _glance(judge, runner) for judge in quick}
         arrays = runner.run(first.reference.inputs)
         # Its weights, and then its tensors, would come on top of what the next step needs.
         del runner
@@ -96,11 +101,13 @@ class RunnerTrial:
         results = self._results_of(arrays)
         del arrays
         hand_memory_back()
-        # Another batch or size is tried with the results only, which is quick.
+        # Another batch or size is tried unprobed as well, or where its tensors are too large only so.
         unprobed = self._run_unprobed([first, *(judge for judge in self._others if judge not in alike)])
         report = self._with_unprobed(report, results, *unprobed.pop(first))
         for judge, (alone, failure) in unprobed.items():
-            glances[judge] = None if failure else judge.glance(alone)
+            of_results = judge.glance(alone)
+            probed = glances.get(judge, of_results)
+            glances[judge] = None if failure or probed is None or probed.verdict.fails else of_results
         return self._with_others(report, glances, unprobed)
 
     def report_of_failure(self, error: ExecutionError) -> RunnerReport:
