@@ -7,12 +7,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import fx, nn
 
+from probe import Probe
 from probe.capture.labels import name_operation
+from runtime.artifact.reference import as_array
 
-__all__ = ["untried"]
+from .sampler import Keep, Sampler, channel_axis
+
+__all__ = ["ExerciseSampler", "untried"]
 
 _LIMITS: dict[str, tuple[float, float]] = {
     "relu": (0, 0),
@@ -72,3 +77,32 @@ def _clamp(
             return None
         found.append(default if value is None else float(value))
     return found[0], found[1]
+
+
+class ExerciseSampler(Sampler):
+    """A sampler that also finds what its run leaves untried.
+
+    Attributes:
+        untried: by output, in words, if anything.
+        zero_channels: by output, the channels that are 0 throughout, if any.
+    """
+
+    def __init__(self, probe: Probe, keep: Keep) -> None:
+        super().__init__(probe, keep)
+        self._graph = probe.traced.module
+        self.untried: dict[str, frozenset[str]] = {}
+        self.zero_channels: dict[str, frozenset[int]] = {}
+
+    def run_node(self, n: fx.Node) -> object:
+        spec = self.specs.get(n)
+        # Before the operation, which may overwrite its input.
+        if spec and (words := untried(self._graph, n, *self.fetch_args_kwargs_from_env(n))):
+            self.untried[spec.name] = words
+        value = super().run_node(n)
+        axis = channel_axis(spec) if spec else None
+        if spec and axis is not None:
+            whole = as_array(value)
+            used = np.any(whole, axis=tuple(each for each in range(whole.ndim) if each != axis))
+            if len(used) > 1 and not used.all():
+                self.zero_channels[spec.name] = frozenset(np.flatnonzero(~used).tolist())
+        return value

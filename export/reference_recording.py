@@ -7,6 +7,7 @@ checked when the probe is built (`probe/faithfulness.py`).
 
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.reference import Reference, Truth, as_array
 from runtime.artifact.tensor_summary import sample_places
 
+from .exercise import ExerciseSampler
 from .recorded_inputs import RecordedInput
 from .sampler import Keep, Kept, Sampler, WideSampler, channel_axis
 
@@ -67,15 +69,18 @@ def record_reference(
         ExportError: the model can't be run in float64.
     """
     keep = keep or Keep()
-    samplers = [Sampler(probe, keep) for _ in range(3)]
+    # The truth's map alone is kept, and what the input itself leaves untried, not the jittered ones.
+    of_eager = replace(keep, maps=False)
+    watched = ExerciseSampler(probe, of_eager)
+    samplers = [watched, Sampler(probe, of_eager), Sampler(probe, of_eager)]
     eager = [sampler.sample_run(each) for sampler, each in zip(samplers, _jittered(inputs), strict=True)]
-    truth = _sample_in_float64(probe, inputs, keep, samplers[0].copies)
+    truth = _sample_in_float64(probe, inputs, keep, watched.copies)
     truths = {
         spec.name: _truth(truth[spec.name], [run[spec.name] for run in eager], channel_axis(spec))
         for spec in probe.outputs
     }
     arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
-    return Reference(arrays, truths, name, samplers[0].untried, samplers[0].zero_channels)
+    return Reference(arrays, truths, name, watched.untried, watched.zero_channels)
 
 
 def _truth(exact: Kept, eager: list[Kept], axis: int | None) -> Truth:

@@ -18,8 +18,6 @@ from runtime.artifact.manifest import Output
 from runtime.artifact.reference import as_array
 from runtime.artifact.tensor_summary import SAMPLE_LIMIT, channel_statistics, sample
 
-from .exercise import untried
-
 __all__ = ["Keep", "Kept", "Sampler", "WideSampler", "channel_axis"]
 
 
@@ -90,20 +88,16 @@ class Sampler(fx.Interpreter):
         nodes: Mapping[str, fx.Node] | None = None,
     ) -> None:
         """Prepare to run the probe's own graph, or `module`, which has `nodes` by output, in its place."""
-        self._module = module or probe.traced.module
-        super().__init__(self._module)
+        super().__init__(module or probe.traced.module)
         # Interpreter adds a dump of the graph to an error.
         self.extra_traceback = False
         self._keep, self._results = keep or Keep(channels=False), frozenset(probe.results.values())
         specs = {spec.name: spec for spec in probe.outputs}
-        self._specs = {node: specs[name] for name, node in (nodes or probe.nodes).items() if name in specs}
+        self.specs = {node: specs[name] for name, node in (nodes or probe.nodes).items() if name in specs}
+        """By node, the output that it computes."""
         self._kept_of: dict[str, Kept] = {}
         self.copies: set[str] = set()
         """The nodes (fx names) whose values share no memory with what they were computed from."""
-        self.untried: dict[str, frozenset[str]] = {}
-        """By output, what the run leaves untried, if anything."""
-        self.zero_channels: dict[str, frozenset[int]] = {}
-        """By output, the channels that are 0 throughout, if any."""
 
     def sample_run(self, inputs: tuple[torch.Tensor, ...]) -> dict[str, Kept]:
         """Return what is kept of each output, in the order of execution."""
@@ -112,20 +106,12 @@ class Sampler(fx.Interpreter):
         return self._kept_of
 
     def run_node(self, n: fx.Node) -> object:
-        spec = self._specs.get(n)
-        # Before the operation, which may overwrite its input.
-        if spec and (words := untried(self._module, n, *self.fetch_args_kwargs_from_env(n))):
-            self.untried[spec.name] = words
         value = super().run_node(n)
         if isinstance(value, torch.Tensor) and not self._shares_memory(n, value):
             self.copies.add(n.name)
-        if spec:
-            whole, axis = as_array(value), channel_axis(spec)
-            if axis is not None and whole.shape[axis] > 1:
-                used = np.any(whole, axis=tuple(each for each in range(whole.ndim) if each != axis))
-                if not used.all():
-                    self.zero_channels[spec.name] = frozenset(np.flatnonzero(~used).tolist())
-            self._kept_of[spec.name] = self._kept(spec, whole)
+        if n in self.specs:
+            spec = self.specs[n]
+            self._kept_of[spec.name] = self._kept(spec, as_array(value))
         return value
 
     def _limit(self, name: str) -> int:
