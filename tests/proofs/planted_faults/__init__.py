@@ -8,7 +8,8 @@ file, as an exporter with that fault would.
 import hashlib
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from .attributes import changed, flipped, one_of, times
 from .difference import Difference
 from .model import Model, Places
 
-__all__ = ["COMMON", "KINDS", "Fault", "Kind", "jobs", "plant", "rehash"]
+__all__ = ["COMMON", "KINDS", "Fault", "Kind", "edited_model", "jobs", "plant", "rehash"]
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,15 @@ def _runs(model: Model) -> bool:
     except Exception:  # it has a class of its own for each reason
         return False
     return True
+
+
+@contextmanager
+def edited_model(folder: Path) -> Iterator[onnx.ModelProto]:
+    """Yield an artifact's ONNX model, and write what became of it, as a tool that the artifact then trusts would."""
+    model = onnx.load(folder / "model.onnx")
+    yield model
+    onnx.save(model, folder / "model.onnx")
+    rehash(folder)
 
 
 def rehash(folder: Path) -> None:

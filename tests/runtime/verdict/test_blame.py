@@ -12,7 +12,7 @@ from torch import nn
 
 from export import export_artifact
 from probe import build_probe
-from proofs.planted_faults import rehash
+from proofs.planted_faults import edited_model
 from report_making import make_output
 from runtime import open_artifact, verify
 from runtime.verdict.blame import find_culprit
@@ -27,14 +27,12 @@ def planted(exported, tmp_path):
         folder = shutil.copytree(
             (artifact or exported("cnn11")).path, tmp_path / f"planted_{len(list(tmp_path.iterdir()))}"
         )
-        model = onnx.load(folder / "model.onnx")
-        for tensor in model.graph.initializer:
-            if tensor.name in changes:
-                values = numpy_helper.to_array(tensor).copy()
-                changes[tensor.name](values)
-                tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-        onnx.save(model, folder / "model.onnx")
-        rehash(folder)
+        with edited_model(folder) as model:
+            for tensor in model.graph.initializer:
+                if tensor.name in changes:
+                    values = numpy_helper.to_array(tensor).copy()
+                    changes[tensor.name](values)
+                    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
         return open_artifact(folder)
 
     return plant
@@ -97,11 +95,9 @@ def test_of_several_faults_in_the_file_none_falls_on_a_runner_that_does_not_read
 
 def test_a_fault_of_the_file_that_scales_falls_on_no_runner_that_does_not_read_it(exported, tmp_path):
     folder = shutil.copytree(exported("cnn3").path, tmp_path / "scaled")
-    model = onnx.load(folder / "model.onnx")
-    node = next(each for each in model.graph.node if each.op_type == "BatchNormalization")
-    next(each for each in node.attribute if each.name == "epsilon").f = 0.5
-    onnx.save(model, folder / "model.onnx")
-    rehash(folder)
+    with edited_model(folder) as model:
+        node = next(each for each in model.graph.node if each.op_type == "BatchNormalization")
+        next(each for each in node.attribute if each.name == "epsilon").f = 0.5
     file, onnx_cpu, torchscript = verify(open_artifact(folder)).runners
     assert _blamed(file) == _blamed(onnx_cpu) == (node.output[0], "export")
     # The fault also scales the error of the inputs, which shows where a value is next to 0.
@@ -174,17 +170,15 @@ def with_cast():
     """Put a cast to 16 bits and back before a node of the ONNX file, as a converter to mixed precision does."""
 
     def put(folder, before, to):
-        model = onnx.load(folder / "model.onnx")
-        (index, node) = next((i, node) for i, node in enumerate(model.graph.node) if before in node.output)
-        narrow, wide = (
-            onnx.helper.make_node("Cast", [source], [made], to=kind)
-            for source, made, kind in ((node.input[0], "narrow", to), ("narrow", "wide", onnx.TensorProto.FLOAT))
-        )
-        node.input[0] = "wide"
-        model.graph.node.insert(index, wide)
-        model.graph.node.insert(index, narrow)
-        onnx.save(model, folder / "model.onnx")
-        rehash(folder)
+        with edited_model(folder) as model:
+            (index, node) = next((i, node) for i, node in enumerate(model.graph.node) if before in node.output)
+            narrow, wide = (
+                onnx.helper.make_node("Cast", [source], [made], to=kind)
+                for source, made, kind in ((node.input[0], "narrow", to), ("narrow", "wide", onnx.TensorProto.FLOAT))
+            )
+            node.input[0] = "wide"
+            model.graph.node.insert(index, wide)
+            model.graph.node.insert(index, narrow)
         return open_artifact(folder)
 
     return put

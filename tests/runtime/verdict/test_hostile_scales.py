@@ -17,7 +17,7 @@ from torch.nn import functional
 from export import export_artifact
 from probe import build_probe
 from proofs.hostile_networks import STEPS, HostileNetwork, draw_networks, networks
-from proofs.planted_faults import rehash
+from proofs.planted_faults import edited_model
 from runtime import open_artifact, verify
 
 
@@ -71,10 +71,8 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def planted(hostile: Path, tmp_path: Path) -> Callable[[Callable[[onnx.ModelProto], None]], Any]:
     def plant(change: Callable[[onnx.ModelProto], None]) -> Any:
         folder = Path(shutil.copytree(hostile, tmp_path / "faulty"))
-        model = onnx.load(folder / "model.onnx")
-        change(model)
-        onnx.save(model, folder / "model.onnx")
-        rehash(folder)
+        with edited_model(folder) as model:
+            change(model)
         return verify(open_artifact(folder), ["onnx-float64", "onnx-cpu"])
 
     return plant

@@ -11,7 +11,7 @@ from torch import nn
 
 from export import export_artifact
 from probe import build_probe
-from proofs.planted_faults import rehash
+from proofs.planted_faults import edited_model
 from runtime import open_artifact, verify
 from runtime.verdict.node_differences import node_differences
 
@@ -47,10 +47,8 @@ def edited(parts, tmp_path):
 
     def edit(output, change):
         folder = shutil.copytree(parts, tmp_path / "edited")
-        model = onnx.load(folder / "model.onnx")
-        change(model, next(node for node in model.graph.node if output in node.output))
-        onnx.save(model, folder / "model.onnx")
-        rehash(folder)
+        with edited_model(folder) as model:
+            change(model, next(node for node in model.graph.node if output in node.output))
         return open_artifact(folder)
 
     return edit
@@ -177,10 +175,10 @@ def test_of_several_nodes_each_is_named(tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU()).eval()
     probe = build_probe(model, torch.randn(1, 3, 6, 6), outputs=["2"])
     folder = export_artifact(probe, tmp_path / "one")
-    proto = onnx.load(folder / "model.onnx")
-    _attribute("epsilon", 0.5)(proto, next(node for node in proto.graph.node if node.op_type == "BatchNormalization"))
-    onnx.save(proto, folder / "model.onnx")
-    rehash(folder)
+    with edited_model(folder) as proto:
+        _attribute("epsilon", 0.5)(
+            proto, next(node for node in proto.graph.node if node.op_type == "BatchNormalization")
+        )
     said = node_differences(open_artifact(folder), "2")
     assert said == ["its BatchNormalization's epsilon is 0.5, the model's 1e-05"]
 

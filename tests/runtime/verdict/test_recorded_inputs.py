@@ -10,7 +10,7 @@ from torch import nn
 
 from export import export_artifact
 from probe import build_probe
-from proofs.planted_faults import rehash
+from proofs.planted_faults import edited_model
 from runtime import open_artifact, verify
 
 FILE, CPU = "onnx-float64", "onnx-cpu"
@@ -45,14 +45,12 @@ def change(open_sized, tmp_path):
         import shutil
 
         folder = shutil.copytree(open_sized, tmp_path / "changed")
-        model = onnx.load(folder / "model.onnx")
-        place = next(index for index, node in enumerate(model.graph.node) if output in node.output)
-        made = make(model.graph, model.graph.node[place])
-        nodes = [*model.graph.node[:place], *made, *model.graph.node[place + 1 :]]
-        del model.graph.node[:]
-        model.graph.node.extend(nodes)
-        onnx.save(model, folder / "model.onnx")
-        rehash(folder)
+        with edited_model(folder) as model:
+            place = next(index for index, node in enumerate(model.graph.node) if output in node.output)
+            made = make(model.graph, model.graph.node[place])
+            nodes = [*model.graph.node[:place], *made, *model.graph.node[place + 1 :]]
+            del model.graph.node[:]
+            model.graph.node.extend(nodes)
         return open_artifact(folder)
 
     return rewrite
@@ -151,16 +149,14 @@ def test_one_wrong_pixel_in_a_large_mask(tmp_path):
             return self.tail(self.conv(x).sigmoid())
 
     folder = export_artifact(build_probe(Mask().eval(), torch.randn(1, 3, 256, 256)), tmp_path / "a")
-    model = onnx.load(folder / "model.onnx")
-    spot = np.zeros((1, 1, 256, 256), np.float32)
-    spot[0, 0, 100, 31] = 0.5
-    model.graph.initializer.append(numpy_helper.from_array(spot, "spot"))
-    node = next(each for each in model.graph.node if "sigmoid" in each.output)
-    place = list(model.graph.node).index(node)
-    node.output[0] = "before"
-    model.graph.node.insert(place + 1, helper.make_node("Add", ["before", "spot"], ["sigmoid"]))
-    onnx.save(model, folder / "model.onnx")
-    rehash(folder)
+    with edited_model(folder) as model:
+        spot = np.zeros((1, 1, 256, 256), np.float32)
+        spot[0, 0, 100, 31] = 0.5
+        model.graph.initializer.append(numpy_helper.from_array(spot, "spot"))
+        node = next(each for each in model.graph.node if "sigmoid" in each.output)
+        place = list(model.graph.node).index(node)
+        node.output[0] = "before"
+        model.graph.node.insert(place + 1, helper.make_node("Add", ["before", "spot"], ["sigmoid"]))
     said, _, _ = judged(open_artifact(folder))
     assert said == [("drift", "sigmoid", "export")] * 2
 

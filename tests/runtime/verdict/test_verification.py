@@ -6,13 +6,12 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import torch
 from onnx import numpy_helper
 
 from conftest import VARIANTS
-from proofs.planted_faults import rehash
+from proofs.planted_faults import edited_model
 from runtime import RUNNERS, RunnerUnavailable, UsageError, open_artifact, verify
 from runtime.reporting.json_report import load_report
 from runtime.runners.registry import why_unavailable
@@ -21,13 +20,11 @@ from runtime.verdict.verification import Report
 
 
 def _plant(folder: Path, weight: str, change) -> Path:
-    model = onnx.load(folder / "model.onnx")
-    tensor = next(each for each in model.graph.initializer if each.name == weight)
-    values = numpy_helper.to_array(tensor).copy()
-    change(values)
-    tensor.CopyFrom(numpy_helper.from_array(values, weight))
-    onnx.save(model, folder / "model.onnx")
-    rehash(folder)
+    with edited_model(folder) as model:
+        tensor = next(each for each in model.graph.initializer if each.name == weight)
+        values = numpy_helper.to_array(tensor).copy()
+        change(values)
+        tensor.CopyFrom(numpy_helper.from_array(values, weight))
     return folder
 
 
