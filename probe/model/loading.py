@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import inspect
+import keyword
+import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -293,9 +295,8 @@ def _import_file(file: Path) -> Any:
         raise ModelError(f"There is no file {file}.")
     # The file may import its neighbours, as when run as a script.
     sys.path.insert(0, str(file.parent.resolve()))
-    # A unique name: the file may have the same name as a module that is already imported.
-    name = file.stem if file.stem not in sys.modules else f"{file.stem} of {file.parent}"
-    spec = importlib.util.spec_from_file_location(name, file)
+    name = _module_name(file)
+    spec = importlib.util.spec_from_file_location(name, file.absolute())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -307,6 +308,18 @@ def _import_file(file: Path) -> Any:
         del sys.modules[name]
         raise
     return module
+
+
+def _module_name(file: Path) -> str:
+    """The name that a file is imported as: the same each time, and no other module's.
+
+    It is an identifier whatever the file is called, since TorchScript writes it into its programs.
+    """
+    stem = re.sub(r"\W|^(?=\d)", "_", file.stem, flags=re.ASCII)
+    names = (stem, *(f"{stem}_{number}" for number in range(2, len(sys.modules) + 2)))
+    free = (name for name in names if name not in sys.modules and not keyword.iskeyword(name))
+    again = (name for name in names if getattr(sys.modules.get(name), "__file__", None) == str(file.absolute()))
+    return next(again, None) or next(free)
 
 
 def _import_package(name: str) -> Any:

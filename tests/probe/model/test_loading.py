@@ -84,3 +84,15 @@ def test_a_model_that_a_file_has_ready_is_taken_as_it_is(tmp_path):
 def test_a_vision_transformer_is_made_for_the_size_that_it_is_given(size):
     loaded = load_model("torchvision:vit_b_32", input_size=size)
     assert loaded.module.image_size == loaded.example[0].shape[-1] == (size or (224,))[-1]
+
+
+@pytest.mark.parametrize("name", ["net", "my-net v1.2", "2nd", "class", "torch"])
+def test_a_class_is_known_by_one_name_however_often_and_from_wherever_its_file_is_loaded(tmp_path, name):
+    names = []
+    for folder in ("one", "other", "one"):
+        file = tmp_path / folder / f"{name}.py"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("from torch import nn\nclass Net(nn.Sequential):\n    pass\n")
+        names.append(type(load_model(f"{file}:Net").module).__module__)
+    assert names[0] == names[2] != names[1]
+    assert all(each.isidentifier() and each not in {"class", "torch"} for each in names)
