@@ -39,10 +39,10 @@ from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .export_hints import named_in, way_around
 from .folder_replacement import replace_folder
+from .kept_tensors import Keep
 from .onnx_conversion import to_onnx
 from .recorded_inputs import RecordedInput, recorded_inputs
 from .reference_recording import record_references
-from .sampler import Keep
 from .torch_export_conversion import save_torch_export, to_torch_export
 from .torchscript_conversion import save_torchscript, to_torchscript
 from .trial_run import try_model_files

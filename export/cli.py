@@ -1,24 +1,30 @@
 """`layerprobe export`. PyTorch is imported when the command runs, so that `layerprobe --help` stays quick."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from probe.cli import (
     CaptureOption,
-    InputSizeOption,
     LeafOption,
     ModelArgument,
     SubmoduleOption,
+    is_onnx,
     model_at_work,
     print_capture,
 )
-from runtime.artifact.cli_options import InputFilesOption, OperationsOption, OutputsOption, QuietOption, parse_size
+from runtime.artifact.cli_options import (
+    InputFilesOption,
+    InputSizeOption,
+    OperationsOption,
+    OutputsOption,
+    QuietOption,
+    parse_size,
+)
 
-if TYPE_CHECKING:
-    from probe import LoadedModel
-    from runtime.artifact.manifest import Preprocessing
+from .onnx_cli import export_file, refuse_for_files
+from .photo_preprocessing import preprocessing_of
 
 __all__ = ["export"]
 
@@ -69,8 +75,8 @@ def export(
 ) -> None:
     """Write a model's probe as an artifact that needs no source.
 
-    It holds the probe as ONNX, TorchScript and torch.export, a float64 reference and a manifest. What the model returns
-    is always an output, whatever is selected.
+    It holds the probe as ONNX, TorchScript and torch.export, a float64 reference and a manifest; of an ONNX file, which
+    needs no PyTorch, ONNX only. What the model returns is always an output, whatever is selected.
 
     Example: layerprobe export torchvision:resnet18 -o resnet18
     """
@@ -78,6 +84,31 @@ def export(
     means, stds, size = _numbers(mean), _numbers(std), parse_size(input_size, channels=True)
     if not (averaged or full):
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
+    if is_onnx(model):
+        refuse_for_files(
+            {
+                "--weights": weights,
+                "--seed": seed,
+                "--submodule": submodule,
+                "--leaf": leaf,
+                "--averaged": averaged,
+                "--capture": capture != "auto",
+                "--dynamic-size": dynamic_size,
+            }
+        )
+        export_file(
+            model,
+            folder,
+            inputs=given or (),
+            size=size,
+            mean=means,
+            std=stds,
+            outputs=outputs or (),
+            operations=operations or (),
+            overwrite=overwrite,
+            quiet=quiet,
+        )
+        return
     from probe import build_probe, load_model, load_weights
     from runtime.artifact.folder import open_artifact
     from runtime.artifact.manifest import Recipe, fixed_batch
@@ -95,7 +126,7 @@ def export(
                 typer.echo(f"{weights}: the weights are read {', '.join(taken)}", err=True)
         if submodule:
             loaded = loaded.submodule(submodule)
-        preprocessing = _preprocessing(loaded, means, stds)
+        preprocessing = preprocessing_of(loaded, means, stds)
         status.update("tracing")
         probe = build_probe(
             loaded.module,
@@ -135,35 +166,3 @@ def export(
     batch = fixed_batch(open_artifact(folder).manifest.inputs)
     fixed = "" if batch is None else f"; the batch is fixed at {batch}"
     typer.echo(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")
-
-
-def _preprocessing(
-    loaded: "LoadedModel", means: list[float] | None, stds: list[float] | None
-) -> "Preprocessing | None":
-    """Return how a photo becomes the model's input, or None if its input isn't an image."""
-    from pydantic import ValidationError
-
-    from runtime.artifact.manifest import Preprocessing
-
-    image = loaded.image
-    if image is None:
-        if means or stds:
-            raise typer.BadParameter(f"{loaded.name} isn't called with a single image: omit --mean and --std")
-        return None
-    try:
-        preprocessing = Preprocessing.model_validate(
-            {
-                "resize": image.resize,
-                "crop": tuple(loaded.call.tensors[0].shape[2:]),
-                "mean": means or image.mean,
-                "std": stds or image.std,
-                "interpolation": image.interpolation,
-            }
-        )
-    except ValidationError as error:
-        first = error.errors()[0]
-        where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise typer.BadParameter(f"{where}: {what}" if where else what) from error
-    if len(preprocessing.mean) != len(image.mean):
-        raise typer.BadParameter(f"{loaded.name} takes {len(image.mean)} channels: pass that many numbers for each")
-    return preprocessing

@@ -15,7 +15,8 @@ from probe import Probe
 from probe.capture.labels import name_operation
 from runtime.artifact.reference import as_array
 
-from .sampler import Keep, Sampler, channel_axis
+from .kept_tensors import Keep, channel_axis
+from .sampler import Sampler
 
 __all__ = ["ExerciseSampler", "untried"]
 

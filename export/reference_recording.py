@@ -9,20 +9,18 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import fx
 
 from probe import Probe
 from probe.model.shared_copy import deep_copy
 from runtime.artifact.errors import ExportError, first_line
-from runtime.artifact.reference import Reference, Truth, as_array
-from runtime.artifact.tensor_summary import sample_places
+from runtime.artifact.reference import Reference, as_array
 
 from .exercise import ExerciseSampler
+from .kept_tensors import Keep, Kept, channel_axis, truth_of
 from .recorded_inputs import RecordedInput
-from .sampler import Keep, Kept, Sampler, WideSampler, channel_axis
+from .sampler import Sampler, WideSampler
 
 __all__ = ["is_inexact", "record_reference", "record_references"]
 
@@ -76,43 +74,11 @@ def record_reference(
     eager = [sampler.sample_run(each) for sampler, each in zip(samplers, _jittered(inputs), strict=True)]
     truth = _sample_in_float64(probe, inputs, keep, watched.copies)
     truths = {
-        spec.name: _truth(truth[spec.name], [run[spec.name] for run in eager], channel_axis(spec))
+        spec.name: truth_of(truth[spec.name], [run[spec.name] for run in eager], channel_axis(spec))
         for spec in probe.outputs
     }
     arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
     return Reference(arrays, truths, name, watched.untried, watched.zero_channels)
-
-
-def _truth(exact: Kept, eager: list[Kept], axis: int | None) -> Truth:
-    own = eager[0].sample.astype(np.float64)
-    error = max(_largest_error(run.sample, exact.sample) for run in eager)
-    channels = None
-    if exact.statistics is not None and eager[0].statistics is not None:
-        noise = np.max([_channel_noise(run, exact, axis) for run in eager], axis=0)
-        channels = np.vstack([exact.statistics, noise])
-    return Truth(
-        sample=np.where(np.isfinite(own), exact.sample.astype(np.float64), own),
-        shape=exact.shape,
-        scale=exact.scale,
-        noise_floor=error / exact.scale,
-        nonfinite=eager[0].nonfinite,
-        channels=channels,
-        channel_axis=axis,
-        map=exact.map,
-    )
-
-
-def _channel_noise(run: Kept, exact: Kept, axis: int | None) -> NDArray[np.float64]:
-    """Return the largest absolute error in each channel, C: of the sample, and of the statistics of all elements."""
-    assert run.statistics is not None
-    assert exact.statistics is not None
-    noise: NDArray[np.float64] = np.max(np.abs(run.statistics - exact.statistics), axis=0)
-    size = int(np.prod(exact.shape))
-    places = sample_places(size, exact.sample.size)
-    channels = 0 if axis is None else np.unravel_index(places, exact.shape)[axis]
-    error = np.abs(run.sample.astype(np.float64) - exact.sample.astype(np.float64))
-    np.maximum.at(noise, np.broadcast_to(channels, places.shape), error)
-    return noise
 
 
 def _nonfinite(reference: Reference) -> bool:
@@ -141,12 +107,6 @@ def _sample_in_float64(
         ) from error
     finally:
         torch.set_default_dtype(default)
-
-
-def _largest_error(result: NDArray[np.generic], exact: NDArray[np.generic]) -> float:
-    with np.errstate(invalid="ignore"):  # infinity minus infinity, left out in the next line
-        error = np.abs(result.astype(np.float64) - exact.astype(np.float64))
-    return float(np.max(error, initial=0.0, where=np.isfinite(error)))
 
 
 def _jittered(inputs: tuple[torch.Tensor, ...]) -> Iterator[tuple[torch.Tensor, ...]]:

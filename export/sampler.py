@@ -4,77 +4,18 @@ What the parts are compared with is `reference_recording.py`.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import fx
 from torch.utils._pytree import tree_leaves, tree_map
 
 from probe import Probe
-from runtime.artifact.manifest import Output
 from runtime.artifact.reference import as_array
-from runtime.artifact.tensor_summary import SAMPLE_LIMIT, channel_statistics, sample
 
-__all__ = ["Keep", "Kept", "Sampler", "WideSampler", "channel_axis"]
+from .kept_tensors import Keep, Kept
 
-
-@dataclass(frozen=True)
-class Keep:
-    """How much of each output is kept."""
-
-    elements: int = SAMPLE_LIMIT
-    """Of each output, at most."""
-    of_results: int = SAMPLE_LIMIT
-    channels: bool = True
-    """Whether the statistics of each channel are kept where the sample is a part of the tensor."""
-    maps: bool = False
-
-    @classmethod
-    def beside(cls, model_bytes: int, outputs: int) -> "Keep":
-        """Return what keeps the reference at about the size of the model or, beside a small one, small."""
-        wanted = model_bytes // (8 * max(1, outputs))
-        elements = min(SAMPLE_LIMIT, max(_LEAST_ELEMENTS, 1 << (wanted.bit_length() - 1)))
-        return cls(elements, elements, maps=True)
-
-    def of_another(self, briefly: bool) -> "Keep":
-        """Return what is kept of an input that isn't the first."""
-        elements = self.elements // 4
-        return Keep(elements // 4 if briefly else elements, elements, channels=not briefly)
-
-    def limit(self, *, result: bool) -> int:
-        """Return how many elements of an output are kept."""
-        return self.of_results if result else self.elements
-
-
-_LEAST_ELEMENTS = 4096
-
-
-class Kept(NamedTuple):
-    """What is kept of one output in one run."""
-
-    sample: NDArray[np.generic]
-    shape: tuple[int, ...]
-    scale: float
-    nonfinite: int
-    statistics: NDArray[np.float64] | None
-    """4 C"""
-    map: NDArray[np.float32] | None
-
-
-def channel_axis(spec: Output) -> int | None:
-    """Return the axis of an output's channels; None if it has none."""
-    return spec.layout.index("C") if "C" in spec.layout and len(spec.layout) == len(spec.shape) else None
-
-
-def _map(spec: Output, whole: NDArray[Any]) -> NDArray[np.float32] | None:
-    """Return the mean over the channels of the first image, H W."""
-    if sorted(spec.layout) != sorted("NCHW"):
-        return None
-    image = whole.transpose([spec.layout.index(axis) for axis in "NCHW"])[0]
-    return np.asarray(np.mean(image, axis=0, dtype=np.float64), np.float32)
+__all__ = ["Sampler", "WideSampler"]
 
 
 class Sampler(fx.Interpreter):
@@ -111,28 +52,8 @@ class Sampler(fx.Interpreter):
             self.copies.add(n.name)
         if n in self.specs:
             spec = self.specs[n]
-            self._kept_of[spec.name] = self._kept(spec, as_array(value))
+            self._kept_of[spec.name] = self._keep.of(spec, as_array(value), result=spec.name in self._results)
         return value
-
-    def _limit(self, name: str) -> int:
-        return self._keep.limit(result=name in self._results)
-
-    def _kept(self, spec: Output, whole: NDArray[Any]) -> Kept:
-        finite = np.isfinite(whole)
-        nonfinite = int(whole.size - np.count_nonzero(finite))
-        limit = self._limit(spec.name)
-        real = whole.dtype.kind == "f" and not nonfinite
-        return Kept(
-            # sample() of a small tensor is a view of it: an in-place operation can't change the copy.
-            sample=sample(whole, limit).copy(),
-            shape=whole.shape,
-            scale=float(np.max(np.abs(whole), initial=0.0, where=finite)) or 1.0,
-            nonfinite=nonfinite,
-            statistics=channel_statistics(whole, channel_axis(spec))
-            if self._keep.channels and real and whole.size > limit
-            else None,
-            map=_map(spec, whole) if self._keep.maps and real and whole.size > limit else None,
-        )
 
     def _shares_memory(self, node: fx.Node, value: torch.Tensor) -> bool:
         sources = tree_leaves(self.fetch_args_kwargs_from_env(node))

@@ -9,23 +9,33 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from runtime.artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
+from runtime.artifact.cli_options import (
+    InputFilesOption,
+    InputSizeOption,
+    OperationsOption,
+    OutputsOption,
+    QuietOption,
+    parse_size,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from rich.status import Status
 
     from runtime.artifact.manifest import Output
 
+    from .onnx_model.probing import OnnxProbe
     from .probe import Probe
 
 __all__ = [
     "CaptureOption",
-    "InputSizeOption",
     "LeafOption",
     "ModelArgument",
     "SubmoduleOption",
+    "at_work",
+    "is_onnx",
     "model_at_work",
     "nodes",
     "print_capture",
@@ -36,13 +46,9 @@ Capture = Literal["auto", "trace", "export"]
 _FORMAT_VERSION = 1
 """The version of the JSON document that `nodes --json` prints."""
 
-_FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory or package.module:factory."
+_FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory, package.module:factory or an ONNX file."
 
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_FORMS)]
-InputSizeOption = Annotated[
-    str | None,
-    typer.Option(metavar="N|HxW|CxHxW", help="Size of the input image, in pixels; the model's own by default."),
-]
 SubmoduleOption = Annotated[
     str | None, typer.Option(metavar="PATH", help="Only this part of the model, with the input passed to it.")
 ]
@@ -61,9 +67,15 @@ LeafOption = Annotated[
 ]
 
 
+def is_onnx(model: str) -> bool:
+    """Return whether a MODEL is an ONNX file."""
+    return model.endswith(".onnx")
+
+
 def nodes(
     model: ModelArgument,
     input_size: InputSizeOption = None,
+    given: InputFilesOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     submodule: SubmoduleOption = None,
@@ -82,36 +94,28 @@ def nodes(
     Example: layerprobe nodes torchvision:resnet18 --op Conv2d
     """
     size = parse_size(input_size, channels=True)
+    probe: Probe | OnnxProbe
+    if is_onnx(model):
+        probe, modules, title = _probe_of_file(model, size, given or (), quiet)
+    elif given:
+        raise typer.BadParameter("--input is for ONNX files: a PyTorch model brings its example")
+    else:
+        probe, modules, title = _probe_of_model(model, size, submodule, capture, leaf or (), quiet)
     from runtime.artifact.selection import select_outputs
 
-    from . import build_probe, load_model
-    from .capture.labels import class_of
     from .node_tree import node_tree, skipped_lines
 
-    with model_at_work(quiet) as status:
-        loaded = load_model(model, input_size=size)
-        if submodule:
-            loaded = loaded.submodule(submodule)
-        status.update("tracing")
-        probe = build_probe(
-            loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture, leaf_modules=leaf or ()
-        )
-    print_capture(probe, quiet)
-    if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
-        why = "the model fails on another, or returns a tensor of another rank"
-        typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
     chosen = select_outputs(probe.outputs, outputs or (), operations or ())
     if as_json:
-        typer.echo(_document(loaded.name, probe, chosen))
+        typer.echo(_document(title, probe, chosen))
         return
     # On a pipe there is no width to fit.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    modules = {path: class_of(module) for path, module in loaded.module.named_modules(remove_duplicate=False)}
     of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
     constants = ", ".join(f"{name} = {value!r}" for name, value in probe.constants.items())
     lines = [
-        f"{loaded.name} ({probe.model_name}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
+        f"{title}, outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
         *([f"constants: {constants}"] if constants else []),
         *node_tree(chosen, modules, width, probe.results),
     ]
@@ -120,35 +124,81 @@ def nodes(
     typer.echo("\n".join(lines))
 
 
+def _probe_of_model(
+    model: str, size: tuple[int, ...], submodule: str | None, capture: Capture, leaf: "Sequence[str]", quiet: bool
+) -> "tuple[Probe, dict[str, str], str]":
+    """Return a PyTorch model's probe, the class of each of its modules by path, and its title."""
+    from . import build_probe, load_model
+    from .capture.labels import class_of
+
+    with model_at_work(quiet) as status:
+        loaded = load_model(model, input_size=size)
+        if submodule:
+            loaded = loaded.submodule(submodule)
+        status.update("tracing")
+        probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture, leaf_modules=leaf)
+    print_capture(probe, quiet)
+    if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
+        why = "the model fails on another, or returns a tensor of another rank"
+        typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
+    modules = {path: class_of(module) for path, module in loaded.module.named_modules(remove_duplicate=False)}
+    return probe, modules, f"{loaded.name} ({probe.model_name})"
+
+
+def _probe_of_file(
+    file: str, size: tuple[int, ...], inputs: "Sequence[Path]", quiet: bool
+) -> "tuple[OnnxProbe, dict[str, str], str]":
+    """Return an ONNX file's probe and its title; its modules' classes aren't known."""
+    from .onnx_model.loading import load_onnx
+
+    with at_work(quiet, "reading the ONNX file"):
+        probe = load_onnx(file, inputs=inputs, size=size).probe
+    print_capture(probe, quiet)
+    return probe, {}, f"{probe.name} (ONNX, opset {probe.opset})"
+
+
+@contextmanager
+def at_work(quiet: bool, phase: str) -> "Iterator[Status]":
+    """Yield a status line on stderr while something is done."""
+    from rich.console import Console
+
+    with Console(stderr=True, quiet=quiet).status(phase) as status:
+        yield status
+
+
 @contextmanager
 def model_at_work(quiet: bool) -> "Iterator[Status]":
     """Yield a status line on stderr while a model is loaded and captured; what its own code prints goes there, too."""
-    from rich.console import Console
-
     from .build import TrainingModeWarning
 
     with redirect_stdout(sys.stderr), warnings.catch_warnings():
         # `print_capture` says it in one line.
         warnings.simplefilter("ignore", TrainingModeWarning)
-        with Console(stderr=True, quiet=quiet).status("loading the model") as status:
+        with at_work(quiet, "loading the model") as status:
             yield status
 
 
-def print_capture(probe: "Probe", quiet: bool) -> None:
-    """Print to stderr what is worth knowing of the capture: training mode, why not symbolic tracing."""
-    if probe.was_training and not quiet:
+def print_capture(probe: "Probe | OnnxProbe", quiet: bool) -> None:
+    """Print to stderr what is worth knowing of the capture."""
+    if quiet:
+        return
+    if probe.capture == "onnx":
+        for note in probe.notes:
+            typer.echo(f"{probe.name}: {note}", err=True)
+        return
+    if probe.was_training:
         typer.echo(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
-    if probe.capture_reason and not quiet:
+    if probe.capture_reason:
         typer.echo(f"captured with torch.export: {probe.capture_reason}", err=True)
 
 
-def _document(model: str, probe: "Probe", outputs: "Sequence[Output]") -> str:
+def _document(model: str, probe: "Probe | OnnxProbe", outputs: "Sequence[Output]") -> str:
     return json.dumps(
         {
             "format_version": _FORMAT_VERSION,
             "model": model,
             "inputs": [each.model_dump() for each in probe.inputs],
-            "constants": probe.constants,
+            "constants": dict(probe.constants),
             "outputs": [each.model_dump() for each in outputs],
             "skipped": [each.model_dump() for each in probe.skipped],
             "results": probe.results,

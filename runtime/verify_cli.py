@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .artifact.cli_options import InputFilesOption, QuietOption
+from .artifact.cli_options import InputFilesOption, InputSizeOption, QuietOption, parse_size
 from .artifact.errors import UsageError
 from .cli_options import ArtifactArgument, RunnersOption, takes_reports, takes_settings
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
@@ -32,6 +32,7 @@ def verify(
     artifact: ArtifactArgument,
     runner: RunnersOption = None,
     given: InputFilesOption = None,
+    input_size: InputSizeOption = None,
     allow_fallback: Annotated[
         bool,
         typer.Option(
@@ -48,13 +49,14 @@ def verify(
 ) -> None:
     """Verify each output of each runner, and name what is wrong.
 
-    The reference is the model computed in float64; the runner onnx-float64 is the ONNX file itself in float64. Exit
-    code 0 if all pass, 1 if not.
+    The reference is the model computed in float64; the runner onnx-float64 is the ONNX file itself in float64. A file
+    that layerprobe didn't write is the model itself: each runner is judged by what it means in float64. Exit code 0 if
+    all pass, 1 if not.
 
     Example: layerprobe verify resnet18 --html report.html
     """
-    from .artifact.folder import open_artifact
     from .artifact.manifest import AVERAGED_FILES, ONNX_FILE
+    from .model_source import is_artifact, opened_source
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import FORMS, write_forms
     from .runs.input_files import read_inputs
@@ -63,20 +65,23 @@ def verify(
 
     _refuse_places(reports, artifact, baseline)
     earlier = _earlier(baseline, strict_baseline)
-    opened = open_artifact(artifact)
-    if earlier:
-        refuse_another_model(opened.manifest.model, opened.manifest.outputs, earlier)
     live_model = settings.model or settings.weights or settings.seed is not None
     if live_model and not {"eager", "all"}.intersection(runner or ()):
         raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
-    maps = DriftMaps(opened.manifest.outputs) if any(FORMS[name].wants_maps for name in reports) else None
-    manifest = opened.manifest
-    inputs = read_inputs(given or [], manifest.inputs, manifest.preprocessing, manifest.model)
-    with phases(quiet) as on_phase:
+    with (
+        phases(quiet) as on_phase,
+        opened_source(str(artifact), given or (), on_phase, size=parse_size(input_size, channels=True)) as opened,
+    ):
+        manifest = opened.manifest
+        if earlier:
+            refuse_another_model(manifest.model, manifest.outputs, earlier)
+        maps = DriftMaps(manifest.outputs) if any(FORMS[name].wants_maps for name in reports) else None
+        # An artifact that was made here has the given inputs recorded.
+        files = (given or []) if is_artifact(str(artifact)) else []
         report = verify_artifact(
             opened,
             runner or [],
-            inputs=inputs,
+            inputs=read_inputs(files, manifest.inputs, manifest.preprocessing, manifest.model),
             settings=settings,
             allow_fallback=allow_fallback,
             maps=maps,
@@ -84,7 +89,7 @@ def verify(
         )
     print_left_out(report.left_out, quiet)
     maps_file = AVERAGED_FILES[ONNX_FILE]
-    if not quiet and not opened.is_averaged and maps_file in opened.manifest.files:
+    if not quiet and not opened.is_averaged and maps_file in manifest.files:
         typer.echo(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
     write_forms(report, reports, maps)
     _show(report, everything, earlier, strict=strict_baseline)

@@ -12,7 +12,7 @@ from conftest import ROOT
 
 PACKAGES = {
     "runtime": {"runtime"},
-    "probe": {"probe", "runtime.artifact"},
+    "probe": {"probe", "runtime.artifact", "runtime.float64", "runtime.runs.input_files"},
     "export": {"export", "probe", "runtime.artifact", "runtime.float64", "runtime.runs.input_files"},
 }
 """What a package may import of this project: the contract is all that `probe` and `export` know of `runtime`, but for
@@ -20,7 +20,7 @@ how a file becomes an input, which must be the same when an artifact is written 
 
 FLOORS = {
     "runtime": [{"artifact"}, {"runners", "maps", "float64"}, {"runs", "bench"}, {"verdict"}, {"reporting"}, {""}],
-    "probe": [{"model"}, {"capture"}, {"observe"}, {"layout"}, {""}],
+    "probe": [{"model"}, {"capture"}, {"observe"}, {"layout"}, {"onnx_model"}, {""}],
 }
 """The rooms of a package from the bottom up, the package's own files on top: a room imports itself and floors below."""
 

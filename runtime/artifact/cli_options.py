@@ -43,6 +43,10 @@ InputFilesOption = Annotated[
         "--input", metavar="F", help="Instead of the usual inputs: a photo, .npy, .npz by name, or a folder of them."
     ),
 ]
+InputSizeOption = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW|CxHxW", help="Size of the input image, in pixels; the model's own by default."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
 
 

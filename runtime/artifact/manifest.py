@@ -136,6 +136,8 @@ class Preprocessing(_Entry):
     """Per channel, in units of the scaled image (0 to 1)."""
     std: list[Annotated[float, Field(gt=0)]]
     interpolation: Interpolation = "bilinear"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    """Where the model's input has its channels."""
 
     @model_validator(mode="after")
     def _channels_agree(self) -> "Preprocessing":
@@ -225,7 +227,8 @@ class Versions(_Entry):
     """The versions that wrote the artifact."""
 
     layerprobe: str
-    torch: str
+    torch: str | None
+    """None where the model is an ONNX file."""
     onnx: str
     opset: int
 
@@ -268,10 +271,11 @@ class Manifest(_Entry):
     results: Annotated[dict[str, str], Field(min_length=1)]
     """What the model itself returns: path in its return value (empty for a lone tensor) to the output's name."""
     skipped: tuple[Skipped, ...]
-    capture: Literal["trace", "export"]
-    """How the graph was made: by symbolic tracing (torch.fx) or by torch.export."""
+    capture: Literal["trace", "export", "onnx"]
+    """How the graph was made: by symbolic tracing (torch.fx), by torch.export, or by the maker of the ONNX file that is
+    the model."""
     capture_reason: str | None = None
-    """Why symbolic tracing wasn't used, if the choice was automatic."""
+    """Why symbolic tracing wasn't used, if the choice was automatic; what had to be put right in an ONNX file."""
     versions: Versions
 
     @model_validator(mode="after")
@@ -310,7 +314,8 @@ class Manifest(_Entry):
             )
         steps, entry = self.preprocessing, self.inputs[0]
         if size and size != steps.crop:
-            if not all(isinstance(each, str) for each in entry.shape[2:]):
+            first = steps.layout.index("H")
+            if not all(isinstance(each, str) for each in entry.shape[first : first + 2]):
                 raise UsageError(
                     f"{self.model} takes images of {steps.crop[0]} x {steps.crop[1]} only, not {size[0]} x {size[1]}.\n"
                     "Export it with --dynamic-size, if the model allows that, or with another --input-size."

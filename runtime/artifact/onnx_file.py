@@ -155,9 +155,13 @@ def _without_weights(content: mmap.mmap, name: str) -> Iterator[bytes]:
 
 def _referring(content: mmap.mmap, weight: Field, name: str) -> Iterator[bytes]:
     """Yield a weight's fields, with a reference in place of the data."""
-    for part in fields(content, weight.content, weight.end):
+    parts = list(fields(content, weight.content, weight.end))
+    raw = any(part.number == _RAW_DATA for part in parts)
+    for part in parts:
         if part.number != _RAW_DATA:
-            yield content[part.start : part.end]
+            # Where the data is may be written down though it is in the file itself: the last word counts.
+            if not raw or part.number != _DATA_LOCATION:
+                yield content[part.start : part.end]
             continue
         place = {"location": name, "offset": str(part.content), "length": str(part.end - part.content)}
         for key, value in place.items():

@@ -78,7 +78,15 @@ def _find(pattern: str, candidates: Sequence[Origin]) -> list[str]:
 
 
 def _find_labelled(operation: str, candidates: Sequence[Origin]) -> list[str]:
-    matching = [each.name for each in candidates if fnmatchcase(each.label.casefold(), operation.casefold())]
+    # The label of an ONNX operator has its kernel and stride behind the name.
+    matching = [
+        each.name
+        for each in candidates
+        if any(
+            fnmatchcase(text.casefold(), operation.casefold())
+            for text in (each.label, each.operation.rpartition(".")[2])
+        )
+    ]
     if matching:
         return matching
     counts = Counter(each.label for each in candidates).most_common()

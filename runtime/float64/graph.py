@@ -17,7 +17,7 @@ from onnx import NodeProto, TensorProto, numpy_helper
 
 from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
-from ..artifact.onnx_file import read_onnx
+from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
 from .losses import NO_SCALE, Losses, Scale
 from .nodes import NodeEvaluator, reads, widened
@@ -60,11 +60,13 @@ class Float64Graph:
     """The outputs that a single operation of the model computes from those: what it may lose is known. An averaged
     probe, whose tensors on the way are no outputs, has none."""
 
-    def __init__(self, file: Path, outputs: Sequence[str], *, rounds: bool = False, averaged: bool = False) -> None:
+    def __init__(
+        self, file: Path | OnnxFile, outputs: Sequence[str], *, rounds: bool = False, averaged: bool = False
+    ) -> None:
         """Read the graph. Its weights are read in each walk, one by one, because a runtime needs the memory.
 
         Args:
-            file: `model.onnx`; a large model's weights are beside it.
+            file: `model.onnx`, or what was read of it; a large model's weights are beside it.
             outputs: names of the outputs to compute, in the order of execution.
             rounds: whether a `Cast` to 16 bits that belongs to no step of the model rounds, outside of subgraphs: a
                 converter to mixed precision inserted it, unless the whole model computes in 16 bits.
@@ -73,10 +75,10 @@ class Float64Graph:
         Raises:
             ArtifactError: the file can't be read, or doesn't compute one of the outputs.
         """
-        opened = read_onnx(file)
+        opened = file if isinstance(file, OnnxFile) else read_onnx(file)
         model = opened.model()
-        graph = _inlined(model, file).graph
-        self._file, self._folder = file, opened.folder
+        graph = _inlined(model, opened.path).graph
+        self._file, self._folder = opened.path, opened.folder
         self._opsets = {each.domain: each.version for each in model.opset_import}
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
         given = [value for value in graph.input if value.name not in self._weights]
@@ -87,14 +89,14 @@ class Float64Graph:
         absent = [name for name in outputs if name not in producers]
         if absent:
             raise ArtifactError(
-                f"{file} does not compute {absent[0]}, which the manifest lists.\nExport the artifact again."
+                f"{self._file} does not compute {absent[0]}, which the manifest lists.\nExport the artifact again."
             )
         needs = [tuple(reads(node)) for node in graph.node]
         named = {*self._outputs, *self._inputs}
         found = {name: nearest_values(name, producers, needs, named) for name in self._outputs}
         self.inputs_of = {name: nearest for name, (nearest, _) in found.items()}
         self.unexported_operations = {
-            name: _operations([graph.node[index].name for index in sorted(passed)], named)
+            name: _operations([graph.node[index] for index in sorted(passed)], named)
             for name, (_, passed) in found.items()
         }
         self.single_operations = frozenset(
@@ -126,11 +128,11 @@ class Float64Graph:
             yield name, value
 
     def shaken_walk(
-        self, inputs: Mapping[str, NDArray[Any]], seed: int
+        self, inputs: Mapping[str, NDArray[Any]], seed: int, roundings: float = 1.0
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
-        """Yield what `walk` does where each operation errs by up to one rounding of its natural scale, at random."""
+        """Yield what `walk` does where each operation errs, at random, by up to so many roundings. of its scale."""
         generator = np.random.default_rng(seed)
-        epsilon = float(np.finfo(np.float32).eps)
+        epsilon = roundings * float(np.finfo(np.float32).eps)
 
         def shaken(_: str, value: Any, scale: Scale) -> Any:
             if isinstance(value, Unknown) or value.dtype.kind != "f":
@@ -235,9 +237,15 @@ def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
         raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
 
 
-def _operations(nodes: Sequence[str], named: Collection[str]) -> tuple[str, ...]:
-    """Return the operations that these nodes belong to: the export names a node `operation/Conv::6`."""
-    found = (node.rpartition("/")[0] for node in nodes if not node.startswith(SIZE_NODE_PREFIX))
+def _operations(nodes: Sequence[NodeProto], named: Collection[str]) -> tuple[str, ...]:
+    """Return the operations that these nodes belong to, by their metadata; where another tool has removed that, by
+    their names: the export calls a node `operation/Conv::6`.
+    """
+    found = (
+        next((each.value for each in node.metadata_props if each.key == NODE_STEP_KEY), node.name.rpartition("/")[0])
+        for node in nodes
+        if not node.name.startswith(SIZE_NODE_PREFIX)
+    )
     return tuple(dict.fromkeys(operation for operation in found if operation and operation not in named))
 
 

@@ -17,7 +17,7 @@ from threadpoolctl import ThreadpoolController
 
 from .operators import OPERATORS
 
-__all__ = ["NodeEvaluator", "reads", "widened"]
+__all__ = ["NodeEvaluator", "reads", "subgraphs", "widened"]
 
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _SIXTEEN_BITS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
@@ -44,12 +44,13 @@ def widened(array: NDArray[Any]) -> NDArray[Any]:
 def reads(node: NodeProto) -> list[str]:
     """Return the values that a node uses, each once: its inputs, then what its subgraphs use from outside."""
     names = [name for name in node.input if name]
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         names += _free(graph)
     return list(dict.fromkeys(names))
 
 
-def _subgraphs(node: NodeProto) -> Iterable[GraphProto]:
+def subgraphs(node: NodeProto) -> Iterable[GraphProto]:
+    """Yield the graphs in a node's attributes: branches, bodies of loops."""
     for attribute in node.attribute:
         if attribute.type == AttributeProto.GRAPH:
             yield attribute.g
@@ -129,7 +130,7 @@ def _widen_node(node: NodeProto) -> None:
         elif node.op_type == "Constant" and attribute.name in ("value_float", "value_floats"):
             value = np.float64(attribute.f) if attribute.name == "value_float" else np.array(attribute.floats, float)
             attribute.CopyFrom(onnx.helper.make_attribute("value", numpy_helper.from_array(np.asarray(value))))
-    for graph in _subgraphs(node):
+    for graph in subgraphs(node):
         for tensor in graph.initializer:
             _widen_tensor(tensor)
         for inner in graph.node:

@@ -43,7 +43,7 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
         Text(),
         _WidestThatFits(tables),
         Text(
-            "drift, in multiples of eager float32's own error | introduced by the operation itself, in multiples of "
+            "drift, in multiples of float32's own error | introduced by the operation itself, in multiples of "
             f"what its arithmetic may lose; up to {PASSING_ERROR:g} passes"
             + (f", in {FILE_RUNNER} up to {FILE_PASSING_DRIFT:g}." if FILE_RUNNER in runners else ".")
             + (f"\nThe {len(rows)} worst of {len(report.outputs)} outputs; --all shows the others." if left else ""),

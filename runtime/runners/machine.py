@@ -100,7 +100,7 @@ def describe_environment(artifact: Artifact) -> dict[str, str | int]:
     """Return what describes the model, the packages and the machine, by name."""
     facts: dict[str, str | int] = {
         "model": artifact.manifest.model,
-        "exported_with_torch": artifact.manifest.versions.torch,
+        **({"exported_with_torch": torch} if (torch := artifact.manifest.versions.torch) else {}),
         "opset": artifact.manifest.versions.opset,
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import fx
 
-from ..artifact.errors import ArtifactError, RunnerUnavailable
-from ..artifact.folder import Artifact
+from ..artifact.errors import ArtifactError
 from ..artifact.manifest import TORCH_EXPORT_FILE, Manifest
 from .machine import Facts
 from .torch_file import TorchFileRunner
@@ -26,13 +25,6 @@ class TorchExportRunner(TorchFileRunner):
 
     runtime = "torch.export's program"
     file = TORCH_EXPORT_FILE
-
-    def _require_file(self, artifact: Artifact) -> None:
-        """Refuse an artifact that an older layerprobe wrote, or whose model torch.export couldn't save."""
-        if artifact.path.is_file() or self.file in self.manifest.files:
-            return
-        why = self.manifest.left_out.get(self.file, "an older layerprobe wrote the artifact, export it again")
-        raise RunnerUnavailable(f"{self.name} can't run {self.manifest.model} without {self.file}: {why}")
 
     def _load(self, file: Path) -> Any:
         with _without_logging():

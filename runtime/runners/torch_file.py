@@ -34,7 +34,6 @@ class TorchFileRunner(Runner):
     file: ClassVar[str]
 
     def _open(self, artifact: Artifact) -> None:
-        self._require_file(artifact)
         if self.target == "cuda" and not torch.cuda.is_available():
             raise RunnerUnavailable("CUDA was requested, but PyTorch finds no GPU it can use.\nUse --provider cpu.")
         file = artifact.file(self.file)
@@ -74,9 +73,6 @@ class TorchFileRunner(Runner):
                 f"has registered: {reason}"
             )
         return ArtifactError(f"{file} can't be loaded as {self.runtime}: {reason}")
-
-    def _require_file(self, artifact: Artifact) -> None:
-        """Refuse an artifact that may lack this file."""
 
     @abstractmethod
     def _load(self, file: Path) -> Any:

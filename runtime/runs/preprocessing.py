@@ -49,7 +49,7 @@ def scaled_pixels(image: Image.Image, steps: Preprocessing) -> NDArray[np.float3
 
 
 def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArray[np.float32]:
-    """Read and preprocess image files into one batch, N C H W, in the order of `paths`.
+    """Read and preprocess image files into one batch in the order of `paths`, N C H W or as the model has its axes.
 
     Raises:
         ImageError: a file, which the message names, can't be read or preprocessed; or the crop has more pixels than
@@ -63,7 +63,7 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
             batch[index] = preprocess(image, steps)
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from error
-    return batch
+    return batch if steps.layout == "NCHW" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
 
 
 def _resized(picture: Image.Image, steps: Preprocessing) -> Image.Image:

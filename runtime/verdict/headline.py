@@ -69,7 +69,7 @@ def first_names(names: Iterable[str]) -> str:
 def unproven_words(names: Sequence[str]) -> str:
     """Return why nothing is proven for some outputs, as the end of a sentence."""
     return (
-        f"nothing is proven for {first_names(names)}: eager float32 itself is over 1 % off float64 there, or infinite."
+        f"nothing is proven for {first_names(names)}: float32 itself is over 1 % off float64 there, or infinite."
     )
 
 

@@ -32,7 +32,7 @@ class Verdict(StrEnum):
     # fmt: off
     PASS      = "pass",      False, "✓", "good",    "passes"
     INHERITED = "inherited", False, "↳", "warning", "inherits its error"
-    UNPROVEN  = "unproven",  False, "?", "warning", "can't be proven: eager float32 is far from float64, or infinite"
+    UNPROVEN  = "unproven",  False, "?", "warning", "can't be proven: float32 is far from float64, or infinite"
     DRIFT     = "drift",     True,  "✕", "bad",     "drifts"
     NONFINITE = "nonfinite", True,  "✕", "bad",     "is NaN or infinite"
     MISSING   = "missing",   True,  "✕", "bad",     "is missing"

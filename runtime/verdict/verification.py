@@ -158,6 +158,9 @@ class _Verification:
         if self._truth_is_file:
             self._leave_file_out("for an input that was not recorded it stands for the model")
             return
+        if self._artifact.manifest.capture == "onnx" and FILE_RUNNER not in self._requested:
+            self._leave_file_out("the model is an ONNX file, which the other runners are judged by")
+            return
         report = None
         for judge in (first, *(each for each in others if self._to_walk is None or each in self._to_walk)):
             self._on_phase(f"evaluating the ONNX file in float64 on {judge.reference.name}")

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from export.kept_tensors import Keep
 from export.recorded_inputs import RecordedInput
 from export.reference_recording import record_reference, record_references
-from export.sampler import Keep
 from probe import build_probe
 
 

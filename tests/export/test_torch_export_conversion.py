@@ -1,6 +1,5 @@
 """The artifact's third model file, for torch.export: portable, of one copy of each weight, and able to be missing."""
 
-import json
 import shutil
 import sys
 import zipfile
@@ -68,17 +67,6 @@ def test_where_torch_export_fails_the_artifact_is_written_without_it_and_says_wh
     with pytest.raises(RunnerUnavailable, match=r"without model\.pt2: torch.export can't convert .* too strange"):
         verify(artifact, ["torch-export"])
     assert "too strange" in verify(artifact, ["all"]).left_out["torch-export"]
-
-
-def test_an_artifact_of_an_older_layerprobe_leaves_the_runner_out(exported, tmp_path, layerprobe):
-    folder = Path(shutil.copytree(exported("cnn3").path, tmp_path / "old"))
-    (folder / "model.pt2").unlink()
-    manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["files"]["model.pt2"], manifest["left_out"]
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    outcome = layerprobe("verify", folder, "--runner", "torch-export")
-    assert (outcome.code, "an older layerprobe wrote the artifact, export it again" in outcome.err) == (4, True)
-    assert verify(open_artifact(folder)).passed
 
 
 def test_a_file_cut_short_is_told_in_a_line(exported, tmp_path, layerprobe):

@@ -214,7 +214,7 @@ def as_table(rows: Sequence[Row]) -> str:
         f"**{good} of {len(rows)} models pass on both runners**, {sum(row.get('outputs', 0) for row in rows)} outputs.",
         *([f"**{missing} models of the zoo have not been run.**"] if missing else []),
         f"{exported} were captured by torch.export, the others by symbolic tracing. The drift is the largest of",
-        "all outputs, in multiples of eager float32's own error; up to 16 passes.",
+        "all outputs, in multiples of float32's own error; up to 16 passes.",
         "",
         f"{describe_machine()}; {' to '.join(dict.fromkeys((dates[0], dates[-1])))}; "
         f"{'; or '.join(sorted({row['made_with'] for row in rows}))}.",

@@ -84,7 +84,7 @@ def test_what_float32_cant_settle_is_said_first_and_is_never_all_pass():
     outputs = [make_output("conv1"), make_output("relu", 2.0, "unproven"), make_output("fc", 3.0, "unproven")]
     said = _said(_sound("torchscript"), make_runner("onnx-cpu", outputs, "unproven"))
     assert said.startswith(
-        "Nothing fails, but nothing is proven for relu, fc: eager float32 itself is over 1 % off float64 there, or "
+        "Nothing fails, but nothing is proven for relu, fc: float32 itself is over 1 % off float64 there, or "
         "infinite. Conv2d conv1"
     )
 

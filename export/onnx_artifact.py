@@ -1,0 +1,109 @@
+"""ONNX probe -> artifact folder: as `artifact_writing.py` writes it for a PyTorch model, without PyTorch's files."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import onnx
+from numpy.typing import NDArray
+from onnx import external_data_helper
+
+from probe.onnx_model.probing import OnnxProbe
+from runtime.artifact.errors import ExportError, first_line
+from runtime.artifact.manifest import (
+    FORMAT_VERSION,
+    MANIFEST_FILE,
+    METADATA_KEY,
+    ONNX_FILE,
+    OPERATIONS_FILE,
+    REFERENCE_FILE,
+    TORCH_EXPORT_FILE,
+    TORCHSCRIPT_FILE,
+    Manifest,
+    Preprocessing,
+    Versions,
+    file_hash,
+)
+from runtime.artifact.onnx_file import read_onnx
+from runtime.artifact.onnx_nodes import describe_nodes
+from runtime.artifact.reference import save_references
+
+from .folder_replacement import replace_folder
+from .kept_tensors import Keep
+from .onnx_recording import record_onnx
+
+__all__ = ["export_onnx"]
+
+_EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
+_NO_PROGRAM = "the model is an ONNX file"
+
+
+def export_onnx(
+    probe: OnnxProbe,
+    folder: str | Path,
+    *,
+    name: str | None = None,
+    preprocessing: Preprocessing | None = None,
+    reference_inputs: Mapping[str, Mapping[str, NDArray[Any]]] = MappingProxyType({}),
+    overwrite: bool = False,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> Path:
+    """Write the probe of an ONNX file as an artifact and return its folder.
+
+    Args:
+        probe: what `probe_onnx` returned.
+        folder: the artifact's folder; parents are created. It appears complete or not at all.
+        name: the model's name in the manifest; the file's by default.
+        preprocessing: how a photo becomes the input; None if the input isn't an image.
+        reference_inputs: what the reference is recorded on, by a name of your choice: arrays by the inputs' names.
+        overwrite: replace an existing artifact.
+        on_phase: called with the name of each phase as it starts.
+
+    Raises:
+        FolderExists: the folder exists, and `overwrite` is not set or it isn't an artifact.
+        ExportError: the folder can't be written.
+        ModelError: the model can't be evaluated on the first input.
+    """
+    target = Path(folder)
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        model=name or probe.name,
+        files={},
+        left_out={TORCH_EXPORT_FILE: _NO_PROGRAM, TORCHSCRIPT_FILE: _NO_PROGRAM},
+        inputs=probe.inputs,
+        preprocessing=preprocessing,
+        outputs=probe.outputs,
+        results=probe.results,
+        skipped=probe.skipped,
+        capture=probe.capture,
+        capture_reason=probe.capture_reason,
+        versions=Versions(layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=probe.opset),
+    )
+    with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as in_work:
+        on_phase("writing the ONNX file")
+        file = in_work / ONNX_FILE
+        _write_model(probe, manifest, file)
+        nodes = describe_nodes(read_onnx(file), manifest.output_names, manifest.output_names)
+        (in_work / OPERATIONS_FILE).write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+        on_phase("recording the float64 reference")
+        keep = Keep.beside(file.stat().st_size, len(probe.outputs))
+        save_references(in_work / REFERENCE_FILE, record_onnx(probe, keep, preprocessing, reference_inputs))
+        hashes = {each.name: file_hash(each) for each in in_work.iterdir()}
+        complete = manifest.model_copy(update={"files": dict(sorted(hashes.items()))})
+        (in_work / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return target
+
+
+def _write_model(probe: OnnxProbe, manifest: Manifest, file: Path) -> None:
+    """Write the marked model with its weights: in the file itself, or beside it where they are too large."""
+    model = probe.file.model()
+    model.graph.name = manifest.model
+    model.metadata_props.append(onnx.StringStringEntryProto(key=METADATA_KEY, value=manifest.model_dump_json()))
+    try:
+        external_data_helper.load_external_data_for_model(model, str(probe.file.folder))
+        large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _EXTERNAL_DATA_ABOVE_BYTES
+        onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data" if large else None)
+    except Exception as error:  # protobuf's own errors share no base with onnx's
+        raise ExportError(f"{probe.file.path} can't be written as an artifact: {first_line(error)}") from error

@@ -1,0 +1,61 @@
+"""`layerprobe export` of an ONNX file. It needs no PyTorch."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import typer
+
+from probe.cli import at_work, print_capture
+
+__all__ = ["export_file", "refuse_for_files"]
+
+
+def refuse_for_files(options: Mapping[str, object]) -> None:
+    """Refuse options that say how to build a PyTorch model: by their names, whether they were given.
+
+    Raises:
+        BadParameter: one was.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"{given[0]} is for PyTorch models, and MODEL is an ONNX file: omit it")
+
+
+def export_file(
+    file: str,
+    folder: Path,
+    *,
+    inputs: Sequence[Path],
+    size: Sequence[int],
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+    outputs: Sequence[str],
+    operations: Sequence[str],
+    overwrite: bool,
+    quiet: bool,
+) -> None:
+    """Write an ONNX file's probe as an artifact; the arguments are the options of `layerprobe export`."""
+    from probe.onnx_model.loading import load_onnx
+    from runtime.artifact.folder import open_artifact
+    from runtime.artifact.manifest import fixed_batch
+    from runtime.artifact.selection import select_outputs
+
+    from .onnx_artifact import export_onnx
+
+    with at_work(quiet, "reading the ONNX file") as status:
+        loaded = load_onnx(file, inputs=inputs, size=size, mean=mean, std=std)
+        probe = loaded.probe
+        if outputs or operations:
+            probe = probe.only(select_outputs(probe.outputs, outputs, operations))
+        export_onnx(
+            probe,
+            folder,
+            preprocessing=loaded.preprocessing,
+            reference_inputs=loaded.given,
+            overwrite=overwrite,
+            on_phase=status.update,
+        )
+    print_capture(probe, quiet)
+    batch = fixed_batch(open_artifact(folder).manifest.inputs)
+    fixed = "" if batch is None else f"; the batch is fixed at {batch}"
+    typer.echo(f"{folder}: {probe.name} as ONNX, outputs: {len(probe.outputs)}{fixed}")

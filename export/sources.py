@@ -1,0 +1,85 @@
+"""A model of any kind -> an artifact folder: what `runtime/model_source.py` makes one with for the moment."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from probe.cli import is_onnx, model_at_work
+
+from .photo_preprocessing import preprocessing_of
+
+__all__ = ["write_artifact"]
+
+
+def write_artifact(
+    model: str,
+    folder: Path,
+    *,
+    inputs: Sequence[Path] = (),
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+    size: Sequence[int] = (),
+    weights: Path | None = None,
+    seed: int = 0,
+) -> None:
+    """Write the artifact of a model, for `verify`.
+
+    Args:
+        model: an ONNX file, or a PyTorch model as `layerprobe export` takes it.
+        folder: where it is written.
+        inputs: files with the user's own inputs, recorded in place of those that are drawn.
+        on_phase: called with the name of each phase as it starts.
+        size: of the input image: none, height and width, or channels, height and width.
+        weights: a PyTorch model's weights file.
+        seed: of its fresh weights.
+
+    Raises:
+        LayerprobeError: it can't be loaded, captured or written.
+    """
+    if is_onnx(model):
+        from probe.onnx_model.loading import load_onnx
+
+        from .onnx_artifact import export_onnx
+
+        on_phase(f"reading {model}")
+        loaded = load_onnx(model, inputs=inputs, size=size)
+        export_onnx(
+            loaded.probe,
+            folder,
+            preprocessing=loaded.preprocessing,
+            reference_inputs=loaded.given,
+            on_phase=on_phase,
+        )
+        return
+    _write_model(model, folder, inputs, on_phase, size=size, weights=weights, seed=seed)
+
+
+def _write_model(
+    model: str,
+    folder: Path,
+    inputs: Sequence[Path],
+    on_phase: Callable[[str], None],
+    *,
+    size: Sequence[int],
+    weights: Path | None,
+    seed: int,
+) -> None:
+    """Write a PyTorch model's artifact."""
+    # Imported here: PyTorch takes seconds, and ONNX files don't need it.
+    from probe import build_probe, load_model, load_weights
+
+    from . import export_artifact
+    from .input_file import read_input_tensors
+
+    with model_at_work(quiet=True):
+        loaded = load_model(model, seed, size)
+        if weights:
+            load_weights(loaded.module, weights, loaded.name)
+        probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs)
+        preprocessing = preprocessing_of(loaded)
+        export_artifact(
+            probe,
+            folder,
+            name=loaded.name,
+            preprocessing=preprocessing,
+            reference_inputs=read_input_tensors(inputs, probe, preprocessing),
+            on_phase=on_phase,
+        )

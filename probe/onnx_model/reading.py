@@ -1,0 +1,205 @@
+"""ONNX file -> a model whose nodes are sound and sorted, without its weights; what isn't is refused with its node.
+
+The weights stay in the file: what is read refers to them (`runtime/artifact/onnx_file.py`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from heapq import heapify, heappop, heappush
+from pathlib import Path, PurePosixPath
+
+import onnx
+import onnx.inliner
+from onnx import NodeProto, TensorProto
+
+from runtime.artifact.errors import ArtifactError, ModelError, first_line
+from runtime.artifact.onnx_file import OnnxFile, read_onnx
+from runtime.float64.nodes import reads, subgraphs
+
+from .value_names import name_safely
+
+__all__ = ["SoundModel", "described", "domain_of", "read_sound_model"]
+
+_OLDEST_OPSET = 7
+"""Before it, operators broadcast by an attribute; no runtime that is in use takes these."""
+_INITIALIZERS_ARE_INPUTS_BEFORE = 4
+
+
+@dataclass(frozen=True)
+class SoundModel:
+    """An ONNX model that can be computed node by node, in the order of the file."""
+
+    file: OnnxFile
+    """The weights are there, or beside it."""
+    model: onnx.ModelProto
+    """Its functions are inlined, no weight is among its inputs, each result is computed by a node, and the names of
+    values are safe to print."""
+    returned: dict[str, str]
+    """By value that it returns, what the file calls it."""
+    notes: tuple[str, ...] = ()
+    """What had to be put right, in words."""
+
+    @property
+    def opsets(self) -> dict[str, int]:
+        """The version of each domain's operators; ONNX's own domain is empty."""
+        return {domain_of(each.domain): each.version for each in self.model.opset_import}
+
+
+def domain_of(domain: str) -> str:
+    """Return a domain's usual name: ONNX's own has two."""
+    return "" if domain == "ai.onnx" else domain
+
+
+def described(node: NodeProto) -> str:
+    """Return how messages call a node: `Conv 'stem/conv'`, or by its result if it has no name."""
+    operator = f"{node.domain}.{node.op_type}" if domain_of(node.domain) else node.op_type
+    return f"{operator} {(node.name or next(filter(None, node.output), ''))!r}"
+
+
+def read_sound_model(file: Path) -> SoundModel:
+    """Read an ONNX file of whatever origin.
+
+    Raises:
+        ModelError: it isn't ONNX, is truncated, of an unknown or too old opset, contradicts itself, or its weights are
+            missing or outside of its folder.
+    """
+    try:
+        opened = read_onnx(file)
+        model = opened.model()
+    except ArtifactError as error:
+        raise ModelError(str(error)) from error
+    if not model.graph.node:
+        raise ModelError(f"{file} is not an ONNX model, or an empty one: it has no operation.")
+    _check_opsets(file, model)
+    _check_weights(file, model, opened.folder)
+    try:
+        model = onnx.inliner.inline_local_functions(model) if model.functions else model
+    except Exception as error:
+        raise ModelError(f"{file}: its functions can't be inlined: {first_line(error)}") from error
+    weights = {tensor.name for tensor in model.graph.initializer}
+    _keep_inputs(model, [value for value in model.graph.input if value.name not in weights])
+    if model.graph.sparse_initializer:
+        raise ModelError(f"{file} has sparse weights, which are not supported: store them as dense ones.")
+    order = _order(file, model)
+    notes = []
+    if list(order) != sorted(order):
+        nodes = [model.graph.node[index] for index in order]
+        _replace_nodes(model, nodes)
+        notes.append("its nodes are not in an order in which they can be computed: they were sorted")
+    _check_nodes(file, model)
+    return SoundModel(opened, model, name_safely(model), tuple(notes))
+
+
+def _check_opsets(file: Path, model: onnx.ModelProto) -> None:
+    versions = {domain_of(each.domain): each.version for each in model.opset_import}
+    version, newest = versions.get("", 1), onnx.defs.onnx_opset_version()
+    uses_own = any(not domain_of(node.domain) for node in model.graph.node)
+    if uses_own and not _OLDEST_OPSET <= version <= newest:
+        raise ModelError(
+            f"{file} is of opset {version}; opsets {_OLDEST_OPSET} to {newest} can be read.\n"
+            "onnx.version_converter.convert_version(model, 17) may convert it."
+        )
+
+
+def _check_weights(file: Path, model: onnx.ModelProto, folder: Path) -> None:
+    """Refuse weights that are missing, or in a place that the file has no business with."""
+    sizes: dict[str, int] = {}
+    for tensor in model.graph.initializer:
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        place = {each.key: each.value for each in tensor.external_data}
+        location = place.get("location", "")
+        path = PurePosixPath(location)
+        if not location or path.is_absolute() or ".." in path.parts or "\\" in location:
+            raise ModelError(f"{file}: the weight {tensor.name!r} is said to be in {location!r}, outside its folder.")
+        if location not in sizes:
+            found = folder / location
+            if not found.is_file() or not found.resolve().is_relative_to(folder.resolve()):
+                raise ModelError(
+                    f"{file}: the weights are in {location!r}, which is not beside it.\n"
+                    "Copy that file there, too: a large ONNX model has two."
+                )
+            sizes[location] = found.stat().st_size
+        if _number(place, "offset") + _number(place, "length") > sizes[location]:
+            raise ModelError(f"{file}: the weight {tensor.name!r} reaches beyond the end of {location!r}.")
+
+
+def _number(place: Mapping[str, str], key: str) -> int:
+    text = place.get(key, "0")
+    return int(text) if text.isdecimal() else 0
+
+
+def _order(file: Path, model: onnx.ModelProto) -> Sequence[int]:
+    """Return the nodes' numbers in an order of computation, the file's own if it is one."""
+    known = {value.name for value in model.graph.input} | {tensor.name for tensor in model.graph.initializer}
+    producers: dict[str, int] = {}
+    for index, node in enumerate(model.graph.node):
+        for name in filter(None, node.output):
+            if name in producers or name in known:
+                raise ModelError(f"{file}: the value {name!r} is computed twice, by {described(node)} the second time.")
+            producers[name] = index
+    needs: dict[int, list[int]] = {}
+    for index, node in enumerate(model.graph.node):
+        for name in reads(node):
+            if name not in producers and name not in known:
+                raise ModelError(f"{file}: {described(node)} reads {name!r}, which nothing computes.")
+        needs[index] = [producers[name] for name in reads(node) if name in producers]
+    for value in model.graph.output:
+        if value.name not in producers and value.name not in known:
+            raise ModelError(f"{file} returns {value.name!r}, which nothing computes.")
+    if all(max(before, default=-1) < index for index, before in needs.items()):
+        return range(len(needs))
+    sorter = TopologicalSorter(needs)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        circle = " <- ".join(described(model.graph.node[index]) for index in error.args[1][:4])
+        raise ModelError(f"{file}: its operations need one another in a circle: {circle}.") from error
+    order: list[int] = []
+    ready = list(sorter.get_ready())
+    heapify(ready)
+    while ready:  # the first of the file that can be computed
+        order.append(heappop(ready))
+        sorter.done(order[-1])
+        for index in sorter.get_ready():
+            heappush(ready, index)
+    return order
+
+
+def _check_nodes(file: Path, model: onnx.ModelProto) -> None:
+    """Let onnx's checker see each node alone: it takes no file that is unsorted, or whose weights are elsewhere."""
+    context = onnx.checker.C.CheckerContext()
+    context.ir_version = max(model.ir_version, _INITIALIZERS_ARE_INPUTS_BEFORE)
+    context.opset_imports = {each.domain: each.version for each in model.opset_import}
+    for node in model.graph.node:
+        if any(subgraphs(node)):
+            continue  # what they read from outside is unknown to a checker of one node
+        try:
+            onnx.checker.check_node(node, context)
+        except onnx.checker.ValidationError as error:
+            # Operators of other domains are the runtime's.
+            if domain_of(node.domain) == "":
+                raise ModelError(f"{file}: {described(node)} is invalid: {first_line(error)}") from error
+
+
+def _keep_inputs(model: onnx.ModelProto, values: Iterable[onnx.ValueInfoProto]) -> None:
+    kept = [_copy(value) for value in values]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+
+
+def _replace_nodes(model: onnx.ModelProto, nodes: Iterable[NodeProto]) -> None:
+    kept = []
+    for node in nodes:
+        copied = NodeProto()
+        copied.CopyFrom(node)
+        kept.append(copied)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
+
+def _copy(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    copied = onnx.ValueInfoProto()
+    copied.CopyFrom(value)
+    return copied

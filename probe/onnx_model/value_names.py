@@ -1,0 +1,68 @@
+"""Names of an ONNX graph's values that are safe to print, and unique."""
+
+from collections.abc import Collection, Mapping
+
+import onnx
+from onnx import GraphProto, helper
+
+from runtime.float64.nodes import subgraphs
+
+__all__ = ["name_safely"]
+
+_LONGEST = 200
+
+
+def name_safely(model: onnx.ModelProto) -> dict[str, str]:
+    """Rename the values of a model whose names hold control characters or are endless.
+
+    What it returns as it got it, an input or a weight, is then returned by a node.
+
+    Returns:
+        By returned value, what the file called it.
+    """
+    graph = model.graph
+    called = [value.name for value in graph.output]
+    _return_by_nodes(graph)
+    names = [*(value.name for value in graph.input), *(name for node in graph.node for name in node.output if name)]
+    safe = _safe_names(dict.fromkeys(names))
+    if any(name != new for name, new in safe.items()):
+        _rename(graph, safe)
+    return {value.name: old for value, old in zip(graph.output, called, strict=True)}
+
+
+def _safe_names(names: Collection[str]) -> dict[str, str]:
+    """Return what each value is called in the artifact: its own name, but for control characters and endless ones."""
+    taken: set[str] = set()
+    found = {}
+    for name in names:
+        safe = "".join(letter if letter.isprintable() else "_" for letter in name)[:_LONGEST]
+        number = 1
+        while safe in taken or (safe != name and safe in names):
+            number += 1
+            safe = f"{safe[: _LONGEST - 8]}_{number}"
+        taken.add(safe)
+        found[name] = safe
+    return found
+
+
+def _return_by_nodes(graph: GraphProto) -> None:
+    """Let a node compute what the file returns: an input or a weight that it returns as it is gets an Identity."""
+    computed = {name for node in graph.node for name in node.output}
+    for value in graph.output:
+        if value.name not in computed:
+            new = f"{value.name}_returned"
+            graph.node.append(helper.make_node("Identity", [value.name], [new], new))
+            value.name = new
+
+
+def _rename(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Rename values in a graph and where its subgraphs read them."""
+    for value in (*graph.input, *graph.output):
+        value.name = names.get(value.name, value.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        node.output[:] = [names.get(name, name) for name in node.output]
+        for inner in subgraphs(node):
+            own = {value.name for value in (*inner.input, *inner.initializer)}
+            own.update(name for each in inner.node for name in each.output)
+            _rename(inner, {name: new for name, new in names.items() if name not in own})
