@@ -26,7 +26,7 @@ from runtime.artifact.manifest import (
     Versions,
     file_hash,
 )
-from runtime.artifact.onnx_file import read_onnx
+from runtime.artifact.onnx_file import OnnxFile, read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.reference import save_references
 
@@ -34,7 +34,7 @@ from .folder_replacement import replace_folder
 from .kept_tensors import Keep
 from .onnx_recording import record_onnx
 
-__all__ = ["export_onnx"]
+__all__ = ["export_onnx", "write_manifest", "write_onnx"]
 
 _EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
 _NO_PROGRAM = "the model is an ONNX file"
@@ -84,26 +84,35 @@ def export_onnx(
     with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as in_work:
         on_phase("writing the ONNX file")
         file = in_work / ONNX_FILE
-        _write_model(probe, manifest, file)
+        write_onnx(probe.file, manifest, file)
         nodes = describe_nodes(read_onnx(file), manifest.output_names, manifest.output_names)
         (in_work / OPERATIONS_FILE).write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
         on_phase("recording the float64 reference")
         keep = Keep.beside(file.stat().st_size, len(probe.outputs))
         save_references(in_work / REFERENCE_FILE, record_onnx(probe, keep, preprocessing, reference_inputs))
-        hashes = {each.name: file_hash(each) for each in in_work.iterdir()}
-        complete = manifest.model_copy(update={"files": dict(sorted(hashes.items()))})
-        (in_work / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        write_manifest(manifest, in_work)
     return target
 
 
-def _write_model(probe: OnnxProbe, manifest: Manifest, file: Path) -> None:
-    """Write the marked model with its weights: in the file itself, or beside it where they are too large."""
-    model = probe.file.model()
+def write_manifest(manifest: Manifest, folder: Path) -> None:
+    """Write the manifest of all files in a folder."""
+    hashes = {each.name: file_hash(each) for each in folder.iterdir()}
+    complete = manifest.model_copy(update={"files": dict(sorted(hashes.items()))})
+    (folder / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def write_onnx(marked: OnnxFile, manifest: Manifest, file: Path) -> None:
+    """Write a marked model with its weights: in the file itself, or beside it where they are too large.
+
+    Raises:
+        ExportError: it can't be written.
+    """
+    model = marked.model()
     model.graph.name = manifest.model
     model.metadata_props.append(onnx.StringStringEntryProto(key=METADATA_KEY, value=manifest.model_dump_json()))
     try:
-        external_data_helper.load_external_data_for_model(model, str(probe.file.folder))
+        external_data_helper.load_external_data_for_model(model, str(marked.folder))
         large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _EXTERNAL_DATA_ABOVE_BYTES
         onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data" if large else None)
     except Exception as error:  # protobuf's own errors share no base with onnx's
-        raise ExportError(f"{probe.file.path} can't be written as an artifact: {first_line(error)}") from error
+        raise ExportError(f"{marked.path} can't be written as an artifact: {first_line(error)}") from error

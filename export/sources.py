@@ -1,13 +1,17 @@
 """A model of any kind -> an artifact folder: what `runtime/model_source.py` makes one with for the moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
 
 from probe.cli import is_onnx, model_at_work
+from runtime.artifact.folder import Artifact
 
 from .photo_preprocessing import preprocessing_of
 
-__all__ = ["write_artifact"]
+__all__ = ["write_artifact", "write_candidate_of"]
 
 
 def write_artifact(
@@ -50,6 +54,22 @@ def write_artifact(
         )
         return
     _write_model(model, folder, inputs, on_phase, size=size, weights=weights, seed=seed)
+
+
+def write_candidate_of(
+    file: Path, source: Artifact, folder: Path, on_phase: Callable[[str], None]
+) -> Callable[[str, Collection[str]], dict[str, NDArray[Any]]]:
+    """Write the artifact of an ONNX file under the names of its source (`candidate/candidate_artifact.py`).
+
+    Returns:
+        What gives the source's whole tensors in the candidate's layout.
+
+    Raises:
+        LayerprobeError: it can't be read, or is of another model.
+    """
+    from .candidate.candidate_artifact import write_candidate
+
+    return write_candidate(file, source, folder, on_phase).of
 
 
 def _write_model(

@@ -4,21 +4,26 @@
 `layerprobe.sources`, and imported only here.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from numpy.typing import NDArray
+
 from .artifact.errors import RunnerUnavailable
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
 from .artifact.onnx_file import read_metadata
 
-__all__ = ["is_artifact", "opened_source"]
+__all__ = ["is_artifact", "opened_candidate", "opened_source"]
 
 _GROUP = "layerprobe.sources"
+
+RightValues = Callable[[str, Collection[str]], dict[str, NDArray[Any]]]
+"""Returns a source's whole tensors in a candidate's layout, by a recorded input's name and the outputs' names."""
 
 
 def is_artifact(model: str) -> bool:
@@ -50,10 +55,34 @@ def opened_source(
     if is_artifact(model):
         yield open_artifact(model)
         return
-    entries = distribution("layerprobe").entry_points.select(group=_GROUP, name="artifact")
-    if not entries:
-        raise RunnerUnavailable("this layerprobe's entry points lack what makes artifacts: reinstall it.")
+    write = _maker("artifact")
     with TemporaryDirectory(prefix="layerprobe-") as place:
         folder = Path(place) / "artifact"
-        next(iter(entries)).load()(model, folder, inputs=inputs, on_phase=on_phase, **options)
+        write(model, folder, inputs=inputs, on_phase=on_phase, **options)
         yield open_artifact(folder)
+
+
+@contextmanager
+def opened_candidate(
+    file: Path,
+    source: Artifact,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> Iterator[tuple[Artifact, RightValues]]:
+    """Yield the artifact of somebody's ONNX file under the names of its source, and what gives the source's tensors.
+
+    Raises:
+        LayerprobeError: it can't be read, or is of another model.
+    """
+    write = _maker("candidate")
+    with TemporaryDirectory(prefix="layerprobe-") as place:
+        folder = Path(place) / "artifact"
+        right_values: RightValues = write(file, source, folder, on_phase)
+        yield open_artifact(folder), right_values
+
+
+def _maker(name: str) -> Callable[..., Any]:
+    entries = distribution("layerprobe").entry_points.select(group=_GROUP, name=name)
+    if not entries:
+        raise RunnerUnavailable("this layerprobe's entry points lack what makes artifacts: reinstall it.")
+    made: Callable[..., Any] = next(iter(entries)).load()
+    return made

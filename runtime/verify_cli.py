@@ -1,8 +1,11 @@
 """The subcommands that give verdicts: verify and compare. Their report forms are in `reporting/forms.py`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -12,6 +15,10 @@ from .cli_options import ArtifactArgument, RunnersOption, takes_reports, takes_s
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .artifact.folder import Artifact
+    from .model_source import RightValues
     from .runners.settings import Settings
     from .verdict.report import Report
 
@@ -30,6 +37,14 @@ _StrictOption = Annotated[
 @takes_reports()
 def verify(
     artifact: ArtifactArgument,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="What an ONNX file that layerprobe didn't write is judged against: a PyTorch model as for export, "
+            "another ONNX file, or an artifact.",
+        ),
+    ] = None,
     runner: RunnersOption = None,
     given: InputFilesOption = None,
     input_size: InputSizeOption = None,
@@ -50,41 +65,38 @@ def verify(
     """Verify each output of each runner, and name what is wrong.
 
     The reference is the model computed in float64; the runner onnx-float64 is the ONNX file itself in float64. A file
-    that layerprobe didn't write is the model itself: each runner is judged by what it means in float64. Exit code 0 if
-    all pass, 1 if not.
+    that layerprobe didn't write is judged --against its source, whose tensors are found in it by their values; without,
+    each runner is judged by what the file means in float64. Exit code 0 if all pass, 1 if not.
 
     Example: layerprobe verify resnet18 --html report.html
+
+    Example: layerprobe verify theirs.onnx --against net.py:make --weights best.pt --input photo.jpg
     """
     from .artifact.manifest import AVERAGED_FILES, ONNX_FILE
-    from .model_source import is_artifact, opened_source
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import FORMS, write_forms
-    from .runs.input_files import read_inputs
     from .verdict.drift_maps import DriftMaps
     from .verdict.verification import verify as verify_artifact
 
     _refuse_places(reports, artifact, baseline)
     earlier = _earlier(baseline, strict_baseline)
     live_model = settings.model or settings.weights or settings.seed is not None
-    if live_model and not {"eager", "all"}.intersection(runner or ()):
+    if live_model and not against and not {"eager", "all"}.intersection(runner or ()):
         raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
-    with (
-        phases(quiet) as on_phase,
-        opened_source(str(artifact), given or (), on_phase, size=parse_size(input_size, channels=True)) as opened,
-    ):
-        manifest = opened.manifest
+    size = parse_size(input_size, channels=True)
+    with phases(quiet) as on_phase, _subject(artifact, against, given or [], size, settings, on_phase) as subject:
+        opened, manifest = subject.artifact, subject.artifact.manifest
         if earlier:
             refuse_another_model(manifest.model, manifest.outputs, earlier)
         maps = DriftMaps(manifest.outputs) if any(FORMS[name].wants_maps for name in reports) else None
-        # An artifact that was made here has the given inputs recorded.
-        files = (given or []) if is_artifact(str(artifact)) else []
         report = verify_artifact(
             opened,
             runner or [],
-            inputs=read_inputs(files, manifest.inputs, manifest.preprocessing, manifest.model),
-            settings=settings,
+            inputs=subject.inputs,
+            settings=subject.settings,
             allow_fallback=allow_fallback,
             maps=maps,
+            right_values=subject.right_values,
             on_phase=on_phase,
         )
     print_left_out(report.left_out, quiet)
@@ -123,6 +135,49 @@ def compare(
         refuse_another_model(str(report.environment["model"]), report.outputs, earlier)
     write_forms(report, reports)
     _show(report, everything, earlier, strict=strict_baseline)
+
+
+class _Subject(NamedTuple):
+    """What is verified."""
+
+    artifact: "Artifact"
+    settings: "Settings"
+    inputs: Mapping[str, Mapping[str, "NDArray[Any]"]] = MappingProxyType({})
+    """To run in place of the recorded ones."""
+    right_values: "RightValues | None" = None
+
+
+@contextmanager
+def _subject(
+    file: Path,
+    against: str | None,
+    given: Sequence[Path],
+    size: tuple[int, ...],
+    settings: "Settings",
+    on_phase: Callable[[str], None],
+) -> Iterator[_Subject]:
+    """Yield what is verified: an artifact, an ONNX file by itself, or one against its source."""
+    from .model_source import is_artifact, opened_candidate, opened_source
+    from .runs.input_files import read_inputs
+
+    if against is None:
+        with opened_source(str(file), given, on_phase, size=size) as opened:
+            manifest = opened.manifest
+            # An artifact that was made here has the given inputs recorded.
+            files = given if is_artifact(str(file)) else []
+            inputs = read_inputs(files, manifest.inputs, manifest.preprocessing, manifest.model)
+            yield _Subject(opened, settings, inputs)
+        return
+    if file.suffix != ".onnx":
+        raise typer.BadParameter(f"--against is for an ONNX file, and {file} is none")
+    if given and is_artifact(against):
+        raise typer.BadParameter(f"--input can't be added to an artifact's recorded ones: export {against} with it")
+    options: dict[str, Any] = {"size": size, "weights": settings.weights, "seed": settings.seed or 0}
+    with (
+        opened_source(against, given, on_phase, **options) as source,
+        opened_candidate(file, source, on_phase) as (opened, right_values),
+    ):
+        yield _Subject(opened, replace(settings, weights=None, seed=None), right_values=right_values)
 
 
 def _refuse_places(

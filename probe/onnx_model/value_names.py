@@ -7,7 +7,7 @@ from onnx import GraphProto, helper
 
 from runtime.float64.nodes import subgraphs
 
-__all__ = ["name_safely"]
+__all__ = ["name_safely", "rename_values"]
 
 _LONGEST = 200
 
@@ -26,7 +26,7 @@ def name_safely(model: onnx.ModelProto) -> dict[str, str]:
     names = [*(value.name for value in graph.input), *(name for node in graph.node for name in node.output if name)]
     safe = _safe_names(dict.fromkeys(names))
     if any(name != new for name, new in safe.items()):
-        _rename(graph, safe)
+        rename_values(graph, safe)
     return {value.name: old for value, old in zip(graph.output, called, strict=True)}
 
 
@@ -55,8 +55,8 @@ def _return_by_nodes(graph: GraphProto) -> None:
             value.name = new
 
 
-def _rename(graph: GraphProto, names: Mapping[str, str]) -> None:
-    """Rename values in a graph and where its subgraphs read them."""
+def rename_values(graph: GraphProto, names: Mapping[str, str]) -> None:
+    """Rename inputs and computed values of a graph, and where its subgraphs read them."""
     for value in (*graph.input, *graph.output):
         value.name = names.get(value.name, value.name)
     for node in graph.node:
@@ -65,4 +65,4 @@ def _rename(graph: GraphProto, names: Mapping[str, str]) -> None:
         for inner in subgraphs(node):
             own = {value.name for value in (*inner.input, *inner.initializer)}
             own.update(name for each in inner.node for name in each.output)
-            _rename(inner, {name: new for name, new in names.items() if name not in own})
+            rename_values(inner, {name: new for name, new in names.items() if name not in own})

@@ -14,7 +14,7 @@ from runtime.float64.nodes import reads
 
 from .reading import SoundModel
 
-__all__ = ["Seen", "Value", "Values"]
+__all__ = ["Seen", "Value", "Values", "described_value"]
 
 _CONSTANT_MAKERS = frozenset({"Constant", "ConstantOfShape", "EyeLike", "Identity", "Range"})
 """What they make of constants is a constant; another operator computes, as one that unpacks a quantized weight."""
@@ -57,6 +57,7 @@ class Values:
         inputs: names of the model's inputs.
         returned: by value, what the file calls the result.
         all: by name, in the order of computation.
+        types: ONNX types of inputs, weights and values, by name, as far as they are known.
     """
 
     def __init__(self, sound: SoundModel) -> None:
@@ -64,7 +65,7 @@ class Values:
         self.inputs = [value.name for value in sound.model.graph.input]
         self.returned = sound.returned
         self.all = {value.name: value for value in self._values()}
-        self._types = _types(self._model)
+        self.types = _types(self._model)
 
     def _values(self) -> Iterator[Value]:
         rests_on = dict.fromkeys(self.inputs, "data")
@@ -88,7 +89,11 @@ class Values:
 
     def dtype(self, name: str, seen: Seen) -> str:
         """Return a value's dtype in the file: in float64, where it is observed, all floats are wide."""
-        return _dtype_name(self._types[name]) if seen.dtype.kind == "f" and name in self._types else seen.dtype.name
+        return self.dtype_of(name) if seen.dtype.kind == "f" and name in self.types else seen.dtype.name
+
+    def dtype_of(self, name: str) -> str:
+        """Return a value's dtype by its type in the file; float32 where that isn't known."""
+        return str(helper.tensor_dtype_to_np_dtype(self.types.get(name, TensorProto.FLOAT)).name)
 
     def alias(self, value: Value, outputs: Collection[str]) -> str | None:
         """Return the input or output that a value only shows in another shape or order."""
@@ -116,10 +121,10 @@ class Values:
         del graph.output[:]
         for name in self.all:
             if name in marked:
-                graph.output.append(_described(name, self._types.get(name, 0), (outputs or {}).get(name)))
+                graph.output.append(described_value(name, self.types.get(name, 0), (outputs or {}).get(name)))
         for value in graph.input:
             if inputs is not None:
-                value.CopyFrom(_described(value.name, value.type.tensor_type.elem_type, inputs[value.name]))
+                value.CopyFrom(described_value(value.name, value.type.tensor_type.elem_type, inputs[value.name]))
         for node in graph.node if outputs is not None else ():
             first = next(filter(None, node.output), None)
             if first is not None:
@@ -152,11 +157,8 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
 
-def _dtype_name(type_: int) -> str:
-    return helper.tensor_dtype_to_np_dtype(type_).name
-
-
-def _described(name: str, type_: int, shape: tuple[Dimension, ...] | None) -> onnx.ValueInfoProto:
+def described_value(name: str, type_: int, shape: tuple[Dimension, ...] | None) -> onnx.ValueInfoProto:
+    """Return an input's or output's description: `N`, `H` and `W` are open sizes, any other symbol is left out."""
     if not type_:
         return helper.make_empty_tensor_value_info(name)
     sizes = shape and [size if isinstance(size, int) or size.isalpha() else None for size in shape]

@@ -28,6 +28,7 @@ __all__ = [
     "SIZE_NODE_PREFIX",
     "TORCHSCRIPT_FILE",
     "TORCH_EXPORT_FILE",
+    "Candidate",
     "Constant",
     "Dimension",
     "Input",
@@ -209,6 +210,8 @@ class Output(Origin):
     alias_of: str | None
     """An earlier output, or input, whose memory holds all of this one, with no write in between (views, dropout in
     eval mode)."""
+    computed_by: str | None = None
+    """In a candidate: the node that computes it there, `Conv 'stem/conv'`."""
 
     @property
     def has_map(self) -> bool:
@@ -221,6 +224,24 @@ class Skipped(_Entry):
 
     name: str
     reason: str
+
+
+class Candidate(_Entry):
+    """What is known of an ONNX file that is judged against another model, its source, whose names the outputs have."""
+
+    source: str
+    """The source's model."""
+    matched: NonNegativeInt
+    """How many of the source's outputs the file computes."""
+    fused: dict[str, str] = {}
+    """The source's outputs that the file doesn't compute by themselves (a convolution in its batch norm, dropout), each
+    with the nearest one after it that it does."""
+    unmatched: tuple[str, ...] = ()
+    """The source's outputs that were not found, and aren't fused into any that was."""
+    extra: tuple[str, ...] = ()
+    """The file's tensors that are none of the source's."""
+    given: str | None = None
+    """What the file is given in place of the source's input, if not the same."""
 
 
 class Versions(_Entry):
@@ -274,6 +295,8 @@ class Manifest(_Entry):
     capture: Literal["trace", "export", "onnx"]
     """How the graph was made: by symbolic tracing (torch.fx), by torch.export, or by the maker of the ONNX file that is
     the model."""
+    candidate: Candidate | None = None
+    """None unless it is of a file that is judged against another model."""
     capture_reason: str | None = None
     """Why symbolic tracing wasn't used, if the choice was automatic; what had to be put right in an ONNX file."""
     versions: Versions

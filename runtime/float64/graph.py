@@ -7,6 +7,7 @@ This separates the error that an operation introduced from the error that it inh
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -127,6 +128,23 @@ class Float64Graph:
         for name, value, _ in self._walk(inputs, _given(forced or {}), None):
             yield name, value
 
+    def walk_replacing(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        replaced: Callable[[str, Any], Any],
+        known: Mapping[str, NDArray[Any]] | None = None,
+    ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
+        """Yield what `walk` does, where the nodes that use an output get what `replaced` returns of its name and value.
+
+        Args:
+            inputs: of the model, by name.
+            replaced: called once for each output that is computed, before the next node is.
+            known: outputs that aren't computed again. A node all of whose results are known is passed over.
+        """
+        known = known or {}
+        for name, value, _ in self._walk(inputs, lambda name, value, _: replaced(name, value), None, known):
+            yield name, value
+
     def shaken_walk(
         self, inputs: Mapping[str, NDArray[Any]], seed: int, roundings: float = 1.0
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
@@ -160,7 +178,11 @@ class Float64Graph:
         yield from self._walk(inputs, _given(forced or {}), Losses(self.inputs_of, folded))
 
     def _walk(
-        self, inputs: Mapping[str, NDArray[Any]], passed_on: _PassedOn, losses: Losses | None
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        passed_on: _PassedOn,
+        losses: Losses | None,
+        known: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]:
         absent = [name for name in self._inputs if name not in inputs]
         if absent:
@@ -171,10 +193,16 @@ class Float64Graph:
         finished: dict[str, tuple[Any, Scale]] = {}
         for number, step in enumerate(self._steps):
             names = [name for name in step.node.output if name]
+            if names and all(name in known for name in names):
+                for name in names:
+                    values[name] = widened(np.asarray(known[name]))
+                    finished[name] = values[name], NO_SCALE
+                names = []
             given = {
-                name: values[name] if name in values else self._weight(name, step.node, losses) for name in step.reads
+                name: values[name] if name in values else self._weight(name, step.node, losses)
+                for name in (step.reads if names else ())
             }
-            results, scales = self._compute(number, step.node, given, losses)
+            results, scales = self._compute(number, step.node, given, losses) if names else ([], [])
             for name, value, scale in zip(names, results, scales, strict=True):
                 values[name] = value
                 if name in self.inputs_of:

@@ -15,7 +15,7 @@ remains.
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,7 +36,19 @@ from .drift import (
 )
 from .verdict_kinds import Verdict
 
-__all__ = ["ErrorShare", "FileValues", "SplitError", "accumulated_losses", "evaluate_file", "shares_of_error"]
+__all__ = [
+    "ErrorShare",
+    "FileValues",
+    "RightValues",
+    "SplitError",
+    "accumulated_losses",
+    "evaluate_file",
+    "shares_of_error",
+]
+
+
+RightValues = Callable[[Collection[str]], dict[str, NDArray[Any]]]
+"""Returns whole tensors of the model in float64, by the outputs' names."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +92,38 @@ class SplitError:
     """What the operation may lose in each element, in the tensor's own unit; it broadcasts. None where not known."""
 
 
-def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str]) -> FileValues:
-    """Walk the file in float64 from the recorded input on, and judge each output."""
+def evaluate_file(
+    graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str], right_values: RightValues | None = None
+) -> FileValues:
+    """Walk the file in float64 from the recorded input on, and judge each output.
+
+    Args:
+        graph: the file.
+        reference: the recorded input and the truth.
+        dtypes: by output, the dtype in which the model computed it.
+        right_values: returns the model's whole tensors of some outputs. With it every fault is found, and not only the
+            first on each way: what comes behind one is computed from the right value.
+    """
+    file, forced = _walk_file(graph, reference, dtypes, {}), dict[str, NDArray[Any]]()
+    while right_values is not None and (new := file.faults.keys() - forced.keys()):
+        forced |= right_values(new)
+        if not new <= forced.keys():
+            break
+        file = _walk_file(graph, reference, dtypes, forced)
+    return file
+
+
+def _walk_file(
+    graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str], forced: Mapping[str, NDArray[Any]]
+) -> FileValues:
+    """Judge each output, where those after the forced ones are computed from these."""
     file = FileValues([], {})
     right: set[str] = set(reference.inputs)
     off: dict[str, float] = {}
     """By output, its largest error in multiples of machine epsilon."""
     noise = reference.largest_noise
     folded = {name: noise[name] for name, sources in graph.inputs_of.items() if not sources}
-    for name, value, scale in graph.walk_with_scales(reference.inputs, folded=folded):
+    for name, value, scale in graph.walk_with_scales(reference.inputs, forced, folded=folded):
         if isinstance(value, Unknown):
             file.unknown[name] = value.reason
             continue
@@ -97,7 +132,7 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
         # Of several operations, as float32's own error tells.
         allowed = rounding_loss(scale.own, "float32") if single else np.asarray(drift_unit(truth, dtypes[name]))
         found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
-        off[name] = (found.max_abs or 0.0) / float(np.finfo(np.float32).eps)
+        off[name] = 0.0 if name in forced else (found.max_abs or 0.0) / float(np.finfo(np.float32).eps)
         inputs_right = right.issuperset(graph.inputs_of[name])
         if found.failed and found.drift is not None and inputs_right and single:
             # They are right only so far, which shows where what they are off by is amplified, or only passed on.
@@ -105,9 +140,9 @@ def evaluate_file(graph: Float64Graph, reference: Reference, dtypes: Mapping[str
             allowed = allowed + np.maximum(from_inputs - allowed, 0.0)
             found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         file.comparisons.append(found)
-        if not found.failed:
+        if not found.failed or name in forced:
             right.add(name)
-        elif inputs_right:
+        if found.failed and inputs_right:
             file.faults[name] = math.inf
             if value.shape == truth.shape:
                 with np.errstate(invalid="ignore"):  # inf - inf, for example

@@ -49,8 +49,9 @@ def headline(
 
 
 def operation_words(output: Output) -> str:
-    """Return an operation as a reader knows it: `Conv2d conv1 (net.py:7)`."""
-    return f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+    """Return an operation as a reader knows it: `Conv2d conv1 (net.py:7)`, and how a candidate's file calls it."""
+    words = f"{output.label} {output.name}" + (f" ({output.source})" if output.source else "")
+    return f"{words}, in the file {output.computed_by}," if output.computed_by else words
 
 
 def severity(runner: RunnerReport) -> float:
@@ -68,9 +69,7 @@ def first_names(names: Iterable[str]) -> str:
 
 def unproven_words(names: Sequence[str]) -> str:
     """Return why nothing is proven for some outputs, as the end of a sentence."""
-    return (
-        f"nothing is proven for {first_names(names)}: float32 itself is over 1 % off float64 there, or infinite."
-    )
+    return f"nothing is proven for {first_names(names)}: float32 itself is over 1 % off float64 there, or infinite."
 
 
 def _on_input(runner: RunnerReport) -> str:

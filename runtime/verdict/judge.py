@@ -24,7 +24,7 @@ from .drift import (
     largest_error,
     passing_verdict,
 )
-from .error_shares import ErrorShare, FileValues, accumulated_losses, evaluate_file, shares_of_error
+from .error_shares import ErrorShare, FileValues, RightValues, accumulated_losses, evaluate_file, shares_of_error
 from .node_differences import node_differences
 from .ort_fusions import Fusion
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
@@ -55,9 +55,15 @@ class Judge:
         graph: the ONNX file, to be evaluated in float64.
     """
 
-    def __init__(self, artifact: Artifact, graph: Float64Graph, reference: Reference) -> None:
-        """Take an artifact, its ONNX file and one of its recorded inputs."""
-        self.reference, self.graph = reference, graph
+    def __init__(
+        self,
+        artifact: Artifact,
+        graph: Float64Graph,
+        reference: Reference,
+        right_values: RightValues | None = None,
+    ) -> None:
+        """Take an artifact, its ONNX file and one of its recorded inputs; `right_values` as of `evaluate_file`."""
+        self.reference, self.graph, self._right_values = reference, graph, right_values
         self._differences = partial(node_differences, artifact)
         manifest = artifact.manifest
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
@@ -66,7 +72,7 @@ class Judge:
 
     @cached_property
     def _file(self) -> FileValues:
-        return evaluate_file(self.graph, self.reference, self._dtypes)
+        return evaluate_file(self.graph, self.reference, self._dtypes, self._right_values)
 
     def evaluate_file(self) -> None:
         """Evaluate the ONNX file now, not when it is first needed."""

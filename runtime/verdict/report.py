@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
-from ..artifact.manifest import Output
+from ..artifact.manifest import Candidate, Output
 from ..runners.machine import Facts
 from .drift import OutputComparison
 from .ort_fusions import Fusion
@@ -168,6 +168,8 @@ class Report(_Part):
     """Runners that can't work here, or not with this model, each with the reason."""
     unopened: dict[str, Unopened] = {}
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
+    candidate: Candidate | None = None
+    """What was found of the source in a file that is judged against another model."""
     untried: dict[str, list[str]] = {}
     """By output, what no recorded input exercises: a fault there would not show."""
 

@@ -5,7 +5,8 @@ recorded input is judged operation by operation. With the others a runner's tens
 where one fails is that input judged operation by operation, too, since that takes ten times as long.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -41,6 +42,7 @@ def verify(
     settings: Settings = DEFAULT_SETTINGS,
     allow_fallback: bool = False,
     maps: DriftMaps | None = None,
+    right_values: Callable[[str, Collection[str]], dict[str, NDArray[Any]]] | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> Report:
     """Run the recorded inputs in each runner, judge every output, and find where its error was introduced.
@@ -57,6 +59,8 @@ def verify(
         settings: how to run.
         allow_fallback: let a runner pass some of whose compute nodes ran elsewhere than requested.
         maps: collects the averaged maps of each runner, if given.
+        right_values: returns the model's whole tensors, by a recorded input's name and the outputs' names. With it
+            every fault of the file is found, and not only the first on each way.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
@@ -70,7 +74,7 @@ def verify(
             raise UsageError(f"There is no runner {name!r}. The runners: {', '.join((FILE_RUNNER, *RUNNERS))}, or all.")
     chosen, left_out = choose_runners(requested) if requested or not runners else ([], {})
     verification = _Verification(
-        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, on_phase
+        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, right_values, on_phase
     )
     for name in chosen:
         verification.judge_runner(name)
@@ -94,6 +98,7 @@ class _Verification:
         settings: Settings,
         allow_fallback: bool,
         maps: DriftMaps | None,
+        right_values: Callable[[str, Collection[str]], dict[str, NDArray[Any]]] | None,
         on_phase: Callable[[str], None],
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
@@ -108,8 +113,12 @@ class _Verification:
         )
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
-        self._judges = [Judge(artifact, graph, reference) for reference in references]
+        self._judges = [
+            Judge(artifact, graph, each, partial(right_values, each.name) if right_values else None)
+            for each in references
+        ]
         self._truth_is_file = bool(inputs)
+        self._is_the_model = manifest.capture == "onnx" and manifest.candidate is None
         self._to_walk: set[Judge] | None = None
         """The recorded inputs with which a runner of the ONNX file is off the truth; None if none has run."""
         # Before a runtime takes its memory.
@@ -137,6 +146,7 @@ class _Verification:
             left_out=self._left_out,
             unopened=unopened,
             untried=self._untried(),
+            candidate=self._artifact.manifest.candidate,
         )
 
     def _untried(self) -> dict[str, list[str]]:
@@ -158,7 +168,7 @@ class _Verification:
         if self._truth_is_file:
             self._leave_file_out("for an input that was not recorded it stands for the model")
             return
-        if self._artifact.manifest.capture == "onnx" and FILE_RUNNER not in self._requested:
+        if self._is_the_model and FILE_RUNNER not in self._requested:
             self._leave_file_out("the model is an ONNX file, which the other runners are judged by")
             return
         report = None

@@ -1,0 +1,163 @@
+"""Whether two tensors hold the same values, in whatever order of axes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.artifact.tensor_summary import sample_places
+
+__all__ = ["Alignment", "Tensor", "best_alignment"]
+
+_SAMPLED = 4096
+_MOST_AXES = 5
+"""Up to so many are tried in every order."""
+_CHANNELS_LAST = {3: ((0, 2, 1),), 4: ((0, 2, 3, 1), (0, 3, 1, 2)), 5: ((0, 2, 3, 4, 1), (0, 4, 1, 2, 3))}
+"""Orders that are tried before a reshape, too, as where channels that come last are flattened."""
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How a source's tensor is turned into a candidate's: its axes are reordered, then it is reshaped."""
+
+    order: tuple[int, ...] | None
+    """None where the axes stay."""
+    shape: tuple[int, ...] | None
+    """Of the candidate's tensor, with -1 for the batch where that is the first axis of both; None where the source's,
+    reordered, has that shape."""
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a source's tensor in the candidate's layout.
+
+        Raises:
+            ValueError: it is of another batch or size, for which the shape isn't known.
+        """
+        ordered = array if self.order is None else array.transpose(self.order)
+        return ordered if self.shape is None else ordered.reshape(self.shape)
+
+
+class Tensor:
+    """A tensor with what is asked of it again and again."""
+
+    def __init__(self, array: NDArray[Any]) -> None:
+        """Take a tensor of numbers."""
+        # Two models' tensors are in memory together.
+        self.array: NDArray[Any] = array.astype(np.float32) if array.dtype == np.float64 else array
+        self.size, self.shape = array.size, array.shape
+        # Whole, since the order of the elements isn't known yet.
+        wide = array.astype(np.float64, copy=False).reshape(-1)
+        self.mean = float(wide.mean()) if array.size else 0.0
+        self.spread = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
+        self.finite = bool(np.isfinite(self.spread))
+
+    @cached_property
+    def places(self) -> NDArray[np.int64]:
+        """Positions of the elements that are compared."""
+        return sample_places(self.size, _SAMPLED)
+
+    @cached_property
+    def sample(self) -> NDArray[np.float64]:
+        """The elements at `places`."""
+        return self.array.reshape(-1)[self.places].astype(np.float64)
+
+    def sampled_only(self) -> "Tensor":
+        """Return the tensor without its elements, but for the sample."""
+        _ = self.sample
+        self.array = self.array[:0]
+        return self
+
+    def may_equal(self, other: "Tensor", tolerance: float) -> bool:
+        """Return whether mean and size of the values allow that both hold the same."""
+        allowed = tolerance * max(self.spread, other.spread)
+        return (
+            self.finite
+            and other.finite
+            and abs(self.spread - other.spread) <= allowed
+            and abs(self.mean - other.mean) <= allowed
+        )
+
+
+def best_alignment(value: Tensor, source: Tensor, *, by_angle: bool = False) -> tuple[float, Alignment] | None:
+    """Return how far a candidate's tensor is from a source's, at best, and how they are aligned then.
+
+    Args:
+        value: the candidate's.
+        source: the source's.
+        by_angle: the distance is 1 less the cosine of their angle, whatever the sign, in which a fault may leave two
+            tensors near. Else it is the root mean square of the difference, by that of the source. Both in a sample.
+
+    Returns:
+        None if their shapes can't be those of the same values.
+    """
+    if value.size != source.size or not value.size:
+        return None
+    best: tuple[float, Alignment] | None = None
+    measure = _angle if by_angle else _difference
+    for order in _orders(value.shape, source.shape):
+        with np.errstate(all="ignore"):
+            distance = measure(value.sample, _sampled(source, order, value.places), source.spread)
+        if not np.isnan(distance) and (best is None or distance < best[0]):
+            best = distance, Alignment(order, _reshaped(value.shape, source.shape, order))
+            if distance <= _NO_DISTANCE:
+                break
+    return best
+
+
+def _difference(one: NDArray[np.float64], other: NDArray[np.float64], spread: float) -> float:
+    return float(np.sqrt(np.mean(np.square(one - other)))) / max(spread, _TINY)
+
+
+def _angle(one: NDArray[np.float64], other: NDArray[np.float64], _: float) -> float:
+    lengths = float(np.sqrt(np.sum(one * one)) * np.sqrt(np.sum(other * other)))
+    return 1 - abs(float(np.sum(one * other))) / max(lengths, _TINY)
+
+
+_NO_DISTANCE = 1e-12
+_TINY = float(np.finfo(np.float32).tiny)
+
+
+def _reshaped(shape: tuple[int, ...], source: tuple[int, ...], order: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if shape == (source if order is None else tuple(source[axis] for axis in order)):
+        return None
+    return (-1, *shape[1:]) if shape and source and shape[0] == source[0] else shape
+
+
+def _orders(shape: tuple[int, ...], source: tuple[int, ...]) -> Iterator[tuple[int, ...] | None]:
+    """Yield the orders of the source's axes that may give a tensor of this shape, the most likely first."""
+    yield None
+    rank = len(source)
+    seen: set[tuple[int, ...] | None] = set()
+    for order in _CHANNELS_LAST.get(rank, ()):
+        seen.add(_moved(order, source))
+        if seen != {None}:
+            yield order
+    longer = tuple(size for size in shape if size != 1)
+    if 2 <= rank <= _MOST_AXES:
+        for order in permutations(range(rank)):
+            moved = _moved(order, source)
+            if moved not in seen and tuple(source[axis] for axis in order if source[axis] != 1) == longer:
+                seen.add(moved)
+                yield order
+
+
+def _moved(order: tuple[int, ...], source: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the order of the axes that are longer than 1; None if it is as before."""
+    moved = tuple(axis for axis in order if source[axis] != 1)
+    return moved if list(moved) != sorted(moved) else None
+
+
+def _sampled(source: Tensor, order: tuple[int, ...] | None, places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the elements at some places of the reordered tensor, flat, without reordering all of it."""
+    if order is None:
+        return source.array.reshape(-1)[places].astype(np.float64)
+    moved = tuple(source.shape[axis] for axis in order)
+    indices = np.unravel_index(places, moved)
+    by_axis = dict(zip(order, indices, strict=True))
+    flat = np.ravel_multi_index([by_axis[axis] for axis in range(len(order))], source.shape)
+    assert prod(moved) == source.size
+    return source.array.reshape(-1)[flat].astype(np.float64)

@@ -1,0 +1,251 @@
+"""A candidate and its source -> the candidate's artifact: its own file, with the source's names and truths.
+
+Each output has the candidate's own layout; the truth is the source's in float64, brought into that layout.
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probe.onnx_model.reading import described, read_sound_model
+from runtime.artifact.errors import ModelError
+from runtime.artifact.folder import Artifact
+from runtime.artifact.manifest import (
+    FORMAT_VERSION,
+    ONNX_FILE,
+    OPERATIONS_FILE,
+    REFERENCE_FILE,
+    TORCH_EXPORT_FILE,
+    TORCHSCRIPT_FILE,
+    Candidate,
+    Dimension,
+    Manifest,
+    Output,
+    Versions,
+)
+from runtime.artifact.onnx_nodes import ExportedNodes
+from runtime.artifact.reference import Reference, Truth, save_references
+
+from ..kept_tensors import Keep, channel_axis
+from ..onnx_artifact import write_manifest, write_onnx
+from .marking import mark_candidate
+from .matching import Match
+from .search import Found, find_matches
+from .source_values import SourceValues
+
+__all__ = ["write_candidate"]
+
+_NO_PROGRAM = "the model is an ONNX file"
+_PASSING_NOISE = 64.0
+"""Times float32's own error, by which the source's own ONNX file may be off its truth."""
+
+
+def write_candidate(
+    file: Path,
+    source: Artifact,
+    folder: Path,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> SourceValues:
+    """Write the artifact of an ONNX file under the names of its source.
+
+    Args:
+        file: the candidate.
+        source: an artifact with the full probe.
+        folder: an empty or absent folder.
+        on_phase: called with the name of each phase as it starts.
+
+    Returns:
+        What gives the source's whole tensors in the candidate's layout.
+
+    Raises:
+        ModelError: the file isn't sound, or is of another model.
+        InputError: it takes other inputs.
+    """
+    on_phase(f"reading {file}")
+    sound = read_sound_model(file)
+    on_phase("matching its tensors with the source's")
+    references = source.references()
+    found = find_matches(sound, source, references[0])
+    outputs = _outputs(source.manifest, found)
+    marked, inputs = mark_candidate(sound, found, outputs)
+    returned = {old: found.matches.by_value.get(value) for value, old in sound.returned.items()}
+    results = {old: match.output for old, match in returned.items() if match is not None}
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        model=file.stem,
+        files={},
+        left_out={TORCH_EXPORT_FILE: _NO_PROGRAM, TORCHSCRIPT_FILE: _NO_PROGRAM},
+        inputs=inputs,
+        preprocessing=None,
+        outputs=outputs,
+        results={"": next(iter(results.values()))} if len(returned) == 1 else results,
+        skipped=(),
+        capture="onnx",
+        capture_reason="; ".join(sound.notes) or None,
+        candidate=_candidate(source.manifest, found),
+        versions=Versions(
+            layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=sound.opsets.get("", 1)
+        ),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    on_phase("writing the candidate's artifact")
+    write_onnx(marked, manifest, folder / ONNX_FILE)
+    described_nodes = {name: each for name, each in source.exported_nodes().items() if name in manifest.output_names}
+    record = ExportedNodes(format_version=1, outputs=described_nodes)
+    (folder / OPERATIONS_FILE).write_text(record.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+    values = SourceValues(
+        found.source_graph, {match.output: match.alignment for match in found.matches.by_value.values()}
+    )
+    keep = Keep.beside((folder / ONNX_FILE).stat().st_size, len(outputs))
+    recorded: list[Reference] = []
+    for reference in references:
+        on_phase(f"computing the source on {reference.name}")
+        kept = keep.of_another(briefly=False) if recorded else keep
+        moved = _reference(reference, manifest, found, values, kept)
+        if moved is not None:
+            recorded.append(moved)
+    if not recorded:
+        raise ModelError(f"{file} can't be given any of the inputs that {source.manifest.model} was recorded on.")
+    save_references(folder / REFERENCE_FILE, recorded)
+    write_manifest(manifest, folder)
+    return values
+
+
+def _outputs(manifest: Manifest, found: Found) -> tuple[Output, ...]:
+    """Return the source's outputs that the candidate computes, in its own order, layout and dtype."""
+    specs = {output.name: output for output in manifest.outputs}
+    outputs = []
+    for value in found.values.all.values():
+        match = found.matches.by_value.get(value.name)
+        if match is None:
+            continue
+        spec = specs[match.output]
+        aligned = match.alignment.apply(found.source.tensors[match.output].array)
+        layout, shape = _layout(spec, match, aligned.shape, found)
+        outputs.append(
+            spec.model_copy(
+                update={
+                    "shape": shape,
+                    "layout": layout,
+                    "dtype": found.dtype(value.name),
+                    "tokens": spec.tokens if layout == spec.layout else None,
+                    "alias_of": None,
+                    "computed_by": described(value.node),
+                }
+            )
+        )
+    return tuple(outputs)
+
+
+def _layout(spec: Output, match: Match, shape: tuple[int, ...], found: Found) -> tuple[str, tuple[Dimension, ...]]:
+    order = match.alignment.order or range(len(spec.shape))
+    if match.alignment.shape is None and len(spec.layout) == len(spec.shape):
+        layout = "".join(spec.layout[axis] for axis in order)
+        symbolic = tuple(spec.shape[axis] for axis in order)
+    else:
+        first = spec.shape[:1] if match.alignment.shape and match.alignment.shape[0] == -1 else ()
+        layout = ("N" if first else "") + "?" * (len(shape) - len(first))
+        symbolic = (*first, *shape[len(first) :])
+    held = tuple(each if found.is_open(each) else size for each, size in zip(symbolic, shape, strict=True))
+    return layout, held
+
+
+def _candidate(manifest: Manifest, found: Found) -> Candidate:
+    """Return what became of the source's outputs in the candidate, and of its tensors in the source."""
+    by_output = found.matches.by_output
+    users: dict[str, list[str]] = {}
+    for name, inputs in found.source.inputs_of.items():
+        for each in inputs:
+            users.setdefault(each, []).append(name)
+    fused, unmatched = {}, []
+    for output in manifest.output_names:
+        if output in by_output:
+            continue
+        into = _nearest(output, users, by_output)
+        if into is None:
+            unmatched.append(output)
+        else:
+            fused[output] = into
+    return Candidate(
+        source=manifest.model,
+        matched=len(by_output),
+        fused=fused,
+        unmatched=tuple(unmatched),
+        extra=tuple(found.matches.pending),
+        given=found.inputs.described,
+    )
+
+
+def _nearest(output: str, users: Mapping[str, list[str]], by_output: Mapping[str, Match]) -> str | None:
+    waiting, seen = [output], {output}
+    for name in waiting:
+        for user in users.get(name, ()):
+            if user in by_output:
+                return user
+            if user not in seen:
+                seen.add(user)
+                waiting.append(user)
+    return None
+
+
+def _reference(
+    reference: Reference, manifest: Manifest, found: Found, values: SourceValues, keep: Keep
+) -> Reference | None:
+    """Return a source's reference as one of the candidate; None if that doesn't take the input."""
+    given = found.fitting(reference.inputs)
+    if given is None:
+        return None
+    values.inputs[reference.name] = given
+    whole = all(np.array_equal(given[name].shape, array.shape) for name, array in reference.inputs.items())
+    specs, truths = {output.name: output for output in manifest.outputs}, dict[str, Truth]()
+    try:
+        for name, exact, aligned in values.walk(reference.name):
+            old = reference.truths[name]
+            if whole:
+                _check_source(manifest, name, exact, old)
+            truths[name] = _truth(specs[name], aligned, old, keep, result=name in manifest.result_names)
+    except ValueError:
+        # A batch or a size for which the candidate's layout isn't known.
+        return None
+    inputs = dict(zip((each.name for each in manifest.inputs), found.inputs.apply(given).values(), strict=True))
+    return Reference(
+        inputs,
+        {name: truths[name] for name in manifest.output_names},
+        reference.name,
+        {name: words for name, words in reference.untried.items() if name in truths},
+        {name: channels for name, channels in reference.zero_channels.items() if name in truths},
+    )
+
+
+def _check_source(manifest: Manifest, name: str, exact: NDArray[Any], truth: Truth) -> None:
+    assert manifest.candidate
+    known = np.isfinite(truth.sample)
+    error = np.max(np.abs(truth.sampled(exact)[known] - truth.sample[known]), initial=0.0)
+    if error > _PASSING_NOISE * max(truth.noise_floor, float(np.finfo(np.float32).eps)) * truth.scale:
+        raise ModelError(
+            f"The ONNX file of the source, {manifest.candidate.source}, is itself wrong at {name}.\n"
+            "Verify the source first: layerprobe verify names what is at fault there."
+        )
+
+
+def _truth(spec: Output, aligned: NDArray[Any], old: Truth, keep: Keep, *, result: bool) -> Truth:
+    kept, axis = keep.of(spec, aligned, result=result), channel_axis(spec)
+    noise, channels = old.noise_floor * old.scale, None
+    if kept.statistics is not None:
+        count = kept.statistics.shape[1]
+        of_channels = old.channels[-1] if old.channels is not None and old.channels.shape[1] == count else noise
+        channels = np.vstack([kept.statistics, np.broadcast_to(of_channels, count)])
+    return Truth(
+        sample=kept.sample.astype(np.float64),
+        shape=aligned.shape,
+        scale=kept.scale,
+        noise_floor=noise / kept.scale,
+        nonfinite=old.nonfinite,
+        channels=channels,
+        channel_axis=axis,
+        map=kept.map,
+    )

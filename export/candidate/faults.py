@@ -1,0 +1,145 @@
+"""What a candidate's tensors compute behind a fault: there their values tell nothing, so structure has to.
+
+A fault stands at the first tensor that equals no output of the source though it should. Several outputs may be meant;
+the right one is that which makes what comes after it equal the source again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probe.onnx_model.values import Values
+from runtime.float64.graph import Float64Graph
+from runtime.float64.nodes import reads
+
+from .agreement import Tensor, best_alignment
+from .matching import Match, Matches, Source, is_same_operation, walk_and_match
+
+__all__ = ["match_candidate"]
+
+_MOST_FAULTS = 24
+_MOST_PENDING = 24
+_MOST_GUESSES = 4
+"""For one tensor."""
+_LOOK_AHEAD = 16
+"""Values behind a guess that are computed to see whether it is right."""
+_LIKE = 0.5
+"""The least likeness of what a faulty operation computes and what it should: the cosine of their angle."""
+
+
+class _Score(NamedTuple):
+    """How convincing a guess is; the larger, the more."""
+
+    gained: int
+    """Values after it that equal the source."""
+    nearness: float
+    """Of those, the decimal logarithm of the distance, less."""
+    likeness: float
+
+
+@dataclass(frozen=True)
+class _Walks:
+    """What all walks through a candidate have in common."""
+
+    graph: Float64Graph
+    values: Values
+    source: Source
+    inputs: Mapping[str, NDArray[Any]]
+    tolerance: float
+
+    def whole(self, known: Sequence[Match]) -> Matches:
+        """Return what is found in a walk to the end."""
+        found = Matches()
+        for _, found in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):  # noqa: B007
+            pass
+        return found
+
+    def gained(self, known: Sequence[Match], ahead: set[str]) -> list[Match]:
+        """Return what is found of the values `ahead`."""
+        waiting, gained = set(ahead), list[Match]()
+        for name, found in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):
+            if name in waiting and name in found.by_value:
+                gained.append(found.by_value[name])
+            waiting.discard(name)
+            if not waiting:
+                break
+        return gained
+
+
+def match_candidate(
+    graph: Float64Graph, values: Values, source: Source, inputs: Mapping[str, NDArray[Any]], tolerance: float
+) -> tuple[Matches, list[str]]:
+    """Return what the candidate's tensors compute, and which of them are at fault by far, in the order of computation.
+
+    A fault that moves a tensor by less than `tolerance` is found by its value, and judged by `verify`.
+    """
+    walks = _Walks(graph, values, source, inputs, tolerance)
+    found = walks.whole(())
+    users = _users(values)
+    faults: list[Match] = []
+    while len(faults) < _MOST_FAULTS and any(
+        name not in found.by_value and values.all[name].rests_on == "data" for name in values.returned
+    ):
+        fault = _next_fault(walks, users, found)
+        if fault is None:
+            break
+        faults.append(fault)
+        found = walks.whole([*found.by_value.values(), fault])
+    return found, [match.value for match in faults]
+
+
+def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches) -> Match | None:
+    """Return the most convincing match of the first tensor for which there is one."""
+    known = list(found.by_value.values())
+    missing = [name for name in walks.source.tensors if name not in found.by_output]
+    for value in list(found.pending)[:_MOST_PENDING]:
+        ahead = _after(users, value) - found.by_value.keys()
+        scored: list[tuple[_Score, Match]] = []
+        for likeness, match in _guesses(walks, value, found.pending[value], missing)[:_MOST_GUESSES]:
+            gained = walks.gained([*known, match], ahead) if ahead else []
+            if gained or value in walks.values.returned:
+                nearness = -float(np.mean([np.log10(max(each.distance, _ROUNDED)) for each in gained] or [0.0]))
+                scored.append((_Score(len(gained), round(nearness, 1), likeness), match))
+        if scored:
+            return max(scored, key=lambda each: each[0])[1]
+    return None
+
+
+_ROUNDED = 1e-7
+
+
+def _guesses(walks: _Walks, value: str, tensor: Tensor, missing: Sequence[str]) -> list[tuple[float, Match]]:
+    """Return what a pending tensor may be meant to be, with the likeness, the most likely first."""
+    guesses = []
+    for output in missing:
+        source = walks.source.tensors[output]
+        best = best_alignment(tensor, source, by_angle=True)
+        if best is None:
+            continue
+        same = is_same_operation(walks.values.all[value].node.op_type, walks.source.outputs[output])
+        likeness = 1 - best[0]
+        if likeness >= _LIKE or same:
+            guesses.append((likeness, Match(value, output, best[1], best[0])))
+    return sorted(guesses, key=lambda each: -each[0])
+
+
+def _users(values: Values) -> dict[str, list[str]]:
+    users: dict[str, list[str]] = {}
+    for name, value in values.all.items():
+        for each in reads(value.node):
+            users.setdefault(each, []).append(name)
+    return users
+
+
+def _after(users: Mapping[str, list[str]], value: str) -> set[str]:
+    """Return the nearest values that are computed from a value."""
+    after: list[str] = []
+    for name in (waiting := [value]):
+        for user in users.get(name, ()):
+            if user not in after and len(after) < _LOOK_AHEAD:
+                after.append(user)
+                waiting.append(user)
+    return set(after)

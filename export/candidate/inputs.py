@@ -1,0 +1,163 @@
+"""A source's inputs -> the candidate's: by name or place, in its layout and dtype; and what else it may want.
+
+A file that was exported with the preprocessing inside, or for another order of channels, is recognised by what its
+first operations compute when it is given that.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from runtime.artifact.errors import InputError
+from runtime.artifact.manifest import Input, Preprocessing
+
+__all__ = ["InputMap", "map_inputs", "other_inputs"]
+
+_Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class InputMap:
+    """How the source's inputs become the candidate's."""
+
+    names: dict[str, str]
+    """The candidate's input to the source's."""
+    orders: dict[str, tuple[int, ...] | None]
+    """By the candidate's input: the order of the source's axes; None where it is the same."""
+    dtypes: dict[str, np.dtype[Any]]
+    shapes: dict[str, list[int | None] | None]
+    """What the candidate's file says of them; None for what it leaves open."""
+    change: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    """What else is done to the first input."""
+    described: str | None = None
+    """What that is, in words."""
+
+    def apply(self, arrays: _Arrays) -> dict[str, NDArray[Any]]:
+        """Return the candidate's inputs for those of the source."""
+        given = {}
+        for place, (mine, theirs) in enumerate(self.names.items()):
+            array = arrays[theirs]
+            if self.change is not None and not place:
+                array = self.change(array)
+            order = self.orders[mine]
+            dtype = self.dtypes[mine]
+            moved = array if order is None else array.transpose(order)
+            rounded = np.rint(moved) if dtype.kind in "iu" and array.dtype.kind == "f" else moved
+            given[mine] = np.ascontiguousarray(rounded.astype(dtype))
+        return given
+
+    def cut(self, arrays: _Arrays, specs: Sequence[Input]) -> dict[str, NDArray[Any]] | None:
+        """Return the source's inputs cut to the candidate's batch, if that is held; None if their sizes don't fit."""
+        wanted = {theirs: self._wanted(mine) for mine, theirs in self.names.items()}
+        given = {}
+        for spec in specs:
+            array, shape = arrays[spec.name], wanted[spec.name]
+            if shape and array.ndim and spec.shape[0] == "N" and shape[0] is not None:
+                array = array[: shape[0]]
+            if shape is not None and any(
+                size not in (None, have) for size, have in zip(shape, array.shape, strict=True)
+            ):
+                return None
+            given[spec.name] = array
+        return given
+
+    def _wanted(self, name: str) -> list[int | None] | None:
+        """Return the shape of one of the candidate's inputs in the order of the source's axes."""
+        shape, order = self.shapes[name], self.orders[name]
+        return shape if shape is None or order is None else [shape[order.index(axis)] for axis in range(len(order))]
+
+
+def map_inputs(candidate: str, graph: onnx.GraphProto, inputs: Sequence[Input], arrays: _Arrays) -> InputMap:
+    """Return how the inputs of a source become those of a candidate.
+
+    Args:
+        candidate: its name, for messages.
+        graph: its graph.
+        inputs: of the source.
+        arrays: values for them.
+
+    Raises:
+        InputError: it takes another number of inputs, or one of another shape.
+    """
+    names = [value.name for value in graph.input]
+    if len(names) != len(inputs):
+        raise InputError(
+            f"{candidate} takes {len(names)} inputs ({', '.join(names)}), and its source "
+            f"{len(inputs)} ({', '.join(each.name for each in inputs)}): they can't be of the same model."
+        )
+    theirs = [each.name for each in inputs]
+    paired = dict(zip(names, names if set(names) == set(theirs) else theirs, strict=True))
+    orders, dtypes, shapes = {}, {}, {}
+    for value in graph.input:
+        tensor = value.type.tensor_type
+        shape = [max(each.dim_value, 0) or None for each in tensor.shape.dim] if tensor.HasField("shape") else None
+        given = arrays[paired[value.name]].shape
+        order = _order(shape, given)
+        if order == ():
+            wanted = " x ".join("?" if size is None else str(size) for size in shape or ())
+            raise InputError(
+                f"{candidate} takes {value.name} of {wanted}, and its source {paired[value.name]} of "
+                f"{' x '.join(map(str, given))}."
+            )
+        orders[value.name], shapes[value.name] = order, shape
+        dtypes[value.name] = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return InputMap(paired, orders, dtypes, shapes)
+
+
+def _order(shape: Sequence[int | None] | None, given: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the order of the axes in which an input fits; None if it fits as it is, nothing if it doesn't."""
+
+    def fits(order: Sequence[int]) -> bool:
+        # The batch may differ: the first axis of the reference is as long as it was recorded.
+        return shape is None or all(
+            size is None or size == given[axis] or place == 0
+            for place, (size, axis) in enumerate(zip(shape, order, strict=True))
+        )
+
+    if shape is None or (len(shape) == len(given) and fits(range(len(given)))):
+        return None
+    if len(shape) == len(given):
+        for order in ((0, 2, 3, 1), (0, 3, 1, 2)):
+            if len(given) == 4 and fits(order):
+                return order
+    return ()
+
+
+def other_inputs(inputs: InputMap, preprocessing: Preprocessing | None, shape: Sequence[int]) -> Iterator[InputMap]:
+    """Yield other ways to give a candidate what it may want: another order of channels, another scale.
+
+    Args:
+        inputs: the way of the source.
+        preprocessing: of the source's photos.
+        shape: of the source's first input.
+    """
+    if len(shape) != 4:
+        return
+    channels = next((axis for axis in (1, 3) if shape[axis] in (1, 3, 4)), None)
+    if channels is None:
+        return
+    along = [1] * 4
+    along[channels] = shape[channels]
+
+    def of(change: Callable[[NDArray[Any]], NDArray[Any]], described: str) -> InputMap:
+        return replace(inputs, change=change, described=described)
+
+    if shape[channels] > 1:
+        yield of(lambda array: np.flip(array, channels), "its channels reversed (BGR for RGB)")
+    yield of(lambda array: array * 255, "multiplied by 255 (pixels of 0 to 255)")
+    yield of(lambda array: array / 255, "divided by 255 (pixels of 0 to 1)")
+    if preprocessing is None or len(preprocessing.mean) != shape[channels]:
+        return
+    mean, std = (np.reshape(each, along) for each in (preprocessing.mean, preprocessing.std))
+    yield of(lambda array: array * std + mean, "without mean and std (pixels of 0 to 1, normalised inside)")
+    yield of(lambda array: (array * std + mean) * 255, "without mean and std (pixels of 0 to 255, normalised inside)")
+    yield of(
+        lambda array: np.flip(array * std + mean, channels) * 255,
+        "without mean and std and with its channels reversed (BGR pixels of 0 to 255, normalised inside)",
+    )
+    yield of(lambda array: (array - mean) / std, "normalised once more (the mean and std are not inside)")

@@ -1,0 +1,146 @@
+"""Which of a candidate's tensors computes what an output of the source is: by value, in one walk through the file.
+
+Each tensor that is found gets the source's value for all that uses it, so an error of one operation doesn't hide what
+comes after it, and low precision doesn't add up.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probe.onnx_model.values import Values
+from runtime.artifact.manifest import Output
+from runtime.float64.graph import Float64Graph, Unknown
+
+from .agreement import Alignment, Tensor, best_alignment
+
+__all__ = ["Match", "Matches", "Source", "walk_and_match"]
+
+_TIE = 4.0
+"""Times the smallest distance, up to which two outputs of the source are as good as each other."""
+_ROUNDED = 1e-7
+"""A distance that rounding to float32 makes of nothing."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """A candidate's tensor that computes an output of the source."""
+
+    value: str
+    """The candidate's."""
+    output: str
+    """The source's."""
+    alignment: Alignment
+    distance: float
+    """Between their values, as of `best_alignment`."""
+
+
+class Source:
+    """What a candidate is compared with: every output of the source for one input."""
+
+    def __init__(self, graph: Float64Graph, outputs: Mapping[str, Output], inputs: Mapping[str, NDArray[Any]]) -> None:
+        """Compute all outputs in float64."""
+        self.outputs, self.inputs_of, self.inputs = outputs, graph.inputs_of, inputs
+        self.tensors: dict[str, Tensor] = {}
+        self._of_size: dict[int, list[str]] = {}
+        for name, value in graph.walk(inputs):
+            if not isinstance(value, Unknown) and value.size:
+                self.tensors[name] = Tensor(value)
+                self._of_size.setdefault(value.size, []).append(name)
+        self.place = {name: number for number, name in enumerate(self.tensors)}
+
+    def of_size(self, size: int) -> list[str]:
+        """Return the outputs of so many elements, in the order of execution."""
+        return self._of_size.get(size, [])
+
+
+@dataclass
+class Matches:
+    """What one walk through a candidate found."""
+
+    by_value: dict[str, Match] = field(default_factory=dict)
+    by_output: dict[str, Match] = field(default_factory=dict)
+    pending: dict[str, Tensor] = field(default_factory=dict)
+    """The candidate's tensors that equal no output of the source, in the order of computation."""
+
+    def add(self, match: Match) -> None:
+        """Add a match, one to one."""
+        self.by_value[match.value] = self.by_output[match.output] = match
+
+    def is_ready(self, output: str, source: Source) -> bool:
+        """Return whether all that an output of the source is computed from has been found, or is an input."""
+        return all(name in self.by_output or name not in source.tensors for name in source.inputs_of[output])
+
+
+def walk_and_match(
+    graph: Float64Graph,
+    values: Values,
+    source: Source,
+    inputs: Mapping[str, NDArray[Any]],
+    tolerance: float,
+    known: Iterable[Match] = (),
+) -> Iterator[tuple[str, Matches]]:
+    """Walk through a candidate, and yield each value's name and what has been found so far.
+
+    Args:
+        graph: the candidate, with all values as outputs.
+        values: what is known of its values.
+        source: what it is compared with.
+        inputs: of the candidate.
+        tolerance: the largest distance of equal tensors.
+        known: what is known already, also of values that don't show it, as at a fault. They aren't computed again.
+    """
+    found = Matches()
+    arrays = {}
+    for match in known:
+        found.add(match)
+        arrays[match.value] = match.alignment.apply(source.tensors[match.output].array)
+
+    def replaced(name: str, value: Any) -> Any:
+        if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or not value.size:
+            return value
+        if values.all[name].rests_on != "data":
+            return value
+        tensor = Tensor(value)
+        match = _match(name, tensor, found, source, values, tolerance)
+        if match is None:
+            found.pending[name] = tensor.sampled_only()
+            return value
+        found.add(match)
+        return match.alignment.apply(source.tensors[match.output].array).astype(value.dtype)
+
+    for name, _ in graph.walk_replacing(inputs, replaced, arrays):
+        yield name, found
+
+
+def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Values, tolerance: float) -> Match | None:
+    close: list[Match] = []
+    for output in source.of_size(tensor.size):
+        other = source.tensors[output]
+        if output in found.by_output or not tensor.may_equal(other, tolerance):
+            continue
+        best = best_alignment(tensor, other)
+        if best is not None and best[0] <= tolerance:
+            close.append(Match(name, output, best[1], best[0]))
+    if not close:
+        return None
+    least = min(match.distance for match in close)
+    equal = [match for match in close if match.distance <= max(_TIE * least, _ROUNDED)]
+    return min(
+        equal,
+        key=lambda match: (
+            not found.is_ready(match.output, source),
+            not is_same_operation(values.all[name].node.op_type, source.outputs[match.output]),
+            source.place[match.output],
+        ),
+    )
+
+
+def is_same_operation(operator: str, output: Output) -> bool:
+    """Return whether an ONNX operator and an operation of the source have the same name, but for its dimensions."""
+    of_source = output.operation.rpartition(".")[2].casefold().replace("_", "")
+    mine = operator.casefold()
+    return mine in of_source or of_source.rstrip("123d") == mine

@@ -1,0 +1,150 @@
+"""Finds a source's outputs in a candidate: with the input that it wants, as near as its precision allows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from probe.onnx_model.reading import SoundModel
+from probe.onnx_model.values import Values
+from runtime.artifact.errors import ModelError
+from runtime.artifact.folder import Artifact
+from runtime.artifact.manifest import ONNX_FILE, Dimension, Input
+from runtime.artifact.reference import Reference
+from runtime.float64.graph import Float64Graph
+
+from .faults import match_candidate
+from .inputs import InputMap, map_inputs, other_inputs
+from .matching import Matches, Source, walk_and_match
+
+__all__ = ["Found", "find_matches"]
+
+_OF_FLOAT32, _OF_16_BITS, _OF_INTEGERS = 1e-3, 0.05, 0.3
+"""The largest distance of tensors that compute the same, by the precision of the file."""
+_ENOUGH = 0.3
+"""The least share of the source's outputs that are found in a file of the same model: fusions leave some out."""
+_QUANTIZED = ("Quantize", "QLinear", "Integer", "QGemm", "NBits", "QAttention")
+"""Parts of the names of operators that compute with integers."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found of a source in a candidate."""
+
+    values: Values
+    source: Source
+    source_graph: Float64Graph
+    source_inputs: tuple[Input, ...]
+    inputs: InputMap
+    matches: Matches
+    faults: list[str]
+    """The candidate's values that are wrong by far."""
+
+    def dtype(self, value: str) -> str:
+        """Return a candidate's value's dtype."""
+        return self.values.dtype_of(value)
+
+    def is_open(self, symbol: Dimension) -> bool:
+        """Return whether a size that is open in the source is open in the candidate, too."""
+        if isinstance(symbol, int):
+            return False
+        open_ = {size for name in self.inputs.names for size in self.input_shape(name) if isinstance(size, str)}
+        return all(letter in open_ for letter in symbol if letter in "NHW") and symbol != "?"
+
+    def input_shape(self, name: str) -> tuple[Dimension, ...]:
+        """Return the shape of one of the candidate's inputs: open where it and the source's are."""
+        spec = next(each for each in self.source_inputs if each.name == self.inputs.names[name])
+        shape, order = self.inputs.shapes[name], self.inputs.orders[name]
+        symbols = spec.shape if order is None else tuple(spec.shape[axis] for axis in order)
+        lengths = self.inputs.apply(self.source.inputs)[name].shape
+        return tuple(
+            size if size is not None else symbol if isinstance(symbol, str) else length
+            for size, symbol, length in zip(shape or [None] * len(lengths), symbols, lengths, strict=True)
+        )
+
+    def fitting(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
+        """Return a source's input, cut to the candidate's batch; None if it can't be given that."""
+        return self.inputs.cut(arrays, self.source_inputs)
+
+
+def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> Found:
+    """Return what was found of a source in a candidate.
+
+    Args:
+        sound: the candidate.
+        source: its artifact.
+        reference: the input by whose values they are compared.
+
+    Raises:
+        ModelError: it is another model, or can't be evaluated.
+        InputError: it takes other inputs.
+    """
+    file, manifest = sound.file.path, source.manifest
+    values = Values(sound)
+    graph = Float64Graph(values.marked(), list(values.all))
+    source_graph = Float64Graph(source.file(ONNX_FILE), manifest.output_names)
+    straight = map_inputs(file.name, sound.model.graph, manifest.inputs, reference.inputs)
+    given = straight.cut(reference.inputs, manifest.inputs)
+    if given is None:
+        raise ModelError(f"{file} takes inputs of other sizes than {manifest.model} was recorded on.")
+    outputs = {output.name: output for output in manifest.outputs}
+    compared = Source(source_graph, outputs, given)
+    tolerance = _tolerance(sound)
+    inputs = _wanted_inputs(graph, values, compared, straight, tolerance, source)
+    matches, faults = match_candidate(graph, values, compared, inputs.apply(given), tolerance)
+    if len(matches.by_output) < _ENOUGH * len(compared.tensors):
+        raise ModelError(_another_model(sound, source, matches, compared))
+    return Found(values, compared, source_graph, manifest.inputs, inputs, matches, faults)
+
+
+def _tolerance(sound: SoundModel) -> float:
+    operators = {node.op_type for node in sound.model.graph.node}
+    if any(part in operator for operator in operators for part in _QUANTIZED):
+        return _OF_INTEGERS
+    types = {tensor.data_type for tensor in sound.model.graph.initializer}
+    return _OF_16_BITS if types & {TensorProto.FLOAT16, TensorProto.BFLOAT16} else _OF_FLOAT32
+
+
+def _wanted_inputs(
+    graph: Float64Graph, values: Values, source: Source, straight: InputMap, tolerance: float, artifact: Artifact
+) -> InputMap:
+    """Return the way to give the candidate its inputs by which most is found in it."""
+
+    def count(inputs: InputMap) -> int:
+        found = Matches()
+        for _, found in walk_and_match(graph, values, source, inputs.apply(source.inputs), tolerance):  # noqa: B007
+            pass
+        return len(found.by_output)
+
+    first = next(iter(straight.names.values()))
+    with_results = count(straight)
+    if with_results >= _ENOUGH * len(source.tensors):
+        return straight
+    others = list(other_inputs(straight, artifact.manifest.preprocessing, source.inputs[first].shape))
+    counts = [count(each) for each in others]
+    if counts and max(counts) > 2 * with_results and max(counts) >= _ENOUGH * len(source.tensors):
+        return others[counts.index(max(counts))]
+    return straight
+
+
+def _another_model(sound: SoundModel, source: Artifact, matches: Matches, compared: Source) -> str:
+    mine = [tensor.dims for tensor in sound.model.graph.initializer if len(tensor.dims) > 1]
+    sizes = {int(np.prod(dims)) for dims in mine}
+    nodes = source.exported_nodes()
+    theirs = {
+        int(np.prod(parameter.shape))
+        for each in nodes.values()
+        for node in each
+        for parameter in node.parameters.values()
+        if not isinstance(parameter, str) and len(parameter.shape) > 1
+    }
+    same = len(sizes & theirs) >= 0.8 * max(1, len(theirs))
+    what = "the same model with other weights, or given another input" if same else "another model"
+    return (
+        f"{sound.file.path} computes {len(matches.by_output)} of {len(compared.tensors)} tensors of "
+        f"{source.manifest.model}: it seems to be {what}.\nCheck which weights and which preprocessing it was exported "
+        "with."
+    )
