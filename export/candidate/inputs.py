@@ -148,16 +148,19 @@ def other_inputs(inputs: InputMap, preprocessing: Preprocessing | None, shape: S
         return replace(inputs, change=change, described=described)
 
     if shape[channels] > 1:
-        yield of(lambda array: np.flip(array, channels), "its channels reversed (BGR for RGB)")
-    yield of(lambda array: array * 255, "multiplied by 255 (pixels of 0 to 255)")
-    yield of(lambda array: array / 255, "divided by 255 (pixels of 0 to 1)")
+        yield of(lambda array: np.flip(array, channels), "the input's channels reversed (BGR for RGB)")
+    yield of(lambda array: array * 255, "the input times 255 (pixels of 0 to 255)")
+    yield of(lambda array: array / 255, "the input divided by 255 (pixels of 0 to 1)")
     if preprocessing is None or len(preprocessing.mean) != shape[channels]:
         return
     mean, std = (np.reshape(each, along) for each in (preprocessing.mean, preprocessing.std))
-    yield of(lambda array: array * std + mean, "without mean and std (pixels of 0 to 1, normalised inside)")
-    yield of(lambda array: (array * std + mean) * 255, "without mean and std (pixels of 0 to 255, normalised inside)")
+    yield of(lambda array: array * std + mean, "the input without mean and std (pixels of 0 to 1, normalised inside)")
+    yield of(
+        lambda array: (array * std + mean) * 255,
+        "the input without mean and std (pixels of 0 to 255, normalised inside)",
+    )
     yield of(
         lambda array: np.flip(array * std + mean, channels) * 255,
-        "without mean and std and with its channels reversed (BGR pixels of 0 to 255, normalised inside)",
+        "the input without mean and std and with its channels reversed (BGR pixels of 0 to 255, normalised inside)",
     )
-    yield of(lambda array: (array - mean) / std, "normalised once more (the mean and std are not inside)")
+    yield of(lambda array: (array - mean) / std, "the input normalised once more (the mean and std are not inside)")

@@ -65,9 +65,13 @@ class Matches:
     by_output: dict[str, Match] = field(default_factory=dict)
     pending: dict[str, Tensor] = field(default_factory=dict)
     """The candidate's tensors that equal no output of the source, in the order of computation."""
+    unknown: dict[str, str] = field(default_factory=dict)
+    """Values that can't be computed in float64, each with the reason."""
 
     def add(self, match: Match) -> None:
-        """Add a match, one to one."""
+        """Add a match, one to one: a later tensor of the same values takes the place of an earlier one."""
+        if match.output in self.by_output:
+            del self.by_value[self.by_output[match.output].value]
         self.by_value[match.value] = self.by_output[match.output] = match
 
     def is_ready(self, output: str, source: Source) -> bool:
@@ -100,6 +104,8 @@ def walk_and_match(
         arrays[match.value] = match.alignment.apply(source.tensors[match.output].array)
 
     def replaced(name: str, value: Any) -> Any:
+        if isinstance(value, Unknown):
+            found.unknown[name] = value.reason
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or not value.size:
             return value
         if values.all[name].rests_on != "data":
@@ -120,7 +126,8 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     close: list[Match] = []
     for output in source.of_size(tensor.size):
         other = source.tensors[output]
-        if output in found.by_output or not tensor.may_equal(other, tolerance):
+        # What the file returns is that output, even if the same values were found before a cast or a reshape.
+        if (output in found.by_output and name not in values.returned) or not tensor.may_equal(other, tolerance):
             continue
         best = best_alignment(tensor, other)
         if best is not None and best[0] <= tolerance:
@@ -132,6 +139,7 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     return min(
         equal,
         key=lambda match: (
+            match.output in found.by_output,
             not found.is_ready(match.output, source),
             not is_same_operation(values.all[name].node.op_type, source.outputs[match.output]),
             source.place[match.output],

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from probe.onnx_model.reading import SoundModel
+from probe.onnx_model.reading import SoundModel, described
 from probe.onnx_model.values import Values
 from runtime.artifact.errors import ModelError
 from runtime.artifact.folder import Artifact
@@ -95,6 +95,9 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     tolerance = _tolerance(sound)
     inputs = _wanted_inputs(graph, values, compared, straight, tolerance, source)
     matches, faults = match_candidate(graph, values, compared, inputs.apply(given), tolerance)
+    if matches.unknown and not all(name in matches.by_value for name in values.returned):
+        name, reason = next(iter(matches.unknown.items()))
+        raise ModelError(f"{file} can't be evaluated at {described(values.all[name].node)}: {reason}")
     if len(matches.by_output) < _ENOUGH * len(compared.tensors):
         raise ModelError(_another_model(sound, source, matches, compared))
     return Found(values, compared, source_graph, manifest.inputs, inputs, matches, faults)

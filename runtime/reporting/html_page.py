@@ -16,6 +16,7 @@ from .html_cards import facts_list, runner_cards
 from .html_chart import chart_legend, error_chart
 from .html_table import output_table
 from .html_text import safe
+from .outcome import candidate_words
 
 __all__ = ["html_page"]
 
@@ -36,6 +37,7 @@ def html_page(report: Report, maps: DriftMaps | None = None) -> str:
         "title": safe(f"{model}: {verdict}"),
         "kicker": f"{safe(model)} · layerprobe verify · {safe(report.environment.get('time', ''))}",
         "headline": safe(report.headline),
+        "candidate": safe(candidate_words(report.candidate, len(report.outputs))) if report.candidate else "",
         "nav": _nav(report, tiles),
         "cards": runner_cards(report),
         "limits": safe(

@@ -3,11 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from ..artifact.manifest import Candidate
 from ..verdict.drift import OutputComparison
+from ..verdict.headline import first_names
 from ..verdict.report import RunnerReport
 from ..verdict.verdict_kinds import Verdict
 
-__all__ = ["inputs_words", "mark", "outcome", "untried_words"]
+__all__ = ["candidate_words", "inputs_words", "mark", "outcome", "untried_words"]
 
 
 def mark(runner: RunnerReport, found: OutputComparison) -> str:
@@ -60,3 +62,23 @@ def untried_words(untried: Mapping[str, Sequence[str]]) -> str:
         + ("; ..." if len(untried) > 3 else "")
         + ". --input FILE tries another input."
     )
+
+
+def candidate_words(candidate: Candidate, outputs: int) -> str:
+    """Return what was found of the source in a candidate, in a few sentences.
+
+    Args:
+        candidate: what is known of it.
+        outputs: how many outputs the candidate has, all of which are the source's.
+    """
+    total = outputs + len(candidate.fused) + len(candidate.unmatched)
+    sentences = [f"{outputs} of the {total} outputs of {candidate.source} are computed in the file"]
+    if candidate.fused:
+        examples = [f"{name} in {into}" for name, into in candidate.fused.items()]
+        sentences.append(f"{len(candidate.fused)} are fused or removed ({first_names(examples)})")
+    if candidate.unmatched:
+        sentences.append(f"{len(candidate.unmatched)} were not found ({first_names(candidate.unmatched)})")
+    if candidate.extra:
+        sentences.append(f"{len(candidate.extra)} tensors are in the file only ({first_names(candidate.extra)})")
+    given = f" The file wants {candidate.given}, and was given that." if candidate.given else ""
+    return f"{'; '.join(sentences)}.{given}"

@@ -13,7 +13,7 @@ from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR
 from ..verdict.headline import result_words
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
-from .outcome import inputs_words, mark, outcome, untried_words
+from .outcome import candidate_words, inputs_words, mark, outcome, untried_words
 from .ranking import ranked
 
 __all__ = ["WORST_SHOWN", "report_table"]
@@ -40,6 +40,7 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
     left = len(report.outputs) - len(rows)
     return Group(
         Text(report.headline, style=f"bold {_colour(report)}"),
+        *([Text(candidate_words(report.candidate, len(report.outputs)))] if report.candidate else []),
         Text(),
         _WidestThatFits(tables),
         Text(

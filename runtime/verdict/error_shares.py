@@ -93,7 +93,11 @@ class SplitError:
 
 
 def evaluate_file(
-    graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str], right_values: RightValues | None = None
+    graph: Float64Graph,
+    reference: Reference,
+    dtypes: Mapping[str, str],
+    right_values: RightValues | None = None,
+    folded_roundings: float = 1.0,
 ) -> FileValues:
     """Walk the file in float64 from the recorded input on, and judge each output.
 
@@ -103,18 +107,23 @@ def evaluate_file(
         dtypes: by output, the dtype in which the model computed it.
         right_values: returns the model's whole tensors of some outputs. With it every fault is found, and not only the
             first on each way: what comes behind one is computed from the right value.
+        folded_roundings: how many roundings a constant may have gone through.
     """
-    file, forced = _walk_file(graph, reference, dtypes, {}), dict[str, NDArray[Any]]()
+    file, forced = _walk_file(graph, reference, dtypes, {}, folded_roundings), dict[str, NDArray[Any]]()
     while right_values is not None and (new := file.faults.keys() - forced.keys()):
         forced |= right_values(new)
         if not new <= forced.keys():
             break
-        file = _walk_file(graph, reference, dtypes, forced)
+        file = _walk_file(graph, reference, dtypes, forced, folded_roundings)
     return file
 
 
 def _walk_file(
-    graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str], forced: Mapping[str, NDArray[Any]]
+    graph: Float64Graph,
+    reference: Reference,
+    dtypes: Mapping[str, str],
+    forced: Mapping[str, NDArray[Any]],
+    folded_roundings: float,
 ) -> FileValues:
     """Judge each output, where those after the forced ones are computed from these."""
     file = FileValues([], {})
@@ -130,7 +139,8 @@ def _walk_file(
         truth = reference.truths[name]
         single = graph.single_operations.issuperset({name, *graph.inputs_of[name]} - reference.inputs.keys())
         # Of several operations, as float32's own error tells.
-        allowed = rounding_loss(scale.own, "float32") if single else np.asarray(drift_unit(truth, dtypes[name]))
+        loss = folded_roundings * rounding_loss(scale.own, "float32")
+        allowed = loss if single else np.asarray(drift_unit(truth, dtypes[name]))
         found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         off[name] = 0.0 if name in forced else (found.max_abs or 0.0) / float(np.finfo(np.float32).eps)
         inputs_right = right.issuperset(graph.inputs_of[name])

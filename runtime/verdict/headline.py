@@ -40,7 +40,8 @@ def headline(
     if blamed:
         worst = max(blamed, key=severity)
         return (
-            f"{_culprit_words(worst, facts)}{_whose_fault(worst)}{_felt(worst, failed)}{_also(worst, failed)}"
+            f"{_culprit_words(worst, facts)}{_whose_fault(worst)}{_other_faults(worst, runners)}"
+            f"{_felt(worst, failed)}{_also(worst, failed)}"
             f"{_shown_by(worst)}"
         )
     if failed:
@@ -167,6 +168,16 @@ def _whose_fault(runner: RunnerReport) -> str:
     if runner.culprit.introduced is not None:
         return " That operation's inputs were right: the runner's own file, the runtime or its settings are at fault."
     return ""
+
+
+def _other_faults(worst: RunnerReport, runners: Sequence[RunnerReport]) -> str:
+    """Return the other operations at which the file is at fault."""
+    file = next((each for each in runners if each.name == FILE_RUNNER), None)
+    if file is None or worst.culprit is None or worst.culprit.cause != "export":
+        return ""
+    own = [each.name for each in file.outputs if each.failed and each.verdict is not Verdict.INHERITED]
+    others = [name for name in own if name != worst.culprit.output]
+    return f" It is at fault at {first_names(others)}, too." if others else ""
 
 
 def _felt(worst: RunnerReport, failed: Sequence[RunnerReport]) -> str:
