@@ -78,15 +78,16 @@ def export(
     means, stds, size = _numbers(mean), _numbers(std), parse_size(input_size, channels=True)
     if not (averaged or full):
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
-    from probe import build_probe, load_model, load_weights
     from runtime.artifact.folder import open_artifact
     from runtime.artifact.manifest import Recipe, fixed_batch
 
-    from . import export_artifact
-    from .input_file import read_input_tensors
-
     left_out: dict[str, str] = {}
     with model_at_work(quiet) as status:
+        from probe import build_probe, load_model, load_weights
+
+        from . import export_artifact
+        from .input_file import read_input_tensors
+
         loaded = load_model(model, seed, size)
         if weights:
             status.update("reading the weights")
