@@ -1,7 +1,7 @@
 """Finds parts of a model that can be probed if the whole can't."""
 
 import contextlib
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from .model.shared_copy import shared_copy
 from .model.weight_guard import weights_guarded
 from .observe.observation import observe, observe_shapes
 
-__all__ = ["find_parts", "possible_parts"]
+__all__ = ["find_parts", "is_within", "possible_parts"]
 
 _WANTED, _TRIED = 3, 8
 """How many parts are suggested, and how many are tried at most: each takes a capture."""
@@ -53,7 +53,7 @@ def find_parts(
     for path in sorted(sizes, key=lambda path: (path.count("."), -sizes[path])):
         if tried == _TRIED or len(found) == _WANTED:
             break
-        if any(path.startswith(f"{outer}.") for outer in found):
+        if is_within(path, found):
             continue
         with contextlib.suppress(ModelError):
             call = call_of(path)
@@ -61,6 +61,11 @@ def find_parts(
             if _can_be_captured(model.get_submodule(path), call, is_leaf):
                 found.append(path)
     return found
+
+
+def is_within(path: str, outer: Iterable[str]) -> bool:
+    """Return whether the submodule at `path` is one of `outer`, or inside one of them."""
+    return any(f"{path}.".startswith(f"{each}.") for each in outer)
 
 
 def _can_be_captured(part: nn.Module, call: Example, is_leaf: LeafTest) -> bool:
