@@ -6,16 +6,14 @@ calls are recorded (`call_recording.py`): the result of one call of a leaf modul
 and the steps inside have no name, as in a symbolic trace.
 """
 
-import contextlib
 import inspect
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import fx, nn
 from torch._subclasses.fake_tensor import FakeTensor
-from torch.fx import config
 from torch.fx.experimental.symbolic_shapes import is_concrete_int
 
 from runtime.artifact.errors import CaptureError
@@ -92,7 +90,7 @@ def _export(
     args, kwargs = call.arguments(call.tensors)
     dynamic_shapes = _as_signature(model, *call.arguments(shapes, constants=False))
     try:
-        with torch_silenced(), torch.no_grad(), _no_stack_traces():
+        with torch_silenced(), torch.no_grad():
             program = torch.export.export(model, args, kwargs, dynamic_shapes=dynamic_shapes, strict=False)
     except (Exception, SystemExit) as error:
         failure = CaptureError(
@@ -104,17 +102,6 @@ def _export(
         raise failure from error
     _check_open(program, call, shapes, type(model).__name__)
     return program
-
-
-@contextlib.contextmanager
-def _no_stack_traces() -> Iterator[None]:
-    """Keep torch from writing the whole stack's lines into each node, which nobody reads: a tenth of a capture."""
-    before = getattr(config, "do_not_emit_stack_traces", False)  # older versions have no such setting
-    config.do_not_emit_stack_traces = True
-    try:
-        yield
-    finally:
-        config.do_not_emit_stack_traces = before
 
 
 def _check_open(
