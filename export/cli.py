@@ -109,15 +109,16 @@ def export(
             quiet=quiet,
         )
         return
-    from probe import build_probe, load_model, load_weights
     from runtime.artifact.folder import open_artifact
     from runtime.artifact.manifest import Recipe, fixed_batch
 
-    from . import export_artifact
-    from .input_file import read_input_tensors
-
     left_out: dict[str, str] = {}
     with model_at_work(quiet) as status:
+        from probe import build_probe, load_model, load_weights
+
+        from . import export_artifact
+        from .input_file import read_input_tensors
+
         loaded = load_model(model, seed, size)
         if weights:
             status.update("reading the weights")

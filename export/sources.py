@@ -83,13 +83,13 @@ def _write_model(
     seed: int,
 ) -> None:
     """Write a PyTorch model's artifact."""
-    # Imported here: PyTorch takes seconds, and ONNX files don't need it.
-    from probe import build_probe, load_model, load_weights
-
-    from . import export_artifact
-    from .input_file import read_input_tensors
-
     with model_at_work(quiet=True):
+        # Imported here: PyTorch takes seconds, and ONNX files don't need it.
+        from probe import build_probe, load_model, load_weights
+
+        from . import export_artifact
+        from .input_file import read_input_tensors
+
         loaded = load_model(model, seed, size)
         if weights:
             load_weights(loaded.module, weights, loaded.name)

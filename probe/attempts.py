@@ -13,9 +13,9 @@ from .capture.traced_model import TracedModel
 from .model.example import Example
 from .model.leaf_modules import LeafTest
 from .model.shared_copy import shared_copy
-from .model.submodule_calls import CallShapes, blank_calls, record_calls, record_shapes
+from .model.submodule_calls import CallShapes, blank_call, record_calls, record_shapes
 from .model.weight_guard import refuse_weight_writes, weights_guarded
-from .parts import find_parts, possible_parts
+from .parts import find_parts, is_within, possible_parts
 from .probe import CaptureMethod
 
 __all__ = ["Attempts"]
@@ -128,14 +128,16 @@ class Attempts:
 
     def _parts(self) -> list[str]:
         # What torch.export got to is known; what comes after it only by running the model.
-        calls = blank_calls(self._model, self._shapes)
-        found = find_parts(self._model, calls, self._is_leaf)
-        if found and sum(each.numel() for each in self._model.parameters()) > _QUICKLY_RUN:
+        blank = partial(blank_call, self._model, self._shapes)
+        found = find_parts(self._model, self._shapes, blank, self._is_leaf)
+        large = sum(each.numel() for each in self._model.parameters()) > _QUICKLY_RUN
+        if found and (large or all(is_within(path, found) for path in possible_parts(self._model))):
             return found
         refuse_weight_writes(shared_copy(self._model), self._call)
         recorded = record_calls(self._model, self._call, possible_parts(self._model))
-        calls |= {path: call for path, call in recorded.items() if isinstance(call, Example)}
-        return find_parts(self._model, calls, self._is_leaf)
+        calls = {path: call for path, call in recorded.items() if isinstance(call, Example)}
+        known = {*self._shapes, *calls}
+        return find_parts(self._model, known, lambda path: calls.get(path) or blank(path), self._is_leaf)
 
 
 def _distinct(reasons: Iterable[str]) -> list[str]:

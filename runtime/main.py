@@ -5,7 +5,6 @@ and a machine without PyTorch still has every command that doesn't need it.
 """
 
 import atexit
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -115,7 +114,12 @@ def _umbrella(
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors go to stderr in one or two lines, with the exit codes that --help lists."""
-    _start_and_end_sooner()
+    exit_code: list[int] = []
+    # pydantic would look for plugins in the metadata of every installed package: an eighth of a short command's time.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if arguments is None:  # otherwise the caller may go on
+        # The function that is registered first runs last, after every thread has ended.
+        atexit.register(_forgo_cleanup, exit_code)
     given = list(sys.argv[1:] if arguments is None else arguments)
     # --debug is accepted anywhere: after an error, users repeat the command and append it.
     debug = "--debug" in given
@@ -132,32 +136,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"layerprobe: {message}", file=sys.stderr)
     if code == _INTERRUPTED:
         _end_at_once(code)
+    exit_code.append(code or 0)
     sys.exit(code or 0)
 
 
-def _start_and_end_sooner() -> None:
-    """Leave out what takes an eighth of a short command's time and brings it nothing."""
-    # pydantic would look for plugins in the metadata of every installed package.
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-    atexit.register(_forgo_last_collection)
+def _forgo_cleanup(exit_code: Sequence[int]) -> None:
+    """Keep Python from freeing all that was imported, object by object, just before the process ends.
 
-
-def _forgo_last_collection() -> None:
-    """Keep Python from looking for garbage among all that was imported, just before the process ends.
-
-    With PyTorch it still does: Triton, which that brings, reports every object that isn't collected, on stderr.
+    With PyTorch that takes a second. If only the search for garbage were left out, Triton, which PyTorch brings, would
+    report on stderr every object that isn't collected.
     """
-    if "torch" not in sys.modules:
-        gc.freeze()
+    for code in exit_code:
+        sys.stdout.flush()  # an error is Python's to report
+        _end_at_once(code)
 
 
 def _end_at_once(code: int) -> NoReturn:
-    """Exit without Python's own cleanup, which waits for the runtimes' threads, possibly forever.
+    """Exit without Python's own cleanup, which after an interrupt waits for the runtimes' threads, possibly forever.
 
     One of them may wait for a lock that was held when the interrupt came, such as an import lock.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):
+        with suppress(AttributeError, OSError, ValueError):
             stream.flush()
     os._exit(code)
 

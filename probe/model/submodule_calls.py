@@ -15,7 +15,7 @@ from runtime.artifact.errors import ModelError, first_line
 from .example import CONSTANTS, Example, bind_example
 from .shared_copy import eval_copy, shared_copy
 
-__all__ = ["CallShapes", "blank_calls", "record_call", "record_calls", "record_shapes"]
+__all__ = ["CallShapes", "blank_call", "record_call", "record_calls", "record_shapes"]
 
 CallShapes = dict[str, tuple[tuple[Any, ...], dict[str, Any]]]
 """By path: what the first call that a probe may take passed, by position and by keyword, tensors as blanks."""
@@ -95,16 +95,16 @@ def record_shapes(model: nn.Module, paths: Sequence[str], calls: CallShapes) -> 
         yield
 
 
-def blank_calls(model: nn.Module, calls: CallShapes) -> dict[str, Example]:
-    """Return the recorded calls that a probe can take, with zeros in their tensors."""
-    blank: dict[str, Example] = {}
-    for path, call in calls.items():
-        args, kwargs = pytree.tree_map(
-            lambda leaf: torch.zeros(leaf.shape, dtype=leaf.dtype) if isinstance(leaf, _Blank) else leaf, call
-        )
-        with contextlib.suppress(ModelError):
-            blank[path] = bind_example(model.get_submodule(path), args, kwargs)
-    return blank
+def blank_call(model: nn.Module, calls: CallShapes, path: str) -> Example:
+    """Return the recorded call of the submodule at `path`, with zeros in its tensors.
+
+    Raises:
+        ModelError: a probe can't take it.
+    """
+    args, kwargs = pytree.tree_map(
+        lambda leaf: torch.zeros(leaf.shape, dtype=leaf.dtype) if isinstance(leaf, _Blank) else leaf, calls[path]
+    )
+    return bind_example(model.get_submodule(path), args, kwargs)
 
 
 def _without_values(value: object) -> object:

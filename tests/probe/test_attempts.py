@@ -76,6 +76,45 @@ def test_a_part_called_with_a_list_flags_a_size_and_a_scalar_is_suggested_withou
     assert str(refused.value).endswith("These parts of it can be probed: backbone, neck (--submodule backbone).")
 
 
+def test_a_model_all_of_whose_parts_are_suggested_is_not_run_for_more():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone, self.head = Block(), Block()
+
+        def forward(self, x):
+            if type(x) is torch.Tensor:
+                RUNS.append(x)
+            y = self.head(self.backbone(x))
+            return y if y.sum() > 0 else -y
+
+    RUNS.clear()
+    with pytest.raises(ModelError) as refused:
+        build_probe(Net().eval(), IMAGE)
+    assert RUNS == []
+    assert str(refused.value).endswith("These parts of it can be probed: backbone, head (--submodule backbone).")
+
+
+def test_calls_inside_a_suggested_part_take_no_memory(monkeypatch):
+    class Wide(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x.mean((2, 3), True).expand(-1, -1, 2**20, 2**20)).mean((2, 3))  # 12 terabytes
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone = nn.Sequential(Wide(nn.Conv2d(3, 3, 1)), nn.ReLU())
+
+        def forward(self, x):
+            y = self.backbone(x)
+            return y if y.sum() > 0 else -y
+
+    monkeypatch.setattr("probe.attempts._QUICKLY_RUN", 0)
+    with pytest.raises(ModelError) as refused:
+        build_probe(Net().eval(), IMAGE)
+    assert str(refused.value).endswith("These parts of it can be probed: backbone (--submodule backbone).")
+
+
 def test_a_model_with_torch_cond_is_refused_with_the_reason():
     class Net(nn.Module):
         def forward(self, x):

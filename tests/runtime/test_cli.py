@@ -439,6 +439,37 @@ def test_an_interrupted_command_ends_also_where_a_runtime_keeps_a_thread():
     assert "Traceback" not in ended.stderr
 
 
+ENDING = """
+import atexit, sys
+from runtime import main
+
+class Imported:
+    def __del__(self):
+        print("freed")
+
+def command(name):
+    atexit.register(print, "ended")
+    raise FileNotFoundError(2, "there is none", "photo.jpg")
+
+kept = Imported()
+main._commands = lambda: type("", (), {"names": {"grid"}, "select": command})
+sys.argv[1:] = ["grid"]
+"""
+"""A command that leaves a function for its end, in a process that holds what is to be freed then."""
+
+
+def test_a_command_runs_what_is_left_for_its_end_and_frees_nothing():
+    ended = subprocess.run([sys.executable, "-c", f"{ENDING}main.main()"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (3, "ended\n")
+    assert ended.stderr == "layerprobe: photo.jpg: there is none\n"
+
+
+def test_a_program_that_goes_on_after_a_command_ends_as_it_wants():
+    code = f"{ENDING}try: main.main(sys.argv[1:])\nexcept SystemExit as ended: sys.exit(ended.code + 2)"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (5, "ended\n")
+
+
 def test_a_report_goes_to_standard_output_and_a_pipe_stays_a_pipe(exported, tmp_path):
     command = [sys.executable, "-m", "runtime", "verify", str(exported("cnn3").path), "--runner", "onnx-cpu"]
     done = subprocess.run([*command, "--json", "/dev/stdout"], capture_output=True, text=True, check=True)

@@ -74,3 +74,24 @@ def test_a_size_that_the_capture_would_fix_is_an_error_where_it_is_to_stay_open(
     assert build_probe(PoolingAll(), noise(2, 3, 8, 8), capture="export").outputs[0].shape == ("N", 3, 1, 1)
     with pytest.raises(ModelError, match="axis 2 of x as the plain number 8"):
         build_probe(PoolingAll(), noise(2, 3, 8, 8), capture="export", dynamic_size=True)
+
+
+def test_a_batch_stays_open_where_a_tensor_is_made_on_a_named_device():
+    """Without data it can't be joined to one of no device."""
+
+    class Net(nn.Module):
+        def forward(self, x):
+            return torch.cat((x, torch.zeros(x.shape[0], 1, 8, 8, device="cpu")), dim=1)
+
+    probe = build_probe(Net().eval(), noise(2, 3, 8, 8))
+    assert [each.shape for each in probe.outputs if each.operation == "torch.cat"] == [("N", 4, 8, 8)]
+
+
+def test_a_probes_weights_keep_their_values_when_its_sizes_are_observed():
+    model = OneConv(lambda conv, x: conv(x)).eval()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    probe = build_probe(model, noise(2, 3, 8, 8), dynamic_size=True)
+    assert {value.data_ptr() for value in probe.module.parameters()} == {
+        value.data_ptr() for value in model.parameters()
+    }
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
