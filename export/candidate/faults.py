@@ -21,6 +21,10 @@ from .matching import Match, Matches, Source, is_same_operation, walk_and_match
 __all__ = ["match_candidate"]
 
 _MOST_FAULTS = 24
+_FEW_FAULTS = 6
+_OF_OTHER_WEIGHTS = 0.25
+"""The share of faults among what was found, above which the file is another model's: with other weights, each
+convolution is at fault."""
 _MOST_PENDING = 24
 _MOST_GUESSES = 4
 """For one tensor."""
@@ -87,6 +91,8 @@ def match_candidate(
         if fault is None:
             break
         faults.append(fault)
+        if len(faults) > _FEW_FAULTS and len(faults) > _OF_OTHER_WEIGHTS * len(found.by_output):
+            break
         found = walks.whole([*found.by_value.values(), fault])
     return found, [match.value for match in faults]
 

@@ -98,7 +98,8 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     if matches.unknown and not all(name in matches.by_value for name in values.returned):
         name, reason = next(iter(matches.unknown.items()))
         raise ModelError(f"{file} can't be evaluated at {described(values.all[name].node)}: {reason}")
-    if len(matches.by_output) < _ENOUGH * len(compared.tensors):
+    returned = [name for name in values.returned if values.all[name].rests_on == "data"]
+    if len(matches.by_output) < _ENOUGH * len(compared.tensors) or matches.by_value.keys().isdisjoint(returned):
         raise ModelError(_another_model(sound, source, matches, compared))
     return Found(values, compared, source_graph, manifest.inputs, inputs, matches, faults)
 
