@@ -13,7 +13,7 @@ from onnx.reference.op_run import OpRun
 
 from .windows import Windows
 
-__all__ = ["Conv", "ConvTranspose"]
+__all__ = ["Conv", "ConvTranspose", "convolved"]
 
 Array = NDArray[Any]
 
@@ -26,28 +26,32 @@ _DEPTHWISE = 1 << 15
 class Conv(OpRun):
     """N C *spatial, with weights O C/group *kernel."""
 
-    def _run(
-        self,
-        x: Array,
-        w: Array,
-        b: Array | None = None,
-        auto_pad: str | None = None,
-        dilations: Sequence[int] | None = None,
-        group: int = 1,
-        kernel_shape: Sequence[int] | None = None,
-        pads: Sequence[int] | None = None,
-        strides: Sequence[int] | None = None,
-    ) -> tuple[Array]:
-        _check(x, w, w.shape[1] * group, group, kernel_shape)
-        windows = Windows.of(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
-        out = np.empty((len(x), len(w), *windows.out), np.result_type(x, w))
-        padded = windows.padded(x, 0)
-        convolve = _convolve_by_channel if w.shape[1] == 1 else _convolve
-        for image, result in zip(padded, out, strict=True):
-            convolve(image, w, group, windows, result)
-        if b is not None:
-            out += b.reshape(-1, *(1,) * (x.ndim - 2))
-        return (out,)
+    def _run(self, x: Array, w: Array, b: Array | None = None, **attributes: Any) -> tuple[Array]:
+        return (convolved(x, w, b, **attributes),)
+
+
+def convolved(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    auto_pad: str | None = None,
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Array:
+    """Return a convolution, by the attributes of an ONNX node."""
+    _check(x, w, w.shape[1] * group, group, kernel_shape)
+    windows = Windows.of(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
+    out = np.empty((len(x), len(w), *windows.out), np.result_type(x, w))
+    padded = windows.padded(x, 0)
+    convolve = _convolve_by_channel if w.shape[1] == 1 else _convolve
+    for image, result in zip(padded, out, strict=True):
+        convolve(image, w, group, windows, result)
+    if b is not None:
+        out += b.reshape(-1, *(1,) * (x.ndim - 2))
+    return out
 
 
 def _check(x: Array, w: Array, channels: int, group: int, kernel_shape: Sequence[int] | None) -> None:

@@ -11,8 +11,9 @@ import pytest
 from onnx import helper
 from onnx.helper import np_dtype_to_tensor_dtype
 
+from runtime.float64.calls import Call
 from runtime.float64.graph import Float64Graph
-from runtime.float64.natural_scale import Call, natural_scale
+from runtime.float64.natural_scale import natural_scale
 
 EPSILON = float(np.finfo(np.float32).eps)
 RANDOM = np.random.default_rng(7)
