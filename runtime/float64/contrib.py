@@ -16,6 +16,8 @@ ONNX_DOMAIN = "ai.onnx"
 _DOMAINS = frozenset({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
 """ONNX's own."""
 
+_ADVICE = {"com.microsoft.nchwc": ", but for one processor: let ONNX Runtime optimize to the level extended only"}
+
 
 def with_parts(graph: GraphProto, opset: int) -> None:
     """Replace ONNX Runtime's operators in a graph, and in the graphs inside it, by their parts.
@@ -38,7 +40,8 @@ def with_parts(graph: GraphProto, opset: int) -> None:
 def refusal(node: NodeProto, opset: int) -> str | None:
     """Return why a node can't be evaluated if it is of no operator that ONNX, or a table here, defines."""
     if (node.domain, node.op_type) not in PARTS:
-        return None if node.domain in _DOMAINS else f"{node.domain}.{node.op_type} is not defined by ONNX"
+        name = f"{node.domain}.{node.op_type} is not defined by ONNX{_ADVICE.get(node.domain, '')}"
+        return None if node.domain in _DOMAINS else name
     try:
         _parts(node, opset)
     except NotImplementedError as error:
