@@ -13,7 +13,7 @@ from onnx.reference.op_run import OpRun
 
 from .windows import Windows
 
-__all__ = ["Conv", "ConvTranspose", "convolved"]
+__all__ = ["CausalConvWithState", "Conv", "ConvTranspose", "convolved"]
 
 Array = NDArray[Any]
 
@@ -28,6 +28,28 @@ class Conv(OpRun):
 
     def _run(self, x: Array, w: Array, b: Array | None = None, **attributes: Any) -> tuple[Array]:
         return (convolved(x, w, b, **attributes),)
+
+
+class CausalConvWithState(OpRun):
+    """N C T, each channel alone, after the last elements of what came before; onnx's own computes SiLU in float32."""
+
+    def _run(
+        self,
+        x: Array,
+        w: Array,
+        bias: Array | None = None,
+        past: Array | None = None,
+        activation: str | None = None,
+    ) -> tuple[Array, Array]:
+        if activation not in (None, "none", "silu", "swish"):
+            raise ValueError(f"activation={activation} is not known")
+        before = w.shape[2] - 1
+        past = np.zeros((*x.shape[:2], before)) if past is None else past
+        whole = np.concatenate([past, x], axis=2)
+        y = convolved(whole, w, bias, group=x.shape[1])
+        if activation in ("silu", "swish"):
+            y /= 1 + np.exp(-y)
+        return y, whole[:, :, whole.shape[2] - before :]
 
 
 def convolved(

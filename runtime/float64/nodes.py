@@ -23,7 +23,7 @@ __all__ = ["NodeEvaluator", "reads", "widened"]
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _SIXTEEN_BITS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
-"""Attributes that hold a type. (onnx's evaluator ignores `stash_type`, in which a normalization computes.)"""
+"""Attributes that hold a type."""
 _TYPED_WINDOWS = frozenset({"BlackmanWindow", "HammingWindow", "HannWindow", "MelWeightMatrix"})
 """Which return float32 if no attribute says otherwise."""
 _NOT_IN_FLOAT64 = {
@@ -120,9 +120,17 @@ class NodeEvaluator:
 
 
 def _refusal(node: NodeProto, opset: int) -> str | None:
-    """Return why a node can't be evaluated, if that is known beforehand."""
+    """Return why a node can't be evaluated, or a node inside its subgraphs, if that is known beforehand."""
+    for graph in _subgraphs(node):
+        for inner in graph.node:
+            reason = _refusal(inner, opset)
+            if reason is not None:
+                return f"{inner.op_type} inside: {reason}"
     if node.domain:
         return refusal(node, opset)
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        return f"opset {opset} is newer than {newest}, the newest that onnx {onnx.__version__} knows"
     if 0 < opset < OLDEST_OPSET and _since(node.op_type, opset) != _since(node.op_type, OLDEST_OPSET):
         return f"opset {opset} defines it otherwise than opset {OLDEST_OPSET}, the oldest that is computed"
     return _NOT_IN_FLOAT64.get(node.op_type) or refusal(node, opset)
@@ -140,6 +148,12 @@ def _widen_node(node: NodeProto) -> None:
         node.attribute.append(onnx.helper.make_attribute("value", onnx.helper.make_tensor("", 11, [1], [0.0])))
     if node.op_type in _TYPED_WINDOWS and not any(each.name == "output_datatype" for each in node.attribute):
         node.attribute.append(onnx.helper.make_attribute("output_datatype", TensorProto.DOUBLE))
+    # In float64, whatever type a normalization is to compute in.
+    kept = [each for each in node.attribute if each.name != "stash_type"]
+    if len(kept) < len(node.attribute):
+        copies = NodeProto(attribute=kept)
+        del node.attribute[:]
+        node.attribute.extend(copies.attribute)
     for attribute in node.attribute:
         if attribute.type == AttributeProto.TENSOR:
             _widen_tensor(attribute.t)

@@ -10,7 +10,7 @@ import onnx
 from onnx.reference.op_run import OpRun
 
 from .control_flow import BatchedScan, Loop, Scan
-from .convolutions import Conv, ConvTranspose
+from .convolutions import CausalConvWithState, Conv, ConvTranspose
 from .error_function import Erf, Gelu
 from .indexing import GatherElements, GatherND, OneHot, ScatterElements, ScatterND
 from .normalizations import (
@@ -40,6 +40,7 @@ from .quantization import (
     QLinearMatMul,
     QuantizeLinear,
 )
+from .recurrent import GRU, LSTM, RNN
 from .regions import MaxRoiPool, NonMaxSuppression, RoiAlign
 from .resizing import Resize, ResizeByScales, UpsampleByAttribute
 from .sampling import AffineGrid, DeformConv, GridSample
@@ -53,6 +54,7 @@ OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
     "AffineGrid": {20: AffineGrid},
     "AveragePool": {7: AveragePool},
     "BatchNormalization": {7: BatchNormalization},
+    "CausalConvWithState": {27: CausalConvWithState},
     "Conv": {7: Conv},
     "ConvInteger": {10: ConvInteger},
     "ConvTranspose": {7: ConvTranspose},
@@ -62,6 +64,7 @@ OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
     "DequantizeNBits": {7: DequantizeNBits},
     "DynamicQuantizeLinear": {7: DynamicQuantizeLinear},
     "Erf": {9: Erf},
+    "GRU": {7: GRU},
     "GatherElements": {11: GatherElements},
     "GatherND": {11: GatherND},
     "Gelu": {7: Gelu},
@@ -71,6 +74,7 @@ OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
     "GridSample": {7: GridSample},
     "Hardmax": {7: FlatHardmax, 13: Hardmax},
     "LRN": {7: LRN},
+    "LSTM": {7: LSTM},
     "LogSoftmax": {7: FlatLogSoftmax, 13: LogSoftmax},
     "Loop": {7: Loop},
     "LpNormalization": {7: LpNormalization},
@@ -87,6 +91,7 @@ OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
     "QLinearConv": {7: QLinearConv},
     "QLinearMatMul": {10: QLinearMatMul},
     "QuantizeLinear": {7: QuantizeLinear},
+    "RNN": {7: RNN},
     "Resize": {10: ResizeByScales, 11: Resize},
     "RoiAlign": {10: RoiAlign},
     "Scan": {8: BatchedScan, 9: Scan},

@@ -112,9 +112,9 @@ def test_they_compute_what_onnx_runtime_does(
     assert_as_ort(tmp_path, operator, arrays, attributes, opset=17, domain="com.microsoft")
 
 
-def test_its_optimizer_writes_one_as_if_it_were_onnxs(tmp_path: Path) -> None:
-    given = {"axis": -1, "epsilon": 1e-5}
-    assert_as_ort(tmp_path, "SimplifiedLayerNormalization", [X, noise(8)], given, opset=17)
+@pytest.mark.parametrize(("operator", "opset"), [("SimplifiedLayerNormalization", 17), ("LayerNormalization", 13)])
+def test_its_optimizer_writes_some_as_if_they_were_onnxs(operator: str, opset: int, tmp_path: Path) -> None:
+    assert_as_ort(tmp_path, operator, [X, noise(8)], {"axis": -1, "epsilon": 1e-5}, opset=opset)
 
 
 def _value(folder: Path, node: Any, inputs: dict[str, Any]) -> Any:

@@ -10,6 +10,7 @@ from against_ort import assert_as_ort, both, model_of
 from onnx import TensorProto, helper
 
 from runtime.float64.graph import Float64Graph, Unknown
+from runtime.float64.nodes import NodeEvaluator
 
 RANDOM = np.random.default_rng(3)
 
@@ -39,6 +40,8 @@ CASES: list[tuple[str, tuple[int, ...], list[Any], dict[str, Any]]] = [
     ("AveragePool", (7, 22), [IMAGE], {"kernel_shape": [3, 2], "auto_pad": "SAME_LOWER", "strides": [2, 1]}),
     ("BatchNormalization", (7, 9, 14, 15), [IMAGE, *STATISTICS], {"epsilon": 0.1}),
     ("BatchNormalization", (7, 9, 14, 15), [LINE, *STATISTICS], {}),
+    ("Celu", (12,), [IMAGE], {"alpha": 0.5}),
+    ("CenterCropPad", (18,), [IMAGE, ints(9, 3)], {"axes": [2, 3]}),
     ("Clip", (7,), [IMAGE], {"min": -0.5, "max": 0.25}),
     ("Clip", (7,), [IMAGE], {}),
     ("Clip", (7,), [IMAGE], {"max": 0.5}),
@@ -55,6 +58,7 @@ CASES: list[tuple[str, tuple[int, ...], list[Any], dict[str, Any]]] = [
     ("DepthToSpace", (7, 11, 13), [IMAGE], {"blocksize": 2}),
     ("DepthToSpace", (11, 13), [noise(1, 12, 2, 3)], {"blocksize": 2, "mode": "CRD"}),
     ("Dropout", (7, 10, 12, 13), [IMAGE], {}),
+    ("Einsum", (12,), [noise(2, 3, 4), noise(2, 4, 5)], {"equation": "bij,bjk->bik"}),
     ("Elu", (7, 22), [IMAGE], {"alpha": 0.7}),
     ("Flatten", (7, 9, 13), [IMAGE], {"axis": 2}),
     ("Gemm", (7, 9, 11, 13), [noise(5, 3), noise(4, 5), noise(4)],
@@ -71,6 +75,10 @@ CASES: list[tuple[str, tuple[int, ...], list[Any], dict[str, Any]]] = [
      {"mode": "bicubic", "padding_mode": "reflection", "align_corners": 1}),
     ("GridSample", (20,), [IMAGE, RANDOM.uniform(-1.3, 1.3, (2, 3, 5, 2)).astype(np.float32)],
      {"mode": "cubic", "padding_mode": "border"}),
+    ("GroupNormalization", (18,), [IMAGE, noise(2), noise(2)], {"num_groups": 2}),
+    ("GroupNormalization", (21,), [IMAGE, noise(4), noise(4)], {"num_groups": 2}),
+    ("HardSigmoid", (7, 22), [IMAGE], {"alpha": 0.3, "beta": 0.6}),
+    ("HardSwish", (14, 22), [IMAGE], {}),
     ("Hardmax", (7, 11, 13), [IMAGE], {}),
     ("Hardmax", (7, 11, 13), [IMAGE], {"axis": 2}),
     ("InstanceNormalization", (7, 22), [LINE, noise(4), noise(4)], {}),
@@ -125,6 +133,7 @@ CASES: list[tuple[str, tuple[int, ...], list[Any], dict[str, Any]]] = [
      {"mode": "nearest", "coordinate_transformation_mode": "tf_half_pixel_for_nn", "nearest_mode": "floor"}),
     ("Resize", (13, 19), [IMAGE, floats(0, 0, 0.2, -0.3, 1, 1, 0.9, 1.2), None, ints(2, 4, 5, 8)],
      {"mode": "linear", "coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 10.0}),
+    ("Resize", (18, 19), [IMAGE, None, floats(1, 1, 0.5, 0.7)], {"mode": "cubic", "antialias": 1}),
     ("Resize", (18, 19), [IMAGE, None, None, ints(10, 20)],
      {"mode": "linear", "keep_aspect_ratio_policy": "not_larger", "axes": [2, 3]}),
     ("Resize", (18, 19), [IMAGE, None, None, ints(3, 5)],
@@ -144,6 +153,7 @@ CASES: list[tuple[str, tuple[int, ...], list[Any], dict[str, Any]]] = [
     ("Softmax", (7, 11, 13), [IMAGE], {}),
     ("Softmax", (7, 11, 13), [IMAGE], {"axis": 2}),
     ("Softmax", (11, 13), [IMAGE], {"axis": -2}),
+    ("Shrink", (9,), [IMAGE], {"lambd": 0.3, "bias": 0.1}),
     ("SpaceToDepth", (7, 13), [noise(1, 2, 4, 6)], {"blocksize": 2}),
     ("Squeeze", (7, 11), [noise(1, 3, 1, 2)], {"axes": [0, 2]}),
     ("Squeeze", (13, 21), [noise(1, 3, 1, 2), ints(0, -2)], {}),
@@ -214,6 +224,48 @@ def test_random_numbers_and_unknown_domains_are_refused_by_name(tmp_path: Path) 
     nodes = [helper.make_node("QAttention", ["x"], ["y"], domain="com.microsoft")]
     reason = "QAttention can't be recomputed: com.microsoft.QAttention is not defined by ONNX"
     assert _reason(tmp_path, nodes, {"x": IMAGE}, 13) == reason
+
+
+def test_what_a_branch_draws_at_random_is_refused_as_well(tmp_path: Path) -> None:
+    branches = {}
+    for name in ("then_branch", "else_branch"):
+        results = [helper.make_tensor_value_info("inner", TensorProto.FLOAT, None)]
+        branches[name] = helper.make_graph([helper.make_node("RandomNormalLike", ["x"], ["inner"])], name, [], results)
+    inputs = {"on": np.array(True), "x": IMAGE}
+    reason = "If can't be recomputed: RandomNormalLike inside: it draws new random numbers each time"
+    assert _reason(tmp_path, [helper.make_node("If", ["on"], ["y"], **branches)], inputs, 13) == reason
+
+
+def test_an_opset_that_onnx_does_not_know_is_refused(tmp_path: Path) -> None:
+    newest = onnx.defs.onnx_opset_version()
+    reason = _reason(tmp_path, [helper.make_node("Relu", ["x"], ["y"])], {"x": IMAGE}, newest + 1)
+    assert reason.endswith(f"opset {newest + 1} is newer than {newest}, the newest that onnx {onnx.__version__} knows")
+
+
+def test_a_normalization_computes_in_float64_whatever_type_it_is_to_take() -> None:
+    node = helper.make_node("LayerNormalization", ["x", "gain"], ["y"], stash_type=TensorProto.BFLOAT16)
+    x = IMAGE.astype(np.float64)
+    (found,) = NodeEvaluator(node, {"": 17}).run([x, np.ones(6)])
+    centred = x - x.mean(-1, keepdims=True)
+    np.testing.assert_allclose(found, centred / np.sqrt(x.var(-1, keepdims=True) + 1e-5), rtol=1e-7)
+
+
+def test_causal_convolutions_go_on_where_they_ended() -> None:
+    x, w, b = (array.astype(np.float64) for array in (noise(2, 3, 7), noise(3, 1, 4), noise(3)))
+
+    def run(*arrays: Any) -> Any:
+        names = ["x", "w", "b", "past"][: len(arrays)]
+        node = helper.make_node("CausalConvWithState", names, ["y", "last"], activation="silu")
+        return NodeEvaluator(node, {"": 27}).run(arrays)
+
+    whole, last = run(x, w, b)
+    first, state = run(x[:, :, :3], w, b)
+    second, end = run(x[:, :, 3:], w, b, state)
+    np.testing.assert_allclose(np.concatenate([first, second], 2), whole, rtol=1e-13)
+    assert np.array_equal(last, x[:, :, -3:])
+    assert np.array_equal(end, last)
+    linear = np.sum(x[0, 0, :4] * w[0, 0]) + b[0]
+    np.testing.assert_allclose(whole[0, 0, 3], linear / (1 + np.exp(-linear)), rtol=1e-13)
 
 
 def test_training_statistics_of_old_opsets_are_refused(tmp_path: Path) -> None:

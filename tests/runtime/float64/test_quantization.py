@@ -145,6 +145,12 @@ def test_large_integers_are_dequantized_exactly() -> None:
     assert _ours("DequantizeLinear", x, np.array(1.0)).tolist() == [2**31 - 1, 16777217]
 
 
+def test_weights_of_four_bits_are_unpacked_the_lowest_bits_first() -> None:
+    packed, scales = np.array([[[0x21, 0x43]], [[0xF0, 0x88]]], U8), np.array([1.0, 0.5])
+    found = _ours("DequantizeNBits", packed, scales, K=3, N=2, bits=4, block_size=4)
+    assert found.T.tolist() == [[-7, -6, -5], [-4, 3.5, 0]]
+
+
 @pytest.mark.parametrize("name", ["INT4", "UINT4", "INT2", "UINT2"])
 def test_types_of_few_bits_go_through_and_come_back(name: str) -> None:
     type_ = helper.tensor_dtype_to_np_dtype(getattr(TensorProto, name))
