@@ -1,18 +1,26 @@
 """Operators of ONNX Runtime (com.microsoft), each as the ONNX operators that it consists of.
 
 Its optimizer and its quantizer write them into files. In float64 the parts compute exactly what the whole does, and
-what the whole may lose by rounding is what its parts may lose. The parts themselves are in `contrib_parts.py`.
+what the whole may lose by rounding is what its parts may lose. The parts themselves are in `contrib_parts.py` and
+`contrib_quantized.py`.
 """
 
 from onnx import AttributeProto, GraphProto, NodeProto
 
-from .contrib_parts import PARTS, Parts
+from .contrib_parts import FUSED, Build, Parts, simplified_normalization
+from .contrib_quantized import QUANTIZED
 
-__all__ = ["ONNX_DOMAIN", "refusal", "with_parts"]
+__all__ = ["ONNX_DOMAIN", "PARTS", "refusal", "with_parts"]
 
 ONNX_DOMAIN = "ai.onnx"
 """The long name of the domain whose name is empty."""
 
+PARTS: dict[tuple[str, str], Build] = {
+    **{("com.microsoft", name): build for name, build in {**FUSED, **QUANTIZED}.items()},
+    # Its optimizer writes this one as if it were ONNX's.
+    ("", "SimplifiedLayerNormalization"): simplified_normalization,
+}
+"""By domain and operator."""
 _DOMAINS = frozenset({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
 """ONNX's own."""
 
@@ -25,7 +33,8 @@ def with_parts(graph: GraphProto, opset: int) -> None:
     One that can't be replaced stays, and `refusal` says why when it is needed. ONNX's own domain gets its short name.
     """
     for node in graph.node:
-        node.domain = "" if node.domain == ONNX_DOMAIN else node.domain
+        if node.domain == ONNX_DOMAIN:
+            node.domain = ""
     if any((node.domain, node.op_type) in PARTS for node in graph.node):
         nodes = [part for node in graph.node for part in ([node] if refusal(node, opset) else _parts(node, opset))]
         copies = GraphProto(node=nodes)

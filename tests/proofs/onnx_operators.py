@@ -23,7 +23,7 @@ import onnx
 import onnxruntime
 from onnx import ModelProto, TensorProto, numpy_helper
 
-from runtime.float64.contrib_parts import PARTS
+from runtime.float64.contrib import PARTS
 from runtime.float64.graph import Float64Graph, Unknown
 from runtime.float64.steps import QUANTIZING
 

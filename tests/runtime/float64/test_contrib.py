@@ -9,7 +9,7 @@ import pytest
 from against_ort import assert_as_ort, model_of
 from onnx import helper
 
-from runtime.float64.contrib_parts import PARTS
+from runtime.float64.contrib import PARTS
 from runtime.float64.graph import Float64Graph, Unknown
 
 RANDOM = np.random.default_rng(4)
@@ -82,6 +82,7 @@ CASES: list[tuple[str, list[Any], dict[str, Any]]] = [
     ("QLinearGlobalAveragePool", [*LAST_Q, step(0.01), U8(120)], {"channels_last": 1}),
     ("QLinearConcat", [step(0.03), U8(110), *A_Q, *B_Q, *A_Q], {"axis": 1}),
     ("QLinearSoftmax", [*A_Q, step(1 / 256), U8(0)], {"axis": -1, "opset": 17}),
+    ("QLinearWhere", [A_Q[0] > 100, *A_Q, *B_Q, step(0.03), U8(110)], {}),
     ("QLinearConv",
      [*LAST_Q, weights(4, 3, 3, 3), step(0.01), I8(0), step(0.1), U8(120), whole(np.int16, 4).astype(np.int32)],
      {"channels_last": 1, "kernel_shape": [3, 3], "pads": [1, 1, 1, 1]}),
