@@ -238,7 +238,7 @@ def _spread(number: Array, shape: Sequence[int], axis: int, block_size: int) -> 
         return number.reshape(())
     axis %= len(shape)
     if block_size:
-        return np.repeat(number, block_size, axis)[(slice(None),) * axis + (slice(shape[axis]),)]
+        return np.repeat(number, min(block_size, shape[axis]), axis)[(slice(None),) * axis + (slice(shape[axis]),)]
     if number.ndim != 1 or number.size != shape[axis]:
         raise ValueError(f"a scale {number.shape} does not fit a tensor {tuple(shape)} along axis {axis}")
     return number.reshape(-1, *(1,) * (len(shape) - 1 - axis))

@@ -16,6 +16,8 @@ __all__ = ["MaxRoiPool", "NonMaxSuppression", "RoiAlign"]
 
 Array = NDArray[Any]
 
+_MOST_SAMPLES = 1 << 16
+"""Along an axis of a rectangle, so that a broken one doesn't take all memory."""
 _MODES: dict[str, Callable[..., Array]] = {"avg": np.mean, "max": np.max}
 
 
@@ -61,6 +63,8 @@ def _samples(begin: float, end: float, bins: int, length: int, ratio: int, half_
     """Return the two indices and weights of each sample along an axis, bins * samples, and the samples per bin."""
     span = end - begin if half_pixel else max(end - begin, 1.0)  # a malformed rectangle has size 1
     count = ratio if ratio > 0 else max(0, math.ceil(span / bins))
+    if count * bins > _MOST_SAMPLES:
+        raise ValueError(f"a rectangle of {span:g} elements takes {count * bins} samples along an axis")
     place = begin + (np.arange(bins)[:, None] + (np.arange(count) + 0.5) / max(count, 1)) * (span / bins)
     place = place.reshape(-1)
     inside = (place >= -1) & (place <= length)
