@@ -31,6 +31,7 @@ class Call:
         evaluate: returns that output for other inputs of the same shapes.
         rounds: whether the operation itself rounds; if not, its constants were rounded once, one by one.
         opset: of ONNX's operators in the file.
+        coarse: how many times as much as in float32 a rounding costs in the type in which it computes.
     """
 
     node: NodeProto
@@ -40,6 +41,7 @@ class Call:
     evaluate: Callable[[Arrays], Array]
     rounds: bool = True
     opset: int = 20
+    coarse: float = 1.0
 
     def attribute(self, name: str, default: Any) -> Any:
         """Return an attribute's value."""

@@ -119,7 +119,8 @@ class Losses:
             scale = NO_SCALE
             if _loses(node, result, near):
                 evaluated = partial(_evaluated, evaluate, index)
-                call = Call(node, inputs, near, np.asarray(result), evaluated, self._folded is None, self._opset)
+                rounds, cost = self._folded is None, float(coarse)
+                call = Call(node, inputs, near, np.asarray(result), evaluated, rounds, self._opset, cost)
                 # A step stays one, in whatever type it was computed.
                 times = coarse if result.dtype.kind == "f" else _FINE
                 least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)

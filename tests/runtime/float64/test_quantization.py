@@ -75,7 +75,7 @@ def test_they_compute_what_onnx_runtime_does(
 def _scales(folder: Path, operator: str, arrays: list[Any], **given: Any) -> tuple[Any, Any]:
     names = [f"x{place}" for place in range(len(arrays))]
     inputs = dict(zip(names, arrays, strict=True))
-    onnx.save(model_of([helper.make_node(operator, names, ["y"])], inputs, ["y"], 13), folder / "one.onnx")
+    onnx.save(model_of([helper.make_node(operator, names, ["y"])], inputs, ["y"], 19), folder / "one.onnx")
     ((_, value, scale),) = Float64Graph(folder / "one.onnx", ["y"]).walk_with_scales(inputs, **given)
     return value, np.broadcast_to(scale.own, value.shape) * EPSILON
 
@@ -93,6 +93,15 @@ def test_a_step_may_be_lost_at_a_tie_and_nowhere_else(tmp_path: Path) -> None:
     _, lost = _scales(tmp_path, "QuantizeLinear", [x, step(0.1), U8(0)], folded={})
     assert (lost * 4 >= 1).tolist() == [True, True, False, False, False, False]
     assert np.all(lost * 4 < 2)
+
+
+def test_a_step_may_be_lost_nearer_to_a_tie_in_16_bits(tmp_path: Path) -> None:
+    # In float16 neighbours are 0.0625 apart there; the middle is at 100.5.
+    x = np.array([100.4375, 100.5625, 100.25], np.float16)
+    _, lost = _scales(tmp_path, "QuantizeLinear", [x, np.float16(1), U8(0)])
+    assert (lost > 0).tolist() == [True, True, False]
+    _, lost = _scales(tmp_path, "QuantizeLinear", [x.astype(np.float32), step(1), U8(0)])
+    assert (lost > 0).tolist() == [False, False, False]
 
 
 def test_a_product_of_integers_may_lose_a_step_at_a_tie(tmp_path: Path) -> None:
