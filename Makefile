@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models lock colour-tables report-schema clean
+.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -13,10 +13,11 @@ help:
 	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
-	@echo 'make proofs   all that shows at length: small models, verdicts and zoo (hours)'
+	@echo 'make proofs   all that shows at length: operators, small models, verdicts and zoo (hours)'
 	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md (hours)'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
 	@echo 'make small-models  350 small models here, in torchvision and in torch.onnx, into artifacts/small_models.md'
+	@echo 'make onnx-operators  the 1,884 node tests of onnx in float64, into artifacts/onnx_operators.md; a minute'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
 # The stamp is younger than what it was made from, or the environment is brought up to date.
@@ -52,7 +53,7 @@ bench-peers: install
 bench-cost: install
 	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
 
-proofs: small-models verdicts zoo
+proofs: onnx-operators small-models verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
 # `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
@@ -69,6 +70,9 @@ zoo: install
 # `make small-models ARGS="'recurrent:*'"` takes some again.
 small-models: install
 	$(SCRIPT) proofs.small_models artifacts/small_models.md $(ARGS)
+
+onnx-operators: install
+	$(SCRIPT) proofs.onnx_operators artifacts/onnx_operators.md
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/maps/colour_tables.npz

@@ -13,7 +13,7 @@ from onnx.reference.op_run import OpRun
 
 from .windows import Windows
 
-__all__ = ["Conv", "ConvTranspose"]
+__all__ = ["CausalConvWithState", "Conv", "ConvTranspose", "convolved"]
 
 Array = NDArray[Any]
 
@@ -26,28 +26,54 @@ _DEPTHWISE = 1 << 15
 class Conv(OpRun):
     """N C *spatial, with weights O C/group *kernel."""
 
+    def _run(self, x: Array, w: Array, b: Array | None = None, **attributes: Any) -> tuple[Array]:
+        return (convolved(x, w, b, **attributes),)
+
+
+class CausalConvWithState(OpRun):
+    """N C T, each channel alone, after the last elements of what came before; onnx's own computes SiLU in float32."""
+
     def _run(
         self,
         x: Array,
         w: Array,
-        b: Array | None = None,
-        auto_pad: str | None = None,
-        dilations: Sequence[int] | None = None,
-        group: int = 1,
-        kernel_shape: Sequence[int] | None = None,
-        pads: Sequence[int] | None = None,
-        strides: Sequence[int] | None = None,
-    ) -> tuple[Array]:
-        _check(x, w, w.shape[1] * group, group, kernel_shape)
-        windows = Windows.of(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
-        out = np.empty((len(x), len(w), *windows.out), np.result_type(x, w))
-        padded = windows.padded(x, 0)
-        convolve = _convolve_by_channel if w.shape[1] == 1 else _convolve
-        for image, result in zip(padded, out, strict=True):
-            convolve(image, w, group, windows, result)
-        if b is not None:
-            out += b.reshape(-1, *(1,) * (x.ndim - 2))
-        return (out,)
+        bias: Array | None = None,
+        past: Array | None = None,
+        activation: str | None = None,
+    ) -> tuple[Array, Array]:
+        if activation not in (None, "none", "silu", "swish"):
+            raise ValueError(f"activation={activation} is not known")
+        before = w.shape[2] - 1
+        past = np.zeros((*x.shape[:2], before)) if past is None else past
+        whole = np.concatenate([past, x], axis=2)
+        y = convolved(whole, w, bias, group=x.shape[1])
+        if activation in ("silu", "swish"):
+            y /= 1 + np.exp(-y)
+        return y, whole[:, :, whole.shape[2] - before :]
+
+
+def convolved(
+    x: Array,
+    w: Array,
+    b: Array | None,
+    auto_pad: str | None = None,
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Array:
+    """Return a convolution, by the attributes of an ONNX node."""
+    _check(x, w, w.shape[1] * group, group, kernel_shape)
+    windows = Windows.of(x.shape[2:], w.shape[2:], strides, dilations, pads, auto_pad)
+    out = np.empty((len(x), len(w), *windows.out), np.result_type(x, w))
+    padded = windows.padded(x, 0)
+    convolve = _convolve_by_channel if w.shape[1] == 1 else _convolve
+    for image, result in zip(padded, out, strict=True):
+        convolve(image, w, group, windows, result)
+    if b is not None:
+        out += b.reshape(-1, *(1,) * (x.ndim - 2))
+    return out
 
 
 def _check(x: Array, w: Array, channels: int, group: int, kernel_shape: Sequence[int] | None) -> None:

@@ -20,6 +20,7 @@ from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
+from .contrib import ONNX_DOMAIN, with_parts
 from .losses import NO_SCALE, Losses, Scale
 from .nodes import NodeEvaluator, reads, widened
 from .operators import WIDENING
@@ -80,7 +81,9 @@ class Float64Graph:
         model = opened.model()
         graph = _inlined(model, opened.path).graph
         self._file, self._folder = opened.path, opened.folder
-        self._opsets = {each.domain: each.version for each in model.opset_import}
+        self._opsets = {"" if each.domain == ONNX_DOMAIN else each.domain: each.version for each in model.opset_import}
+        self._opset = self._opsets.get("", 0)
+        with_parts(graph, self._opset)
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
         given = [value for value in graph.input if value.name not in self._weights]
         self._inputs = [value.name for value in given]
@@ -157,7 +160,7 @@ class Float64Graph:
                 return value
             return value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own
 
-        for name, value, scale in self._walk(inputs, shaken, Losses(self.inputs_of, None)):
+        for name, value, scale in self._walk(inputs, shaken, Losses(self.inputs_of, None, self._opset)):
             yield name, shaken(name, value, scale)
 
     def walk_with_scales(
@@ -175,7 +178,7 @@ class Float64Graph:
             folded: if the file is compared with the model itself: what its exporter may have lost in outputs that
                 depend on no input, which it computed. Then single numbers and tables count as rounded, nothing else.
         """
-        yield from self._walk(inputs, _given(forced or {}), Losses(self.inputs_of, folded))
+        yield from self._walk(inputs, _given(forced or {}), Losses(self.inputs_of, folded, self._opset))
 
     def _walk(
         self,

@@ -1,6 +1,6 @@
 """GatherElements, GatherND, ScatterElements and ScatterND for onnx's evaluator, whose own go element by element.
 
-(Its GatherElements also takes at most 32 elements along the axis.)
+(Its GatherElements also takes at most 32 elements along the axis, and its OneHot no depth of one axis.)
 """
 
 import math
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-__all__ = ["GatherElements", "GatherND", "ScatterElements", "ScatterND"]
+__all__ = ["GatherElements", "GatherND", "OneHot", "ScatterElements", "ScatterND"]
 
 Array = NDArray[Any]
 
@@ -52,6 +52,16 @@ class ScatterND(OpRun):
 
     def _run(self, data: Array, indices: Array, updates: Array, reduction: str | None = "none") -> tuple[Array]:
         return (_scattered(data, tuple(np.moveaxis(indices, -1, 0)), updates, reduction),)
+
+
+class OneHot(OpRun):
+    """One value at the index, another elsewhere, along a new axis; an index outside of it is nowhere."""
+
+    def _run(self, indices: Array, depth: Array, values: Array, axis: int = -1) -> tuple[Array]:
+        size = int(depth.item())
+        at = np.expand_dims(np.where((indices >= -size) & (indices < 0), indices + size, indices), axis)
+        places = np.arange(size).reshape(-1, *(1,) * (-1 - axis if axis < 0 else indices.ndim - axis))
+        return (np.where(at == places, values[1], values[0]),)
 
 
 def _along(data: Array, indices: Array, axis: int) -> tuple[Array, ...]:

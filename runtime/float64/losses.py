@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
-from .natural_scale import Call, natural_scale, shares_a_kernel
+from .calls import Call
+from .natural_scale import natural_scale, shares_a_kernel
+from .steps import QUANTIZING
 
 __all__ = ["NO_SCALE", "Losses", "Scale"]
 
@@ -53,14 +55,15 @@ NO_SCALE = Scale(np.zeros(()), lambda _: np.zeros(()))
 class Losses:
     """What each value of a graph may have lost since the nearest outputs before it."""
 
-    def __init__(self, outputs: Collection[str], folded: Mapping[str, float] | None) -> None:
+    def __init__(self, outputs: Collection[str], folded: Mapping[str, float] | None, opset: int) -> None:
         """Start without losses.
 
         Args:
             outputs: names; what a runtime gave there is known, and counts as exact for most operations.
             folded: see `Float64Graph.walk_with_scales`.
+            opset: of ONNX's operators in the file.
         """
-        self._outputs, self._folded = outputs, folded
+        self._outputs, self._folded, self._opset = outputs, folded, opset
         self._types: dict[str, int] = {}
         self._lost: dict[str, Scale] = {}
 
@@ -112,13 +115,17 @@ class Losses:
         passed = [shares_a_kernel(node) or name not in self._outputs for name in node.input]
         near = [scale.own / coarse if scale and counts else None for scale, counts in zip(before, passed, strict=True)]
         scales = []
-        for index, (name, result) in enumerate(zip(filter(None, node.output), map(np.asarray, results), strict=True)):
+        for index, (name, result) in enumerate(zip(filter(None, node.output), results, strict=True)):
             scale = NO_SCALE
-            if result.dtype.kind == "f":
-                call = Call(node, inputs, near, result, partial(_evaluated, evaluate, index), self._folded is None)
+            if _loses(node, result, near):
+                evaluated = partial(_evaluated, evaluate, index)
+                rounds, cost = self._folded is None, float(coarse)
+                call = Call(node, inputs, near, np.asarray(result), evaluated, rounds, self._opset, cost)
+                # A step stays one, in whatever type it was computed.
+                times = coarse if result.dtype.kind == "f" else _FINE
                 least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
-                own = np.maximum(natural_scale(call) * coarse, least)
-                scale = Scale(own, partial(self._with_inputs, call, own, before, coarse))
+                own = np.maximum(natural_scale(call) * times, least)
+                scale = Scale(own, partial(self._with_inputs, call, own, before, times))
                 self._lost[name] = scale
             scales.append(scale)
         return scales
@@ -139,6 +146,17 @@ class Losses:
         type_ = to or next((self._types[name] for name in like if self._types.get(name) in _FLOATS), 0)
         self._types.update((name, type_) for name in node.output if type_)
         return type_
+
+
+def _loses(node: NodeProto, result: Any, lost: Sequence[Array | None]) -> bool:
+    """Return whether a result may lose anything: floats, and integers to which rounding numbers led."""
+    if not isinstance(result, np.ndarray):
+        return False
+    if result.dtype == np.float64:
+        return True
+    return result.dtype.kind in "iu" and (
+        node.op_type in QUANTIZING or any(each is not None and np.any(each) for each in lost)
+    )
 
 
 def _is_round(value: Array) -> bool:

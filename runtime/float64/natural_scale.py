@@ -10,70 +10,23 @@ To add an operator, add it to a row of `_RULES`. One without a row gets the scal
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import AttributeProto, NodeProto, helper
+from onnx import NodeProto
 
-__all__ = ["Call", "natural_scale", "shares_a_kernel"]
+from .calls import Call, absolute
+from .steps import scale_in_steps
+
+__all__ = ["natural_scale", "shares_a_kernel"]
 
 Array = NDArray[Any]
-Arrays = Sequence[Array | None]
 _EPSILON = float(np.finfo(np.float32).eps)
-_IN_FLOAT64 = np.float32(2.0**-20)
-"""Float64 itself, and what is computed in it, loses less than this part of what float32 does."""
 _UNDERFLOW = np.float32(np.finfo(np.float32).tiny / np.finfo(np.float32).eps)
 """A factor smaller than a normal number may be flushed to zero (Higham's model (2.8) with underflow)."""
-
-
-@dataclass(frozen=True)
-class Call:
-    """One evaluation of a node in float64.
-
-    Attributes:
-        node: the node.
-        inputs: its inputs; None for one that is omitted.
-        lost: by input, what its elements may already have lost, in multiples of epsilon, broadcastable, float32; None
-            for what is exact.
-        output: one of its outputs, of floats.
-        evaluate: returns that output for other inputs of the same shapes.
-        rounds: whether the operation itself rounds; if not, its constants were rounded once, one by one.
-    """
-
-    node: NodeProto
-    inputs: Arrays
-    lost: Arrays
-    output: Array
-    evaluate: Callable[[Arrays], Array]
-    rounds: bool = True
-
-    def attribute(self, name: str, default: Any) -> Any:
-        """Return an attribute's value."""
-        return next((helper.get_attribute_value(each) for each in self.node.attribute if each.name == name), default)
-
-    def size_of(self, place: int) -> Array:
-        """Return an input's absolute values in float32, which is exact enough: 0 for one that is omitted."""
-        value = self.inputs[place] if place < len(self.inputs) else None
-        return np.zeros((), np.float32) if value is None else _size(value)
-
-    def losses(self) -> Iterator[tuple[int, Array, Array]]:
-        """Yield each input that isn't exact: its place, its value and what it lost."""
-        for place, (value, lost) in enumerate(zip(self.inputs, self.lost, strict=True)):
-            if lost is not None and value is not None and value.dtype.kind == "f":
-                yield place, value, lost
-
-    def own(self, scale: Array) -> Array:
-        """Return what the operation itself may lose: nearly nothing if neither it nor an attribute of it is rounded."""
-        has_number = any(each.type in (AttributeProto.FLOAT, AttributeProto.FLOATS) for each in self.node.attribute)
-        return scale if self.rounds or has_number else scale * _IN_FLOAT64
-
-    def change(self, inputs: Arrays) -> Array:
-        """Return how far the output moves with other inputs; 0 where they make another shape, as of a Range."""
-        moved = np.asarray(self.evaluate(inputs))
-        return np.abs(moved - self.output) if moved.shape == self.output.shape else np.zeros(())
 
 
 Rule = Callable[[Call], Array]
@@ -81,7 +34,7 @@ Rule = Callable[[Call], Array]
 
 def natural_scale(call: Call) -> Array:
     """Return what each element of a node's output may lose, in multiples of epsilon; it broadcasts to the output."""
-    rule = _RULES.get(call.node.op_type, _of_unknown) if not call.node.domain else _of_unknown
+    rule = scale_in_steps if call.output.dtype.kind in "iu" else _RULES.get(call.node.op_type, _of_unknown)
     with np.errstate(all="ignore"):
         # Of one type, whatever the rule mixes, as operators want their inputs to be.
         return np.asarray(rule(call)).astype(np.float32, copy=False)
@@ -93,11 +46,6 @@ def shares_a_kernel(node: NodeProto) -> bool:
     Then what is recorded before it need not be what it was computed from, to the last bit.
     """
     return node.op_type in _IN_ONE_KERNEL and not node.domain
-
-
-def _size(value: Array) -> Array:
-    narrow = value.astype(np.float32)
-    return np.abs(narrow, out=narrow)
 
 
 def _is_float(value: Array | None) -> bool:
@@ -119,7 +67,7 @@ def _terms(call: Call) -> int:
         weights = np.asarray(call.inputs[2 if kind == "DeformConv" else 1])
         return max(1, int(weights.size // max(1, weights.shape[0])))
     if kind in ("MatMul", "Gemm"):
-        return max(1, int(x.shape[0] if kind == "Gemm" and call.attribute("transA", 0) else x.shape[-1]))
+        return max(1, int(x.shape[-2 if call.attribute("transA", 0) else -1]))
     return max(1, int(x.size // max(1, y.size)))
 
 
@@ -146,7 +94,7 @@ def _linear(*places: int) -> Rule:
             scale = call.own(scale)
         else:
             # Weights that the exporter computed, as of weight_norm, are off one by one, or all by one factor.
-            scale = scale / math.sqrt(_terms(call)) + 2 * _size(call.output)
+            scale = scale / math.sqrt(_terms(call)) + 2 * absolute(call.output)
         for place, value, lost in call.losses():
             if place in sizes:
                 scale = scale + passed(
@@ -185,7 +133,7 @@ def _added(call: Call) -> Array:
 
 
 def _multiplied(call: Call) -> Array:
-    scale = call.own(_size(call.output))
+    scale = call.own(absolute(call.output))
     for place, _, lost in call.losses():
         scale = scale + lost * call.size_of(1 - place)
     return scale
@@ -203,8 +151,13 @@ def _sampled(*places: int) -> Rule:
             if call.attribute("mode", b"nearest") == b"nearest":
                 return copied(call)
         between = linear(call)
+        if call.node.op_type == "GridSample":
+            # Between the last element and the zeros around it, a weight near 0 is off by as much as any other.
+            sizes = [call.size_of(0), call.inputs[1]]
+            of_sizes = replace(call, inputs=sizes, output=np.asarray(call.evaluate(sizes)))
+            between = between + _moved(of_sizes, 1, np.asarray(sizes[1]), 1 + call.size_of(1))
         if call.attribute("mode", b"") in (b"cubic", b"bicubic"):  # with negative weights, of which |x| may cancel
-            between = between + np.max(_size(x), axis=tuple(range(2, x.ndim)), keepdims=True) / 4
+            between = between + np.max(absolute(x), axis=tuple(range(2, x.ndim)), keepdims=True) / 4
         return between * (1 + max(x.shape[2:], default=1))
 
     copied = _copied(0)
@@ -223,7 +176,7 @@ def _copied(*places: int) -> Rule:
             if not places or place in places:
                 given[place] = np.broadcast_to(lost, value.shape).astype(np.float32, copy=False)
         if all(one is other for one, other in zip(given, call.inputs, strict=True)):
-            return call.own(_size(call.output))
+            return call.own(absolute(call.output))
         for place, other in enumerate(given):
             if other is call.inputs[place] and _is_float(other) and (not places or place in places):
                 given[place] = call.own(call.size_of(place))
@@ -235,17 +188,20 @@ def _copied(*places: int) -> Rule:
 # --- element by element
 
 
-def _elementwise(own: Callable[..., Array], steepest: float | None = None) -> Rule:
+def _elementwise(own: Callable[..., Array], steepest: float | None = None, values: int | None = None) -> Rule:
     """Return the rule of a function of each element.
 
     Args:
         own: what the function itself may lose, of the absolute values of its result and its inputs.
         steepest: the largest slope, by which what was lost before counts; None if it depends on the element.
+        values: how many of the inputs, the first ones, are such elements; all, if it is not given.
     """
 
     def rule(call: Call) -> Array:
-        scale = call.own(own(_size(call.output), *(call.size_of(place) for place in range(len(call.inputs)))))
+        scale = call.own(own(absolute(call.output), *(call.size_of(place) for place in range(len(call.inputs)))))
         for place, value, lost in call.losses():
+            if values is not None and place >= values:
+                continue
             scale = scale + (_moved(call, place, value, lost) if steepest is None else steepest * lost)
         return scale
 
@@ -284,21 +240,30 @@ def _power(y: Array, x: Array, exponent: Array) -> Array:
 # --- normalisations
 
 
+_SOFTMAX_OF_ONE_AXIS = 13
+"""Before this opset it was over all axes from one on."""
+
+
 def _softmax(call: Call) -> Array:
     """Of y: 1, its argument's distance from the largest, and what that lost."""
-    axis, x = call.attribute("axis", -1), np.asarray(call.inputs[0])
+    x, flat = np.asarray(call.inputs[0]), call.opset < _SOFTMAX_OF_ONE_AXIS
+    axis: Any = call.attribute("axis", 1 if flat else -1)
+    if flat:
+        axis = tuple(range(axis % x.ndim, x.ndim))
     largest = np.max(x, axis=axis, keepdims=True)
     distance = np.where(np.isfinite(x), largest - x, 0)
     share = np.exp(x - largest)
     share /= np.sum(share, axis=axis, keepdims=True)
     lost = np.zeros(()) if call.lost[0] is None else call.lost[0]
-    relative = call.own(1 + distance + math.sqrt(x.shape[axis]) / 4) + lost
+    relative = call.own(1 + distance + math.sqrt(x.size / max(1, largest.size)) / 4) + lost
     relative = relative + np.sum(share * relative, axis=axis, keepdims=True)
     scale: Array = relative + call.own(np.abs(largest)) if call.node.op_type == "LogSoftmax" else share * relative
     return scale
 
 
 def _batch_norm(call: Call) -> Array:
+    if call.attribute("training_mode", 0) or not call.attribute("spatial", 1):
+        return _norm(call) if call.attribute("spatial", 1) else _of_unknown(call)
     axes = (-1, *(1,) * (call.output.ndim - 2))
     slope, shift, mean, variance = (call.size_of(place).reshape(axes) for place in range(1, 5))
     slope = slope / np.sqrt(variance + call.attribute("epsilon", 1e-5))
@@ -310,28 +275,39 @@ def _batch_norm(call: Call) -> Array:
 def _norm(call: Call) -> Array:
     """(|x| + mean |x|) |r gamma| + |beta|, and the same of the variance, which is computed from x - mean."""
     x, kind = np.asarray(call.inputs[0]), call.node.op_type
-    if kind in ("LayerNormalization", "RMSNormalization"):
-        together = x.shape[: call.attribute("axis", -1) % x.ndim]
-        axes = x.shape[len(together) :]
-    else:
-        groups = call.attribute("num_groups", 1) if kind == "GroupNormalization" else x.shape[1]
-        together, axes = (len(x), groups), (-1, *(1,) * (x.ndim - 2))
-    elements = x.reshape(*together, -1)
+    if call.output.shape != x.shape:  # a statistic
+        return _of_unknown(call)
+    elements, axes = _together(call, x)
     size = np.abs(elements)
     if call.lost[0] is not None:
         size = size + np.broadcast_to(call.lost[0], x.shape).reshape(elements.shape)
     if kind != "RMSNormalization":
-        mean = np.mean(elements, axis=-1, keepdims=True)
-        size += np.mean(size, axis=-1, keepdims=True) + _of_sums(elements.shape[-1], mean)
+        mean = np.mean(elements, axis=axes, keepdims=True)
+        size = size + np.mean(size, axis=axes, keepdims=True) + _of_sums(elements.size // max(1, mean.size), mean)
         elements = elements - mean
-    variance = np.mean(elements**2, axis=-1, keepdims=True) + call.attribute("epsilon", 1e-5)
-    of_variance = np.mean(np.abs(elements) * size, axis=-1, keepdims=True) / variance
-    scale = (size + np.abs(elements) * (1 + of_variance)) / np.sqrt(variance)
+    epsilon = call.attribute("epsilon", 0 if kind == "MeanVarianceNormalization" else 1e-5)
+    variance = np.mean(elements**2, axis=axes, keepdims=True) + max(epsilon, 1e-18)
+    of_variance = np.mean(np.abs(elements) * size, axis=axes, keepdims=True) / variance
+    scale: Array = ((size + np.abs(elements) * (1 + of_variance)) / np.sqrt(variance)).reshape(x.shape)
+    if kind == "MeanVarianceNormalization":
+        return scale
     gain, shift = (call.size_of(place) for place in (1, 2))
-    if kind in ("InstanceNormalization", "GroupNormalization"):
-        gain, shift = (np.repeat(each, x.shape[1] // len(each)).reshape(axes) for each in (gain, shift))
-    shaped: Array = scale.reshape(x.shape) * gain + shift
-    return shaped
+    if kind not in ("LayerNormalization", "RMSNormalization"):
+        by_channel = (-1, *(1,) * (x.ndim - 2))
+        gain, shift = (np.repeat(each, x.shape[1] // len(each)).reshape(by_channel) for each in (gain, shift))
+    return np.asarray(scale * gain + shift)
+
+
+def _together(call: Call, x: Array) -> tuple[Array, tuple[int, ...]]:
+    """Return the elements that a normalization takes, and the axes over which it takes them together."""
+    kind = call.node.op_type
+    if kind in ("LayerNormalization", "RMSNormalization"):
+        return x, tuple(range(call.attribute("axis", -1) % x.ndim, x.ndim))
+    if kind == "GroupNormalization":
+        return x.reshape(len(x), call.attribute("num_groups", 1), -1), (2,)
+    if kind == "MeanVarianceNormalization":
+        return x, tuple(axis % x.ndim for axis in call.attribute("axes", (0, 2, 3)))
+    return x, (*((0,) if kind == "BatchNormalization" else ()), *range(2, x.ndim))
 
 
 # --- anything else
@@ -364,17 +340,18 @@ _RULES: dict[str, Rule] = {
     **_row("Mul", _multiplied),
     **_row("GridSample RoiAlign Resize Upsample", _sampled(0)),
     **_row("DeformConv", _sampled(0, 1, 3, 4)),
-    **_row("Concat Flatten Identity MaxPool GlobalMaxPool Pad ReduceMax Reshape ScatterElements ScatterND Slice Split "
-           "Squeeze Transpose Unsqueeze Expand Tile Trilu DepthToSpace SpaceToDepth Dropout Gather GatherElements "
-           "GatherND Compress ReverseSequence CenterCropPad", _copied()),
-    **_row("MaxRoiPool", _copied(0)),
+    **_row("Concat Flatten Identity MaxPool GlobalMaxPool Pad ReduceMax Reshape Scatter ScatterElements ScatterND "
+           "Slice Split Squeeze Transpose Unsqueeze Expand Tile Trilu DepthToSpace SpaceToDepth Dropout Gather "
+           "GatherElements GatherND Compress ReverseSequence CenterCropPad", _copied()),
+    **_row("MaxRoiPool MaxUnpool", _copied(0)),
     **_row("Where", _copied(1, 2)),
     **_row("Max Min", _elementwise(_of_result, 1)),
-    **_row("Abs Neg Relu Clip LeakyRelu PRelu Shrink ThresholdedRelu Cast CastLike", _elementwise(_of_first, 1)),
+    **_row("Abs Neg Relu Clip LeakyRelu PRelu Shrink ThresholdedRelu Cast", _elementwise(_of_first, 1)),
+    **_row("CastLike", _elementwise(_of_first, 1, values=1)),
     **_row("HardSwish Swish Gelu Mish", _elementwise(_of_first, 1.5)),
     **_row("Floor Ceil Round Sign Mod", _elementwise(_of_first)),
-    **_row("Sqrt Reciprocal Div Softsign", _elementwise(_of_result)),
-    **_row("LRN LpNormalization ReduceL2 ReduceSumSquare", _elementwise(lambda y, *_: 4 * y)),
+    **_row("Sqrt Reciprocal Div Softsign DequantizeLinear DequantizeNBits", _elementwise(_of_result)),
+    **_row("LRN LpNormalization LpPool GlobalLpPool ReduceL2 ReduceSumSquare", _elementwise(lambda y, *_: 4 * y)),
     **_row("Sigmoid HardSigmoid Tanh Erf Elu Selu Celu Softplus Atan", _elementwise(_of_exp, 1.8)),
     **_row("Log Acos Asin Acosh Asinh Atanh", _elementwise(_of_exp)),
     **_row("Exp Sinh Cosh", _elementwise(lambda y, x: y * (1 + x))),
@@ -382,11 +359,12 @@ _RULES: dict[str, Rule] = {
     **_row("Pow", _elementwise(_power)),
     **_row("Softmax LogSoftmax", _softmax),
     **_row("BatchNormalization", _batch_norm),
-    **_row("LayerNormalization RMSNormalization InstanceNormalization GroupNormalization", _norm),
+    **_row("LayerNormalization RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization",
+           _norm),
 }  # fmt: skip
 """By operator. The slopes are those of PyTorch's functions (1.13 for GELU and Swish, 1.76 for SELU)."""
 
 _IN_ONE_KERNEL = _RULES.keys() - _row(
     "Conv ConvTranspose MatMul Gemm Einsum DeformConv Softmax LogSoftmax BatchNormalization LayerNormalization "
-    "RMSNormalization InstanceNormalization GroupNormalization", _of_unknown
+    "RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization", _of_unknown
 )  # fmt: skip

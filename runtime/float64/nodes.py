@@ -15,14 +15,17 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, numpy_helpe
 from onnx.reference import ReferenceEvaluator
 from threadpoolctl import ThreadpoolController
 
-from .operators import OPERATORS
+from .contrib import refusal
+from .operators import OLDEST_OPSET, operators_of
 
 __all__ = ["NodeEvaluator", "reads", "subgraphs", "widened"]
 
 _NARROW = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _SIXTEEN_BITS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
-"""Attributes that hold a type. (onnx's evaluator ignores `stash_type`, in which a normalization computes.)"""
+"""Attributes that hold a type."""
+_TYPED_WINDOWS = frozenset({"BlackmanWindow", "HammingWindow", "HannWindow", "MelWeightMatrix"})
+"""Which return float32 if no attribute says otherwise."""
 _NOT_IN_FLOAT64 = {
     "BitCast": "it depends on the bits of its input",
     **dict.fromkeys(
@@ -31,14 +34,12 @@ _NOT_IN_FLOAT64 = {
     ),
 }
 _THREADS = cache(ThreadpoolController)
-_OWN_OPERATORS_SINCE = 11
-"""Since this opset, `OPERATORS` have had their present inputs and attributes, or fewer."""
+_WIDENED = frozenset({"float16", "float32", "bfloat16"})
 
 
 def widened(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array of 16-bit or 32-bit floats (bfloat16 too) as float64, and any other unchanged."""
-    narrow = array.dtype.kind == "f" or array.dtype.name == "bfloat16"
-    return array.astype(np.float64, copy=False) if narrow else array
+    return array.astype(np.float64, copy=False) if array.dtype.name in _WIDENED else array
 
 
 def reads(node: NodeProto) -> list[str]:
@@ -81,8 +82,8 @@ class NodeEvaluator:
             opsets: domain to the version of its operators.
             rounds: whether a cast to 16 bits rounds, though its result is float64.
         """
-        reason = _NOT_IN_FLOAT64.get(node.op_type)
-        if reason is not None and not node.domain:
+        reason = _refusal(node, opsets.get("", 0))
+        if reason is not None:
             raise NotImplementedError(reason)
         self.rounded_to: np.dtype[Any] | None = None
         if rounds and node.op_type == "Cast":
@@ -99,7 +100,7 @@ class NodeEvaluator:
         self._evaluator = ReferenceEvaluator(
             onnx.helper.make_graph([wide], node.name, [], outputs),
             opsets=dict(opsets),
-            new_ops=OPERATORS if opsets.get("", 0) >= _OWN_OPERATORS_SINCE else None,
+            new_ops=operators_of(opsets.get("", 0)),
         )
 
     def run(self, inputs: Sequence[Any], outer: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
@@ -115,13 +116,45 @@ class NodeEvaluator:
         with np.errstate(all="ignore"), _THREADS().limit(limits=1, user_api="blas"):
             results: list[Any] = self._evaluator.run(None, {**outer, **feeds})  # type: ignore[assignment]
             if self.rounded_to is not None:
-                results = [widened(np.asarray(result).astype(self.rounded_to)) for result in results]
-        return results
+                results = [np.asarray(result).astype(self.rounded_to) for result in results]
+        return [widened(result) if isinstance(result, np.ndarray) else result for result in results]
+
+
+def _refusal(node: NodeProto, opset: int) -> str | None:
+    """Return why a node can't be evaluated, or a node inside its subgraphs, if that is known beforehand."""
+    for graph in subgraphs(node):
+        for inner in graph.node:
+            reason = _refusal(inner, opset)
+            if reason is not None:
+                return f"{inner.op_type} inside: {reason}"
+    if node.domain:
+        return refusal(node, opset)
+    newest = onnx.defs.onnx_opset_version()
+    if opset > newest:
+        return f"opset {opset} is newer than {newest}, the newest that onnx {onnx.__version__} knows"
+    if 0 < opset < OLDEST_OPSET and _since(node.op_type, opset) != _since(node.op_type, OLDEST_OPSET):
+        return f"opset {opset} defines it otherwise than opset {OLDEST_OPSET}, the oldest that is computed"
+    return _NOT_IN_FLOAT64.get(node.op_type) or refusal(node, opset)
+
+
+def _since(operator: str, opset: int) -> int:
+    try:
+        return onnx.defs.get_schema(operator, opset).since_version
+    except onnx.defs.SchemaError:
+        return 0
 
 
 def _widen_node(node: NodeProto) -> None:
     if node.op_type == "ConstantOfShape" and not node.attribute:
         node.attribute.append(onnx.helper.make_attribute("value", onnx.helper.make_tensor("", 11, [1], [0.0])))
+    if node.op_type in _TYPED_WINDOWS and not any(each.name == "output_datatype" for each in node.attribute):
+        node.attribute.append(onnx.helper.make_attribute("output_datatype", TensorProto.DOUBLE))
+    # In float64, whatever type a normalization is to compute in.
+    kept = [each for each in node.attribute if each.name != "stash_type"]
+    if len(kept) < len(node.attribute):
+        copies = NodeProto(attribute=kept)
+        del node.attribute[:]
+        node.attribute.extend(copies.attribute)
     for attribute in node.attribute:
         if attribute.type == AttributeProto.TENSOR:
             _widen_tensor(attribute.t)

@@ -1,239 +1,127 @@
-"""Replacements for operators that onnx's evaluator computes too slowly, in float32 only, or wrongly.
+"""The table of operators that are computed here, because onnx's evaluator is too slow, in float32, or wrong for them.
 
-Each is a class named like its operator, as `ReferenceEvaluator(new_ops=...)` takes them. Its docstring has the reason.
+Each is a class as `ReferenceEvaluator(new_ops=...)` takes them. Its docstring, or that of its file, has the reason.
 """
 
-import math
+from collections.abc import Mapping
 from functools import cache
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+import onnx
 from onnx.reference.op_run import OpRun
 
-from .convolutions import Conv, ConvTranspose
-from .indexing import GatherElements, GatherND, ScatterElements, ScatterND
-from .pools import AveragePool, MaxPool
-from .resizing import Resize
+from .control_flow import BatchedScan, Loop, Scan
+from .convolutions import CausalConvWithState, Conv, ConvTranspose
+from .error_function import Erf, Gelu
+from .indexing import GatherElements, GatherND, OneHot, ScatterElements, ScatterND
+from .normalizations import (
+    LRN,
+    BatchNormalization,
+    Dropout,
+    DropoutWithNumbers,
+    FlatHardmax,
+    FlatLogSoftmax,
+    FlatSoftmax,
+    Hardmax,
+    LogSoftmax,
+    LpNormalization,
+    MeanVarianceNormalization,
+    Softmax,
+)
+from .padding import Pad, PadByAttributes
+from .pools import AveragePool, GlobalLpPool, GlobalMaxPool, LpPool, MaxPool, MaxUnpool
+from .products import Gemm, MatMul
+from .quantization import (
+    ConvInteger,
+    DequantizeLinear,
+    DequantizeNBits,
+    DynamicQuantizeLinear,
+    MatMulInteger,
+    QLinearConv,
+    QLinearMatMul,
+    QuantizeLinear,
+)
+from .recurrent import GRU, LSTM, RNN
+from .regions import MaxRoiPool, NonMaxSuppression, RoiAlign
+from .resizing import Resize, ResizeByScales, UpsampleByAttribute
 from .sampling import AffineGrid, DeformConv, GridSample
 
-__all__ = ["OPERATORS", "WIDENING"]
+__all__ = ["OLDEST_OPSET", "OPERATORS", "WIDENING", "operators_of"]
 
-Array = NDArray[Any]
+OLDEST_OPSET = 7
+"""Before it, elements were broadcast by other rules; ONNX Runtime starts with it, too."""
 
-_BLOCK = 1 << 14
-"""Elements that go through several steps together: 128 KB per array, which stay in the processor's cache."""
-_PADDING = ("constant", "reflect", "edge", "wrap")
-"""ONNX's padding modes, which have the same names in NumPy."""
-_WIDENED = 1 << 18
-"""Elements of a float32 matrix that are widened at a time: 2 MB."""
+OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
+    "AffineGrid": {20: AffineGrid},
+    "AveragePool": {7: AveragePool},
+    "BatchNormalization": {7: BatchNormalization},
+    "CausalConvWithState": {27: CausalConvWithState},
+    "Conv": {7: Conv},
+    "ConvInteger": {10: ConvInteger},
+    "ConvTranspose": {7: ConvTranspose},
+    "DeformConv": {19: DeformConv},
+    "DequantizeLinear": {7: DequantizeLinear},
+    "Dropout": {7: DropoutWithNumbers, 10: Dropout},
+    "DequantizeNBits": {7: DequantizeNBits},
+    "DynamicQuantizeLinear": {7: DynamicQuantizeLinear},
+    "Erf": {9: Erf},
+    "GRU": {7: GRU},
+    "GatherElements": {11: GatherElements},
+    "GatherND": {11: GatherND},
+    "Gelu": {7: Gelu},
+    "Gemm": {7: Gemm},
+    "GlobalLpPool": {7: GlobalLpPool},
+    "GlobalMaxPool": {7: GlobalMaxPool},
+    "GridSample": {7: GridSample},
+    "Hardmax": {7: FlatHardmax, 13: Hardmax},
+    "LRN": {7: LRN},
+    "LSTM": {7: LSTM},
+    "LogSoftmax": {7: FlatLogSoftmax, 13: LogSoftmax},
+    "Loop": {7: Loop},
+    "LpNormalization": {7: LpNormalization},
+    "LpPool": {7: LpPool},
+    "MatMul": {7: MatMul},
+    "MatMulInteger": {10: MatMulInteger},
+    "MaxPool": {7: MaxPool},
+    "MaxRoiPool": {7: MaxRoiPool},
+    "MaxUnpool": {9: MaxUnpool},
+    "MeanVarianceNormalization": {9: MeanVarianceNormalization},
+    "NonMaxSuppression": {10: NonMaxSuppression},
+    "OneHot": {9: OneHot},
+    "Pad": {7: PadByAttributes, 11: Pad},
+    "QLinearConv": {7: QLinearConv},
+    "QLinearMatMul": {10: QLinearMatMul},
+    "QuantizeLinear": {7: QuantizeLinear},
+    "RNN": {7: RNN},
+    "Resize": {10: ResizeByScales, 11: Resize},
+    "RoiAlign": {10: RoiAlign},
+    "Scan": {8: BatchedScan, 9: Scan},
+    "Scatter": {9: ScatterElements},
+    "ScatterElements": {11: ScatterElements},
+    "ScatterND": {11: ScatterND},
+    "Softmax": {7: FlatSoftmax, 13: Softmax},
+    "Upsample": {7: UpsampleByAttribute, 9: ResizeByScales},
+}
+"""By operator, and by the opset from which on a class computes it. (Those that ONNX Runtime's operators consist of are
+needed in files of older opsets than ONNX defines them in, too.)"""
 
-
-class Gemm(OpRun):
-    """Widens a matrix piece by piece: the largest one of a VGG would take 800 MB."""
-
-    def _run(
-        self,
-        a: Array,
-        b: Array,
-        c: Array | None = None,
-        alpha: float = 1.0,
-        beta: float = 1.0,
-        transA: int = 0,  # noqa: N803 - ONNX's name
-        transB: int = 0,  # noqa: N803
-    ) -> tuple[Array]:
-        out = _matrix_product(a.T if transA else a, b.T if transB else b)
-        out *= float(alpha)
-        if c is not None:
-            out += c if beta == 1 else c * float(beta)
-        return (out,)
-
-
-class MatMul(OpRun):
-    """Widens as `Gemm` does."""
-
-    def _run(self, a: Array, b: Array) -> tuple[Array]:
-        return (_matrix_product(a, b),)
-
-
-def _matrix_product(a: Array, b: Array) -> Array:
-    if a.dtype.kind in "iu":
-        return np.asarray(np.matmul(a, b))
-    if a.dtype == b.dtype == np.float32:  # not a value of the graph, which are float64: its natural scale
-        return np.asarray(np.matmul(a, b))
-    a = a.astype(np.float64, copy=False)
-    if b.dtype == np.float64 or b.ndim != 2:
-        return np.asarray(np.matmul(a, b.astype(np.float64, copy=False)))
-    out = np.empty((*a.shape[:-1], b.shape[1]))
-    columns = max(1, _WIDENED // max(1, len(b)))
-    for begin in range(0, b.shape[1], columns):
-        some = slice(begin, begin + columns)
-        # Transposed back and forth, so that the copy has the matrix's memory layout.
-        out[..., some] = np.matmul(a, b.T[some].astype(np.float64).T)
-    return out
-
-
-class BatchNormalization(OpRun):
-    """With one new array in place of onnx's five."""
-
-    def _run(
-        self,
-        x: Array,
-        scale: Array,
-        bias: Array,
-        mean: Array,
-        var: Array,
-        epsilon: float = 1e-5,
-        momentum: float = 0.9,  # noqa: ARG002 - of training
-        training_mode: int = 0,
-    ) -> tuple[Array]:
-        if training_mode:
-            raise NotImplementedError("BatchNormalization with training_mode=1")
-        axes = (-1, *(1,) * (x.ndim - 2))
-        y = x - mean.reshape(axes)
-        y *= (scale / np.sqrt(var + float(epsilon))).reshape(axes)
-        y += bias.reshape(axes)
-        return (y,)
-
-
-class LRN(OpRun):
-    """onnx 1.23 mistakes the batch size for the number of channels."""
-
-    def _run(self, x: Array, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0, size: int = 1) -> tuple[Array]:
-        channels, before = x.shape[1], (size - 1) // 2
-        padded = np.zeros((len(x), channels + size - 1, *x.shape[2:]), x.dtype)
-        np.square(x, out=padded[:, before : before + channels])
-        total = padded[:, :channels].copy()
-        for begin in range(1, size):
-            total += padded[:, begin : begin + channels]
-        return (x / (float(bias) + float(alpha) / size * total) ** float(beta),)
-
-
-class LogSoftmax(OpRun):
-    """onnx's own takes the logarithm of a softmax that underflowed to 0."""
-
-    def _run(self, x: Array, axis: int = -1) -> tuple[Array]:
-        y = x - np.max(x, axis=axis, keepdims=True)
-        y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
-        return (y,)
-
-
-class Pad(OpRun):
-    """onnx's own rejects negative pads, which crop."""
-
-    def _run(
-        self,
-        x: Array,
-        pads: Array,
-        value: Array | None = None,
-        axes: Array | None = None,
-        mode: Any = "constant",
-    ) -> tuple[Array]:
-        chosen = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
-        if len(pads) != 2 * len(chosen) or mode not in _PADDING:
-            raise ValueError(f"pads {pads.tolist()} with mode={mode} don't fit a tensor {x.shape}")
-        widths = [(0, 0)] * x.ndim
-        for axis, before, after in zip(chosen, *np.split(pads, 2), strict=True):
-            length = x.shape[axis]
-            inside = slice(max(0, -int(before)), length - max(0, -int(after)))
-            x = x[(slice(None),) * axis + (inside,)]
-            widths[axis] = (max(0, int(before)), max(0, int(after)))
-        if mode != "constant":
-            return (np.pad(x, widths, mode=mode),)
-        return (np.pad(x, widths, constant_values=0 if value is None else value.item()),)
-
-
-class Erf(OpRun):
-    """onnx's own returns float32, element by element."""
-
-    def _run(self, x: Array) -> tuple[Array]:
-        return (_by_block(x, _erf),)
-
-
-class Gelu(OpRun):
-    """onnx's own uses its `Erf`."""
-
-    def _run(self, x: Array, approximate: str = "none") -> tuple[Array]:
-        if approximate not in ("none", "tanh"):
-            raise ValueError(f"approximate={approximate} is not known")
-        return (_by_block(x, _gelu if approximate == "none" else _gelu_by_tanh),)
-
-
-def _by_block(x: Array, function: Any) -> Array:
-    flat, out = x.reshape(-1), np.empty(x.size)
-    for begin in range(0, x.size, _BLOCK):
-        out[begin : begin + _BLOCK] = function(flat[begin : begin + _BLOCK])
-    return out.reshape(x.shape)
-
-
-def _gelu(x: Array) -> Array:
-    out: Array = 0.5 * x * (1 + _erf(x * math.sqrt(0.5)))
-    return out
-
-
-def _gelu_by_tanh(x: Array) -> Array:
-    out: Array = 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return out
-
-
-_ERF_STEP = 1 / 512
-_ERF_END = 6.0
-"""From here on erf is 1 in float64."""
+WIDENING = frozenset({"Gemm", "MatMul"})
+"""Those that take float32 matrices and widen them themselves."""
 
 
 @cache
-def _erf_table() -> Array:
-    """Return the coefficients of erf's Taylor series, the constant first, at places one step apart."""
-    places = np.arange(0, _ERF_END + _ERF_STEP, _ERF_STEP)
-    slope = 2 / math.sqrt(math.pi) * np.exp(-places * places)
-    return np.stack(
-        [
-            [math.erf(place) for place in places],
-            slope,
-            slope * -places,
-            slope * (4 * places**2 - 2) / 6,
-            slope * (12 * places - 8 * places**3) / 24,
-        ]
-    )
+def operators_of(opset: int) -> list[type[OpRun]]:
+    """Return the classes for an opset, each with the attributes and the defaults that it has there."""
+    classes = []
+    for name, versions in OPERATORS.items():
+        since = max((version for version in versions if version <= opset), default=None)
+        if since is not None:
+            # onnx's evaluator finds them by their names.
+            classes.append(type(name, (versions[since],), {"op_schema": _schema(name, opset)}))
+    return classes
 
 
-def _erf(x: Array) -> Array:
-    """Return erf, to 1e-15: half a step from the nearest place, the first omitted term is at most 1e-16."""
-    table = _erf_table()
-    size = np.minimum(np.abs(x), _ERF_END)
-    # NaN stays NaN at any place.
-    place = np.nan_to_num(np.rint(size * (1 / _ERF_STEP))).astype(np.intp)
-    distance = size - place * _ERF_STEP
-    result = table[4].take(place)
-    for power in (3, 2, 1, 0):
-        result *= distance
-        result += table[power].take(place)
-    out: Array = np.copysign(result, x)
-    return out
-
-
-OPERATORS: list[type[OpRun]] = [
-    AffineGrid,
-    AveragePool,
-    BatchNormalization,
-    Conv,
-    ConvTranspose,
-    DeformConv,
-    Erf,
-    GatherElements,
-    GatherND,
-    Gelu,
-    Gemm,
-    GridSample,
-    LRN,
-    LogSoftmax,
-    MatMul,
-    MaxPool,
-    Pad,
-    Resize,
-    ScatterElements,
-    ScatterND,
-]
-"""By the ONNX specification from opset 11 on."""
-WIDENING = frozenset({"Gemm", "MatMul"})
-"""Those that take float32 matrices and widen them themselves."""
+def _schema(name: str, opset: int) -> onnx.defs.OpSchema | None:
+    try:
+        return onnx.defs.get_schema(name, opset)
+    except onnx.defs.SchemaError:
+        return None

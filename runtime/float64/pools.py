@@ -1,6 +1,6 @@
-"""MaxPool and AveragePool for onnx's evaluator, axis by axis: the maximum over a window is that of its rows' maxima.
+"""Pools for onnx's evaluator, axis by axis: the maximum over a window is that of its rows' maxima.
 
-onnx's own visit each window in a Python loop.
+onnx's own visit each window in a Python loop, and its GlobalMaxPool is right for two spatial axes only.
 """
 
 import math
@@ -13,7 +13,7 @@ from onnx.reference.op_run import OpRun
 
 from .windows import Windows
 
-__all__ = ["AveragePool", "MaxPool"]
+__all__ = ["AveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool", "MaxUnpool"]
 
 Array = NDArray[Any]
 
@@ -37,9 +37,10 @@ class MaxPool(OpRun):
         padded = windows.padded(x, lowest)
         if len(self.output) == 1:
             return (_reduce(np.maximum, padded, windows),)
-        if storage_order:
-            raise NotImplementedError("the indices of MaxPool are computed for storage_order=0 only")
-        places = np.arange(math.prod(x.shape)).reshape(x.shape)
+        axes = x.shape[2:][::-1] if storage_order else x.shape[2:]
+        places = np.arange(math.prod(x.shape)).reshape(*x.shape[:2], *axes)
+        if storage_order:  # the first spatial axis runs fastest
+            places = places.transpose(0, 1, *range(x.ndim - 1, 1, -1))
         return _largest_and_where(padded, windows.padded(places, -1), windows)
 
 
@@ -62,6 +63,65 @@ class AveragePool(OpRun):
         for axis in range(x.ndim - 2):
             counts = _count(windows, axis, bool(count_include_pad))
             out /= counts.reshape(-1, *(1,) * (x.ndim - 3 - axis))
+        return (out,)
+
+
+class LpPool(OpRun):
+    """N C *spatial; onnx's own counts the padding out of the mean from which it computes the sum."""
+
+    def _run(
+        self,
+        x: Array,
+        auto_pad: str | None = None,
+        ceil_mode: int | None = 0,
+        dilations: Sequence[int] | None = None,
+        kernel_shape: Sequence[int] = (),
+        p: int = 2,
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        return (_reduce(np.add, windows.padded(np.abs(x) ** p, 0), windows) ** (1 / p),)
+
+
+class GlobalLpPool(OpRun):
+    """N C *spatial to N C 1 ...; onnx has none."""
+
+    def _run(self, x: Array, p: int = 2) -> tuple[Array]:
+        return (np.sum(np.abs(x) ** p, axis=tuple(range(2, x.ndim)), keepdims=True) ** (1 / p),)
+
+
+class GlobalMaxPool(OpRun):
+    """N C *spatial to N C 1 ...."""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        return (np.max(x, axis=tuple(range(2, x.ndim)), keepdims=True),)
+
+
+class MaxUnpool(OpRun):
+    """N C *spatial to the larger tensor that MaxPool took, in which its indices count, and zeros elsewhere.
+
+    By onnx's own, they count in the tensor that kernel, strides and pads lead to, even where `output_shape` has another
+    size: then no index of a MaxPool that left a row over would be right. ONNX Runtime takes them as it is done here.
+    """
+
+    def _run(
+        self,
+        x: Array,
+        indices: Array,
+        output_shape: Array | None = None,
+        kernel_shape: Sequence[int] = (),
+        pads: Sequence[int] | None = None,
+        strides: Sequence[int] | None = None,
+    ) -> tuple[Array]:
+        axes = len(kernel_shape)
+        strides, pads = strides or (1,) * axes, pads or (0,) * (2 * axes)
+        shape = [
+            *x.shape[:2],
+            *((x.shape[2 + i] - 1) * strides[i] - pads[i] - pads[axes + i] + kernel_shape[i] for i in range(axes)),
+        ]
+        out = np.zeros(shape if output_shape is None else output_shape.tolist(), x.dtype)
+        out.reshape(-1)[indices.reshape(-1)] = x.reshape(-1)
         return (out,)
 
 

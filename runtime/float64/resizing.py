@@ -1,4 +1,4 @@
-"""Resize for onnx's evaluator, axis by axis, as a weighted sum of the few elements that make up each new one.
+"""Resize and Upsample for onnx's evaluator, axis by axis: each new element as a weighted sum of a few old ones.
 
 onnx's own gathers all of them at once, and before onnx 1.23 it goes element by element.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-__all__ = ["Resize"]
+__all__ = ["Resize", "ResizeByScales", "UpsampleByAttribute"]
 
 Array = NDArray[Any]
 
@@ -24,13 +24,23 @@ _NEAREST: dict[str, Callable[[Array], Array]] = {
 }
 
 
+_OFFSETS = {
+    "asymmetric": (0.0, 0.0),
+    "half_pixel": (0.5, -0.5),
+    "half_pixel_symmetric": (0.5, -0.5),
+    "pytorch_half_pixel": (0.5, -0.5),
+    "tf_half_pixel_for_nn": (0.5, 0.0),
+}
+"""What is added to a new place before it is divided by the scale, and after."""
+
+
 class Resize(OpRun):
-    """Any tensor to other sizes along `axes`."""
+    """Any tensor to other sizes along `axes`: since opset 11."""
 
     def _run(
         self,
         x: Array,
-        roi: Array | None = None,  # noqa: ARG002 - of tf_crop_and_resize
+        roi: Array | None = None,
         scales: Array | None = None,
         sizes: Array | None = None,
         antialias: int | None = 0,
@@ -38,36 +48,77 @@ class Resize(OpRun):
         coordinate_transformation_mode: str = "half_pixel",
         cubic_coeff_a: float = -0.75,
         exclude_outside: int = 0,
-        extrapolation_value: float = 0.0,  # noqa: ARG002 - of tf_crop_and_resize
+        extrapolation_value: float = 0.0,
         keep_aspect_ratio_policy: str | None = "stretch",
         mode: str = "nearest",
         nearest_mode: str = "round_prefer_floor",
     ) -> tuple[Array]:
-        if keep_aspect_ratio_policy not in (None, "stretch"):
-            raise NotImplementedError(f"Resize with keep_aspect_ratio_policy={keep_aspect_ratio_policy}")
-        if mode != "nearest" and x.dtype.kind != "f":
-            raise NotImplementedError(f"Resize of {x.dtype} with mode={mode}")
         chosen = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
-        given = sizes if sizes is not None and sizes.size else scales
-        if given is None or len(given) != len(chosen):
-            raise ValueError("Resize takes either a scale or a size for each axis")
-        for axis, wanted in zip(chosen, given.tolist(), strict=True):
-            length = x.shape[axis]
-            size = wanted if given is sizes else math.floor(wanted * length)
-            scale = Fraction(wanted, length) if given is sizes else _as_meant(wanted)
-            if size == length and math.isclose(scale, 1):
+        targets = _targets([x.shape[axis] for axis in chosen], scales, sizes, keep_aspect_ratio_policy or "stretch")
+        crops = [(0.0, 1.0)] * len(chosen)
+        if coordinate_transformation_mode == "tf_crop_and_resize":
+            if roi is None or len(roi) != 2 * len(chosen):
+                raise ValueError("tf_crop_and_resize takes where each axis begins and ends")
+            crops = list(zip(*np.split(roi, 2), strict=True))
+        outside = []
+        for axis, target, crop in zip(chosen, targets, crops, strict=True):
+            length, (size, scale) = x.shape[axis], target
+            if size == length and math.isclose(scale, 1) and crop == (0, 1):
                 continue
-            place = _places(size, scale, length, coordinate_transformation_mode)
-            if mode == "nearest":
-                taps = [(_NEAREST[nearest_mode](place), None)]
-            elif mode in ("linear", "cubic"):
-                shrunk = min(float(scale), 1.0) if antialias else 1.0
-                taps = _taps(place, shrunk, float(cubic_coeff_a) if mode == "cubic" else None)
-                taps = _normalised(taps, length if exclude_outside else None)
-            else:
-                raise ValueError(f"mode={mode} is not known")
-            x = _sum_of_taps(x, axis, taps)
+            place = _places(size, scale, length, coordinate_transformation_mode, crop)
+            if coordinate_transformation_mode == "tf_crop_and_resize":
+                outside.append((axis, (place < 0) | (place > length - 1)))
+            cubic = float(cubic_coeff_a) if mode == "cubic" else None
+            shrunk = min(float(scale), 1.0) if antialias else 1.0
+            x = _resized(x, axis, place, mode, _NEAREST[nearest_mode], shrunk, cubic, bool(exclude_outside))
+        for axis, beyond in outside:
+            x[(slice(None),) * axis + (beyond,)] = extrapolation_value
         return (x,)
+
+
+class ResizeByScales(OpRun):
+    """Resize of opset 10 and Upsample, whose rounding no definition gives: as ONNX Runtime does it."""
+
+    def _run(self, x: Array, scales: Array, mode: str = "nearest") -> tuple[Array]:
+        return (_by_scales(x, scales.tolist(), mode),)
+
+
+class UpsampleByAttribute(OpRun):
+    """Upsample before opset 9."""
+
+    def _run(self, x: Array, scales: Sequence[float], mode: str = "nearest") -> tuple[Array]:
+        return (_by_scales(x, [float(scale) for scale in scales], mode),)
+
+
+def _by_scales(x: Array, scales: Sequence[float], mode: str) -> Array:
+    targets = _targets(x.shape, np.asarray(scales), None, "stretch")
+    for axis, (size, scale) in enumerate(targets):
+        if size != x.shape[axis] or not math.isclose(scale, 1):
+            place = _places(size, scale, x.shape[axis], "asymmetric", (0, 1))
+            x = _resized(x, axis, place, mode, np.ceil if scale < 1 else np.floor, 1.0, None, False)
+    return x
+
+
+def _targets(
+    lengths: Sequence[int], scales: Array | None, sizes: Array | None, policy: str
+) -> list[tuple[int, Fraction]]:
+    """Return the new size of each axis, and by how much it grows."""
+    by_size = sizes is not None and sizes.size > 0
+    given = sizes if by_size else scales
+    if given is None or len(given) != len(lengths):
+        raise ValueError("Resize takes either a scale or a size for each axis")
+    if not by_size:
+        meant = [_as_meant(scale) for scale in given.tolist()]
+        pairs = zip(lengths, given.tolist(), meant, strict=True)
+        return [(math.floor(scale * length), fraction) for length, scale, fraction in pairs]
+    wanted = [Fraction(size, length) for size, length in zip(given.tolist(), lengths, strict=True)]
+    if policy == "stretch":
+        return list(zip(given.tolist(), wanted, strict=True))
+    if policy not in ("not_larger", "not_smaller"):
+        raise ValueError(f"keep_aspect_ratio_policy={policy} is not known")
+    common = min(wanted) if policy == "not_larger" else max(wanted)
+    # Halves are rounded up.
+    return [(math.floor(common * length + Fraction(1, 2)), common) for length in lengths]
 
 
 def _as_meant(scale: float) -> Fraction:
@@ -80,21 +131,43 @@ def _as_meant(scale: float) -> Fraction:
     return meant if np.float32(float(meant)) == scale else Fraction(scale)
 
 
-def _places(size: int, scale: Fraction, length: int, mode: str) -> Array:
+def _places(size: int, scale: Fraction, length: int, mode: str, crop: tuple[float, float]) -> Array:
     """Return where each of `size` new elements lies among the `length` old ones."""
     new = np.arange(size, dtype=np.float64)
+    if mode == "tf_crop_and_resize":
+        begin, end = (float(each) * (length - 1) for each in crop)
+        return begin + new * (end - begin) / (size - 1) if size > 1 else np.array([(begin + end) / 2])
     if mode == "align_corners":
-        return new * (length - 1) / (size - 1) if size > 1 else np.zeros(1)
-    if mode == "asymmetric":
-        return new * scale.denominator / scale.numerator
-    if mode == "half_pixel" or (mode == "pytorch_half_pixel" and size > 1):
-        return (new + 0.5) * scale.denominator / scale.numerator - 0.5
-    if mode == "pytorch_half_pixel":
+        # By the new size as it is; onnx's own evaluator takes it before it is rounded, which misses the last element.
+        return new * (length - 1) / max(1, size - 1)
+    if mode == "pytorch_half_pixel" and size == 1:
         return np.zeros(1)
+    if mode not in _OFFSETS:
+        raise NotImplementedError(f"Resize with coordinate_transformation_mode={mode}")
+    before, after = _OFFSETS[mode]
     if mode == "half_pixel_symmetric":
-        offset = length / 2 * (1 - size / float(scale * length))
-        return offset + (new + 0.5) * scale.denominator / scale.numerator - 0.5
-    raise NotImplementedError(f"Resize with coordinate_transformation_mode={mode}")
+        after += length / 2 * (1 - size / float(scale * length))
+    return (new + before) * scale.denominator / scale.numerator + after
+
+
+def _resized(
+    x: Array,
+    axis: int,
+    place: Array,
+    mode: str,
+    nearest: Callable[[Array], Array],
+    shrunk: float,
+    cubic: float | None,
+    exclude_outside: bool,
+) -> Array:
+    if mode == "nearest":
+        return _sum_of_taps(x, axis, [(nearest(place), None)])
+    if mode not in ("linear", "cubic"):
+        raise ValueError(f"mode={mode} is not known")
+    if x.dtype.kind != "f":
+        raise NotImplementedError(f"Resize of {x.dtype} with mode={mode}")
+    taps = _taps(place, shrunk, cubic)
+    return _sum_of_taps(x, axis, _normalised(taps, x.shape[axis] if exclude_outside else None))
 
 
 def _taps(place: Array, shrunk: float, cubic: float | None) -> list[tuple[Array, Any]]:

@@ -190,10 +190,11 @@ def shares_of_error(
         if isinstance(value, Unknown) or coarser or result is None or not value.shape == result.shape == truth.shape:
             split = SplitError(compare_output(name, truth, result, dtype), None, None)
         else:
-            known = "float" in dtype and name in graph.single_operations
+            known = name in graph.single_operations
             loss = rounding_loss(scale.own, dtype) if known else np.asarray(drift_unit(truth, dtype))
-            if not graph.inputs_of[name]:
-                # A constant, which the exporter may have computed, and a runner of another file computes itself.
+            if "float" not in dtype or not graph.inputs_of[name]:
+                # Integers lose nothing but a step at a tie, of rounding to one; and a constant is what the exporter may
+                # have computed, and a runner of another file computes itself.
                 loss = np.maximum(loss, drift_unit(truth, dtype))
             found = compare_output(name, truth, result, dtype, loss=loss)
             inputs_right = wrong.isdisjoint(graph.inputs_of[name])

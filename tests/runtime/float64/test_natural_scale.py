@@ -11,8 +11,9 @@ import pytest
 from onnx import helper
 from onnx.helper import np_dtype_to_tensor_dtype
 
+from runtime.float64.calls import Call
 from runtime.float64.graph import Float64Graph
-from runtime.float64.natural_scale import Call, natural_scale
+from runtime.float64.natural_scale import natural_scale
 
 EPSILON = float(np.finfo(np.float32).eps)
 RANDOM = np.random.default_rng(7)
@@ -68,9 +69,15 @@ CASES: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "InstanceNormalization": ([_noise(4), _noise(4)], {}),
     "LayerNormalization": ([_noise(11), _noise(11)], {}),
     "LRN": ([], {"size": 3}),
+    "LpPool": ([], {"kernel_shape": [3, 3], "p": 3}),
+    "GlobalLpPool": ([], {}),
+    "LpNormalization": ([], {"axis": 3}),
+    "GroupNormalization": ([_noise(2), _noise(2)], {"num_groups": 2}),
     "Cos": ([], {}),
 }
-BY_CHANNEL = frozenset(CASES) - {"Exp", "Sin", "Cos", "InstanceNormalization", "LayerNormalization"}
+BY_CHANNEL = frozenset(CASES) - {
+    "Exp", "Sin", "Cos", "InstanceNormalization", "LayerNormalization", "GroupNormalization",
+}  # fmt: skip
 """Whose scale is near the result's size where no numbers cancel, as in the second image: it has no massive channel."""
 POSITIVE = frozenset({"Sqrt", "Log"})
 SIZES = {"tiny": 1e-4, "usual": 1.0, "large": 50.0}
