@@ -31,6 +31,7 @@ from .drift import (
     compare_output,
     drift_unit,
     largest_error,
+    largest_ratio,
     rounding_loss,
     sampled_loss,
 )
@@ -236,7 +237,7 @@ def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], los
     if not math.isfinite(float(np.sum(error))):
         # Whether an overflow becomes infinity or NaN depends on the order of the additions.
         error = np.where(np.isfinite(expected), np.where(np.isfinite(error), error, np.inf), 0.0)
-    return largest_error(error, np.zeros(()), loss)
+    return largest_ratio(np.abs(error, out=error), loss)
 
 
 def _as_held(value: NDArray[Any], dtype: str) -> NDArray[np.float64]:
