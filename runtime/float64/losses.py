@@ -111,6 +111,8 @@ class Losses:
         # An output is exact for most operations; any other value isn't known, and has lost what led to it.
         passed = [shares_a_kernel(node) or name not in self._outputs for name in node.input]
         near = [scale.own / coarse if scale and counts else None for scale, counts in zip(before, passed, strict=True)]
+        # By how much an output is off is given later. Its scale would keep all tensors before it in memory.
+        before = [None if name in self._outputs else scale for name, scale in zip(node.input, before, strict=True)]
         scales = []
         for index, (name, result) in enumerate(zip(filter(None, node.output), map(np.asarray, results), strict=True)):
             scale = NO_SCALE
