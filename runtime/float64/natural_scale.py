@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import AttributeProto, NodeProto, helper
 
-__all__ = ["Call", "natural_scale", "shares_a_kernel"]
+__all__ = ["Call", "least_scale", "natural_scale", "shares_a_kernel"]
 
 Array = NDArray[Any]
 Arrays = Sequence[Array | None]
@@ -85,6 +85,15 @@ def natural_scale(call: Call) -> Array:
     with np.errstate(all="ignore"):
         # Of one type, whatever the rule mixes, as operators want their inputs to be.
         return np.asarray(rule(call)).astype(np.float32, copy=False)
+
+
+def least_scale(call: Call) -> Array | None:
+    """Return what `natural_scale` is at least, where that is known without another product as large as the node's own.
+
+    It is so where weights alone may be off, and then they are off one by one, or all by one factor (`_linear`).
+    """
+    weighted = call.node.op_type in _WEIGHTED and not call.node.domain and not call.rounds
+    return 2 * _size(call.output) if weighted else None
 
 
 def shares_a_kernel(node: NodeProto) -> bool:
@@ -385,6 +394,8 @@ _RULES: dict[str, Rule] = {
     **_row("LayerNormalization RMSNormalization InstanceNormalization GroupNormalization", _norm),
 }  # fmt: skip
 """By operator. The slopes are those of PyTorch's functions (1.13 for GELU and Swish, 1.76 for SELU)."""
+
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 _IN_ONE_KERNEL = _RULES.keys() - _row(
     "Conv ConvTranspose MatMul Gemm Einsum DeformConv Softmax LogSoftmax BatchNormalization LayerNormalization "

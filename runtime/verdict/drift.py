@@ -148,7 +148,7 @@ def _finite_elements(
     None where the candidate has NaN or infinity that the truth has not, or has not those that it has: eager PyTorch may
     itself return infinities (a mask of -inf) or NaN.
     """
-    result, expected = truth.sampled(candidate).astype(np.float64), truth.sample
+    result, expected = truth.sampled(candidate).astype(np.float64, copy=False), truth.sample
     nonfinite = candidate.size - np.count_nonzero(np.isfinite(candidate))
     if nonfinite > truth.nonfinite:
         return None

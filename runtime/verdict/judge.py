@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -55,22 +56,28 @@ class Judge:
         graph: the ONNX file, to be evaluated in float64.
     """
 
-    def __init__(self, artifact: Artifact, graph: Float64Graph, reference: Reference) -> None:
-        """Take an artifact, its ONNX file and one of its recorded inputs."""
-        self.reference, self.graph = reference, graph
+    def __init__(
+        self, artifact: Artifact, graph: Float64Graph, reference: Reference, *, reports_file: bool = True
+    ) -> None:
+        """Take an artifact, its ONNX file and one of its recorded inputs; and whether the file is reported on, too."""
+        self.reference, self.graph, self._reports_file = reference, graph, reports_file
         self._differences = partial(node_differences, artifact)
         manifest = artifact.manifest
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
         self._results = manifest.result_names
         self._losses: dict[str, NDArray[np.float64]] = {}
+        self._evaluating: Future[FileValues] | None = None
 
     @cached_property
     def _file(self) -> FileValues:
-        return evaluate_file(self.graph, self.reference, self._dtypes)
+        return self._evaluating.result() if self._evaluating else self._evaluate_file()
 
-    def evaluate_file(self) -> None:
-        """Evaluate the ONNX file now, not when it is first needed."""
-        _ = self._file
+    def evaluate_file(self, beside: Executor) -> None:
+        """Start to evaluate the ONNX file in another thread, not when it is first needed."""
+        self._evaluating = beside.submit(self._evaluate_file)
+
+    def _evaluate_file(self) -> FileValues:
+        return evaluate_file(self.graph, self.reference, self._dtypes, measured=self._reports_file)
 
     @property
     def input_shapes(self) -> list[tuple[int, ...]]:

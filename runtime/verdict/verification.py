@@ -6,6 +6,8 @@ where one fails is that input judged operation by operation, too, since that tak
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -69,17 +71,22 @@ def verify(
         if name not in (*RUNNERS, "all"):
             raise UsageError(f"There is no runner {name!r}. The runners: {', '.join((FILE_RUNNER, *RUNNERS))}, or all.")
     chosen, left_out = choose_runners(requested) if requested or not runners else ([], {})
-    verification = _Verification(
-        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, on_phase
-    )
-    for name in chosen:
-        verification.judge_runner(name)
-        # Before the next one is opened: otherwise the weights of both would be in memory at once.
-        hand_memory_back()
-    if not runners or not {"all", FILE_RUNNER}.isdisjoint(runners):
-        # Last, though first in the report: what a runner computes of the file tells which inputs are worth a walk.
-        verification.judge_file()
-    return verification.report()
+    beside = ThreadPoolExecutor(max_workers=1)
+    try:
+        verification = _Verification(
+            open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, beside, on_phase
+        )
+        for name in chosen:
+            verification.judge_runner(name)
+            # Before the next one is opened: otherwise the weights of both would be in memory at once.
+            hand_memory_back()
+        if verification.reports_file:
+            # Last, though first in the report: what a runner computes of the file tells which inputs are worth a walk.
+            verification.judge_file()
+        return verification.report()
+    finally:
+        # An error is not kept waiting for what is no longer needed.
+        beside.shutdown(wait=False, cancel_futures=True)
 
 
 class _Verification:
@@ -94,11 +101,13 @@ class _Verification:
         settings: Settings,
         allow_fallback: bool,
         maps: DriftMaps | None,
+        beside: Executor,
         on_phase: Callable[[str], None],
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
-        self._settings, self._allow_fallback = settings, allow_fallback
-        self._maps, self._on_phase = maps, on_phase
+        # The file is evaluated, and errors are split, beside what the runtimes do.
+        self._settings, self._allow_fallback = replace(settings, spins=False), allow_fallback
+        self._maps, self._beside, self._on_phase = maps, beside, on_phase
         self._reports: list[RunnerReport] = []
         self._errors: dict[str, LayerprobeError] = {}
         manifest = artifact.manifest
@@ -108,12 +117,13 @@ class _Verification:
         )
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
-        self._judges = [Judge(artifact, graph, reference) for reference in references]
+        self.reports_file = not requested or not {"all", FILE_RUNNER}.isdisjoint(requested)
+        self._judges = [Judge(artifact, graph, each, reports_file=self.reports_file) for each in references]
         self._truth_is_file = bool(inputs)
         self._to_walk: set[Judge] | None = None
         """The recorded inputs with which a runner of the ONNX file is off the truth; None if none has run."""
-        # Before a runtime takes its memory.
-        self._judges[0].evaluate_file()
+        # While the first runner is opened and runs.
+        self._judges[0].evaluate_file(beside)
 
     def report(self) -> Report:
         """Return the report.
@@ -196,6 +206,7 @@ class _Verification:
             maps=self._maps,
             allow_fallback=self._allow_fallback,
             all_closely=self._truth_is_file,
+            beside=self._beside,
             on_phase=self._on_phase,
         )
         del runner
