@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -14,6 +13,7 @@ from ..artifact.folder import Artifact
 from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph
 from ..runners.machine import Facts
+from .beside import Beside
 from .blame import find_culprit
 from .drift import (
     FILE_PASSING_DRIFT,
@@ -66,15 +66,17 @@ class Judge:
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
         self._results = manifest.result_names
         self._losses: dict[str, NDArray[np.float64]] = {}
-        self._evaluating: Future[FileValues] | None = None
+        self._evaluated = self._evaluate_file
 
     @cached_property
     def _file(self) -> FileValues:
-        return self._evaluating.result() if self._evaluating else self._evaluate_file()
+        return self._evaluated()
 
-    def evaluate_file(self, beside: Executor) -> None:
-        """Start to evaluate the ONNX file in another thread, not when it is first needed."""
-        self._evaluating = beside.submit(self._evaluate_file)
+    def evaluate_file(self, beside: Beside) -> None:
+        """Evaluate the ONNX file not when it is first needed: beside the first runner, or else before it."""
+        self._evaluated = beside.start(self._evaluate_file)
+        if not beside.has_thread:
+            _ = self._file
 
     def _evaluate_file(self) -> FileValues:
         return evaluate_file(self.graph, self.reference, self._dtypes, measured=self._reports_file)

@@ -4,7 +4,7 @@ Which runners there are, and the report on all of them, is `verification.py`; ju
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from ..runners.base import Runner
 from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import open_runner
 from ..runners.settings import Settings
+from .beside import Beside
 from .drift_maps import DriftMaps
 from .judge import Judge, RunnerFacts, with_unprobed
 from .ort_fusions import Fusion
@@ -51,7 +52,7 @@ class RunnerTrial:
         maps: DriftMaps | None,
         allow_fallback: bool,
         all_closely: bool,
-        beside: Executor,
+        beside: Beside,
         on_phase: Callable[[str], None],
     ) -> None:
         """Take an open runner, which is closed as soon as it has run.
@@ -100,8 +101,8 @@ class RunnerTrial:
         self._on_phase(f"splitting the error of {name}, and running it unprobed")
         # Another batch or size is tried unprobed as well, or where its tensors are too large only so.
         tried = [first, *(judge for judge in self._others if judge not in alike)]
-        running = self._beside.submit(self._run_unprobed, tried)
-        naming = self._beside.submit(prevented_by_probing, self._artifact, name, self._settings)
+        running = self._beside.start(partial(self._run_unprobed, tried))
+        naming = self._beside.start(partial(prevented_by_probing, self._artifact, name, self._settings))
         report = first.report_of(self.facts, arrays)
         if self._maps is not None:
             self._on_phase(f"drawing the drift of {name}")
@@ -109,8 +110,8 @@ class RunnerTrial:
         results = self._results_of(arrays)
         del arrays
         hand_memory_back()
-        unprobed = running.result()
-        report = self._with_unprobed(report, results, *unprobed.pop(first), naming.result())
+        unprobed = running()
+        report = self._with_unprobed(report, results, *unprobed.pop(first), naming())
         for judge, (alone, failure) in unprobed.items():
             of_results = judge.glance(alone)
             probed = glances.get(judge, of_results)

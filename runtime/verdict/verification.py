@@ -6,12 +6,12 @@ where one fails is that input judged operation by operation, too, since that tak
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import ExecutionError, LayerprobeError, RunnerUnavailable, UsageError, first_line
@@ -22,6 +22,7 @@ from ..runners.machine import describe_environment
 from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out
 from ..runners.settings import DEFAULT_SETTINGS, Settings
+from .beside import Beside
 from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
 from .given_inputs import reference_of_file
@@ -71,11 +72,10 @@ def verify(
         if name not in (*RUNNERS, "all"):
             raise UsageError(f"There is no runner {name!r}. The runners: {', '.join((FILE_RUNNER, *RUNNERS))}, or all.")
     chosen, left_out = choose_runners(requested) if requested or not runners else ([], {})
-    beside = ThreadPoolExecutor(max_workers=1)
+    verification = _Verification(
+        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, on_phase
+    )
     try:
-        verification = _Verification(
-            open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, beside, on_phase
-        )
         for name in chosen:
             verification.judge_runner(name)
             # Before the next one is opened: otherwise the weights of both would be in memory at once.
@@ -85,8 +85,7 @@ def verify(
             verification.judge_file()
         return verification.report()
     finally:
-        # An error is not kept waiting for what is no longer needed.
-        beside.shutdown(wait=False, cancel_futures=True)
+        verification.beside.close()
 
 
 class _Verification:
@@ -101,20 +100,18 @@ class _Verification:
         settings: Settings,
         allow_fallback: bool,
         maps: DriftMaps | None,
-        beside: Executor,
         on_phase: Callable[[str], None],
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
         # The file is evaluated, and errors are split, beside what the runtimes do.
         self._settings, self._allow_fallback = replace(settings, spins=False), allow_fallback
-        self._maps, self._beside, self._on_phase = maps, beside, on_phase
+        self._maps, self._on_phase = maps, on_phase
         self._reports: list[RunnerReport] = []
         self._errors: dict[str, LayerprobeError] = {}
         manifest = artifact.manifest
         in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
-        graph = Float64Graph(
-            artifact.file(ONNX_FILE), manifest.output_names, rounds=not in_16_bits, averaged=artifact.is_averaged
-        )
+        file = artifact.file(ONNX_FILE)
+        graph = Float64Graph(file, manifest.output_names, rounds=not in_16_bits, averaged=artifact.is_averaged)
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
         self.reports_file = not requested or not {"all", FILE_RUNNER}.isdisjoint(requested)
@@ -122,8 +119,10 @@ class _Verification:
         self._truth_is_file = bool(inputs)
         self._to_walk: set[Judge] | None = None
         """The recorded inputs with which a runner of the ONNX file is off the truth; None if none has run."""
-        # While the first runner is opened and runs.
-        self._judges[0].evaluate_file(beside)
+        weights = sum(part.stat().st_size for part in (file, Path(f"{file}.data")) if part.is_file())
+        self.beside = Beside(weights + references[0].elements * np.dtype(np.float32).itemsize)
+        # While the first runner is opened and runs, or before it takes its memory.
+        self._judges[0].evaluate_file(self.beside)
 
     def report(self) -> Report:
         """Return the report.
@@ -206,7 +205,7 @@ class _Verification:
             maps=self._maps,
             allow_fallback=self._allow_fallback,
             all_closely=self._truth_is_file,
-            beside=self._beside,
+            beside=self.beside,
             on_phase=self._on_phase,
         )
         del runner
