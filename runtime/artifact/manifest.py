@@ -5,6 +5,7 @@ Only the format's data types are here. Reading and checking the files is in `fol
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -42,6 +43,7 @@ __all__ = [
     "TokenGrid",
     "Versions",
     "file_hash",
+    "file_state",
     "fixed_batch",
     "has_map",
     "leading_input",
@@ -84,9 +86,20 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file, as `Manifest.files` holds it."""
+    """Return the SHA-256 of a file, as `Manifest.files` holds it; computed once for each state of the file."""
+    return _hash_of(file, file_state(file))
+
+
+@lru_cache(maxsize=64)
+def _hash_of(file: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - the key under which the hash is kept
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def file_state(file: Path) -> tuple[int, ...]:
+    """Return what changes when a file is altered or replaced, even where its time of modification is set back."""
+    found = file.stat()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class _Entry(BaseModel):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter
 
 from .errors import ArtifactError, first_line
+from .manifest import file_state
 from .tensor_summary import SAMPLE_LIMIT, sample
 
 __all__ = ["Reference", "Truth", "as_array", "load_references", "save_references"]
@@ -166,7 +167,7 @@ def load_references(file: Path) -> tuple[Reference, ...]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        before = _state(file)
+        before = file_state(file)
         with safe_open(file, framework="np") as opened:
             recorded = _RECORDED.validate_json(opened.metadata()["layerprobe.reference"])
             inputs: list[dict[str, NDArray[Any]]] = [{} for _ in recorded]
@@ -208,7 +209,7 @@ class _Arrays:
         entry = self.header[key]
         begin, end = entry["data_offsets"]
         try:
-            if _state(self._file) != self._state:
+            if file_state(self._file) != self._state:
                 raise ArtifactError(f"{self._file} was altered while it was in use.\nRun the command again.")
             with self._file.open("rb") as stream:
                 stream.seek(self._start + begin)
@@ -255,9 +256,3 @@ class _TruthsInFile(Mapping[str, Truth]):
 
     def __len__(self) -> int:
         return len(self.facts)
-
-
-def _state(file: Path) -> tuple[int, ...]:
-    """Return what changes when a file is altered or replaced."""
-    found = file.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

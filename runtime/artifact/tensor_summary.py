@@ -20,14 +20,15 @@ def sample(tensor: NDArray[np.generic], limit: int = SAMPLE_LIMIT) -> NDArray[np
     and row is sampled, and no period of the layout is always hit or missed, as by a fixed stride.
     """
     flat = tensor.reshape(-1)
-    return flat if flat.size <= limit else flat[sample_places(flat.size, limit)]
+    return flat if flat.size <= limit else flat.take(sample_places(flat.size, limit))
 
 
+@lru_cache(maxsize=16)
 def sample_places(size: int, limit: int) -> NDArray[np.int64]:
-    """Return the positions of the sample in a flat tensor of `size` elements."""
-    if size <= limit:
-        return np.arange(size)
-    return (_stretches(limit) * (size / limit)).astype(np.int64)
+    """Return the positions of the sample in a flat tensor of `size` elements. Cached: most tensors share their size."""
+    places = np.arange(size) if size <= limit else (_stretches(limit) * (size / limit)).astype(np.int64)
+    places.flags.writeable = False
+    return places
 
 
 @lru_cache(maxsize=8)

@@ -5,7 +5,7 @@ The rule of each operator is in `natural_scale.py`; this is the bookkeeping betw
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
 from .calls import Call
-from .natural_scale import natural_scale, shares_a_kernel
+from .natural_scale import least_scale, natural_scale, shares_a_kernel
 from .steps import QUANTIZING
 
 __all__ = ["NO_SCALE", "Losses", "Scale"]
@@ -24,17 +24,37 @@ _Evaluate = Callable[[Sequence[Array | None]], Sequence[Any]]
 
 @dataclass(frozen=True)
 class Scale:
-    """The natural scale of an output; its arrays broadcast to the output's shape.
+    """The natural scale of an output; its arrays broadcast to the output's shape. What takes long is computed if asked.
 
-    Attributes:
-        own: what its own operation may lose in each element, given its inputs, in multiples of float32's machine
-            epsilon, whatever the type in which it computes.
-        with_inputs: given by how much the outputs that it is computed from are off, by name and in the same unit, the
-            same with what that does to each element. Computed when called, as it takes as long as the operation.
+    They are multiples of float32's machine epsilon, whatever the type in which the operation computes.
     """
 
-    own: Array
-    with_inputs: Callable[[Mapping[str, float]], Array]
+    compute: Callable[[], Array]
+    moved: Callable[[Mapping[str, float]], Array]
+    bound: Array | None = None
+
+    @cached_property
+    def own(self) -> Array:
+        """What its own operation may lose in each element, given its inputs."""
+        return self.compute()
+
+    @property
+    def least(self) -> Array:
+        """What `own` is at least: a bound where `own` takes as long as the operation, elsewhere `own` itself."""
+        return self.own if self.bound is None else self.bound
+
+    def with_inputs(self, off: Mapping[str, float]) -> Array:
+        """Return `own` with what it does to each element that the inputs are off.
+
+        Args:
+            off: by output that it is computed from, by how much that is off, in the same unit.
+        """
+        return np.maximum(self.own, self.moved(off))
+
+    @classmethod
+    def of(cls, own: Array) -> "Scale":
+        """Return the scale of what is computed from no output."""
+        return cls(lambda: own, lambda _: own)
 
 
 _EPSILON = float(np.finfo(np.float32).eps)
@@ -48,7 +68,7 @@ _OF_TABLES = np.float32(4)
 """What a table may have lost, in multiples of epsilon times its largest value: sines of angles up to 2 pi lose that."""
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, *_COARSE})
 
-NO_SCALE = Scale(np.zeros(()), lambda _: np.zeros(()))
+NO_SCALE = Scale.of(np.zeros(()))
 """Of integers and booleans, which are exact."""
 
 
@@ -84,7 +104,7 @@ class Losses:
         elif value.size > 1 and type_ in _FLOATS and shares_a_kernel(user):
             lost = np.abs(value.astype(np.float32)).max() * _OF_TABLES
         if self._folded is not None and lost:
-            self._lost[name] = Scale(np.asarray(lost), lambda _: np.asarray(lost))
+            self._lost[name] = Scale.of(np.asarray(lost))
 
     def forget(self, name: str) -> None:
         """Forget a value that nothing uses any more."""
@@ -114,6 +134,8 @@ class Losses:
         # An output is exact for most operations; any other value isn't known, and has lost what led to it.
         passed = [shares_a_kernel(node) or name not in self._outputs for name in node.input]
         near = [scale.own / coarse if scale and counts else None for scale, counts in zip(before, passed, strict=True)]
+        # By how much an output is off is given later. Its scale would keep all tensors before it in memory.
+        before = [None if name in self._outputs else scale for name, scale in zip(node.input, before, strict=True)]
         scales = []
         for index, (name, result) in enumerate(zip(filter(None, node.output), results, strict=True)):
             scale = NO_SCALE
@@ -124,20 +146,26 @@ class Losses:
                 # A step stays one, in whatever type it was computed.
                 times = coarse if result.dtype.kind == "f" else _FINE
                 least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
-                own = np.maximum(natural_scale(call) * times, least)
-                scale = Scale(own, partial(self._with_inputs, call, own, before, times))
+                scale = self._scale(call, before, times, least)
                 self._lost[name] = scale
             scales.append(scale)
         return scales
 
-    def _with_inputs(
-        self, call: Call, own: Array, before: Sequence[Scale | None], coarse: np.float32, off: Mapping[str, float]
-    ) -> Array:
+    def _scale(self, call: Call, before: Sequence[Scale | None], coarse: np.float32, least: np.float32) -> Scale:
+        bound = least_scale(call)
+        scale = Scale(
+            lambda: np.maximum(natural_scale(call) * coarse, least), partial(self._moved, call, before, coarse), bound
+        )
+        if bound is None:
+            _ = scale.own  # now, so that a node without one counts as one that can't be recomputed
+        return scale
+
+    def _moved(self, call: Call, before: Sequence[Scale | None], coarse: np.float32, off: Mapping[str, float]) -> Array:
         lost: list[Array | None] = []
         for name, scale in zip(call.node.input, before, strict=True):
             of_input = off.get(name, 0.0) if name in self._outputs else scale and scale.with_inputs(off)
             lost.append(np.asarray(of_input, np.float32) / coarse if of_input is not None else None)
-        return np.maximum(own, natural_scale(replace(call, lost=lost)) * coarse)
+        return natural_scale(replace(call, lost=lost)) * coarse
 
     def _type_of(self, node: NodeProto) -> int:
         """Return the ONNX type in which a node computes, that of its first input unless it casts, and remember it."""

@@ -21,7 +21,7 @@ from onnx import NodeProto
 from .calls import Call, absolute
 from .steps import scale_in_steps
 
-__all__ = ["natural_scale", "shares_a_kernel"]
+__all__ = ["least_scale", "natural_scale", "shares_a_kernel"]
 
 Array = NDArray[Any]
 _EPSILON = float(np.finfo(np.float32).eps)
@@ -38,6 +38,15 @@ def natural_scale(call: Call) -> Array:
     with np.errstate(all="ignore"):
         # Of one type, whatever the rule mixes, as operators want their inputs to be.
         return np.asarray(rule(call)).astype(np.float32, copy=False)
+
+
+def least_scale(call: Call) -> Array | None:
+    """Return what `natural_scale` is at least, where that is known without another product as large as the node's own.
+
+    It is so where weights alone may be off, and then they are off one by one, or all by one factor (`_linear`).
+    """
+    weighted = call.node.op_type in _WEIGHTED and not call.node.domain and not call.rounds
+    return 2 * absolute(call.output) if weighted else None
 
 
 def shares_a_kernel(node: NodeProto) -> bool:
@@ -363,6 +372,8 @@ _RULES: dict[str, Rule] = {
            _norm),
 }  # fmt: skip
 """By operator. The slopes are those of PyTorch's functions (1.13 for GELU and Swish, 1.76 for SELU)."""
+
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 _IN_ONE_KERNEL = _RULES.keys() - _row(
     "Conv ConvTranspose MatMul Gemm Einsum DeformConv Softmax LogSoftmax BatchNormalization LayerNormalization "

@@ -53,6 +53,7 @@ def open_session(
     options.intra_op_num_threads = settings.threads or 0
     # Otherwise its threads keep spinning until the next run, and take the cores from whatever runs meanwhile.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(settings.spins)))
     if provider != "cpu":
         load_cuda_libraries()
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")

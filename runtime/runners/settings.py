@@ -33,6 +33,8 @@ class Settings:
     """TF32 keeps 10 bits of the mantissa: on, it would show as drift in every convolution on a GPU."""
     threads: int | None = None
     """Per operation; None for the runtime's own choice."""
+    spins: bool = True
+    """Whether a runtime's threads wait in a loop between two operations: faster, unless others need the cores."""
     convolution_search: ConvolutionSearch = "exhaustive"
     """ONNX Runtime's `cudnn_conv_algo_search`: how it chooses cuDNN's algorithm for a convolution."""
     model: str | None = None

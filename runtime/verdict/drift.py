@@ -21,6 +21,7 @@ __all__ = [
     "compare_output",
     "drift_unit",
     "largest_error",
+    "largest_ratio",
     "passing_drift",
     "passing_verdict",
     "rounding_loss",
@@ -108,30 +109,25 @@ def compare_output(
         return OutputComparison(name=name, verdict=Verdict.MISSING)
     if candidate.shape != truth.shape or candidate.dtype.kind not in "biuf":
         return OutputComparison(name=name, verdict=Verdict.SHAPE)
-    result, expected = truth.sampled(candidate).astype(np.float64), truth.sample
-    finite = np.isfinite(expected)
-    if in_float64:
-        result = np.where(finite, result, expected)
-    # Eager PyTorch may itself return infinities (a mask of -inf) or NaN: then the candidate must have the same ones.
-    if np.count_nonzero(~np.isfinite(candidate)) > truth.nonfinite or not np.array_equal(
-        np.where(finite, 0, expected), np.where(np.isfinite(result), 0, result), equal_nan=True
-    ):
+    compared = _finite_elements(truth, candidate, in_float64=in_float64)
+    if compared is None:
         return OutputComparison(name=name, verdict=Verdict.NONFINITE)
-    result, expected = result[finite], expected[finite]
+    result, expected, known = compared
     error = result - expected
+    size = np.abs(error)
     dtype = dtype or str(candidate.dtype)
     unit = _CANCELLED * truth.scale if in_float64 else drift_unit(truth, dtype)
-    allowed = np.asarray(unit) if loss is None else np.maximum(sampled_loss(loss, truth)[finite], unit)
-    drift, max_abs = _largest_ratio(np.abs(error), allowed), float(np.max(np.abs(error), initial=0.0))
+    lost = 0.0 if loss is None else sampled_loss(loss, truth)[known] if loss.ndim else float(loss)
+    drift, max_abs = largest_ratio(size, np.maximum(lost, unit)), float(np.max(size, initial=0.0))
     if truth.channels is not None:
         moved = np.abs(channel_statistics(candidate, truth.channel_axis) - truth.channels[:-1])
         of_channels = np.full(moved.shape[1], unit) if in_float64 else _channel_units(truth, truth.channels, dtype)
         if loss is not None:
             of_channels = np.maximum(of_channels, _channel_losses(loss, truth))
-        drift = max(drift, _largest_ratio(moved, of_channels))
+        drift = max(drift, largest_ratio(moved, of_channels))
         max_abs = max(max_abs, float(np.max(moved, initial=0.0)))
     error_power, power = _dot(error, error), _dot(expected, expected)
-    proven = (in_float64 or truth.noise_floor <= UNPROVEN_NOISE) and (finite.any() or not finite.size)
+    proven = (in_float64 or truth.noise_floor <= UNPROVEN_NOISE) and (expected.size or not truth.sample.size)
     passing = FILE_PASSING_DRIFT if in_float64 else PASSING_DRIFT
     return OutputComparison(
         name=name,
@@ -140,8 +136,29 @@ def compare_output(
         max_abs=max_abs,
         relative_to_scale=max_abs / truth.scale,
         sqnr_db=10 * (math.log10(power) - math.log10(error_power)) if power and error_power else None,
-        cosine=_cosine(result, expected),
+        cosine=_cosine(result, expected, power),
     )
+
+
+def _finite_elements(
+    truth: Truth, candidate: NDArray[Any], *, in_float64: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_] | slice] | None:
+    """Return the sampled elements of candidate and truth where the truth is finite, and their places in the sample.
+
+    None where the candidate has NaN or infinity that the truth has not, or has not those that it has: eager PyTorch may
+    itself return infinities (a mask of -inf) or NaN.
+    """
+    result, expected = truth.sampled(candidate).astype(np.float64, copy=False), truth.sample
+    nonfinite = candidate.size - np.count_nonzero(np.isfinite(candidate))
+    if nonfinite > truth.nonfinite:
+        return None
+    finite = np.isfinite(expected)
+    if not nonfinite and finite.all():  # as nearly always: no copies
+        return result, expected, slice(None)
+    if in_float64:
+        result = np.where(finite, result, expected)
+    same = np.array_equal(np.where(finite, 0, expected), np.where(np.isfinite(result), 0, result), equal_nan=True)
+    return (result[finite], expected[finite], finite) if same else None
 
 
 def passing_drift(runner: str) -> float:
@@ -190,7 +207,14 @@ def largest_error(result: NDArray[Any], expected: NDArray[Any], unit: NDArray[An
         unknown = np.isnan(error)
         same = (result == expected) | (np.isnan(result) & np.isnan(expected))
         error[unknown] = np.where(same[unknown], 0.0, np.inf)
-    return _largest_ratio(error, unit)
+    return largest_ratio(error, unit)
+
+
+def largest_ratio(error: NDArray[np.float64], unit: NDArray[Any] | float) -> float:
+    """Return the largest error, of positive numbers, in multiples of `unit`."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        # fmax passes over the NaN of 0 / 0: no error where none is allowed.
+        return float(np.fmax.reduce((error / unit).reshape(-1), initial=0.0))
 
 
 def _channel_units(truth: Truth, channels: NDArray[np.float64], dtype: str) -> NDArray[np.float64]:
@@ -208,23 +232,17 @@ _CANCELLED = 2.0**-44
 """Times the tensor's scale: what float64 itself may lose."""
 
 
-def _largest_ratio(error: NDArray[np.float64], unit: NDArray[Any] | float) -> float:
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        # fmax passes over the NaN of 0 / 0: no error where none is allowed.
-        return float(np.fmax.reduce((error / unit).reshape(-1), initial=0.0))
-
-
 def _epsilon(dtype: str) -> float:
     if dtype == "bfloat16":
         return 2.0**-7
     return float(np.finfo(dtype if dtype.startswith("float") else "float64").eps)
 
 
-def _cosine(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    lengths = math.sqrt(_dot(one, one)) * math.sqrt(_dot(other, other))
+def _cosine(result: NDArray[np.float64], expected: NDArray[np.float64], power: float) -> float:
+    lengths = math.sqrt(_dot(result, result)) * math.sqrt(power)
     if lengths == 0:
-        return float(bool(np.array_equal(one, other)))
-    return _dot(one, other) / lengths
+        return float(bool(np.array_equal(result, expected)))
+    return _dot(result, expected) / lengths
 
 
 def _dot(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:

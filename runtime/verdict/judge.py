@@ -13,6 +13,7 @@ from ..artifact.folder import Artifact
 from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph
 from ..runners.machine import Facts
+from .beside import Beside
 from .blame import find_culprit
 from .drift import (
     FILE_PASSING_DRIFT,
@@ -65,25 +66,48 @@ class Judge:
         artifact: Artifact,
         graph: Float64Graph,
         reference: Reference,
+        *,
         right_values: RightValues | None = None,
+        reports_file: bool = True,
     ) -> None:
-        """Take an artifact, its ONNX file and one of its recorded inputs; `right_values` as of `evaluate_file`."""
-        self.reference, self.graph, self._right_values = reference, graph, right_values
+        """Take an artifact, its ONNX file and one of its recorded inputs.
+
+        Args:
+            artifact: the artifact.
+            graph: its ONNX file.
+            reference: one of its recorded inputs.
+            right_values: as of `evaluate_file`.
+            reports_file: whether the file is reported on, too.
+        """
+        self.reference, self.graph = reference, graph
+        self._right_values, self._reports_file = right_values, reports_file
         self._differences = partial(node_differences, artifact)
         manifest = artifact.manifest
         self._is_candidate = manifest.candidate is not None
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
         self._results = manifest.result_names
         self._losses: dict[str, NDArray[np.float64]] = {}
+        self._evaluated = self._evaluate_file
 
     @cached_property
     def _file(self) -> FileValues:
-        roundings = _OF_OTHER_TOOLS if self._is_candidate else 1.0
-        return evaluate_file(self.graph, self.reference, self._dtypes, self._right_values, roundings)
+        return self._evaluated()
 
-    def evaluate_file(self) -> None:
-        """Evaluate the ONNX file now, not when it is first needed."""
-        _ = self._file
+    def evaluate_file(self, beside: Beside) -> None:
+        """Evaluate the ONNX file not when it is first needed: beside the first runner, or else before it."""
+        self._evaluated = beside.start(self._evaluate_file)
+        if not beside.has_thread:
+            _ = self._file
+
+    def _evaluate_file(self) -> FileValues:
+        return evaluate_file(
+            self.graph,
+            self.reference,
+            self._dtypes,
+            self._right_values,
+            _OF_OTHER_TOOLS if self._is_candidate else 1.0,
+            measured=self._reports_file,
+        )
 
     @property
     def input_shapes(self) -> list[tuple[int, ...]]:

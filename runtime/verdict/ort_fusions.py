@@ -87,6 +87,7 @@ def optimised_graph(
 
     providers = _providers(provider)
     options = session_options(level)
+    options.intra_op_num_threads = 1  # nothing is run
     if weights_folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights_folder))
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")

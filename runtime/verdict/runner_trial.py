@@ -4,6 +4,7 @@ Which runners there are, and the report on all of them, is `verification.py`; ju
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from ..runners.base import Runner
 from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import open_runner
 from ..runners.settings import Settings
+from .beside import Beside
 from .drift_maps import DriftMaps
 from .judge import Judge, RunnerFacts, with_unprobed
+from .ort_fusions import Fusion
 from .report import InputReport, RunnerReport
 from .unprobed import mended_by_probing, prevented_by_probing
 
@@ -49,6 +52,7 @@ class RunnerTrial:
         maps: DriftMaps | None,
         allow_fallback: bool,
         all_closely: bool,
+        beside: Beside,
         on_phase: Callable[[str], None],
     ) -> None:
         """Take an open runner, which is closed as soon as it has run.
@@ -61,11 +65,12 @@ class RunnerTrial:
             maps: collects its averaged maps, if given.
             allow_fallback: let it pass where some of its compute nodes ran elsewhere than requested.
             all_closely: whether every input is judged operation by operation, and not those alone that are off.
+            beside: runs the unprobed model while this thread splits the error.
             on_phase: called with the name of each phase as it starts.
         """
         self._artifact, self._settings, self._maps = artifact, settings, maps
         self._first, *self._others = judges
-        self._all_closely, self._on_phase = all_closely, on_phase
+        self._all_closely, self._beside, self._on_phase = all_closely, beside, on_phase
         self._runner: Runner | None = runner
         self.suspects: set[Judge] = set()
         self.facts = RunnerFacts(
@@ -93,7 +98,11 @@ class RunnerTrial:
         # Its weights, and then its tensors, would come on top of what the next step needs.
         del runner
         hand_memory_back()
-        self._on_phase(f"splitting the error of {name}")
+        self._on_phase(f"splitting the error of {name}, and running it unprobed")
+        # Another batch or size is tried unprobed as well, or where its tensors are too large only so.
+        tried = [first, *(judge for judge in self._others if judge not in alike)]
+        running = self._beside.start(partial(self._run_unprobed, tried))
+        naming = self._beside.start(partial(prevented_by_probing, self._artifact, name, self._settings))
         report = first.report_of(self.facts, arrays)
         if self._maps is not None:
             self._on_phase(f"drawing the drift of {name}")
@@ -101,9 +110,8 @@ class RunnerTrial:
         results = self._results_of(arrays)
         del arrays
         hand_memory_back()
-        # Another batch or size is tried unprobed as well, or where its tensors are too large only so.
-        unprobed = self._run_unprobed([first, *(judge for judge in self._others if judge not in alike)])
-        report = self._with_unprobed(report, results, *unprobed.pop(first))
+        unprobed = running()
+        report = self._with_unprobed(report, results, *unprobed.pop(first), naming())
         for judge, (alone, failure) in unprobed.items():
             of_results = judge.glance(alone)
             probed = glances.get(judge, of_results)
@@ -153,10 +161,16 @@ class RunnerTrial:
         # Copied, or the memory of all outputs that a runtime returned together would be held.
         return {name: arrays[name].copy() for name in self._artifact.manifest.result_names if name in arrays}
 
-    def _with_unprobed(self, report: RunnerReport, results: _Arrays, alone: _Arrays, error: str | None) -> RunnerReport:
+    def _with_unprobed(
+        self,
+        report: RunnerReport,
+        results: _Arrays,
+        alone: _Arrays,
+        error: str | None,
+        prevented: list[Fusion] | str | None,
+    ) -> RunnerReport:
         """Compare the results of the same model with its own results as its only outputs with the probe's."""
         name, judge = report.name, self._first
-        prevented = prevented_by_probing(self._artifact, name, self._settings)
         unprobed = judge.report_of_unprobed(results, alone, prevented, error)
         mended = None
         if report.first_failing is None and error is None and not judge.results_pass(alone):
@@ -170,7 +184,6 @@ class RunnerTrial:
     def _run_unprobed(self, judges: Sequence[Judge], watched: Sequence[str] = ()) -> dict[Judge, _Unprobed]:
         """Return the model's own results on some recorded inputs, with only them and `watched` as outputs."""
         name, manifest = self.facts.name, self._artifact.manifest
-        self._on_phase(f"running {name} unprobed")
         wanted = [output for output in manifest.output_names if output in {*manifest.result_names, *watched}]
         found: dict[Judge, _Unprobed] = {}
         try:

@@ -6,11 +6,13 @@ where one fails is that input judged operation by operation, too, since that tak
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import ExecutionError, LayerprobeError, RunnerUnavailable, UsageError, first_line
@@ -21,6 +23,7 @@ from ..runners.machine import describe_environment
 from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out
 from ..runners.settings import DEFAULT_SETTINGS, Settings
+from .beside import Beside
 from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
 from .given_inputs import reference_of_file
@@ -76,14 +79,17 @@ def verify(
     verification = _Verification(
         open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, right_values, on_phase
     )
-    for name in chosen:
-        verification.judge_runner(name)
-        # Before the next one is opened: otherwise the weights of both would be in memory at once.
-        hand_memory_back()
-    if not runners or not {"all", FILE_RUNNER}.isdisjoint(runners):
-        # Last, though first in the report: what a runner computes of the file tells which inputs are worth a walk.
-        verification.judge_file()
-    return verification.report()
+    try:
+        for name in chosen:
+            verification.judge_runner(name)
+            # Before the next one is opened: otherwise the weights of both would be in memory at once.
+            hand_memory_back()
+        if verification.reports_file:
+            # Last, though first in the report: what a runner computes of the file tells which inputs are worth a walk.
+            verification.judge_file()
+        return verification.report()
+    finally:
+        verification.beside.close()
 
 
 class _Verification:
@@ -102,27 +108,37 @@ class _Verification:
         on_phase: Callable[[str], None],
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
-        self._settings, self._allow_fallback = settings, allow_fallback
+        # The file is evaluated, and errors are split, beside what the runtimes do.
+        self._settings, self._allow_fallback = replace(settings, spins=False), allow_fallback
         self._maps, self._on_phase = maps, on_phase
         self._reports: list[RunnerReport] = []
         self._errors: dict[str, LayerprobeError] = {}
         manifest = artifact.manifest
         in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
-        graph = Float64Graph(
-            artifact.file(ONNX_FILE), manifest.output_names, rounds=not in_16_bits, averaged=artifact.is_averaged
-        )
+        file = artifact.file(ONNX_FILE)
+        graph = Float64Graph(file, manifest.output_names, rounds=not in_16_bits, averaged=artifact.is_averaged)
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
+        wants_file = not requested or not {"all", FILE_RUNNER}.isdisjoint(requested)
+        self.reports_file = wants_file
         self._judges = [
-            Judge(artifact, graph, each, partial(right_values, each.name) if right_values else None)
+            Judge(
+                artifact,
+                graph,
+                each,
+                right_values=partial(right_values, each.name) if right_values else None,
+                reports_file=self.reports_file,
+            )
             for each in references
         ]
         self._truth_is_file = bool(inputs)
         self._is_the_model = manifest.capture == "onnx" and manifest.candidate is None
         self._to_walk: set[Judge] | None = None
         """The recorded inputs with which a runner of the ONNX file is off the truth; None if none has run."""
-        # Before a runtime takes its memory.
-        self._judges[0].evaluate_file()
+        weights = sum(part.stat().st_size for part in (file, Path(f"{file}.data")) if part.is_file())
+        self.beside = Beside(weights + references[0].elements * np.dtype(np.float32).itemsize)
+        # While the first runner is opened and runs, or before it takes its memory.
+        self._judges[0].evaluate_file(self.beside)
 
     def report(self) -> Report:
         """Return the report.
@@ -209,6 +225,7 @@ class _Verification:
             maps=self._maps,
             allow_fallback=self._allow_fallback,
             all_closely=self._truth_is_file,
+            beside=self.beside,
             on_phase=self._on_phase,
         )
         del runner
