@@ -7,7 +7,6 @@ end of the range, and mistake rows for columns in zero points.
 from collections.abc import Sequence
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -198,15 +197,14 @@ def in_whole_steps(steps: Array, zero: Any, type_: np.dtype[Any]) -> Array:
     return whole
 
 
-def _limits(type_: np.dtype[Any]) -> tuple[float, float]:
-    if type_.kind in "iu":
-        return float(np.iinfo(type_).min), float(np.iinfo(type_).max)
-    few: Any = ml_dtypes.iinfo(type_)  # type: ignore[no-untyped-call]
-    return float(few.min), float(few.max)
-
-
 def _is_integer(type_: np.dtype[Any]) -> bool:
-    return type_.kind in "iu" or type_.name.startswith(("int", "uint"))
+    """Return whether a type is one of integers; NumPy itself knows none of less than 8 bits."""
+    return type_.name.startswith(("int", "uint"))
+
+
+def _limits(type_: np.dtype[Any]) -> tuple[float, float]:
+    bits = int(type_.name.rpartition("int")[2])
+    return (0.0, 2.0**bits - 1) if type_.name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
 
 
 def _wrapped(exact: Array) -> Array:

@@ -1,6 +1,7 @@
 """An artifact that is not what it says is refused, with what is wrong and what to do."""
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,19 @@ def test_an_altered_file_is_named(copied, name):
     (copied / name).write_bytes(content)
     with pytest.raises(ArtifactError, match=rf"{name} was altered"):
         _verify(copied)
+
+
+def test_a_file_that_was_read_before_is_named_when_it_is_altered_later_even_if_its_time_is_set_back(copied):
+    file = copied / "model.onnx"
+    artifact, before = open_artifact(copied), file.stat()
+    assert artifact.file("model.onnx") == file
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert file.stat().st_mtime_ns == before.st_mtime_ns
+    with pytest.raises(ArtifactError, match=r"model.onnx was altered"):
+        artifact.file("model.onnx")
 
 
 def test_no_folder_and_no_artifact_are_told_apart(tmp_path):

@@ -293,6 +293,34 @@ def test_values_are_freed_when_nobody_needs_them(tmp_path: Path) -> None:
     assert peak < 6 * 8 * x.size
 
 
+def test_a_scale_keeps_no_tensors_from_far_before_it(tmp_path: Path) -> None:
+    names = [f"r{i}" for i in range(40)]
+    nodes = [node("Neg", [before], [name]) for before, name in zip(["x", *names], names, strict=False)]
+    graph = Float64Graph(model(tmp_path, nodes, names), names)
+    x = np.ones(1 << 17, np.float32)
+    tracemalloc.start()
+    for *_, scale in graph.walk_with_scales({"x": x}):
+        assert scale.with_inputs(dict.fromkeys(names, 1.0)).max() >= 1
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 8 * x.size
+
+
+@pytest.mark.parametrize("name", ["cnn2", "mixed"])
+def test_what_a_scale_is_at_least_is_no_more_than_it_is(name: str, artifacts: Callable[[str], Artifact]) -> None:
+    artifact = artifacts(name)
+    reference = artifact.reference()
+    graph = Float64Graph(artifact.file("model.onnx"), artifact.manifest.output_names, rounds=True)
+    bounds = 0
+    for _, value, scale in graph.walk_with_scales(reference.inputs, folded={}):
+        assert not isinstance(value, Unknown)
+        assert (np.broadcast_to(scale.least, value.shape) <= np.broadcast_to(scale.own, value.shape)).all()
+        bounds += scale.least is not scale.own
+    assert bounds >= 3
+    # Where the operation itself rounds, there is no such bound.
+    assert all(scale.least is scale.own for *_, scale in graph.walk_with_scales(reference.inputs))
+
+
 def test_weights_may_lie_in_a_file_beside(tmp_path: Path) -> None:
     file = model(tmp_path, [node("Mul", ["x", "w"], ["y"])], ["y"], w=np.array([2.0, 3.0, 4.0], np.float32))
     onnx.save(onnx.load(file), file, save_as_external_data=True, location="model.onnx.data", size_threshold=0)

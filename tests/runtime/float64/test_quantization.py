@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from against_ort import EPSILON, assert_as_ort, model_of
 from onnx import TensorProto, helper
 
+from against_ort import EPSILON, assert_as_ort, model_of
 from runtime.float64.graph import Float64Graph
 from runtime.float64.nodes import NodeEvaluator
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from against_ort import assert_as_ort
 from onnx import helper
 
+from against_ort import assert_as_ort
 from runtime.float64.nodes import NodeEvaluator
 
 RANDOM = np.random.default_rng(6)

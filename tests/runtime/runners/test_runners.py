@@ -108,6 +108,13 @@ def test_a_cut_onnx_model_holds_no_node_and_no_weight_that_its_outputs_do_not_ne
     assert len(everything.model().graph.output) == len(artifacts["cnn2"].manifest.outputs)
 
 
+@pytest.mark.parametrize("spins", [True, False])
+def test_threads_spin_where_nothing_runs_beside_them(artifacts, spins):
+    runner = open_runner(artifacts["cnn2"], "onnx-cpu", Settings(spins=spins))
+    options = runner._session.get_session_options()
+    assert options.get_session_config_entry("session.intra_op.allow_spinning") == str(int(spins))
+
+
 def test_a_bound_runner_computes_in_the_same_places_each_time(artifacts):
     artifact = artifacts["cnn2"]
     inputs = {"x": np.random.default_rng(0).standard_normal((2, 3, 64, 64)).astype(np.float32)}

@@ -15,8 +15,9 @@ from probe import build_probe
 from proofs.planted_faults import edited_model
 from report_making import make_output
 from runtime import open_artifact, verify
+from runtime.float64.graph import Float64Graph
 from runtime.verdict.blame import find_culprit
-from runtime.verdict.error_shares import ErrorShare
+from runtime.verdict.error_shares import ErrorShare, evaluate_file
 
 
 @pytest.fixture
@@ -209,3 +210,22 @@ def test_a_cast_to_16_bits_of_the_models_own_is_no_fault(tmp_path, outputs):
     probe = build_probe(_Halves().eval(), torch.randn(1, 3, 8, 8), outputs=outputs)
     report = verify(open_artifact(export_artifact(probe, tmp_path / "halves")))
     assert report.passed, report.headline
+
+
+def test_the_same_faults_of_a_file_are_found_whether_or_not_it_is_reported(exported, planted):
+    sound = exported("cnn2")
+    # The first is less than constants of float32 may cost, and more than is seen without a second convolution.
+    faulty = planted(sound, **{"cnn1.weight": _scale(1 + 5e-7), "cnn2.weight": _scale(1 + 1e-4)})
+    found = {}
+    for artifact in (sound, faulty):
+        graph = Float64Graph(artifact.file("model.onnx"), artifact.manifest.output_names)
+        dtypes = {output.name: output.dtype for output in artifact.manifest.outputs}
+        found[artifact.path] = [
+            evaluate_file(graph, artifact.reference(), dtypes, measured=measured) for measured in (True, False)
+        ]
+    for one, other in found.values():
+        assert one.faults == other.faults
+        assert [each.failed for each in one.comparisons] == [each.failed for each in other.comparisons]
+    assert [list(each.faults) for each in found[faulty.path]] == [["cnn2"]] * 2
+    one, other = found[sound.path]
+    assert [each.drift for each in one.comparisons] != [each.drift for each in other.comparisons]
