@@ -87,7 +87,9 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
     assert outcome.code == 1
     assert "the first is cnn2 (drift)" in outcome.out
     report = json.loads((tmp_path / "r.json").read_text())
-    assert " ".join(report) == ("format_version headline environment outputs results runners left_out unopened untried")
+    assert " ".join(report) == (
+        "format_version headline environment outputs results runners left_out unopened candidate untried"
+    )
     runner = report["runners"][0]
     assert (runner["name"], runner["verdict"], runner["first_failing"]) == ("onnx-cpu", "drift", "cnn2")
     keys = {"name", "verdict", "drift", "max_abs", "relative_to_scale", "sqnr_db", "cosine", "introduced", "inherited"}
