@@ -4,6 +4,7 @@ Each output has the candidate's own layout; the truth is the source's in float64
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from runtime.artifact.manifest import (
 )
 from runtime.artifact.onnx_nodes import ExportedNodes
 from runtime.artifact.reference import Reference, Truth, save_references
+from runtime.float64.graph import Float64Graph, Unknown
 
 from ..kept_tensors import Keep, channel_axis
 from ..onnx_artifact import write_manifest, write_onnx
@@ -106,6 +108,8 @@ def write_candidate(
         on_phase(f"computing the source on {reference.name}")
         kept = keep.of_another(briefly=False) if recorded else keep
         moved = _reference(reference, manifest, found, values, kept)
+        if moved is not None and found.precision != "float32":
+            moved = _as_exact_as(moved, Float64Graph(folder / ONNX_FILE, manifest.output_names))
         if moved is not None:
             recorded.append(moved)
     if not recorded:
@@ -172,6 +176,7 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
             fused[output] = into
     return Candidate(
         source=manifest.model,
+        precision=found.precision,
         matched=len(by_output),
         fused=fused,
         unmatched=tuple(unmatched),
@@ -217,8 +222,29 @@ def _reference(
         {name: truths[name] for name in manifest.output_names},
         reference.name,
         {name: words for name, words in reference.untried.items() if name in truths},
-        {name: channels for name, channels in reference.zero_channels.items() if name in truths},
+        {
+            name: channels
+            for name, channels in reference.zero_channels.items()
+            if name in truths and channel_axis(specs[name]) is not None
+        },
     )
+
+
+def _as_exact_as(reference: Reference, graph: Float64Graph) -> Reference:
+    """Return a reference whose noise is what the file itself, in lower precision, is off: no runtime can be nearer."""
+    truths = dict(reference.truths)
+    for name, value in graph.walk(reference.inputs):
+        truth = truths[name]
+        if isinstance(value, Unknown) or value.shape != truth.shape:
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):
+            off = np.abs(truth.sampled(value).astype(np.float64) - truth.sample)
+        error = float(np.max(off, initial=0.0, where=np.isfinite(off)))
+        channels = truth.channels
+        if channels is not None:
+            channels = np.vstack([channels[:-1], np.maximum(channels[-1:], error)])
+        truths[name] = replace(truth, noise_floor=max(truth.noise_floor, error / truth.scale), channels=channels)
+    return replace(reference, truths=truths)
 
 
 def _check_source(manifest: Manifest, name: str, exact: NDArray[Any], truth: Truth) -> None:

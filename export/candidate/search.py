@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,9 @@ from .matching import Matches, Source, walk_and_match
 
 __all__ = ["Found", "find_matches"]
 
-_OF_FLOAT32, _OF_16_BITS, _OF_INTEGERS = 1e-3, 0.05, 0.3
+Precision = Literal["float32", "float16", "bfloat16", "integers"]
+_SIXTEEN_BITS: dict[int, Precision] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
+_TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2, "integers": 0.3}
 """The largest distance of tensors that compute the same, by the precision of the file."""
 _ENOUGH = 0.3
 """The least share of the source's outputs that are found in a file of the same model: fusions leave some out."""
@@ -40,6 +42,7 @@ class Found:
     source_inputs: tuple[Input, ...]
     inputs: InputMap
     matches: Matches
+    precision: Precision
     faults: list[str]
     """The candidate's values that are wrong by far."""
 
@@ -92,7 +95,8 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
         raise ModelError(f"{file} takes inputs of other sizes than {manifest.model} was recorded on.")
     outputs = {output.name: output for output in manifest.outputs}
     compared = Source(source_graph, outputs, given)
-    tolerance = _tolerance(sound)
+    precision = _precision(sound)
+    tolerance = _TOLERANCES[precision]
     inputs = _wanted_inputs(graph, values, compared, straight, tolerance, source)
     matches, faults = match_candidate(graph, values, compared, inputs.apply(given), tolerance)
     if matches.unknown and not all(name in matches.by_value for name in values.returned):
@@ -101,15 +105,15 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     returned = [name for name in values.returned if values.all[name].rests_on == "data"]
     if len(matches.by_output) < _ENOUGH * len(compared.tensors) or matches.by_value.keys().isdisjoint(returned):
         raise ModelError(_another_model(sound, source, matches, compared))
-    return Found(values, compared, source_graph, manifest.inputs, inputs, matches, faults)
+    return Found(values, compared, source_graph, manifest.inputs, inputs, matches, precision, faults)
 
 
-def _tolerance(sound: SoundModel) -> float:
+def _precision(sound: SoundModel) -> Precision:
     operators = {node.op_type for node in sound.model.graph.node}
     if any(part in operator for operator in operators for part in _QUANTIZED):
-        return _OF_INTEGERS
+        return "integers"
     types = {tensor.data_type for tensor in sound.model.graph.initializer}
-    return _OF_16_BITS if types & {TensorProto.FLOAT16, TensorProto.BFLOAT16} else _OF_FLOAT32
+    return next((name for type_, name in _SIXTEEN_BITS.items() if type_ in types), "float32")
 
 
 def _wanted_inputs(

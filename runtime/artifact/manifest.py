@@ -244,6 +244,8 @@ class Candidate(_Entry):
 
     source: str
     """The source's model."""
+    precision: Literal["float32", "float16", "bfloat16", "integers"] = "float32"
+    """What it computes in; `integers` of 8 bits, wholly or in parts. Only float32 is judged by float32's rule."""
     matched: NonNegativeInt
     """How many of the source's outputs the file computes."""
     fused: dict[str, str] = {}

@@ -11,6 +11,7 @@ from rich.text import Text
 from ..artifact.manifest import Output
 from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR
 from ..verdict.headline import result_words
+from ..verdict.low_precision import worst_segments
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
 from .outcome import candidate_words, inputs_words, mark, outcome, untried_words
@@ -51,6 +52,7 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
             style="dim",
         ),
         *(line for runner in report.runners for line in _summary(runner, report.outputs)),
+        *_lost_by_bits(report),
         *(Text(f"{name}: can't be opened: {why.reason}", style="bold red") for name, why in report.unopened.items()),
         *([Text(untried_words(report.untried), style="yellow")] if report.untried else []),
     )
@@ -98,6 +100,21 @@ def _cell(runner: RunnerReport, name: str) -> Text:
         word = f"{output.verdict}, {word}" if word != output.verdict else word
     numbers = "" if output.drift is None else f"{output.drift:.3g}{own} "
     return Text(f"{numbers}{word}".rstrip(), style="bold red" if bad else "yellow" if word else "")
+
+
+def _lost_by_bits(report: Report) -> list[Text]:
+    """Return the segments of a file in lower precision that lose most, in decibels."""
+    file = next((runner for runner in report.runners if runner.name == FILE_RUNNER), None)
+    if report.candidate is None or report.candidate.precision == "float32" or file is None:
+        return []
+    lost = ", ".join(f"{output.name} {output.sqnr_db:.1f} dB" for output in worst_segments(file.outputs, 5))
+    return [
+        Text(
+            f"The file computes in {report.candidate.precision}: in {FILE_RUNNER} the numbers are what each operation "
+            f"loses by itself, in multiples of what its bits explain. The lowest signal-to-noise ratios: {lost}.",
+            style="dim",
+        )
+    ]
 
 
 def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:

@@ -26,6 +26,7 @@ from .drift import (
     passing_verdict,
 )
 from .error_shares import ErrorShare, FileValues, RightValues, accumulated_losses, evaluate_file, shares_of_error
+from .low_precision import evaluate_low_precision
 from .node_differences import node_differences
 from .ort_fusions import Fusion
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
@@ -84,6 +85,7 @@ class Judge:
         self._differences = partial(node_differences, artifact)
         manifest = artifact.manifest
         self._is_candidate = manifest.candidate is not None
+        self._precision = manifest.candidate.precision if manifest.candidate else "float32"
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
         self._results = manifest.result_names
         self._losses: dict[str, NDArray[np.float64]] = {}
@@ -100,6 +102,8 @@ class Judge:
             _ = self._file
 
     def _evaluate_file(self) -> FileValues:
+        if self._right_values is not None and self._precision != "float32":
+            return evaluate_low_precision(self.graph, self.reference, self._dtypes, self._right_values, self._precision)
         return evaluate_file(
             self.graph,
             self.reference,
