@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 
 from runtime.artifact.manifest import Preprocessing
 
-__all__ = ["ODD_STEPS", "STRONGEST", "photo", "prime_above", "ramped", "within_range"]
+__all__ = ["ODD_STEPS", "STRONGEST", "STRONG_NOISE", "photo", "prime_above", "ramped", "within_range"]
 
+STRONG_NOISE = "strong noise"
 STRONGEST = (32.0, 4.0)
 """Times the noise, at one edge of the image; at the other it is as much weaker. The second where the first
 overflows."""

@@ -18,7 +18,7 @@ from runtime.artifact.manifest import Preprocessing
 from runtime.artifact.reference import Reference
 from runtime.float64.graph import Float64Graph, Unknown
 
-from .input_kinds import ODD_STEPS, STRONGEST, photo, prime_above, ramped, within_range
+from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, photo, prime_above, ramped, within_range
 from .kept_tensors import Keep, Kept, channel_axis, truth_of
 from .onnx_exercise import Exercise
 
@@ -132,7 +132,7 @@ def _kinds(probe: OnnxProbe, preprocessing: Preprocessing | None) -> Iterator[_I
     noisy = {name for name, array in another.items() if array.dtype.kind == "f" and array.ndim}
     for strongest in STRONGEST if noisy else ():
         yield _Input(
-            "strong noise", {name: ramped(each, strongest) if name in noisy else each for name, each in another.items()}
+            STRONG_NOISE, {name: ramped(each, strongest) if name in noisy else each for name, each in another.items()}
         )
     if example.image is not None:
         image = example.arrays[example.image]

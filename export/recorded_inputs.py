@@ -15,7 +15,7 @@ from probe.other_inputs import noise_places
 from runtime.artifact.manifest import Preprocessing, leading_input
 from runtime.artifact.reference import as_array
 
-from .input_kinds import ODD_STEPS, STRONGEST, photo, prime_above, ramped, within_range
+from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, photo, prime_above, ramped, within_range
 
 __all__ = ["RecordedInput", "odd_sizes", "recorded_inputs"]
 
@@ -73,7 +73,7 @@ def _kinds(probe: Probe, preprocessing: Preprocessing | None) -> Iterator[Record
             _like(tensor, ramped(as_array(drawn), strongest)) if place in noisy else tensor
             for place, (tensor, drawn) in enumerate(zip(ordinary, another, strict=True))
         )
-        yield RecordedInput("strong noise", strong)
+        yield RecordedInput(STRONG_NOISE, strong)
     if leading is None or not ordinary[leading].is_floating_point() or ordinary[leading].ndim < 3:
         return
     image = ordinary[leading]

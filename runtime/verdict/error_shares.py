@@ -183,6 +183,8 @@ def shares_of_error(
     file: FileValues,
     arrays: Mapping[str, NDArray[Any]],
     dtypes: Mapping[str, str],
+    *,
+    low_precision: bool = False,
 ) -> Iterator[SplitError]:
     """Yield each output of a runner compared with its truth, in the order of execution.
 
@@ -192,6 +194,8 @@ def shares_of_error(
         file: what `evaluate_file` returned.
         arrays: what the runner returned.
         dtypes: by output, the dtype in which the model computed it.
+        low_precision: whether each operation may lose as much as the file itself, which is a candidate in fewer bits,
+            is off: a kernel of integers may take another step, and what it loses is not float32's.
     """
     wrong: set[str] = set()
     wrong_in_file = {each.name for each in file.comparisons if each.failed}
@@ -204,11 +208,11 @@ def shares_of_error(
         else:
             known = name in graph.single_operations
             loss = rounding_loss(scale.own, dtype) if known else np.asarray(drift_unit(truth, dtype))
-            if "float" not in dtype or not graph.inputs_of[name]:
+            if low_precision or "float" not in dtype or not graph.inputs_of[name]:
                 # Integers lose nothing but a step at a tie, of rounding to one; and a constant is what the exporter may
                 # have computed, and a runner of another file computes itself.
                 loss = np.maximum(loss, drift_unit(truth, dtype))
-            found = compare_output(name, truth, result, dtype, loss=loss)
+            found = compare_output(name, truth, result, dtype, loss=loss, low_precision=low_precision)
             inputs_right = wrong.isdisjoint(graph.inputs_of[name])
             another_fault = name in wrong_in_file and inputs_right
             share = _share(result, value, loss, truth, dtype, file.corrections.get(name), another_fault=another_fault)

@@ -6,7 +6,7 @@ Finding the culprit is in `blame.py`; here it is put into words.
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from ..artifact.manifest import Output
+from ..artifact.manifest import Candidate, Output
 from .drift import FILE_RUNNER, OutputComparison, passing_drift
 from .report import Culprit, RunnerReport, Unopened
 from .verdict_kinds import Verdict
@@ -18,6 +18,7 @@ def headline(
     runners: Sequence[RunnerReport],
     outputs: Sequence[Output],
     unopened: Mapping[str, Unopened] = MappingProxyType({}),
+    candidate: Candidate | None = None,
 ) -> str:
     """Return the headline.
 
@@ -25,7 +26,16 @@ def headline(
         runners: as judged.
         outputs: of the artifact.
         unopened: the runners that could not be opened.
+        candidate: what is known of a file that is judged against another model.
     """
+    words = _headline(runners, outputs, unopened)
+    if candidate and candidate.precision != "float32":
+        words = words.replace(f"in {FILE_RUNNER}: ", f"in the file's {candidate.precision}: ")
+        words = words.replace("times what its arithmetic may lose", "times what its bits explain", 1)
+    return f"{words} The file wants {candidate.given}." if candidate and candidate.given else words
+
+
+def _headline(runners: Sequence[RunnerReport], outputs: Sequence[Output], unopened: Mapping[str, Unopened]) -> str:
     facts = {output.name: output for output in outputs}
     failed = [runner for runner in runners if runner.verdict.fails]
     blamed = [runner for runner in failed if runner.culprit]

@@ -102,7 +102,7 @@ class Judge:
             _ = self._file
 
     def _evaluate_file(self) -> FileValues:
-        if self._right_values is not None and self._precision != "float32":
+        if self._right_values is not None and self._in_fewer_bits:
             return evaluate_low_precision(self.graph, self.reference, self._dtypes, self._right_values, self._precision)
         return evaluate_file(
             self.graph,
@@ -112,6 +112,10 @@ class Judge:
             _OF_OTHER_TOOLS if self._is_candidate else 1.0,
             measured=self._reports_file,
         )
+
+    @property
+    def _in_fewer_bits(self) -> bool:
+        return self._precision != "float32"
 
     @property
     def input_shapes(self) -> list[tuple[int, ...]]:
@@ -142,7 +146,9 @@ class Judge:
     def report_of(self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
         """Report on a runner that returned `arrays` for the recorded input."""
         outputs, shares, losses = [], {}, {}
-        for split in shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes):
+        for split in shares_of_error(
+            self.graph, self.reference, self._file, arrays, self._dtypes, low_precision=self._in_fewer_bits
+        ):
             name = split.comparison.name
             outputs.append(split.comparison)
             if split.share is not None:
@@ -230,6 +236,7 @@ class Judge:
                 arrays.get(name),
                 self._dtypes[name],
                 loss=self._losses.get(name),
+                low_precision=self._in_fewer_bits,
             )
             for name in names
         ]

@@ -154,7 +154,7 @@ class _Verification:
         }
         outputs, results = self._artifact.manifest.outputs, self._artifact.manifest.result_names
         return Report(
-            headline=headline(self._reports, outputs, unopened),
+            headline=headline(self._reports, outputs, unopened, self._artifact.manifest.candidate),
             environment=describe_environment(self._artifact),
             outputs=outputs,
             results=results,
