@@ -105,7 +105,8 @@ def compare_output(
         loss: what the operation may lose in each element, given its inputs, in the tensor's own unit; it broadcasts.
         in_float64: whether it was computed in float64: what overflows in float32 need not, and nothing but `loss` is
             allowed.
-        low_precision: whether the noise floor is that of a file in fewer bits: a large one then leaves nothing unproven.
+        low_precision: whether the noise floor is that of a file in fewer bits: a large one then leaves nothing
+            unproven.
     """
     if candidate is None:
         return OutputComparison(name=name, verdict=Verdict.MISSING)
