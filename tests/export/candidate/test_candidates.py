@@ -1,0 +1,251 @@
+"""Somebody's ONNX file judged against its source: whose tensor is whose, and what is wrong with it."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from candidate_files import MEAN, STD, Made, Net, make, nameless
+from onnx import helper, numpy_helper
+from onnxruntime.quantization import QuantFormat, quantize_static
+from onnxruntime.transformers.float16 import convert_float_to_float16
+
+from export.sources import write_candidate_of
+from runtime import Artifact, open_artifact
+from runtime.artifact.errors import InputError, ModelError
+from runtime.verdict.report import Report
+from runtime.verdict.verification import verify
+
+Judge = Callable[..., Report]
+_RUNNERS = ("onnx-float64", "onnx-cpu")
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    return make(tmp_path_factory.mktemp("candidates"))
+
+
+@pytest.fixture
+def judged(made: Made, tmp_path: Path) -> Callable[..., Report]:
+    """Judge a file, by the model's artifact if nothing else is given."""
+
+    def judge(
+        file: Path, source: Artifact | None = None, runners: tuple[str, ...] = ("onnx-float64", "onnx-cpu")
+    ) -> Report:
+        folder = tmp_path / f"{file.stem}-judged"
+        right_values = write_candidate_of(file, source or made.artifact, folder, lambda phase: None)
+        return verify(open_artifact(folder), runners, right_values=right_values)
+
+    return judge
+
+
+def weight_of(model: onnx.ModelProto, operator: str, number: int) -> onnx.TensorProto:
+    """Return the weight of one of a file's operators."""
+    node = [each for each in model.graph.node if each.op_type == operator][number]
+    return next(tensor for tensor in model.graph.initializer if tensor.name == node.input[1])
+
+
+def change_weight(operator: str, number: int, change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., None]:
+    def changed(model: onnx.ModelProto) -> None:
+        tensor = weight_of(model, operator, number)
+        array = np.ascontiguousarray(change(numpy_helper.to_array(tensor)), np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+    return changed
+
+
+def clamps_lost(model: onnx.ModelProto) -> None:
+    for node in model.graph.node:
+        if node.op_type == "Clip":
+            node.op_type = "Relu"
+            del node.input[1:]
+
+
+def test_a_file_without_names_is_found_to_be_the_model(made: Made, judged: Judge):
+    report = judged(made.file)
+    assert report.passed
+    assert report.headline.startswith("All pass.")
+    assert [output.name for output in report.outputs] == [
+        "norm", "relu6", "norm2", "silu", "add", "point", "side", "sigmoid", "cat", "interpolate", "mean", "head"
+    ]  # fmt: skip
+    assert report.candidate is not None
+    assert report.candidate.matched == 12
+    assert report.candidate.fused == {"stem": "norm", "depthwise": "norm2", "dropout": "interpolate"}
+    assert report.candidate.unmatched == ()
+    assert report.outputs[0].computed_by == "Conv 'v0'"
+    assert all(output.source for output in report.outputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "culprits"),
+    [
+        (change_weight("Conv", 0, lambda w: w * 1.2), {"norm"}),
+        (change_weight("Conv", 1, lambda w: -w), {"norm2"}),
+        (clamps_lost, {"relu6"}),
+        (change_weight("Gemm", 0, lambda w: w[::-1]), {"head"}),
+    ],
+)
+def test_a_fault_is_named_by_the_sources_names_though_the_file_has_none(
+    change: Callable[..., None], culprits: set[str], made: Made, judged: Judge, tmp_path: Path
+):
+    report = judged(nameless(made.file, tmp_path / "faulty.onnx", change))
+    file, runner = report.runners
+    assert {each.name for each in file.outputs if each.failed} == culprits
+    assert file.culprit is not None
+    assert file.culprit.output in culprits
+    assert (runner.verdict.fails, runner.culprit and runner.culprit.output) == (True, file.culprit.output)
+
+
+def test_two_faults_are_both_named(made: Made, judged: Judge, tmp_path: Path):
+    def both(model: onnx.ModelProto) -> None:
+        change_weight("Conv", 1, lambda w: w * 0.5)(model)
+        change_weight("Conv", 3, lambda w: w[::-1])(model)
+
+    report = judged(nameless(made.file, tmp_path / "faulty.onnx", both))
+    assert {each.name for each in report.runners[0].outputs if each.failed} == {"norm2", "side"}
+    assert "It is at fault at" in report.headline
+
+
+@pytest.mark.parametrize(
+    ("scale", "shift", "reverse", "said"),
+    [
+        (1.0, 0.0, True, "the input's channels reversed (BGR for RGB)"),
+        (1 / 255, 0.0, False, "the input times 255 (pixels of 0 to 255)"),
+    ],
+)
+def test_what_a_file_wants_in_place_of_the_input_is_recognised(
+    scale: float, shift: float, reverse: bool, said: str, made: Made, judged: Judge, tmp_path: Path
+):
+    change = change_weight("Conv", 0, lambda w: (w[:, ::-1] if reverse else w) * np.float32(scale) + np.float32(shift))
+    report = judged(nameless(made.file, tmp_path / "other.onnx", change))
+    assert report.candidate is not None
+    assert report.candidate.given == said
+    assert report.headline.endswith(f"The file wants {said}.")
+    assert report.passed
+
+
+def test_preprocessing_inside_is_recognised(made: Made, judged: Judge, tmp_path: Path):
+    def normalise(model: onnx.ModelProto) -> None:
+        graph = model.graph
+        for name, numbers in (("mean", MEAN), ("std", STD)):
+            array = np.array(numbers, np.float32).reshape(1, 3, 1, 1)
+            graph.initializer.append(numpy_helper.from_array(array, name))
+        first = graph.node[0]
+        added = [
+            helper.make_node("Sub", [graph.input[0].name, "mean"], ["centred"]),
+            helper.make_node("Div", ["centred", "std"], ["normalised"]),
+        ]
+        first.input[0] = "normalised"
+        rest = list(graph.node)
+        del graph.node[:]
+        graph.node.extend([*added, *rest])
+
+    report = judged(nameless(made.file, tmp_path / "inside.onnx", normalise))
+    assert report.candidate is not None
+    assert report.candidate.given == "the input without mean and std (pixels of 0 to 1, normalised inside)"
+    assert report.passed
+
+
+def test_channels_last_are_found(made: Made, judged: Judge, tmp_path: Path):
+    def channels_last(model: onnx.ModelProto) -> None:
+        graph, value = model.graph, model.graph.input[0]
+        dims = value.type.tensor_type.shape.dim
+        dims[1].dim_value, dims[2].dim_value, dims[3].dim_value = 16, 16, 3
+        graph.node[0].input[0] = "moved"
+        rest = list(graph.node)
+        del graph.node[:]
+        # A convolution whose result is used in NHWC only, as converters write it.
+        graph.node.append(helper.make_node("Transpose", [value.name], ["moved"], perm=[0, 3, 1, 2]))
+        graph.node.extend(rest)
+
+    report = judged(nameless(made.file, tmp_path / "nhwc.onnx", channels_last))
+    assert report.passed
+    assert report.candidate is not None
+    assert report.candidate.matched == 12
+
+
+def test_another_model_is_told_as_that(made: Made, judged: Judge, tmp_path: Path):
+    with torch.random.fork_rng():
+        torch.manual_seed(9)
+        other = Net().eval()
+    torch.onnx.export(other, (torch.randn(1, 3, 16, 16),), tmp_path / "other.onnx", dynamo=False, opset_version=17)
+    with pytest.raises(ModelError, match="the same model with other weights, or given another input"):
+        judged(tmp_path / "other.onnx")
+    tiny = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.ReLU())
+    torch.onnx.export(tiny, (torch.randn(1, 3, 16, 16),), tmp_path / "tiny.onnx", dynamo=False, opset_version=17)
+    with pytest.raises(ModelError, match=r"computes 0 of \d+ tensors of net: it seems to be another model"):
+        judged(tmp_path / "tiny.onnx")
+
+
+def test_another_number_of_inputs_is_refused(made: Made, judged: Judge, tmp_path: Path):
+    def second(model: onnx.ModelProto) -> None:
+        model.graph.input.append(helper.make_tensor_value_info("more", 1, [1]))
+
+    with pytest.raises(InputError, match=r"takes 2 inputs \(pixels, more\), and its source 1"):
+        judged(nameless(made.file, tmp_path / "two.onnx", second))
+
+
+def test_a_file_in_half_precision_is_judged_by_its_bits(made: Made, judged: Judge, tmp_path: Path):
+    onnx.save(convert_float_to_float16(onnx.load(made.file)), tmp_path / "half.onnx")
+    report = judged(tmp_path / "half.onnx")
+    assert report.candidate is not None
+    assert report.candidate.precision == "float16"
+    assert report.passed
+    worst = min(each.sqnr_db for each in report.runners[0].outputs if each.sqnr_db is not None)
+    assert 50 < worst < 90
+
+
+class _Images:
+    def __init__(self) -> None:
+        generator = np.random.default_rng(0)
+        self._left = [{"pixels": generator.standard_normal((1, 3, 16, 16), np.float32)} for _ in range(8)]
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return self._left.pop() if self._left else None
+
+
+@pytest.fixture
+def quantized(made: Made, tmp_path: Path) -> Path:
+    quantize_static(made.file, tmp_path / "quantized.onnx", _Images(), quant_format=QuantFormat.QDQ)
+    return tmp_path / "quantized.onnx"
+
+
+def test_a_right_quantized_file_passes_and_shows_what_it_loses(quantized: Path, judged: Judge):
+    report = judged(quantized)
+    assert report.candidate is not None
+    assert report.candidate.precision == "integers"
+    assert report.passed
+    assert 20 < min(each.sqnr_db for each in report.runners[0].outputs if each.sqnr_db is not None) < 50
+
+
+def test_a_wrong_scale_is_named(quantized: Path, judged: Judge, tmp_path: Path):
+    model = onnx.load(quantized)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    node = [n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] not in weights][1]
+    scale = next(tensor for tensor in model.graph.initializer if tensor.name == node.input[1])
+    model.graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(scale) * np.float32(2), "twice"))
+    node.input[1] = "twice"
+    onnx.save(model, tmp_path / "wrong.onnx")
+    report = judged(tmp_path / "wrong.onnx")
+    culprit = report.runners[0].culprit
+    assert culprit is not None
+    assert culprit.output in {"norm", "relu6"}
+    assert "times what its bits explain" in report.headline
+
+
+def test_the_command_line_takes_a_model_an_onnx_file_or_an_artifact_to_judge_against(
+    made: Made, layerprobe: Callable[..., Any], tmp_path: Path
+):
+    passed = layerprobe("verify", made.file, "--against", made.artifact.path, "--runner", "onnx-cpu", "-q")
+    assert (passed.code, passed.err) == (0, "")
+    assert "12 of the 15 outputs of net are computed in the file; 3 are fused or removed (stem in norm, " in passed.out
+    slimmer = nameless(made.file, tmp_path / "slim.onnx", change_weight("Conv", 0, lambda w: w * 1.5))
+    failed = layerprobe("verify", slimmer, "--against", made.file, "--runner", "onnx-cpu", "-q")
+    assert failed.code == 1
+    assert failed.out.startswith("Conv 3x3 stride 2 v0, in the file Conv 'v0', introduced the largest error")
+    wrong = layerprobe("verify", made.artifact.path, "--against", made.file)
+    assert (wrong.code, "--against is for an ONNX file" in wrong.err) == (2, True)
+    assert open_artifact(made.artifact.path).manifest.candidate is None
