@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.artifact.tensor_summary import sample_places
+from .tensor_summary import sample_places
 
 __all__ = ["Alignment", "Tensor", "best_alignment"]
 
