@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import InputError, first_line
 
-__all__ = ["FILE_KEY", "INPUTS_KEY", "INPUT_PREFIX", "RUN_KEY", "TensorFile", "listed"]
+__all__ = ["FILE_KEY", "INPUTS_KEY", "INPUT_PREFIX", "RUN_KEY", "TensorFile", "listed", "printable"]
 
 INPUT_PREFIX = "input:"
 """Before the name of an input, in a file that holds outputs as well."""
@@ -21,7 +21,7 @@ INPUTS_KEY = "layerprobe.inputs"
 FILE_KEY = "layerprobe.file"
 """Metadata key of the artifact's file that was executed: `model.onnx`."""
 
-_SHOWN = 5
+_SHOWN, _LONGEST = 5, 200
 
 
 class TensorFile(Mapping[str, NDArray[Any]]):
@@ -58,8 +58,10 @@ class TensorFile(Mapping[str, NDArray[Any]]):
                 if opened.get_slice(name).get_dtype() == "BF16":
                     return self._bfloat16(name)
                 array: NDArray[Any] = opened.get_tensor(name)
-        except (OSError, SafetensorError, TypeError) as error:  # NumPy has no type for some
+        except (OSError, SafetensorError) as error:
             raise self._unreadable(error) from error
+        except (TypeError, AttributeError) as error:  # safetensors has types that NumPy lacks
+            raise InputError(f"{self.path}: the type of {listed([name])} is unknown. Write it as F32.") from error
         return array
 
     def __iter__(self) -> Iterator[str]:
@@ -81,7 +83,12 @@ class TensorFile(Mapping[str, NDArray[Any]]):
         return InputError(f"{self.path} can't be read as safetensors: {first_line(error)}")
 
 
+def printable(name: str) -> str:
+    """Return a text from a file without what a terminal would obey, and not endless."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST])
+
+
 def listed(names: Mapping[str, object] | list[str]) -> str:
-    """Return names from a file for a message: the first five, without what a terminal would obey."""
-    shown = ["".join(letter if letter.isprintable() else "?" for letter in name)[:100] for name in names]
+    """Return names from a file for a message: the first five."""
+    shown = [printable(name) for name in names]
     return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "") or "nothing"

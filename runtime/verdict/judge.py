@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from .drift import (
 from .error_shares import ErrorShare, FileValues, RightValues, accumulated_losses, evaluate_file, shares_of_error
 from .node_differences import node_differences
 from .ort_fusions import Fusion
+from .partial_run import PartialRun
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
 
@@ -111,10 +113,12 @@ class Judge:
         outputs = _settled(self._file.comparisons, shares, self._results, FILE_PASSING_DRIFT)
         return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), outputs, shares, FILE_PASSING_DRIFT)
 
-    def report_of(self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
-        """Report on a runner that returned `arrays` for the recorded input."""
+    def report_of(
+        self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]], part: PartialRun | None = None
+    ) -> RunnerReport:
+        """Report on a runner that returned `arrays` for the recorded input; `part` as of `shares_of_error`."""
         outputs, shares, losses = [], {}, {}
-        for split in shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes):
+        for split in shares_of_error(self.graph, self.reference, self._file, arrays, self._dtypes, part):
             name = split.comparison.name
             outputs.append(split.comparison)
             if split.share is not None:
@@ -128,10 +132,10 @@ class Judge:
             # Results drift, by no operation's fault: perhaps as far as right operations may together.
             for name, moved in accumulated_losses(self.graph, self.reference, self._results).items():
                 losses[name] = np.maximum(losses.get(name, np.zeros(())), moved)
-            again = {each.name: each for each in self._compare(arrays, self._results)}
+            again = {each.name: each for each in self._compare(arrays, self._results, part.samples if part else {})}
             outputs = [again.get(each.name, each) for each in outputs]
             settled = _settled(outputs, shares, self._results, PASSING_ERROR)
-        return self._report(runner, settled, shares)
+        return self._report(runner, settled, shares, absent=part.absent_before if part else {})
 
     def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
         """Report on a runner that failed to run the model: every output is missing."""
@@ -194,12 +198,18 @@ class Judge:
             error=error,
         )
 
-    def _compare(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> list[OutputComparison]:
+    def _compare(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        names: Collection[str],
+        samples: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    ) -> list[OutputComparison]:
+        truths = self.reference.truths
         return [
             compare_output(
                 name,
-                self.reference.truths[name],
-                arrays.get(name),
+                truths[name].of_sample() if name in samples else truths[name],
+                arrays.get(name, samples.get(name)),
                 self._dtypes[name],
                 loss=self._losses.get(name),
             )
@@ -212,6 +222,7 @@ class Judge:
         outputs: list[OutputComparison],
         shares: Mapping[str, ErrorShare],
         passing_error: float = PASSING_ERROR,
+        absent: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
         misplaced = runner.misplaced and not runner.allow_fallback
@@ -226,7 +237,7 @@ class Judge:
                 outputs,
                 shares,
                 self._file.faults if runner.reads_onnx else None,
-                self.graph.unexported_operations,
+                {**self.graph.unexported_operations, **absent},
                 passing_error,
                 self._differences,
             ),
