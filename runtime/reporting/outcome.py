@@ -60,7 +60,7 @@ def given_words(given: GivenReport) -> list[str]:
         ("not in the file", given.absent),
         ("only a sample of", given.sampled),
         ("in another layout", [f"{name} as {' x '.join(map(str, shape))}" for name, shape in given.reordered.items()]),
-        ("no outputs", given.unknown),
+        ("no output of the model", given.unknown),
     )
     return [f"{what}: {len(names)} ({first_names(names)})" for what, names in kinds if names]
 

@@ -56,13 +56,14 @@ def recorded_input_of(file: TensorFile, manifest: Manifest, references: Sequence
     names = ", ".join(reference.name for reference in references)
     number = file.metadata.get(RECORDED_INPUT_KEY)
     if number is not None:
-        if number.isascii() and number.isdecimal() and int(number[:9]) < len(references):
-            return int(number)
+        place = next((place for place in range(len(references)) if str(place) == number), None)
+        if place is not None:
+            return place
         raise InputError(
             f"{file.path} says that it was computed from the recorded input {listed([number])}; there are "
             f"{len(references)}, counted from 0: {names}."
         )
-    inputs = {each.name: file[key] for each in manifest.inputs if (key := f"{INPUT_PREFIX}{each.name}") in file}
+    inputs = {name: file[key] for name, key in _inputs(file, manifest).items()}
     digest = file.metadata.get(INPUTS_KEY)
     if not inputs and digest is None:
         return 0
@@ -94,8 +95,8 @@ def read_given(
     """
     given, names = GivenTensors(), manifest.output_names
     shapes = _sampled_shapes(file)
-    inputs = {f"{INPUT_PREFIX}{each.name}" for each in manifest.inputs} | {each.name for each in manifest.inputs}
-    given.unknown = [printable(name) for name in file if name not in {*names, *inputs}]
+    known = {*names, *_inputs(file, manifest).values(), *(each.name for each in manifest.inputs)}
+    given.unknown = [printable(name) for name in file if name not in known]
     present = [name for name in names if name in file]
     if not present:
         raise InputError(
@@ -116,11 +117,19 @@ def read_given(
     return given
 
 
+def _inputs(file: TensorFile, manifest: Manifest) -> dict[str, str]:
+    """Return what the model was given: by the input's name, the tensor's. Of a single input the name may be another."""
+    keys = [key for key in file if key.startswith(INPUT_PREFIX)]
+    if len(keys) == len(manifest.inputs) == 1:
+        return {manifest.inputs[0].name: keys[0]}
+    return {each.name: key for each in manifest.inputs if (key := f"{INPUT_PREFIX}{each.name}") in keys}
+
+
 def _sampled_shapes(file: TensorFile) -> dict[str, tuple[int, ...]]:
     text = file.metadata.get(SAMPLES_KEY, "{}")
     try:
         return {name: tuple(int(size) for size in shape) for name, shape in json.loads(text).items()}
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{file.path}: {SAMPLES_KEY} in its metadata is not a JSON object of names to shapes, as in "
             '{"conv1": [1, 64, 112, 112]}.'

@@ -170,3 +170,12 @@ def test_a_folder_of_photos_stays_one_when_a_run_was_written_into_it(tmp_path):
     assert input_files([tmp_path]) == [tmp_path / "a.png"]
     (tmp_path / "a.png").unlink()
     assert input_files([tmp_path]) == [tmp_path / "out.safetensors"]
+
+
+def test_a_recorded_input_of_several_images_is_run_as_one_batch(tmp_path, layerprobe):
+    probe = build_probe(nn.Sequential(nn.Conv2d(3, 2, 3)).eval(), torch.randn(1, 3, 6, 6))
+    mine = {"two": (torch.randn(2, 3, 6, 6),)}
+    artifact = open_artifact(export_artifact(probe, tmp_path / "a", reference_inputs=mine))
+    done = layerprobe("run", artifact.path, "--recorded-input", "-o", tmp_path / "out.safetensors")
+    assert done.code == 0, done.err
+    assert load_file(tmp_path / "out.safetensors")["0"].shape == (2, 2, 4, 4)

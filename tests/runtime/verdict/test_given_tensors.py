@@ -187,6 +187,8 @@ def test_another_input_is_refused_and_can_be_given(artifact, judged, tmp_path, l
         ),
         ({"fc": "fc"}, {"layerprobe.recorded_input": "9"}, r"the recorded input 9; there are .*: noise, "),
         ({"fc": "fc"}, {"layerprobe.recorded_input": "first"}, r"the recorded input first; there are "),
+        ({"fc": "fc"}, {"layerprobe.recorded_input": "00000000000001"}, r"the recorded input 0+1; there are "),
+        ({"fc": "fc"}, {"layerprobe.samples": '{"fc": [1e999]}'}, r"is not a JSON object of names to shapes"),
         ({"fc": "fc"}, {"layerprobe.samples": "[1]"}, r"is not a JSON object of names to shapes"),
         ({"fc": "fc"}, {"layerprobe.samples": '{"fc": [1, 7]}'}, r"has 5 elements of fc, 1 x 7\. Its sample has 5"),
         ({"conv": "fc"}, {"layerprobe.samples": '{"conv": [1, 4, 24, 40]}'}, r"places of 0/truth:conv in reference"),
