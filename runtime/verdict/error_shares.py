@@ -213,6 +213,9 @@ def shares_of_error(
                 share = ErrorShare(math.inf, share.inherited)
             if name in file.unsampled and found.failed and share:
                 share = ErrorShare(max(share.introduced, found.drift or 0.0), share.inherited)
+            if part and inputs_right and not file.faults.keys().isdisjoint(part.absent_before.get(name, ())):
+                # Where the file is wrong, nothing is there: only the truth tells whether the runner shares that.
+                share = ErrorShare(_from_truth(result, truth, sampled_loss(loss, truth)), 0.0)
             split = SplitError(found, share, loss)
         if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
             wrong.add(name)
@@ -296,6 +299,12 @@ def _share(
         if another_fault and from_truth < introduced:
             introduced, inherited = from_truth, 0.0
     return None if math.isnan(introduced + inherited) else ErrorShare(introduced, inherited)
+
+
+def _from_truth(result: NDArray[Any], truth: Truth, loss: NDArray[Any]) -> float:
+    """Return the largest error where the truth is finite."""
+    known = np.isfinite(truth.sample)
+    return largest_error(truth.sampled(result)[known], truth.sample[known], loss[known])
 
 
 def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], loss: NDArray[Any]) -> float:

@@ -225,6 +225,9 @@ class Judge:
         absent: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
+        # A fault of the file at what isn't there shows at the next output that is.
+        passed_over = [name for name, before in absent.items() if not self._file.faults.keys().isdisjoint(before)]
+        faults = {**dict.fromkeys(passed_over, math.inf), **self._file.faults}
         misplaced = runner.misplaced and not runner.allow_fallback
         verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else passing_verdict(outputs)
         shown = [_with_share(output, shares.get(output.name)) for output in outputs]
@@ -236,7 +239,7 @@ class Judge:
             culprit=find_culprit(
                 outputs,
                 shares,
-                self._file.faults if runner.reads_onnx else None,
+                faults if runner.reads_onnx else None,
                 {**self.graph.unexported_operations, **absent},
                 passing_error,
                 self._differences,
