@@ -86,7 +86,7 @@ def _record(
         exercise.add(output, value, channel_axis(spec))
         exact[output] = keep.of(spec, value, result=output in results)
     truths = {}
-    for output, value in graph.shaken_walk(arrays, 0, _ROUNDINGS):
+    for output, value in graph.shaken_walk(arrays, 0, roundings=_ROUNDINGS):
         spec = specs[output]
         own = _in_own_dtype(value, spec.dtype)
         run = keep.of(spec, own, result=output in results)

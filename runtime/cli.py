@@ -37,11 +37,17 @@ _InputSizeOption = Annotated[
 @takes_settings()
 def run(
     artifact: ArtifactArgument,
-    images: Annotated[list[Path] | None, typer.Argument(metavar="IMAGE", help="Images or folders of images.")] = None,
+    inputs: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="INPUT", help="Photos, .npy, .npz or .safetensors by name, or folders of them."),
+    ] = None,
     *,
     file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.safetensors", help="File for the tensors.")],
     recorded_input: Annotated[
-        bool, typer.Option("--recorded-input", help="Run the artifact's own recorded input instead of images.")
+        bool, typer.Option("--recorded-input", help="Run the artifact's own recorded input instead of files.")
+    ] = False,
+    save_input: Annotated[
+        bool, typer.Option("--save-input", help="Also write what the model was given, as input:NAME.")
     ] = False,
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
@@ -51,43 +57,53 @@ def run(
     settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
-    """Run images and write every output to a safetensors file.
+    """Run inputs and write every output to a safetensors file.
 
-    Takes one image, several, or a folder; the outputs are stacked along N in the order of the images.
+    Takes one file, several, or a folder; the outputs are stacked along N in the order of the files. A model that takes
+    no photo is given arrays, by the names of its inputs.
 
     Example: layerprobe run resnet18 photo.jpg -o tensors.safetensors
+
+    Example: layerprobe run stereo pair.npz -o tensors.safetensors --save-input
     """
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .runners.registry import open_image_runner
-    from .runs.image_reading import find_images
-    from .runs.tensor_recording import record_images, record_reference_input
+    from .runs.input_files import input_files, is_photo
+    from .runs.tensor_recording import record_files, record_reference_input
 
-    if bool(images) == recorded_input:
-        raise typer.BadParameter("give either images or --recorded-input")
+    if bool(inputs) == recorded_input:
+        raise typer.BadParameter("give either input files or --recorded-input")
     if recorded_input and input_size:
         raise typer.BadParameter("--input-size applies to images only: the recorded input has its own size")
     size = _image_size(input_size)
-    refuse_to_overwrite(file, artifact, images or [])
+    refuse_to_overwrite(file, artifact, inputs or [])
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest.outputs, outputs or (), operations or ())]
-    found = find_images(images) if images else []
+    found = input_files(inputs or [])
+    refuse_to_overwrite(file, artifact, found)
+    photos = all(map(is_photo, found))
+    if size and not photos:
+        raise typer.BadParameter("--input-size applies to images only: an array has its own size")
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
+    by = f"by {session.name} on {session.providers[0]}"
     if recorded_input:
-        record_reference_input(opened, session, file, outputs=kept)
-        typer.echo(f"{file}: outputs: {len(kept)}, recorded input, by {session.name} on {session.providers[0]}")
+        record_reference_input(opened, session, file, outputs=kept, save_input=save_input)
+        typer.echo(f"{file}: outputs: {len(kept)}, recorded input, {by}")
         return
-    with progress("images", len(found), quiet) as advance:
-        record_images(
+    what = "images" if photos else "inputs"
+    with progress(what, len(found), quiet) as advance:
+        count = record_files(
             opened,
             session,
             found,
             file,
             outputs=kept,
             input_size=size,
-            on_progress=lambda done: advance(done, len(found)),
+            save_input=save_input,
+            on_progress=advance,
         )
-    typer.echo(f"{file}: outputs: {len(kept)}, images: {len(found)}, by {session.name} on {session.providers[0]}")
+    typer.echo(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
 
 
 def grid(

@@ -47,6 +47,15 @@ def verify(
     ] = None,
     runner: RunnersOption = None,
     given: InputFilesOption = None,
+    tensors: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--tensors",
+            metavar="F",
+            help="A .safetensors file with outputs that another runtime, language or device computed, to be judged "
+            "like a runner's. May be repeated.",
+        ),
+    ] = None,
     input_size: InputSizeOption = None,
     allow_fallback: Annotated[
         bool,
@@ -66,9 +75,12 @@ def verify(
 
     The reference is the model computed in float64; the runner onnx-float64 is the ONNX file itself in float64. A file
     that layerprobe didn't write is judged --against its source, whose tensors are found in it by their values; without,
-    each runner is judged by what the file means in float64. Exit code 0 if all pass, 1 if not.
+    each runner is judged by what the file means in float64. What ran elsewhere is judged by its --tensors.
+    Exit code 0 if all pass, 1 if not.
 
     Example: layerprobe verify resnet18 --html report.html
+
+    Example: layerprobe verify resnet18 --tensors phone.safetensors
 
     Example: layerprobe verify theirs.onnx --against net.py:make --weights best.pt --input photo.jpg
     """
@@ -78,7 +90,7 @@ def verify(
     from .verdict.drift_maps import DriftMaps
     from .verdict.verification import verify as verify_artifact
 
-    _refuse_places(reports, artifact, baseline)
+    _refuse_places(reports, artifact, baseline, tensors or [])
     earlier = _earlier(baseline, strict_baseline)
     live_model = settings.model or settings.weights or settings.seed is not None
     if live_model and not against and not {"eager", "all"}.intersection(runner or ()):
@@ -93,6 +105,7 @@ def verify(
             opened,
             runner or [],
             inputs=subject.inputs,
+            tensors=tensors or [],
             settings=subject.settings,
             allow_fallback=allow_fallback,
             maps=maps,

@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probe.onnx_model.values import Values
+from runtime.artifact.agreement import Tensor, best_alignment
 from runtime.float64.graph import Float64Graph
 from runtime.float64.nodes import reads
 
-from .agreement import Tensor, best_alignment
 from .matching import Match, Matches, Source, is_same_operation, walk_and_match
 
 __all__ = ["match_candidate"]

@@ -12,10 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from probe.onnx_model.values import Values
+from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.artifact.manifest import Output
 from runtime.float64.graph import Float64Graph, Unknown
-
-from .agreement import Alignment, Tensor, best_alignment
 
 __all__ = ["Match", "Matches", "Source", "walk_and_match"]
 

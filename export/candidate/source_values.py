@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.artifact.agreement import Alignment
 from runtime.float64.graph import Float64Graph, Unknown
-
-from .agreement import Alignment
 
 __all__ = ["SourceValues"]
 

@@ -16,7 +16,7 @@ REPORTS = "Reports"
 HEADINGS = {
     name: heading
     for heading, names in {
-        "Input": "given input_size dynamic_size recorded_input model weights seed mean std",
+        "Input": "given tensors input_size dynamic_size recorded_input save_input model weights seed mean std",
         "What to run": "outputs operations submodule capture leaf runner provider batch repeats page aliases averaged "
         "full allow_fallback",
         "Picture": "cmap columns",
@@ -40,7 +40,9 @@ OperationsOption = Annotated[
 InputFilesOption = Annotated[
     list[Path] | None,
     typer.Option(
-        "--input", metavar="F", help="Instead of the usual inputs: a photo, .npy, .npz by name, or a folder of them."
+        "--input",
+        metavar="F",
+        help="Instead of the usual inputs: a photo, .npy, .npz or .safetensors by name, or a folder of them.",
     ),
 ]
 InputSizeOption = Annotated[

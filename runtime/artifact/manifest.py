@@ -345,10 +345,10 @@ class Manifest(_Entry):
         """
         if self.preprocessing is None or len(self.inputs) != 1:
             takes = ", ".join(each.described for each in self.inputs)
-            given = ", ".join(f'"{each.name}": array' for each in self.inputs)
+            given = ", ".join(f"{each.name}=array" for each in self.inputs)
             raise ArtifactError(
                 f"{self.model} was not exported for images; it takes {takes}.\n"
-                f'Run it in Python: open_runner(open_artifact("FOLDER"), "onnx-cpu").run({{{given}}})'
+                f'`layerprobe run` takes them from a file: numpy.savez("F.npz", {given}) writes one.'
             )
         steps, entry = self.preprocessing, self.inputs[0]
         if size and size != steps.crop:

@@ -6,7 +6,7 @@ Both reading and writing are here; `export` calls the writing half. Comparing ou
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,10 @@ class Truth:
             noise_floor=noise_floor,
             nonfinite=int(tensor.size - np.count_nonzero(finite)),
         )
+
+    def of_sample(self) -> "Truth":
+        """Return the truth of the sample alone, as of a flat tensor."""
+        return replace(self, shape=self.sample.shape, channels=None, channel_axis=None, map=None)
 
     def sampled(self, tensor: NDArray[Any]) -> NDArray[Any]:
         """Return the elements of a tensor of this shape that `sample` holds of the truth."""

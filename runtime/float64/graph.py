@@ -149,9 +149,18 @@ class Float64Graph:
             yield name, value
 
     def shaken_walk(
-        self, inputs: Mapping[str, NDArray[Any]], seed: int, roundings: float = 1.0
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        seed: int,
+        forced: Mapping[str, NDArray[Any]] | None = None,
+        *,
+        roundings: float = 1.0,
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown]]:
-        """Yield what `walk` does where each operation errs, at random, by up to so many roundings. of its scale."""
+        """Yield what `walk` does where each operation errs, at random, by up to so many roundings of its scale.
+
+        What is forced is passed on as it is.
+        """
+        given = _given(forced or {})
         generator = np.random.default_rng(seed)
         epsilon = roundings * float(np.finfo(np.float32).eps)
 
@@ -160,7 +169,10 @@ class Float64Graph:
                 return value
             return value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own
 
-        for name, value, scale in self._walk(inputs, shaken, Losses(self.inputs_of, None, self._opset)):
+        def passed_on(name: str, value: Any, scale: Scale) -> Any:
+            return given(name, value, scale) if forced and name in forced else shaken(name, value, scale)
+
+        for name, value, scale in self._walk(inputs, passed_on, Losses(self.inputs_of, None, self._opset)):
             yield name, shaken(name, value, scale)
 
     def walk_with_scales(

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from .html_text import badge, multiple, safe
-from .outcome import inputs_words, outcome, untried_words
+from .outcome import given_words, inputs_words, outcome, untried_words
 
 __all__ = ["facts_list", "runner_cards"]
 
@@ -33,6 +33,8 @@ def _card(runner: RunnerReport) -> str:
     if len(runner.inputs) > 1:
         words = inputs_words(runner)
         lines.append(f"<p>{safe(words[:1].upper() + words[1:])}.</p>")
+    if runner.given:
+        lines += [f"<p>{safe(words)}.</p>" for words in given_words(runner.given)]
     if runner.misplaced:
         lines.append(f"<p>Ran elsewhere than requested: {safe(', '.join(runner.misplaced))}.</p>")
     if runner.unprobed:
@@ -54,7 +56,8 @@ def _blame(runner: RunnerReport) -> str:
     if culprit.only_unprobed and culprit.output != runner.first_failing:
         name = safe(culprit.output)
         return f"<p>Culprit: <b>{name}</b>. Computes wrong results where {name} isn't requested.</p>"
-    others = f" (or what is not an output: {', '.join(culprit.or_one_of)})" if culprit.or_one_of else ""
+    where = "in the file" if runner.given else "an output"
+    others = f" (or what is not {where}: {', '.join(culprit.or_one_of)})" if culprit.or_one_of else ""
     how = "what each operation may lose adds up there" if culprit.accumulated else "introduced"
     amount = f"; {how}: {multiple(culprit.introduced)} ×" if culprit.introduced is not None else ""
     differences = "".join(f"; {each}" for each in culprit.differences)

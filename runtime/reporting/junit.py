@@ -70,6 +70,8 @@ def _add_runner(
         skipped = _why_skipped(runner, found)
         failure = _failure(runner, found, facts.get(found.name)) if found.failed else None
         _add_case(suite, name, found.name, failure=None if skipped else failure, skipped=skipped)
+    for absent in runner.given.absent if runner.given else []:
+        _add_case(suite, name, absent, skipped="is not in the file")
     nodes = ", ".join(runner.misplaced)
     misplaced = None
     if nodes and runner.verdict.fails:

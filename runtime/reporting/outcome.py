@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from ..artifact.manifest import Candidate
 from ..verdict.drift import OutputComparison
 from ..verdict.headline import first_names
-from ..verdict.report import RunnerReport
+from ..verdict.report import GivenReport, RunnerReport
 from ..verdict.verdict_kinds import Verdict
 
-__all__ = ["candidate_words", "inputs_words", "mark", "outcome", "untried_words"]
+__all__ = ["candidate_words", "given_words", "inputs_words", "mark", "outcome", "untried_words"]
 
 
 def mark(runner: RunnerReport, found: OutputComparison) -> str:
@@ -26,6 +26,7 @@ def outcome(runner: RunnerReport, of_all: bool = True) -> str:
         runner: as judged.
         of_all: whether it has all outputs of the report.
     """
+    of_all = of_all and not (runner.given and runner.given.absent)
     count, verdicts = len(runner.outputs), Counter(output.verdict for output in runner.outputs)
     failed = sum(output.failed for output in runner.outputs)
     all_of = f"{'all' if of_all else 'the'} {count} outputs pass"
@@ -51,6 +52,17 @@ def inputs_words(runner: RunnerReport) -> str:
     ]
     shown = f"; the numbers are of {runner.recorded_input}" if runner.recorded_input else ""
     return f"given {', '.join(words)}{shown}"
+
+
+def given_words(given: GivenReport) -> list[str]:
+    """Return what a file of tensors has and lacks, in a line for each."""
+    kinds = (
+        ("not in the file", given.absent),
+        ("only a sample of", given.sampled),
+        ("in another layout", [f"{name} as {' x '.join(map(str, shape))}" for name, shape in given.reordered.items()]),
+        ("no output of the model", given.unknown),
+    )
+    return [f"{what}: {len(names)} ({first_names(names)})" for what, names in kinds if names]
 
 
 def untried_words(untried: Mapping[str, Sequence[str]]) -> str:

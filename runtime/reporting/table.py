@@ -14,7 +14,7 @@ from ..verdict.headline import result_words
 from ..verdict.low_precision import worst_segments
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
-from .outcome import candidate_words, inputs_words, mark, outcome, untried_words
+from .outcome import candidate_words, given_words, inputs_words, mark, outcome, untried_words
 from .ranking import ranked
 
 __all__ = ["WORST_SHOWN", "report_table"]
@@ -124,6 +124,7 @@ def _summary(runner: RunnerReport, outputs: Sequence[Output]) -> list[Text]:
         lines.append(Text(f"  the result {runner.result.name} {words}", style="dim"))
     if len(runner.inputs) > 1:
         lines.append(Text(f"  {inputs_words(runner)}", style="dim"))
+    lines += [Text(f"  {words}", style="dim") for words in given_words(runner.given)] if runner.given else []
     if runner.misplaced:
         more = ", ..." if len(runner.misplaced) > 3 else ""
         lines.append(

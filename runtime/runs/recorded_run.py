@@ -18,13 +18,9 @@ from ..artifact.manifest import Output
 from ..artifact.versioned_json import read_versioned
 from ..runners.base import Runner
 from ..runners.machine import Facts, describe_environment
+from .tensor_file import INPUT_PREFIX, INPUTS_KEY, RUN_KEY
 
-__all__ = ["INPUTS_KEY", "RUN_KEY", "InputsHash", "RecordedRun", "RunRecord", "describe_run", "open_run"]
-
-RUN_KEY = "layerprobe.run"
-"""Metadata key of a `RunRecord` as JSON."""
-INPUTS_KEY = "layerprobe.inputs"
-"""Metadata key of the `InputsHash`, which is known only at the end of the run."""
+__all__ = ["InputsHash", "RecordedRun", "RunRecord", "describe_run", "open_run"]
 
 
 class RunRecord(BaseModel):
@@ -149,6 +145,7 @@ def open_run(file: str | Path) -> RecordedRun:
         raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older version.\nRecord it again.")
     record = read_versioned(RunRecord, metadata[RUN_KEY], file, "a valid recorded run", "Record it again.")
     listed = [output.name for output in record.outputs]
-    if not names.issubset(listed):
-        raise ArtifactError(f"{file} has tensors that its metadata lack: {', '.join(sorted(names - set(listed)))}.")
+    unknown = {name for name in names.difference(listed) if not name.startswith(INPUT_PREFIX)}
+    if unknown:
+        raise ArtifactError(f"{file} has tensors that its metadata lack: {', '.join(sorted(unknown))}.")
     return RecordedRun(file, record, metadata[INPUTS_KEY], [name for name in listed if name in names])

@@ -1,4 +1,4 @@
-"""Images to one safetensors file with every output of every image, written batch by batch.
+"""Inputs to one safetensors file with every output of every input, written batch by batch.
 
 The safetensors package writes only what is whole in memory; a folder of images has no bound. The format is simple
 enough to be filled in place: a header with each tensor's position, then the tensors one after another
@@ -8,7 +8,8 @@ enough to be filled in place: a header with each tensor's position, then the ten
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError, UsageError
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
-from ..artifact.manifest import Output, fixed_batch
-from ..runners.base import Runner
-from .preprocessing import preprocess_files
-from .recorded_run import INPUTS_KEY, RUN_KEY, InputsHash, describe_run
+from ..artifact.manifest import Dimension, Input, fixed_batch
+from ..runners.base import Runner, check_inputs
+from .input_batches import Batch, batch_of, batches_of
+from .input_files import is_photo
+from .recorded_run import InputsHash, describe_run
+from .tensor_file import FILE_KEY, INPUT_PREFIX, INPUTS_KEY, RUN_KEY
 
-__all__ = ["record_images", "record_reference_input"]
+__all__ = ["record_files", "record_reference_input"]
 
 _DTYPES = {
     "bool": "BOOL",
@@ -38,127 +41,156 @@ _DTYPES = {
 }
 
 
-def record_images(
+def record_files(
     artifact: Artifact,
     runner: Runner,
-    images: Sequence[Path],
+    files: Sequence[Path],
     file: Path,
     *,
     outputs: Sequence[str] = (),
     input_size: tuple[int, int] | None = None,
     batch: int = 16,
-    on_progress: Callable[[int], None] = lambda done: None,  # noqa: ARG005
-) -> None:
-    """Run every image and write the outputs, stacked along N in the order of `images`.
+    save_input: bool = False,
+    on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
+) -> int:
+    """Run every file and write the outputs, stacked along N in the order of `files`; return how many inputs that are.
 
-    An output that is the same for every image (computed from weights alone) is written once. The file's metadata holds
-    the model, the runner, the images' names, and the metadata to compare the run with another.
+    An output that is the same for every input (computed from weights alone) is written once. The file's metadata holds
+    the model, the runner, the files' names, and the metadata to compare the run with another.
 
     Args:
         artifact: an open artifact.
         runner: an open runner of it.
-        images: at least one.
+        files: at least one, as `input_files` returns them: photos, or arrays with the inputs of one run each.
         file: the file to write, whole or not at all.
         outputs: names of the outputs to keep; all, if empty.
-        input_size: height and width of the preprocessed images, instead of those of the export.
-        batch: images per run; with the outputs' sizes, this bounds the memory.
-        on_progress: called with the number of images done.
+        input_size: height and width of the preprocessed photos, instead of those of the export.
+        batch: photos per run; with the outputs' sizes, this bounds the memory.
+        save_input: also write what the model was given, as `input:NAME`.
+        on_progress: called with the number of inputs done, and of all.
 
     Raises:
-        ImageError: an image can't be read.
-        ArtifactError: the artifact isn't for images, or not what its manifest says.
-        UsageError: an output can't be stacked, because its batch isn't the first axis; or the model's batch is fixed
-            at another number than that of the images.
+        ImageError: a photo can't be read.
+        InputError: a file has other inputs than the model takes.
+        ArtifactError: there are photos and the model takes none, or it is not what its manifest says.
+        UsageError: an output can't be stacked, because its batch isn't the first axis or sizes differ; or the model's
+            batch is fixed at another number than that of the inputs.
         OutputError: the file can't be written.
     """
-    name, steps = artifact.manifest.image_input(input_size)
-    fixed = fixed_batch(artifact.manifest.inputs)
-    if fixed is not None and len(images) != fixed:
+    manifest = artifact.manifest
+    fixed = fixed_batch(manifest.inputs)
+    batches = list(batches_of(manifest, files, fixed or batch, input_size))
+    count = sum(each.size for each in batches)
+    if fixed is not None and count != fixed:
         # Without a symbol in the shapes, it is unknown which outputs follow the batch.
-        raise UsageError(f"{artifact.manifest.model} takes only a batch of {fixed}; {len(images)} images were given.")
-    size = fixed or batch
-    kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
-    mixed = [entry.name for entry in kept if _rows_per_image(entry) is None]
-    if mixed and len(images) > size:
-        raise UsageError(
-            f"{mixed[0]} does not hold one image after another, so more than {size} images can't be stacked."
-            "\nChoose other outputs with --outputs, or give fewer images."
-        )
-    parts = [images[start : start + size] for start in range(0, len(images), size)]
-    batches = ((len(part), {name: preprocess_files(part, steps)}) for part in parts)
-    metadata = {"layerprobe.images": json.dumps([str(image) for image in images])}
-    _record(artifact, runner, batches, len(images), file, kept, metadata, on_progress)
+        what = "images" if all(map(is_photo, files)) else "inputs"
+        raise UsageError(f"{manifest.model} takes only a batch of {fixed}; {count} {what} were given.")
+    metadata = {"layerprobe.images": json.dumps([str(each) for each in files])}
+    _record(artifact, runner, batches, file, outputs, metadata, on_progress, save_input=save_input)
+    return count
 
 
-def record_reference_input(artifact: Artifact, runner: Runner, file: Path, *, outputs: Sequence[str] = ()) -> None:
-    """Run the artifact's recorded input, and write the outputs as `record_images` does.
+def record_reference_input(
+    artifact: Artifact, runner: Runner, file: Path, *, outputs: Sequence[str] = (), save_input: bool = False
+) -> None:
+    """Run the artifact's recorded input, and write the outputs as `record_files` does.
 
     Raises:
         ArtifactError: the artifact has no valid reference.
         OutputError: the file can't be written.
     """
-    inputs = artifact.reference().inputs
-    kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
-    _record(artifact, runner, [(1, inputs)], 1, file, kept, {}, lambda _done: None)
+    batch = batch_of(artifact.manifest, partial(check_inputs, artifact.manifest, artifact.reference().inputs))
+    _record(artifact, runner, [batch], file, outputs, {}, lambda _done, _all: None, save_input=save_input)
 
 
 def _record(
     artifact: Artifact,
     runner: Runner,
-    batches: Iterable[tuple[int, Mapping[str, NDArray[Any]]]],
-    images: int,
+    batches: Sequence[Batch],
     file: Path,
-    kept: Sequence[Output],
+    outputs: Sequence[str],
     metadata: Mapping[str, str],
-    on_progress: Callable[[int], None],
+    on_progress: Callable[[int, int], None],
+    *,
+    save_input: bool,
 ) -> None:
-    record = describe_run(artifact, runner)
-    metadata = {
-        "layerprobe.model": record.model,
-        "layerprobe.runner": record.runner,
-        **metadata,
-        RUN_KEY: record.model_dump_json(),
-    }
-    rows = {entry.name: _rows_per_image(entry) for entry in kept}
-    inputs_hash = InputsHash()
+    inputs = artifact.manifest.inputs
+    kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
+    rows = {entry.name: _rows_per_image(entry.shape) for entry in kept}
+    if save_input:
+        rows |= {f"{INPUT_PREFIX}{entry.name}": _rows_per_image(entry.shape) for entry in inputs}
+    mixed = [name for name, each in rows.items() if each is None]
+    if mixed and len(batches) > 1:
+        raise UsageError(
+            f"{mixed[0]} does not hold one image after another, so more than {batches[0].size} can't be stacked."
+            "\nChoose other outputs with --outputs, or give fewer images."
+        )
+    inputs_hash, total, done = InputsHash(), sum(each.size for each in batches), 0
+    common: dict[str, NDArray[Any]] = {}
     with replace_file(file) as stream:
         layout: _Layout | None = None
-        done = 0
-        for count, inputs in batches:
-            inputs_hash.add(inputs)
-            arrays = runner.run(inputs)
-            kept_arrays = {entry.name: arrays[entry.name] for entry in kept}
+        for batch in batches:
+            given = batch.read()
+            _refuse_other_tables(inputs, given, common)
+            inputs_hash.add(given)
+            arrays = runner.run(given)
+            written = {entry.name: arrays[entry.name] for entry in kept}
+            written |= {name: given[name.removeprefix(INPUT_PREFIX)] for name in rows if name not in written}
             if layout is None:
-                layout = _Layout(kept_arrays, rows, images)
-                layout.write_header(stream, metadata)
-            layout.write(stream, kept_arrays, done)
-            done += count
-            on_progress(done)
+                layout = _Layout(written, rows, batch.size, total)
+                layout.write_header(stream, _metadata(artifact, runner, metadata))
+            layout.write(stream, written, done)
+            done += batch.size
+            on_progress(done, total)
         if layout is not None:
             layout.write_inputs_hash(stream, str(inputs_hash))
 
 
-def _rows_per_image(entry: Output) -> int | None:
-    """Return how many rows of its first axis an output has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
+def _metadata(artifact: Artifact, runner: Runner, metadata: Mapping[str, str]) -> dict[str, str]:
+    record = describe_run(artifact, runner)
+    return {
+        "layerprobe.model": record.model,
+        "layerprobe.runner": record.runner,
+        **({FILE_KEY: runner.file} if runner.file else {}),
+        **metadata,
+        RUN_KEY: record.model_dump_json(),
+    }
+
+
+def _refuse_other_tables(inputs: Sequence[Input], given: Mapping[str, NDArray[Any]], common: dict[str, Any]) -> None:
+    """Refuse inputs without a batch that aren't those of the first run, which are added to `common`: what is computed
+    from them alone is written once.
+    """
+    for entry in inputs:
+        if _rows_per_image(entry.shape) != 0:
+            continue
+        if not np.array_equal(common.setdefault(entry.name, given[entry.name]), given[entry.name]):
+            raise UsageError(f"{entry.name} has no batch, and is not the same in all files: run them one by one.")
+
+
+def _rows_per_image(shape: Sequence[Dimension]) -> int | None:
+    """Return how many rows of its first axis a tensor has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
     for all images; None if the batch lies on another axis.
     """
-    symbolic = [isinstance(size, str) and ("N" in size or size == "?") for size in entry.shape]
+    symbolic = [isinstance(size, str) and ("N" in size or size == "?") for size in shape]
     if not any(symbolic):
         return 0
-    first = re.fullmatch(r"(?:(\d+)\*)?N", str(entry.shape[0]))
+    first = re.fullmatch(r"(?:(\d+)\*)?N", str(shape[0]))
     return int(first[1] or 1) if first and not any(symbolic[1:]) else None
 
 
 class _Layout:
     """The position of each tensor in the file, known once the first batch shows the shapes."""
 
-    def __init__(self, first: Mapping[str, NDArray[Any]], rows: Mapping[str, int | None], images: int) -> None:
+    def __init__(
+        self, first: Mapping[str, NDArray[Any]], rows: Mapping[str, int | None], size: int, total: int
+    ) -> None:
+        """Take the tensors of the first batch, how many images that has, and how many there are in all."""
         self._rows = rows
         self._entries: dict[str, dict[str, Any]] = {}
         end = 0
         for name, array in first.items():
-            each = rows[name]
-            shape = (each * images, *array.shape[1:]) if each else array.shape
+            shape = (array.shape[0] // size * total, *array.shape[1:]) if rows[name] else array.shape
             begin, end = end, end + math.prod(shape) * array.itemsize
             self._entries[name] = {"dtype": _DTYPES[str(array.dtype)], "shape": shape, "data_offsets": [begin, end]}
         self._data_start = self._hash_start = 0
@@ -182,6 +214,12 @@ class _Layout:
             if first_image and not each:
                 continue
             begin, end = self._entries[name]["data_offsets"]
+            shape = tuple(self._entries[name]["shape"])
+            if each and array.shape[1:] != shape[1:]:
+                sizes = (" x ".join(map(str, found[1:])) for found in (shape, array.shape))
+                raise UsageError(
+                    f"{name} is N x {' and N x '.join(sizes)}: give inputs of one size, or run them one by one."
+                )
             offset = begin + (first_image * each * array[:1].nbytes if each else 0)
             if offset + array.nbytes > end:
                 raise ArtifactError(f"{name} has another shape than in the manifest.\nExport the artifact again.")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
+from ..float64.losses import Scale
 from .drift import (
     FILE_PASSING_DRIFT,
     PASSING_ERROR,
@@ -36,6 +37,7 @@ from .drift import (
     rounding_loss,
     sampled_loss,
 )
+from .partial_run import PartialRun
 from .verdict_kinds import Verdict
 
 __all__ = [
@@ -183,6 +185,7 @@ def shares_of_error(
     file: FileValues,
     arrays: Mapping[str, NDArray[Any]],
     dtypes: Mapping[str, str],
+    part: PartialRun | None = None,
     *,
     low_precision: bool = False,
 ) -> Iterator[SplitError]:
@@ -194,36 +197,61 @@ def shares_of_error(
         file: what `evaluate_file` returned.
         arrays: what the runner returned.
         dtypes: by output, the dtype in which the model computed it.
+        part: if `arrays` need not have all outputs: what is known of the others. Then only those that are there are
+            yielded.
         low_precision: whether each operation may lose as much as the file itself, which is a candidate in fewer bits,
             is off: a kernel of integers may take another step, and what it loses is not float32's.
     """
     wrong: set[str] = set()
+    samples = part.samples if part else {}
     wrong_in_file = {each.name for each in file.comparisons if each.failed}
     for name, value, scale in graph.walk_with_scales(reference.inputs, arrays):
-        result, truth, dtype = arrays.get(name), reference.truths[name], dtypes[name]
+        result, whole, dtype = arrays.get(name, samples.get(name)), reference.truths[name], dtypes[name]
+        if part and result is None:
+            wrong |= {name} if not wrong.isdisjoint(graph.inputs_of[name]) else set()
+            continue
+        truth = whole.of_sample() if name in samples else whole
         # Of float64, the file's attributes are float32 and so is what is expected of it.
-        coarser = dtype == "float64"
-        if isinstance(value, Unknown) or coarser or result is None or not value.shape == result.shape == truth.shape:
+        comparable = dtype != "float64" and result is not None and result.shape == truth.shape
+        if isinstance(value, Unknown) or result is None or not comparable or value.shape != whole.shape:
             split = SplitError(compare_output(name, truth, result, dtype), None, None)
         else:
-            known = name in graph.single_operations
-            loss = rounding_loss(scale.own, dtype) if known else np.asarray(drift_unit(truth, dtype))
-            if low_precision or "float" not in dtype or not graph.inputs_of[name]:
-                # Integers lose nothing but a step at a tie, of rounding to one; and a constant is what the exporter may
-                # have computed, and a runner of another file computes itself.
+            expected, loss = value, _loss(name, scale, truth, dtype, graph, part)
+            if low_precision:
                 loss = np.maximum(loss, drift_unit(truth, dtype))
+            if name in samples:
+                expected, loss = whole.sampled(value), sampled_loss(loss, whole)
             found = compare_output(name, truth, result, dtype, loss=loss, low_precision=low_precision)
             inputs_right = wrong.isdisjoint(graph.inputs_of[name])
             another_fault = name in wrong_in_file and inputs_right
-            share = _share(result, value, loss, truth, dtype, file.corrections.get(name), another_fault=another_fault)
+            share = _share(
+                result, expected, loss, truth, dtype, file.corrections.get(name), another_fault=another_fault
+            )
             if found.verdict is Verdict.NONFINITE and file.faults.get(name) == math.inf and share:
                 share = ErrorShare(math.inf, share.inherited)
             if name in file.unsampled and found.failed and share:
                 share = ErrorShare(max(share.introduced, found.drift or 0.0), share.inherited)
+            if part and inputs_right and not file.faults.keys().isdisjoint(part.absent_before.get(name, ())):
+                # Where the file is wrong, nothing is there: only the truth tells whether the runner shares that.
+                share = ErrorShare(_from_truth(result, truth, sampled_loss(loss, truth)), 0.0)
             split = SplitError(found, share, loss)
         if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
             wrong.add(name)
         yield split
+
+
+def _loss(
+    name: str, scale: Scale, truth: Truth, dtype: str, graph: Float64Graph, part: PartialRun | None
+) -> NDArray[Any]:
+    """Return what an output may lose in each element, given the tensors that it is computed from."""
+    unit = drift_unit(truth, dtype)
+    loss = rounding_loss(scale.own, dtype) if name in graph.single_operations else np.asarray(unit)
+    if part and name in part.absent_before:
+        # Several operations at once: what they may lose together, or what float32 does.
+        return np.maximum(loss + part.losses.get(name, 0.0), unit)
+    # Integers lose nothing but a step at a tie, of rounding to one; and a constant is what the exporter may have
+    # computed, and a runner of another file computes itself.
+    return loss if "float" in dtype and graph.inputs_of[name] else np.maximum(loss, unit)
 
 
 def accumulated_losses(graph: Float64Graph, reference: Reference, names: Collection[str]) -> dict[str, float]:
@@ -290,6 +318,12 @@ def _share(
         if another_fault and from_truth < introduced:
             introduced, inherited = from_truth, 0.0
     return None if math.isnan(introduced + inherited) else ErrorShare(introduced, inherited)
+
+
+def _from_truth(result: NDArray[Any], truth: Truth, loss: NDArray[Any]) -> float:
+    """Return the largest error where the truth is finite."""
+    known = np.isfinite(truth.sample)
+    return largest_error(truth.sampled(result)[known], truth.sample[known], loss[known])
 
 
 def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], loss: NDArray[Any]) -> float:

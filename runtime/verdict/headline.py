@@ -145,7 +145,8 @@ def _culprit_words(runner: RunnerReport, facts: Mapping[str, Output]) -> str:
         off = f"is {_times(found.drift)} off" if found.drift is not None else found.verdict.words
         return f"No operation errs by itself in {runner.name}, but what each may lose adds up: {operation} {off}."
     if runner.culprit.or_one_of:
-        operation += f", or an operation before it that is not an output ({first_names(runner.culprit.or_one_of)}),"
+        where = "in the file" if runner.given else "an output"
+        operation += f", or an operation before it that is not {where} ({first_names(runner.culprit.or_one_of)}),"
     if runner.culprit.introduced is not None:
         return _introduced(operation, runner.name, runner.culprit.introduced)
     if found.drift is None:

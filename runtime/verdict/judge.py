@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from .error_shares import ErrorShare, FileValues, RightValues, accumulated_losse
 from .low_precision import evaluate_low_precision
 from .node_differences import node_differences
 from .ort_fusions import Fusion
+from .partial_run import PartialRun
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
 
@@ -143,11 +145,13 @@ class Judge:
         outputs = _settled(self._file.comparisons, shares, self._results, FILE_PASSING_DRIFT)
         return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), outputs, shares, FILE_PASSING_DRIFT)
 
-    def report_of(self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]]) -> RunnerReport:
-        """Report on a runner that returned `arrays` for the recorded input."""
+    def report_of(
+        self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]], part: PartialRun | None = None
+    ) -> RunnerReport:
+        """Report on a runner that returned `arrays` for the recorded input; `part` as of `shares_of_error`."""
         outputs, shares, losses = [], {}, {}
         for split in shares_of_error(
-            self.graph, self.reference, self._file, arrays, self._dtypes, low_precision=self._in_fewer_bits
+            self.graph, self.reference, self._file, arrays, self._dtypes, part, low_precision=self._in_fewer_bits
         ):
             name = split.comparison.name
             outputs.append(split.comparison)
@@ -162,10 +166,10 @@ class Judge:
             # Results drift, by no operation's fault: perhaps as far as right operations may together.
             for name, moved in accumulated_losses(self.graph, self.reference, self._results).items():
                 losses[name] = np.maximum(losses.get(name, np.zeros(())), moved)
-            again = {each.name: each for each in self._compare(arrays, self._results)}
+            again = {each.name: each for each in self._compare(arrays, self._results, part.samples if part else {})}
             outputs = [again.get(each.name, each) for each in outputs]
             settled = _settled(outputs, shares, self._results, PASSING_ERROR)
-        return self._report(runner, settled, shares)
+        return self._report(runner, settled, shares, absent=part.absent_before if part else {})
 
     def report_of_failure(self, runner: RunnerFacts, error: str) -> RunnerReport:
         """Report on a runner that failed to run the model: every output is missing."""
@@ -228,12 +232,18 @@ class Judge:
             error=error,
         )
 
-    def _compare(self, arrays: Mapping[str, NDArray[Any]], names: Collection[str]) -> list[OutputComparison]:
+    def _compare(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        names: Collection[str],
+        samples: Mapping[str, NDArray[Any]] = MappingProxyType({}),
+    ) -> list[OutputComparison]:
+        truths = self.reference.truths
         return [
             compare_output(
                 name,
-                self.reference.truths[name],
-                arrays.get(name),
+                truths[name].of_sample() if name in samples else truths[name],
+                arrays.get(name, samples.get(name)),
                 self._dtypes[name],
                 loss=self._losses.get(name),
                 low_precision=self._in_fewer_bits,
@@ -247,8 +257,12 @@ class Judge:
         outputs: list[OutputComparison],
         shares: Mapping[str, ErrorShare],
         passing_error: float = PASSING_ERROR,
+        absent: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> RunnerReport:
         failed = [output for output in outputs if output.failed]
+        # A fault of the file at what isn't there shows at the next output that is.
+        passed_over = [name for name, before in absent.items() if not self._file.faults.keys().isdisjoint(before)]
+        faults = {**dict.fromkeys(passed_over, math.inf), **self._file.faults}
         misplaced = runner.misplaced and not runner.allow_fallback
         verdict = failed[0].verdict if failed else Verdict.PLACEMENT if misplaced else passing_verdict(outputs)
         shown = [_with_share(output, shares.get(output.name)) for output in outputs]
@@ -260,8 +274,8 @@ class Judge:
             culprit=find_culprit(
                 outputs,
                 shares,
-                self._file.faults if runner.reads_onnx else None,
-                self.graph.unexported_operations,
+                faults if runner.reads_onnx else None,
+                {**self.graph.unexported_operations, **absent},
                 passing_error,
                 self._differences,
             ),

@@ -14,6 +14,7 @@ from .verdict_kinds import Verdict
 __all__ = [
     "Cause",
     "Culprit",
+    "GivenReport",
     "InputReport",
     "LargestError",
     "Report",
@@ -87,6 +88,19 @@ class InputReport(_Part):
     """The output that has it."""
 
 
+class GivenReport(_Part):
+    """What a file of tensors has, that was judged like a runner."""
+
+    absent: list[str]
+    """The outputs that it lacks."""
+    sampled: list[str] = []
+    """Outputs of which it has the sample only."""
+    reordered: dict[str, tuple[int, ...]] = {}
+    """By output, the shape that it has there, where that is another layout."""
+    unknown: list[str] = []
+    """Its tensors that are neither outputs nor inputs of the model."""
+
+
 class RunnerReport(_Part):
     """The result of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
 
@@ -110,6 +124,8 @@ class RunnerReport(_Part):
     inputs: list[InputReport] = []
     """Each of the recorded inputs that was judged."""
     unprobed: UnprobedReport | None = None
+    given: GivenReport | None = None
+    """Of a file of tensors; None of a runner that ran here."""
     error: str | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
 

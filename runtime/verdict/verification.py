@@ -23,6 +23,7 @@ from ..runners.machine import describe_environment
 from ..runners.peak_memory import hand_memory_back
 from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out
 from ..runners.settings import DEFAULT_SETTINGS, Settings
+from ..runs.tensor_file import TensorFile
 from .beside import Beside
 from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
@@ -31,6 +32,7 @@ from .headline import headline
 from .judge import Judge
 from .report import Report, RunnerReport, Unopened
 from .runner_trial import RunnerTrial
+from .tensor_trial import judge_tensors
 
 __all__ = ["verify"]
 
@@ -43,6 +45,7 @@ def verify(
     *,
     inputs: Mapping[str, Mapping[str, NDArray[Any]]] = MappingProxyType({}),
     settings: Settings = DEFAULT_SETTINGS,
+    tensors: Sequence[str | Path] = (),
     allow_fallback: bool = False,
     maps: DriftMaps | None = None,
     right_values: Callable[[str, Collection[str]], dict[str, NDArray[Any]]] | None = None,
@@ -56,10 +59,11 @@ def verify(
     Args:
         artifact: what `open_artifact` returned, or takes.
         runners: names, as in `RUNNERS`; `onnx-float64` for the ONNX file itself; or `all`. By default `onnx-float64`
-            and those of `DEFAULT_RUNNERS` that work on this machine.
+            and those of `DEFAULT_RUNNERS` that work on this machine; with `tensors`, `onnx-float64` alone.
         inputs: by a name of your choice, what to run instead of the recorded inputs: arrays by the names of the model's
             inputs. The model's truth for them is not known, so the ONNX file in float64 stands for it.
         settings: how to run.
+        tensors: safetensors files with what ran elsewhere: each is judged like a runner, under the file's name.
         allow_fallback: let a runner pass some of whose compute nodes ran elsewhere than requested.
         maps: collects the averaged maps of each runner, if given.
         right_values: returns the model's whole tensors, by a recorded input's name and the outputs' names. With it
@@ -69,17 +73,20 @@ def verify(
     Raises:
         UsageError: there is no runner of that name.
         RunnerUnavailable: no runner can work here.
+        InputError: a file of tensors can't be read, has none of the outputs, or is of another input.
         ArtifactError: a file that all runners need, or the only runner's, is missing, altered or invalid.
     """
     requested = [name for name in runners if name != FILE_RUNNER]
     for name in requested:
         if name not in (*RUNNERS, "all"):
             raise UsageError(f"There is no runner {name!r}. The runners: {', '.join((FILE_RUNNER, *RUNNERS))}, or all.")
-    chosen, left_out = choose_runners(requested) if requested or not runners else ([], {})
+    by_default = not runners and not tensors
+    chosen, left_out = choose_runners(requested) if requested or by_default else ([], {})
     verification = _Verification(
         open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, right_values, on_phase
     )
     try:
+        verification.judge_tensors([Path(file) for file in tensors])
         for name in chosen:
             verification.judge_runner(name)
             # Before the next one is opened: otherwise the weights of both would be in memory at once.
@@ -204,6 +211,17 @@ class _Verification:
             self._errors[FILE_RUNNER] = RunnerUnavailable(f"{FILE_RUNNER} was requested, but {reason}.")
         else:
             self._left_out[FILE_RUNNER] = reason
+
+    def judge_tensors(self, files: Sequence[Path]) -> None:
+        """Judge files of tensors, each as a runner."""
+        for file in files:
+            self._on_phase(f"judging {file.name}")
+            alone = sum(each.name == file.name for each in files) == 1
+            name = file.name if alone else str(file)
+            report, judge = judge_tensors(TensorFile(file), name, self._artifact.manifest, self._judges, self._maps)
+            self._reports.append(report)
+            # An error that the file shares shows with that input.
+            self._to_walk = (self._to_walk or set()) | ({judge} if report.verdict.fails else set())
 
     def judge_runner(self, name: str) -> None:
         """Judge a runner, and the same model in it without the probe's outputs."""

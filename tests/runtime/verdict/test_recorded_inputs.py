@@ -200,4 +200,4 @@ def test_the_users_own_input_is_judged_by_the_file_in_float64(tmp_path, layerpro
     Image.new("RGB", (40, 30)).save(tmp_path / "photo.png")
     refused = layerprobe("verify", artifact, "--input", tmp_path / "photo.png")
     assert refused.code == 3
-    assert "photo.png is no .npy or .npz file" in refused.err
+    assert "photo.png is no .npy, .npz or .safetensors file" in refused.err

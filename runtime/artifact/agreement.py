@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.artifact.tensor_summary import sample_places
+from .tensor_summary import sample_places
 
 __all__ = ["Alignment", "Tensor", "best_alignment"]
 
@@ -39,6 +39,18 @@ class Alignment:
         """
         ordered = array if self.order is None else array.transpose(self.order)
         return ordered if self.shape is None else ordered.reshape(self.shape)
+
+    def undo(self, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return a candidate's tensor in the source's layout, of this shape."""
+        if self.order is None:
+            return array.reshape(shape)
+        back = sorted(range(len(shape)), key=self.order.__getitem__)
+        return array.reshape([shape[axis] for axis in self.order]).transpose(back)
+
+    @property
+    def moves_channels(self) -> bool:
+        """Whether the candidate has the channels last and the source has not, or the other way round."""
+        return self.order is not None and self.order in _CHANNELS_LAST.get(len(self.order), ())
 
 
 class Tensor:
