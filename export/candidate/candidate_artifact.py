@@ -165,6 +165,7 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
     """Return what became of the source's outputs in the candidate, and of its tensors in the source."""
     by_output = found.matches.by_output
     users: dict[str, list[str]] = {}
+    aliases = {output.name: output.alias_of for output in manifest.outputs}
     for name, inputs in found.source.inputs_of.items():
         for each in inputs:
             users.setdefault(each, []).append(name)
@@ -172,7 +173,7 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
     for output in manifest.output_names:
         if output in by_output:
             continue
-        into = _nearest(output, users, by_output)
+        into = _nearest(output, users, by_output) or _same(output, aliases, by_output)
         if into is None:
             unmatched.append(output)
         else:
@@ -186,6 +187,14 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
         extra=tuple(found.matches.pending),
         given=found.inputs.described,
     )
+
+
+def _same(output: str, aliases: Mapping[str, str | None], by_output: Mapping[str, Match]) -> str | None:
+    """Return the output that was found and that this one only passes on, as dropout does."""
+    name = aliases[output]
+    while name is not None and name not in by_output:
+        name = aliases.get(name)
+    return name
 
 
 def _nearest(output: str, users: Mapping[str, list[str]], by_output: Mapping[str, Match]) -> str | None:

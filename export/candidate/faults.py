@@ -4,7 +4,7 @@ A fault stands at the first tensor that equals no output of the source though it
 the right one is that which makes what comes after it equal the source again.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from .matching import Match, Matches, Source, is_same_operation, walk_and_match
 __all__ = ["match_candidate"]
 
 _MOST_FAULTS = 24
-_FEW_FAULTS = 6
+_FEW_FAULTS = 3
 _OF_OTHER_WEIGHTS = 0.25
 """The share of faults among what was found, above which the file is another model's: with other weights, each
 convolution is at fault."""
@@ -104,7 +104,8 @@ def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches) -
     for value in list(found.pending)[:_MOST_PENDING]:
         ahead = _after(users, value) - found.by_value.keys()
         scored: list[tuple[_Score, Match]] = []
-        for likeness, match in _guesses(walks, value, found.pending[value], missing)[:_MOST_GUESSES]:
+        usual = {match.alignment.order for match in known}
+        for likeness, match in _guesses(walks, value, found.pending[value], missing, usual)[:_MOST_GUESSES]:
             gained = walks.gained([*known, match], ahead) if ahead else []
             if gained or value in walks.values.returned:
                 nearness = -float(np.mean([np.log10(max(each.distance, _ROUNDED)) for each in gained] or [0.0]))
@@ -117,19 +118,36 @@ def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches) -
 _ROUNDED = 1e-7
 
 
-def _guesses(walks: _Walks, value: str, tensor: Tensor, missing: Sequence[str]) -> list[tuple[float, Match]]:
+def _guesses(
+    walks: _Walks, value: str, tensor: Tensor, missing: Sequence[str], usual: Collection[tuple[int, ...] | None]
+) -> list[tuple[float, Match]]:
     """Return what a pending tensor may be meant to be, with the likeness, the most likely first."""
     guesses = []
     for output in missing:
         source = walks.source.tensors[output]
-        best = best_alignment(tensor, source, by_angle=True)
+        best = best_alignment(tensor, source, by_angle=True, usual=usual)
         if best is None:
             continue
-        same = is_same_operation(walks.values.all[value].node.op_type, walks.source.outputs[output])
+        same = _may_compute(walks.values.all[value].node.op_type, output, walks.source, missing)
         likeness = 1 - best[0]
         if likeness >= _LIKE or same:
             guesses.append((likeness, Match(value, output, best[1], best[0])))
     return sorted(guesses, key=lambda each: -each[0])
+
+
+def _may_compute(operator: str, output: str, source: Source, missing: Sequence[str]) -> bool:
+    """Return whether an operator is that of an output, or of one before it that may be fused into it."""
+    chain = [output]
+    while len(chain) < _FUSED:
+        before = [name for name in source.inputs_of[chain[-1]] if name in missing]
+        if len(before) != 1:
+            break
+        chain += before
+    return any(is_same_operation(operator, source.outputs[name]) for name in chain)
+
+
+_FUSED = 3
+"""Operations of the source that one of the candidate computes, at most: a convolution, a batch norm and a clamp."""
 
 
 def _users(values: Values) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ __all__ = ["Match", "Matches", "Source", "walk_and_match"]
 
 _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
+_NEARER = 2.0
 _ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
 
@@ -125,12 +126,18 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     close: list[Match] = []
     for output in source.of_size(tensor.size):
         other = source.tensors[output]
-        # What the file returns is that output, even if the same values were found before a cast or a reshape.
-        if (output in found.by_output and name not in values.returned) or not tensor.may_equal(other, tolerance):
+        if not tensor.may_equal(other, tolerance):
             continue
         best = best_alignment(tensor, other)
         if best is not None and best[0] <= tolerance:
             close.append(Match(name, output, best[1], best[0]))
+    # What the file returns is that output, even if the same values were found before a cast or a reshape. Anything else
+    # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
+    if name not in values.returned:
+        known = [match.distance for match in close if match.output in found.by_output]
+        close = [match for match in close if match.output not in found.by_output]
+        if known and close and max(_NEARER * min(known), _ROUNDED) < min(match.distance for match in close):
+            return None
     if not close:
         return None
     least = min(match.distance for match in close)

@@ -24,7 +24,7 @@ __all__ = ["Found", "find_matches"]
 
 Precision = Literal["float32", "float16", "bfloat16", "integers"]
 _SIXTEEN_BITS: dict[int, Precision] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
-_TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.2, "integers": 0.3}
+_TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.1, "integers": 0.15}
 """The largest distance of tensors that compute the same, by the precision of the file."""
 _ENOUGH = 0.3
 """The least share of the source's outputs that are found in a file of the same model: fusions leave some out."""

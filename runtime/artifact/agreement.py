@@ -1,6 +1,6 @@
 """Whether two tensors hold the same values, in whatever order of axes."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import permutations
@@ -94,7 +94,9 @@ class Tensor:
         )
 
 
-def best_alignment(value: Tensor, source: Tensor, *, by_angle: bool = False) -> tuple[float, Alignment] | None:
+def best_alignment(
+    value: Tensor, source: Tensor, *, by_angle: bool = False, usual: Collection[tuple[int, ...] | None] = ()
+) -> tuple[float, Alignment] | None:
     """Return how far a candidate's tensor is from a source's, at best, and how they are aligned then.
 
     Args:
@@ -102,6 +104,7 @@ def best_alignment(value: Tensor, source: Tensor, *, by_angle: bool = False) -> 
         source: the source's.
         by_angle: the distance is 1 less the cosine of their angle, whatever the sign, in which a fault may leave two
             tensors near. Else it is the root mean square of the difference, by that of the source. Both in a sample.
+        usual: the only orders of axes that are tried, if any of them is possible.
 
     Returns:
         None if their shapes can't be those of the same values.
@@ -110,7 +113,8 @@ def best_alignment(value: Tensor, source: Tensor, *, by_angle: bool = False) -> 
         return None
     best: tuple[float, Alignment] | None = None
     measure = _angle if by_angle else _difference
-    for order in _orders(value.shape, source.shape):
+    orders = list(_orders(value.shape, source.shape))
+    for order in [each for each in orders if each in usual] or orders:
         with np.errstate(all="ignore"):
             distance = measure(value.sample, _sampled(source, order, value.places), source.spread)
         if not np.isnan(distance) and (best is None or distance < best[0]):

@@ -47,6 +47,8 @@ class _Step:
     """Outputs to yield after this step: in the order of execution, those before them are computed as well."""
 
 
+_EIGHT_BITS = frozenset({TensorProto.INT8, TensorProto.UINT8})
+
 _PassedOn = Callable[[str, Any, Scale], Any]
 """Returns what the nodes that use an output get: of its name, its value and its natural scale."""
 
@@ -106,6 +108,10 @@ class Float64Graph:
         self.single_operations = frozenset(
             name for name, between in self.unexported_operations.items() if not averaged and not between
         )
+        self._weights_of = {
+            name: [each for node in (*sorted(passed), producers[name]) for each in needs[node] if each in self._weights]
+            for name, (_, passed) in found.items()
+        }
         scaled = {index for name in self.single_operations for index in (*found[name][1], producers[name])}
         self._scaled = {name for index in scaled for name in graph.node[index].output if name}
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
@@ -147,6 +153,16 @@ class Float64Graph:
         known = known or {}
         for name, value, _ in self._walk(inputs, lambda name, value, _: replaced(name, value), None, known):
             yield name, value
+
+    def integer_weights(self, output: str) -> Iterator[NDArray[Any]]:
+        """Yield the quantized weights, of two and more axes, by which an output is computed from the nearest before it.
+
+        Raises:
+            ArtifactError: one can't be read.
+        """
+        for name in self._weights_of[output]:
+            if self._weights[name].data_type in _EIGHT_BITS and len(self._weights[name].dims) > 1:
+                yield self._read(name)
 
     def shaken_walk(
         self,
@@ -257,6 +273,12 @@ class Float64Graph:
 
     def _weight(self, name: str, user: NodeProto, losses: Losses | None) -> NDArray[Any]:
         # Read and widened each time: cached weights would take three times the file's size.
+        array = self._read(name)
+        if losses:
+            losses.add_constant(name, array, self._weights[name].data_type, user)
+        return array if user.op_type in WIDENING and not user.domain else widened(array)
+
+    def _read(self, name: str) -> NDArray[Any]:
         tensor = TensorProto()
         try:
             # A copy, because onnx stores what it reads in it.
@@ -264,9 +286,7 @@ class Float64Graph:
             array: NDArray[Any] = numpy_helper.to_array(tensor, str(self._folder))
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file}: the weight {name} can't be read: {first_line(error)}") from error
-        if losses:
-            losses.add_constant(name, array, tensor.data_type, user)
-        return array if user.op_type in WIDENING and not user.domain else widened(array)
+        return array
 
 
 def _given(forced: Mapping[str, NDArray[Any]]) -> _PassedOn:

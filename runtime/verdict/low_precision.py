@@ -24,8 +24,6 @@ __all__ = ["evaluate_low_precision", "expected_sqnr", "worst_segments"]
 _Arrays = Mapping[str, NDArray[Any]]
 _STEPS = 255
 """Of 8 bits."""
-_OF_WEIGHTS = 35.0
-"""Decibels of 8-bit weights, per tensor: of normally distributed ones, whose largest is 4 times their spread, 36."""
 _OF_FLOATS = {"float16": 71.0, "bfloat16": 53.0}
 """Decibels of rounding to nearest: 2^-11 and 2^-8 of a value, at most."""
 
@@ -53,7 +51,8 @@ def evaluate_low_precision(
             file.comparisons.append(found)
             continue
         own = _decibels(truth, value - truth)
-        expected = expected_sqnr([right[each] for each in graph.inputs_of[name] if each in right], truth, precision)
+        passed = [*(right[each] for each in graph.inputs_of[name] if each in right), truth]
+        expected = expected_sqnr(passed, graph.integer_weights(name), precision)
         drift = 10 ** ((expected - own) / 20)
         failed = drift > FILE_PASSING_DRIFT
         file.comparisons.append(
@@ -74,20 +73,27 @@ def evaluate_low_precision(
 _ANYTHING = np.asarray(np.inf)
 
 
-def expected_sqnr(inputs: Iterable[NDArray[Any]], output: NDArray[Any], precision: str) -> float:
+def expected_sqnr(passed: Iterable[NDArray[Any]], weights: Iterable[NDArray[Any]], precision: str) -> float:
     """Return the signal-to-noise ratio in decibels that a segment of right bits has.
 
     Args:
-        inputs: what goes into it.
-        output: what comes out.
+        passed: what goes into it and what comes out.
+        weights: its weights, in whole steps.
         precision: `float16`, `bfloat16`, or `integers` of 8 bits.
     """
     if precision in _OF_FLOATS:
         parts = [_OF_FLOATS[precision]] * 3
     else:
-        floats = [array for array in (*inputs, output) if array.dtype.kind == "f" and array.size]
-        parts = [_OF_WEIGHTS, *(_of_range(array) for array in floats)]
+        floats = [array for array in passed if array.dtype.kind == "f" and array.size]
+        parts = [*map(_of_steps, weights), *map(_of_range, floats)]
     return -10 * math.log10(sum(10 ** (-part / 10) for part in parts))
+
+
+def _of_steps(steps: NDArray[Any]) -> float:
+    """Return the signal-to-noise ratio of weights that were rounded to whole steps: noise of a twelfth."""
+    # Around their mean, since the zero point of unsigned ones is elsewhere.
+    power = float(np.var(steps.astype(np.float64)))
+    return 10 * math.log10(12 * power) if power else math.inf
 
 
 def _of_range(array: NDArray[Any]) -> float:
