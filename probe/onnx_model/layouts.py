@@ -103,8 +103,7 @@ def _follow(step: _Step) -> list[Axis]:
     rule = _RULES.get(step.node.op_type, _elementwise)
     try:
         result = rule(step)
-    except (IndexError, KeyError, StopIteration, TypeError, ValueError):
-        # Attributes or inputs that no rule expects: nothing is known.
+    except Exception:  # of several types, for attributes or inputs that no rule expects: nothing is known
         result = None
     if result is not None and tuple(map(size_of, result)) == step.shape:
         return result
@@ -242,8 +241,12 @@ def _slice(step: _Step) -> list[Axis]:
 
 
 def _gather(step: _Step) -> list[Axis] | None:
-    """A single index drops its axis; several are a part of it, in whatever order."""
-    axes, place = step.first, step.attributes.get("axis", 0) % len(step.first)
+    """A single index drops its axis; several are a part of it, in whatever order. Rows of a table are features."""
+    axes = step.first
+    if not axes:
+        indices = step.axes[1] or []
+        return [*indices, fresh("C", step.shape[-1])] if len(step.shape) == len(indices) + 1 else None
+    place = step.attributes.get("axis", 0) % len(axes)
     if len(step.shape) == len(axes) - 1:
         return drop(axes, place)
     if len(step.shape) != len(axes):

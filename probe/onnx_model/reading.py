@@ -71,6 +71,8 @@ def read_sound_model(file: Path) -> SoundModel:
         raise ModelError(str(error)) from error
     if not model.graph.node:
         raise ModelError(f"{file} is not an ONNX model, or an empty one: it has no operation.")
+    if not model.graph.output:
+        raise ModelError(f"{file} returns nothing: it lists no result of its graph.")
     _check_opsets(file, model)
     _check_weights(file, model, opened.folder)
     try:
@@ -96,9 +98,10 @@ def _check_opsets(file: Path, model: onnx.ModelProto) -> None:
     version, newest = versions.get("", 1), onnx.defs.onnx_opset_version()
     uses_own = any(not domain_of(node.domain) for node in model.graph.node)
     if uses_own and not _OLDEST_OPSET <= version <= newest:
+        older = "onnx.version_converter.convert_version(model, 17) may convert it."
         raise ModelError(
             f"{file} is of opset {version}; opsets {_OLDEST_OPSET} to {newest} can be read.\n"
-            "onnx.version_converter.convert_version(model, 17) may convert it."
+            f"{older if version < newest else 'A newer onnx may read it: pip install --upgrade onnx'}"
         )
 
 

@@ -21,7 +21,7 @@ from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
 from .losses import NO_SCALE, Losses, Scale
-from .nodes import NodeEvaluator, reads, widened
+from .nodes import NodeEvaluator, reads, subgraphs, widened
 from .operators import WIDENING
 
 __all__ = ["Float64Graph", "Unknown"]
@@ -155,7 +155,8 @@ class Float64Graph:
         def shaken(_: str, value: Any, scale: Scale) -> Any:
             if isinstance(value, Unknown) or value.dtype.kind != "f":
                 return value
-            return value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own
+            # NumPy returns a scalar of what has no axes, which can't be written to.
+            return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
 
         for name, value, scale in self._walk(inputs, shaken, Losses(self.inputs_of, None)):
             yield name, shaken(name, value, scale)
@@ -224,7 +225,8 @@ class Float64Graph:
         if unknown is not None:
             return [unknown] * count, [NO_SCALE] * count
         inputs = [given[name] if name else None for name in node.input]
-        outer = {name: value for name, value in given.items() if name not in node.input}
+        # What is an input, too, may be read from inside by its own name.
+        outer = given if any(subgraphs(node)) else {}
         try:
             # Created on demand, as an operator that onnx doesn't know matters only if its result is needed.
             if number not in self._evaluators:

@@ -116,7 +116,8 @@ class NodeEvaluator:
             results: list[Any] = self._evaluator.run(None, {**outer, **feeds})  # type: ignore[assignment]
             if self.rounded_to is not None:
                 results = [widened(np.asarray(result).astype(self.rounded_to)) for result in results]
-        return results
+        # NumPy returns scalars of what has no axes.
+        return [np.asarray(result) if isinstance(result, np.generic) else result for result in results]
 
 
 def _widen_node(node: NodeProto) -> None:

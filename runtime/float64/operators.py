@@ -13,6 +13,7 @@ from onnx.reference.op_run import OpRun
 
 from .convolutions import Conv, ConvTranspose
 from .indexing import GatherElements, GatherND, ScatterElements, ScatterND
+from .loops import Loop, Scan
 from .pools import AveragePool, MaxPool
 from .resizing import Resize
 from .sampling import AffineGrid, DeformConv, GridSample
@@ -227,10 +228,12 @@ OPERATORS: list[type[OpRun]] = [
     GridSample,
     LRN,
     LogSoftmax,
+    Loop,
     MatMul,
     MaxPool,
     Pad,
     Resize,
+    Scan,
     ScatterElements,
     ScatterND,
 ]
