@@ -232,7 +232,9 @@ def _layout(shape: Sequence[Dimension], *, leading: bool, dtype: np.dtype[Any]) 
     if len(shape) == 4 and dtype.kind in "fu":
         last_only = shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS
         return f"{first}HWC" if last_only else f"{first}CHW"
-    rest = {2: "C", 5: "CDHW"}.get(len(shape), "?" * (len(shape) - 1))
+    # Integers are indices into a table, one after the other.
+    known = {2: "C", 5: "CDHW"} if dtype.kind not in "iub" else {}
+    rest = known.get(len(shape), "?" * (len(shape) - 1))
     return (first + rest)[: len(shape)]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops._quant_utils import reshape_input
 
 from .convolutions import Conv, ConvTranspose
 from .indexing import GatherElements, GatherND, ScatterElements, ScatterND
@@ -144,6 +145,24 @@ class Pad(OpRun):
         return (np.pad(x, widths, constant_values=0 if value is None else value.item()),)
 
 
+class DequantizeLinear(OpRun):
+    """onnx's has none before opset 19, and rounds integers of 32 bits to float32."""
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        zero_point: Array | None = None,
+        axis: int = 1,
+        block_size: int = 0,
+        output_dtype: int | None = None,  # noqa: ARG002 - all are float64
+    ) -> tuple[Array]:
+        wide = x.astype(np.float64)
+        if zero_point is not None:
+            wide -= reshape_input(zero_point.astype(np.float64), x.shape, axis, block_size)
+        return (wide * reshape_input(scale, x.shape, axis, block_size),)
+
+
 class Erf(OpRun):
     """onnx's own returns float32, element by element."""
 
@@ -220,6 +239,7 @@ OPERATORS: list[type[OpRun]] = [
     Conv,
     ConvTranspose,
     DeformConv,
+    DequantizeLinear,
     Erf,
     GatherElements,
     GatherND,
