@@ -396,6 +396,72 @@ def test_pads_are_onnxs_and_negative_ones_crop(mode: str) -> None:
     close(ours("Pad", x, both, number), onnxs("Pad", x, both, number))
 
 
+def test_unpacking_is_onnxs_also_in_opsets_that_it_lacks() -> None:
+    for arrays, attributes, opset in (
+        ([RANDOM.integers(-9, 9, (4, 3)).astype(np.int8), np.float64(0.5), np.int8(2)], {}, 21),
+        ([RANDOM.integers(0, 9, (4, 3)).astype(np.uint8), np.arange(1.0, 4)], {}, 21),
+        (
+            [RANDOM.integers(0, 9, (4, 3)).astype(np.uint8), np.ones(4) / 4, np.arange(4, dtype=np.uint8)],
+            {"axis": 0},
+            19,
+        ),
+        ([RANDOM.integers(0, 9, (4, 6)).astype(np.uint8), np.ones((4, 2))], {"block_size": 3}, 21),
+    ):
+        right = onnxs("DequantizeLinear", *arrays, opset=opset, **attributes)
+        close(ours("DequantizeLinear", *arrays, opset=opset, **attributes), right)
+        if "block_size" not in attributes:
+            close(ours("DequantizeLinear", *arrays, opset=13, **attributes), right)
+    # float32 has no such integer.
+    assert ours("DequantizeLinear", np.array([2**24 + 1], np.int32), np.float64(1)).tolist() == [2**24 + 1]
+
+
+def _values(*names: str) -> list[onnx.ValueInfoProto]:
+    return [onnx.helper.make_empty_tensor_value_info(name) for name in names]
+
+
+def test_a_loop_runs_without_a_condition_and_stops_by_one() -> None:
+    make = onnx.helper.make_node
+    nodes = [make("Add", ["v", "v"], ["u"]), make("Less", ["u", "limit"], ["on"])]
+    limit = onnx.numpy_helper.from_array(np.array(20.0), "limit")
+    body = onnx.helper.make_graph(nodes, "body", _values("i", "go", "v"), _values("on", "u", "v"), [limit])
+    ones = np.ones(1)
+    for trips, condition, last, passes in (
+        (np.array(3), None, 8, [1, 2, 4]),
+        (np.array(3), np.array(True), 8, [1, 2, 4]),
+        (np.array(99), np.array(True), 32, [1, 2, 4, 8, 16]),
+        (None, np.array(True), 32, [1, 2, 4, 8, 16]),
+    ):
+        state, returned = ours("Loop", trips, condition, ones, outputs=2, body=body)
+        assert (state.tolist(), returned.tolist()) == ([last], [[each] for each in passes])
+
+
+def test_a_loop_without_an_end_is_given_up() -> None:
+    body = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["go"], ["on"])], "body", _values("i", "go"), _values("on", "i")
+    )
+    with pytest.raises(RuntimeError, match="it loops more than 100000 times"):
+        ours("Loop", None, np.array(True), body=body)
+
+
+@pytest.mark.parametrize("backwards", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_a_scan_goes_along_any_axis_in_both_directions(axis: int, backwards: int) -> None:
+    body = onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["s", "x"], ["t"]), onnx.helper.make_node("Identity", ["t"], ["y"])],
+        "body",
+        _values("s", "x"),
+        _values("t", "y"),
+    )
+    x = RANDOM.standard_normal((3, 3))
+    along = np.moveaxis(x, axis, 0)
+    sums = np.cumsum(along[::-1] if backwards else along, 0)
+    ways = {"scan_input_axes": [axis], "scan_output_axes": [axis]}
+    ways |= {"scan_input_directions": [backwards], "scan_output_directions": [backwards]}
+    state, rows = ours("Scan", np.zeros(3), x, outputs=2, body=body, num_scan_inputs=1, **ways)
+    close(state, sums[-1])
+    close(rows, np.moveaxis(sums[::-1] if backwards else sums, 0, axis))
+
+
 def test_every_operator_is_checked_here() -> None:
     text = Path(__file__).read_text(encoding="utf-8")
     assert [each.__name__ for each in OPERATORS if f'ours("{each.__name__}"' not in text] == []
