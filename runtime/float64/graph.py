@@ -237,7 +237,10 @@ class Float64Graph:
             if losses is None or self._scaled.isdisjoint(node.output):
                 return results, [NO_SCALE] * count
             rounded = evaluator.rounded_to is not None
-            return results, losses.of(node, inputs, results, lambda others: evaluator.run(others, outer), rounded)
+            inside = evaluator.inner_losses(inputs, outer, results)
+            return results, losses.of(
+                node, inputs, results, lambda others: evaluator.run(others, outer), rounded, inside
+            )
         except Exception as error:
             # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
             return [Unknown(f"{node.op_type} can't be recomputed: {_reason(error)}")] * count, [NO_SCALE] * count

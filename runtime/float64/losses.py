@@ -94,6 +94,7 @@ class Losses:
         results: Sequence[Any],
         evaluate: _Evaluate,
         rounded: bool,
+        inside: Sequence[float],
     ) -> list[Scale]:
         """Return the scale of each result of a node, and remember it for the nodes that use it.
 
@@ -103,6 +104,7 @@ class Losses:
             results: what it returned for them.
             evaluate: returns its results for other inputs.
             rounded: whether the results are rounded to 16 bits already, so that nothing more is lost.
+            inside: by result, what it may lose inside of the node's subgraphs.
         """
         # The file's own evaluation rounds nowhere.
         exact = rounded or self._folded is not None
@@ -116,7 +118,8 @@ class Losses:
             scale = NO_SCALE
             if result.dtype.kind == "f":
                 call = Call(node, inputs, near, result, partial(_evaluated, evaluate, index), self._folded is None)
-                least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
+                folded = (self._folded or {}).get(name, 0.0) / _EPSILON
+                least = np.float32(folded if exact else inside[index] * coarse)
                 own = np.maximum(natural_scale(call) * coarse, least)
                 scale = Scale(own, partial(self._with_inputs, call, own, before, coarse))
                 self._lost[name] = scale

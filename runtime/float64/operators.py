@@ -5,11 +5,13 @@ Each is a class named like its operator, as `ReferenceEvaluator(new_ops=...)` ta
 
 import math
 from functools import cache
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops import op_non_max_suppression
 from onnx.reference.ops._quant_utils import reshape_input
 
 from .convolutions import Conv, ConvTranspose
@@ -118,6 +120,18 @@ class LogSoftmax(OpRun):
         y = x - np.max(x, axis=axis, keepdims=True)
         y -= np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
         return (y,)
+
+
+class NonMaxSuppression(op_non_max_suppression.NonMaxSuppression):
+    """onnx's takes no scalars for its limits, only lists of one, and needs all of them."""
+
+    def _run(self, boxes: Array, scores: Array, *limits: Array | None, center_point_box: int = 0) -> tuple[Array]:
+        most, overlap, least = (
+            np.array([default]) if limit is None else np.reshape(limit, 1)
+            for limit, default in zip_longest(limits, (0, 0.0, -np.inf))
+        )
+        chosen: tuple[Array] = super()._run(boxes, scores, most, overlap, least, center_point_box)  # type: ignore[no-untyped-call]
+        return chosen
 
 
 class Pad(OpRun):
@@ -251,6 +265,7 @@ OPERATORS: list[type[OpRun]] = [
     Loop,
     MatMul,
     MaxPool,
+    NonMaxSuppression,
     Pad,
     Resize,
     Scan,
