@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from runtime.artifact.errors import ModelError
+from runtime.artifact.errors import InputError, ModelError
 from runtime.artifact.manifest import Input, Preprocessing
 from runtime.runs.input_files import read_inputs
 
@@ -53,6 +53,9 @@ def load_onnx(
     """
     sound = read_sound_model(Path(file))
     example, given = _inputs(sound, inputs, size, mean, std)
+    if size and example.size != tuple(size[-2:]):
+        takes = "images of {} x {}".format(*example.size) if example.size else "no image"
+        raise InputError(f"{file} takes {takes}, whatever --input-size says: omit it.")
     return LoadedOnnx(probe_onnx(sound, example), example.preprocessing(mean, std), given)
 
 

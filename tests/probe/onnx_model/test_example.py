@@ -47,6 +47,17 @@ def test_an_open_size_is_224_unless_one_is_given(file):
     assert probe.example.assumed_size
 
 
+def test_a_size_that_the_file_does_not_leave_open_is_refused(file):
+    save(file, [CONV], [value("x", 1, 3, 8, 8)], ["y"], [W])
+    assert load_onnx(file, size=(8, 8)).probe.example.size == (8, 8)
+    with pytest.raises(InputError) as refused:
+        load_onnx(file, size=(9, 8))
+    assert str(refused.value) == f"{file} takes images of 8 x 8, whatever --input-size says: omit it."
+    save(file, [ONCE], [value("x", 1, 3)], ["y"])
+    with pytest.raises(InputError, match="takes no image, whatever --input-size says: omit it"):
+        load_onnx(file, size=(9, 8))
+
+
 def test_channels_last_are_seen_and_keep_their_open_size(file):
     nodes = [node("Transpose", ["x"], ["t"], perm=[0, 3, 1, 2]), node("Conv", ["t", "w"], ["y"])]
     loaded = load_onnx(save(file, nodes, [value("x", None, None, None, 3)], ["y"], [W]), size=(10, 12))

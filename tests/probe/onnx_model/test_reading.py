@@ -7,7 +7,7 @@ from onnx import helper
 from onnx_making import constant, node, save, value, weight
 
 from probe.onnx_model.loading import load_onnx
-from runtime.artifact.errors import ModelError
+from runtime.artifact.errors import ArtifactError, ModelError
 
 X = value("x", "n", 3, 8, 8)
 W = weight("w", 4, 3, 3, 3)
@@ -201,6 +201,26 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(with_data, tmp_path
     data.rename(elsewhere)
     data.symlink_to(elsewhere)
     assert refusal(with_data).startswith("FILE: the weights are in 'theirs.data', which is not beside it.")
+
+
+def test_what_is_listed_twice_is_refused(file):
+    save(file, [CONV, RELU], [X, X], ["y"], [W])
+    assert refusal(file) == "FILE lists the input 'x' twice: which one counts isn't defined."
+    save(file, [CONV, RELU], [X], ["y"], [W, W])
+    assert refusal(file) == "FILE stores the weight 'w' twice: which one counts isn't defined."
+
+
+def test_a_weight_that_contradicts_its_shape_is_named(file):
+    for size, words in (
+        (-4, "FILE: the weight 'w' has a negative size, [-4, 3, 3, 3]."),
+        (2**40, "FILE: the weight w can't be read: cannot reshape array of size 108 into shape (1099511627776,3,3,3)"),
+    ):
+        model = onnx.load(save(file, [CONV, RELU], [X], ["y"], [W]))
+        model.graph.initializer[0].dims[0] = size
+        file.write_bytes(model.SerializeToString())
+        with pytest.raises((ModelError, ArtifactError)) as refused:
+            load_onnx(file)
+        assert str(refused.value).replace(str(file), "FILE") == words
 
 
 def test_sparse_weights_are_refused_in_words(file):
