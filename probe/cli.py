@@ -20,7 +20,7 @@ from runtime.artifact.cli_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.status import Status
@@ -40,6 +40,7 @@ __all__ = [
     "model_at_work",
     "nodes",
     "print_capture",
+    "refuse_for_files",
 ]
 
 Capture = Literal["auto", "trace", "export"]
@@ -76,6 +77,17 @@ def is_onnx(model: str) -> bool:
     return model.endswith(".onnx")
 
 
+def refuse_for_files(options: "Mapping[str, object]") -> None:
+    """Refuse options that say how to build a PyTorch model: by their names, whether they were given.
+
+    Raises:
+        BadParameter: one was.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"{given[0]} is for PyTorch models, and MODEL is an ONNX file: omit it")
+
+
 def nodes(
     model: ModelArgument,
     input_size: InputSizeOption = None,
@@ -100,6 +112,7 @@ def nodes(
     size = parse_size(input_size, channels=True)
     probe: Probe | OnnxProbe
     if is_onnx(model):
+        refuse_for_files({"--submodule": submodule, "--leaf": leaf, "--capture": capture != "auto"})
         probe, modules, title = _probe_of_file(model, size, given or (), quiet)
     elif given:
         raise typer.BadParameter("--input is for ONNX files: a PyTorch model brings its example")

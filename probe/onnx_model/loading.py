@@ -67,7 +67,13 @@ def _inputs(
     std: Sequence[float] | None,
 ) -> tuple[OnnxExample, dict[str, dict[str, NDArray[Any]]]]:
     file, graph = sound.file.path, sound.model.graph
-    specs = [Input(name=name, shape=(), dtype=dtype.name) for name, dtype in dtypes_of(file, graph).items()]
+    shapes = {
+        value.name: [size.dim_value or size.dim_param or "?" for size in value.type.tensor_type.shape.dim]
+        for value in graph.input
+    }
+    specs = [
+        Input(name=name, shape=tuple(shapes[name]), dtype=dtype.name) for name, dtype in dtypes_of(file, graph).items()
+    ]
     try:
         example = make_example(file, graph, size)
     except ModelError:

@@ -271,6 +271,25 @@ def test_options_for_pytorch_models_are_refused(layerprobe, theirs, tmp_path, op
     assert not (tmp_path / "a").exists()
 
 
+@pytest.mark.parametrize("option", [("--submodule", "stem"), ("--leaf", "Conv"), ("--capture", "trace")])
+def test_nodes_refuses_them_too(layerprobe, theirs, option):
+    done = layerprobe("nodes", theirs, *option)
+    assert done.code == 2
+    assert f"{option[0]} is for PyTorch models, and MODEL is an ONNX file: omit it" in " ".join(done.err.split())
+
+
+def test_an_input_of_another_name_says_what_the_file_takes(layerprobe, theirs, tmp_path):
+    np.savez(tmp_path / "in.npz", z=np.ones(3))
+    done = layerprobe("verify", theirs, "-q", "--input", tmp_path / "in.npz")
+    assert (done.code, done.err.splitlines()) == (
+        3,
+        [
+            "layerprobe: theirs.onnx takes x (n x 3 x 8 x 8, float32).",
+            f"{tmp_path / 'in.npz'} has z: numpy.savez(file, x=array)",
+        ],
+    )
+
+
 def test_a_file_is_verified_at_once_with_reports_of_every_form(layerprobe, theirs, tmp_path):
     forms = {"--html": "r.html", "--json": "r.json", "--junit": "r.xml"}
     options = [part for option, name in forms.items() for part in (option, tmp_path / name)]
