@@ -13,6 +13,7 @@ from probe.cli import (
     is_onnx,
     model_at_work,
     print_capture,
+    refuse_for_files,
 )
 from runtime.artifact.cli_options import (
     InputFilesOption,
@@ -23,7 +24,7 @@ from runtime.artifact.cli_options import (
     parse_size,
 )
 
-from .onnx_cli import export_file, refuse_for_files
+from .onnx_cli import export_file
 from .photo_preprocessing import preprocessing_of
 
 __all__ = ["export"]

@@ -1,24 +1,13 @@
 """`layerprobe export` of an ONNX file. It needs no PyTorch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
 
 from probe.cli import at_work, print_capture
 
-__all__ = ["export_file", "refuse_for_files"]
-
-
-def refuse_for_files(options: Mapping[str, object]) -> None:
-    """Refuse options that say how to build a PyTorch model: by their names, whether they were given.
-
-    Raises:
-        BadParameter: one was.
-    """
-    given = [name for name, value in options.items() if value]
-    if given:
-        raise typer.BadParameter(f"{given[0]} is for PyTorch models, and MODEL is an ONNX file: omit it")
+__all__ = ["export_file"]
 
 
 def export_file(

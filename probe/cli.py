@@ -20,7 +20,7 @@ from runtime.artifact.cli_options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.status import Status
@@ -40,6 +40,7 @@ __all__ = [
     "model_at_work",
     "nodes",
     "print_capture",
+    "refuse_for_files",
 ]
 
 Capture = Literal["auto", "trace", "export"]
@@ -76,6 +77,17 @@ def is_onnx(model: str) -> bool:
     return model.endswith(".onnx")
 
 
+def refuse_for_files(options: "Mapping[str, object]") -> None:
+    """Refuse options that say how to build a PyTorch model: by their names, whether they were given.
+
+    Raises:
+        BadParameter: one was.
+    """
+    given = [name for name, value in options.items() if value]
+    if given:
+        raise typer.BadParameter(f"{given[0]} is for PyTorch models, and MODEL is an ONNX file: omit it")
+
+
 def nodes(
     model: ModelArgument,
     input_size: InputSizeOption = None,
@@ -100,11 +112,12 @@ def nodes(
     size = parse_size(input_size, channels=True)
     probe: Probe | OnnxProbe
     if is_onnx(model):
-        probe, modules, title = _probe_of_file(model, size, given or (), quiet)
+        refuse_for_files({"--submodule": submodule, "--leaf": leaf, "--capture": capture != "auto"})
+        probe, modules, name, kind = _probe_of_file(model, size, given or (), quiet)
     elif given:
         raise typer.BadParameter("--input is for ONNX files: a PyTorch model brings its example")
     else:
-        probe, modules, title = _probe_of_model(model, size, submodule, capture, leaf or (), quiet)
+        probe, modules, name, kind = _probe_of_model(model, size, submodule, capture, leaf or (), quiet)
     from runtime.artifact.selection import select_outputs
 
     from .node_tree import node_tree, skipped_lines
@@ -112,14 +125,14 @@ def nodes(
     # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
     chosen = select_outputs(probe.outputs, outputs or (), operations or ())
     if as_json:
-        typer.echo(_document(title, probe, chosen))
+        typer.echo(_document(name, probe, chosen))
         return
     # On a pipe there is no width to fit.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
     constants = ", ".join(f"{name} = {value!r}" for name, value in probe.constants.items())
     lines = [
-        f"{title}, outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
+        f"{name} ({kind}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",
         *([f"constants: {constants}"] if constants else []),
         *node_tree(chosen, modules, width, probe.results),
     ]
@@ -130,8 +143,8 @@ def nodes(
 
 def _probe_of_model(
     model: str, size: tuple[int, ...], submodule: str | None, capture: Capture, leaf: "Sequence[str]", quiet: bool
-) -> "tuple[Probe, dict[str, str], str]":
-    """Return a PyTorch model's probe, the class of each of its modules by path, and its title."""
+) -> "tuple[Probe, dict[str, str], str, str]":
+    """Return a PyTorch model's probe, the class of each of its modules by path, its name and its own class."""
     with model_at_work(quiet) as status:
         from . import build_probe, load_model
         from .capture.labels import class_of
@@ -146,19 +159,19 @@ def _probe_of_model(
         why = "the model fails on another, or returns a tensor of another rank"
         typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     modules = {path: class_of(module) for path, module in loaded.module.named_modules(remove_duplicate=False)}
-    return probe, modules, f"{loaded.name} ({probe.model_name})"
+    return probe, modules, loaded.name, probe.model_name
 
 
 def _probe_of_file(
     file: str, size: tuple[int, ...], inputs: "Sequence[Path]", quiet: bool
-) -> "tuple[OnnxProbe, dict[str, str], str]":
-    """Return an ONNX file's probe and its title; its modules' classes aren't known."""
+) -> "tuple[OnnxProbe, dict[str, str], str, str]":
+    """Return an ONNX file's probe, its name and its opset; its modules' classes aren't known."""
     from .onnx_model.loading import load_onnx
 
     with at_work(quiet, "reading the ONNX file"):
         probe = load_onnx(file, inputs=inputs, size=size).probe
     print_capture(probe, quiet)
-    return probe, {}, f"{probe.name} (ONNX, opset {probe.opset})"
+    return probe, {}, probe.name, f"ONNX, opset {probe.opset}"
 
 
 @contextmanager

@@ -36,6 +36,8 @@ class OnnxExample:
     """Whether the values were given, and not drawn."""
     assumed_size: bool = False
     """Whether the file leaves height or width open, and nothing was given for it."""
+    notes: tuple[str, ...] = ()
+    """Which axes are held fixed, though the file leaves them open."""
 
     @property
     def open(self) -> set[str]:
@@ -152,7 +154,7 @@ def make_example(
     layouts = {
         name: _layout(shapes[name], leading=index == leading, dtype=dtypes[name]) for index, name in enumerate(names)
     }
-    inputs, arrays = [], {}
+    inputs, arrays, notes = [], {}, []
     batch_symbol = shapes[names[leading]][0] if leading is not None else None
     for number, name in enumerate(names):
         symbols = _symbols(shapes[name], layouts[name], batch_symbol)
@@ -162,18 +164,22 @@ def make_example(
             concrete = tuple(
                 _concrete(file, name, each, symbol, size) for each, symbol in zip(shapes[name], symbols, strict=True)
             )
-        arrays[name] = given[name] if given is not None else _drawn(file, name, concrete, dtypes[name], number)
+        arrays[name] = given[name] if given is not None else _drawn(concrete, dtypes[name], number)
         held = tuple(
             symbol if isinstance(symbol, str) and symbol in "NHW" else length
             for symbol, length in zip(symbols, concrete, strict=True)
         )
         inputs.append(Input(name=name, shape=held, dtype=dtypes[name].name))
+        notes += [
+            f"axis {place} of its input {name} is fixed at {length}, though the file leaves it open"
+            for place, (symbol, length) in enumerate(zip(symbols, held, strict=True))
+            if isinstance(symbol, str) and symbol != length
+        ]
     open_image = any(
         str(each)[:1] in ("H", "W") for name in names for each in _symbols(shapes[name], layouts[name], None)
     )
-    return OnnxExample(
-        tuple(inputs), arrays, layouts, given is not None, assumed_size=open_image and given is None and not size
-    )
+    assumed = open_image and given is None and not size
+    return OnnxExample(tuple(inputs), arrays, layouts, given is not None, assumed, tuple(notes))
 
 
 def dtypes_of(file: Path, graph: onnx.GraphProto) -> dict[str, np.dtype[Any]]:
@@ -189,7 +195,9 @@ def dtypes_of(file: Path, graph: onnx.GraphProto) -> dict[str, np.dtype[Any]]:
         type_ = value.type.tensor_type.elem_type
         if value.type.WhichOneof("value") != "tensor_type" or type_ in (0, TensorProto.STRING):
             raise ModelError(f"{file}: the input {value.name!r} is no tensor of numbers.")
-        dtypes[value.name] = np.dtype(helper.tensor_dtype_to_np_dtype(type_))
+        dtype = dtypes[value.name] = np.dtype(helper.tensor_dtype_to_np_dtype(type_))
+        if dtype.kind not in "fiub" and dtype.name != "bfloat16":
+            raise ModelError(f"{file}: its input {value.name!r} is of {dtype.name}, which is not supported.")
     return dtypes
 
 
@@ -224,7 +232,9 @@ def _layout(shape: Sequence[Dimension], *, leading: bool, dtype: np.dtype[Any]) 
     if len(shape) == 4 and dtype.kind in "fu":
         last_only = shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS
         return f"{first}HWC" if last_only else f"{first}CHW"
-    rest = {2: "C", 5: "CDHW"}.get(len(shape), "?" * (len(shape) - 1))
+    # Integers are indices into a table, one after the other.
+    known = {2: "C", 5: "CDHW"} if dtype.kind not in "iub" else {}
+    rest = known.get(len(shape), "?" * (len(shape) - 1))
     return (first + rest)[: len(shape)]
 
 
@@ -256,15 +266,13 @@ def _concrete(file: Path, name: str, given: Dimension, symbol: Dimension, size: 
     )
 
 
-def _drawn(file: Path, name: str, shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> NDArray[Any]:
-    if dtype.kind == "f" or dtype.name == "bfloat16":
+def _drawn(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> NDArray[Any]:
+    if dtype.kind not in "iub":
         return _noise(shape, dtype, seed)
     if dtype == np.uint8 and len(shape) == 4:
         return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    if dtype.kind in "iub":
-        # Anything else could be an index out of its table's range.
-        return np.zeros(shape, dtype)
-    raise ModelError(f"{file}: the input {name!r} is of {dtype.name}: give --input F.npy or F.npz with its values.")
+    # Anything else could be an index out of its table's range.
+    return np.zeros(shape, dtype)
 
 
 def _noise(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> NDArray[Any]:

@@ -103,8 +103,7 @@ def _follow(step: _Step) -> list[Axis]:
     rule = _RULES.get(step.node.op_type, _elementwise)
     try:
         result = rule(step)
-    except (IndexError, KeyError, StopIteration, TypeError, ValueError):
-        # Attributes or inputs that no rule expects: nothing is known.
+    except Exception:  # of several types, for attributes or inputs that no rule expects: nothing is known
         result = None
     if result is not None and tuple(map(size_of, result)) == step.shape:
         return result
@@ -221,10 +220,16 @@ def _concatenate(step: _Step) -> list[Axis]:
     patches = [i for i, each in enumerate(step.axes) if each and grid_of(each[place])]
     if len(patches) == 1 and letter_of(axes[place]) == "L":
         of_patches = (step.axes[patches[0]] or [])[place]
-        before = [size_of(each[place]) for each in step.axes[: patches[0]] if each]
-        if all(each for each in step.axes[: patches[0]]):
-            after = step.shape[place] - size_of(of_patches) - sum(before)
-            axes[place] = with_tokens(of_patches, sum(before), after)
+        added = step.shape[place] - size_of(of_patches)
+        # A class token is a weight, whose size isn't known: it is what the others leave.
+        before, after = (
+            sum(size_of(each[place]) for each in side if each) if all(side) else None
+            for side in (step.axes[: patches[0]], step.axes[patches[0] + 1 :])
+        )
+        if before is None and after is not None:
+            before = added - after
+        if before is not None:
+            axes[place] = with_tokens(of_patches, before, added - before)
     return axes
 
 
@@ -237,13 +242,18 @@ def _slice(step: _Step) -> list[Axis]:
         return [resize(axis, size) for axis, size in zip(axes, step.shape, strict=True)]
     for place, start, end in zip(places or range(len(starts)), starts, ends, strict=True):
         low, high, _ = slice(start, end).indices(size_of(axes[place]))
-        axes[place] = narrow(axes[place], low, high)
+        one = high - low == 1 < size_of(axes[place])
+        axes = _single(axes, place) if one else [*axes[:place], narrow(axes[place], low, high), *axes[place + 1 :]]
     return axes
 
 
 def _gather(step: _Step) -> list[Axis] | None:
-    """A single index drops its axis; several are a part of it, in whatever order."""
-    axes, place = step.first, step.attributes.get("axis", 0) % len(step.first)
+    """A single index drops its axis; several are a part of it, in whatever order. Rows of a table are features."""
+    axes = step.first
+    if not axes:
+        indices = step.axes[1] or []
+        return [*indices, fresh("C", step.shape[-1])] if len(step.shape) == len(indices) + 1 else None
+    place = step.attributes.get("axis", 0) % len(axes)
     if len(step.shape) == len(axes) - 1:
         return drop(axes, place)
     if len(step.shape) != len(axes):
@@ -252,10 +262,18 @@ def _gather(step: _Step) -> list[Axis] | None:
     return [*axes[:place], fresh(letter, step.shape[place]), *axes[place + 1 :]]
 
 
+def _single(axes: Sequence[Axis], place: int) -> list[Axis]:
+    """One index of an axis, which stays: if it was a piece (the 3 of 3C), the other pieces make up the whole."""
+    rest = drop(axes, place)
+    return [*rest[:place], fresh(letter_of(axes[place]), 1), *rest[place:]]
+
+
 def _split(step: _Step) -> list[Axis]:
     axes = list(step.first)
     place = step.attributes.get("axis", 0) % len(axes)
     sizes = step.integers("split", 1)
+    if step.shape[place] == 1:
+        return _single(axes, place)
     if sizes is None:
         axes[place] = resize(axes[place], step.shape[place])
     else:

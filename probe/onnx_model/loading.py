@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from runtime.artifact.errors import ModelError
+from runtime.artifact.errors import InputError, ModelError
 from runtime.artifact.manifest import Input, Preprocessing
 from runtime.runs.input_files import read_inputs
 
@@ -53,6 +53,9 @@ def load_onnx(
     """
     sound = read_sound_model(Path(file))
     example, given = _inputs(sound, inputs, size, mean, std)
+    if size and example.size != tuple(size[-2:]):
+        takes = "images of {} x {}".format(*example.size) if example.size else "no image"
+        raise InputError(f"{file} takes {takes}, whatever --input-size says: omit it.")
     return LoadedOnnx(probe_onnx(sound, example), example.preprocessing(mean, std), given)
 
 
@@ -64,7 +67,13 @@ def _inputs(
     std: Sequence[float] | None,
 ) -> tuple[OnnxExample, dict[str, dict[str, NDArray[Any]]]]:
     file, graph = sound.file.path, sound.model.graph
-    specs = [Input(name=name, shape=(), dtype=dtype.name) for name, dtype in dtypes_of(file, graph).items()]
+    shapes = {
+        value.name: [size.dim_value or size.dim_param or "?" for size in value.type.tensor_type.shape.dim]
+        for value in graph.input
+    }
+    specs = [
+        Input(name=name, shape=tuple(shapes[name]), dtype=dtype.name) for name, dtype in dtypes_of(file, graph).items()
+    ]
     try:
         example = make_example(file, graph, size)
     except ModelError:

@@ -62,11 +62,12 @@ def _module_path(node: NodeProto, metadata: Mapping[str, str]) -> str:
         except (ValueError, SyntaxError, TypeError):
             scopes = []
         # The last one is the operation's own.
-        return next((each for each in reversed(scopes[:-1]) if each), "")
-    # `/layer1/layer1.0/conv1/Conv`: each part is a module, by its own name or by its whole path.
-    path = ""
-    for part in [part for part in node.name.split("/") if part][:-1]:
-        path = part if not path or part.startswith(f"{path}.") else f"{path}.{part}"
+        path = next((each for each in reversed(scopes[:-1]) if each), "")
+    else:
+        # `/layer1/layer1.0/conv1/Conv`: each part is a module, by its own name or by its whole path.
+        path = ""
+        for part in [part for part in node.name.split("/") if part][:-1]:
+            path = part if not path or part.startswith(f"{path}.") else f"{path}.{part}"
     return "".join(letter for letter in path if letter.isprintable())
 
 

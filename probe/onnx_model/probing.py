@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.artifact.errors import ModelError
+from runtime.artifact.errors import ModelError, first_line
 from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped
 from runtime.artifact.onnx_file import OnnxFile
 from runtime.float64.graph import Float64Graph, Unknown
@@ -20,7 +20,7 @@ from runtime.float64.graph import Float64Graph, Unknown
 from .example import OnnxExample
 from .layouts import Layouts
 from .origins import origin_of
-from .reading import SoundModel, described
+from .reading import SoundModel, described, domain_of
 from .values import Seen, Values
 
 __all__ = ["OnnxProbe", "probe_onnx"]
@@ -104,39 +104,36 @@ def probe_onnx(sound: SoundModel, example: OnnxExample) -> OnnxProbe:
     graph = Float64Graph(marked, list(values.all))
     numbers = values.numbers()
     try:
-        seen = _observe(file, values, graph, example.arrays, numbers)
+        seen = _observe(values, graph, example.arrays, numbers)
     except ModelError as error:
-        if not example.assumed_size:
-            raise
         size = " x ".join(map(str, example.size or ()))
-        raise ModelError(
-            f"{error}\nImages of {size} were assumed: --input-size HxW says how large they are."
-        ) from error
+        advice = f"\nImages of {size} were assumed: --input-size HxW says how large they are."
+        raise ModelError(f"{file}: {error}{advice if example.assumed_size else ''}") from error
     others: dict[str, _Observed] = {}
-    notes = list(sound.notes)
+    notes = [*sound.notes, *example.notes]
     for symbol, arrays in _attempts(example).items():
+        if symbol not in example.open:
+            continue
         try:
-            others[symbol] = _observe(file, values, graph, arrays)
+            others[symbol] = _observe(values, graph, arrays)
         except ModelError as error:
             held = "N" if symbol == "N" else "HW"
             example = example.held(held)
-            notes.append(f"the {'batch' if held == 'N' else 'size'} is held fixed, as on another one {error}")
+            what = "the batch" if held == "N" else "the size"
+            notes.append(f"{what} is fixed, though the file leaves it open: with another, {first_line(error)}")
     shapes = {
         name: _symbolic(name, each.shape, example, {key: value for key, value in others.items() if key in example.open})
         for name, each in seen.items()
         if each is not None
     }
-    outputs, skipped = _describe(values, seen, shapes, _layouts(values, seen, example, numbers))
+    outputs, skipped = _describe(file, values, seen, shapes, _layouts(values, seen, example, numbers))
     names = {output.name for output in outputs}
     if not names:
         raise ModelError(f"{file} computes no tensor from its inputs.")
     single = len(values.returned) == 1
     return OnnxProbe(
         name=file.stem,
-        file=values.marked(
-            {name: shape for name, shape in shapes.items() if name in names},
-            {each.name: each.shape for each in example.inputs},
-        ),
+        file=values.marked({name: shape for name, shape in shapes.items() if name in names}),
         example=example,
         outputs=outputs,
         results={"" if single else old: name for name, old in values.returned.items()},
@@ -147,7 +144,6 @@ def probe_onnx(sound: SoundModel, example: OnnxExample) -> OnnxProbe:
 
 
 def _observe(
-    file: Path,
     values: Values,
     graph: Float64Graph,
     arrays: Mapping[str, NDArray[Any]],
@@ -161,7 +157,10 @@ def _observe(
     seen: _Observed = {}
     for name, array in graph.walk(arrays):
         if isinstance(array, Unknown):
-            raise ModelError(f"{file} can't be evaluated at {described(values.all[name].node)}: {array.reason}")
+            node = values.all[name].node
+            domain = domain_of(node.domain)
+            advice = f"\nOperators of {domain} are unknown here: give the file from before a runtime's optimizer."
+            raise ModelError(f"at {described(node)}, {array.reason}{advice if domain else ''}")
         tensor = isinstance(array, np.ndarray | np.generic) and array.dtype.kind in "fiub"
         seen[name] = Seen(array.shape, array.dtype) if tensor else None
         if numbers is not None and tensor and array.dtype.kind == "i" and array.size <= _FEW:
@@ -225,6 +224,7 @@ def _layouts(
 
 
 def _describe(
+    file: Path,
     values: Values,
     seen: Mapping[str, Seen | None],
     shapes: Mapping[str, tuple[Dimension, ...]],
@@ -249,5 +249,5 @@ def _describe(
         )
     absent = next((old for name, old in values.returned.items() if name not in outputs), None)
     if absent is not None:
-        raise ModelError(f"The result {absent!r} is no tensor of numbers: it can't be compared.")
+        raise ModelError(f"{file} returns {absent!r}, which is no tensor of numbers: it can't be compared.")
     return tuple(outputs.values()), tuple(skipped)

@@ -3,6 +3,7 @@
 The weights stay in the file: what is read refers to them (`runtime/artifact/onnx_file.py`).
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
@@ -71,12 +72,16 @@ def read_sound_model(file: Path) -> SoundModel:
         raise ModelError(str(error)) from error
     if not model.graph.node:
         raise ModelError(f"{file} is not an ONNX model, or an empty one: it has no operation.")
+    if not model.graph.output:
+        raise ModelError(f"{file} returns nothing: it lists no result of its graph.")
     _check_opsets(file, model)
     _check_weights(file, model, opened.folder)
     try:
         model = onnx.inliner.inline_local_functions(model) if model.functions else model
     except Exception as error:
         raise ModelError(f"{file}: its functions can't be inlined: {first_line(error)}") from error
+    _refuse_doubles(file, "stores the weight", [tensor.name for tensor in model.graph.initializer])
+    _refuse_doubles(file, "lists the input", [value.name for value in model.graph.input])
     weights = {tensor.name for tensor in model.graph.initializer}
     _keep_inputs(model, [value for value in model.graph.input if value.name not in weights])
     if model.graph.sparse_initializer:
@@ -96,16 +101,25 @@ def _check_opsets(file: Path, model: onnx.ModelProto) -> None:
     version, newest = versions.get("", 1), onnx.defs.onnx_opset_version()
     uses_own = any(not domain_of(node.domain) for node in model.graph.node)
     if uses_own and not _OLDEST_OPSET <= version <= newest:
+        older = "onnx.version_converter.convert_version(model, 17) may convert it."
         raise ModelError(
             f"{file} is of opset {version}; opsets {_OLDEST_OPSET} to {newest} can be read.\n"
-            "onnx.version_converter.convert_version(model, 17) may convert it."
+            f"{older if version < newest else 'A newer onnx may read it: pip install --upgrade onnx'}"
         )
+
+
+def _refuse_doubles(file: Path, what: str, names: Sequence[str]) -> None:
+    double = next((name for name, count in Counter(names).items() if count > 1), None)
+    if double is not None:
+        raise ModelError(f"{file} {what} {double!r} twice: which one counts isn't defined.")
 
 
 def _check_weights(file: Path, model: onnx.ModelProto, folder: Path) -> None:
     """Refuse weights that are missing, or in a place that the file has no business with."""
     sizes: dict[str, int] = {}
     for tensor in model.graph.initializer:
+        if any(size < 0 for size in tensor.dims):
+            raise ModelError(f"{file}: the weight {tensor.name!r} has a negative size, {list(tensor.dims)}.")
         if tensor.data_location != TensorProto.EXTERNAL:
             continue
         place = {each.key: each.value for each in tensor.external_data}

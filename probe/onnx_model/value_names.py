@@ -1,6 +1,6 @@
 """Names of an ONNX graph's values that are safe to print, and unique."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 import onnx
 from onnx import GraphProto, helper
@@ -24,20 +24,34 @@ def name_safely(model: onnx.ModelProto) -> dict[str, str]:
     called = [value.name for value in graph.output]
     _return_by_nodes(graph)
     names = [*(value.name for value in graph.input), *(name for node in graph.node for name in node.output if name)]
-    safe = _safe_names(dict.fromkeys(names))
+    safe = _safe_names(dict.fromkeys(names), set(_all_names(graph)))
     if any(name != new for name, new in safe.items()):
         rename_values(graph, safe)
     return {value.name: old for value, old in zip(graph.output, called, strict=True)}
 
 
-def _safe_names(names: Collection[str]) -> dict[str, str]:
-    """Return what each value is called in the artifact: its own name, but for control characters and endless ones."""
+def _all_names(graph: GraphProto) -> Iterator[str]:
+    """Yield the names of all values, weights and inputs, also of those inside of subgraphs."""
+    yield from (each.name for each in (*graph.input, *graph.initializer))
+    for node in graph.node:
+        yield from node.output
+        for inner in subgraphs(node):
+            yield from _all_names(inner)
+
+
+def _safe_names(names: Collection[str], used: Collection[str]) -> dict[str, str]:
+    """Return what each value is called in the artifact: its own name, but for control characters and endless ones.
+
+    Args:
+        names: of the values.
+        used: names that no new one may equal.
+    """
     taken: set[str] = set()
     found = {}
     for name in names:
         safe = "".join(letter if letter.isprintable() else "_" for letter in name)[:_LONGEST]
         number = 1
-        while safe in taken or (safe != name and safe in names):
+        while safe in taken or (safe != name and safe in used):
             number += 1
             safe = f"{safe[: _LONGEST - 8]}_{number}"
         taken.add(safe)
@@ -47,10 +61,13 @@ def _safe_names(names: Collection[str]) -> dict[str, str]:
 
 def _return_by_nodes(graph: GraphProto) -> None:
     """Let a node compute what the file returns: an input or a weight that it returns as it is gets an Identity."""
-    computed = {name for node in graph.node for name in node.output}
+    computed, used = {name for node in graph.node for name in node.output}, set(_all_names(graph))
     for value in graph.output:
         if value.name not in computed:
             new = f"{value.name}_returned"
+            while new in used:
+                new += "_"
+            used.add(new)
             graph.node.append(helper.make_node("Identity", [value.name], [new], new))
             value.name = new
 

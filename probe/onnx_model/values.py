@@ -101,16 +101,13 @@ class Values:
         known = given in outputs or given in self.inputs
         return given if value.node.op_type in _VIEWS and known and value.node.output[0] == value.name else None
 
-    def marked(
-        self,
-        outputs: Mapping[str, tuple[Dimension, ...]] | None = None,
-        inputs: Mapping[str, tuple[Dimension, ...]] | None = None,
-    ) -> OnnxFile:
+    def marked(self, outputs: Mapping[str, tuple[Dimension, ...]] | None = None) -> OnnxFile:
         """Return the file with some of its values as outputs, and these written into each node.
+
+        What the file leaves open of its inputs stays open in it: a branch that isn't taken may fit no other size.
 
         Args:
             outputs: by name, their shapes; all values, if they aren't known yet.
-            inputs: shapes of the inputs, where some that the file leaves open are held fixed.
         """
         marked = self.all if outputs is None else outputs
         model = onnx.ModelProto()
@@ -122,9 +119,6 @@ class Values:
         for name in self.all:
             if name in marked:
                 graph.output.append(described_value(name, self.types.get(name, 0), (outputs or {}).get(name)))
-        for value in graph.input:
-            if inputs is not None:
-                value.CopyFrom(described_value(value.name, value.type.tensor_type.elem_type, inputs[value.name]))
         for node in graph.node if outputs is not None else ():
             first = next(filter(None, node.output), None)
             if first is not None:

@@ -26,7 +26,7 @@ def read_embedded_manifest(file: Path) -> str:
     if text is None:
         raise ArtifactError(
             f"{file} is not an artifact: neither a folder nor a model file with layerprobe's manifest inside.\n"
-            "`layerprobe export MODEL -o FOLDER` makes one."
+            f"`layerprobe export {file if file.suffix == '.onnx' else 'MODEL'} -o FOLDER` makes one."
         )
     return text
 

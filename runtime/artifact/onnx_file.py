@@ -33,6 +33,9 @@ _SMALL_BYTES = 1024
 """Up to this size a weight stays in the model: shapes and the like, whose values a runtime inspects."""
 
 
+_GIT_LFS = b"version https://git-lfs"
+"""What a file starts with that stands for one in Git LFS."""
+
 _LENGTH_OF_KIND = {1: 8, 5: 4}
 _NUMBER, _WITH_LENGTH = 0, 2
 
@@ -133,10 +136,22 @@ def read_metadata(file: Path) -> dict[str, str]:
 def _mapped(file: Path) -> Iterator[mmap.mmap]:
     """Yield the file's content, memory-mapped; an error in the body is raised as one of the file."""
     try:
-        with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            yield content
-    except (OSError, ValueError) as error:
+        with file.open("rb") as opened:
+            _refuse_stand_in(opened.read(len(_GIT_LFS)))
+            with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                yield content
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read: {error.strerror or first_line(error)}.") from error
+    except ValueError as error:
         raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
+
+
+def _refuse_stand_in(start: bytes) -> None:
+    """Refuse what is there in place of a file that wasn't copied or fetched."""
+    if not start:
+        raise ValueError("it is empty; copy it again.")
+    if start == _GIT_LFS:
+        raise ValueError("it is a pointer of Git LFS; git lfs pull fetches the file.")
 
 
 def _without_weights(content: mmap.mmap, name: str) -> Iterator[bytes]:

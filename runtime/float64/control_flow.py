@@ -14,6 +14,8 @@ from onnx.reference.op_run import OpRun
 __all__ = ["BatchedScan", "Loop", "Scan"]
 
 Array = NDArray[Any]
+_MOST_ROUNDS = 100_000
+"""A file may say to loop for ever."""
 
 
 class _WithBody(OpRun):
@@ -53,6 +55,8 @@ class Loop(_WithBody):
             for rounds, result in zip(stacked, results[len(state) :], strict=True):
                 rounds.append(result)
             number += 1
+            if number > _MOST_ROUNDS:
+                raise RuntimeError(f"it loops more than {_MOST_ROUNDS} times")
         if stacked and not number:
             raise NotImplementedError("without a round, the shapes of what it stacks aren't known")
         return (*state, *map(np.stack, stacked))

@@ -22,7 +22,7 @@ from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
 from .contrib import ONNX_DOMAIN, with_parts
 from .losses import NO_SCALE, Losses, Scale
-from .nodes import NodeEvaluator, reads, widened
+from .nodes import NodeEvaluator, reads, subgraphs, widened
 from .operators import WIDENING
 
 __all__ = ["Float64Graph", "Unknown"]
@@ -183,7 +183,8 @@ class Float64Graph:
         def shaken(_: str, value: Any, scale: Scale) -> Any:
             if isinstance(value, Unknown) or value.dtype.kind != "f":
                 return value
-            return value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own
+            # NumPy returns a scalar of what has no axes, which can't be written to.
+            return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
 
         def passed_on(name: str, value: Any, scale: Scale) -> Any:
             return given(name, value, scale) if forced and name in forced else shaken(name, value, scale)
@@ -255,7 +256,8 @@ class Float64Graph:
         if unknown is not None:
             return [unknown] * count, [NO_SCALE] * count
         inputs = [given[name] if name else None for name in node.input]
-        outer = {name: value for name, value in given.items() if name not in node.input}
+        # What is an input, too, may be read from inside by its own name.
+        outer = given if any(subgraphs(node)) else {}
         try:
             # Created on demand, as an operator that onnx doesn't know matters only if its result is needed.
             if number not in self._evaluators:
@@ -266,7 +268,10 @@ class Float64Graph:
             if losses is None or self._scaled.isdisjoint(node.output):
                 return results, [NO_SCALE] * count
             rounded = evaluator.rounded_to is not None
-            return results, losses.of(node, inputs, results, lambda others: evaluator.run(others, outer), rounded)
+            inside = evaluator.inner_losses(inputs, outer, results)
+            return results, losses.of(
+                node, inputs, results, lambda others: evaluator.run(others, outer), rounded, inside
+            )
         except Exception as error:
             # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
             return [Unknown(f"{node.op_type} can't be recomputed: {_reason(error)}")] * count, [NO_SCALE] * count

@@ -117,6 +117,7 @@ class Losses:
         results: Sequence[Any],
         evaluate: _Evaluate,
         rounded: bool,
+        inside: Sequence[float],
     ) -> list[Scale]:
         """Return the scale of each result of a node, and remember it for the nodes that use it.
 
@@ -126,6 +127,7 @@ class Losses:
             results: what it returned for them.
             evaluate: returns its results for other inputs.
             rounded: whether the results are rounded to 16 bits already, so that nothing more is lost.
+            inside: by result, what it may lose inside of the node's subgraphs.
         """
         # The file's own evaluation rounds nowhere.
         exact = rounded or self._folded is not None
@@ -145,7 +147,8 @@ class Losses:
                 call = Call(node, inputs, near, np.asarray(result), evaluated, rounds, self._opset, cost)
                 # A step stays one, in whatever type it was computed.
                 times = coarse if result.dtype.kind == "f" else _FINE
-                least = np.float32((self._folded or {}).get(name, 0.0) / _EPSILON)
+                folded = (self._folded or {}).get(name, 0.0) / _EPSILON
+                least = np.float32(folded if exact else inside[index] * coarse)
                 scale = self._scale(call, before, times, least)
                 self._lost[name] = scale
             scales.append(scale)

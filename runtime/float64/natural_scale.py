@@ -337,6 +337,17 @@ def _of_unknown(call: Call) -> Array:
     return np.asarray(scale)
 
 
+def _of_recurrent(call: Call) -> Array:
+    """What each step loses goes through all later ones: as if every input, also the weights, were off by a rounding."""
+    if not call.rounds:
+        return _of_unknown(call)
+    lost = [
+        np.maximum(call.size_of(place), 0 if before is None else before) if _is_float(call.inputs[place]) else None
+        for place, before in enumerate(call.lost)
+    ]
+    return _of_unknown(replace(call, lost=lost))
+
+
 def _row(names: str, rule: Rule) -> dict[str, Rule]:
     return dict.fromkeys(names.split(), rule)
 
@@ -367,6 +378,7 @@ _RULES: dict[str, Rule] = {
     **_row("Sin Cos", _elementwise(lambda _, x: 1 + x, 1)),
     **_row("Pow", _elementwise(_power)),
     **_row("Softmax LogSoftmax", _softmax),
+    **_row("LSTM GRU RNN", _of_recurrent),
     **_row("BatchNormalization", _batch_norm),
     **_row("LayerNormalization RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization",
            _norm),
@@ -377,5 +389,5 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 _IN_ONE_KERNEL = _RULES.keys() - _row(
     "Conv ConvTranspose MatMul Gemm Einsum DeformConv Softmax LogSoftmax BatchNormalization LayerNormalization "
-    "RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization", _of_unknown
+    "RMSNormalization InstanceNormalization GroupNormalization MeanVarianceNormalization LSTM GRU RNN", _of_unknown
 )  # fmt: skip

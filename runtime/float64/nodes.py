@@ -16,6 +16,7 @@ from onnx.reference import ReferenceEvaluator
 from threadpoolctl import ThreadpoolController
 
 from .contrib import refusal
+from .inner_losses import INNER_DOMAIN, Jolt, jolted, largest_losses
 from .operators import OLDEST_OPSET, operators_of
 
 __all__ = ["NodeEvaluator", "reads", "subgraphs", "widened"]
@@ -96,12 +97,8 @@ class NodeEvaluator:
         # By position, so that a value that is used twice (x * x) can be replaced in one place.
         wide.input[:] = [f"input::{place}" if name else "" for place, name in enumerate(node.input)]
         # A graph of one node: a bare node would be evaluated by onnx's newest opset.
-        outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
-        self._evaluator = ReferenceEvaluator(
-            onnx.helper.make_graph([wide], node.name, [], outputs),
-            opsets=dict(opsets),
-            new_ops=operators_of(opsets.get("", 0)),
-        )
+        self._evaluator = _evaluator_of(wide, opsets)
+        self._jolted = _evaluator_of(jolted(wide), opsets) if any(subgraphs(wide)) else None
 
     def run(self, inputs: Sequence[Any], outer: Mapping[str, Any] = MappingProxyType({})) -> list[Any]:
         """Return the node's outputs, without those that have no name.
@@ -110,14 +107,43 @@ class NodeEvaluator:
             inputs: in the node's order; None for one that is omitted.
             outer: what its subgraphs use from outside, by name.
         """
-        feeds = {f"input::{place}": value for place, value in enumerate(inputs) if value is not None}
+        feeds = _feeds(inputs, outer)
         # BLAS's threads wait for one another 30 times as long as they compute, when other programs keep the cores busy:
         # the products are small.
         with np.errstate(all="ignore"), _THREADS().limit(limits=1, user_api="blas"):
-            results: list[Any] = self._evaluator.run(None, {**outer, **feeds})  # type: ignore[assignment]
+            results: list[Any] = self._evaluator.run(None, feeds)  # type: ignore[assignment]
             if self.rounded_to is not None:
                 results = [np.asarray(result).astype(self.rounded_to) for result in results]
-        return [widened(result) if isinstance(result, np.ndarray) else result for result in results]
+        # NumPy returns scalars of what has no axes.
+        return [
+            widened(np.asarray(result)) if isinstance(result, np.ndarray | np.generic) else result for result in results
+        ]
+
+    def inner_losses(self, inputs: Sequence[Any], outer: Mapping[str, Any], results: Sequence[Any]) -> Sequence[float]:
+        """Return what each result may lose inside of the node's subgraphs, in multiples of float32's epsilon.
+
+        Args:
+            inputs: as of `run`.
+            outer: likewise.
+            results: what `run` returned for them.
+        """
+        if self._jolted is None:
+            return [0.0] * len(results)
+        with np.errstate(all="ignore"), _THREADS().limit(limits=1, user_api="blas"):
+            return largest_losses(self._jolted, _feeds(inputs, outer), results)
+
+
+def _evaluator_of(node: NodeProto, opsets: Mapping[str, int]) -> ReferenceEvaluator:
+    outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
+    return ReferenceEvaluator(
+        onnx.helper.make_graph([node], node.name, [], outputs),
+        opsets={**opsets, INNER_DOMAIN: 1},
+        new_ops=[*(operators_of(opsets.get("", 0)) or ()), Jolt],
+    )
+
+
+def _feeds(inputs: Sequence[Any], outer: Mapping[str, Any]) -> dict[str, Any]:
+    return {**outer, **{f"input::{place}": value for place, value in enumerate(inputs) if value is not None}}
 
 
 def _refusal(node: NodeProto, opset: int) -> str | None:

@@ -105,6 +105,10 @@ class _InPlace:
         return dict(zip(self._names, self._binding.copy_outputs_to_cpu(), strict=True))
 
 
+_Fact = tuple[str, str, tuple[int | str, ...]]
+"""Name, dtype and sizes of an input or output."""
+
+
 def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Artifact, outputs: Sequence[str]) -> None:
     """Refuse a model file whose inputs or outputs are not the ones that the manifest lists."""
     manifest = artifact.manifest
@@ -114,10 +118,10 @@ def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Arti
     ):
         inside = [(tensor.name, _type_name(tensor.type), _sizes(tensor.shape)) for tensor in found]
         expected = [(entry.name, entry.dtype, _sizes(entry.shape)) for entry in listed]
-        if inside == expected:
+        if len(inside) == len(expected) and all(map(_fits, inside, expected)):
             continue
         wrong = next(
-            ((a, b) for a, b in zip(inside, expected, strict=False) if a != b),
+            ((a, b) for a, b in zip(inside, expected, strict=False) if not _fits(a, b)),
             (f"{len(inside)} of them", f"{len(expected)} of them"),
         )
         raise ArtifactError(
@@ -132,9 +136,18 @@ def _type_name(onnx_type: str) -> str:
     return {"float": "float32", "double": "float64"}.get(name, str(np.dtype(name)) if name in np.sctypeDict else name)
 
 
-def _sizes(shape: Sequence[int | str | None]) -> str:
-    return " x ".join(str(size) if isinstance(size, int) else "any" for size in shape) or "a scalar"
+def _sizes(shape: Sequence[int | str | None]) -> tuple[int | str, ...]:
+    return tuple(size if isinstance(size, int) else "any" for size in shape)
 
 
-def _words(fact: object) -> str:
-    return f"{fact[0]} ({fact[1]}, {fact[2]})" if isinstance(fact, tuple) else str(fact)
+def _fits(inside: _Fact, listed: _Fact) -> bool:
+    """Return whether what the manifest lists is what the model has: the manifest may fix a size that is open there."""
+    return (
+        inside[:2] == listed[:2]
+        and len(inside[2]) == len(listed[2])
+        and all(size in ("any", other) for size, other in zip(inside[2], listed[2], strict=True))
+    )
+
+
+def _words(fact: _Fact | str) -> str:
+    return fact if isinstance(fact, str) else f"{fact[0]} ({fact[1]}, {' x '.join(map(str, fact[2])) or 'a scalar'})"

@@ -123,6 +123,7 @@ def test_json_is_one_document_with_every_field(net, layerprobe):
         "layout": "NCHW",
         "tokens": None,
         "alias_of": None,
+        "computed_by": None,
     }
     assert document["skipped"][0] == {"name": "x", "reason": "an input of the model"}
     assert [node["name"] for node in document["skipped"]] == ["x", "getattr", "getitem", "mul"]

@@ -172,6 +172,8 @@ def test_export_takes_weights_statistics_and_outputs(tmp_path, layerprobe, photo
         "mean": [0.5, 0.5, 0.5],
         "std": [0.25, 0.25, 0.25],
         "interpolation": "bilinear",
+        "layout": "NCHW",
+        "layout": "NCHW",
     }
 
 

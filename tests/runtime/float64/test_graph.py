@@ -348,5 +348,5 @@ def test_faults_of_the_caller_are_told(tmp_path: Path) -> None:
     file.write_bytes(b"no model")
     with pytest.raises(ArtifactError, match=r"model\.onnx can't be loaded as an ONNX model"):
         Float64Graph(file, ["y"])
-    with pytest.raises(ArtifactError, match="can't be loaded"):
+    with pytest.raises(ArtifactError, match="can't be read: No such file"):
         Float64Graph(tmp_path / "absent.onnx", ["y"])

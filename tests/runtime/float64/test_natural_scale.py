@@ -133,6 +133,25 @@ def test_onnx_runtime_loses_a_small_multiple_of_it(operator: str, size: str, tmp
         assert np.max(np.broadcast_to(scale.own, value.shape)[1]) < 100 * np.max(np.abs(value[1])) + 10
 
 
+@pytest.mark.parametrize("weights", [1.0, 8.0])
+@pytest.mark.parametrize(("operator", "gates"), [("LSTM", 4), ("GRU", 3), ("RNN", 1)])
+def test_a_recurrent_layer_loses_more_where_its_steps_magnify_what_was_lost(
+    operator: str, gates: int, weights: float, tmp_path: Path
+) -> None:
+    size, random = 32, np.random.default_rng(1)
+    shapes = ((1, gates * size, 16), (1, gates * size, size), (1, 2 * gates * size))
+    constants = [random.standard_normal(shape, np.float32) * np.float32(weights / size**0.5) for shape in shapes]
+    file = _file(tmp_path, operator, constants, {"hidden_size": size}, (20, 1, 16))
+    x = random.standard_normal((20, 1, 16), np.float32)
+    given = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+    ((_, value, scale),) = Float64Graph(file, ["y"]).walk_with_scales({"x": x})
+    assert np.max(np.abs(given - value)) <= 4 * EPSILON * np.max(scale.own)
+    if weights == 1:
+        assert np.max(scale.own) < 20
+    ((_, _, of_file),) = Float64Graph(file, ["y"]).walk_with_scales({"x": x}, folded={})
+    assert np.max(of_file.own) <= 1
+
+
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
 def test_resizing_by_factors_can_be_judged_as_a_file(mode: str, tmp_path: Path) -> None:
     constants = [np.array([], np.float32), np.array([1, 1, 0.5, 2], np.float32)]

@@ -396,6 +396,73 @@ def test_pads_are_onnxs_and_negative_ones_crop(mode: str) -> None:
     close(ours("Pad", x, both, number), onnxs("Pad", x, both, number))
 
 
+def test_unpacking_is_onnxs_also_in_opsets_that_it_lacks() -> None:
+    small = RANDOM.integers(0, 9, (4, 3)).astype(np.uint8)
+    for arrays, attributes, opset in (
+        ([small.astype(np.int8), np.float64(0.5), np.int8(2)], {}, 21),
+        ([small, np.arange(1.0, 4)], {}, 21),
+        ([small, np.ones(4) / 4, np.arange(4, dtype=np.uint8)], {"axis": 0}, 19),
+        ([RANDOM.integers(0, 9, (4, 6)).astype(np.uint8), np.ones((4, 2))], {"block_size": 3}, 21),
+    ):
+        right = onnxs("DequantizeLinear", *arrays, opset=opset, **attributes)
+        close(ours("DequantizeLinear", *arrays, opset=opset, **attributes), right)
+        if "block_size" not in attributes:
+            close(ours("DequantizeLinear", *arrays, opset=13, **attributes), right)
+    # float32 has no such integer.
+    assert ours("DequantizeLinear", np.array([2**24 + 1], np.int32), np.float64(1)).tolist() == [2**24 + 1]
+
+
+def _values(*names: str) -> list[onnx.ValueInfoProto]:
+    return [onnx.helper.make_empty_tensor_value_info(name) for name in names]
+
+
+def test_a_loop_runs_without_a_condition_and_stops_by_one() -> None:
+    make = onnx.helper.make_node
+    nodes = [make("Add", ["v", "v"], ["u"]), make("Less", ["u", "limit"], ["on"])]
+    limit = onnx.numpy_helper.from_array(np.array(20.0), "limit")
+    body = onnx.helper.make_graph(nodes, "body", _values("i", "go", "v"), _values("on", "u", "v"), [limit])
+    ones = np.ones(1)
+    for trips, condition, last, passes in (
+        (np.array(3), None, 8, [1, 2, 4]),
+        (np.array(3), np.array(True), 8, [1, 2, 4]),
+        (np.array(99), np.array(True), 32, [1, 2, 4, 8, 16]),
+        (None, np.array(True), 32, [1, 2, 4, 8, 16]),
+    ):
+        state, returned = ours("Loop", trips, condition, ones, outputs=2, body=body)
+        assert (state.tolist(), returned.tolist()) == ([last], [[each] for each in passes])
+
+
+@pytest.mark.parametrize("backwards", [0, 1])
+@pytest.mark.parametrize("axis", [0, 1, -1])
+def test_a_scan_goes_along_any_axis_in_both_directions(axis: int, backwards: int) -> None:
+    body = onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["s", "x"], ["t"]), onnx.helper.make_node("Identity", ["t"], ["y"])],
+        "body",
+        _values("s", "x"),
+        _values("t", "y"),
+    )
+    x = RANDOM.standard_normal((3, 3))
+    along = np.moveaxis(x, axis, 0)
+    sums = np.cumsum(along[::-1] if backwards else along, 0)
+    ways = {"scan_input_axes": [axis], "scan_output_axes": [axis]}
+    ways |= {"scan_input_directions": [backwards], "scan_output_directions": [backwards]}
+    state, rows = ours("Scan", np.zeros(3), x, outputs=2, body=body, num_scan_inputs=1, **ways)
+    close(state, sums[-1])
+    close(rows, np.moveaxis(sums[::-1] if backwards else sums, 0, axis))
+
+
+def test_boxes_are_chosen_as_onnxs_also_by_limits_that_are_scalars() -> None:
+    corners = RANDOM.uniform(0, 1, (1, 12, 2))
+    boxes = np.concatenate([corners, corners + RANDOM.uniform(0.1, 1, (1, 12, 2))], 2)
+    scores, limits = RANDOM.uniform(0, 1, (1, 2, 12)), (np.array(4), np.array(0.3), np.array(0.2))
+    right = onnxs("NonMaxSuppression", boxes, scores, *(np.reshape(each, 1) for each in limits))
+    assert 2 < len(right) < 9
+    close(ours("NonMaxSuppression", boxes, scores, *limits), right)
+    # Without the others, boxes that overlap at all are dropped, whatever their scores.
+    right = onnxs("NonMaxSuppression", boxes, scores, limits[0][None], np.zeros(1), np.array([-np.inf]))
+    close(ours("NonMaxSuppression", boxes, scores, limits[0]), right)
+
+
 def test_every_operator_is_checked_in_this_folder() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in Path(__file__).parent.glob("test_*.py"))
     assert [name for name in OPERATORS if f'"{name}"' not in text] == []
