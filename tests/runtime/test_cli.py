@@ -173,7 +173,6 @@ def test_export_takes_weights_statistics_and_outputs(tmp_path, layerprobe, photo
         "std": [0.25, 0.25, 0.25],
         "interpolation": "bilinear",
         "layout": "NCHW",
-        "layout": "NCHW",
     }
 
 
