@@ -144,8 +144,3 @@ MAKERS: dict[str, Maker] = {
     "opset 17 to 14": _converted(17, 14),
 }
 """By name."""
-
-
-def sizes(file: Path) -> int:
-    """Return how many values the nodes of a file compute."""
-    return sum(len(node.output) for node in onnx.load(file, load_external_data=False).graph.node)

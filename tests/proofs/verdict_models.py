@@ -14,7 +14,7 @@ from proofs.trained_models import TRAINED_MODELS
 from proofs.zoo_models import TIMM_FAMILIES
 from runtime import Artifact, open_artifact
 
-__all__ = ["SOUND_MODELS", "export_model"]
+__all__ = ["SOUND_MODELS", "export_model", "sound_model"]
 
 SOUND_MODELS: dict[str, int | None] = {
     **{name: model.size for name, model in TRAINED_MODELS.items()},
@@ -29,7 +29,14 @@ SOUND_MODELS: dict[str, int | None] = {
 
 
 def export_model(name: str, folder: Path) -> Artifact:
-    """Export a model, with batch norms that look trained: fresh ones change nothing, nor would a fault in them."""
+    """Export a model, with batch norms that look trained."""
+    model, example = sound_model(name)
+    probe = build_probe(model, *example, dynamic_size=name in OPEN_SIZE)
+    return open_artifact(export_artifact(probe, folder, name=name))
+
+
+def sound_model(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    """Return a model and its example. Its batch norms look trained: in fresh ones a fault would change nothing."""
     size = SOUND_MODELS.get(name)
     if name in TRAINED_MODELS or name in NETWORKS:
         with torch.random.fork_rng():
@@ -43,8 +50,7 @@ def export_model(name: str, folder: Path) -> Artifact:
         model, example = loaded.module, loaded.example
     if name not in TRAINED_MODELS:
         _train_batch_norms(model)
-    probe = build_probe(model, *example, dynamic_size=name in OPEN_SIZE)
-    return open_artifact(export_artifact(probe, folder, name=name))
+    return model, example
 
 
 def _train_batch_norms(model: nn.Module) -> None:

@@ -1,0 +1,171 @@
+"""`make candidates`: files that other tools make of a model, each judged against the model's artifact; into a page.
+
+    python -m proofs.candidates artifacts/candidates.md
+    python -m proofs.candidates artifacts/candidates.md 'torchvision:resnet*'  # these again; other rows stay
+
+Every one of these files is right, so each must pass. The rows are kept beside the page (`candidates.jsonl`). It exits
+with 1 if one fails. Faults are planted in `tests/export/candidate/`.
+"""
+
+import argparse
+import json
+import logging
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import torch
+
+from export.sources import write_candidate_of
+from proofs.candidate_makers import MAKERS, Made
+from proofs.verdict_models import export_model, sound_model
+from proofs.zoo import describe_machine, describe_versions
+from runtime import Artifact, LayerprobeError, open_artifact
+from runtime.verdict.drift import FILE_RUNNER
+from runtime.verdict.verification import verify
+
+__all__ = ["main"]
+
+MODELS = (
+    "torchvision:alexnet",
+    "torchvision:convnext_tiny",
+    "torchvision:densenet121",
+    "torchvision:efficientnet_b0",
+    "torchvision:googlenet",
+    "torchvision:mobilenet_v2",
+    "torchvision:mobilenet_v3_small",
+    "torchvision:regnet_y_400mf",
+    "torchvision:resnet18",
+    "torchvision:shufflenet_v2_x0_5",
+    "torchvision:squeezenet1_1",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What became of one file."""
+
+    model: str
+    maker: str
+    outcome: str
+    """`pass`, `fail`, `refused`, or `not made` where the tool itself failed."""
+    words: str
+    """The headline, or the message."""
+    found: int = 0
+    fused: int = 0
+    unmatched: int = 0
+    lowest_sqnr: float | None = None
+    """Of the segments of a file in fewer bits, in decibels."""
+    seconds: float = 0.0
+
+
+def rows_of(name: str, folder: Path) -> Iterator[Row]:
+    """Yield a row for each maker."""
+    module, example = sound_model(name)
+    artifact, made = export_model(name, folder / "artifact"), Made(module, example[0], folder)
+    for maker, make in MAKERS.items():
+        file = folder / f"{len(list(folder.iterdir()))}.onnx"
+        try:
+            make(made, file)
+        except Exception as error:
+            yield Row(name, maker, "not made", (str(error).strip().splitlines() or [""])[-1][:120])
+            continue
+        yield _judge(name, maker, file, artifact, folder / f"{file.stem}-judged")
+
+
+def _judge(name: str, maker: str, file: Path, source: Artifact, folder: Path) -> Row:
+    begun = time.perf_counter()
+    try:
+        right_values = write_candidate_of(file, source, folder, lambda phase: None)
+        report = verify(open_artifact(folder), [FILE_RUNNER, "onnx-cpu"], right_values=right_values)
+    except LayerprobeError as error:
+        return Row(name, maker, "refused", str(error).splitlines()[0])
+    seconds, known = time.perf_counter() - begun, report.candidate
+    assert known is not None
+    lost = [each.sqnr_db for each in report.runners[0].outputs if each.sqnr_db is not None]
+    return Row(
+        name,
+        maker,
+        "pass" if report.passed else "fail",
+        report.headline,
+        known.matched,
+        len(known.fused),
+        len(known.unmatched),
+        min(lost, default=None) if known.precision != "float32" else None,
+        seconds,
+    )
+
+
+def as_page(rows: Sequence[Row]) -> str:
+    """Return the Markdown page."""
+    counts = Counter(row.outcome for row in rows)
+    judged = counts["pass"] + counts["fail"]
+    absent = [name for name in MODELS if all(row.model != name for row in rows)]
+    lines = [
+        "# Files that other tools make",
+        "",
+        "Made by `make candidates` (`tests/proofs/candidates.py`): what 14 makers of ONNX files make of a model, each",
+        "judged against the model's artifact, at 64 x 64 pixels, with batch norms that look trained. All these files",
+        "are right, so a file that fails is a false alarm. *Found* are the source's outputs that the file computes,",
+        "*fused* those that it computes in another or has removed, *lost* those that were not found although they are",
+        "neither. The lowest signal-to-noise ratio is of a file in fewer bits: of the segment that loses most.",
+        "",
+        f"**Of {judged} files that were judged, {counts['pass']} pass and {counts['fail']} fail**;"
+        f" {counts['refused']} are refused in words, {counts['not made']} could not be made by their tool.",
+        *([f"**Not run: {', '.join(absent)}.**"] if absent else []),
+        "",
+        f"{describe_machine()}; {time.strftime('%Y-%m-%d')}; {describe_versions()}.",
+        "",
+        "| model | maker | result | found | fused | lost | lowest SQNR | seconds |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        *map(_line, rows),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(row: Row) -> str:
+    numbers = ["", "", "", "", ""]
+    if row.outcome in {"pass", "fail"}:
+        sqnr = "" if row.lowest_sqnr is None else f"{row.lowest_sqnr:.1f} dB"
+        numbers = [str(row.found), str(row.fused), str(row.unmatched), sqnr, f"{row.seconds:.1f}"]
+    outcome = row.outcome if row.outcome == "pass" else f"{row.outcome}: {row.words}".replace("|", "/")
+    return f"| {row.model} | {row.maker} | {outcome} | {' | '.join(numbers)} |"
+
+
+def run(page: Path, patterns: Sequence[str]) -> int:
+    """Judge the files of the models that match, write the page and return the exit code."""
+    names = [name for name in MODELS if any(fnmatchcase(name, each) for each in patterns or ["*"])]
+    kept = page.with_suffix(".jsonl")
+    rows: list[Row] = []
+    if patterns and kept.exists():
+        rows = [Row(**json.loads(line)) for line in kept.read_text(encoding="utf-8").splitlines()]
+    for number, name in enumerate(names, 1):
+        rows = [row for row in rows if row.model != name]
+        with tempfile.TemporaryDirectory() as folder:
+            for row in rows_of(name, Path(folder)):
+                rows.append(row)
+                print(f"{number}/{len(names)} {name}: {row.maker}: {row.outcome} {row.words[:100]}", flush=True)
+        rows.sort(key=lambda row: (MODELS.index(row.model), list(MAKERS).index(row.maker)))
+        kept.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
+        page.write_text(as_page(rows), encoding="utf-8")
+    return int(any(row.outcome == "fail" for row in rows))
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(prog="make candidates")
+    parser.add_argument("page", type=Path)
+    parser.add_argument("patterns", nargs="*", metavar="MODEL")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    sys.exit(run(arguments.page, arguments.patterns))
+
+
+if __name__ == "__main__":
+    main()
