@@ -11,9 +11,11 @@ from PIL import Image, ImageOps
 
 from runtime.artifact.manifest import Preprocessing
 
-__all__ = ["ODD_STEPS", "STRONGEST", "STRONG_NOISE", "photo", "prime_above", "ramped", "within_range"]
+__all__ = ["DRAWN", "ODD_STEPS", "STRONGEST", "STRONG_NOISE", "photo", "prime_above", "ramped", "within_range"]
 
 STRONG_NOISE = "strong noise"
+DRAWN = frozenset({"noise", STRONG_NOISE, "a photo", "the example's range", "values of a range"})
+"""What inputs are called that nobody gave."""
 STRONGEST = (32.0, 4.0)
 """Times the noise, at one edge of the image; at the other it is as much weaker. The second where the first
 overflows."""

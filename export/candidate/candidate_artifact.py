@@ -3,7 +3,7 @@
 Each output has the candidate's own layout; the truth is the source's in float64, brought into that layout.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -32,7 +32,7 @@ from runtime.artifact.onnx_nodes import ExportedNodes
 from runtime.artifact.reference import Reference, Truth, save_references
 from runtime.float64.graph import Float64Graph, Unknown
 
-from ..input_kinds import STRONG_NOISE
+from ..input_kinds import DRAWN, STRONG_NOISE
 from ..kept_tensors import Keep, channel_axis
 from ..onnx_artifact import write_manifest, write_onnx
 from .marking import mark_candidate
@@ -117,6 +117,8 @@ def write_candidate(
             recorded.append(moved)
     if not recorded:
         raise ModelError(f"{file} can't be given any of the inputs that {source.manifest.model} was recorded on.")
+    if found.precision == "integers":
+        recorded = _made_for(recorded, Float64Graph(folder / ONNX_FILE, manifest.output_names), values)
     save_references(folder / REFERENCE_FILE, recorded)
     write_manifest(manifest, folder)
     return values
@@ -257,6 +259,32 @@ def _as_exact_as(reference: Reference, graph: Float64Graph) -> Reference:
             channels = np.vstack([channels[:-1], np.maximum(channels[-1:], error)])
         truths[name] = replace(truth, noise_floor=max(truth.noise_floor, error / truth.scale), channels=channels)
     return replace(reference, truths=truths)
+
+
+def _made_for(recorded: Sequence[Reference], graph: Float64Graph, values: SourceValues) -> list[Reference]:
+    """Return the inputs that the ranges of a quantized file were chosen for: all, if they are the user's own.
+
+    Of those that were drawn it is the one of which most is left: a file that was calibrated on photos clips noise, and
+    one that was calibrated on noise clips photos. A wrong range, scale or zero point shows on either.
+    """
+    drawn = [each for each in recorded if each.name in DRAWN]
+    if not drawn:
+        return list(recorded)
+
+    def kept(reference: Reference) -> float:
+        right = values.of(reference.name, list(reference.truths))
+        lost = [
+            float(np.mean(np.square(value - right[name]))) / max(float(np.mean(np.square(right[name]))), _TINY)
+            for name, value in graph.walk(reference.inputs, right)
+            if isinstance(value, np.ndarray) and value.dtype.kind == "f"
+        ]
+        # The median, which no single fault moves.
+        return -float(np.median(lost)) if lost else 0.0
+
+    return [max(drawn, key=kept)]
+
+
+_TINY = float(np.finfo(np.float32).tiny)
 
 
 def _check_source(manifest: Manifest, name: str, exact: NDArray[Any], truth: Truth) -> None:
