@@ -30,6 +30,9 @@ _MOST_GUESSES = 4
 """For one tensor."""
 _LOOK_AHEAD = 16
 """Values behind a guess that are computed to see whether it is right."""
+_SHARP = 0.01
+"""Up to this tolerance, nothing that is behind a fault is taken for right."""
+_ALIKE = 0.9
 _LIKE = 0.5
 """The least likeness of what a faulty operation computes and what it should: the cosine of their angle."""
 
@@ -84,10 +87,12 @@ def match_candidate(
     found = walks.whole(())
     users = _users(values)
     faults: list[Match] = []
-    while len(faults) < _MOST_FAULTS and any(
-        name not in found.by_value and values.all[name].rests_on == "data" for name in values.returned
-    ):
-        fault = _next_fault(walks, users, found)
+    while len(faults) < _MOST_FAULTS:
+        # Where all results are found, a fault may have been lost in what fewer bits lose anyway.
+        complete = all(name in found.by_value or values.all[name].rests_on != "data" for name in values.returned)
+        if complete and tolerance <= _SHARP:
+            break
+        fault = _next_fault(walks, users, found, _ALIKE if complete else _LIKE)
         if fault is None:
             break
         faults.append(fault)
@@ -97,15 +102,17 @@ def match_candidate(
     return found, [match.value for match in faults]
 
 
-def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches) -> Match | None:
-    """Return the most convincing match of the first tensor for which there is one."""
+def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches, like: float) -> Match | None:
+    """Return the most convincing match, of at least this likeness, of the first tensor for which there is one."""
     known = list(found.by_value.values())
     missing = [name for name in walks.source.tensors if name not in found.by_output]
-    for value in list(found.pending)[:_MOST_PENDING]:
+    sizes = {walks.source.tensors[name].size for name in missing}
+    pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
+    for value in pending[:_MOST_PENDING]:
         ahead = _after(users, value) - found.by_value.keys()
         scored: list[tuple[_Score, Match]] = []
         usual = {match.alignment.order for match in known}
-        for likeness, match in _guesses(walks, value, found.pending[value], missing, usual)[:_MOST_GUESSES]:
+        for likeness, match in _guesses(walks, value, found.pending[value], missing, usual, like)[:_MOST_GUESSES]:
             gained = walks.gained([*known, match], ahead) if ahead else []
             if gained or value in walks.values.returned:
                 nearness = -float(np.mean([np.log10(max(each.distance, _ROUNDED)) for each in gained] or [0.0]))
@@ -119,7 +126,12 @@ _ROUNDED = 1e-7
 
 
 def _guesses(
-    walks: _Walks, value: str, tensor: Tensor, missing: Sequence[str], usual: Collection[tuple[int, ...] | None]
+    walks: _Walks,
+    value: str,
+    tensor: Tensor,
+    missing: Sequence[str],
+    usual: Collection[tuple[int, ...] | None],
+    like: float,
 ) -> list[tuple[float, Match]]:
     """Return what a pending tensor may be meant to be, with the likeness, the most likely first."""
     guesses = []
@@ -130,7 +142,7 @@ def _guesses(
             continue
         same = _may_compute(walks.values.all[value].node.op_type, output, walks.source, missing)
         likeness = 1 - best[0]
-        if likeness >= _LIKE or same:
+        if likeness >= like or (same and like <= _LIKE):
             guesses.append((likeness, Match(value, output, best[1], best[0])))
     return sorted(guesses, key=lambda each: -each[0])
 
