@@ -85,12 +85,13 @@ def candidate_words(candidate: Candidate, outputs: int) -> str:
     """
     total = outputs + len(candidate.fused) + len(candidate.unmatched)
     sentences = [f"{outputs} of the {total} outputs of {candidate.source} are computed in the file"]
-    if candidate.fused:
-        examples = [f"{name} in {into}" for name, into in candidate.fused.items()]
-        sentences.append(f"{len(candidate.fused)} are fused or removed ({first_names(examples)})")
-    if candidate.unmatched:
-        sentences.append(f"{len(candidate.unmatched)} were not found ({first_names(candidate.unmatched)})")
-    if candidate.extra:
-        sentences.append(f"{len(candidate.extra)} tensors are in the file only ({first_names(candidate.extra)})")
+    examples = [f"{name} in {into}" for name, into in candidate.fused.items()]
+    for names, one, several in (
+        (examples, "is fused or removed", "are fused or removed"),
+        (candidate.unmatched, "was not found", "were not found"),
+        (candidate.extra, "tensor is in the file only", "tensors are in the file only"),
+    ):
+        if names:
+            sentences.append(f"{len(names)} {one if len(names) == 1 else several} ({first_names(names)})")
     given = f" The file wants {candidate.given}, and was given that." if candidate.given else ""
     return f"{'; '.join(sentences)}.{given}"
