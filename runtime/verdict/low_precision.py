@@ -28,6 +28,10 @@ _OF_FLOATS = {"float16": 71.0, "bfloat16": 53.0}
 """Decibels of rounding to nearest: 2^-11 and 2^-8 of a value, at most."""
 
 
+_LEAST_STEP = 2.0**-24
+"""Of float16's subnormal numbers, as which a layer scale of 1e-6 has two digits."""
+
+
 def evaluate_low_precision(
     graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str], right_values: RightValues, precision: str
 ) -> FileValues:
@@ -81,10 +85,11 @@ def expected_sqnr(passed: Iterable[NDArray[Any]], weights: Iterable[NDArray[Any]
         weights: its weights, in whole steps.
         precision: `float16`, `bfloat16`, or `integers` of 8 bits.
     """
+    floats = [array for array in passed if array.dtype.kind == "f" and array.size]
     if precision in _OF_FLOATS:
-        parts = [_OF_FLOATS[precision]] * 3
+        small = [_of_step(array, _LEAST_STEP) for array in floats] if precision == "float16" else []
+        parts = [*[_OF_FLOATS[precision]] * 3, *small]
     else:
-        floats = [array for array in passed if array.dtype.kind == "f" and array.size]
         parts = [*map(_of_steps, weights), *map(_of_range, floats)]
     return -10 * math.log10(sum(10 ** (-part / 10) for part in parts))
 
@@ -100,7 +105,13 @@ def _of_range(array: NDArray[Any]) -> float:
     """Return the signal-to-noise ratio of an ideal quantization to 8 bits over the range of the values."""
     finite = array[np.isfinite(array)]
     step = (max(float(finite.max(initial=0.0)), 0.0) - min(float(finite.min(initial=0.0)), 0.0)) / _STEPS
-    power = float(np.mean(np.square(finite.astype(np.float64)))) if finite.size else 0.0
+    return _of_step(finite, step)
+
+
+def _of_step(array: NDArray[Any], step: float) -> float:
+    """Return the signal-to-noise ratio of values that are rounded to multiples of a step."""
+    finite = array[np.isfinite(array)].astype(np.float64)
+    power = float(np.mean(np.square(finite))) if finite.size else 0.0
     return 10 * math.log10(12 * power / step**2) if power and step else math.inf
 
 
