@@ -183,15 +183,15 @@ def _folded_loss(own: NDArray[Any], truth: Truth, roundings: float) -> NDArray[A
     """Return what the file may be off at an output for the sake of constants that were folded in float32.
 
     Where another tool folded them, several roundings each, and what they cancelled isn't seen any more: of a batch
-    norm's mean and bias, only the difference is left. PyTorch, which adds them up itself, loses as much.
+    norm's mean and bias, only the difference is left. PyTorch, which adds them up itself, loses as much in a rounding.
     """
     loss: NDArray[Any] = roundings * rounding_loss(own, "float32")
     if roundings == 1:
         return loss
     if truth.channels is None or truth.channel_axis is None:
-        return np.asarray(np.maximum(loss, truth.noise_floor * truth.scale))
+        return np.asarray(np.maximum(loss, roundings * truth.noise_floor * truth.scale))
     noise = truth.channels[-1].reshape([-1 if axis == truth.channel_axis else 1 for axis in range(len(truth.shape))])
-    return np.asarray(np.maximum(loss, noise))
+    return np.asarray(np.maximum(loss, roundings * noise))
 
 
 def shares_of_error(
