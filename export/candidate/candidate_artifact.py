@@ -104,6 +104,7 @@ def write_candidate(
         found.source_graph, {match.output: match.alignment for match in found.matches.by_value.values()}
     )
     keep = Keep.beside((folder / ONNX_FILE).stat().st_size, len(outputs))
+    graph = Float64Graph(folder / ONNX_FILE, manifest.output_names)
     recorded: list[Reference] = []
     for reference in references:
         if found.precision != "float32" and reference.name == STRONG_NOISE:
@@ -112,13 +113,13 @@ def write_candidate(
         kept = keep.of_another(briefly=False) if recorded else keep
         moved = _reference(reference, manifest, found, values, kept)
         if moved is not None and found.precision != "float32":
-            moved = _as_exact_as(moved, Float64Graph(folder / ONNX_FILE, manifest.output_names))
+            moved = _as_exact_as(moved, graph)
         if moved is not None:
             recorded.append(moved)
     if not recorded:
         raise ModelError(f"{file} can't be given any of the inputs that {source.manifest.model} was recorded on.")
     if found.precision == "integers":
-        recorded = _made_for(recorded, Float64Graph(folder / ONNX_FILE, manifest.output_names), values)
+        recorded = _made_for(recorded, graph, values)
     save_references(folder / REFERENCE_FILE, recorded)
     write_manifest(manifest, folder)
     return values

@@ -16,7 +16,7 @@ from runtime.artifact.agreement import Tensor, best_alignment
 from runtime.float64.graph import Float64Graph
 from runtime.float64.nodes import reads
 
-from .matching import Match, Matches, Source, is_same_operation, walk_and_match
+from .matching import ROUNDED, Match, Matches, Source, is_same_operation, walk_and_match, walk_to_end
 
 __all__ = ["match_candidate"]
 
@@ -57,13 +57,6 @@ class _Walks:
     inputs: Mapping[str, NDArray[Any]]
     tolerance: float
 
-    def whole(self, known: Sequence[Match]) -> Matches:
-        """Return what is found in a walk to the end."""
-        found = Matches()
-        for _, found in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):  # noqa: B007
-            pass
-        return found
-
     def gained(self, known: Sequence[Match], ahead: set[str]) -> list[Match]:
         """Return what is found of the values `ahead`."""
         waiting, gained = set(ahead), list[Match]()
@@ -77,14 +70,18 @@ class _Walks:
 
 
 def match_candidate(
-    graph: Float64Graph, values: Values, source: Source, inputs: Mapping[str, NDArray[Any]], tolerance: float
-) -> tuple[Matches, list[str]]:
-    """Return what the candidate's tensors compute, and which of them are at fault by far, in the order of computation.
+    graph: Float64Graph,
+    values: Values,
+    source: Source,
+    inputs: Mapping[str, NDArray[Any]],
+    tolerance: float,
+    found: Matches,
+) -> Matches:
+    """Return what the candidate's tensors compute, given what was `found` by their values in a walk.
 
     A fault that moves a tensor by less than `tolerance` is found by its value, and judged by `verify`.
     """
     walks = _Walks(graph, values, source, inputs, tolerance)
-    found = walks.whole(())
     users = _users(values)
     faults: list[Match] = []
     while len(faults) < _MOST_FAULTS:
@@ -98,8 +95,8 @@ def match_candidate(
         faults.append(fault)
         if len(faults) > _FEW_FAULTS and len(faults) > _OF_OTHER_WEIGHTS * len(found.by_output):
             break
-        found = walks.whole([*found.by_value.values(), fault])
-    return found, [match.value for match in faults]
+        found = walk_to_end(graph, values, source, inputs, tolerance, [*found.by_value.values(), fault])
+    return found
 
 
 def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches, like: float) -> Match | None:
@@ -115,14 +112,11 @@ def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches, l
         for likeness, match in _guesses(walks, value, found.pending[value], missing, usual, like)[:_MOST_GUESSES]:
             gained = walks.gained([*known, match], ahead) if ahead else []
             if gained or value in walks.values.returned:
-                nearness = -float(np.mean([np.log10(max(each.distance, _ROUNDED)) for each in gained] or [0.0]))
+                nearness = -float(np.mean([np.log10(max(each.distance, ROUNDED)) for each in gained] or [0.0]))
                 scored.append((_Score(len(gained), round(nearness, 1), likeness), match))
         if scored:
             return max(scored, key=lambda each: each[0])[1]
     return None
-
-
-_ROUNDED = 1e-7
 
 
 def _guesses(

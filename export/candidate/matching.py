@@ -16,12 +16,12 @@ from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.artifact.manifest import Output
 from runtime.float64.graph import Float64Graph, Unknown
 
-__all__ = ["Match", "Matches", "Source", "walk_and_match"]
+__all__ = ["ROUNDED", "Match", "Matches", "Source", "walk_and_match", "walk_to_end"]
 
 _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
 _NEARER = 2.0
-_ROUNDED = 1e-7
+ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
 
 
@@ -122,6 +122,21 @@ def walk_and_match(
         yield name, found
 
 
+def walk_to_end(
+    graph: Float64Graph,
+    values: Values,
+    source: Source,
+    inputs: Mapping[str, NDArray[Any]],
+    tolerance: float,
+    known: Iterable[Match] = (),
+) -> Matches:
+    """Return what `walk_and_match` has found when it ends."""
+    found = Matches()
+    for _, found in walk_and_match(graph, values, source, inputs, tolerance, known):  # noqa: B007 - the last counts
+        pass
+    return found
+
+
 def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Values, tolerance: float) -> Match | None:
     close: list[Match] = []
     for output in source.of_size(tensor.size):
@@ -136,12 +151,12 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     if name not in values.returned:
         known = [match.distance for match in close if match.output in found.by_output]
         close = [match for match in close if match.output not in found.by_output]
-        if known and close and max(_NEARER * min(known), _ROUNDED) < min(match.distance for match in close):
+        if known and close and max(_NEARER * min(known), ROUNDED) < min(match.distance for match in close):
             return None
     if not close:
         return None
     least = min(match.distance for match in close)
-    equal = [match for match in close if match.distance <= max(_TIE * least, _ROUNDED)]
+    equal = [match for match in close if match.distance <= max(_TIE * least, ROUNDED)]
     return min(
         equal,
         key=lambda match: (
