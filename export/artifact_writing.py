@@ -21,7 +21,6 @@ from runtime.artifact.manifest import (
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
-    OPERATIONS_FILE,
     REFERENCE_FILE,
     TORCH_EXPORT_FILE,
     TORCHSCRIPT_FILE,
@@ -29,12 +28,12 @@ from runtime.artifact.manifest import (
     Preprocessing,
     Recipe,
     Versions,
-    file_hash,
 )
 from runtime.artifact.onnx_file import read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.reference import save_references
 
+from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, write_manifest, write_operations
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .export_hints import named_in, way_around
@@ -49,8 +48,6 @@ from .trial_run import try_model_files
 
 __all__ = ["export_artifact"]
 
-_EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
-"""A protobuf file can't exceed 2 GB; above this the weights go into a file beside it."""
 _NO_AVERAGED_PROGRAM = "the averaged probe is written as ONNX and TorchScript only"
 
 
@@ -165,7 +162,7 @@ def _write_artifact(
         names = {file: folder / file for file in AVERAGED_FILES}
         _write_files(probe, onnx_model, manifest, names, inputs, on_phase)
         nodes = describe_nodes(read_onnx(folder / ONNX_FILE), manifest.output_names, manifest.output_names)
-        (folder / OPERATIONS_FILE).write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+        write_operations(nodes, folder)
     if maps is not None:
         on_phase("averaging the ONNX model")
         average_onnx(onnx_model, probe.outputs, maps.outputs)
@@ -173,13 +170,11 @@ def _write_artifact(
         of_maps = of_maps.model_copy(update={"left_out": {TORCH_EXPORT_FILE: _NO_AVERAGED_PROGRAM}})
         names = {file: folder / averaged_file for file, averaged_file in AVERAGED_FILES.items()}
         _write_files(maps, onnx_model, of_maps, names, inputs, on_phase)
-    hashes = {file.name: file_hash(file) for file in folder.iterdir()}
     if maps is not None:
         file = folder / (AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
-        _write_manifest(of_maps, file, {part: hashes[part] for part in hashes if part.startswith("averaged.")})
-        hashes[file.name] = file_hash(file)
+        write_manifest(of_maps, file, [part for part in folder.iterdir() if part.name.startswith("averaged.")])
     if full:
-        _write_manifest(manifest, folder / MANIFEST_FILE, hashes)
+        write_manifest(manifest, folder / MANIFEST_FILE)
 
 
 def _write_files(
@@ -201,11 +196,6 @@ def _write_files(
     save_references(files[REFERENCE_FILE], references)
     on_phase("trying both on another input")
     try_model_files(probe, references[0], files[ONNX_FILE], files[TORCHSCRIPT_FILE])
-
-
-def _write_manifest(manifest: Manifest, file: Path, hashes: Mapping[str, str]) -> None:
-    complete = manifest.model_copy(update={"files": dict(sorted(hashes.items()))})
-    file.write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def _convert_with_torch_export(probe: Probe) -> tuple[torch.export.ExportedProgram | None, str | None]:
@@ -249,7 +239,7 @@ def _describe(
 def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:
     weights = sum(value.const_value.nbytes for value in model.graph.initializers.values() if value.const_value)
     try:
-        ir.save(model, file, external_data=f"{file.name}.data" if weights > _EXTERNAL_DATA_ABOVE_BYTES else None)
+        ir.save(model, file, external_data=f"{file.name}.data" if weights > EXTERNAL_DATA_ABOVE_BYTES else None)
     except ir.serde.SerdeError as error:
         cause: BaseException = error
         while cause.__cause__ is not None:

@@ -17,27 +17,21 @@ from runtime.artifact.manifest import (
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
-    OPERATIONS_FILE,
     REFERENCE_FILE,
-    TORCH_EXPORT_FILE,
-    TORCHSCRIPT_FILE,
     Manifest,
     Preprocessing,
     Versions,
-    file_hash,
 )
 from runtime.artifact.onnx_file import OnnxFile, read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.reference import save_references
 
+from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, LEFT_OUT_OF_ONNX, write_manifest, write_operations
 from .folder_replacement import replace_folder
 from .kept_tensors import Keep
 from .onnx_recording import record_onnx
 
-__all__ = ["export_onnx", "write_manifest", "write_onnx"]
-
-_EXTERNAL_DATA_ABOVE_BYTES = 1_500_000_000
-_NO_PROGRAM = "the model is an ONNX file"
+__all__ = ["export_onnx", "write_onnx"]
 
 
 def export_onnx(
@@ -71,7 +65,7 @@ def export_onnx(
         format_version=FORMAT_VERSION,
         model=name or probe.name,
         files={},
-        left_out={TORCH_EXPORT_FILE: _NO_PROGRAM, TORCHSCRIPT_FILE: _NO_PROGRAM},
+        left_out=LEFT_OUT_OF_ONNX,
         inputs=probe.inputs,
         preprocessing=preprocessing,
         outputs=probe.outputs,
@@ -86,19 +80,12 @@ def export_onnx(
         file = in_work / ONNX_FILE
         write_onnx(probe.file, manifest, file)
         nodes = describe_nodes(read_onnx(file), manifest.output_names, manifest.output_names)
-        (in_work / OPERATIONS_FILE).write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+        write_operations(nodes, in_work)
         on_phase("recording the float64 reference")
         keep = Keep.beside(file.stat().st_size, len(probe.outputs))
         save_references(in_work / REFERENCE_FILE, record_onnx(probe, keep, preprocessing, reference_inputs))
-        write_manifest(manifest, in_work)
+        write_manifest(manifest, in_work / MANIFEST_FILE)
     return target
-
-
-def write_manifest(manifest: Manifest, folder: Path) -> None:
-    """Write the manifest of all files in a folder."""
-    hashes = {each.name: file_hash(each) for each in folder.iterdir()}
-    complete = manifest.model_copy(update={"files": dict(sorted(hashes.items()))})
-    (folder / MANIFEST_FILE).write_text(complete.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def write_onnx(marked: OnnxFile, manifest: Manifest, file: Path) -> None:
@@ -112,7 +99,7 @@ def write_onnx(marked: OnnxFile, manifest: Manifest, file: Path) -> None:
     model.metadata_props.append(onnx.StringStringEntryProto(key=METADATA_KEY, value=manifest.model_dump_json()))
     try:
         external_data_helper.load_external_data_for_model(model, str(marked.folder))
-        large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _EXTERNAL_DATA_ABOVE_BYTES
+        large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > EXTERNAL_DATA_ABOVE_BYTES
         onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data" if large else None)
     except Exception as error:  # protobuf's own errors share no base with onnx's
         raise ExportError(f"{marked.path} can't be written as an artifact: {first_line(error)}") from error

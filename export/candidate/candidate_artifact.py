@@ -17,11 +17,9 @@ from runtime.artifact.errors import ModelError
 from runtime.artifact.folder import Artifact
 from runtime.artifact.manifest import (
     FORMAT_VERSION,
+    MANIFEST_FILE,
     ONNX_FILE,
-    OPERATIONS_FILE,
     REFERENCE_FILE,
-    TORCH_EXPORT_FILE,
-    TORCHSCRIPT_FILE,
     Candidate,
     Dimension,
     Manifest,
@@ -32,9 +30,10 @@ from runtime.artifact.onnx_nodes import ExportedNodes
 from runtime.artifact.reference import Reference, Truth, save_references
 from runtime.float64.graph import Float64Graph, Unknown
 
+from ..artifact_files import LEFT_OUT_OF_ONNX, write_manifest, write_operations
 from ..input_kinds import DRAWN, STRONG_NOISE
 from ..kept_tensors import Keep, channel_axis
-from ..onnx_artifact import write_manifest, write_onnx
+from ..onnx_artifact import write_onnx
 from .marking import mark_candidate
 from .matching import Match
 from .search import Found, find_matches
@@ -42,7 +41,6 @@ from .source_values import SourceValues
 
 __all__ = ["write_candidate"]
 
-_NO_PROGRAM = "the model is an ONNX file"
 _PASSING_NOISE = 64.0
 """Times float32's own error, by which the source's own ONNX file may be off its truth."""
 
@@ -81,7 +79,7 @@ def write_candidate(
         format_version=FORMAT_VERSION,
         model=file.stem,
         files={},
-        left_out={TORCH_EXPORT_FILE: _NO_PROGRAM, TORCHSCRIPT_FILE: _NO_PROGRAM},
+        left_out=LEFT_OUT_OF_ONNX,
         inputs=inputs,
         preprocessing=None,
         outputs=outputs,
@@ -98,8 +96,7 @@ def write_candidate(
     on_phase("writing the candidate's artifact")
     write_onnx(marked, manifest, folder / ONNX_FILE)
     described_nodes = {name: each for name, each in source.exported_nodes().items() if name in manifest.output_names}
-    record = ExportedNodes(format_version=1, outputs=described_nodes)
-    (folder / OPERATIONS_FILE).write_text(record.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+    write_operations(ExportedNodes(format_version=1, outputs=described_nodes), folder)
     values = SourceValues(
         found.source_graph, {match.output: match.alignment for match in found.matches.by_value.values()}
     )
@@ -121,7 +118,7 @@ def write_candidate(
     if found.precision == "integers":
         recorded = _made_for(recorded, graph, values)
     save_references(folder / REFERENCE_FILE, recorded)
-    write_manifest(manifest, folder)
+    write_manifest(manifest, folder / MANIFEST_FILE)
     return values
 
 
