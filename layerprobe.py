@@ -7,6 +7,7 @@
     arrays = lp.open_runner(artifact).run({"x": images}) # -> NumPy arrays by name, in ONNX Runtime and others
     lp.save_picture(lp.draw_grid(arrays, lp.open_artifact(artifact).manifest.outputs), "maps.png")
     assert lp.verify(artifact).passed                    # every tensor, in every runner, against float64
+    assert lp.verify_candidate("theirs.onnx", artifact).passed  # somebody else's file of the model
 
 This module is a table of contents: each name is imported when it is first used, so that drawing a picture doesn't load
 PyTorch. Where an artifact is taken, its path is taken as well.
@@ -16,8 +17,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from export import export_artifact
-    from probe import CNN2, CNN3, CNN11, LoadedModel, Probe, average_probe, build_probe, load_model, load_weights
+    from export import export_artifact, export_onnx
+    from probe import (
+        CNN2,
+        CNN3,
+        CNN11,
+        LoadedModel,
+        LoadedOnnx,
+        OnnxProbe,
+        Probe,
+        average_probe,
+        build_probe,
+        load_model,
+        load_onnx,
+        load_weights,
+    )
     from runtime import (
         RUNNERS,
         Artifact,
@@ -55,31 +69,34 @@ if TYPE_CHECKING:
         save_picture,
         select_outputs,
         verify,
+        verify_candidate,
     )
 
 # fmt: off
 __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents is
     # model -> probe
     "build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11",
+    # ONNX file of whatever origin -> probe
+    "load_onnx", "LoadedOnnx", "OnnxProbe",
     # probe -> artifact
-    "export_artifact", "Preprocessing",
+    "export_artifact", "export_onnx", "Preprocessing",
     # an artifact, and what is in it
     "open_artifact", "select_outputs", "Artifact", "Manifest", "Input", "Output",
     # artifact -> arrays
     "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
     "Settings", "RUNNERS",
     # arrays -> pictures, verdicts, times
-    "draw_grid", "count_pages", "save_picture", "verify", "Report", "Verdict", "benchmark",
+    "draw_grid", "count_pages", "save_picture", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
     # what can go wrong
     "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
     "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",
 ]
-# fmt: on
 
-_HOME = {"export_artifact": "export"} | dict.fromkeys(
-    ("build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11"),
-    "probe",
-)
+_HOME = {"export_artifact": "export", "export_onnx": "export"} | dict.fromkeys([
+    "build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11",
+    "load_onnx", "LoadedOnnx", "OnnxProbe",
+], "probe")
+# fmt: on
 """The package that a name is from, where that isn't `runtime`."""
 
 

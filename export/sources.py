@@ -21,6 +21,7 @@ def write_artifact(
     inputs: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
     size: Sequence[int] = (),
+    like: Path | None = None,
     weights: Path | None = None,
     seed: int = 0,
 ) -> None:
@@ -32,19 +33,26 @@ def write_artifact(
         inputs: files with the user's own inputs, recorded in place of those that are drawn.
         on_phase: called with the name of each phase as it starts.
         size: of the input image: none, height and width, or channels, height and width.
+        like: an ONNX file, whose images' size is taken where nothing else says it.
         weights: a PyTorch model's weights file.
         seed: of its fresh weights.
 
     Raises:
         LayerprobeError: it can't be loaded, captured or written.
     """
+    default_size: tuple[int, ...] = ()
+    if like is not None:
+        from probe.onnx_model.example import image_size
+        from probe.onnx_model.reading import read_sound_model
+
+        default_size = image_size(read_sound_model(like).model.graph)
     if is_onnx(model):
         from probe.onnx_model.loading import load_onnx
 
         from .onnx_artifact import export_onnx
 
         on_phase(f"reading {model}")
-        loaded = load_onnx(model, inputs=inputs, size=size)
+        loaded = load_onnx(model, inputs=inputs, size=size, default_size=default_size)
         export_onnx(
             loaded.probe,
             folder,
@@ -53,7 +61,7 @@ def write_artifact(
             on_phase=on_phase,
         )
         return
-    _write_model(model, folder, inputs, on_phase, size=size, weights=weights, seed=seed)
+    _write_model(model, folder, inputs, on_phase, size, default_size, weights=weights, seed=seed)
 
 
 def write_candidate_of(
@@ -77,8 +85,9 @@ def _write_model(
     folder: Path,
     inputs: Sequence[Path],
     on_phase: Callable[[str], None],
-    *,
     size: Sequence[int],
+    default_size: Sequence[int],
+    *,
     weights: Path | None,
     seed: int,
 ) -> None:
@@ -90,7 +99,7 @@ def _write_model(
         from . import export_artifact
         from .input_file import read_input_tensors
 
-        loaded = load_model(model, seed, size)
+        loaded = load_model(model, seed, size, default_size)
         if weights:
             load_weights(loaded.module, weights, loaded.name)
         probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs)

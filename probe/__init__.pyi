@@ -6,4 +6,7 @@ from .model.variants import CNN2 as CNN2
 from .model.variants import CNN3 as CNN3
 from .model.variants import CNN11 as CNN11
 from .model.weights import load_weights as load_weights
+from .onnx_model.loading import LoadedOnnx as LoadedOnnx
+from .onnx_model.loading import load_onnx as load_onnx
+from .onnx_model.probing import OnnxProbe as OnnxProbe
 from .probe import Probe as Probe

@@ -9,16 +9,20 @@ from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
-from .artifact.errors import RunnerUnavailable
+from .artifact.errors import RunnerUnavailable, UsageError
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
 from .artifact.onnx_file import read_metadata
+from .runners.settings import DEFAULT_SETTINGS, Settings
 
-__all__ = ["is_artifact", "opened_candidate", "opened_source"]
+if TYPE_CHECKING:
+    from .verdict.report import Report
+
+__all__ = ["is_artifact", "opened_candidate", "opened_source", "verify_candidate"]
 
 _GROUP = "layerprobe.sources"
 
@@ -26,7 +30,46 @@ RightValues = Callable[[str, Collection[str]], dict[str, NDArray[Any]]]
 """Returns a source's whole tensors in a candidate's layout, by a recorded input's name and the outputs' names."""
 
 
-def is_artifact(model: str) -> bool:
+def verify_candidate(
+    file: str | Path,
+    source: Artifact | str | Path,
+    runners: Sequence[str] = (),
+    *,
+    inputs: Sequence[str | Path] = (),
+    input_size: Sequence[int] = (),
+    weights: str | Path | None = None,
+    seed: int = 0,
+    settings: Settings = DEFAULT_SETTINGS,
+    on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+) -> "Report":
+    """Judge somebody's ONNX file against what it was made of, as `layerprobe verify FILE --against SOURCE` does.
+
+    A module in memory becomes a source by `export_artifact(build_probe(module, example), folder)`.
+
+    Args:
+        file: the candidate.
+        source: an artifact, an ONNX file, or a PyTorch model as `load_model` takes it.
+        runners: as of `verify`.
+        inputs: photos, `.npy`, `.npz` and `.safetensors` files, and folders of them: what a source that is no artifact
+            yet is recorded on, in place of inputs that are drawn.
+        input_size: of the source's images; by default the candidate's.
+        weights: a file with a PyTorch model's weights.
+        seed: of its fresh weights.
+        settings: how to run.
+        on_phase: called with the name of each phase as it starts.
+
+    Raises:
+        LayerprobeError: one of the two can't be read or made, or the file is of another model.
+    """
+    # Imported here: whoever only opens a source doesn't verify.
+    from .verdict.verification import verify
+
+    given, options = [Path(each) for each in inputs], {"size": input_size, "weights": weights, "seed": seed}
+    with opened_candidate(Path(file), source, given, on_phase, **options) as (candidate, right_values):
+        return verify(candidate, runners, settings=settings, right_values=right_values, on_phase=on_phase)
+
+
+def is_artifact(model: str | Path) -> bool:
     """Return whether it is an artifact or a file of one, and not a model's name or somebody's ONNX file."""
     path = Path(model)
     if path.suffix == ".onnx" and path.is_file():
@@ -36,7 +79,7 @@ def is_artifact(model: str) -> bool:
 
 @contextmanager
 def opened_source(
-    model: str,
+    model: Artifact | str | Path,
     inputs: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
     **options: Any,
@@ -52,31 +95,47 @@ def opened_source(
     Raises:
         LayerprobeError: it can't be opened or made.
     """
-    if is_artifact(model):
+    if isinstance(model, Artifact) or is_artifact(model):
         yield open_artifact(model)
         return
     write = _maker("artifact")
     with TemporaryDirectory(prefix="layerprobe-") as place:
         folder = Path(place) / "artifact"
-        write(model, folder, inputs=inputs, on_phase=on_phase, **options)
+        write(str(model), folder, inputs=inputs, on_phase=on_phase, **options)
         yield open_artifact(folder)
 
 
 @contextmanager
 def opened_candidate(
     file: Path,
-    source: Artifact,
+    source: Artifact | str | Path,
+    inputs: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+    **options: Any,
 ) -> Iterator[tuple[Artifact, RightValues]]:
     """Yield the artifact of somebody's ONNX file under the names of its source, and what gives the source's tensors.
 
+    Args:
+        file: the candidate.
+        source: as of `opened_source`, like the rest.
+        inputs: for a source that is no artifact.
+        on_phase: called with the name of each phase as it starts.
+        options: for such a source, too.
+
     Raises:
-        LayerprobeError: it can't be read, or is of another model.
+        UsageError: there are inputs for a source that was recorded on its own.
+        LayerprobeError: one of the two can't be read, or the file is of another model.
     """
+    if inputs and (isinstance(source, Artifact) or is_artifact(source)):
+        name = source.path if isinstance(source, Artifact) else source
+        raise UsageError(f"Inputs can't be added to an artifact's recorded ones: export {name} with them.")
     write = _maker("candidate")
-    with TemporaryDirectory(prefix="layerprobe-") as place:
+    with (
+        opened_source(source, inputs, on_phase, like=file, **options) as opened,
+        TemporaryDirectory(prefix="layerprobe-") as place,
+    ):
         folder = Path(place) / "artifact"
-        right_values: RightValues = write(file, source, folder, on_phase)
+        right_values: RightValues = write(file, opened, folder, on_phase)
         yield open_artifact(folder), right_values
 
 

@@ -183,13 +183,8 @@ def _subject(
         return
     if file.suffix != ".onnx":
         raise typer.BadParameter(f"--against is for an ONNX file, and {file} is none")
-    if given and is_artifact(against):
-        raise typer.BadParameter(f"--input can't be added to an artifact's recorded ones: export {against} with it")
     options: dict[str, Any] = {"size": size, "weights": settings.weights, "seed": settings.seed or 0}
-    with (
-        opened_source(against, given, on_phase, **options) as source,
-        opened_candidate(file, source, on_phase) as (opened, right_values),
-    ):
+    with opened_candidate(file, against, given, on_phase, **options) as (opened, right_values):
         yield _Subject(opened, replace(settings, weights=None, seed=None), right_values=right_values)
 
 

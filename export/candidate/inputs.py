@@ -51,14 +51,14 @@ class InputMap:
             given[mine] = np.ascontiguousarray(rounded.astype(dtype))
         return given
 
-    def cut(self, arrays: _Arrays, specs: Sequence[Input]) -> dict[str, NDArray[Any]] | None:
-        """Return the source's inputs cut to the candidate's batch, if that is held; None if their sizes don't fit."""
+    def fitted(self, arrays: _Arrays, specs: Sequence[Input]) -> dict[str, NDArray[Any]] | None:
+        """Return the source's inputs in the candidate's batch, if that is held; None if their sizes don't fit."""
         wanted = {theirs: self._wanted(mine) for mine, theirs in self.names.items()}
         given = {}
         for spec in specs:
             array, shape = arrays[spec.name], wanted[spec.name]
             if shape and array.ndim and spec.shape[0] == "N" and shape[0] is not None:
-                array = array[: shape[0]]
+                array = _of_batch(array, shape[0])
             if shape is not None and any(
                 size not in (None, have) for size, have in zip(shape, array.shape, strict=True)
             ):
@@ -70,6 +70,13 @@ class InputMap:
         """Return the shape of one of the candidate's inputs in the order of the source's axes."""
         shape, order = self.shapes[name], self.orders[name]
         return shape if shape is None or order is None else [shape[order.index(axis)] for axis in range(len(order))]
+
+
+def _of_batch(array: NDArray[Any], length: int) -> NDArray[Any]:
+    """Return as many elements along the first axis: what is missing are the others, moved along the last axis."""
+    repeats = -(-length // len(array))
+    copies = [np.roll(array, copy, -1) if array.ndim > 1 else array for copy in range(repeats)]
+    return np.concatenate(copies)[:length]
 
 
 def map_inputs(candidate: str, graph: onnx.GraphProto, inputs: Sequence[Input], arrays: _Arrays) -> InputMap:
@@ -102,7 +109,8 @@ def map_inputs(candidate: str, graph: onnx.GraphProto, inputs: Sequence[Input], 
             wanted = " x ".join("?" if size is None else str(size) for size in shape or ())
             raise InputError(
                 f"{candidate} takes {value.name} of {wanted}, and its source {paired[value.name]} of "
-                f"{' x '.join(map(str, given))}."
+                f"{' x '.join(map(str, given))}.\n"
+                "Give both the same size: --input-size sets the source's, and an export of it the artifact's."
             )
         orders[value.name], shapes[value.name] = order, shape
         dtypes[value.name] = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from probe.onnx_model.reading import SoundModel, described
+from probe.onnx_model.reading import SoundModel, uncomputed
 from probe.onnx_model.values import Values
 from runtime.artifact.errors import ModelError
 from runtime.artifact.folder import Artifact
@@ -67,8 +67,8 @@ class Found:
         )
 
     def fitting(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
-        """Return a source's input, cut to the candidate's batch; None if it can't be given that."""
-        return self.inputs.cut(arrays, self.source_inputs)
+        """Return a source's input in the candidate's batch; None if it can't be given that."""
+        return self.inputs.fitted(arrays, self.source_inputs)
 
 
 def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> Found:
@@ -88,7 +88,7 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     graph = Float64Graph(values.marked(), list(values.all))
     source_graph = Float64Graph(source.file(ONNX_FILE), manifest.output_names)
     straight = map_inputs(file.name, sound.model.graph, manifest.inputs, reference.inputs)
-    given = straight.cut(reference.inputs, manifest.inputs)
+    given = straight.fitted(reference.inputs, manifest.inputs)
     if given is None:
         raise ModelError(f"{file} takes inputs of other sizes than {manifest.model} was recorded on.")
     outputs = {output.name: output for output in manifest.outputs}
@@ -99,7 +99,7 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     matches = match_candidate(graph, values, compared, inputs.apply(given), tolerance, matches)
     if matches.unknown and not all(name in matches.by_value for name in values.returned):
         name, reason = next(iter(matches.unknown.items()))
-        raise ModelError(f"{file} can't be evaluated at {described(values.all[name].node)}: {reason}")
+        raise ModelError(f"{file} can't be evaluated at {uncomputed(values.all[name].node, reason)}")
     returned = [name for name in values.returned if values.all[name].rests_on == "data"]
     if len(matches.by_output) < _ENOUGH * len(compared.tensors) or matches.by_value.keys().isdisjoint(returned):
         raise ModelError(_another_model(sound, source, matches, compared))

@@ -85,7 +85,9 @@ class LoadedModel:
         return LoadedModel(f"{self.name}/{path}", part, args, kwargs, self.image if same_input else None)
 
 
-def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> LoadedModel:
+def load_model(
+    name: str, seed: int = 0, input_size: Sequence[int] = (), default_size: Sequence[int] = ()
+) -> LoadedModel:
     """Return the model called `name`, its fresh weights drawn from `seed` (torch's global generator is unaffected).
 
     Args:
@@ -96,23 +98,25 @@ def load_model(name: str, seed: int = 0, input_size: Sequence[int] = ()) -> Load
         seed: of the fresh weights.
         input_size: height and width of the input, in pixels, or channels, height and width; by default those that the
             model was made for.
+        default_size: likewise, where neither `input_size` nor the factory's own example says it.
 
     Raises:
         ModelError: there is no such model, or building it fails.
     """
     source, _, rest = name.rpartition(":")
+    wanted = input_size or default_size
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if name in _VARIANTS:
             size = variants.IMAGE_SIZE
             image = ImageInput(size, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
-            return _with_image(name, _VARIANTS[name]().eval(), (3, size, size), image, input_size)
+            return _with_image(name, _VARIANTS[name]().eval(), (3, size, size), image, wanted)
         if source == "torchvision":
-            return _from_torchvision(rest, input_size)
+            return _from_torchvision(rest, wanted)
         if source == "timm":
-            return _from_timm(rest, input_size)
+            return _from_timm(rest, wanted)
         if source and rest.isidentifier():
-            return _from_factory(name, _find_factory(source, rest), input_size)
+            return _from_factory(name, _find_factory(source, rest), input_size, default_size)
         if name.rstrip(":").endswith(".py"):
             raise _without_factory(name.rstrip(":"))
     near = get_close_matches(name, [*_VARIANTS, "torchvision:", "timm:"], n=1)
@@ -187,7 +191,9 @@ def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
     return _with_image(f"timm:{name}", module, (channels, height, width), image, input_size)
 
 
-def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence[int]) -> LoadedModel:
+def _from_factory(
+    name: str, factory: Callable[[], object], input_size: Sequence[int], default_size: Sequence[int]
+) -> LoadedModel:
     made = _call(name, factory)
     if isinstance(made, tuple | list) and made and isinstance(made[0], nn.Module):
         if len(made) != 2:
@@ -205,7 +211,7 @@ def _from_factory(name: str, factory: Callable[[], object], input_size: Sequence
     if given is None:
         convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
         channels = next((part.in_channels for part in convolutions), 3)
-        return _with_image(name, module, (channels, 224, 224), image, input_size)
+        return _with_image(name, module, (channels, 224, 224), image, input_size or default_size)
     if input_size:
         raise ModelError(f"{name} brings its own example input: omit --input-size.")
     # A named tuple is one argument, as a list is.

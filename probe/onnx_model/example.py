@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from runtime.artifact.errors import InputError, ModelError
 from runtime.artifact.manifest import Dimension, Input, Preprocessing, leading_input
 
-__all__ = ["OnnxExample", "dtypes_of", "make_example"]
+__all__ = ["OnnxExample", "dtypes_of", "image_size", "make_example"]
 
 _SIZE = 224
 """Height and width in pixels where a file leaves them open."""
@@ -180,6 +180,17 @@ def make_example(
     )
     assumed = open_image and given is None and not size
     return OnnxExample(tuple(inputs), arrays, layouts, given is not None, assumed, tuple(notes))
+
+
+def image_size(graph: onnx.GraphProto) -> tuple[int, ...]:
+    """Return channels, height and width of a model's first image, or height and width; nothing if these are open."""
+    for value in graph.input:
+        lengths = [max(each.dim_value, 0) for each in value.type.tensor_type.shape.dim]
+        if len(lengths) == 4:
+            layout = _layout(lengths, leading=True, dtype=np.dtype(np.float32))
+            channels, height, width = (lengths[layout.index(axis)] for axis in "CHW")
+            return () if not (height and width) else (channels, height, width) if channels else (height, width)
+    return ()
 
 
 def dtypes_of(file: Path, graph: onnx.GraphProto) -> dict[str, np.dtype[Any]]:

@@ -34,6 +34,7 @@ def load_onnx(
     *,
     inputs: Sequence[Path] = (),
     size: Sequence[int] = (),
+    default_size: Sequence[int] = (),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
 ) -> LoadedOnnx:
@@ -43,6 +44,7 @@ def load_onnx(
         file: the file.
         inputs: photos, `.npy` and `.npz` files, and folders of them, that the model is to be tried on.
         size: height and width of images in pixels, where the file leaves them open; 224 by default.
+        default_size: likewise, of no matter where the file says it itself.
         mean: per channel, for photos; ImageNet's by default.
         std: likewise.
 
@@ -52,7 +54,7 @@ def load_onnx(
         ImageError: a photo can't be read.
     """
     sound = read_sound_model(Path(file))
-    example, given = _inputs(sound, inputs, size, mean, std)
+    example, given = _inputs(sound, inputs, size or default_size, mean, std)
     if size and example.size != tuple(size[-2:]):
         takes = "images of {} x {}".format(*example.size) if example.size else "no image"
         raise InputError(f"{file} takes {takes}, whatever --input-size says: omit it.")

@@ -20,7 +20,7 @@ from runtime.float64.graph import Float64Graph, Unknown
 from .example import OnnxExample
 from .layouts import Layouts
 from .origins import origin_of
-from .reading import SoundModel, described, domain_of
+from .reading import SoundModel, uncomputed
 from .values import Seen, Values
 
 __all__ = ["OnnxProbe", "probe_onnx"]
@@ -157,10 +157,7 @@ def _observe(
     seen: _Observed = {}
     for name, array in graph.walk(arrays):
         if isinstance(array, Unknown):
-            node = values.all[name].node
-            domain = domain_of(node.domain)
-            advice = f"\nOperators of {domain} are unknown here: give the file from before a runtime's optimizer."
-            raise ModelError(f"at {described(node)}, {array.reason}{advice if domain else ''}")
+            raise ModelError(f"at {uncomputed(values.all[name].node, array.reason)}")
         tensor = isinstance(array, np.ndarray | np.generic) and array.dtype.kind in "fiub"
         seen[name] = Seen(array.shape, array.dtype) if tensor else None
         if numbers is not None and tensor and array.dtype.kind == "i" and array.size <= _FEW:

@@ -20,7 +20,7 @@ from runtime.float64.nodes import reads, subgraphs
 
 from .value_names import name_safely
 
-__all__ = ["SoundModel", "described", "domain_of", "read_sound_model"]
+__all__ = ["SoundModel", "described", "domain_of", "read_sound_model", "uncomputed"]
 
 _OLDEST_OPSET = 7
 """Before it, operators broadcast by an attribute; no runtime that is in use takes these."""
@@ -56,6 +56,13 @@ def described(node: NodeProto) -> str:
     """Return how messages call a node: `Conv 'stem/conv'`, or by its result if it has no name."""
     operator = f"{node.domain}.{node.op_type}" if domain_of(node.domain) else node.op_type
     return f"{operator} {(node.name or next(filter(None, node.output), ''))!r}"
+
+
+def uncomputed(node: NodeProto, reason: str) -> str:
+    """Return which node can't be computed and why, and what to do if it is of another domain."""
+    domain = domain_of(node.domain)
+    advice = f"\nOperators of {domain} are unknown here: give the file from before a runtime's optimizer."
+    return f"{described(node)}, {reason}{advice if domain else ''}"
 
 
 def read_sound_model(file: Path) -> SoundModel:
