@@ -140,6 +140,9 @@ def _walk_file(
     right: set[str] = set(reference.inputs)
     off: dict[str, float] = {}
     """By output, its largest error in multiples of machine epsilon."""
+    share: dict[str, float] = {}
+    """By output, its largest error in multiples of float32's own, or that of an output before it: a sample may miss the
+    few elements that are off most, and the next operation's sample may hold them."""
     noise = reference.largest_noise
     folded = {name: noise[name] for name, sources in graph.inputs_of.items() if not sources}
     for name, value, scale in graph.walk_with_scales(reference.inputs, forced, folded=folded):
@@ -157,11 +160,13 @@ def _walk_file(
             allowed = _folded_loss(scale.own, truth, roundings)
             found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         off[name] = 0.0 if name in forced else (found.max_abs or 0.0) / float(np.finfo(np.float32).eps)
+        before = max((share.get(each, 0.0) for each in graph.inputs_of[name]), default=0.0)
+        share[name] = 0.0 if name in forced else max(before, (found.max_abs or 0.0) / float(unit))
         inputs_right = right.issuperset(graph.inputs_of[name])
         if found.failed and found.drift is not None and inputs_right and single:
             # They are right only so far, which shows where what they are off by is amplified, or only passed on.
             from_inputs = rounding_loss(scale.with_inputs(off), "float32")
-            allowed = allowed + np.maximum(from_inputs - allowed, 0.0)
+            allowed = allowed + np.maximum(np.maximum(from_inputs, before * _noise(truth)) - allowed, 0.0)
             found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
         file.comparisons.append(found)
         if not found.failed or name in forced:
@@ -188,10 +193,14 @@ def _folded_loss(own: NDArray[Any], truth: Truth, roundings: float) -> NDArray[A
     loss: NDArray[Any] = roundings * rounding_loss(own, "float32")
     if roundings == 1:
         return loss
+    return np.asarray(np.maximum(loss, roundings * _noise(truth)))
+
+
+def _noise(truth: Truth) -> NDArray[Any]:
+    """Return float32's own error, by channel where that is known, in the tensor's own unit; it broadcasts."""
     if truth.channels is None or truth.channel_axis is None:
-        return np.asarray(np.maximum(loss, roundings * truth.noise_floor * truth.scale))
-    noise = truth.channels[-1].reshape([-1 if axis == truth.channel_axis else 1 for axis in range(len(truth.shape))])
-    return np.asarray(np.maximum(loss, roundings * noise))
+        return np.asarray(truth.noise_floor * truth.scale)
+    return truth.channels[-1].reshape([-1 if axis == truth.channel_axis else 1 for axis in range(len(truth.shape))])
 
 
 def shares_of_error(

@@ -38,7 +38,7 @@ def _source(folder: Path, channels: int = 3) -> tuple[Path, nn.Module]:
     file = folder / "net.py"
     file.write_text(_SOURCE.format(channels=channels), encoding="utf-8")
     namespace: dict[str, Any] = {}
-    exec(file.read_text(encoding="utf-8"), namespace)  # noqa: S102
+    exec(file.read_text(encoding="utf-8"), namespace)
     return file, namespace["make"]()
 
 
