@@ -200,7 +200,8 @@ def _noise(truth: Truth) -> NDArray[Any]:
     """Return float32's own error, by channel where that is known, in the tensor's own unit; it broadcasts."""
     if truth.channels is None or truth.channel_axis is None:
         return np.asarray(truth.noise_floor * truth.scale)
-    return truth.channels[-1].reshape([-1 if axis == truth.channel_axis else 1 for axis in range(len(truth.shape))])
+    sizes = [-1 if axis == truth.channel_axis else 1 for axis in range(len(truth.shape))]
+    return np.asarray(truth.channels[-1].reshape(sizes))
 
 
 def shares_of_error(
