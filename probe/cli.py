@@ -74,7 +74,7 @@ LeafOption = Annotated[
 
 def is_onnx(model: str) -> bool:
     """Return whether a MODEL is an ONNX file."""
-    return model.endswith(".onnx")
+    return model.lower().endswith(".onnx")
 
 
 def refuse_for_files(options: "Mapping[str, object]") -> None:

@@ -72,7 +72,7 @@ def verify_candidate(
 def is_artifact(model: str | Path) -> bool:
     """Return whether it is an artifact or a file of one, and not a model's name or somebody's ONNX file."""
     path = Path(model)
-    if path.suffix == ".onnx" and path.is_file():
+    if path.suffix.lower() == ".onnx" and path.is_file():
         return (path.parent / MANIFEST_FILE).is_file() or METADATA_KEY in read_metadata(path)
     return path.exists() and path.suffix != ".py"
 

@@ -181,7 +181,7 @@ def _subject(
             inputs = read_inputs(files, manifest.inputs, manifest.preprocessing, manifest.model)
             yield _Subject(opened, settings, inputs)
         return
-    if file.suffix != ".onnx":
+    if file.suffix.lower() != ".onnx":
         raise typer.BadParameter(f"--against is for an ONNX file, and {file} is none")
     options: dict[str, Any] = {"size": size, "weights": settings.weights, "seed": settings.seed or 0}
     with opened_candidate(file, against, given, on_phase, **options) as (opened, right_values):

@@ -13,6 +13,8 @@ from onnx import TensorProto, helper
 from runtime.artifact.errors import InputError, ModelError
 from runtime.artifact.manifest import Dimension, Input, Preprocessing, leading_input
 
+from .index_range import index_ranges
+
 __all__ = ["OnnxExample", "dtypes_of", "image_size", "make_example"]
 
 _SIZE = 224
@@ -154,7 +156,7 @@ def make_example(
     layouts = {
         name: _layout(shapes[name], leading=index == leading, dtype=dtypes[name]) for index, name in enumerate(names)
     }
-    inputs, arrays, notes = [], {}, []
+    inputs, arrays, notes, rows = [], {}, [], index_ranges(graph)
     batch_symbol = shapes[names[leading]][0] if leading is not None else None
     for number, name in enumerate(names):
         symbols = _symbols(shapes[name], layouts[name], batch_symbol)
@@ -164,7 +166,7 @@ def make_example(
             concrete = tuple(
                 _concrete(file, name, each, symbol, size) for each, symbol in zip(shapes[name], symbols, strict=True)
             )
-        arrays[name] = given[name] if given is not None else _drawn(concrete, dtypes[name], number)
+        arrays[name] = given[name] if given is not None else _drawn(concrete, dtypes[name], number, rows.get(name, 1))
         held = tuple(
             symbol if isinstance(symbol, str) and symbol in "NHW" else length
             for symbol, length in zip(symbols, concrete, strict=True)
@@ -277,13 +279,13 @@ def _concrete(file: Path, name: str, given: Dimension, symbol: Dimension, size: 
     )
 
 
-def _drawn(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> NDArray[Any]:
+def _drawn(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int, rows: int) -> NDArray[Any]:
     if dtype.kind not in "iub":
         return _noise(shape, dtype, seed)
     if dtype == np.uint8 and len(shape) == 4:
         return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    # Anything else could be an index out of its table's range.
-    return np.zeros(shape, dtype)
+    # Anything could be an index out of its table's range, if that isn't known.
+    return np.random.default_rng(seed).integers(0, rows, shape).astype(dtype)
 
 
 def _noise(shape: tuple[int, ...], dtype: np.dtype[Any], seed: int) -> NDArray[Any]:

@@ -21,12 +21,12 @@ def read_embedded_manifest(file: Path) -> str:
     text = None
     if file.suffix in _KINDS:
         text = _from_archive(file)
-    elif file.suffix == ".onnx":
+    elif file.suffix.lower() == ".onnx":
         text = read_metadata(file).get(METADATA_KEY)
     if text is None:
         raise ArtifactError(
             f"{file} is not an artifact: neither a folder nor a model file with layerprobe's manifest inside.\n"
-            f"`layerprobe export {file if file.suffix == '.onnx' else 'MODEL'} -o FOLDER` makes one."
+            f"`layerprobe export {file if file.suffix.lower() == '.onnx' else 'MODEL'} -o FOLDER` makes one."
         )
     return text
 

@@ -175,3 +175,25 @@ def test_an_input_without_a_rank_gets_it_from_the_given_one(file, tmp_path):
 def test_a_scalar_and_a_list_are_inputs_too(file):
     assert shapes(load_onnx(save(file, [ONCE], [value("x")], ["y"])).probe) == ([()], [()])
     assert shapes(load_onnx(save(file, [ONCE], [value("x", "n")], ["y"])).probe) == ([("N",)], [("N",)])
+
+
+def test_an_index_is_drawn_from_all_rows_of_the_table_that_it_looks_up(file):
+    save(
+        file,
+        [
+            node("Cast", ["words"], ["wide"], to=7),
+            node("Gather", ["table", "wide"], ["rows"]),
+            node("Gather", ["short", "wide"], ["columns"], axis=1),
+            node("Gather", ["table", "unrelated"], ["first"]),
+            node("ReduceSum", ["amounts"], ["sum"], keepdims=0),
+        ],
+        [
+            value("words", 1, 40, dtype="int32"),
+            value("amounts", 1, 3, dtype="int64"),
+        ],
+        ["rows", "columns", "first", "sum"],
+        [weight("table", 9, 4), weight("short", 4, 7), constant("unrelated", [0])],
+    )
+    arrays = load_onnx(file).probe.example.arrays
+    assert set(arrays["words"].ravel()) == set(range(7))
+    assert not arrays["amounts"].any()  # nothing says what they are
