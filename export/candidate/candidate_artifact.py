@@ -74,7 +74,9 @@ def write_candidate(
     outputs = _outputs(source.manifest, found)
     marked, inputs = mark_candidate(sound, found, outputs)
     returned = {old: found.matches.by_value.get(value) for value, old in sound.returned.items()}
-    results = {old: match.output for old, match in returned.items() if match is not None}
+    results = {old: match.output for old, match in returned.items() if match is not None} or {
+        key: output for key, output in source.manifest.results.items() if output in found.matches.by_output
+    }
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         model=file.stem,
@@ -83,7 +85,7 @@ def write_candidate(
         inputs=inputs,
         preprocessing=None,
         outputs=outputs,
-        results={"": next(iter(results.values()))} if len(returned) == 1 else results,
+        results={"": next(iter(results.values()))} if len(results) == 1 else results,
         skipped=(),
         capture="onnx",
         capture_reason="; ".join(sound.notes) or None,
@@ -185,6 +187,9 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
         fused=fused,
         unmatched=tuple(unmatched),
         extra=tuple(found.matches.pending),
+        lacks=tuple(
+            name for name in manifest.result_names if name not in by_output and not _same(name, aliases, by_output)
+        ),
         given=found.inputs.described,
     )
 

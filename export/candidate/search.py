@@ -101,7 +101,11 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
         name, reason = next(iter(matches.unknown.items()))
         raise ModelError(f"{file} can't be evaluated at {uncomputed(values.all[name].node, reason)}")
     returned = [name for name in values.returned if values.all[name].rests_on == "data"]
-    if len(matches.by_output) < _ENOUGH * len(compared.tensors) or matches.by_value.keys().isdisjoint(returned):
+    # One of the two may go on where the other ends: with a softmax at the end, or without the head.
+    ends = not matches.by_value.keys().isdisjoint(returned) or not matches.by_output.keys().isdisjoint(
+        manifest.result_names
+    )
+    if len(matches.by_output) < _ENOUGH * len(compared.tensors) or not ends:
         raise ModelError(_another_model(sound, source, matches, compared))
     return Found(values, compared, source_graph, manifest.inputs, inputs, matches, precision)
 

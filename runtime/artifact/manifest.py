@@ -255,6 +255,8 @@ class Candidate(_Entry):
     """The source's outputs that were not found, and aren't fused into any that was."""
     extra: tuple[str, ...] = ()
     """The file's tensors that are none of the source's."""
+    lacks: tuple[str, ...] = ()
+    """The source's results that the file doesn't compute, where it ends earlier or in something else."""
     given: str | None = None
     """What the file is given in place of the source's input, if not the same."""
 

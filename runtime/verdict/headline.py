@@ -32,6 +32,8 @@ def headline(
     if candidate and candidate.precision != "float32":
         words = words.replace(f"in {FILE_RUNNER}: ", f"in the file's {candidate.precision}: ")
         words = words.replace("times what its arithmetic may lose", "times what its bits explain", 1)
+    if candidate and candidate.lacks:
+        words += f" The file doesn't compute the model's {first_names(candidate.lacks)}."
     return f"{words} The file wants {candidate.given}." if candidate and candidate.given else words
 
 

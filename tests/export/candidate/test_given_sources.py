@@ -126,3 +126,35 @@ def test_an_operator_that_nobody_has_is_refused_with_its_node_and_advice(tmp_pat
     first, second = str(refused.value).splitlines()
     assert "can't be evaluated at com.example.Rectify '/Relu'" in first
     assert second == "Operators of com.example are unknown here: give the file from before a runtime's optimizer."
+
+
+class _Softmax(nn.Module):
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.module(image), 1)
+
+
+def test_either_may_go_on_where_the_other_ends(tmp_path: Path):
+    module = _source(tmp_path)[1]
+    logits = _exported(module, tmp_path / "logits.onnx", 1, 3, 20, 20)
+    scores = _exported(_Softmax(module), tmp_path / "scores.onnx", 1, 3, 20, 20)
+    longer = lp.verify_candidate(scores, logits, ["onnx-float64", "onnx-cpu"])
+    assert (longer.passed, longer.headline.startswith("All pass.")) == (True, True)
+    assert longer.candidate is not None
+    assert (longer.candidate.lacks, len(longer.candidate.extra)) == ((), 1)
+    shorter = lp.verify_candidate(logits, scores, ["onnx-float64"])
+    assert shorter.passed
+    assert shorter.candidate is not None
+    (result,) = shorter.candidate.lacks
+    assert shorter.headline == f"All pass. The file doesn't compute the model's {result}."
+
+
+def test_a_head_for_other_classes_is_another_model(tmp_path: Path):
+    module = _source(tmp_path)[1]
+    logits = _exported(module, tmp_path / "logits.onnx", 1, 3, 20, 20)
+    module.head = nn.Linear(4, 7)
+    with pytest.raises(lp.ModelError, match="it seems to be"):
+        lp.verify_candidate(_exported(module, tmp_path / "other.onnx", 1, 3, 20, 20), logits)
