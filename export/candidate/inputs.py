@@ -21,6 +21,19 @@ __all__ = ["InputMap", "map_inputs", "other_inputs"]
 _Arrays = Mapping[str, NDArray[Any]]
 
 
+_Made = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a candidate wants in place of its source's input."""
+
+    described: str
+    """In words."""
+    made: _Made
+    undone: _Made
+
+
 @dataclass(frozen=True)
 class InputMap:
     """How the source's inputs become the candidate's."""
@@ -32,10 +45,8 @@ class InputMap:
     dtypes: dict[str, np.dtype[Any]]
     shapes: dict[str, list[int | None] | None]
     """What the candidate's file says of them; None for what it leaves open."""
-    change: Callable[[NDArray[Any]], NDArray[Any]] | None = None
+    change: "Change | None" = None
     """What else is done to the first input."""
-    described: str | None = None
-    """What that is, in words."""
 
     def apply(self, arrays: _Arrays) -> dict[str, NDArray[Any]]:
         """Return the candidate's inputs for those of the source."""
@@ -43,13 +54,24 @@ class InputMap:
         for place, (mine, theirs) in enumerate(self.names.items()):
             array = arrays[theirs]
             if self.change is not None and not place:
-                array = self.change(array)
+                array = self.change.made(array)
             order = self.orders[mine]
-            dtype = self.dtypes[mine]
             moved = array if order is None else array.transpose(order)
-            rounded = np.rint(moved) if dtype.kind in "iu" and array.dtype.kind == "f" else moved
-            given[mine] = np.ascontiguousarray(rounded.astype(dtype))
+            given[mine] = np.ascontiguousarray(_as_dtype(moved, self.dtypes[mine]))
         return given
+
+    def whole(self, arrays: _Arrays) -> dict[str, NDArray[Any]]:
+        """Return the source's inputs as near as the candidate can be given them: what it takes as integers is whole."""
+        given, result = self.apply(arrays), dict(arrays)
+        for place, (mine, theirs) in enumerate(self.names.items()):
+            array, order = arrays[theirs], self.orders[mine]
+            if self.dtypes[mine].kind not in "iu" or array.dtype.kind != "f":
+                continue
+            taken = given[mine].astype(np.float64)
+            moved = taken if order is None else taken.transpose(np.argsort(order))
+            back = self.change.undone(moved) if self.change is not None and not place else moved
+            result[theirs] = np.ascontiguousarray(back.astype(array.dtype))
+        return result
 
     def fitted(self, arrays: _Arrays, specs: Sequence[Input]) -> dict[str, NDArray[Any]] | None:
         """Return the source's inputs in the candidate's batch, if that is held; None if their sizes don't fit."""
@@ -152,23 +174,43 @@ def other_inputs(inputs: InputMap, preprocessing: Preprocessing | None, shape: S
     along = [1] * 4
     along[channels] = shape[channels]
 
-    def of(change: Callable[[NDArray[Any]], NDArray[Any]], described: str) -> InputMap:
-        return replace(inputs, change=change, described=described)
+    def of(described: str, made: _Made, undone: _Made) -> InputMap:
+        return replace(inputs, change=Change(described, made, undone))
+
+    def reversed_(array: NDArray[Any]) -> NDArray[Any]:
+        return np.flip(array, channels)
 
     if shape[channels] > 1:
-        yield of(lambda array: np.flip(array, channels), "the input's channels reversed (BGR for RGB)")
-    yield of(lambda array: array * 255, "the input times 255 (pixels of 0 to 255)")
-    yield of(lambda array: array / 255, "the input divided by 255 (pixels of 0 to 1)")
+        yield of("the input's channels reversed (BGR for RGB)", reversed_, reversed_)
+    yield of("the input times 255 (pixels of 0 to 255)", lambda array: array * 255, lambda array: array / 255)
+    yield of("the input divided by 255 (pixels of 0 to 1)", lambda array: array / 255, lambda array: array * 255)
     if preprocessing is None or len(preprocessing.mean) != shape[channels]:
         return
     mean, std = (np.reshape(each, along) for each in (preprocessing.mean, preprocessing.std))
-    yield of(lambda array: array * std + mean, "the input without mean and std (pixels of 0 to 1, normalised inside)")
+
+    def pixels(array: NDArray[Any]) -> NDArray[Any]:
+        return array * std + mean
+
+    def normalised(array: NDArray[Any]) -> NDArray[Any]:
+        return (array - mean) / std
+
+    yield of("the input without mean and std (pixels of 0 to 1, normalised inside)", pixels, normalised)
     yield of(
-        lambda array: (array * std + mean) * 255,
         "the input without mean and std (pixels of 0 to 255, normalised inside)",
+        lambda array: pixels(array) * 255,
+        lambda array: normalised(array / 255),
     )
     yield of(
-        lambda array: np.flip(array * std + mean, channels) * 255,
         "the input without mean and std and with its channels reversed (BGR pixels of 0 to 255, normalised inside)",
+        lambda array: reversed_(pixels(array)) * 255,
+        lambda array: normalised(reversed_(array) / 255),
     )
-    yield of(lambda array: (array - mean) / std, "the input normalised once more (the mean and std are not inside)")
+    yield of("the input normalised once more (the mean and std are not inside)", normalised, pixels)
+
+
+def _as_dtype(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return numbers in another dtype: the nearest whole ones that it holds, if that is of integers."""
+    if dtype.kind not in "iu" or array.dtype.kind != "f":
+        return array.astype(dtype)
+    limits = np.iinfo(dtype)
+    return np.rint(array).clip(limits.min, limits.max).astype(dtype)
