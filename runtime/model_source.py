@@ -4,26 +4,24 @@
 `layerprobe.sources`, and imported only here.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from .artifact.errors import RunnerUnavailable
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
 from .artifact.onnx_file import read_metadata
 
+if TYPE_CHECKING:
+    from .verdict.file_values import RightValues
+
 __all__ = ["is_artifact", "opened_candidate", "opened_source"]
 
 _GROUP = "layerprobe.sources"
-
-RightValues = Callable[[str, Collection[str]], dict[str, NDArray[Any]]]
-"""Returns a source's whole tensors in a candidate's layout, by a recorded input's name and the outputs' names."""
 
 
 def is_artifact(model: str) -> bool:
@@ -67,7 +65,7 @@ def opened_candidate(
     file: Path,
     source: Artifact,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
-) -> Iterator[tuple[Artifact, RightValues]]:
+) -> Iterator[tuple[Artifact, "RightValues"]]:
     """Yield the artifact of somebody's ONNX file under the names of its source, and what gives the source's tensors.
 
     Raises:
