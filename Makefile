@@ -10,7 +10,7 @@ SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
-	@echo 'make bench    time the main path, and large models with their memory, into artifacts/benchmarks.md'
+	@echo 'make bench    time the main path, large models and candidates with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
 	@echo 'make proofs   all that shows at length: operators, small models, verdicts and zoo (hours)'
@@ -45,6 +45,7 @@ lint: install
 bench: install
 	$(SCRIPT) benchmarks.main_path artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.large_models artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.candidates artifacts/benchmarks.md
 
 # The peers are nobody else's dependencies.
 bench-peers: install

@@ -11,7 +11,17 @@ from PIL import Image, ImageOps
 
 from runtime.artifact.manifest import Preprocessing
 
-__all__ = ["DRAWN", "ODD_STEPS", "STRONGEST", "STRONG_NOISE", "photo", "prime_above", "ramped", "within_range"]
+__all__ = [
+    "DRAWN",
+    "ODD_STEPS",
+    "STRONGEST",
+    "STRONG_NOISE",
+    "batch_of",
+    "photo",
+    "prime_above",
+    "ramped",
+    "within_range",
+]
 
 STRONG_NOISE = "strong noise"
 DRAWN = frozenset({"noise", STRONG_NOISE, "a photo", "the example's range", "values of a range"})
@@ -24,6 +34,11 @@ ODD_STEPS = ((3, 21), (21, 3))
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _AT_AN_END = 0.1
 """The share of values at either end of the example's range."""
+
+
+def batch_of(images: int) -> str:
+    """Return what an input is called that only tries another batch."""
+    return f"a batch of {images}"
 
 
 def ramped(array: NDArray[Any], strongest: float) -> NDArray[Any]:

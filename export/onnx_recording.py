@@ -18,7 +18,7 @@ from runtime.artifact.manifest import Preprocessing
 from runtime.artifact.reference import Reference
 from runtime.float64.graph import Float64Graph, Unknown
 
-from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, photo, prime_above, ramped, within_range
+from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, batch_of, photo, prime_above, ramped, within_range
 from .kept_tensors import Keep, Kept, channel_axis, truth_of
 from .onnx_exercise import Exercise
 
@@ -114,7 +114,7 @@ def _inputs(probe: OnnxProbe, preprocessing: Preprocessing | None, given: Mappin
     if not given:
         yield from _kinds(probe, preprocessing)
     if "N" in example.open:
-        yield _Input("a batch of 3", example.drawn(5, batch=3), briefly=True)
+        yield _Input(batch_of(3), example.drawn(5, batch=3), briefly=True)
     if example.size is not None and {"H", "W"} <= example.open:
         height, width = example.size
         for higher, wider in ODD_STEPS:

@@ -15,7 +15,7 @@ from probe.other_inputs import noise_places
 from runtime.artifact.manifest import Preprocessing, leading_input
 from runtime.artifact.reference import as_array
 
-from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, photo, prime_above, ramped, within_range
+from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, batch_of, photo, prime_above, ramped, within_range
 
 __all__ = ["RecordedInput", "odd_sizes", "recorded_inputs"]
 
@@ -45,7 +45,7 @@ def recorded_inputs(
         yield from _kinds(probe, preprocessing)
     if probe.fixed_batch is None:
         several = probe.noise_input(batch=3, seed=5)
-        yield RecordedInput(f"a batch of {_batch(several)}", several, briefly=True)
+        yield RecordedInput(batch_of(_batch(several)), several, briefly=True)
     for tensors in odd_sizes(probe):
         height, width = next(tensor.shape[2:] for tensor in tensors if tensor.ndim == 4)
         yield RecordedInput(f"a size of {height} x {width}", tensors, briefly=True)

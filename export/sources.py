@@ -1,15 +1,16 @@
 """A model of any kind -> an artifact folder: what `runtime/model_source.py` makes one with for the moment."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from probe.cli import is_onnx, model_at_work
 from runtime.artifact.folder import Artifact
 
 from .photo_preprocessing import preprocessing_of
+
+if TYPE_CHECKING:
+    from .candidate.source_values import SourceValues
 
 __all__ = ["write_artifact", "write_candidate_of"]
 
@@ -64,9 +65,7 @@ def write_artifact(
     _write_model(model, folder, inputs, on_phase, size, default_size, weights=weights, seed=seed)
 
 
-def write_candidate_of(
-    file: Path, source: Artifact, folder: Path, on_phase: Callable[[str], None]
-) -> Callable[[str, Collection[str]], dict[str, NDArray[Any]]]:
+def write_candidate_of(file: Path, source: Artifact, folder: Path, on_phase: Callable[[str], None]) -> "SourceValues":
     """Write the artifact of an ONNX file under the names of its source (`candidate/candidate_artifact.py`).
 
     Returns:
@@ -77,7 +76,7 @@ def write_candidate_of(
     """
     from .candidate.candidate_artifact import write_candidate
 
-    return write_candidate(file, source, folder, on_phase).of
+    return write_candidate(file, source, folder, on_phase)
 
 
 def _write_model(

@@ -4,14 +4,12 @@
 `layerprobe.sources`, and imported only here.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-from numpy.typing import NDArray
 
 from .artifact.errors import RunnerUnavailable, UsageError
 from .artifact.folder import Artifact, open_artifact
@@ -20,14 +18,12 @@ from .artifact.onnx_file import read_metadata
 from .runners.settings import DEFAULT_SETTINGS, Settings
 
 if TYPE_CHECKING:
+    from .verdict.file_values import RightValues
     from .verdict.report import Report
 
 __all__ = ["is_artifact", "opened_candidate", "opened_source", "verify_candidate"]
 
 _GROUP = "layerprobe.sources"
-
-RightValues = Callable[[str, Collection[str]], dict[str, NDArray[Any]]]
-"""Returns a source's whole tensors in a candidate's layout, by a recorded input's name and the outputs' names."""
 
 
 def verify_candidate(
@@ -112,7 +108,7 @@ def opened_candidate(
     inputs: Sequence[Path] = (),
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
     **options: Any,
-) -> Iterator[tuple[Artifact, RightValues]]:
+) -> Iterator[tuple[Artifact, "RightValues"]]:
     """Yield the artifact of somebody's ONNX file under the names of its source, and what gives the source's tensors.
 
     Args:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .artifact.folder import Artifact
-    from .model_source import RightValues
     from .runners.settings import Settings
+    from .verdict.file_values import RightValues
     from .verdict.report import Report
 
 __all__ = ["compare", "verify"]

@@ -7,10 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from probe.onnx_model.reading import described, read_sound_model
 from runtime.artifact.errors import ModelError
@@ -27,22 +25,20 @@ from runtime.artifact.manifest import (
     Versions,
 )
 from runtime.artifact.onnx_nodes import ExportedNodes
-from runtime.artifact.reference import Reference, Truth, save_references
+from runtime.artifact.reference import Reference, save_references
 from runtime.float64.graph import Float64Graph, Unknown
 
 from ..artifact_files import LEFT_OUT_OF_ONNX, write_manifest, write_operations
 from ..input_kinds import DRAWN, STRONG_NOISE
-from ..kept_tensors import Keep, channel_axis
+from ..kept_tensors import Keep
 from ..onnx_artifact import write_onnx
 from .marking import mark_candidate
 from .matching import Match
 from .search import Found, find_matches
 from .source_values import SourceValues
+from .truths import candidate_reference, check_source
 
 __all__ = ["write_candidate"]
-
-_PASSING_NOISE = 64.0
-"""Times float32's own error, by which the source's own ONNX file may be off its truth."""
 
 
 def write_candidate(
@@ -102,23 +98,24 @@ def write_candidate(
     values = SourceValues(
         found.source_graph, {match.output: match.alignment for match in found.matches.by_value.values()}
     )
+    check_source(manifest, found, references[0])
     keep = Keep.beside((folder / ONNX_FILE).stat().st_size, len(outputs))
-    graph = Float64Graph(folder / ONNX_FILE, manifest.output_names)
     recorded: list[Reference] = []
     for reference in references:
         if found.precision != "float32" and reference.name == STRONG_NOISE:
             continue  # far beyond what it is made for: a right file clips or overflows there
-        on_phase(f"computing the source on {reference.name}")
+        on_phase(f"taking over {reference.name}")
         kept = keep.of_another(briefly=False) if recorded else keep
-        moved = _reference(reference, manifest, found, values, kept)
-        if moved is not None and found.precision != "float32":
-            moved = _as_exact_as(moved, graph)
+        moved = candidate_reference(reference, manifest, found, values, kept)
         if moved is not None:
             recorded.append(moved)
     if not recorded:
         raise ModelError(f"{file} can't be given any of the inputs that {source.manifest.model} was recorded on.")
-    if found.precision == "integers":
-        recorded = _made_for(recorded, graph, values)
+    if found.precision != "float32":
+        graph = Float64Graph(folder / ONNX_FILE, manifest.output_names)
+        recorded = [_as_exact_as(each, graph) for each in recorded]
+        if found.precision == "integers":
+            recorded = _made_for(recorded, graph, values)
     save_references(folder / REFERENCE_FILE, recorded)
     write_manifest(manifest, folder / MANIFEST_FILE)
     return values
@@ -190,7 +187,7 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
         lacks=tuple(
             name for name in manifest.result_names if name not in by_output and not _same(name, aliases, by_output)
         ),
-        given=found.inputs.described,
+        given=found.inputs.change.described if found.inputs.change else None,
     )
 
 
@@ -212,39 +209,6 @@ def _nearest(output: str, users: Mapping[str, list[str]], by_output: Mapping[str
                 seen.add(user)
                 waiting.append(user)
     return None
-
-
-def _reference(
-    reference: Reference, manifest: Manifest, found: Found, values: SourceValues, keep: Keep
-) -> Reference | None:
-    """Return a source's reference as one of the candidate; None if that doesn't take the input."""
-    given = found.fitting(reference.inputs)
-    if given is None:
-        return None
-    values.inputs[reference.name] = given
-    whole = all(np.array_equal(given[name].shape, array.shape) for name, array in reference.inputs.items())
-    specs, truths = {output.name: output for output in manifest.outputs}, dict[str, Truth]()
-    try:
-        for name, exact, aligned in values.walk(reference.name):
-            old = reference.truths[name]
-            if whole:
-                _check_source(manifest, name, exact, old)
-            truths[name] = _truth(specs[name], aligned, old, keep, result=name in manifest.result_names)
-    except ValueError:
-        # A batch or a size for which the candidate's layout isn't known.
-        return None
-    inputs = dict(zip((each.name for each in manifest.inputs), found.inputs.apply(given).values(), strict=True))
-    return Reference(
-        inputs,
-        {name: truths[name] for name in manifest.output_names},
-        reference.name,
-        {name: words for name, words in reference.untried.items() if name in truths},
-        {
-            name: channels
-            for name, channels in reference.zero_channels.items()
-            if name in truths and channel_axis(specs[name]) is not None
-        },
-    )
 
 
 def _as_exact_as(reference: Reference, graph: Float64Graph) -> Reference:
@@ -288,33 +252,3 @@ def _made_for(recorded: Sequence[Reference], graph: Float64Graph, values: Source
 
 
 _TINY = float(np.finfo(np.float32).tiny)
-
-
-def _check_source(manifest: Manifest, name: str, exact: NDArray[Any], truth: Truth) -> None:
-    assert manifest.candidate
-    known = np.isfinite(truth.sample)
-    error = np.max(np.abs(truth.sampled(exact)[known] - truth.sample[known]), initial=0.0)
-    if error > _PASSING_NOISE * max(truth.noise_floor, float(np.finfo(np.float32).eps)) * truth.scale:
-        raise ModelError(
-            f"The ONNX file of the source, {manifest.candidate.source}, is itself wrong at {name}.\n"
-            "Verify the source first: layerprobe verify names what is at fault there."
-        )
-
-
-def _truth(spec: Output, aligned: NDArray[Any], old: Truth, keep: Keep, *, result: bool) -> Truth:
-    kept, axis = keep.of(spec, aligned, result=result), channel_axis(spec)
-    noise, channels = old.noise_floor * old.scale, None
-    if kept.statistics is not None:
-        count = kept.statistics.shape[1]
-        of_channels = old.channels[-1] if old.channels is not None and old.channels.shape[1] == count else noise
-        channels = np.vstack([kept.statistics, np.broadcast_to(of_channels, count)])
-    return Truth(
-        sample=kept.sample.astype(np.float64),
-        shape=aligned.shape,
-        scale=kept.scale,
-        noise_floor=noise / kept.scale,
-        nonfinite=old.nonfinite,
-        channels=channels,
-        channel_axis=axis,
-        map=kept.map,
-    )

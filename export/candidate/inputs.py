@@ -189,10 +189,10 @@ def other_inputs(inputs: InputMap, preprocessing: Preprocessing | None, shape: S
     mean, std = (np.reshape(each, along) for each in (preprocessing.mean, preprocessing.std))
 
     def pixels(array: NDArray[Any]) -> NDArray[Any]:
-        return array * std + mean
+        return np.asarray(array * std + mean)
 
     def normalised(array: NDArray[Any]) -> NDArray[Any]:
-        return (array - mean) / std
+        return np.asarray((array - mean) / std)
 
     yield of("the input without mean and std (pixels of 0 to 1, normalised inside)", pixels, normalised)
     yield of(
@@ -213,4 +213,4 @@ def _as_dtype(array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     if dtype.kind not in "iu" or array.dtype.kind != "f":
         return array.astype(dtype)
     limits = np.iinfo(dtype)
-    return np.rint(array).clip(limits.min, limits.max).astype(dtype)
+    return np.asarray(np.rint(array).clip(limits.min, limits.max).astype(dtype))

@@ -1,7 +1,7 @@
 """The source's tensors, whole and in float64, in the layout in which a candidate has them."""
 
-from collections.abc import Collection, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,9 +9,17 @@ from numpy.typing import NDArray
 from runtime.artifact.agreement import Alignment
 from runtime.float64.graph import Float64Graph, Unknown
 
-__all__ = ["SourceValues"]
+__all__ = ["RightOutput", "SourceValues"]
 
 _Arrays = Mapping[str, NDArray[Any]]
+
+
+class RightOutput(NamedTuple):
+    """A source's output in the candidate's layout."""
+
+    value: NDArray[Any]
+    scale: NDArray[Any]
+    """The natural scale of all that computes it from the outputs before it that the candidate computes, too."""
 
 
 class SourceValues:
@@ -22,21 +30,46 @@ class SourceValues:
     """
 
     def __init__(self, graph: Float64Graph, alignments: Mapping[str, Alignment]) -> None:
-        """Take the source and, by output, how it becomes the candidate's."""
-        self._graph, self._alignments = graph, alignments
+        """Take the source and, by output that the candidate computes, how it becomes the candidate's."""
+        self._graph, self.alignments = graph, alignments
         self.inputs: dict[str, _Arrays] = {}
 
-    def walk(self, recorded_input: str) -> Iterator[tuple[str, NDArray[Any], NDArray[Any]]]:
-        """Yield each output that the candidate computes: its name, the source's tensor, and that in its layout.
+    def walk(self, recorded_input: str) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Yield each output that the candidate computes, in its layout.
 
         Raises:
             ValueError: the layout isn't known for this batch or size.
         """
         for name, value in self._graph.walk(self.inputs[recorded_input]):
-            alignment = self._alignments.get(name)
-            if alignment is not None and not isinstance(value, Unknown):
-                yield name, value, np.ascontiguousarray(alignment.apply(value))
+            if name in self.alignments and not isinstance(value, Unknown):
+                yield name, self._aligned(name, value)
 
     def of(self, recorded_input: str, names: Collection[str]) -> dict[str, NDArray[Any]]:
         """Return some outputs in the candidate's layout."""
-        return {name: aligned for name, _, aligned in self.walk(recorded_input) if name in names}
+        return {name: aligned for name, aligned in self.walk(recorded_input) if name in names}
+
+    def one_by_one(self, recorded_input: str) -> Callable[[str], RightOutput | None]:
+        """Return what gives an output that the candidate computes, each once, at best in the order of execution."""
+        walk, passed = self._walk_with_scales(recorded_input), dict[str, RightOutput]()
+
+        def output(name: str) -> RightOutput | None:
+            while name not in passed:
+                found = next(walk, None)
+                if found is None:
+                    return None
+                passed[found[0]] = found[1]
+            return passed.pop(name)
+
+        return output
+
+    def _walk_with_scales(self, recorded_input: str) -> Iterator[tuple[str, RightOutput]]:
+        # What the candidate doesn't compute it has folded into what it does.
+        for name, value, scale in self._graph.walk_with_scales(
+            self.inputs[recorded_input], folded={}, exact=self.alignments.keys()
+        ):
+            if name in self.alignments and not isinstance(value, Unknown):
+                of_all = self._aligned(name, np.broadcast_to(scale.own, value.shape))
+                yield name, RightOutput(self._aligned(name, value), of_all)
+
+    def _aligned(self, name: str, value: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(self.alignments[name].apply(value))

@@ -198,6 +198,7 @@ class Float64Graph:
         forced: Mapping[str, NDArray[Any]] | None = None,
         *,
         folded: Mapping[str, float] | None = None,
+        exact: Collection[str] | None = None,
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]:
         """Yield what `walk` does, and the natural scale of each output.
 
@@ -206,8 +207,29 @@ class Float64Graph:
             forced: as of `walk`.
             folded: if the file is compared with the model itself: what its exporter may have lost in outputs that
                 depend on no input, which it computed. Then single numbers and tables count as rounded, nothing else.
+            exact: the outputs that count as exact for what uses them, all by default. What the others lose is a part of
+                the scale of those after them, as where several operations are computed by one.
         """
-        yield from self._walk(inputs, _given(forced or {}), Losses(self.inputs_of, folded, self._opset))
+        losses = Losses(self.inputs_of if exact is None else exact, folded, self._opset)
+        yield from self._walk(inputs, _given(forced or {}), losses)
+
+    def walk_judging(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        judge: Callable[[str, Any, Scale], Any],
+        *,
+        folded: Mapping[str, float],
+    ) -> None:
+        """Compute every output, where the nodes that use it get what `judge` returns for it.
+
+        Args:
+            inputs: as of `walk`.
+            judge: called with each output's name, its value or `Unknown`, and its natural scale, before what uses it is
+                computed.
+            folded: as of `walk_with_scales`.
+        """
+        for _ in self._walk(inputs, judge, Losses(self.inputs_of, folded, self._opset)):
+            pass
 
     def _walk(
         self,

@@ -81,9 +81,6 @@ class Runner(ABC):
         self.names = known_outputs(self.manifest, outputs)
         self.providers: list[str] = [target]
         self.misplaced: list[str] = []
-        why = self.manifest.left_out.get(self.file or "")
-        if why is not None and artifact.path.is_dir():
-            raise RunnerUnavailable(f"{name} can't run {self.manifest.model} without {self.file}: {why}")
         self._open(artifact)
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:

@@ -56,9 +56,15 @@ class RunnerRow:
     """Returns the reason why the machine can't run it, or None."""
     default: bool = False
     """Whether `verify` and `bench` use it, if it works here, when no runner is requested; `all` uses every runner."""
+    file: str | None = None
+    """The artifact's file that it executes, if that is one that a model may lack."""
 
     def open(self, artifact: Artifact, name: str, settings: Settings, outputs: Sequence[str] | None) -> Runner:
         """Import the class, and open it on the artifact."""
+        # Known without the runtime: importing PyTorch takes a second, and 270 MB.
+        why = artifact.manifest.left_out.get(self.file or "")
+        if why is not None and artifact.path.is_dir():
+            raise RunnerUnavailable(f"{name} can't run {artifact.manifest.model} without {self.file}: {why}")
         module, _, class_name = self.home.partition(":")
         kind: type[Runner] = getattr(import_module(module), class_name)
         return kind(artifact, name, self.target, settings, outputs)
@@ -75,10 +81,12 @@ RUNNERS: dict[str, RunnerRow] = {
     "onnx-cuda": RunnerRow(_ONNX, "cuda", why_unavailable=why_no_cuda, default=True),
     "onnx-tensorrt": RunnerRow(_ONNX, "tensorrt", why_unavailable=why_no_tensorrt),
     "openvino": RunnerRow("runtime.runners.openvino:OpenVinoRunner", package=_OPENVINO),
-    "torchscript": RunnerRow(_TORCHSCRIPT, package=_TORCH, default=True),
-    "torchscript-cuda": RunnerRow(_TORCHSCRIPT, "cuda", _TORCH, why_no_driver, default=True),
-    "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH),
-    "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver),
+    "torchscript": RunnerRow(_TORCHSCRIPT, package=_TORCH, default=True, file="model.torchscript.pt"),
+    "torchscript-cuda": RunnerRow(
+        _TORCHSCRIPT, "cuda", _TORCH, why_no_driver, default=True, file="model.torchscript.pt"
+    ),
+    "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH, file="model.pt2"),
+    "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver, file="model.pt2"),
     "onnx-reference": RunnerRow("runtime.runners.onnx_reference:OnnxReferenceRunner"),
     "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH),
 }

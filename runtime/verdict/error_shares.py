@@ -15,9 +15,8 @@ remains.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,6 @@ from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
 from ..float64.losses import Scale
 from .drift import (
-    FILE_PASSING_DRIFT,
     PASSING_ERROR,
     OutputComparison,
     compare_output,
@@ -37,22 +35,16 @@ from .drift import (
     rounding_loss,
     sampled_loss,
 )
+from .file_values import FileValues
 from .partial_run import PartialRun
 from .verdict_kinds import Verdict
 
 __all__ = [
     "ErrorShare",
-    "FileValues",
-    "RightValues",
     "SplitError",
     "accumulated_losses",
-    "evaluate_file",
     "shares_of_error",
 ]
-
-
-RightValues = Callable[[Collection[str]], dict[str, NDArray[Any]]]
-"""Returns whole tensors of the model in float64, by the outputs' names."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +61,6 @@ class ErrorShare:
 
 
 @dataclass(frozen=True)
-class FileValues:
-    """The values of model.onnx in float64."""
-
-    comparisons: list[OutputComparison]
-    """Each output's value against the truth, by a rule that allows for float32 constants only."""
-    unknown: dict[str, str]
-    """Outputs that can't be evaluated, each with the reason."""
-    faults: dict[str, float] = field(default_factory=dict)
-    """Outputs at which the file is wrong though their inputs are right, each with its largest error there in the
-    tensor's own unit: infinite where it can't be measured, as for NaN or another shape."""
-    corrections: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """For faults of the right shape: truth minus file's value, sampled."""
-    unsampled: set[str] = field(default_factory=set)
-    """Faults that show in a channel's statistics only, not in the sample."""
-
-
-@dataclass(frozen=True)
 class SplitError:
     """An output of a runner compared with its truth."""
 
@@ -94,114 +69,6 @@ class SplitError:
     """None where it isn't known."""
     loss: NDArray[np.float64] | None
     """What the operation may lose in each element, in the tensor's own unit; it broadcasts. None where not known."""
-
-
-def evaluate_file(
-    graph: Float64Graph,
-    reference: Reference,
-    dtypes: Mapping[str, str],
-    right_values: RightValues | None = None,
-    folded_roundings: float = 1.0,
-    *,
-    measured: bool = True,
-) -> FileValues:
-    """Walk the file in float64 from the recorded input on, and judge each output.
-
-    Args:
-        graph: the ONNX file.
-        reference: the recorded input and the truth.
-        dtypes: by output, the dtype in which the model computed it.
-        right_values: returns the model's whole tensors of some outputs. With it every fault is found, and not only the
-            first on each way: what comes behind one is computed from the right value.
-        folded_roundings: how many roundings a constant may have gone through.
-        measured: whether the drift of what passes is asked for: it takes half as long again.
-    """
-    walk = partial(_walk_file, graph, reference, dtypes, roundings=folded_roundings, measured=measured)
-    file, forced = walk({}), dict[str, NDArray[Any]]()
-    while right_values is not None and (new := file.faults.keys() - forced.keys()):
-        forced |= right_values(new)
-        if not new <= forced.keys():
-            break
-        file = walk(forced)
-    return file
-
-
-def _walk_file(
-    graph: Float64Graph,
-    reference: Reference,
-    dtypes: Mapping[str, str],
-    forced: Mapping[str, NDArray[Any]],
-    *,
-    roundings: float,
-    measured: bool,
-) -> FileValues:
-    """Judge each output, where those after the forced ones are computed from these."""
-    file = FileValues([], {})
-    right: set[str] = set(reference.inputs)
-    off: dict[str, float] = {}
-    """By output, its largest error in multiples of machine epsilon."""
-    share: dict[str, float] = {}
-    """By output, its largest error in multiples of float32's own, or that of an output before it: a sample may miss the
-    few elements that are off most, and the next operation's sample may hold them."""
-    noise = reference.largest_noise
-    folded = {name: noise[name] for name, sources in graph.inputs_of.items() if not sources}
-    for name, value, scale in graph.walk_with_scales(reference.inputs, forced, folded=folded):
-        if isinstance(value, Unknown):
-            file.unknown[name] = value.reason
-            continue
-        truth = reference.truths[name]
-        single = graph.single_operations.issuperset({name, *graph.inputs_of[name]} - reference.inputs.keys())
-        # Of several operations, as float32's own error tells.
-        own = scale.own if measured else scale.least
-        unit = np.asarray(drift_unit(truth, dtypes[name]))
-        allowed = _folded_loss(own, truth, roundings) if single else unit
-        found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
-        if found.failed and single and own is not scale.own:
-            allowed = _folded_loss(scale.own, truth, roundings)
-            found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
-        off[name] = 0.0 if name in forced else (found.max_abs or 0.0) / float(np.finfo(np.float32).eps)
-        before = max((share.get(each, 0.0) for each in graph.inputs_of[name]), default=0.0)
-        share[name] = 0.0 if name in forced else max(before, (found.max_abs or 0.0) / float(unit))
-        inputs_right = right.issuperset(graph.inputs_of[name])
-        if found.failed and found.drift is not None and inputs_right and single:
-            # They are right only so far, which shows where what they are off by is amplified, or only passed on.
-            from_inputs = rounding_loss(scale.with_inputs(off), "float32")
-            allowed = allowed + np.maximum(np.maximum(from_inputs, before * _noise(truth)) - allowed, 0.0)
-            found = compare_output(name, truth, value, dtypes[name], loss=allowed, in_float64=True)
-        file.comparisons.append(found)
-        if not found.failed or name in forced:
-            right.add(name)
-        if found.failed and inputs_right:
-            file.faults[name] = math.inf
-            if value.shape == truth.shape:
-                with np.errstate(invalid="ignore"):  # inf - inf, for example
-                    correction = truth.sample - truth.sampled(value).astype(np.float64)
-                file.corrections[name] = correction
-                if found.max_abs is not None:
-                    file.faults[name] = found.max_abs
-                    if largest_error(correction, np.zeros(()), sampled_loss(allowed, truth)) <= FILE_PASSING_DRIFT:
-                        file.unsampled.add(name)
-    return file
-
-
-def _folded_loss(own: NDArray[Any], truth: Truth, roundings: float) -> NDArray[Any]:
-    """Return what the file may be off at an output for the sake of constants that were folded in float32.
-
-    Where another tool folded them, several roundings each, and what they cancelled isn't seen any more: of a batch
-    norm's mean and bias, only the difference is left. PyTorch, which adds them up itself, loses as much in a rounding.
-    """
-    loss: NDArray[Any] = roundings * rounding_loss(own, "float32")
-    if roundings == 1:
-        return loss
-    return np.asarray(np.maximum(loss, roundings * _noise(truth)))
-
-
-def _noise(truth: Truth) -> NDArray[Any]:
-    """Return float32's own error, by channel where that is known, in the tensor's own unit; it broadcasts."""
-    if truth.channels is None or truth.channel_axis is None:
-        return np.asarray(truth.noise_floor * truth.scale)
-    sizes = [-1 if axis == truth.channel_axis else 1 for axis in range(len(truth.shape))]
-    return np.asarray(truth.channels[-1].reshape(sizes))
 
 
 def shares_of_error(

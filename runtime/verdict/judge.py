@@ -26,7 +26,8 @@ from .drift import (
     largest_error,
     passing_verdict,
 )
-from .error_shares import ErrorShare, FileValues, RightValues, accumulated_losses, evaluate_file, shares_of_error
+from .error_shares import ErrorShare, accumulated_losses, shares_of_error
+from .file_values import FileValues, RightValues, evaluate_file
 from .low_precision import evaluate_low_precision
 from .node_differences import node_differences
 from .ort_fusions import Fusion
@@ -35,11 +36,6 @@ from .report import Culprit, InputReport, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
 
 __all__ = ["Judge", "RunnerFacts", "with_unprobed"]
-
-
-_OF_OTHER_TOOLS = 8.0
-"""Roundings that a constant of a candidate may have gone through. A batch norm that was folded into a convolution in
-float32 takes three, and its mean and bias may cancel: the files of an EfficientNet reach 4 times as much."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +75,13 @@ class Judge:
             artifact: the artifact.
             graph: its ONNX file.
             reference: one of its recorded inputs.
-            right_values: as of `evaluate_file`.
+            right_values: of the model that a candidate was made of.
             reports_file: whether the file is reported on, too.
         """
         self.reference, self.graph = reference, graph
         self._right_values, self._reports_file = right_values, reports_file
         self._differences = partial(node_differences, artifact)
         manifest = artifact.manifest
-        self._is_candidate = manifest.candidate is not None
         self._precision = manifest.candidate.precision if manifest.candidate else "float32"
         self._dtypes = {output.name: output.dtype for output in manifest.outputs}
         self._results = manifest.result_names
@@ -104,16 +99,13 @@ class Judge:
             _ = self._file
 
     def _evaluate_file(self) -> FileValues:
-        if self._right_values is not None and self._in_fewer_bits:
-            return evaluate_low_precision(self.graph, self.reference, self._dtypes, self._right_values, self._precision)
-        return evaluate_file(
-            self.graph,
-            self.reference,
-            self._dtypes,
-            self._right_values,
-            _OF_OTHER_TOOLS if self._is_candidate else 1.0,
-            measured=self._reports_file,
-        )
+        right, name = self._right_values, self.reference.name
+        if right is not None and self._in_fewer_bits:
+            return evaluate_low_precision(
+                self.graph, self.reference, self._dtypes, partial(right.of, name), self._precision
+            )
+        one_by_one = right.one_by_one(name) if right else None
+        return evaluate_file(self.graph, self.reference, self._dtypes, one_by_one, measured=self._reports_file)
 
     @property
     def _in_fewer_bits(self) -> bool:

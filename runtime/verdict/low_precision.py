@@ -7,7 +7,7 @@ zero point or scale is far from it. float32's rule does not apply: there 8 bits 
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph, Unknown
 from .drift import FILE_PASSING_DRIFT, OutputComparison, compare_output
-from .error_shares import FileValues, RightValues
+from .file_values import FileValues
 from .verdict_kinds import Verdict
 
 __all__ = ["evaluate_low_precision", "expected_sqnr", "worst_segments"]
@@ -33,7 +33,11 @@ _LEAST_STEP = 2.0**-24
 
 
 def evaluate_low_precision(
-    graph: Float64Graph, reference: Reference, dtypes: Mapping[str, str], right_values: RightValues, precision: str
+    graph: Float64Graph,
+    reference: Reference,
+    dtypes: Mapping[str, str],
+    right_values: Callable[[Collection[str]], dict[str, NDArray[Any]]],
+    precision: str,
 ) -> FileValues:
     """Walk the file in float64, and judge each output computed from right inputs.
 

@@ -5,9 +5,8 @@ recorded input is judged operation by operation. With the others a runner's tens
 where one fails is that input judged operation by operation, too, since that takes ten times as long.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +26,7 @@ from ..runs.tensor_file import TensorFile
 from .beside import Beside
 from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
+from .file_values import RightValues
 from .given_inputs import reference_of_file
 from .headline import headline
 from .judge import Judge
@@ -48,7 +48,7 @@ def verify(
     tensors: Sequence[str | Path] = (),
     allow_fallback: bool = False,
     maps: DriftMaps | None = None,
-    right_values: Callable[[str, Collection[str]], dict[str, NDArray[Any]]] | None = None,
+    right_values: RightValues | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> Report:
     """Run the recorded inputs in each runner, judge every output, and find where its error was introduced.
@@ -66,8 +66,8 @@ def verify(
         tensors: safetensors files with what ran elsewhere: each is judged like a runner, under the file's name.
         allow_fallback: let a runner pass some of whose compute nodes ran elsewhere than requested.
         maps: collects the averaged maps of each runner, if given.
-        right_values: returns the model's whole tensors, by a recorded input's name and the outputs' names. With it
-            every fault of the file is found, and not only the first on each way.
+        right_values: of the model that a candidate was made of. With it every fault of the file is found, and not only
+            the first on each way.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
@@ -111,7 +111,7 @@ class _Verification:
         settings: Settings,
         allow_fallback: bool,
         maps: DriftMaps | None,
-        right_values: Callable[[str, Collection[str]], dict[str, NDArray[Any]]] | None,
+        right_values: RightValues | None,
         on_phase: Callable[[str], None],
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
@@ -133,7 +133,7 @@ class _Verification:
                 artifact,
                 graph,
                 each,
-                right_values=partial(right_values, each.name) if right_values else None,
+                right_values=right_values,
                 reports_file=self.reports_file,
             )
             for each in references

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 
+import onnx
 import pytest
 
 BLOCK = """
@@ -93,6 +94,25 @@ def test_onnx_runs_draws_records_and_verifies_without_torch_probe_and_export(orp
     done = _python(code, orphan, photo, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("alone\n")
+
+
+def test_an_onnx_file_is_verified_against_another_without_torch(tmp_path):
+    x, y = (onnx.helper.make_tensor_value_info(name, 1, [1, 3, 8, 8]) for name in "xy")
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    onnx.save(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), tmp_path / "relu.onnx")
+    code = """
+        import sys
+        from runtime.main import main
+        try:
+            main(["verify", sys.argv[1], "--against", sys.argv[1]])
+        except SystemExit as stop:
+            assert not stop.code
+        assert "torch" not in sys.modules
+    """
+    done = _python(code, tmp_path / "relu.onnx")
+    assert done.returncode == 0, done.stderr
+    assert "torchscript is left out: " in done.stderr
 
 
 def test_torchscript_runs_without_probe_and_export(orphan, photo, tmp_path):

@@ -1,5 +1,7 @@
 """Every runner: what it computes, cut or whole, and what it tells of how it did."""
 
+from importlib import import_module
+
 import numpy as np
 import onnx
 import onnx_ir as ir
@@ -219,6 +221,12 @@ def test_all_tries_every_runner_and_none_takes_the_usual_ones(artifacts):
     usual = verify(artifacts["cnn2"])
     assert {runner.name for runner in usual.runners} >= {"onnx-cpu", "torchscript"}
     assert "onnx-tensorrt" not in usual.left_out
+
+
+def test_the_table_names_the_files_that_a_model_may_lack_as_the_runners_do():
+    for name in ("torchscript", "torchscript-cuda", "torch-export", "torch-export-cuda"):
+        module, _, kind = RUNNERS[name].home.partition(":")
+        assert RUNNERS[name].file == getattr(import_module(module), kind).file
 
 
 def test_the_manifest_tells_the_dtypes(artifacts):

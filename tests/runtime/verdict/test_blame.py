@@ -17,7 +17,8 @@ from report_making import make_output
 from runtime import open_artifact, verify
 from runtime.float64.graph import Float64Graph
 from runtime.verdict.blame import find_culprit
-from runtime.verdict.error_shares import ErrorShare, evaluate_file
+from runtime.verdict.error_shares import ErrorShare
+from runtime.verdict.file_values import evaluate_file
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from runtime.artifact.reference import Reference, Truth
 from runtime.float64.graph import Float64Graph
-from runtime.verdict.error_shares import SplitError, evaluate_file, shares_of_error
+from runtime.verdict.error_shares import SplitError, shares_of_error
+from runtime.verdict.file_values import evaluate_file
 
 X = np.array([[0.25, 0.2, -0.31, 0.4]], np.float32)  # of steps of 0.1: the first is in the middle between two
 STEPS = np.array([[2, 2, -3, 4]], np.int8)

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from runtime.artifact.reference import Reference, Truth
 from runtime.artifact.tensor_summary import sample
 from runtime.float64.graph import Float64Graph
-from runtime.verdict.error_shares import evaluate_file
+from runtime.verdict.file_values import evaluate_file
 
 X = np.random.default_rng(0).uniform(1, 2, (200, 200)).astype(np.float32)
 DTYPES = {"a": "float32", "b": "float32"}
