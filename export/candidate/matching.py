@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import NodeProto
 
 from probe.onnx_model.values import Values
 from runtime.artifact.agreement import Alignment, Tensor, best_alignment
@@ -21,6 +22,9 @@ __all__ = ["ROUNDED", "Match", "Matches", "Source", "walk_and_match", "walk_to_e
 _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
 _NEARER = 2.0
+_UNFINISHED = 1e-3
+"""The least distance at which what adds or multiplies a constant next may be nearer: a convolution without its bias."""
+_FINISHING = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Sub"})
 ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
 
@@ -67,6 +71,8 @@ class Matches:
     """The candidate's tensors that equal no output of the source, in the order of computation."""
     unknown: dict[str, str] = field(default_factory=dict)
     """Values that can't be computed in float64, each with the reason."""
+    unfinished: dict[str, float] = field(default_factory=dict)
+    """Outputs whose match may be improved upon by the next value, each with its distance."""
 
     def add(self, match: Match) -> None:
         """Add a match, one to one: a later tensor of the same values takes the place of an earlier one."""
@@ -97,7 +103,7 @@ def walk_and_match(
         tolerance: the largest distance of equal tensors.
         known: what is known already, also of values that don't show it, as at a fault. They aren't computed again.
     """
-    found = Matches()
+    found, open_ = Matches(), _unfinished(values) if tolerance > _UNFINISHED else frozenset()
     arrays = {}
     for match in known:
         found.add(match)
@@ -116,10 +122,36 @@ def walk_and_match(
             found.pending[name] = tensor.sampled_only()
             return value
         found.add(match)
+        found.unfinished.pop(match.output, None)
+        if name in open_ and match.distance > _UNFINISHED:
+            # With the source's value in its place, what follows would have the bias twice.
+            found.unfinished[match.output] = match.distance
+            return value
         return match.alignment.apply(source.tensors[match.output].array).astype(value.dtype)
 
     for name, _ in graph.walk_replacing(inputs, replaced, arrays):
         yield name, found
+
+
+def _unfinished(values: Values) -> frozenset[str]:
+    """Return the values that only one node uses, which adds or multiplies constants: a convolution's, before its bias."""
+    users: dict[str, list[NodeProto]] = {}
+    for value in values.all.values():
+        for name in value.node.input:
+            users.setdefault(name, []).append(value.node)
+
+    def is_constant(name: str) -> bool:
+        return name not in values.inputs and (name not in values.all or values.all[name].rests_on == "constants")
+
+    return frozenset(
+        name
+        for name, nodes in users.items()
+        if len(nodes) == 1
+        and nodes[0].op_type in _FINISHING
+        and name in values.all
+        and name not in values.returned
+        and all(is_constant(each) for each in nodes[0].input if each != name)
+    )
 
 
 def walk_to_end(
@@ -150,7 +182,12 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
     if name not in values.returned:
         known = [match.distance for match in close if match.output in found.by_output]
-        close = [match for match in close if match.output not in found.by_output]
+        improved = found.unfinished
+        close = [
+            match
+            for match in close
+            if match.output not in found.by_output or match.distance < improved.get(match.output, 0.0)
+        ]
         if known and close and max(_NEARER * min(known), ROUNDED) < min(match.distance for match in close):
             return None
     if not close:
@@ -160,7 +197,7 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     return min(
         equal,
         key=lambda match: (
-            match.output in found.by_output,
+            match.output in found.by_output and match.output not in found.unfinished,
             not found.is_ready(match.output, source),
             not is_same_operation(values.all[name].node.op_type, source.outputs[match.output]),
             source.place[match.output],
