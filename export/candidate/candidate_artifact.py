@@ -36,6 +36,7 @@ from ..kept_tensors import Keep, channel_axis
 from ..onnx_artifact import write_onnx
 from .marking import mark_candidate
 from .matching import Match
+from .real_outputs import with_real_outputs
 from .search import Found, find_matches
 from .source_values import SourceValues
 
@@ -67,7 +68,7 @@ def write_candidate(
         InputError: it takes other inputs.
     """
     on_phase(f"reading {file}")
-    sound = read_sound_model(file)
+    sound = with_real_outputs(read_sound_model(file))
     on_phase("matching its tensors with the source's")
     references = source.references()
     found = find_matches(sound, source, references[0])
@@ -101,7 +102,7 @@ def write_candidate(
         found.source_graph, {match.output: match.alignment for match in found.matches.by_value.values()}
     )
     keep = Keep.beside((folder / ONNX_FILE).stat().st_size, len(outputs))
-    graph = Float64Graph(folder / ONNX_FILE, manifest.output_names)
+    graph = Float64Graph(folder / ONNX_FILE, manifest.output_names, real_values=True)
     recorded: list[Reference] = []
     for reference in references:
         if found.precision != "float32" and reference.name == STRONG_NOISE:

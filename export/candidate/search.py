@@ -28,7 +28,7 @@ _TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 0.05, "bfloat
 """The largest distance of tensors that compute the same, by the precision of the file."""
 _ENOUGH = 0.3
 """The least share of the source's outputs that are found in a file of the same model: fusions leave some out."""
-_QUANTIZED = ("Quantize", "QLinear", "Integer", "QGemm", "NBits", "QAttention")
+_QUANTIZED = ("Quantize", "Dequantize", "QLinear", "Integer", "QGemm", "NBits", "QAttention")
 """Parts of the names of operators that compute with integers."""
 
 
@@ -85,7 +85,7 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     """
     file, manifest = sound.file.path, source.manifest
     values = Values(sound)
-    graph = Float64Graph(values.marked(), list(values.all))
+    graph = Float64Graph(values.marked(), list(values.all), real_values=True)
     source_graph = Float64Graph(source.file(ONNX_FILE), manifest.output_names)
     straight = map_inputs(file.name, sound.model.graph, manifest.inputs, reference.inputs)
     given = straight.cut(reference.inputs, manifest.inputs)

@@ -123,7 +123,13 @@ class _Verification:
         manifest = artifact.manifest
         in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
         file = artifact.file(ONNX_FILE)
-        graph = Float64Graph(file, manifest.output_names, rounds=not in_16_bits, averaged=artifact.is_averaged)
+        graph = Float64Graph(
+            file,
+            manifest.output_names,
+            rounds=not in_16_bits,
+            averaged=artifact.is_averaged,
+            real_values=manifest.candidate is not None,
+        )
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
         wants_file = not requested or not {"all", FILE_RUNNER}.isdisjoint(requested)
