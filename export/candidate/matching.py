@@ -21,6 +21,8 @@ __all__ = ["ROUNDED", "Match", "Matches", "Source", "walk_and_match", "walk_to_e
 
 _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
+_FAR, _TIE_OF_FAR = 0.05, 1.5
+"""From this distance on, as of a depthwise convolution in 8 bits with one scale for all channels, fewer are."""
 _NEARER = 2.0
 _UNFINISHED = 1e-3
 """The least distance at which what adds or multiplies a constant next may be nearer: a convolution without its bias."""
@@ -134,7 +136,7 @@ def walk_and_match(
 
 
 def _unfinished(values: Values) -> frozenset[str]:
-    """Return the values that only one node uses, which adds or multiplies constants: a convolution's, before its bias."""
+    """Return the values that only a node of constants uses: a convolution's, before its bias."""
     users: dict[str, list[NodeProto]] = {}
     for value in values.all.values():
         for name in value.node.input:
@@ -193,7 +195,8 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     if not close:
         return None
     least = min(match.distance for match in close)
-    equal = [match for match in close if match.distance <= max(_TIE * least, ROUNDED)]
+    tie = _TIE if least < _FAR else _TIE_OF_FAR
+    equal = [match for match in close if match.distance <= max(tie * least, ROUNDED)]
     return min(
         equal,
         key=lambda match: (

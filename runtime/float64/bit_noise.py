@@ -7,7 +7,7 @@ explain together, |x|^2 times the variance of each weight, as one error for each
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from onnx import NodeProto, TensorProto
 from .losses import NO_SCALE, Scale, computing_type
 from .number_types import LARGEST, has_spacing, spacing
 from .quantization import integer_limits, spread
-from .step_use import StepUse
+from .step_use import StepUse, WeightUse
 
 __all__ = ["BitNoise"]
 
@@ -30,7 +30,9 @@ _PRODUCTS = frozenset({"Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul",
 """Operators that add up products of their first two inputs; the third is a bias in all but the integer ones."""
 _WEIGHT_OF = {"ConvInteger": (0, 1), "DequantizeLinear": (0,), "MatMulInteger": (0, 1)}
 """By operator, which of its inputs are numbers in whole steps; others are zero points, sizes and indices."""
-_SIXTEEN_BITS = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
+_SIXTEEN_BITS: Mapping[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
+_OUT = 0.5
+"""Steps out of range that rounding explains."""
 _FOLDED = 8.0
 """Roundings that a constant of float32 may have gone through, where another tool folded it."""
 
@@ -44,15 +46,20 @@ class BitNoise:
     real: Mapping[str, str]
     """By tensor of whole steps, the output that is its real numbers."""
     inputs: Collection[str]
-    used: dict[str, StepUse] = field(default_factory=dict)
-    """By tensor of whole steps, how the range of its type is used."""
+    used: list[StepUse] = field(default_factory=list)
+    """How each tensor of whole steps uses the range of its type."""
+    weights: list[WeightUse] = field(default_factory=list)
+    """The weights by which products are computed."""
     overflows: dict[str, float] = field(default_factory=dict)
     """By value of float16, its largest size, where that is no number of float16."""
+    clipped: set[str] = field(default_factory=set)
+    """Values on whose way from the nearest right ones something is out of range."""
     follows_all = True
 
     def __post_init__(self) -> None:
         self._noise: dict[str, Array] = {}
         self._constants: set[str] = set()
+        self._weight_uses: dict[str, WeightUse] = {}
         self._types: dict[str, int] = {}
         self._generator = np.random.default_rng(0)
 
@@ -66,8 +73,12 @@ class BitNoise:
         self._constants.add(name)
         places = _WEIGHT_OF.get(user.op_type, ())
         dtype = value.dtype.name
+        if value.ndim > 1 and value.dtype.kind == "f":
+            self._weight_uses[name] = WeightUse(dtype)
         if has_spacing(dtype):
-            self._noise[name] = self._signed(spacing(value, dtype) * _DEVIATION * (_FOLDED if dtype == "float32" else 1))
+            self._noise[name] = self._signed(
+                spacing(value, dtype) * _DEVIATION * (_FOLDED if dtype == "float32" else 1)
+            )
         elif any(user.input[place] == name for place in places if place < len(user.input)):
             self._noise[name] = self._signed(np.full(value.shape, _DEVIATION))
 
@@ -98,26 +109,30 @@ class BitNoise:
         given = [self._of_input(name, value) for name, value in zip(node.input, inputs, strict=True)]
         if all(name in self._constants for name in node.input if name):
             self._constants.update(node.output)
+        self._note_weights(node, inputs)
+        if any(name in self.clipped and name not in self.right for name in node.input):
+            self.clipped.update(node.output)
         rule = _RULES.get(node.op_type)
-        errors = rule(self, node, inputs, given, results, evaluate) if rule else _moved(inputs, given, results, evaluate)
+        errors = (
+            rule(self, node, inputs, given, results, evaluate) if rule else _moved(inputs, given, results, evaluate)
+        )
         scales = []
         for name, result, error in zip(filter(None, node.output), results, errors, strict=True):
             if not isinstance(result, np.ndarray):
                 scales.append(NO_SCALE)
                 continue
             self._note_overflow(name, result, type_)
-            if rounded:
-                own = self._signed(spacing(result, _SIXTEEN_BITS.get(type_, "float16")) * _DEVIATION)
-                error = own if error is None else error + own
-            if error is not None:
-                self._noise[name] = error
-            scales.append(NO_SCALE if error is None else Scale.of(error))
+            own = self._signed(spacing(result, _SIXTEEN_BITS[type_]) * _DEVIATION) if rounded else None
+            total = own if error is None else error if own is None else error + own
+            if total is not None:
+                self._noise[name] = total
+            scales.append(NO_SCALE if total is None else Scale.of(total))
         return scales
 
     def _of_input(self, name: str, value: Array | None) -> Array | None:
         if name in self.right:
             return None
-        type_ = self._types.get(name)
+        type_ = self._types.get(name, 0)
         if name in self.inputs and value is not None and type_ in _SIXTEEN_BITS:
             return self._signed(spacing(value, _SIXTEEN_BITS[type_]) * _DEVIATION)
         return self._noise.get(name)
@@ -128,6 +143,27 @@ class BitNoise:
         largest = float(np.max(np.abs(result)))
         if not largest <= LARGEST["float16"]:
             self.overflows[name] = largest
+
+    def _note_weights(self, node: NodeProto, inputs: Sequence[Array | None]) -> None:
+        """Note what kind of number the weights of a product are, from where they are stored on."""
+        if node.op_type in _PRODUCTS:
+            known = [self._weight_uses[name] for name in node.input[:2] if name in self._weight_uses]
+            first = known[0] if known else None
+            if node.op_type.endswith("Integer") and len(node.input) > 3:
+                first = WeightUse.of(np.asarray(inputs[1]), inputs[3], inputs[3])
+            if first is not None:
+                self.weights.append(replace(first, operator=node.op_type.removesuffix("Integer")))
+            return
+        name = node.input[0] if node.input else ""
+        if node.op_type == "DequantizeNBits":
+            bits = next((each.i for each in node.attribute if each.name == "bits"), 4)
+            use: WeightUse | None = WeightUse(f"int{bits} with a scale per block")
+        elif node.op_type == "DequantizeLinear" and name in self._constants:
+            use = WeightUse.of(np.asarray(inputs[0]), *inputs[1:3])
+        else:
+            use = self._weight_uses.get(name)
+        if use is not None:
+            self._weight_uses.update(dict.fromkeys(node.output, use))
 
     def _signed(self, size: Array) -> Array:
         return np.where(self._generator.random(size.shape) < 0.5, -size, size)
@@ -171,16 +207,17 @@ class BitNoise:
         results: Sequence[Any],
         evaluate: _Evaluate,  # noqa: ARG002
     ) -> list[Array | None]:
-        """Return the error of QuantizeLinear in whole steps: of rounding, and of what is beyond the range."""
+        """Return the error of QuantizeLinear in whole steps: of rounding, not of what is out of range."""
         x, scale, before = np.asarray(inputs[0]), np.asarray(inputs[1]), given[0]
         zero = inputs[2] if len(inputs) > 2 else None
         axis = next((each.i for each in node.attribute if each.name == "axis"), 1)
         block = next((each.i for each in node.attribute if each.name == "block_size"), 0)
         step = spread(scale, x.shape, axis, block)
-        truth = self.right.get(self.real.get(node.output[0], ""))
+        real = self.real.get(node.output[0], "")
+        truth = self.right.get(real)
         if truth is None or truth.shape != x.shape:
             truth = x
-        of_zero = 0.0 if zero is None else spread(np.asarray(zero), x.shape, axis, block).astype(np.float64)
+        of_zero: Any = 0.0 if zero is None else spread(np.asarray(zero), x.shape, axis, block).astype(np.float64)
         dtype = results[0].dtype
         steps, limits = truth / step, integer_limits(dtype)
         if limits is None:
@@ -189,11 +226,12 @@ class BitNoise:
         else:
             low, high = limits[0] - of_zero, limits[1] - of_zero
             size = np.ones(x.shape)
-            self.used[node.output[0]] = StepUse.of(truth, step, low, high)
+            self.used.append(StepUse.of(node.input[0], real, truth, step, low, high))
+        inside = (steps >= low - _OUT) & (steps <= high + _OUT)
         # A range that starts at 0 is that of a ReLU, which it replaces.
-        beyond = np.where((steps < 0) & (low >= 0), 0.0, np.clip(steps, low, high) - steps)
-        inside = (steps >= low - 0.5) & (steps <= high + 0.5)
-        own = np.where(inside, np.where(truth == 0, 0.0, self._signed(size * _DEVIATION)), beyond)
+        if not np.all(inside | ((steps < 0) & (low >= 0))):
+            self.clipped.update(node.output)
+        own = np.where(inside & (truth != 0), self._signed(size * _DEVIATION), 0.0)
         return [own if before is None else np.where(inside, before / step, 0.0) + own]
 
     def _dynamically_quantized(

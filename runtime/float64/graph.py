@@ -164,7 +164,7 @@ class Float64Graph:
     def walk_with_noise(
         self, inputs: Mapping[str, NDArray[Any]], right: Mapping[str, NDArray[Any]]
     ) -> tuple[BitNoise, Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]]:
-        """Return what `walk` yields with each output's error that the file's bits explain, and what else shows on the way.
+        """Return what shows on the way, and what `walk` yields with each output's error that the file's bits explain.
 
         Args:
             inputs: as of `walk`.

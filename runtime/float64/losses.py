@@ -175,7 +175,7 @@ class Losses:
 
 
 def computing_type(node: NodeProto, types: dict[str, int]) -> int:
-    """Return the ONNX type in which a node computes, that of its first input unless it casts, and add it to the types."""
+    """Return the ONNX type in which a node computes, its first input's unless it casts, and add it to the types."""
     to = next((each.i for each in node.attribute if each.name == "to" and node.op_type == "Cast"), 0)
     like = node.input[1:2] if node.op_type == "CastLike" else node.input
     type_ = to or next((types[name] for name in like if types.get(name) in _FLOATS), 0)

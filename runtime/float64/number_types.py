@@ -45,4 +45,5 @@ def spacing(value: NDArray[Any], type_: str) -> NDArray[np.float64]:
     """Return the distance of neighbouring numbers of a type at each value."""
     digits, least = _TYPES[type_]
     _, exponent = np.frexp(np.abs(value.astype(np.float64)))
-    return np.ldexp(1.0, np.maximum(exponent - 1 - digits, least))
+    distance: NDArray[np.float64] = np.ldexp(1.0, np.maximum(exponent - 1 - digits, least))
+    return distance

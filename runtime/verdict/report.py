@@ -128,6 +128,9 @@ class RunnerReport(_Part):
     """Of a file of tensors; None of a runner that ran here."""
     error: str | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
+    other_kinds: dict[str, str] = {}
+    """Of the file of a candidate in lower precision: outputs whose weights are of another kind of number than most, in
+    words. That fails nothing."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
