@@ -178,7 +178,7 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
         if not tensor.may_equal(other, tolerance):
             continue
         best = best_alignment(tensor, other)
-        if best is not None and best[0] <= tolerance:
+        if best is not None and best[0] <= tolerance and (tolerance <= _UNFINISHED or _varies_alike(best[0], other)):
             close.append(Match(name, output, best[1], best[0]))
     # What the file returns is that output, even if the same values were found before a cast or a reshape. Anything else
     # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
@@ -206,6 +206,15 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
             source.place[match.output],
         ),
     )
+
+
+def _varies_alike(distance: float, source: Tensor) -> bool:
+    """Return whether a distance is small beside what varies: all results of a sigmoid are near a half."""
+    varies = source.deviation
+    return varies <= _CONSTANT * source.spread or distance * source.spread <= _LIKE_ITS_MEAN * varies
+
+
+_CONSTANT, _LIKE_ITS_MEAN = 1e-3, 0.5
 
 
 def is_same_operation(operator: str, output: Output) -> bool:

@@ -32,6 +32,8 @@ class StepUse:
     """The largest, where each channel has its own."""
     steps: float
     """From low to high."""
+    beyond: float
+    """Mean square of how far values are out of range."""
     zeros: float
     """Share of the values that are exactly 0."""
     size: int
@@ -50,9 +52,22 @@ class StepUse:
             largest=float(np.max(values, initial=0.0)),
             step=float(np.max(step)),
             steps=float(np.max(high - low)),
+            beyond=_beyond(values, bottom, top),
             zeros=float(np.mean(values == 0)),
             size=values.size,
         )
+
+    @property
+    def clipped(self) -> float:
+        """How much larger the error of rounding is made by what is out of range."""
+        return math.sqrt(1 + self.beyond / (max(self.step, self.needed) ** 2 / 12))
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether one end of the range is short while the other is left unused: the zero point is elsewhere."""
+        ends = (self.least - self.low, self.high - self.largest)
+        span = self.high - self.low
+        return not self.is_symmetric and min(ends) < -_SHORT * span and max(ends) > _UNUSED * span
 
     @property
     def is_symmetric(self) -> bool:
@@ -76,6 +91,13 @@ class StepUse:
         return not self.is_symmetric and self.low <= -self.step and self.least == 0.0 and self.zeros >= _CUT_OFF
 
 
+def _beyond(values: Array, low: float, high: float) -> float:
+    off = np.maximum(values - high, 0.0) if low >= 0 else values - np.clip(values, low, high)
+    return float(np.mean(np.square(off)))
+
+
+_SHORT, _UNUSED = 0.08, 0.2
+"""Of the range; a calibration on other images may differ by half as much."""
 _CUT_OFF = 0.01
 """The least share of zeros that a ReLU leaves."""
 

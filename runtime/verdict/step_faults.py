@@ -17,13 +17,13 @@ from ..float64.step_use import StepUse, WeightUse
 __all__ = ["Steps"]
 
 _COARSE_DB = 5.0
-"""How much coarser than the file's median steps may be: 6 dB is a scale twice too large; calibrations on other images
-differ by 2."""
-_FEW = 1024
-"""Values, of fewer than which the range differs more from image to image."""
+"""How much coarser than the file's median steps may be: 6 dB is a scale twice too large."""
 _COARSE_OF_FEW_DB = 9.0
-_SPREADS = 5.0
-"""How many times the file's own median deviation that is at least."""
+_FEW = 1024
+"""Values, of fewer than which the range differs more from image to image, as that of the model's own input does."""
+_SPREADS = 3.0
+"""How many times further from the median than 95 % of the file's others: a calibration on other images differs by a
+factor of 2 in a layer or two."""
 _REACH = 0.6
 """Of what the file's other weights reach of their steps: what is at half of it has a scale twice too large."""
 _MOST = 0.7
@@ -60,7 +60,7 @@ class Steps:
     def faults(self) -> dict[str, list[str]]:
         """Return the outputs whose steps don't fit, each with how, as the end of a sentence."""
         found = defaultdict[str, list[str]](list)
-        for output, words in (*self._too_coarse(), *self._too_low(), *self._half_used()):
+        for output, words in (*self._too_coarse(), *self._misplaced(), *self._half_used()):
             found[output].append(words)
         return dict(found)
 
@@ -78,21 +78,31 @@ class Steps:
                 }
         return found
 
+    @property
+    def usually_clipped(self) -> float:
+        """How much larger the error is than that of rounding, for what is out of range: in three of four tensors less."""
+        return float(np.quantile([use.clipped for _, use in self._used], 0.75)) if self._used else 1.0
+
     def _too_coarse(self) -> Iterator[tuple[str, str]]:
-        uses = [at.use.coarse_db for at in self._used if at.use.needed]
-        if not uses:
-            return
-        usual = float(np.median(uses))
-        spread = float(np.median(np.abs(np.asarray(uses) - usual)))
-        for output, use in self._used:
-            allowed = max(_COARSE_DB if use.size >= _FEW else _COARSE_OF_FEW_DB, _SPREADS * spread)
-            if use.needed and use.coarse_db - usual > allowed:
+        tested = [(output, use) for output, use in self._used if use.needed and use.given not in self._noise.inputs]
+        for output, use in tested:
+            others = [each.coarse_db for _, each in tested if (each.low, each.high) != (use.low, use.high)]
+            if len(others) < _LEAST_WEIGHTS:
+                continue
+            usual, most = np.quantile(others, [0.5, 0.95])
+            allowed = max(_COARSE_DB if use.size >= _FEW else _COARSE_OF_FEW_DB, _SPREADS * float(most - usual))
+            if use.coarse_db - float(usual) > allowed:
                 yield output, f"its scale of {use.step:.3g} is {use.step / use.needed:.3g} times what its values need"
 
-    def _too_low(self) -> Iterator[tuple[str, str]]:
+    def _misplaced(self) -> Iterator[tuple[str, str]]:
         for output, use in self._used:
             if use.starts_too_low:
                 yield output, f"its zero point makes the range start at {use.low:.3g}, and its values start at 0"
+            elif use.is_shifted:
+                where = (
+                    f"from {use.low:.3g} to {use.high:.3g}, and its values from {use.least:.3g} to {use.largest:.3g}"
+                )
+                yield output, f"its zero point makes the range {where}"
 
     def _half_used(self) -> Iterator[tuple[str, str]]:
         reached = [(output, use.reach) for output, use in self._weights if use.reach]
