@@ -70,7 +70,7 @@ class Tensor:
     @property
     def deviation(self) -> float:
         """How far the values are from their mean."""
-        return max(self.spread**2 - self.mean**2, 0.0) ** 0.5
+        return float(np.sqrt(max(self.spread**2 - self.mean**2, 0.0)))
 
     @cached_property
     def places(self) -> NDArray[np.int64]:

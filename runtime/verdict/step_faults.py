@@ -80,7 +80,7 @@ class Steps:
 
     @property
     def usually_clipped(self) -> float:
-        """How much larger the error is than that of rounding, for what is out of range: in three of four tensors less."""
+        """How much larger what is out of range makes the error of rounding: in three of four tensors, less."""
         return float(np.quantile([use.clipped for _, use in self._used], 0.75)) if self._used else 1.0
 
     def _too_coarse(self) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,8 @@
-"""Faults planted into right files in few bits: a table of kinds, each a function from a file and a place to the fault."""
+"""Faults planted into right files in few bits: a table of kinds, each a function from a file to its places."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -19,6 +20,8 @@ class Fault:
     detail: str
     tensors: tuple[str, ...]
     """The float tensors and weights concerned, by the names that they have in the float file."""
+    of_activation: bool = False
+    """Whether what reads the tensor may be named as well as what computes it."""
 
 
 @dataclass
@@ -41,7 +44,13 @@ class Graph:
         return [node for node in self.model.graph.node if name in node.input]
 
     def new(self, name: str, array: np.ndarray) -> str:
-        """Add a constant beside one that others may read as well."""
+        """Change a constant, or add one beside it if others read it as well, and return its name."""
+        stored = next((each for each in self.model.graph.initializer if each.name == name), None)
+        if stored is not None and len(self.users(name)) == 1:
+            # Under its own name, by which other tools know it.
+            stored.CopyFrom(numpy_helper.from_array(np.asarray(array), name))
+            self.constants[name] = array
+            return name
         fresh = f"{name}_planted"
         while fresh in self.constants:
             fresh += "_"
@@ -89,7 +98,7 @@ def _after_relu(graph: Graph) -> Iterator[tuple[NodeProto, NodeProto]]:
 
 
 def _activation(scale: float = 1.0, shift: int = 0, *, both: bool = True, relu: bool = False) -> Plant:
-    """Return what multiplies the scale of an activation and shifts its zero point, on both sides or where it is read."""
+    """Return what changes scale and zero point of an activation, on both sides or where it is read."""
 
     def places(graph: Graph) -> Iterator[Callable[[], Fault]]:
         for first, second in _after_relu(graph) if relu else graph.pairs():
@@ -109,7 +118,7 @@ def _activation(scale: float = 1.0, shift: int = 0, *, both: bool = True, relu: 
             node.input[1:3] = names
         where = "of both" if both else "of DequantizeLinear"
         detail = f"scale {where} times {scale}" if scale != 1 else f"zero point {where} plus {shift}"
-        return Fault((first.output[0],), detail, (first.input[0],))
+        return Fault((first.output[0],), detail, (first.input[0],), of_activation=True)
 
     return places
 
@@ -140,7 +149,7 @@ def _swapped(of_weights: bool) -> Plant:
 
     def places(graph: Graph) -> Iterator[Callable[[], Fault]]:
         sites = [(each,) for each in graph.weights()] if of_weights else graph.pairs()
-        for one, other in zip(sites, sites[1:], strict=False):
+        for one, other in pairwise(sites):
             first, second = (graph.constants[each[0].input[1]] for each in (one, other))
             # Scales that are nearly the same may be swapped.
             if first.shape == second.shape and not 0.6 < float(np.max(first) / np.max(second)) < 1.7:
@@ -223,7 +232,7 @@ def _signed_steps(graph: Graph) -> Iterator[Callable[[], Fault]]:
         def plant(first: NodeProto = first, second: NodeProto = second, zero: np.ndarray = zero) -> Fault:
             name = graph.new(first.input[2], zero.astype(np.int8))
             first.input[2] = second.input[2] = name
-            return Fault((first.output[0],), "int8 for uint8", (first.input[0],))
+            return Fault((first.output[0],), "int8 for uint8", (first.input[0],), of_activation=True)
 
         yield plant
 
@@ -239,7 +248,7 @@ def _input_of(operator: str, place: int, change: Callable[[np.ndarray], np.ndarr
             def plant(node: NodeProto = node) -> Fault:
                 old = graph.constants[node.input[place]]
                 node.input[place] = graph.new(node.input[place], change(old).astype(old.dtype))
-                return Fault((node.output[0],), detail, ())
+                return Fault((node.output[0],), detail, (), of_activation=place > 5)
 
             yield plant
 
@@ -284,7 +293,9 @@ def _shifted_zero(steps: np.ndarray, scale: np.ndarray, *zero: np.ndarray) -> tu
 
 
 def _rolled(steps: np.ndarray, scale: np.ndarray, *zero: np.ndarray) -> tuple[np.ndarray, ...] | None:
-    return (steps, np.roll(scale, 1), *zero) if scale.size > 1 else None
+    # Channels of nearly the same scale may be exchanged.
+    differs = scale.size > 1 and np.max(np.abs(np.log2(np.roll(scale, 1) / scale))) > 0.5
+    return (steps, np.roll(scale, 1), *zero) if differs else None
 
 
 def _twice(array: np.ndarray) -> np.ndarray:
@@ -342,7 +353,7 @@ FAULTS: Mapping[str, tuple[str, Plant]] = {
         _input_of("MatMulNBits", 1, _halves, "high bits first"),
     ),
     "scales moved on by one, MatMulNBits": ("4-bit MatMulNBits", _input_of("MatMulNBits", 2, _roll, "one block on")),
-    "overflow, float16": ("float16", _input_of("Conv", 1, lambda array: array * 2e4, "weights times 20,000")),
+    "overflow, float16": ("float16", _input_of("Conv", 1, lambda array: array * 5e4, "weights times 50,000")),
     "weights 1 % off, float16": ("float16", _input_of("Conv", 1, lambda array: array * 1.01, "weights times 1.01")),
     "a channel's sign, bfloat16": ("bfloat16", _input_of("Conv", 1, _negated, "first channel negated")),
 }

@@ -1,6 +1,6 @@
 """Right files in few bits: what ONNX Runtime's quantizers, its converters and ONNX's own operators make of a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from proofs.candidate_makers import Made
 
-__all__ = ["MAKERS", "Mixed", "float_file", "prepared_file"]
+__all__ = ["MAKERS", "Images", "Mixed", "float_file", "prepared_file"]
 
 
 class Mixed(nn.Module):
@@ -44,7 +44,7 @@ def _normed(channels: int, out: int, kernel: int, stride: int = 1, groups: int =
     return nn.Sequential(conv, nn.BatchNorm2d(out))
 
 
-class _Images:
+class Images:
     """What a quantizer calibrates on: half noise, half smooth as photos are."""
 
     def __init__(self, shape: tuple[int, ...], name: str) -> None:
@@ -56,6 +56,9 @@ class _Images:
 
     def get_next(self) -> Mapping[str, Any] | None:
         return next(self._feeds, None)
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return self._feeds
 
 
 def float_file(made: Made) -> Path:
@@ -87,7 +90,7 @@ def _static(layout: str, activations: str, weights: str, method: str = "MinMax",
         quantize_static(
             prepared_file(made),
             file,
-            _Images(tuple(made.image.shape), "input"),
+            Images(tuple(made.image.shape), "input"),
             quant_format=QuantFormat[layout],
             activation_type=QuantType[activations],
             weight_type=QuantType[weights],
@@ -196,7 +199,7 @@ def _largest(model: onnx.ModelProto, made: Made) -> dict[str, float]:
     del marked.graph.output[:]
     marked.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in names)
     session = onnxruntime.InferenceSession(marked.SerializeToString(), providers=["CPUExecutionProvider"])
-    images, largest = _Images(tuple(made.image.shape), "input"), dict[str, float]()
+    images, largest = Images(tuple(made.image.shape), "input"), dict[str, float]()
     while (feed := images.get_next()) is not None:
         for name, array in (*feed.items(), *zip(names, session.run(names, dict(feed)), strict=True)):
             largest[name] = max(largest.get(name, 0.0), float(np.abs(array).max(initial=0.0)))
@@ -245,7 +248,7 @@ MAKERS: Mapping[str, Maker] = {
     "QDQ, entropy": _static("QDQ", _U8, _S8, "Entropy"),
     "QDQ, entropy, per channel": _static("QDQ", _S8, _S8, "Entropy", per_channel=True),
     "QDQ, percentile": _static("QDQ", _U8, _S8, "Percentile"),
-    "QDQ, percentile 99.9": _static("QDQ", _U8, _S8, "Percentile", extra_options={"CalibPercentile": 99.9}),
+    "QDQ, percentile 99.99": _static("QDQ", _U8, _S8, "Percentile", extra_options={"CalibPercentile": 99.99}),
     "QDQ, moving average": _static("QDQ", _U8, _S8, extra_options={"CalibMovingAverage": True}),
     "QDQ, int16 activations": _static("QDQ", _S16, _S8, extra_options=_CONTRIB),
     "QDQ, float8": _float8,
