@@ -26,6 +26,8 @@ _FAR, _TIE_OF_FAR = 0.05, 1.5
 _NEARER = 2.0
 _UNFINISHED = 1e-3
 """The least distance at which what adds or multiplies a constant next may be nearer: a convolution without its bias."""
+_STEP_BYTES = 4
+"""Up to so many, integers are whole steps of numbers, and their real numbers are beside them."""
 _FINISHING = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Sub"})
 ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
@@ -117,6 +119,8 @@ def walk_and_match(
         if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or not value.size:
             return value
         if values.all[name].rests_on != "data":
+            return value
+        if tolerance > _UNFINISHED and value.dtype.kind in "iu" and value.dtype.itemsize <= _STEP_BYTES:
             return value
         tensor = Tensor(value)
         match = _match(name, tensor, found, source, values, tolerance)

@@ -33,7 +33,10 @@ def headline(
     """
     words = _headline(runners, outputs, unopened)
     if candidate and candidate.precision != "float32":
-        words = words.replace(f"in {FILE_RUNNER}: ", f"in the file's {candidate.precision}: ")
+        for end in (": ", "."):
+            words = words.replace(f"in {FILE_RUNNER}{end}", f"in the file's {candidate.precision}{end}")
+        # Where the steps or the range are at fault, that says it.
+        words = words.replace("evaluated in float64, it still differs from the model; ", "")
         words = words.replace("times what its arithmetic may lose", "times what its bits explain", 1)
         words = words.replace("times float32's own error", "times the file's own error")
         words = words.replace(", introduced", f"{_fused_words(runners, candidate)} introduced", 1)

@@ -103,7 +103,7 @@ def _power(array: NDArray[Any]) -> float:
 def _overflow_words(overflow: float | None, truth: Truth, dtype: str) -> str:
     largest = truth.scale if overflow is None else overflow
     where = "the model's values there reach" if overflow is None else "the values there reach"
-    limit = f", and {dtype} {LARGEST[dtype]:,.0f}" if dtype in LARGEST else ""
+    limit = f", and {dtype} holds up to {LARGEST[dtype]:,.0f}" if dtype in LARGEST else ""
     return f"{where} {largest:,.6g}{limit}"
 
 

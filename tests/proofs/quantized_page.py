@@ -51,15 +51,15 @@ def as_page(rows: Sequence[Row]) -> str:
         "by; a fault that is planted into one has to fail at its layer. They are judged as they are, in float64",
         "(`onnx-float64`): kernels of 8-bit integers saturate on some processors, which is the runtime's fault then.",
         "",
-        f"**Of {len(made)} right files, {sum(row.good for row in made)} pass.** In these the largest error of a segment is"
-        f" {largest:.1f} times what its bits explain; up to 4 pass.",
+        f"**Of {len(made)} right files, {sum(row.good for row in made)} pass.** The largest error of a segment in these"
+        f" is {largest:.1f} times what its bits explain; up to 4 pass.",
         f"{len(right) - len(made)} could not be made by their tool.",
         "",
         f"**Of {len(faulty)} faults, {sum(row.outcome == 'fail' for row in faulty)} fail,"
         f" {sum(row.good for row in faulty)} of them at their layer**; {refused} are refused as another model's, and"
         f" {passing} pass.",
-        f"ONNX Runtime's `qdq_loss_debug`, which needs the names of its own quantizer, can measure {len(measured)} of the",
-        f"files; in {sum(bool(row.peer) for row in measured)} of them the tensor or the weight of the lowest"
+        f"ONNX Runtime's `qdq_loss_debug`, which needs the names of its own quantizer, can measure {len(measured)}",
+        f"of the files; in {sum(bool(row.peer) for row in measured)} of them the tensor or the weight of the lowest"
         " signal-to-noise ratio is the faulty one.",
         "It doesn't say how low is too low.",
         "",
