@@ -44,6 +44,7 @@ def has_spacing(type_: str) -> bool:
 def spacing(value: NDArray[Any], type_: str) -> NDArray[np.float64]:
     """Return the distance of neighbouring numbers of a type at each value."""
     digits, least = _TYPES[type_]
-    _, exponent = np.frexp(np.abs(value.astype(np.float64)))
-    distance: NDArray[np.float64] = np.ldexp(1.0, np.maximum(exponent - 1 - digits, least))
+    size = np.abs(value.astype(np.float64))
+    _, exponent = np.frexp(size)
+    distance: NDArray[np.float64] = np.ldexp(1.0, np.where(size > 0, np.maximum(exponent - 1 - digits, least), least))
     return distance
