@@ -1,5 +1,6 @@
 """The rows of `make quantized-candidates`, and their page in Markdown."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -95,7 +96,8 @@ def _faults(rows: Sequence[Row]) -> Iterator[str]:
 def _outcome(row: Row, *, brief: bool = False) -> str:
     if row.outcome == "pass" or (brief and row.outcome == "fail" and row.named):
         return row.outcome
-    return f"{row.outcome}: {row.words}".replace("|", "/")
+    words = re.sub(r"\S*/(\d+|faulty)\.onnx", "the file", row.words)
+    return f"{row.outcome}: {words}".replace("|", "/")
 
 
 def _numbers(row: Row) -> str:
