@@ -57,6 +57,14 @@ def verify(
         ),
     ] = None,
     input_size: InputSizeOption = None,
+    goal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="G",
+            help="With --against: what the results have to reach, '30 dB' of signal to noise, or 'top1 0.99' of the "
+            "images with the same first class.",
+        ),
+    ] = None,
     allow_fallback: Annotated[
         bool,
         typer.Option(
@@ -83,13 +91,19 @@ def verify(
     Example: layerprobe verify resnet18 --tensors phone.safetensors
 
     Example: layerprobe verify theirs.onnx --against net.py:make --weights best.pt --input photo.jpg
+
+    Example: layerprobe verify int8.onnx --against float.onnx --input photos --goal '30 dB'
     """
     from .artifact.manifest import AVERAGED_FILES, ONNX_FILE
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import FORMS, write_forms
     from .verdict.drift_maps import DriftMaps
+    from .verdict.goal import parse_goal
     from .verdict.verification import verify as verify_artifact
 
+    wanted = parse_goal(goal) if goal is not None else None
+    if wanted and not against:
+        raise typer.BadParameter("--goal is for --against MODEL: without a source there is nothing to be near to")
     _refuse_places(reports, artifact, baseline, tensors or [])
     earlier = _earlier(baseline, strict_baseline)
     live_model = settings.model or settings.weights or settings.seed is not None
@@ -110,6 +124,7 @@ def verify(
             allow_fallback=allow_fallback,
             maps=maps,
             right_values=subject.right_values,
+            goal=wanted,
             on_phase=on_phase,
         )
     print_left_out(report.left_out, quiet)
@@ -218,7 +233,7 @@ def _show(report: "Report", everything: bool, earlier: "Report | None", *, stric
     failed = (
         any(runner.verdict.fails for runner in report.runners) if earlier is None else _worse(report, earlier, strict)
     )
-    if failed:
+    if failed or (report.goal and not report.goal.passed):
         raise typer.Exit(1)
     known = earlier.unopened if earlier else {}
     codes = [why.exit_code for name, why in report.unopened.items() if name not in known]

@@ -11,16 +11,21 @@ from typing import Any
 import matplotlib
 import pytest
 import torch
+from candidate_files import Made, make
 from hypothesis import settings
 from torch._export import utils as _export_utils
 from torch.onnx._internal.exporter import _registration
 
 from export import export_artifact
+from export.sources import write_candidate_of
 from probe import build_probe, load_model
 from runtime import RUNNERS, Artifact, Preprocessing, Settings, open_artifact
 from runtime.main import main
 from runtime.runners.cuda_support import why_no_cuda
 from runtime.runners.registry import RunnerRow
+from runtime.verdict.goal import Goal
+from runtime.verdict.report import Report
+from runtime.verdict.verification import verify
 
 # In CI the same examples each time: a new find belongs to whoever searches, not to whoever happens to submit.
 settings.register_profile("ci", derandomize=True)
@@ -142,3 +147,26 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Artifa
         return open_artifact(target)
 
     return export
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A model with its artifact and a file of it without names, for what is judged against it."""
+    return make(tmp_path_factory.mktemp("candidates"))
+
+
+@pytest.fixture
+def judged(made: Made, tmp_path: Path) -> Callable[..., Report]:
+    """Judge a file, by the model's artifact if nothing else is given."""
+
+    def judge(
+        file: Path,
+        source: Artifact | None = None,
+        runners: tuple[str, ...] = ("onnx-float64", "onnx-cpu"),
+        goal: Goal | None = None,
+    ) -> Report:
+        folder = tmp_path / f"{file.stem}-judged"
+        right_values = write_candidate_of(file, source or made.artifact, folder, lambda phase: None)
+        return verify(open_artifact(folder), runners, right_values=right_values, goal=goal)
+
+    return judge

@@ -34,6 +34,7 @@ from ..kept_tensors import Keep
 from ..onnx_artifact import write_onnx
 from .marking import mark_candidate
 from .matching import Match
+from .real_outputs import with_real_outputs
 from .search import Found, find_matches
 from .source_values import SourceValues
 from .truths import candidate_reference, check_source
@@ -63,7 +64,7 @@ def write_candidate(
         InputError: it takes other inputs.
     """
     on_phase(f"reading {file}")
-    sound = read_sound_model(file)
+    sound = with_real_outputs(read_sound_model(file))
     on_phase("matching its tensors with the source's")
     references = source.references()
     found = find_matches(sound, source, references[0])
@@ -112,7 +113,7 @@ def write_candidate(
     if not recorded:
         raise ModelError(f"{file} can't be given any of the inputs that {source.manifest.model} was recorded on.")
     if found.precision != "float32":
-        graph = Float64Graph(folder / ONNX_FILE, manifest.output_names)
+        graph = Float64Graph(folder / ONNX_FILE, manifest.output_names, real_values=True)
         recorded = [_as_exact_as(each, graph) for each in recorded]
         if found.precision == "integers":
             recorded = _made_for(recorded, graph, values)

@@ -161,6 +161,10 @@ def _users(values: Values) -> dict[str, list[str]]:
     for name, value in values.all.items():
         for each in reads(value.node):
             users.setdefault(each, []).append(name)
+    for name, value in values.all.items():
+        # Real numbers beside whole steps that operators pass on to each other.
+        if value.node.op_type == "DequantizeLinear" and name not in users:
+            users[name] = [each for each in users[value.node.input[0]] if each != name]
     return users
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import NodeProto
 
 from probe.onnx_model.values import Values
 from runtime.artifact.agreement import Alignment, Tensor, best_alignment
@@ -20,7 +21,14 @@ __all__ = ["ROUNDED", "Match", "Matches", "Source", "walk_and_match", "walk_to_e
 
 _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
+_FAR, _TIE_OF_FAR = 0.05, 1.5
+"""From this distance on, as of a depthwise convolution in 8 bits with one scale for all channels, fewer are."""
 _NEARER = 2.0
+_UNFINISHED = 1e-3
+"""The least distance at which what adds or multiplies a constant next may be nearer: a convolution without its bias."""
+_STEP_BYTES = 4
+"""Up to so many, integers are whole steps of numbers, and their real numbers are beside them."""
+_FINISHING = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Sub"})
 ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
 
@@ -67,6 +75,8 @@ class Matches:
     """The candidate's tensors that equal no output of the source, in the order of computation."""
     unknown: dict[str, str] = field(default_factory=dict)
     """Values that can't be computed in float64, each with the reason."""
+    unfinished: dict[str, float] = field(default_factory=dict)
+    """Outputs whose match may be improved upon by the next value, each with its distance."""
 
     def add(self, match: Match) -> None:
         """Add a match, one to one: a later tensor of the same values takes the place of an earlier one."""
@@ -97,7 +107,7 @@ def walk_and_match(
         tolerance: the largest distance of equal tensors.
         known: what is known already, also of values that don't show it, as at a fault. They aren't computed again.
     """
-    found = Matches()
+    found, open_ = Matches(), _unfinished(values) if tolerance > _UNFINISHED else frozenset()
     arrays = {}
     for match in known:
         found.add(match)
@@ -110,16 +120,45 @@ def walk_and_match(
             return value
         if values.all[name].rests_on != "data":
             return value
+        if tolerance > _UNFINISHED and value.dtype.kind in "iu" and value.dtype.itemsize <= _STEP_BYTES:
+            return value
         tensor = Tensor(value)
         match = _match(name, tensor, found, source, values, tolerance)
-        if match is None:
+        # What is still to get its bias equals an output by chance only, unless it is near.
+        if match is None or (name in open_ and match.distance > _FAR):
             found.pending[name] = tensor.sampled_only()
             return value
         found.add(match)
+        found.unfinished.pop(match.output, None)
+        if name in open_ and match.distance > _UNFINISHED:
+            # With the source's value in its place, what follows would have the bias twice.
+            found.unfinished[match.output] = match.distance
+            return value
         return match.alignment.apply(source.tensors[match.output].array).astype(value.dtype)
 
     for name, _ in graph.walk_replacing(inputs, replaced, arrays):
         yield name, found
+
+
+def _unfinished(values: Values) -> frozenset[str]:
+    """Return the values that only a node of constants uses: a convolution's, before its bias."""
+    users: dict[str, list[NodeProto]] = {}
+    for value in values.all.values():
+        for name in value.node.input:
+            users.setdefault(name, []).append(value.node)
+
+    def is_constant(name: str) -> bool:
+        return name not in values.inputs and (name not in values.all or values.all[name].rests_on == "constants")
+
+    return frozenset(
+        name
+        for name, nodes in users.items()
+        if len(nodes) == 1
+        and nodes[0].op_type in _FINISHING
+        and name in values.all
+        and name not in values.returned
+        and all(is_constant(each) for each in nodes[0].input if each != name)
+    )
 
 
 def walk_to_end(
@@ -144,28 +183,43 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
         if not tensor.may_equal(other, tolerance):
             continue
         best = best_alignment(tensor, other)
-        if best is not None and best[0] <= tolerance:
+        if best is not None and best[0] <= tolerance and (tolerance <= _UNFINISHED or _varies_alike(best[0], other)):
             close.append(Match(name, output, best[1], best[0]))
     # What the file returns is that output, even if the same values were found before a cast or a reshape. Anything else
     # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
     if name not in values.returned:
         known = [match.distance for match in close if match.output in found.by_output]
-        close = [match for match in close if match.output not in found.by_output]
+        improved = found.unfinished
+        close = [
+            match
+            for match in close
+            if match.output not in found.by_output or match.distance < improved.get(match.output, 0.0)
+        ]
         if known and close and max(_NEARER * min(known), ROUNDED) < min(match.distance for match in close):
             return None
     if not close:
         return None
     least = min(match.distance for match in close)
-    equal = [match for match in close if match.distance <= max(_TIE * least, ROUNDED)]
+    tie = _TIE if least < _FAR else _TIE_OF_FAR
+    equal = [match for match in close if match.distance <= max(tie * least, ROUNDED)]
     return min(
         equal,
         key=lambda match: (
-            match.output in found.by_output,
+            match.output in found.by_output and match.output not in found.unfinished,
             not found.is_ready(match.output, source),
             not is_same_operation(values.all[name].node.op_type, source.outputs[match.output]),
             source.place[match.output],
         ),
     )
+
+
+def _varies_alike(distance: float, source: Tensor) -> bool:
+    """Return whether a distance is small beside what varies: all results of a sigmoid are near a half."""
+    varies = source.deviation
+    return varies <= _CONSTANT * source.spread or distance * source.spread <= _LIKE_ITS_MEAN * varies
+
+
+_CONSTANT, _LIKE_ITS_MEAN = 1e-3, 0.5
 
 
 def is_same_operation(operator: str, output: Output) -> bool:

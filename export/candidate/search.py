@@ -1,6 +1,6 @@
 """Finds a source's outputs in a candidate: with the input that it wants, as near as its precision allows."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from onnx import TensorProto
 
 from probe.onnx_model.reading import SoundModel, uncomputed
 from probe.onnx_model.values import Values
+from runtime.artifact.agreement import best_alignment
 from runtime.artifact.errors import ModelError
 from runtime.artifact.folder import Artifact
 from runtime.artifact.manifest import ONNX_FILE, Dimension, Input
@@ -18,7 +19,7 @@ from runtime.float64.graph import Float64Graph
 
 from .faults import match_candidate
 from .inputs import InputMap, map_inputs, other_inputs
-from .matching import Matches, Source, walk_to_end
+from .matching import Match, Matches, Source, walk_to_end
 
 __all__ = ["Found", "find_matches"]
 
@@ -28,7 +29,9 @@ _TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 0.05, "bfloat
 """The largest distance of tensors that compute the same, by the precision of the file."""
 _ENOUGH = 0.3
 """The least share of the source's outputs that are found in a file of the same model: fusions leave some out."""
-_QUANTIZED = ("Quantize", "QLinear", "Integer", "QGemm", "NBits", "QAttention")
+_MOST = 0.5
+"""The share of which one that is faulty near its end is of the model all the same."""
+_QUANTIZED = ("Quantize", "Dequantize", "QLinear", "Integer", "QGemm", "NBits", "QAttention")
 """Parts of the names of operators that compute with integers."""
 
 
@@ -85,7 +88,7 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     """
     file, manifest = sound.file.path, source.manifest
     values = Values(sound)
-    graph = Float64Graph(values.marked(), list(values.all))
+    graph = Float64Graph(values.marked(), list(values.all), real_values=True)
     source_graph = Float64Graph(source.file(ONNX_FILE), manifest.output_names)
     straight = map_inputs(file.name, sound.model.graph, manifest.inputs, reference.inputs)
     given = straight.fitted(reference.inputs, manifest.inputs)
@@ -97,6 +100,8 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     tolerance = _TOLERANCES[precision]
     inputs, matches = _wanted_inputs(graph, values, compared, straight, tolerance, source)
     matches = match_candidate(graph, values, compared, inputs.apply(given), tolerance, matches)
+    if precision != "float32" and len(matches.by_output) >= _MOST * len(compared.tensors):
+        _add_results(matches, values, compared, manifest.result_names)
     if matches.unknown and not all(name in matches.by_value for name in values.returned):
         name, reason = next(iter(matches.unknown.items()))
         raise ModelError(f"{file} can't be evaluated at {uncomputed(values.all[name].node, reason)}")
@@ -108,6 +113,19 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     if len(matches.by_output) < _ENOUGH * len(compared.tensors) or not ends:
         raise ModelError(_another_model(sound, source, matches, compared))
     return Found(values, compared, source_graph, manifest.inputs, inputs, matches, precision)
+
+
+def _add_results(matches: Matches, values: Values, source: Source, results: Collection[str]) -> None:
+    """Match what the file returns with what the source does, also where a fault before it leaves nothing alike."""
+    mine = [name for name in values.returned if name not in matches.by_value and name in matches.pending]
+    theirs = [name for name in results if name not in matches.by_output and name in source.tensors]
+    if len(values.returned) != len(results) or len(mine) != len(theirs):
+        return
+    for value, output in zip(mine, theirs, strict=True):
+        alignment = best_alignment(matches.pending[value], source.tensors[output], by_angle=True)
+        if alignment is not None:
+            matches.add(Match(value, output, alignment[1], alignment[0]))
+            del matches.pending[value]
 
 
 def _precision(sound: SoundModel) -> Precision:

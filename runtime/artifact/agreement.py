@@ -67,6 +67,11 @@ class Tensor:
         self.spread = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
         self.finite = bool(np.isfinite(self.spread))
 
+    @property
+    def deviation(self) -> float:
+        """How far the values are from their mean."""
+        return float(np.sqrt(max(self.spread**2 - self.mean**2, 0.0)))
+
     @cached_property
     def places(self) -> NDArray[np.int64]:
         """Positions of the elements that are compared."""

@@ -7,7 +7,7 @@ what the whole may lose by rounding is what its parts may lose. The parts themse
 
 from onnx import AttributeProto, GraphProto, NodeProto
 
-from .contrib_parts import FUSED, Build, Parts, simplified_normalization
+from .contrib_parts import FUSED, Build, simplified_normalization, split
 from .contrib_quantized import QUANTIZED
 
 __all__ = ["ONNX_DOMAIN", "PARTS", "refusal", "with_parts"]
@@ -62,13 +62,4 @@ def _parts(node: NodeProto, opset: int) -> list[NodeProto]:
     build = PARTS.get((node.domain, node.op_type))
     if build is None:
         return [node]
-    parts = Parts(node, opset)
-    results = build(parts)
-    names = [*results, *[""] * len(node.output)]
-    renamed = {old: new for old, new in zip(names, node.output, strict=False) if new}
-    if "" in renamed:
-        raise NotImplementedError(f"{node.op_type} with its results beside the first")
-    for part in parts.nodes:
-        part.input[:] = [renamed.get(name, name) for name in part.input]
-        part.output[:] = [renamed.get(name, name) for name in part.output]
-    return parts.nodes
+    return split(node, opset, build)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import NodeProto, helper, numpy_helper
 
-__all__ = ["CONVOLUTION", "FUSED", "Build", "Parts", "simplified_normalization"]
+__all__ = ["CONVOLUTION", "FUSED", "Build", "Parts", "simplified_normalization", "split"]
 
 
 class Parts:
@@ -60,6 +60,25 @@ class Parts:
 
 Build = Callable[[Parts], Sequence[str]]
 """Appends the parts, and returns the names of the results."""
+
+
+def split(node: NodeProto, opset: int, build: Build) -> list[NodeProto]:
+    """Return the parts of a node.
+
+    Raises:
+        NotImplementedError: it can't be stated so.
+    """
+    parts = Parts(node, opset)
+    results = build(parts)
+    names = [*results, *[""] * len(node.output)]
+    renamed = {old: new for old, new in zip(names, node.output, strict=False) if new}
+    if "" in renamed:
+        raise NotImplementedError(f"{node.op_type} with its results beside the first")
+    for part in parts.nodes:
+        part.input[:] = [renamed.get(name, name) for name in part.input]
+        part.output[:] = [renamed.get(name, name) for name in part.output]
+    return parts.nodes
+
 
 CONVOLUTION = ("auto_pad", "dilations", "group", "kernel_shape", "pads", "strides")
 

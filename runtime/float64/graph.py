@@ -20,10 +20,12 @@ from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
+from .bit_noise import BitNoise
 from .contrib import ONNX_DOMAIN, with_parts
 from .losses import NO_SCALE, Losses, Scale
 from .nodes import NodeEvaluator, reads, subgraphs, widened
 from .operators import WIDENING
+from .whole_steps import with_real_values
 
 __all__ = ["Float64Graph", "Unknown"]
 
@@ -47,8 +49,6 @@ class _Step:
     """Outputs to yield after this step: in the order of execution, those before them are computed as well."""
 
 
-_EIGHT_BITS = frozenset({TensorProto.INT8, TensorProto.UINT8})
-
 _PassedOn = Callable[[str, Any, Scale], Any]
 """Returns what the nodes that use an output get: of its name, its value and its natural scale."""
 
@@ -65,7 +65,13 @@ class Float64Graph:
     probe, whose tensors on the way are no outputs, has none."""
 
     def __init__(
-        self, file: Path | OnnxFile, outputs: Sequence[str], *, rounds: bool = False, averaged: bool = False
+        self,
+        file: Path | OnnxFile,
+        outputs: Sequence[str],
+        *,
+        rounds: bool = False,
+        averaged: bool = False,
+        real_values: bool = False,
     ) -> None:
         """Read the graph. Its weights are read in each walk, one by one, because a runtime needs the memory.
 
@@ -75,6 +81,8 @@ class Float64Graph:
             rounds: whether a `Cast` to 16 bits that belongs to no step of the model rounds, outside of subgraphs: a
                 converter to mixed precision inserted it, unless the whole model computes in 16 bits.
             averaged: whether the outputs are means of what the operations return, which got other tensors.
+            real_values: whether operators of whole steps are taken apart, so that what lies between two of them is a
+                tensor of real numbers that can be forced.
 
         Raises:
             ArtifactError: the file can't be read, or doesn't compute one of the outputs.
@@ -86,6 +94,8 @@ class Float64Graph:
         self._opsets = {"" if each.domain == ONNX_DOMAIN else each.domain: each.version for each in model.opset_import}
         self._opset = self._opsets.get("", 0)
         with_parts(graph, self._opset)
+        if real_values:
+            with_real_values(graph, self._opset, outputs)
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
         given = [value for value in graph.input if value.name not in self._weights]
         self._inputs = [value.name for value in given]
@@ -108,12 +118,9 @@ class Float64Graph:
         self.single_operations = frozenset(
             name for name, between in self.unexported_operations.items() if not averaged and not between
         )
-        self._weights_of = {
-            name: [each for node in (*sorted(passed), producers[name]) for each in needs[node] if each in self._weights]
-            for name, (_, passed) in found.items()
-        }
         scaled = {index for name in self.single_operations for index in (*found[name][1], producers[name])}
         self._scaled = {name for index in scaled for name in graph.node[index].output if name}
+        self._nodes = graph.node
         self._steps = _schedule(graph.node, needs, producers, self._outputs)
         self._rounds = rounds
         self._evaluators: dict[int, NodeEvaluator] = {}
@@ -154,15 +161,18 @@ class Float64Graph:
         for name, value, _ in self._walk(inputs, lambda name, value, _: replaced(name, value), None, known):
             yield name, value
 
-    def integer_weights(self, output: str) -> Iterator[NDArray[Any]]:
-        """Yield the quantized weights, of two and more axes, by which an output is computed from the nearest before it.
+    def walk_with_noise(
+        self, inputs: Mapping[str, NDArray[Any]], right: Mapping[str, NDArray[Any]]
+    ) -> tuple[BitNoise, Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]]:
+        """Return what shows on the way, and what `walk` yields with each output's error that the file's bits explain.
 
-        Raises:
-            ArtifactError: one can't be read.
+        Args:
+            inputs: as of `walk`.
+            right: by output, the right tensor, which all that uses it is given.
         """
-        for name in self._weights_of[output]:
-            if self._weights[name].data_type in _EIGHT_BITS and len(self._weights[name].dims) > 1:
-                yield self._read(name)
+        real = {node.input[0]: node.output[0] for node in self._nodes if node.op_type == "DequantizeLinear"}
+        noise = BitNoise(right, real, self._inputs)
+        return noise, self._walk(inputs, _given(right), noise)
 
     def shaken_walk(
         self,
@@ -235,7 +245,7 @@ class Float64Graph:
         self,
         inputs: Mapping[str, NDArray[Any]],
         passed_on: _PassedOn,
-        losses: Losses | None,
+        losses: Losses | BitNoise | None,
         known: Mapping[str, NDArray[Any]] = MappingProxyType({}),
     ) -> Iterator[tuple[str, NDArray[Any] | Unknown, Scale]]:
         absent = [name for name in self._inputs if name not in inputs]
@@ -270,7 +280,7 @@ class Float64Graph:
                 yield name, *finished.pop(name)
 
     def _compute(
-        self, number: int, node: NodeProto, given: Mapping[str, Any], losses: Losses | None
+        self, number: int, node: NodeProto, given: Mapping[str, Any], losses: Losses | BitNoise | None
     ) -> tuple[list[Any], list[Scale]]:
         """Return the outputs of a node, or `Unknown` for each, and their scales."""
         count = sum(bool(name) for name in node.output)
@@ -287,7 +297,7 @@ class Float64Graph:
                 self._evaluators[number] = NodeEvaluator(node, self._opsets, rounds=self._rounds and inserted)
             evaluator = self._evaluators[number]
             results = evaluator.run(inputs, outer)
-            if losses is None or self._scaled.isdisjoint(node.output):
+            if losses is None or (not losses.follows_all and self._scaled.isdisjoint(node.output)):
                 return results, [NO_SCALE] * count
             rounded = evaluator.rounded_to is not None
             inside = evaluator.inner_losses(inputs, outer, results)
@@ -298,7 +308,7 @@ class Float64Graph:
             # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
             return [Unknown(f"{node.op_type} can't be recomputed: {_reason(error)}")] * count, [NO_SCALE] * count
 
-    def _weight(self, name: str, user: NodeProto, losses: Losses | None) -> NDArray[Any]:
+    def _weight(self, name: str, user: NodeProto, losses: Losses | BitNoise | None) -> NDArray[Any]:
         # Read and widened each time: cached weights would take three times the file's size.
         array = self._read(name)
         if losses:

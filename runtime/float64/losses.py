@@ -16,7 +16,7 @@ from .calls import Call
 from .natural_scale import least_scale, natural_scale, shares_a_kernel
 from .steps import QUANTIZING
 
-__all__ = ["NO_SCALE", "Losses", "Scale"]
+__all__ = ["NO_SCALE", "Losses", "Scale", "computing_type"]
 
 Array = NDArray[Any]
 _Evaluate = Callable[[Sequence[Array | None]], Sequence[Any]]
@@ -75,6 +75,9 @@ NO_SCALE = Scale.of(np.zeros(()))
 class Losses:
     """What each value of a graph may have lost since the nearest outputs before it."""
 
+    follows_all = False
+    """Only what leads to the output of a single operation."""
+
     def __init__(self, outputs: Collection[str], folded: Mapping[str, float] | None, opset: int) -> None:
         """Start without losses.
 
@@ -131,7 +134,7 @@ class Losses:
         """
         # The file's own evaluation rounds nowhere.
         exact = rounded or self._folded is not None
-        coarse = _FINE if exact else _COARSE.get(self._type_of(node), _FINE)
+        coarse = _FINE if exact else _COARSE.get(computing_type(node, self._types), _FINE)
         before = [self._lost.get(name) for name in node.input]
         # An output is exact for most operations; any other value isn't known, and has lost what led to it. How far the
         # file's own outputs are off is known: what all constants before may have lost would add up without end.
@@ -172,13 +175,14 @@ class Losses:
             lost.append(np.asarray(of_input, np.float32) / coarse if of_input is not None else None)
         return natural_scale(replace(call, lost=lost)) * coarse
 
-    def _type_of(self, node: NodeProto) -> int:
-        """Return the ONNX type in which a node computes, that of its first input unless it casts, and remember it."""
-        to = next((each.i for each in node.attribute if each.name == "to" and node.op_type == "Cast"), 0)
-        like = node.input[1:2] if node.op_type == "CastLike" else node.input
-        type_ = to or next((self._types[name] for name in like if self._types.get(name) in _FLOATS), 0)
-        self._types.update((name, type_) for name in node.output if type_)
-        return type_
+
+def computing_type(node: NodeProto, types: dict[str, int]) -> int:
+    """Return the ONNX type in which a node computes, its first input's unless it casts, and add it to the types."""
+    to = next((each.i for each in node.attribute if each.name == "to" and node.op_type == "Cast"), 0)
+    like = node.input[1:2] if node.op_type == "CastLike" else node.input
+    type_ = to or next((types[name] for name in like if types.get(name) in _FLOATS), 0)
+    types.update((name, type_) for name in node.output if type_)
+    return type_
 
 
 def _loses(node: NodeProto, result: Any, lost: Sequence[Array | None]) -> bool:

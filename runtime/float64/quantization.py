@@ -25,6 +25,8 @@ __all__ = [
     "QLinearMatMul",
     "QuantizeLinear",
     "in_whole_steps",
+    "integer_limits",
+    "spread",
 ]
 
 Array = NDArray[Any]
@@ -46,12 +48,12 @@ class QuantizeLinear(OpRun):
     ) -> tuple[Array]:
         type_ = np.dtype(np.uint8) if not output_dtype else tensor_dtype_to_np_dtype(output_dtype)
         type_ = type_ if zero_point is None else zero_point.dtype
-        steps = x / _spread(scale, x.shape, axis, block_size)
-        if not _is_integer(type_):
+        steps = x / spread(scale, x.shape, axis, block_size)
+        if integer_limits(type_) is None:
             narrow = steps.astype(np.float32)
             cast = onnx.numpy_helper.saturate_cast(narrow, type_) if saturate else narrow.astype(type_)
             return (cast,)
-        zero = 0 if zero_point is None else _spread(zero_point, x.shape, axis, block_size).astype(np.float64)
+        zero = 0 if zero_point is None else spread(zero_point, x.shape, axis, block_size).astype(np.float64)
         return (in_whole_steps(steps, zero, type_),)
 
 
@@ -69,8 +71,8 @@ class DequantizeLinear(OpRun):
     ) -> tuple[Array]:
         y = x.astype(np.float64)
         if zero_point is not None:
-            y -= _spread(zero_point, x.shape, axis, block_size).astype(np.float64)
-        y *= _spread(scale, x.shape, axis, block_size)
+            y -= spread(zero_point, x.shape, axis, block_size).astype(np.float64)
+        y *= spread(scale, x.shape, axis, block_size)
         return (y,)
 
 
@@ -192,17 +194,15 @@ def _unpacked(rows: Array, bits: int) -> Array:
 
 def in_whole_steps(steps: Array, zero: Any, type_: np.dtype[Any]) -> Array:
     """Return numbers rounded half to even, plus the zero point, inside the range of a type of integers."""
-    low, high = _limits(type_)
+    low, high = integer_limits(type_) or (-np.inf, np.inf)
     whole: Array = np.clip(np.rint(steps) + zero, low, high).astype(type_)
     return whole
 
 
-def _is_integer(type_: np.dtype[Any]) -> bool:
-    """Return whether a type is one of integers; NumPy itself knows none of less than 8 bits."""
-    return type_.name.startswith(("int", "uint"))
-
-
-def _limits(type_: np.dtype[Any]) -> tuple[float, float]:
+def integer_limits(type_: np.dtype[Any]) -> tuple[float, float] | None:
+    """Return the range of a type of integers; None of another. NumPy itself knows none of less than 8 bits."""
+    if not type_.name.startswith(("int", "uint")):
+        return None
     bits = int(type_.name.rpartition("int")[2])
     return (0.0, 2.0**bits - 1) if type_.name.startswith("u") else (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1)
 
@@ -230,7 +230,7 @@ def _upright(number: Array, a: Array) -> Array:
     return number.reshape(-1, 1) if number.ndim == 1 and number.size > 1 and a.ndim > 1 else number
 
 
-def _spread(number: Array, shape: Sequence[int], axis: int, block_size: int) -> Array:
+def spread(number: Array, shape: Sequence[int], axis: int, block_size: int) -> Array:
     """Return a scale or zero point so that it broadcasts: one for all, one per place on an axis, or one per block."""
     if number.size == 1:
         return number.reshape(())

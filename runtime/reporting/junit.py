@@ -13,6 +13,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from ..artifact.manifest import Output
 from ..verdict.drift import OutputComparison, passing_drift
+from ..verdict.goal import goal_words
 from ..verdict.headline import first_names
 from ..verdict.report import Report, RunnerReport
 from ..verdict.verdict_kinds import Verdict
@@ -37,6 +38,10 @@ def junit_xml(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no 
     for name, reason in report.left_out.items():
         suite = SubElement(root, "testsuite", name=_text(f"{model}.{name}"))
         _add_case(suite, f"{model}.{name}", "runner", skipped=reason)
+    if report.goal:
+        suite = SubElement(root, "testsuite", name=_text(f"{model}.goal"))
+        missed = None if report.goal.passed else ("goal", goal_words(report.goal), "")
+        _add_case(suite, f"{model}.goal", report.goal.goal, failure=missed)
     if not report.runners:
         suite = SubElement(root, "testsuite", name=_text(model))
         _add_case(suite, model, "verification", failure=(Verdict.MISSING, "Nothing was compared or proven.", ""))

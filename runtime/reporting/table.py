@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..artifact.manifest import Output
 from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR
-from ..verdict.headline import result_words
+from ..verdict.headline import first_names, result_words
 from ..verdict.low_precision import worst_segments
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
@@ -108,12 +108,18 @@ def _lost_by_bits(report: Report) -> list[Text]:
     if report.candidate is None or report.candidate.precision == "float32" or file is None:
         return []
     lost = ", ".join(f"{output.name} {output.sqnr_db:.1f} dB" for output in worst_segments(file.outputs, 5))
+    others = [f"{name} ({words})" for name, words in file.other_kinds.items()]
     return [
         Text(
             f"The file computes in {report.candidate.precision}: in {FILE_RUNNER} the numbers are what each operation "
             f"loses by itself, in multiples of what its bits explain. The lowest signal-to-noise ratios: {lost}.",
             style="dim",
-        )
+        ),
+        *(
+            [Text(f"Weights of another kind than the others': {first_names(others)}.", style="yellow")]
+            if others
+            else []
+        ),
     ]
 
 

@@ -64,6 +64,10 @@ class FileValues:
     """For faults of the right shape: truth minus file's value, sampled."""
     unsampled: set[str] = field(default_factory=set)
     """Faults that show in a channel's statistics only, not in the sample."""
+    words: dict[str, list[str]] = field(default_factory=dict)
+    """Of a file in lower precision: what is wrong at an output, each as the end of a sentence."""
+    other_kinds: dict[str, str] = field(default_factory=dict)
+    """Of such a file: outputs whose weights are of another kind than most, with both kinds."""
 
 
 def evaluate_file(

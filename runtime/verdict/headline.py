@@ -8,7 +8,8 @@ from types import MappingProxyType
 
 from ..artifact.manifest import Candidate, Output
 from .drift import FILE_RUNNER, OutputComparison, passing_drift
-from .report import Culprit, RunnerReport, Unopened
+from .goal import goal_words
+from .report import Culprit, GoalReport, RunnerReport, Unopened
 from .verdict_kinds import Verdict
 
 __all__ = ["first_names", "headline", "operation_words", "result_words", "severity", "unproven_words"]
@@ -19,6 +20,7 @@ def headline(
     outputs: Sequence[Output],
     unopened: Mapping[str, Unopened] = MappingProxyType({}),
     candidate: Candidate | None = None,
+    goal: GoalReport | None = None,
 ) -> str:
     """Return the headline.
 
@@ -27,14 +29,33 @@ def headline(
         outputs: of the artifact.
         unopened: the runners that could not be opened.
         candidate: what is known of a file that is judged against another model.
+        goal: whether its results reach what they have to.
     """
     words = _headline(runners, outputs, unopened)
     if candidate and candidate.precision != "float32":
-        words = words.replace(f"in {FILE_RUNNER}: ", f"in the file's {candidate.precision}: ")
+        for end in (": ", "."):
+            words = words.replace(f"in {FILE_RUNNER}{end}", f"in the file's {candidate.precision}{end}")
+        # Where the steps or the range are at fault, that says it.
+        words = words.replace("evaluated in float64, it still differs from the model; ", "")
         words = words.replace("times what its arithmetic may lose", "times what its bits explain", 1)
+        words = words.replace("times float32's own error", "times the file's own error")
+        words = words.replace(", introduced", f"{_fused_words(runners, candidate)} introduced", 1)
     if candidate and candidate.lacks:
         words += f" The file doesn't compute the model's {first_names(candidate.lacks)}."
-    return f"{words} The file wants {candidate.given}." if candidate and candidate.given else words
+    words = f"{words} The file wants {candidate.given}." if candidate and candidate.given else words
+    if goal is None:
+        return words
+    # What makes it fail comes first.
+    fails = any(runner.verdict.fails for runner in runners)
+    return f"{words} {goal_words(goal)}" if goal.passed or fails else f"{goal_words(goal)} {words}"
+
+
+def _fused_words(runners: Sequence[RunnerReport], candidate: Candidate) -> str:
+    """Return which operations of the source the one that is named includes in the file, as they may be at fault."""
+    blamed = [runner for runner in runners if runner.verdict.fails and runner.culprit]
+    culprit = max(blamed, key=severity).culprit if blamed else None
+    fused = [name for name, into in candidate.fused.items() if culprit and into == culprit.output]
+    return f" with {first_names(fused)} in it," if fused else ","
 
 
 def _headline(runners: Sequence[RunnerReport], outputs: Sequence[Output], unopened: Mapping[str, Unopened]) -> str:

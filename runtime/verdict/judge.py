@@ -98,12 +98,15 @@ class Judge:
         if not beside.has_thread:
             _ = self._file
 
+    def _differences_at(self, output: str) -> list[str]:
+        """Return what is wrong with the file at an output, each as the end of a sentence."""
+        # Of fewer bits, every constant differs.
+        return self._file.words.get(output, []) if self._in_fewer_bits else self._differences(output)
+
     def _evaluate_file(self) -> FileValues:
         right, name = self._right_values, self.reference.name
         if right is not None and self._in_fewer_bits:
-            return evaluate_low_precision(
-                self.graph, self.reference, self._dtypes, partial(right.of, name), self._precision
-            )
+            return evaluate_low_precision(self.graph, self.reference, self._dtypes, partial(right.of, name))
         one_by_one = right.one_by_one(name) if right else None
         return evaluate_file(self.graph, self.reference, self._dtypes, one_by_one, measured=self._reports_file)
 
@@ -135,7 +138,8 @@ class Judge:
             drift = math.inf if found.drift is None else found.drift
             shares[found.name] = ErrorShare(drift, 0.0) if found.name in self._file.faults else ErrorShare(0.0, drift)
         outputs = _settled(self._file.comparisons, shares, self._results, FILE_PASSING_DRIFT)
-        return self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), outputs, shares, FILE_PASSING_DRIFT)
+        report = self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), outputs, shares, FILE_PASSING_DRIFT)
+        return report.model_copy(update={"other_kinds": self._file.other_kinds})
 
     def report_of(
         self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]], part: PartialRun | None = None
@@ -269,7 +273,7 @@ class Judge:
                 faults if runner.reads_onnx else None,
                 {**self.graph.unexported_operations, **absent},
                 passing_error,
-                self._differences,
+                self._differences_at,
             ),
             providers=list(runner.providers),
             misplaced=list(runner.misplaced),

@@ -1,9 +1,9 @@
-"""A candidate in lower precision: what each of its segments loses, measured in decibels against what its bits explain.
+"""A candidate in lower precision: what each of its segments loses, measured against what its own bits explain.
 
-Each segment is given the source's own tensors, so what it loses is its own. Its signal-to-noise ratio is compared with
-that of an ideal quantization of what goes in and out, by as many bits, over the range that the values have: noise of a
-twelfth of a step squared for each (Bennett, 1948). A right file is near that, also where it clips a little; a wrong
-zero point or scale is far from it. float32's rule does not apply: there 8 bits would be a fault everywhere.
+Each segment is given the source's own tensors, so what it loses is its own. What its bits explain is followed through
+it from the steps that the file itself has (`float64/bit_noise.py`); right files are within a third of that. Whether the
+steps themselves fit the values is in `step_faults.py`. float32's rule does not apply: there 8 bits would be a fault
+everywhere.
 """
 
 import math
@@ -13,23 +13,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.reference import Reference
+from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
+from ..float64.number_types import LARGEST
 from .drift import FILE_PASSING_DRIFT, OutputComparison, compare_output
 from .file_values import FileValues
+from .step_faults import Steps
 from .verdict_kinds import Verdict
 
-__all__ = ["evaluate_low_precision", "expected_sqnr", "worst_segments"]
+__all__ = ["evaluate_low_precision", "worst_segments"]
 
-_Arrays = Mapping[str, NDArray[Any]]
-_STEPS = 255
-"""Of 8 bits."""
-_OF_FLOATS = {"float16": 71.0, "bfloat16": 53.0}
-"""Decibels of rounding to nearest: 2^-11 and 2^-8 of a value, at most."""
-
-
-_LEAST_STEP = 2.0**-24
-"""Of float16's subnormal numbers, as which a layer scale of 1e-6 has two digits."""
+_FLOAT32 = 2.0**-18
+"""Of a segment's root mean square: what constants that were folded in float32 may cost."""
+_CLIPPED = 2e-2
+"""Of the deviation, where values are out of range: a calibration on other images leaves about that out."""
 
 
 def evaluate_low_precision(
@@ -37,7 +34,6 @@ def evaluate_low_precision(
     reference: Reference,
     dtypes: Mapping[str, str],
     right_values: Callable[[Collection[str]], dict[str, NDArray[Any]]],
-    precision: str,
 ) -> FileValues:
     """Walk the file in float64, and judge each output computed from right inputs.
 
@@ -46,85 +42,92 @@ def evaluate_low_precision(
     """
     right: dict[str, NDArray[Any]] = {**reference.inputs, **right_values(list(dtypes))}
     file = FileValues([], {})
-    for name, value in graph.walk(reference.inputs, right):
+    noise, walk = graph.walk_with_noise(reference.inputs, right)
+    steps = Steps(noise, frozenset(dtypes))
+    for name, value, explained in walk:
+        steps.come_to(name)
         if isinstance(value, Unknown):
             file.unknown[name] = value.reason
             continue
-        truth = right.get(name)
+        truth = reference.truths[name]
         # The numbers, and whether there is NaN or infinity; nothing is too far by float32's rule.
-        found = compare_output(name, reference.truths[name], value, dtypes[name], loss=_ANYTHING, in_float64=True)
-        if truth is None or found.failed or value.dtype.kind != "f":
-            if found.failed:
-                file.faults[name] = math.inf
-            file.comparisons.append(found)
-            continue
-        own = _decibels(truth, value - truth)
-        passed = [*(right[each] for each in graph.inputs_of[name] if each in right), truth]
-        expected = expected_sqnr(passed, graph.integer_weights(name), precision)
-        drift = 10 ** ((expected - own) / 20)
-        failed = drift > FILE_PASSING_DRIFT
-        file.comparisons.append(
-            found.model_copy(
-                update={
-                    "drift": drift,
-                    "sqnr_db": own if math.isfinite(own) else None,
-                    "verdict": Verdict.DRIFT if failed else Verdict.PASS,
-                }
-            )
-        )
-        if failed:
-            file.faults[name] = found.max_abs if found.max_abs is not None else math.inf
-            file.corrections[name] = reference.truths[name].sampled(truth) - reference.truths[name].sampled(value)
+        found = compare_output(name, truth, value, dtypes[name], loss=_ANYTHING, in_float64=True)
+        overflow = steps.overflow
+        if overflow is not None and not found.failed:
+            found = OutputComparison(name=name, verdict=Verdict.NONFINITE)
+        if found.verdict is Verdict.NONFINITE:
+            file.words[name] = [_overflow_words(overflow, truth, dtypes[name])]
+        elif not found.failed and value.dtype.kind == "f" and name in right:
+            found = _measured(found, value, right[name], explained.own, clipped=name in noise.clipped)
+            file.corrections[name] = truth.sampled(right[name]) - truth.sampled(value)
+        file.comparisons.append(found)
+    _allow_usual_clipping(file, noise.clipped, steps.usually_clipped)
+    _add_step_faults(file, steps)
+    failed = [each for each in file.comparisons if each.failed]
+    file.faults.update({each.name: math.inf if each.max_abs is None else each.max_abs for each in failed})
+    file.other_kinds.update(steps.other_kinds())
+    for name in file.corrections.keys() - file.faults.keys():
+        del file.corrections[name]
     return file
 
 
 _ANYTHING = np.asarray(np.inf)
 
 
-def expected_sqnr(passed: Iterable[NDArray[Any]], weights: Iterable[NDArray[Any]], precision: str) -> float:
-    """Return the signal-to-noise ratio in decibels that a segment of right bits has.
-
-    Args:
-        passed: what goes into it and what comes out.
-        weights: its weights, in whole steps.
-        precision: `float16`, `bfloat16`, or `integers` of 8 bits.
-    """
-    floats = [array for array in passed if array.dtype.kind == "f" and array.size]
-    if precision in _OF_FLOATS:
-        small = [_of_step(array, _LEAST_STEP) for array in floats] if precision == "float16" else []
-        parts = [*[_OF_FLOATS[precision]] * 3, *small]
-    else:
-        parts = [*map(_of_steps, weights), *map(_of_range, floats)]
-    return -10 * math.log10(sum(10 ** (-part / 10) for part in parts))
-
-
-def _of_steps(steps: NDArray[Any]) -> float:
-    """Return the signal-to-noise ratio of weights that were rounded to whole steps: noise of a twelfth."""
-    # Around their mean, since the zero point of unsigned ones is elsewhere.
-    power = float(np.var(steps.astype(np.float64)))
-    return 10 * math.log10(12 * power) if power else math.inf
-
-
-def _of_range(array: NDArray[Any]) -> float:
-    """Return the signal-to-noise ratio of an ideal quantization to 8 bits over the range of the values."""
-    finite = array[np.isfinite(array)]
-    step = (max(float(finite.max(initial=0.0)), 0.0) - min(float(finite.min(initial=0.0)), 0.0)) / _STEPS
-    return _of_step(finite, step)
+def _measured(
+    found: OutputComparison,
+    value: NDArray[Any],
+    right: NDArray[Any],
+    explained: NDArray[Any],
+    *,
+    clipped: bool,
+) -> OutputComparison:
+    """Return a comparison with the error in multiples of what the bits explain."""
+    signal, lost, own = _power(right), _power(value - right), _power(np.broadcast_to(explained, right.shape))
+    allowed = own + _FLOAT32**2 * signal
+    if clipped:
+        # Of what varies: the values of a sigmoid are all near a half.
+        allowed = max(allowed, _CLIPPED**2 * float(np.var(right)))
+    drift = math.sqrt(lost / allowed) if allowed else math.inf if lost else 0.0
+    return found.model_copy(
+        update={
+            "drift": drift,
+            "sqnr_db": 10 * math.log10(signal / lost) if signal and lost else None,
+            "verdict": Verdict.DRIFT if drift > FILE_PASSING_DRIFT else Verdict.PASS,
+        }
+    )
 
 
-def _of_step(array: NDArray[Any], step: float) -> float:
-    """Return the signal-to-noise ratio of values that are rounded to multiples of a step."""
-    finite = array[np.isfinite(array)].astype(np.float64)
-    power = float(np.mean(np.square(finite))) if finite.size else 0.0
-    return 10 * math.log10(12 * power / step**2) if power and step else math.inf
-
-
-def _decibels(signal: NDArray[Any], noise: NDArray[Any]) -> float:
+def _power(array: NDArray[Any]) -> float:
     with np.errstate(over="ignore", invalid="ignore"):
-        power, lost = float(np.mean(np.square(signal.astype(np.float64)))), float(np.mean(np.square(noise)))
-    if not lost:
-        return math.inf
-    return 10 * math.log10(power / lost) if power and math.isfinite(lost) else -math.inf
+        return float(np.mean(np.square(array.astype(np.float64)))) if array.size else 0.0
+
+
+def _overflow_words(overflow: float | None, truth: Truth, dtype: str) -> str:
+    largest = truth.scale if overflow is None else overflow
+    where = "the model's values there reach" if overflow is None else "the values there reach"
+    limit = f", and {dtype} holds up to {LARGEST[dtype]:,.0f}" if dtype in LARGEST else ""
+    return f"{where} {largest:,.6g}{limit}"
+
+
+def _allow_usual_clipping(file: FileValues, clipped: Collection[str], usual: float) -> None:
+    """Measure what is out of range by what that costs in most of the file: some calibrations clip on purpose."""
+    for place, found in enumerate(file.comparisons):
+        if usual > 1 and found.name in clipped and found.drift is not None:
+            drift = found.drift / usual
+            verdict = Verdict.DRIFT if drift > FILE_PASSING_DRIFT else Verdict.PASS
+            file.comparisons[place] = found.model_copy(update={"drift": drift, "verdict": verdict})
+
+
+def _add_step_faults(file: FileValues, steps: Steps) -> None:
+    """Fail outputs whose steps don't fit, though they are computed right in them."""
+    faults = steps.faults()
+    for place, found in enumerate(file.comparisons):
+        if found.name not in faults:
+            continue
+        file.words.setdefault(found.name, []).extend(faults[found.name])
+        if not found.failed:
+            file.comparisons[place] = found.model_copy(update={"verdict": Verdict.RANGE, "drift": None})
 
 
 def worst_segments(outputs: Iterable[OutputComparison], count: int) -> list[OutputComparison]:

@@ -15,8 +15,10 @@ __all__ = [
     "Cause",
     "Culprit",
     "GivenReport",
+    "GoalReport",
     "InputReport",
     "LargestError",
+    "Reached",
     "Report",
     "RunnerReport",
     "Unopened",
@@ -128,6 +130,9 @@ class RunnerReport(_Part):
     """Of a file of tensors; None of a runner that ran here."""
     error: str | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
+    other_kinds: dict[str, str] = {}
+    """Of the file of a candidate in lower precision: outputs whose weights are of another kind of number than most, in
+    words. That fails nothing."""
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -161,6 +166,30 @@ class RunnerReport(_Part):
         return shown.model_copy(update={"inputs": inputs, "unprobed": shown.unprobed or self.unprobed})
 
 
+class Reached(_Part):
+    """What a result has of what `--goal` asks for."""
+
+    runner: str
+    result: str
+    value: float
+    """In the goal's unit; infinite where there is no error."""
+
+
+class GoalReport(_Part):
+    """Whether the results reach what `--goal` asks for."""
+
+    goal: str
+    """`30.0 dB`, `top1 0.99`."""
+    least: float
+    reached: list[Reached]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def passed(self) -> bool:
+        """Whether there is a result, and none is under the goal."""
+        return bool(self.reached) and all(each.value >= self.least for each in self.reached)
+
+
 class Unopened(_Part):
     """Why a runner could not be opened."""
 
@@ -184,6 +213,8 @@ class Report(_Part):
     """Runners that can't work here, or not with this model, each with the reason."""
     unopened: dict[str, Unopened] = {}
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
+    goal: GoalReport | None = None
+    """Of `--goal`; None where none was given."""
     candidate: Candidate | None = None
     """What was found of the source in a file that is judged against another model."""
     untried: dict[str, list[str]] = {}
@@ -196,5 +227,7 @@ class Report(_Part):
 
     @property
     def passed(self) -> bool:
-        """Whether every runner could be opened and passed; without runners nothing is proven, and nothing passes."""
-        return bool(self.runners) and not self.unopened and not any(runner.verdict.fails for runner in self.runners)
+        """Whether every runner could be opened and passed, and a goal is met; without runners nothing is proven."""
+        reached = self.goal is None or self.goal.passed
+        failed = any(runner.verdict.fails for runner in self.runners)
+        return bool(self.runners) and not self.unopened and not failed and reached

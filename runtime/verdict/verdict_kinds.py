@@ -37,5 +37,6 @@ class Verdict(StrEnum):
     NONFINITE = "nonfinite", True,  "✕", "bad",     "is NaN or infinite"
     MISSING   = "missing",   True,  "✕", "bad",     "is missing"
     SHAPE     = "shape",     True,  "✕", "bad",     "has a different shape or type"
+    RANGE     = "range",     True,  "✕", "bad",     "is quantized in steps that do not fit its values"
     PLACEMENT = "placement", True,  "⚠", "warning", "ran elsewhere than requested"
     # fmt: on

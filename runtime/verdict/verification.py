@@ -28,9 +28,10 @@ from .drift import FILE_RUNNER
 from .drift_maps import DriftMaps
 from .file_values import RightValues
 from .given_inputs import reference_of_file
+from .goal import Goal, judge_goal
 from .headline import headline
 from .judge import Judge
-from .report import Report, RunnerReport, Unopened
+from .report import GoalReport, Report, RunnerReport, Unopened
 from .runner_trial import RunnerTrial
 from .tensor_trial import judge_tensors
 
@@ -49,6 +50,7 @@ def verify(
     allow_fallback: bool = False,
     maps: DriftMaps | None = None,
     right_values: RightValues | None = None,
+    goal: Goal | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> Report:
     """Run the recorded inputs in each runner, judge every output, and find where its error was introduced.
@@ -68,10 +70,11 @@ def verify(
         maps: collects the averaged maps of each runner, if given.
         right_values: of the model that a candidate was made of. With it every fault of the file is found, and not only
             the first on each way.
+        goal: what the results have to reach, with `right_values`.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
-        UsageError: there is no runner of that name.
+        UsageError: there is no runner of that name, or nothing of which a goal speaks.
         RunnerUnavailable: no runner can work here.
         InputError: a file of tensors can't be read, has none of the outputs, or is of another input.
         ArtifactError: a file that all runners need, or the only runner's, is missing, altered or invalid.
@@ -83,7 +86,7 @@ def verify(
     by_default = not runners and not tensors
     chosen, left_out = choose_runners(requested) if requested or by_default else ([], {})
     verification = _Verification(
-        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, right_values, on_phase
+        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, right_values, goal, on_phase
     )
     try:
         verification.judge_tensors([Path(file) for file in tensors])
@@ -112,18 +115,26 @@ class _Verification:
         allow_fallback: bool,
         maps: DriftMaps | None,
         right_values: RightValues | None,
+        goal: Goal | None,
         on_phase: Callable[[str], None],
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
         # The file is evaluated, and errors are split, beside what the runtimes do.
         self._settings, self._allow_fallback = replace(settings, spins=False), allow_fallback
         self._maps, self._on_phase = maps, on_phase
+        self._right_values, self._goal = right_values, goal
         self._reports: list[RunnerReport] = []
         self._errors: dict[str, LayerprobeError] = {}
         manifest = artifact.manifest
         in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
         file = artifact.file(ONNX_FILE)
-        graph = Float64Graph(file, manifest.output_names, rounds=not in_16_bits, averaged=artifact.is_averaged)
+        graph = Float64Graph(
+            file,
+            manifest.output_names,
+            rounds=not in_16_bits,
+            averaged=artifact.is_averaged,
+            real_values=manifest.candidate is not None,
+        )
         on_phase("evaluating the ONNX file in float64")
         references = [reference_of_file(artifact, graph, *each) for each in inputs.items()] or artifact.references()
         wants_file = not requested or not {"all", FILE_RUNNER}.isdisjoint(requested)
@@ -160,8 +171,9 @@ class _Verification:
             for name, error in self._errors.items()
         }
         outputs, results = self._artifact.manifest.outputs, self._artifact.manifest.result_names
+        goal = self._judge_goal()
         return Report(
-            headline=headline(self._reports, outputs, unopened, self._artifact.manifest.candidate),
+            headline=headline(self._reports, outputs, unopened, self._artifact.manifest.candidate, goal),
             environment=describe_environment(self._artifact),
             outputs=outputs,
             results=results,
@@ -169,8 +181,18 @@ class _Verification:
             left_out=self._left_out,
             unopened=unopened,
             untried=self._untried(),
+            goal=goal,
             candidate=self._artifact.manifest.candidate,
         )
+
+    def _judge_goal(self) -> GoalReport | None:
+        if self._goal is None or self._right_values is None:
+            return None
+        self._on_phase("computing the results from end to end")
+        manifest = self._artifact.manifest
+        results = [output for output in manifest.outputs if output.name in manifest.result_names]
+        references, graph = [judge.reference for judge in self._judges], self._judges[0].graph
+        return judge_goal(self._goal, graph, references, results, self._right_values.of, self._reports)
 
     def _untried(self) -> dict[str, list[str]]:
         """Return, by output, what none of the recorded inputs exercises."""

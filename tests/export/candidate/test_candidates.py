@@ -8,38 +8,14 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from candidate_files import MEAN, STD, Made, Net, make, nameless
+from candidate_files import MEAN, STD, Made, Net, nameless
 from onnx import helper, numpy_helper
-from onnxruntime.quantization import QuantFormat, quantize_static
-from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from export.sources import write_candidate_of
-from runtime import Artifact, open_artifact
+from runtime import open_artifact
 from runtime.artifact.errors import InputError, ModelError
 from runtime.verdict.report import Report
-from runtime.verdict.verification import verify
 
 Judge = Callable[..., Report]
-_RUNNERS = ("onnx-float64", "onnx-cpu")
-
-
-@pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make(tmp_path_factory.mktemp("candidates"))
-
-
-@pytest.fixture
-def judged(made: Made, tmp_path: Path) -> Callable[..., Report]:
-    """Judge a file, by the model's artifact if nothing else is given."""
-
-    def judge(
-        file: Path, source: Artifact | None = None, runners: tuple[str, ...] = ("onnx-float64", "onnx-cpu")
-    ) -> Report:
-        folder = tmp_path / f"{file.stem}-judged"
-        right_values = write_candidate_of(file, source or made.artifact, folder, lambda phase: None)
-        return verify(open_artifact(folder), runners, right_values=right_values)
-
-    return judge
 
 
 def weight_of(model: onnx.ModelProto, operator: str, number: int) -> onnx.TensorProto:
@@ -186,55 +162,6 @@ def test_another_number_of_inputs_is_refused(made: Made, judged: Judge, tmp_path
 
     with pytest.raises(InputError, match=r"takes 2 inputs \(pixels, more\), and its source 1"):
         judged(nameless(made.file, tmp_path / "two.onnx", second))
-
-
-def test_a_file_in_half_precision_is_judged_by_its_bits(made: Made, judged: Judge, tmp_path: Path):
-    onnx.save(convert_float_to_float16(onnx.load(made.file)), tmp_path / "half.onnx")
-    report = judged(tmp_path / "half.onnx")
-    assert report.candidate is not None
-    assert report.candidate.precision == "float16"
-    assert report.passed
-    worst = min(each.sqnr_db for each in report.runners[0].outputs if each.sqnr_db is not None)
-    assert 50 < worst < 90
-
-
-class _Images:
-    def __init__(self) -> None:
-        generator = np.random.default_rng(0)
-        self._left = [{"pixels": generator.standard_normal((1, 3, 16, 16), np.float32)} for _ in range(8)]
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return self._left.pop() if self._left else None
-
-
-@pytest.fixture
-def quantized(made: Made, tmp_path: Path) -> Path:
-    quantize_static(made.file, tmp_path / "quantized.onnx", _Images(), quant_format=QuantFormat.QDQ)
-    return tmp_path / "quantized.onnx"
-
-
-def test_a_right_quantized_file_passes_and_shows_what_it_loses(quantized: Path, judged: Judge):
-    # Of the file itself: kernels of 8-bit integers saturate on some processors, and ONNX Runtime is then at fault.
-    report = judged(quantized, runners=_RUNNERS[:1])
-    assert report.candidate is not None
-    assert report.candidate.precision == "integers"
-    assert report.passed
-    assert 20 < min(each.sqnr_db for each in report.runners[0].outputs if each.sqnr_db is not None) < 50
-
-
-def test_a_wrong_scale_is_named(quantized: Path, judged: Judge, tmp_path: Path):
-    model = onnx.load(quantized)
-    weights = {tensor.name for tensor in model.graph.initializer}
-    node = [n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] not in weights][1]
-    scale = next(tensor for tensor in model.graph.initializer if tensor.name == node.input[1])
-    model.graph.initializer.append(numpy_helper.from_array(numpy_helper.to_array(scale) * np.float32(2), "twice"))
-    node.input[1] = "twice"
-    onnx.save(model, tmp_path / "wrong.onnx")
-    report = judged(tmp_path / "wrong.onnx")
-    culprit = report.runners[0].culprit
-    assert culprit is not None
-    assert culprit.output in {"norm", "relu6"}
-    assert "times what its bits explain" in report.headline
 
 
 def test_the_command_line_takes_a_model_an_onnx_file_or_an_artifact_to_judge_against(

@@ -1,0 +1,112 @@
+"""Whether the steps of a quantized file fit its numbers, by its own scales and zero points against the source's values.
+
+A file can compute right in wrong steps: twice as coarse as the values need, or from below 0 for what a ReLU returns.
+How far the range of a sane calibration is from that of one recorded input differs from file to file, so a tensor is
+compared with the file's others.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ..float64.bit_noise import BitNoise
+from ..float64.step_use import StepUse, WeightUse
+
+__all__ = ["Steps"]
+
+_COARSE_DB = 5.0
+"""How much coarser than the file's median steps may be: 6 dB is a scale twice too large."""
+_COARSE_OF_FEW_DB = 9.0
+_FEW = 1024
+"""Values, of fewer than which the range differs more from image to image, as that of the model's own input does."""
+_SPREADS = 3.0
+"""How many times further from the median than 95 % of the file's others: a calibration on other images differs by a
+factor of 2 in a layer or two."""
+_REACH = 0.6
+"""Of what the file's other weights reach of their steps: what is at half of it has a scale twice too large."""
+_MOST = 0.7
+"""The share of weights of one kind that makes another an exception."""
+_LEAST_WEIGHTS = 3
+
+
+class _At(NamedTuple):
+    output: str
+    use: StepUse
+
+
+class Steps:
+    """The steps in which the outputs of a file are computed, collected while it is walked through."""
+
+    def __init__(self, noise: BitNoise, outputs: Collection[str]) -> None:
+        """Take what the walk collects."""
+        self._noise, self._outputs = noise, outputs
+        self._used: list[_At] = []
+        self._weights: list[tuple[str, WeightUse]] = []
+        self._overflows = 0
+        self.overflow: float | None = None
+        """The largest value on the way to this output, if float16 can't hold it."""
+
+    def come_to(self, output: str) -> None:
+        """Take what the walk met on its way to an output."""
+        for use in self._noise.used[len(self._used) :]:
+            owner = next((each for each in (use.real, use.given) if each in self._outputs), output)
+            self._used.append(_At(owner, use))
+        self._weights += [(output, use) for use in self._noise.weights[len(self._weights) :]]
+        new = list(self._noise.overflows.values())[self._overflows :]
+        self._overflows, self.overflow = self._overflows + len(new), new[0] if new else None
+
+    def faults(self) -> dict[str, list[str]]:
+        """Return the outputs whose steps don't fit, each with how, as the end of a sentence."""
+        found = defaultdict[str, list[str]](list)
+        for output, words in (*self._too_coarse(), *self._misplaced(), *self._half_used()):
+            found[output].append(words)
+        return dict(found)
+
+    def other_kinds(self) -> dict[str, str]:
+        """Return the outputs whose weights are of another kind than most are, each with both kinds."""
+        found: dict[str, str] = {}
+        for operator in {use.operator for _, use in self._weights}:
+            kinds = Counter(use.kind for _, use in self._weights if use.operator == operator)
+            usual, count = kinds.most_common(1)[0]
+            if kinds.total() >= _LEAST_WEIGHTS and count >= _MOST * kinds.total():
+                found |= {
+                    output: f"{use.kind}, most others {usual}"
+                    for output, use in self._weights
+                    if use.operator == operator and use.kind != usual
+                }
+        return found
+
+    @property
+    def usually_clipped(self) -> float:
+        """How much larger what is out of range makes the error of rounding: in three of four tensors, less."""
+        return float(np.quantile([use.clipped for _, use in self._used], 0.75)) if self._used else 1.0
+
+    def _too_coarse(self) -> Iterator[tuple[str, str]]:
+        tested = [(output, use) for output, use in self._used if use.needed and use.given not in self._noise.inputs]
+        for output, use in tested:
+            others = [each.coarse_db for _, each in tested if (each.low, each.high) != (use.low, use.high)]
+            if len(others) < _LEAST_WEIGHTS:
+                continue
+            usual, most = np.quantile(others, [0.5, 0.95])
+            allowed = max(_COARSE_DB if use.size >= _FEW else _COARSE_OF_FEW_DB, _SPREADS * float(most - usual))
+            if use.coarse_db - float(usual) > allowed:
+                yield output, f"its scale of {use.step:.3g} is {use.step / use.needed:.3g} times what its values need"
+
+    def _misplaced(self) -> Iterator[tuple[str, str]]:
+        for output, use in self._used:
+            if use.starts_too_low:
+                yield output, f"its zero point makes the range start at {use.low:.3g}, and its values start at 0"
+            elif use.is_shifted:
+                where = (
+                    f"from {use.low:.3g} to {use.high:.3g}, and its values from {use.least:.3g} to {use.largest:.3g}"
+                )
+                yield output, f"its zero point makes the range {where}"
+
+    def _half_used(self) -> Iterator[tuple[str, str]]:
+        reached = [(output, use.reach) for output, use in self._weights if use.reach]
+        usual = float(np.median([reach for _, reach in reached])) if reached else 0.0
+        for output, reach in reached:
+            if reach < _REACH * usual:
+                yield output, f"its weights use {reach:.0%} of their steps, those of the others {usual:.0%}"
