@@ -35,6 +35,7 @@ def verify_candidate(
     input_size: Sequence[int] = (),
     weights: str | Path | None = None,
     seed: int = 0,
+    goal: str | None = None,
     settings: Settings = DEFAULT_SETTINGS,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> "Report":
@@ -51,18 +52,22 @@ def verify_candidate(
         input_size: of the source's images; by default the candidate's.
         weights: a file with a PyTorch model's weights.
         seed: of its fresh weights.
+        goal: what the results have to reach, too: `30 dB` or `top1 0.99`.
         settings: how to run.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
+        UsageError: the goal is none, or there are inputs for a source that was recorded on its own.
         LayerprobeError: one of the two can't be read or made, or the file is of another model.
     """
     # Imported here: whoever only opens a source doesn't verify.
+    from .verdict.goal import parse_goal
     from .verdict.verification import verify
 
+    wanted = parse_goal(goal) if goal is not None else None
     given, options = [Path(each) for each in inputs], {"size": input_size, "weights": weights, "seed": seed}
     with opened_candidate(Path(file), source, given, on_phase, **options) as (candidate, right_values):
-        return verify(candidate, runners, settings=settings, right_values=right_values, on_phase=on_phase)
+        return verify(candidate, runners, settings=settings, right_values=right_values, goal=wanted, on_phase=on_phase)
 
 
 def is_artifact(model: str | Path) -> bool:

@@ -70,8 +70,9 @@ class Found:
         )
 
     def fitting(self, arrays: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]] | None:
-        """Return a source's input in the candidate's batch; None if it can't be given that."""
-        return self.inputs.fitted(arrays, self.source_inputs)
+        """Return a source's input as the candidate can take it, in its batch and dtype; None if it can't."""
+        fitted = self.inputs.fitted(arrays, self.source_inputs)
+        return None if fitted is None else self.inputs.whole(fitted)
 
 
 def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> Found:
@@ -98,8 +99,8 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     compared = Source(source_graph, outputs, given)
     precision = _precision(sound)
     tolerance = _TOLERANCES[precision]
-    inputs, matches = _wanted_inputs(graph, values, compared, straight, tolerance, source)
-    matches = match_candidate(graph, values, compared, inputs.apply(given), tolerance, matches)
+    inputs, compared, matches = _wanted_inputs(graph, values, compared, straight, tolerance, source, source_graph)
+    matches = match_candidate(graph, values, compared, inputs.apply(compared.inputs), tolerance, matches)
     if precision != "float32" and len(matches.by_output) >= _MOST * len(compared.tensors):
         _add_results(matches, values, compared, manifest.result_names)
     if matches.unknown and not all(name in matches.by_value for name in values.returned):
@@ -137,23 +138,32 @@ def _precision(sound: SoundModel) -> Precision:
 
 
 def _wanted_inputs(
-    graph: Float64Graph, values: Values, source: Source, straight: InputMap, tolerance: float, artifact: Artifact
-) -> tuple[InputMap, Matches]:
-    """Return the way to give the candidate its inputs by which most is found in it, and what is."""
+    graph: Float64Graph,
+    values: Values,
+    source: Source,
+    straight: InputMap,
+    tolerance: float,
+    artifact: Artifact,
+    source_graph: Float64Graph,
+) -> tuple[InputMap, Source, Matches]:
+    """Return the way to give the candidate its inputs by which most is found in it, the source on them, and what is."""
 
-    def walked(inputs: InputMap) -> Matches:
-        return walk_to_end(graph, values, source, inputs.apply(source.inputs), tolerance)
+    def walked(inputs: InputMap) -> tuple[InputMap, Source, Matches]:
+        given = inputs.whole(source.inputs)
+        same = all(array is source.inputs[name] for name, array in given.items())
+        compared = source if same else Source(source_graph, source.outputs, given)
+        return inputs, compared, walk_to_end(graph, values, compared, inputs.apply(given), tolerance)
+
+    def count(found: tuple[InputMap, Source, Matches]) -> int:
+        return len(found[2].by_output)
 
     first = next(iter(straight.names.values()))
     found, enough = walked(straight), _ENOUGH * len(source.tensors)
-    if len(found.by_output) >= enough:
-        return straight, found
+    if count(found) >= enough:
+        return found
     others = other_inputs(straight, artifact.manifest.preprocessing, source.inputs[first].shape)
-    tried = [(each, walked(each)) for each in others]
-    best = max(tried, key=lambda each: len(each[1].by_output), default=None)
-    if best and len(best[1].by_output) > 2 * len(found.by_output) and len(best[1].by_output) >= enough:
-        return best
-    return straight, found
+    best = max(map(walked, others), key=count, default=found)
+    return best if count(best) > 2 * count(found) and count(best) >= enough else found
 
 
 def _another_model(sound: SoundModel, source: Artifact, matches: Matches, compared: Source) -> str:

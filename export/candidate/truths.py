@@ -35,6 +35,8 @@ def check_source(manifest: Manifest, found: Found, reference: Reference) -> None
         ModelError: it is itself wrong.
     """
     assert manifest.candidate
+    if not _same(found.source.inputs, reference.inputs):
+        return
     for name in manifest.output_names:
         truth, exact = reference.truths[name], found.source.tensors[name].array
         if exact.shape != truth.shape:  # of another batch
@@ -55,12 +57,12 @@ def candidate_reference(
     given = found.fitting(reference.inputs)
     if given is None:
         return None
-    whole = all(given[name].shape == array.shape for name, array in reference.inputs.items())
-    if not whole and any(reference.name == batch_of(len(array)) for array in reference.inputs.values() if array.ndim):
+    cut = any(given[name].shape != array.shape for name, array in reference.inputs.items())
+    if cut and any(reference.name == batch_of(len(array)) for array in reference.inputs.values() if array.ndim):
         return None  # of the candidate's batch, it is noise as any other
     values.inputs[reference.name] = given
     specs, truths = {output.name: output for output in manifest.outputs}, dict[str, Truth]()
-    for name, spec in specs.items() if whole else ():
+    for name, spec in specs.items() if _same(given, reference.inputs) else ():
         moved = _moved(reference.truths[name], values.alignments[name], spec)
         if moved is not None:
             truths[name] = moved
@@ -81,6 +83,11 @@ def candidate_reference(
         {name: words for name, words in reference.untried.items() if name in truths},
         _zero_channels(reference, specs),
     )
+
+
+def _same(given: Mapping[str, NDArray[Any]], recorded: Mapping[str, NDArray[Any]]) -> bool:
+    """Return whether the source is given what was recorded: not cut to another batch, nor made whole."""
+    return all(np.array_equal(given[name], array) for name, array in recorded.items())
 
 
 def _zero_channels(reference: Reference, specs: Mapping[str, Output]) -> dict[str, frozenset[int]]:

@@ -158,3 +158,31 @@ def test_a_head_for_other_classes_is_another_model(tmp_path: Path):
     module.head = nn.Linear(4, 7)
     with pytest.raises(lp.ModelError, match="it seems to be"):
         lp.verify_candidate(_exported(module, tmp_path / "other.onnx", 1, 3, 20, 20), logits)
+
+
+class _Pixels(nn.Module):
+    """A model that takes pixels as cameras give them."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        image = pixels.permute(0, 3, 1, 2).float() / 255
+        return self.module((image - 0.45) / 0.25)
+
+
+@pytest.mark.parametrize("fault", [1.0, 1.1])
+def test_a_file_that_takes_whole_pixels_is_judged_on_whole_pixels(fault: float, tmp_path: Path):
+    module = _source(tmp_path)[1]
+    steps = lp.Preprocessing(resize=20, crop=(20, 20), mean=[0.45] * 3, std=[0.25] * 3)
+    probe = lp.build_probe(module, torch.zeros(1, 3, 20, 20))
+    source = lp.export_artifact(probe, tmp_path / "artifact", preprocessing=steps)
+    module.head.weight.data *= fault
+    pixels = torch.zeros(1, 20, 20, 3, dtype=torch.uint8)
+    torch.onnx.export(_Pixels(module), (pixels,), tmp_path / "u8.onnx", dynamo=False, opset_version=17)
+    report = lp.verify_candidate(tmp_path / "u8.onnx", source, ["onnx-float64", "onnx-cpu"], goal="40 dB")
+    assert report.candidate is not None
+    assert report.candidate.given == "the input without mean and std (pixels of 0 to 255, normalised inside)"
+    failed = [each.name for each in report.runners[0].outputs if each.failed]
+    assert (report.passed, failed) == ((True, []) if fault == 1 else (False, ["head"]))
