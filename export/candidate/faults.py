@@ -1,22 +1,22 @@
 """What a candidate's tensors compute behind a fault: there their values tell nothing, so structure has to.
 
 A fault stands at the first tensor that equals no output of the source though it should. Several outputs may be meant;
-the right one is that which makes what comes after it equal the source again.
+the right one is that which makes what comes after it equal the source again, or nearer to it than before.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from probe.onnx_model.values import Values
-from runtime.artifact.agreement import Tensor, best_alignment
+from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.float64.graph import Float64Graph
-from runtime.float64.nodes import reads
 
-from .matching import ROUNDED, Match, Matches, Source, is_same_operation, walk_and_match, walk_to_end
+from .matching import ROUNDED, Match, Matches, Source, walk_and_match, walk_to_end
+from .structure import Structure
 
 __all__ = ["match_candidate"]
 
@@ -26,12 +26,16 @@ _OF_OTHER_WEIGHTS = 0.25
 """The share of faults among what was found, above which the file is another model's: with other weights, each
 convolution is at fault."""
 _MOST_PENDING = 24
-_MOST_GUESSES = 4
+_MOST_GUESSES = 6
 """For one tensor."""
 _LOOK_AHEAD = 16
 """Values behind a guess that are computed to see whether it is right."""
 _SHARP = 0.01
 """Up to this tolerance, nothing that is behind a fault is taken for right."""
+_MOVED = 2e-5
+"""The distance of a match from which on something before it has moved it: rounding and folding don't."""
+_BETTER = 8.0
+"""Times as near as before is what a guess explains."""
 _ALIKE = 0.9
 _LIKE = 0.5
 """The least likeness of what a faulty operation computes and what it should: the cosine of their angle."""
@@ -44,29 +48,83 @@ class _Score(NamedTuple):
     """Values after it that equal the source."""
     nearness: float
     """Of those, the decimal logarithm of the distance, less."""
-    likeness: float
+    evidence: float
+
+
+class _Guess(NamedTuple):
+    """What a tensor may be meant to be."""
+
+    evidence: float
+    match: Match
 
 
 @dataclass(frozen=True)
-class _Walks:
-    """What all walks through a candidate have in common."""
+class _Search:
+    """What all walks through a candidate have in common, and the faults that were found so far."""
 
     graph: Float64Graph
     values: Values
     source: Source
     inputs: Mapping[str, NDArray[Any]]
     tolerance: float
+    structure: Structure
+    faults: list[Match] = field(default_factory=list)
 
-    def gained(self, known: Sequence[Match], ahead: set[str]) -> list[Match]:
-        """Return what is found of the values `ahead`."""
-        waiting, gained = set(ahead), list[Match]()
-        for name, found in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):
-            if name in waiting and name in found.by_value:
-                gained.append(found.by_value[name])
+    @property
+    def is_sharp(self) -> bool:
+        return self.tolerance <= _SHARP
+
+    def is_complete(self, found: Matches) -> bool:
+        """Return whether all results are found."""
+        return all(name in found.by_value or self.values.all[name].rests_on != "data" for name in self.values.returned)
+
+    def moved(self, found: Matches) -> set[str]:
+        """Return the values that were found, and that something before them has moved."""
+        beside = {fault.value for fault in self.faults} if self.is_sharp else found.by_value
+        return {value for value, match in found.by_value.items() if match.distance > _MOVED and value not in beside}
+
+    def known_beside(self, fault: Match, found: Matches) -> list[Match]:
+        """Return what is known if a fault is taken for granted: what that may have moved is to be found again."""
+        moved = self.moved(found)
+        again = {value for value in moved if self.structure.depends(value, fault.value)}
+        return [*(match for value, match in found.by_value.items() if value not in again), fault]
+
+    def walked(self, known: Sequence[Match]) -> Matches:
+        found = walk_to_end(self.graph, self.values, self.source, self.inputs, self.tolerance, known)
+        return self.settled(found)
+
+    def gained(self, fault: Match, found: Matches) -> list[Match]:
+        """Return what is found after a fault that wasn't before, or is nearer than it was."""
+        known = self.known_beside(fault, found)
+        waiting = set(self.structure.after(fault.value, _LOOK_AHEAD)) - {match.value for match in known}
+        gained = list[Match]()
+        if not waiting:
+            return gained
+        for name, now in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):
+            match, before = now.by_value.get(name), found.by_value.get(name)
+            if name in waiting and match and (before is None or _BETTER * match.distance < before.distance):
+                gained.append(match)
             waiting.discard(name)
             if not waiting:
                 break
         return gained
+
+    def settled(self, found: Matches) -> Matches:
+        """Give each output that several tensors equal to the one that is used like it: a fault may make them equal."""
+        for value, match in list(found.alike.items()):
+            other = found.by_output[match.output]
+            if self.structure.depends(value, other.value) or other.value in self.values.returned:
+                continue
+            if self.structure.agreeing(value, match.output, found) > self.structure.agreeing(
+                other.value, match.output, found
+            ):
+                found.add(match)
+                del found.pending[value]
+                displaced = other.alignment.apply(self.source.tensors[match.output].array)
+                found.pending[other.value] = Tensor(displaced).sampled_only()
+                ordered = self.structure.in_order(found.pending)
+                found.pending = {name: found.pending[name] for name in ordered}
+        return found
 
 
 def match_candidate(
@@ -81,95 +139,76 @@ def match_candidate(
 
     A fault that moves a tensor by less than `tolerance` is found by its value, and judged by `verify`.
     """
-    walks = _Walks(graph, values, source, inputs, tolerance)
-    users = _users(values)
-    faults: list[Match] = []
+    search = _Search(graph, values, source, inputs, tolerance, Structure(values, source))
+    found, faults = search.settled(found), search.faults
     while len(faults) < _MOST_FAULTS:
         # Where all results are found, a fault may have been lost in what fewer bits lose anyway.
-        complete = all(name in found.by_value or values.all[name].rests_on != "data" for name in values.returned)
-        if complete and tolerance <= _SHARP:
+        complete = search.is_complete(found)
+        if complete and search.is_sharp and not search.moved(found):
             break
-        fault = _next_fault(walks, users, found, _ALIKE if complete else _LIKE)
+        fault = _next_fault(search, found, _ALIKE if complete else _LIKE)
         if fault is None:
             break
         faults.append(fault)
         if len(faults) > _FEW_FAULTS and len(faults) > _OF_OTHER_WEIGHTS * len(found.by_output):
             break
-        found = walk_to_end(graph, values, source, inputs, tolerance, [*found.by_value.values(), fault])
+        found = search.walked(search.known_beside(fault, found))
     return found
 
 
-def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches, like: float) -> Match | None:
+def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
     """Return the most convincing match, of at least this likeness, of the first tensor for which there is one."""
-    known = list(found.by_value.values())
-    missing = [name for name in walks.source.tensors if name not in found.by_output]
-    sizes = {walks.source.tensors[name].size for name in missing}
+    missing = [name for name in search.source.tensors if name not in found.by_output]
+    sizes = {search.source.tensors[name].size for name in missing}
     pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
+    if search.is_sharp and search.is_complete(found):
+        moved = search.moved(found)
+        pending = [value for value in pending if not moved.isdisjoint(search.structure.users(value, found))]
     for value in pending[:_MOST_PENDING]:
-        ahead = _after(users, value) - found.by_value.keys()
         scored: list[tuple[_Score, Match]] = []
-        usual = {match.alignment.order for match in known}
-        for likeness, match in _guesses(walks, value, found.pending[value], missing, usual, like)[:_MOST_GUESSES]:
-            gained = walks.gained([*known, match], ahead) if ahead else []
-            if gained or value in walks.values.returned:
+        for evidence, match in _guesses(search, value, found, missing, like)[:_MOST_GUESSES]:
+            gained = search.gained(match, found)
+            if gained or value in search.values.returned:
                 nearness = -float(np.mean([np.log10(max(each.distance, ROUNDED)) for each in gained] or [0.0]))
-                scored.append((_Score(len(gained), round(nearness, 1), likeness), match))
+                scored.append((_Score(len(gained), round(nearness, 1), evidence), match))
         if scored:
             return max(scored, key=lambda each: each[0])[1]
     return None
 
 
-def _guesses(
-    walks: _Walks,
-    value: str,
-    tensor: Tensor,
-    missing: Sequence[str],
-    usual: Collection[tuple[int, ...] | None],
-    like: float,
-) -> list[tuple[float, Match]]:
-    """Return what a pending tensor may be meant to be, with the likeness, the most likely first."""
+def _guesses(search: _Search, value: str, found: Matches, missing: Sequence[str], like: float) -> list[_Guess]:
+    """Return what a pending tensor may be meant to be, the most likely first.
+
+    It is like it, or is computed from the same, or by the same operation.
+    """
+    tensor, structure = found.pending[value], search.structure
+    usual = {match.alignment.order for match in found.by_value.values()}
+    inputs = structure.inputs(value, found)
     guesses = []
     for output in missing:
-        source = walks.source.tensors[output]
-        best = best_alignment(tensor, source, by_angle=True, usual=usual)
-        if best is None:
+        meant = _meant(tensor, search.source.tensors[output], usual)
+        if meant is None:
             continue
-        same = _may_compute(walks.values.all[value].node.op_type, output, walks.source, missing)
-        likeness = 1 - best[0]
-        if likeness >= like or (same and like <= _LIKE):
-            guesses.append((likeness, Match(value, output, best[1], best[0])))
-    return sorted(guesses, key=lambda each: -each[0])
+        likeness, alignment = meant
+        same = structure.may_compute(value, output, found)
+        placed = search.is_sharp and inputs == structure.inputs_of_output(output, found)
+        if likeness >= like or placed or (same and like <= _LIKE):
+            evidence = likeness + same + placed - _PER_STEP * structure.steps_to(output, found)
+            guesses.append(_Guess(evidence, Match(value, output, alignment, 1 - likeness)))
+    return sorted(guesses, key=lambda guess: -guess.evidence)
 
 
-def _may_compute(operator: str, output: str, source: Source, missing: Sequence[str]) -> bool:
-    """Return whether an operator is that of an output, or of one before it that may be fused into it."""
-    chain = [output]
-    while len(chain) < _FUSED:
-        before = [name for name in source.inputs_of[chain[-1]] if name in missing]
-        if len(before) != 1:
-            break
-        chain += before
-    return any(is_same_operation(operator, source.outputs[name]) for name in chain)
+_PER_STEP = 0.1
+"""Evidence that an output loses for each one before it that is missing, too."""
 
 
-_FUSED = 3
-"""Operations of the source that one of the candidate computes, at most: a convolution, a batch norm and a clamp."""
-
-
-def _users(values: Values) -> dict[str, list[str]]:
-    users: dict[str, list[str]] = {}
-    for name, value in values.all.items():
-        for each in reads(value.node):
-            users.setdefault(each, []).append(name)
-    return users
-
-
-def _after(users: Mapping[str, list[str]], value: str) -> set[str]:
-    """Return the nearest values that are computed from a value."""
-    after: list[str] = []
-    for name in (waiting := [value]):
-        for user in users.get(name, ()):
-            if user not in after and len(after) < _LOOK_AHEAD:
-                after.append(user)
-                waiting.append(user)
-    return set(after)
+def _meant(tensor: Tensor, source: Tensor, usual: Collection[tuple[int, ...] | None]) -> tuple[float, Alignment] | None:
+    """Return how like a tensor is to an output of the source, and how that is aligned to it."""
+    best = best_alignment(tensor, source, by_angle=True, usual=usual)
+    if best is None:
+        return None
+    likeness = 1 - best[0]
+    # Where all is noise, chance prefers an order of the axes.
+    if likeness < _LIKE and tensor.shape == source.shape:
+        return likeness, Alignment(None, None)
+    return likeness, best[1]

@@ -133,8 +133,10 @@ class Losses:
         exact = rounded or self._folded is not None
         coarse = _FINE if exact else _COARSE.get(self._type_of(node), _FINE)
         before = [self._lost.get(name) for name in node.input]
-        # An output is exact for most operations; any other value isn't known, and has lost what led to it.
-        passed = [shares_a_kernel(node) or name not in self._outputs for name in node.input]
+        # An output is exact for most operations; any other value isn't known, and has lost what led to it. How far the
+        # file's own outputs are off is known: what all constants before may have lost would add up without end.
+        in_one = shares_a_kernel(node) and self._folded is None
+        passed = [in_one or name not in self._outputs for name in node.input]
         near = [scale.own / coarse if scale and counts else None for scale, counts in zip(before, passed, strict=True)]
         # By how much an output is off is given later. Its scale would keep all tensors before it in memory.
         before = [None if name in self._outputs else scale for name, scale in zip(node.input, before, strict=True)]

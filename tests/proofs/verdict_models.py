@@ -14,7 +14,7 @@ from proofs.trained_models import TRAINED_MODELS
 from proofs.zoo_models import TIMM_FAMILIES
 from runtime import Artifact, open_artifact
 
-__all__ = ["SOUND_MODELS", "export_model", "sound_model"]
+__all__ = ["SOUND_MODELS", "export_model", "sound_model", "train_batch_norms"]
 
 SOUND_MODELS: dict[str, int | None] = {
     **{name: model.size for name, model in TRAINED_MODELS.items()},
@@ -49,11 +49,12 @@ def sound_model(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
         loaded = load_model(name, input_size=(size, size) if size else ())
         model, example = loaded.module, loaded.example
     if name not in TRAINED_MODELS:
-        _train_batch_norms(model)
+        train_batch_norms(model)
     return model, example
 
 
-def _train_batch_norms(model: nn.Module) -> None:
+def train_batch_norms(model: nn.Module) -> None:
+    """Give the batch norms of a model numbers as training leaves them."""
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
