@@ -44,8 +44,10 @@ _LIKE = 0.5
 class _Score(NamedTuple):
     """How convincing a guess is; the larger, the more."""
 
+    exact: int
+    """Values after it that equal the source as nearly as nothing that was moved does."""
     gained: int
-    """Values after it that equal the source."""
+    """Values after it that equal the source at all."""
     nearness: float
     """Of those, the decimal logarithm of the distance, less."""
     evidence: float
@@ -165,15 +167,42 @@ def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
         moved = search.moved(found)
         pending = [value for value in pending if not moved.isdisjoint(search.structure.users(value, found))]
     for value in pending[:_MOST_PENDING]:
-        scored: list[tuple[_Score, Match]] = []
-        for evidence, match in _guesses(search, value, found, missing, like)[:_MOST_GUESSES]:
-            gained = search.gained(match, found)
-            if gained or value in search.values.returned:
-                nearness = -float(np.mean([np.log10(max(each.distance, ROUNDED)) for each in gained] or [0.0]))
-                scored.append((_Score(len(gained), round(nearness, 1), evidence), match))
+        guesses = _guesses(search, value, found, missing, like)[:_MOST_GUESSES]
+        scored = [(score, guess.match) for guess in guesses if (score := _score(search, guess, found))]
         if scored:
-            return max(scored, key=lambda each: each[0])[1]
+            best = max(scored, key=lambda each: each[0])
+            return max([best, *_later(search, *best, found)], key=lambda each: each[0].exact)[1]
     return None
+
+
+def _score(search: _Search, guess: _Guess, found: Matches) -> _Score | None:
+    """Return how convincing a guess is; None if it explains nothing."""
+    gained, value = search.gained(guess.match, found), guess.match.value
+    copies = search.structure.copies(value) - search.values.returned.keys()
+    if value not in search.values.returned and copies.issuperset(each.value for each in gained):
+        return None
+    exact = sum(each.distance <= _MOVED for each in gained)
+    nearness = -float(np.mean([np.log10(max(each.distance, ROUNDED)) for each in gained] or [0.0]))
+    return _Score(exact, len(gained), round(nearness, 1), guess.evidence)
+
+
+def _later(search: _Search, score: _Score, best: Match, found: Matches) -> list[tuple[_Score, Match]]:
+    """Return the other values behind one that may be the same output, if what it explains is left inexact.
+
+    What a norm is given looks like what it returns, and passes through it once more nearly as it is.
+    """
+    if score.exact == score.gained or not search.is_sharp:
+        return []
+    usual, source = {best.alignment.order}, search.source.tensors[best.output]
+    scored = []
+    for value in search.structure.after(best.value, _LOOK_AHEAD):
+        meant = _meant(found.pending[value], source, usual) if value in found.pending else None
+        if meant is not None:
+            likeness, alignment = meant
+            guess = _Guess(likeness, Match(value, best.output, alignment, 1 - likeness))
+            other = _score(search, guess, found)
+            scored += [(other, guess.match)] if other else []
+    return scored
 
 
 def _guesses(search: _Search, value: str, found: Matches, missing: Sequence[str], like: float) -> list[_Guess]:

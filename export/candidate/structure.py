@@ -19,6 +19,15 @@ _INPUT = ""
 _FUSED = 3
 """Operations of the source that one of the candidate computes, at most: a convolution, a batch norm and a clamp."""
 
+# fmt: off
+_MOVING = frozenset({
+    "Cast", "CastLike", "Concat", "DepthToSpace", "DequantizeLinear", "Dropout", "Expand", "Flatten", "Gather",
+    "Identity", "Pad", "QuantizeLinear", "Reshape", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose",
+    "Unsqueeze",
+})
+# fmt: on
+"""Operators that compute nothing."""
+
 
 class Structure:
     """Who computes from what, in a candidate and its source."""
@@ -51,6 +60,14 @@ class Structure:
                     after[user] = None
                     waiting.append(user)
         return list(after)
+
+    def copies(self, value: str) -> set[str]:
+        """Return what only moves a value's elements, or some of them: whatever it is taken for, these are the same."""
+
+        def moved(name: str) -> list[str]:
+            return [user for user in self._users.get(name, ()) if self._values.all[user].node.op_type in _MOVING]
+
+        return _all(value, moved)
 
     def depends(self, value: str, on: str) -> bool:
         """Return whether a value is computed from another one."""

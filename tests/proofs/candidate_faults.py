@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from proofs.candidate_faults_page import as_page, failures
+from proofs.candidate_peers import ask_peers
 from proofs.candidate_planting import plant
 from proofs.foreign_faults import LARGE, jobs
 from proofs.foreign_files import Workshop, judge
@@ -91,11 +92,34 @@ def _listed(report: Report) -> list[str]:
     return [each.name for each in file.outputs if each.failed and each.verdict != "inherited"]
 
 
+def judge_peers(job: str, work: Workshop) -> Row:
+    """Return what others say of a job's file, and of the right one.
+
+    Raises:
+        ValueError: no file has a place for the fault.
+    """
+    name = _PEERS[job]
+    row = judge_fault(name, work)
+    planted = plant(_FAULTS[name], list(_FAULTS).index(name), work)
+    assert planted is not None
+    made, _ = work.model(planted.right.model)
+    return {
+        "kinds": row["kinds"],
+        "found": row["found"],
+        "named_right": row["right"],
+        "right": True,
+        "answers": ask_peers(planted.file, planted.right, planted.expected, made),
+        "right_file": ask_peers(planted.right.file, planted.right, [], made),
+    }
+
+
+_PEERS = {f"peers {name}": name for name in list(_FAULTS)[::5] if len(_FAULTS[name]) == 1}
 _MATCHING = {f"matching {model} {maker}": (model, maker) for model in LARGE for maker in TOLD_MAKERS}
 
 SECTIONS: dict[str, tuple[Sequence[str], Callable[[str, Workshop], Row]]] = {
     "fault": (list(_FAULTS), judge_fault),
     "matching": (list(_MATCHING), lambda job, work: judge_matching(*_MATCHING[job], work)),
+    "peers": (list(_PEERS), judge_peers),
 }
 """By section, its jobs and what does one."""
 
@@ -132,7 +156,10 @@ def _said(row: Row) -> str:
     if "error" in row:
         return f"error: {row['error']}"
     if row["section"] == "matching":
-        return f"{len(row['wrong'])} of {row['compared']} wrong {row['wrong'][:9]}, lost {row['lost'][:9]} of {row['modules']}"
+        wrong, lost = row["wrong"][:9], row["lost"][:9]
+        return f"{len(row['wrong'])} of {row['compared']} wrong {wrong}; {row['modules']} modules, lost {lost}"
+    if row["section"] == "peers":
+        return f"{row['answers']}, of the right file {row['right_file']}"
     what = "named" if row["right"] else "FOUND, NOT NAMED" if row["found"] else "MISSED"
     return f"{what}; {row['model']}, {row['maker']}: {row['details']}; {row['expected']}, listed {row['listed']}"
 

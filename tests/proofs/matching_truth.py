@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import onnx
-from torch import nn
 
 from export.candidate.matching import Source
 from proofs.foreign_files import Foreign, Workshop
@@ -48,11 +47,11 @@ def judge_matching(model: str, maker: str, work: Workshop) -> dict[str, Any]:
         for value, output in known.items()
         if scopes[value] not in _modules_of(output, of_output, foreign, source)
     ]
-    # The last node of a module that is no container computes its output, unless a norm was folded into it.
+    # The last node of a module that is no container computes its output, or that of what was folded into it.
     leaves = {path for path, module in made.module.named_modules() if next(module.children(), None) is None}
     last = {scope: value for value, scope in scopes.items() if scope in leaves}
-    owned = {scope: value for scope, value in last.items() if not _is_folded(scope, foreign, made.module)}
-    lost = [scope for scope in owned if not any(of_output[each] == scope for each in foreign.ends.values())]
+    found = {of_output[output] for output in foreign.ends.values()}
+    lost = [scope for scope, value in last.items() if value not in foreign.ends and scope not in found]
     return {
         "model": model,
         "maker": maker,
@@ -60,7 +59,7 @@ def judge_matching(model: str, maker: str, work: Workshop) -> dict[str, Any]:
         "matched": len(set(foreign.ends.values())),
         "compared": len(known),
         "wrong": wrong,
-        "modules": len(owned),
+        "modules": len(last),
         "lost": lost,
         "right": not wrong,
     }
@@ -111,9 +110,3 @@ def _modules_of(output: str, of_output: Mapping[str, str], foreign: Foreign, sou
         if tensor.spread == source.tensors[name].spread and tensor.mean == source.tensors[name].mean
     ]
     return {of_output[name] for name in {output, *same, *foreign.with_partners(frozenset({output}))}}
-
-
-def _is_folded(path: str, foreign: Foreign, module: nn.Module) -> bool:
-    """Return whether a module's output isn't in the file, since a norm behind it was folded into it."""
-    into = foreign.fused.get(path)
-    return into is not None and isinstance(dict(module.named_modules()).get(into), nn.BatchNorm2d)

@@ -69,7 +69,7 @@ KINDS: dict[str, Kind] = {
     "align_corners of GridSample": Kind(
         changed("GridSample", "align_corners", 0, flipped), ["small:resampling"], 1),
     # Clamps.
-    "the bound of a ReLU6": Kind(weights.bound_changed, [_TRAINED, _GATES], 3),
+    "the bound of a ReLU6": Kind(misread.upper_bound, [_TRAINED, _GATES], 3),
     "ReLU6 made ReLU": Kind(weights.bound_lost, [_TRAINED, _GATES, _TRAINED], 3),
     "a clamp lost": Kind(weights.clamp_lost, [_RESNET, _TRAINED, _SQUEEZENET], 3),
     # Weights.

@@ -8,7 +8,7 @@ from onnx import NodeProto
 
 from proofs.planted_faults.model import Model, Place, attribute_of, set_attribute
 
-__all__ = ["epsilon", "padding_mode", "pixel_order", "reduced_axis", "wider_window"]
+__all__ = ["epsilon", "padding_mode", "pixel_order", "reduced_axis", "upper_bound", "wider_window"]
 
 
 def epsilon(model: Model, rng: np.random.Generator) -> Iterator[Place]:
@@ -69,3 +69,15 @@ def wider_window(model: Model, rng: np.random.Generator) -> Iterator[Place]:
         if len(pads) == 4 and pads[:2] == pads[2:] and pads[0] > 0:
             moved = [0, 0, pads[0] + pads[2], pads[1] + pads[3]]
             yield Place(node, f"pads {pads} made {moved}", partial(set_attribute, node, "pads", moved))
+
+
+def upper_bound(model: Model, rng: np.random.Generator) -> Iterator[Place]:
+    """A ReLU6 that clips at 5, or whatever it has less a sixth."""
+    for node in model.nodes("Clip"):
+        if len(node.input) == 3 and node.input[2] in model.weights:
+            bound = model.array(node.input[2])
+
+            def change(node: NodeProto = node, bound: np.ndarray = bound) -> None:
+                node.input[2] = model.add(f"{node.output[0]} bound", np.asarray(bound * 5 / 6, bound.dtype))
+
+            yield Place(node, f"the bound {float(bound):.3g} less a sixth", change)

@@ -51,6 +51,7 @@ class Orders(nn.Module):
         y = torch.cat([left, torch.softmax(right, 1)], 1)
         y = functional.pixel_shuffle(self.spread(y), 2)
         y = functional.avg_pool2d(y, 2)
+        y = y * torch.sigmoid(y.mean(3)).unsqueeze(3)
         y = y[:, :, 2:6] * y.mean(3, keepdim=True)[:, :, 1:5] - y[:, :, :4]
         y = self.square(y.permute(0, 1, 3, 2).reshape(-1, 8, 16).transpose(1, 2)[:, :, :8].reshape(-1, 16, 8))
         y = torch.matmul(y[:, :8], y[:, 8:].transpose(1, 2))
