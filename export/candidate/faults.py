@@ -4,7 +4,7 @@ A fault stands at the first tensor that equals no output of the source though it
 the right one is that which makes what comes after it equal the source again, or nearer to it than before.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -89,6 +89,7 @@ class _Search:
         """Return what is known if a fault is taken for granted: what that may have moved is to be found again."""
         moved = self.moved(found)
         again = {value for value in moved if self.structure.depends(value, fault.value)}
+        again.add(fault.value)
         return [*(match for value, match in found.by_value.items() if value not in again), fault]
 
     def walked(self, known: Sequence[Match]) -> Matches:
@@ -104,7 +105,8 @@ class _Search:
             return gained
         for name, now in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):
             match, before = now.by_value.get(name), found.by_value.get(name)
-            if name in waiting and match and (before is None or _BETTER * match.distance < before.distance):
+            nearer = match is not None and (before is None or _BETTER * match.distance < before.distance)
+            if name in waiting and match and nearer and self.structure.follows(match.output, fault.output):
                 gained.append(match)
             waiting.discard(name)
             if not waiting:
@@ -161,18 +163,52 @@ def match_candidate(
 def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
     """Return the most convincing match, of at least this likeness, of the first tensor for which there is one."""
     missing = [name for name in search.source.tensors if name not in found.by_output]
-    sizes = {search.source.tensors[name].size for name in missing}
-    pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
-    if search.is_sharp and search.is_complete(found):
+    if search.is_sharp:
         moved = search.moved(found)
-        pending = [value for value in pending if not moved.isdisjoint(search.structure.users(value, found))]
+        pending = [value for value in found.pending if search.structure.is_unexplained(value, moved, found)]
+    else:
+        sizes = {search.source.tensors[name].size for name in missing}
+        pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
     for value in pending[:_MOST_PENDING]:
-        guesses = _guesses(search, value, found, missing, like)[:_MOST_GUESSES]
+        guesses = [
+            *_guesses(search, value, found, missing, like)[:_MOST_GUESSES],
+            *_turned(search, value, found),
+            *_added(search, value, found),
+        ]
         scored = [(score, guess.match) for guess in guesses if (score := _score(search, guess, found))]
         if scored:
             best = max(scored, key=lambda each: each[0])
             return max([best, *_later(search, *best, found)], key=lambda each: each[0].exact)[1]
     return None
+
+
+def _turned(search: _Search, value: str, found: Matches) -> list[_Guess]:
+    """Return what a tensor is computed from and was found in another order of axes, though it has the source's shape.
+
+    That is a layout of the file's own, or the fault itself: two axes of equal length the wrong way round.
+    """
+    straight = Alignment(None, None)
+    turned = []
+    for name in search.structure.before(value, found):
+        match = found.by_value[name]
+        shape = search.source.tensors[match.output].shape
+        order = match.alignment.order if match.alignment.shape is None and search.is_sharp else None
+        if order is not None and tuple(shape[axis] for axis in order) == shape:
+            turned.append(_Guess(0.0, Match(name, match.output, straight, 1.0)))
+    return turned
+
+
+def _added(search: _Search, value: str, found: Matches) -> list[_Guess]:
+    """Return the outputs that a tensor is computed from, which the file changes once more before it uses them."""
+    added = []
+    for name in search.structure.before(value, found) if search.is_sharp else ():
+        match = found.by_value[name]
+        usual = {match.alignment.order}
+        source = search.source.tensors[match.output]
+        meant = best_alignment(found.pending[value], source, by_angle=True, usual=usual)
+        if meant:
+            added.append(_Guess(0.0, Match(value, match.output, meant[1], meant[0])))
+    return added
 
 
 def _score(search: _Search, guess: _Guess, found: Matches) -> _Score | None:
@@ -196,12 +232,12 @@ def _later(search: _Search, score: _Score, best: Match, found: Matches) -> list[
     usual, source = {best.alignment.order}, search.source.tensors[best.output]
     scored = []
     for value in search.structure.after(best.value, _LOOK_AHEAD):
-        meant = _meant(found.pending[value], source, usual) if value in found.pending else None
-        if meant is not None:
-            likeness, alignment = meant
-            guess = _Guess(likeness, Match(value, best.output, alignment, 1 - likeness))
-            other = _score(search, guess, found)
-            scored += [(other, guess.match)] if other else []
+        tensor = found.pending.get(value)
+        meant = tensor and best_alignment(tensor, source, by_angle=True, usual=usual)
+        if meant:
+            match = Match(value, best.output, meant[1], meant[0])
+            other = _score(search, _Guess(1 - meant[0], match), found)
+            scored += [(other, match)] if other else []
     return scored
 
 
@@ -215,29 +251,17 @@ def _guesses(search: _Search, value: str, found: Matches, missing: Sequence[str]
     inputs = structure.inputs(value, found)
     guesses = []
     for output in missing:
-        meant = _meant(tensor, search.source.tensors[output], usual)
+        meant = best_alignment(tensor, search.source.tensors[output], by_angle=True, usual=usual)
         if meant is None:
             continue
-        likeness, alignment = meant
+        likeness = 1 - meant[0]
         same = structure.may_compute(value, output, found)
         placed = search.is_sharp and inputs == structure.inputs_of_output(output, found)
         if likeness >= like or placed or (same and like <= _LIKE):
             evidence = likeness + same + placed - _PER_STEP * structure.steps_to(output, found)
-            guesses.append(_Guess(evidence, Match(value, output, alignment, 1 - likeness)))
+            guesses.append(_Guess(evidence, Match(value, output, meant[1], meant[0])))
     return sorted(guesses, key=lambda guess: -guess.evidence)
 
 
 _PER_STEP = 0.1
 """Evidence that an output loses for each one before it that is missing, too."""
-
-
-def _meant(tensor: Tensor, source: Tensor, usual: Collection[tuple[int, ...] | None]) -> tuple[float, Alignment] | None:
-    """Return how like a tensor is to an output of the source, and how that is aligned to it."""
-    best = best_alignment(tensor, source, by_angle=True, usual=usual)
-    if best is None:
-        return None
-    likeness = 1 - best[0]
-    # Where all is noise, chance prefers an order of the axes.
-    if likeness < _LIKE and tensor.shape == source.shape:
-        return likeness, Alignment(None, None)
-    return likeness, best[1]

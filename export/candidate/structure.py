@@ -73,14 +73,31 @@ class Structure:
         """Return whether a value is computed from another one."""
         return on in _all(value, lambda name: self._reads.get(name, ()))
 
+    def follows(self, output: str, on: str) -> bool:
+        """Return whether an output of the source is computed from another one."""
+        return on in _all(output, lambda name: self._source.inputs_of.get(name, ()))
+
     def users(self, value: str, found: Matches) -> set[str]:
         """Return the nearest values after a value that are matched."""
         return _nearest(value, lambda name: self._users.get(name, ()), found.by_value)
 
+    def is_unexplained(self, value: str, moved: set[str], found: Matches) -> bool:
+        """Return whether an unmatched value leads to a result that isn't found, or to something that was moved."""
+        returned = self._values.returned.keys()
+        nearest = _nearest(value, lambda name: self._users.get(name, ()), found.by_value, returned)
+        return not nearest.isdisjoint(moved) or not (nearest | {value} & returned) <= found.by_value.keys()
+
+    def before(self, value: str, found: Matches) -> set[str]:
+        """Return the nearest values before a value that are matched."""
+        return self._nearest_before(value, found) & found.by_value.keys()
+
     def inputs(self, value: str, found: Matches) -> set[str]:
         """Return the outputs of the source that the nearest matched values before a value compute."""
-        nearest = _nearest(value, lambda name: self._reads.get(name, ()), found.by_value, self._values.inputs)
+        nearest = self._nearest_before(value, found)
         return {found.by_value[name].output if name in found.by_value else _INPUT for name in nearest}
+
+    def _nearest_before(self, value: str, found: Matches) -> set[str]:
+        return _nearest(value, lambda name: self._reads.get(name, ()), found.by_value, self._values.inputs)
 
     def inputs_of_output(self, output: str, found: Matches) -> set[str]:
         """Return the nearest outputs before one of the source's that are matched."""

@@ -113,7 +113,7 @@ def judge_peers(job: str, work: Workshop) -> Row:
     }
 
 
-_PEERS = {f"peers {name}": name for name in list(_FAULTS)[::5] if len(_FAULTS[name]) == 1}
+_PEERS = {f"peers {name}": name for name in list(_FAULTS)[::8] if len(_FAULTS[name]) == 1}
 _MATCHING = {f"matching {model} {maker}": (model, maker) for model in LARGE for maker in TOLD_MAKERS}
 
 SECTIONS: dict[str, tuple[Sequence[str], Callable[[str, Workshop], Row]]] = {

@@ -115,7 +115,7 @@ def _one_in_file(kind: str, seed: int, before: Path, after: Path, planted: Plant
         if attempt >= len(order):
             break
         place = places[order[attempt]]
-        faulty = [place.node, *(node for node in model.graph.node if place.weight in node.input)]
+        faulty = [place.node, *place.also, *(node for node in model.graph.node if place.weight in node.input)]
         expected = right.with_partners(frozenset[str]().union(*map(model.nearest, faulty)))
         operator, detail = place.node.op_type, place.detail
         if not expected or any(not expected.isdisjoint(other) for other in planted.expected):

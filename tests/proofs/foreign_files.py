@@ -59,8 +59,10 @@ class Foreign:
         return dict(zip(names, self.source.reference().inputs.values(), strict=True))
 
     def with_partners(self, outputs: frozenset[str]) -> frozenset[str]:
-        """Return these outputs and those that are fused into them."""
-        return outputs | {name for name, into in self.fused.items() if into in outputs}
+        """Return these outputs, those that are fused into them, and those that only pass on the same."""
+        passed_on = {each.name: each.alias_of for each in self.source.manifest.outputs}
+        fused = outputs | {name for name, into in self.fused.items() if into in outputs}
+        return fused | {name for name, of in passed_on.items() if of in outputs and _is_copy(self.source, name)}
 
 
 class Workshop:
@@ -109,6 +111,12 @@ class Workshop:
         except Exception:  # of any type, as the tools are many
             return None
         return nameless(file, _without_names(file))
+
+
+def _is_copy(source: Artifact, name: str) -> bool:
+    """Return whether an output is another one to the last element, in the same order of axes."""
+    output = next(each for each in source.manifest.outputs if each.name == name)
+    return output.operation.rpartition(".")[2] in ("contiguous", "Dropout", "dropout", "Identity", "clone", "detach")
 
 
 def _what_it_computes(file: Path, source: Artifact) -> dict[str, dict[str, str]]:

@@ -96,7 +96,7 @@ KINDS: dict[str, Kind] = {
     "Swish for HardSwish": Kind(wired.hard_swish_as_swish, [_MOBILENET, _GATES], 2),
     "GELU by tanh": Kind(wired.erf_as_tanh, [_CONVNEXT, _GATES, _CONVNEXT], 3),
     "a maximum for a mean": Kind(wired.window_maximum, [_DENSENET, _SQUEEZENET], 2),
-    "half precision and back": Kind(wiring.cast_to_half, [_RESNET, _TRAINED, _CONVNEXT, _GATES], 4),
+    "half precision and back": Kind(wired.half_and_back, [_RESNET, _TRAINED, _CONVNEXT, _GATES], 4),
     # Wiring.
     "the parts of a concatenation swapped": Kind(wired.swapped_parts, [_SQUEEZENET, _DENSENET, _SHUFFLENET], 3),
     "a residual added twice": Kind(wired.added_twice, [_RESNET, _EFFICIENTNET, _GATES], 3),

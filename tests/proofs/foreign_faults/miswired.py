@@ -1,19 +1,21 @@
 """Operations that were taken for others, or wired wrongly, by whatever made the file."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import pi, sqrt
 
 import numpy as np
 from onnx import NodeProto, helper
 
 from proofs.planted_faults.model import Model, Place, Places, attribute_of, set_attribute
-from proofs.planted_faults.wiring import behind
+from proofs.planted_faults.wiring import cast_to_half
 
 __all__ = [
     "added_twice",
     "became",
     "dropped_operand",
     "erf_as_tanh",
+    "half_and_back",
     "hard_swish_as_swish",
     "image_transposed",
     "other_perm",
@@ -127,7 +129,18 @@ def added_twice(model: Model, rng: np.random.Generator) -> Iterator[Place]:
             node.output[0] = f"{made} once"
             model.insert(model.position(node) + 1, helper.make_node("Add", [f"{made} once", name], [made]))
 
-        yield Place(node, "one of the two added twice", change)
+        yield Place(node, "one of the two added twice", change, also=_readers(model, node))
+
+
+def half_and_back(model: Model, rng: np.random.Generator) -> Iterator[Place]:
+    """A cast to half precision and back, behind what is right."""
+    for place in cast_to_half(model, rng):
+        yield replace(place, also=_readers(model, place.node))
+
+
+def _readers(model: Model, node: NodeProto) -> list[NodeProto]:
+    """Return the nodes that use what a node computes: where another one is inserted, it is a part of their steps."""
+    return [user for user in model.graph.node if not set(node.output).isdisjoint(user.input)]
 
 
 def dropped_operand(model: Model, rng: np.random.Generator) -> Iterator[Place]:
@@ -213,17 +226,3 @@ def image_transposed(model: Model, rng: np.random.Generator) -> Iterator[Place]:
                 )
 
             yield Place(node, "rows for columns", change)
-
-
-def scaled_by(factor: float, *operators: str) -> Places:
-    """Return the places where what an operation returns is scaled."""
-
-    def places(model: Model, rng: np.random.Generator) -> Iterator[Place]:
-        for node in model.nodes(*operators):
-
-            def change(node: NodeProto = node) -> None:
-                behind(model, node, ("Mul", [np.float32(factor)], {}))
-
-            yield Place(node, f"the result times {factor}", change)
-
-    return places
