@@ -99,7 +99,7 @@ class _Search:
     def gained(self, fault: Match, found: Matches) -> list[Match]:
         """Return what is found after a fault that wasn't before, or is nearer than it was."""
         known = self.known_beside(fault, found)
-        waiting = set(self.structure.after(fault.value, _LOOK_AHEAD)) - {match.value for match in known}
+        waiting = set(self.structure.after(fault.value, _LOOK_AHEAD, {match.value for match in known}))
         gained = list[Match]()
         if not waiting:
             return gained

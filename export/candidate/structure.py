@@ -4,7 +4,7 @@ Both graphs are seen through what isn't matched, as fused or faulty operations a
 on either side of which it is known what they compute.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from probe.onnx_model.values import Values
 from runtime.float64.nodes import reads
@@ -51,12 +51,12 @@ class Structure:
         """Return values in the order of computation."""
         return sorted(names, key=self._order.__getitem__)
 
-    def after(self, value: str, most: int) -> list[str]:
-        """Return the nearest values that are computed from a value, so many at most."""
+    def after(self, value: str, most: int, known: Collection[str] = ()) -> list[str]:
+        """Return the nearest values that are computed from a value, so many at most, and through no known ones."""
         after: dict[str, None] = {}
         for name in (waiting := [value]):
             for user in self._users.get(name, ()):
-                if user not in after and len(after) < most:
+                if user not in after and user not in known and len(after) < most:
                     after[user] = None
                     waiting.append(user)
         return list(after)

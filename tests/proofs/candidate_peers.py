@@ -102,6 +102,6 @@ def _polygraphy(own: onnx.ModelProto, theirs: onnx.ModelProto, image: Any, *, ma
     results = Comparator.run(runners, data_loader=[{own.graph.input[0].name: image}])
     with contextlib.redirect_stdout(io.StringIO()):
         accuracy = Comparator.compare_accuracy(results, compare_func=CompareFunc.simple(check_shapes=True))
-    compared = next(iter(accuracy.values()))[0]
+    (compared,) = next(iter(accuracy[0].values()))
     wrong = [name for name, match in compared.items() if not match]
     return bool(wrong), wrong[0] if wrong and marked else None

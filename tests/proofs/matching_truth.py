@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import onnx
 
 from export.candidate.matching import Source
@@ -70,7 +71,10 @@ def _scopes(model: onnx.ModelProto, modules: set[str]) -> dict[str, str]:
     scopes, number = {}, 0
     for node in model.graph.node:
         told = next((each.value for each in node.metadata_props if each.key.endswith("name_scopes")), None)
-        path = _known(ast.literal_eval(told)[-2] if told else _of_name(node.name), modules)
+        if told is None and not node.name.startswith("/"):
+            path = None  # written by an optimizer
+        else:
+            path = _known(ast.literal_eval(told)[-2] if told else _of_name(node.name), modules)
         for _ in filter(None, node.output):
             if path is not None and node.op_type != "Constant":
                 scopes[f"v{number}"] = path
@@ -107,6 +111,7 @@ def _modules_of(output: str, of_output: Mapping[str, str], foreign: Foreign, sou
     same = [
         name
         for name in source.of_size(tensor.size)
-        if tensor.spread == source.tensors[name].spread and tensor.mean == source.tensors[name].mean
+        if np.isclose(tensor.spread, source.tensors[name].spread, rtol=1e-12, atol=0)
+        and np.isclose(tensor.mean, source.tensors[name].mean, rtol=1e-9, atol=1e-12)
     ]
     return {of_output[name] for name in {output, *same, *foreign.with_partners(frozenset({output}))}}
