@@ -17,7 +17,12 @@ ALLOWED_MISSES = 0.03
 ALLOWED_PAIRS = 0.1
 """Shares of the faults, and of the files with two, that may be missed."""
 
-WHY_MISSED: Mapping[str, str] = {}
+WHY_MISSED: Mapping[str, str] = {
+    "the bound of a ReLU6 #1": (
+        "No recorded input exceeds 5 there (4.3 at most), so all that was compared is right; the report says of this "
+        "output that its input is never above 6."
+    ),
+}
 """By job: why a fault is missed."""
 
 
