@@ -171,7 +171,7 @@ def _peers(rows: Sequence[Row]) -> Iterator[str]:
         "",
         "| | differs | names it | right files |",
         "| --- | ---: | ---: | ---: |",
-        f"| layerprobe | {sum(row['found'] for row in rows)} | {sum(row['named_right'] for row in rows)} | 0 |",
+        f"| layerprobe | {sum(row['found'] for row in rows)} | {sum(row['named_right'] for row in rows)} | not asked |",
     )
     for name in names:
         answers = [row["answers"][name] for row in rows]
