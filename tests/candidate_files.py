@@ -52,6 +52,8 @@ def nameless(file: Path, target: Path, change: Callable[[onnx.ModelProto], None]
     model = onnx.load(file)
     change(model)
     names = {name: f"v{number}" for number, name in enumerate(n for node in model.graph.node for n in node.output if n)}
+    for number, weight in enumerate(model.graph.initializer):
+        names[weight.name] = weight.name = f"w{number}"
     for node in model.graph.node:
         node.name = ""
         node.input[:] = [names.get(name, name) for name in node.input]

@@ -1,22 +1,22 @@
 """What a candidate's tensors compute behind a fault: there their values tell nothing, so structure has to.
 
 A fault stands at the first tensor that equals no output of the source though it should. Several outputs may be meant;
-the right one is that which makes what comes after it equal the source again.
+the right one is that which makes what comes after it equal the source again, or nearer to it than before.
 """
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from probe.onnx_model.values import Values
-from runtime.artifact.agreement import Tensor, best_alignment
+from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.float64.graph import Float64Graph
-from runtime.float64.nodes import reads
 
-from .matching import ROUNDED, Match, Matches, Source, is_same_operation, walk_and_match, walk_to_end
+from .matching import ROUNDED, Match, Matches, Source, walk_and_match, walk_to_end
+from .structure import Structure
 
 __all__ = ["match_candidate"]
 
@@ -26,12 +26,16 @@ _OF_OTHER_WEIGHTS = 0.25
 """The share of faults among what was found, above which the file is another model's: with other weights, each
 convolution is at fault."""
 _MOST_PENDING = 24
-_MOST_GUESSES = 4
+_MOST_GUESSES = 6
 """For one tensor."""
 _LOOK_AHEAD = 16
 """Values behind a guess that are computed to see whether it is right."""
 _SHARP = 0.01
 """Up to this tolerance, nothing that is behind a fault is taken for right."""
+_MOVED = 2e-5
+"""The distance of a match from which on something before it has moved it: rounding and folding don't."""
+_BETTER = 8.0
+"""Times as near as before is what a guess explains."""
 _ALIKE = 0.9
 _LIKE = 0.5
 """The least likeness of what a faulty operation computes and what it should: the cosine of their angle."""
@@ -40,33 +44,91 @@ _LIKE = 0.5
 class _Score(NamedTuple):
     """How convincing a guess is; the larger, the more."""
 
+    exact: int
+    """Values after it that equal the source as nearly as nothing that was moved does."""
     gained: int
-    """Values after it that equal the source."""
+    """Values after it that equal the source at all."""
     nearness: float
     """Of those, the decimal logarithm of the distance, less."""
-    likeness: float
+    evidence: float
+
+
+class _Guess(NamedTuple):
+    """What a tensor may be meant to be."""
+
+    evidence: float
+    match: Match
 
 
 @dataclass(frozen=True)
-class _Walks:
-    """What all walks through a candidate have in common."""
+class _Search:
+    """What all walks through a candidate have in common, and the faults that were found so far."""
 
     graph: Float64Graph
     values: Values
     source: Source
     inputs: Mapping[str, NDArray[Any]]
     tolerance: float
+    structure: Structure
+    faults: list[Match] = field(default_factory=list)
 
-    def gained(self, known: Sequence[Match], ahead: set[str]) -> list[Match]:
-        """Return what is found of the values `ahead`."""
-        waiting, gained = set(ahead), list[Match]()
-        for name, found in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):
-            if name in waiting and name in found.by_value:
-                gained.append(found.by_value[name])
+    @property
+    def is_sharp(self) -> bool:
+        return self.tolerance <= _SHARP
+
+    def is_complete(self, found: Matches) -> bool:
+        """Return whether all results are found."""
+        return all(name in found.by_value or self.values.all[name].rests_on != "data" for name in self.values.returned)
+
+    def moved(self, found: Matches) -> set[str]:
+        """Return the values that were found, and that something before them has moved."""
+        beside = {fault.value for fault in self.faults} if self.is_sharp else found.by_value
+        return {value for value, match in found.by_value.items() if match.distance > _MOVED and value not in beside}
+
+    def known_beside(self, fault: Match, found: Matches) -> list[Match]:
+        """Return what is known if a fault is taken for granted: what that may have moved is to be found again."""
+        moved = self.moved(found)
+        again = {value for value in moved if self.structure.depends(value, fault.value)}
+        again.add(fault.value)
+        return [*(match for value, match in found.by_value.items() if value not in again), fault]
+
+    def walked(self, known: Sequence[Match]) -> Matches:
+        found = walk_to_end(self.graph, self.values, self.source, self.inputs, self.tolerance, known)
+        return self.settled(found)
+
+    def gained(self, fault: Match, found: Matches) -> list[Match]:
+        """Return what is found after a fault that wasn't before, or is nearer than it was."""
+        known = self.known_beside(fault, found)
+        waiting = set(self.structure.after(fault.value, _LOOK_AHEAD, {match.value for match in known}))
+        gained = list[Match]()
+        if not waiting:
+            return gained
+        for name, now in walk_and_match(self.graph, self.values, self.source, self.inputs, self.tolerance, known):
+            match, before = now.by_value.get(name), found.by_value.get(name)
+            nearer = match is not None and (before is None or _BETTER * match.distance < before.distance)
+            if name in waiting and match and nearer and self.structure.follows(match.output, fault.output):
+                gained.append(match)
             waiting.discard(name)
             if not waiting:
                 break
         return gained
+
+    def settled(self, found: Matches) -> Matches:
+        """Give each output that several tensors equal to the one that is used like it: a fault may make them equal."""
+        for value, match in list(found.alike.items()):
+            other = found.by_output[match.output]
+            if self.structure.depends(value, other.value) or other.value in self.values.returned:
+                continue
+            if self.structure.agreeing(value, match.output, found) > self.structure.agreeing(
+                other.value, match.output, found
+            ):
+                found.add(match)
+                del found.pending[value]
+                displaced = other.alignment.apply(self.source.tensors[match.output].array)
+                found.pending[other.value] = Tensor(displaced).sampled_only()
+                ordered = self.structure.in_order(found.pending)
+                found.pending = {name: found.pending[name] for name in ordered}
+        return found
 
 
 def match_candidate(
@@ -81,99 +143,125 @@ def match_candidate(
 
     A fault that moves a tensor by less than `tolerance` is found by its value, and judged by `verify`.
     """
-    walks = _Walks(graph, values, source, inputs, tolerance)
-    users = _users(values)
-    faults: list[Match] = []
+    search = _Search(graph, values, source, inputs, tolerance, Structure(values, source))
+    found, faults = search.settled(found), search.faults
     while len(faults) < _MOST_FAULTS:
         # Where all results are found, a fault may have been lost in what fewer bits lose anyway.
-        complete = all(name in found.by_value or values.all[name].rests_on != "data" for name in values.returned)
-        if complete and tolerance <= _SHARP:
+        complete = search.is_complete(found)
+        if complete and search.is_sharp and not search.moved(found):
             break
-        fault = _next_fault(walks, users, found, _ALIKE if complete else _LIKE)
+        fault = _next_fault(search, found, _ALIKE if complete else _LIKE)
         if fault is None:
             break
         faults.append(fault)
         if len(faults) > _FEW_FAULTS and len(faults) > _OF_OTHER_WEIGHTS * len(found.by_output):
             break
-        found = walk_to_end(graph, values, source, inputs, tolerance, [*found.by_value.values(), fault])
+        found = search.walked(search.known_beside(fault, found))
     return found
 
 
-def _next_fault(walks: _Walks, users: Mapping[str, list[str]], found: Matches, like: float) -> Match | None:
+def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
     """Return the most convincing match, of at least this likeness, of the first tensor for which there is one."""
-    known = list(found.by_value.values())
-    missing = [name for name in walks.source.tensors if name not in found.by_output]
-    sizes = {walks.source.tensors[name].size for name in missing}
-    pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
+    missing = [name for name in search.source.tensors if name not in found.by_output]
+    if search.is_sharp:
+        moved = search.moved(found)
+        pending = [value for value in found.pending if search.structure.is_unexplained(value, moved, found)]
+    else:
+        sizes = {search.source.tensors[name].size for name in missing}
+        pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
     for value in pending[:_MOST_PENDING]:
-        ahead = _after(users, value) - found.by_value.keys()
-        scored: list[tuple[_Score, Match]] = []
-        usual = {match.alignment.order for match in known}
-        for likeness, match in _guesses(walks, value, found.pending[value], missing, usual, like)[:_MOST_GUESSES]:
-            gained = walks.gained([*known, match], ahead) if ahead else []
-            if gained or value in walks.values.returned:
-                nearness = -float(np.mean([np.log10(max(each.distance, ROUNDED)) for each in gained] or [0.0]))
-                scored.append((_Score(len(gained), round(nearness, 1), likeness), match))
+        guesses = [
+            *_guesses(search, value, found, missing, like)[:_MOST_GUESSES],
+            *_turned(search, value, found),
+            *_added(search, value, found),
+        ]
+        scored = [(score, guess.match) for guess in guesses if (score := _score(search, guess, found))]
         if scored:
-            return max(scored, key=lambda each: each[0])[1]
+            best = max(scored, key=lambda each: each[0])
+            return max([best, *_later(search, *best, found)], key=lambda each: each[0].exact)[1]
     return None
 
 
-def _guesses(
-    walks: _Walks,
-    value: str,
-    tensor: Tensor,
-    missing: Sequence[str],
-    usual: Collection[tuple[int, ...] | None],
-    like: float,
-) -> list[tuple[float, Match]]:
-    """Return what a pending tensor may be meant to be, with the likeness, the most likely first."""
+def _turned(search: _Search, value: str, found: Matches) -> list[_Guess]:
+    """Return what a tensor is computed from and was found in another order of axes, though it has the source's shape.
+
+    That is a layout of the file's own, or the fault itself: two axes of equal length the wrong way round.
+    """
+    straight = Alignment(None, None)
+    turned = []
+    for name in search.structure.before(value, found):
+        match = found.by_value[name]
+        shape = search.source.tensors[match.output].shape
+        order = match.alignment.order if match.alignment.shape is None and search.is_sharp else None
+        if order is not None and tuple(shape[axis] for axis in order) == shape:
+            turned.append(_Guess(0.0, Match(name, match.output, straight, 1.0)))
+    return turned
+
+
+def _added(search: _Search, value: str, found: Matches) -> list[_Guess]:
+    """Return the outputs that a tensor is computed from, which the file changes once more before it uses them."""
+    added = []
+    for name in search.structure.before(value, found) if search.is_sharp else ():
+        match = found.by_value[name]
+        usual = {match.alignment.order}
+        source = search.source.tensors[match.output]
+        meant = best_alignment(found.pending[value], source, by_angle=True, usual=usual)
+        if meant:
+            added.append(_Guess(0.0, Match(value, match.output, meant[1], meant[0])))
+    return added
+
+
+def _score(search: _Search, guess: _Guess, found: Matches) -> _Score | None:
+    """Return how convincing a guess is; None if it explains nothing."""
+    gained, value = search.gained(guess.match, found), guess.match.value
+    copies = search.structure.copies(value) - search.values.returned.keys()
+    if value not in search.values.returned and copies.issuperset(each.value for each in gained):
+        return None
+    exact = sum(each.distance <= _MOVED for each in gained)
+    nearness = -float(np.mean([np.log10(max(each.distance, ROUNDED)) for each in gained] or [0.0]))
+    return _Score(exact, len(gained), round(nearness, 1), guess.evidence)
+
+
+def _later(search: _Search, score: _Score, best: Match, found: Matches) -> list[tuple[_Score, Match]]:
+    """Return the other values behind one that may be the same output, if what it explains is left inexact.
+
+    What a norm is given looks like what it returns, and passes through it once more nearly as it is.
+    """
+    if score.exact == score.gained or not search.is_sharp:
+        return []
+    usual, source = {best.alignment.order}, search.source.tensors[best.output]
+    scored = []
+    for value in search.structure.after(best.value, _LOOK_AHEAD):
+        tensor = found.pending.get(value)
+        meant = tensor and best_alignment(tensor, source, by_angle=True, usual=usual)
+        if meant:
+            match = Match(value, best.output, meant[1], meant[0])
+            other = _score(search, _Guess(1 - meant[0], match), found)
+            scored += [(other, match)] if other else []
+    return scored
+
+
+def _guesses(search: _Search, value: str, found: Matches, missing: Sequence[str], like: float) -> list[_Guess]:
+    """Return what a pending tensor may be meant to be, the most likely first.
+
+    It is like it, or is computed from the same, or by the same operation.
+    """
+    tensor, structure = found.pending[value], search.structure
+    usual = {match.alignment.order for match in found.by_value.values()}
+    inputs = structure.inputs(value, found)
     guesses = []
     for output in missing:
-        source = walks.source.tensors[output]
-        best = best_alignment(tensor, source, by_angle=True, usual=usual)
-        if best is None:
+        meant = best_alignment(tensor, search.source.tensors[output], by_angle=True, usual=usual)
+        if meant is None:
             continue
-        same = _may_compute(walks.values.all[value].node.op_type, output, walks.source, missing)
-        likeness = 1 - best[0]
-        if likeness >= like or (same and like <= _LIKE):
-            guesses.append((likeness, Match(value, output, best[1], best[0])))
-    return sorted(guesses, key=lambda each: -each[0])
+        likeness = 1 - meant[0]
+        same = structure.may_compute(value, output, found)
+        placed = search.is_sharp and inputs == structure.inputs_of_output(output, found)
+        if likeness >= like or placed or (same and like <= _LIKE):
+            evidence = likeness + same + placed - _PER_STEP * structure.steps_to(output, found)
+            guesses.append(_Guess(evidence, Match(value, output, meant[1], meant[0])))
+    return sorted(guesses, key=lambda guess: -guess.evidence)
 
 
-def _may_compute(operator: str, output: str, source: Source, missing: Sequence[str]) -> bool:
-    """Return whether an operator is that of an output, or of one before it that may be fused into it."""
-    chain = [output]
-    while len(chain) < _FUSED:
-        before = [name for name in source.inputs_of[chain[-1]] if name in missing]
-        if len(before) != 1:
-            break
-        chain += before
-    return any(is_same_operation(operator, source.outputs[name]) for name in chain)
-
-
-_FUSED = 3
-"""Operations of the source that one of the candidate computes, at most: a convolution, a batch norm and a clamp."""
-
-
-def _users(values: Values) -> dict[str, list[str]]:
-    users: dict[str, list[str]] = {}
-    for name, value in values.all.items():
-        for each in reads(value.node):
-            users.setdefault(each, []).append(name)
-    for name, value in values.all.items():
-        # Real numbers beside whole steps that operators pass on to each other.
-        if value.node.op_type == "DequantizeLinear" and name not in users:
-            users[name] = [each for each in users[value.node.input[0]] if each != name]
-    return users
-
-
-def _after(users: Mapping[str, list[str]], value: str) -> set[str]:
-    """Return the nearest values that are computed from a value."""
-    after: list[str] = []
-    for name in (waiting := [value]):
-        for user in users.get(name, ()):
-            if user not in after and len(after) < _LOOK_AHEAD:
-                after.append(user)
-                waiting.append(user)
-    return set(after)
+_PER_STEP = 0.1
+"""Evidence that an output loses for each one before it that is missing, too."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import onnx
-from onnx import StringStringEntryProto
+from onnx import StringStringEntryProto, TensorProto
 
 from probe.onnx_model.reading import SoundModel
 from probe.onnx_model.value_names import rename_values
@@ -72,8 +72,16 @@ def _write_steps(graph: onnx.GraphProto, found: Found, names: dict[str, str]) ->
             for each in (*nearest_values(name, producers, needs, named)[1], index):
                 steps.setdefault(each, name)
     for index, node in enumerate(graph.node):
-        if index in steps:
+        if index in steps and not _halves(node):
             node.metadata_props.append(StringStringEntryProto(key=NODE_STEP_KEY, value=steps[index]))
         first = next(filter(None, node.output), "")
-        if rests_on.get(first, "data") != "data" and first not in outputs:
+        if _halves(node):
+            node.name = ""
+        elif rests_on.get(first, "data") != "data" and first not in outputs:
             node.name = f"{SIZE_NODE_PREFIX}{node.name or first}"
+
+
+def _halves(node: onnx.NodeProto) -> bool:
+    """Return whether a node casts to 16 bits: it is no part of a step of the model, so that it counts what it loses."""
+    to = next((each.i for each in node.attribute if each.name == "to"), 0)
+    return node.op_type == "Cast" and to in (TensorProto.FLOAT16, TensorProto.BFLOAT16)

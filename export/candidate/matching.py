@@ -17,6 +17,8 @@ from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.artifact.manifest import Output
 from runtime.float64.graph import Float64Graph, Unknown
 
+from .operations import is_same_operation
+
 __all__ = ["ROUNDED", "Match", "Matches", "Source", "walk_and_match", "walk_to_end"]
 
 _TIE = 4.0
@@ -73,6 +75,8 @@ class Matches:
     by_output: dict[str, Match] = field(default_factory=dict)
     pending: dict[str, Tensor] = field(default_factory=dict)
     """The candidate's tensors that equal no output of the source, in the order of computation."""
+    alike: dict[str, Match] = field(default_factory=dict)
+    """Those of them that equal an output which another tensor was matched to before."""
     unknown: dict[str, str] = field(default_factory=dict)
     """Values that can't be computed in float64, each with the reason."""
     unfinished: dict[str, float] = field(default_factory=dict)
@@ -188,14 +192,16 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     # What the file returns is that output, even if the same values were found before a cast or a reshape. Anything else
     # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
     if name not in values.returned:
-        known = [match.distance for match in close if match.output in found.by_output]
         improved = found.unfinished
+        known = [match for match in close if match.output in found.by_output]
         close = [
             match
             for match in close
             if match.output not in found.by_output or match.distance < improved.get(match.output, 0.0)
         ]
-        if known and close and max(_NEARER * min(known), ROUNDED) < min(match.distance for match in close):
+        nearest = min(known, key=lambda match: match.distance, default=None)
+        if nearest and (not close or max(_NEARER * nearest.distance, ROUNDED) < min(match.distance for match in close)):
+            found.alike[name] = nearest
             return None
     if not close:
         return None
@@ -220,10 +226,3 @@ def _varies_alike(distance: float, source: Tensor) -> bool:
 
 
 _CONSTANT, _LIKE_ITS_MEAN = 1e-3, 0.5
-
-
-def is_same_operation(operator: str, output: Output) -> bool:
-    """Return whether an ONNX operator and an operation of the source have the same name, but for its dimensions."""
-    of_source = output.operation.rpartition(".")[2].casefold().replace("_", "")
-    mine = operator.casefold()
-    return mine in of_source or of_source.rstrip("123d") == mine

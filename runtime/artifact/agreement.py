@@ -122,7 +122,8 @@ def best_alignment(
     for order in [each for each in orders if each in usual] or orders:
         with np.errstate(all="ignore"):
             distance = measure(value.sample, _sampled(source, order, value.places), source.spread)
-        if not np.isnan(distance) and (best is None or distance < best[0]):
+        clearly = 1.0 if best is None or value.shape != source.shape else _CLEARLY
+        if not np.isnan(distance) and (best is None or clearly * distance < best[0]):
             best = distance, Alignment(order, _reshaped(value.shape, source.shape, order))
             if distance <= _NO_DISTANCE:
                 break
@@ -138,6 +139,9 @@ def _angle(one: NDArray[np.float64], other: NDArray[np.float64], _: float) -> fl
     return 1 - abs(float(np.sum(one * other))) / max(lengths, _TINY)
 
 
+_CLEARLY = 8.0
+"""Times as near as in the source's own order another one has to be, if both have the same shape: of tiny maps that a
+fault has moved, rows and columns fit in either order."""
 _NO_DISTANCE = 1e-12
 _TINY = float(np.finfo(np.float32).tiny)
 

@@ -22,7 +22,7 @@ from runtime import Artifact, open_artifact, open_runner, verify
 from runtime.artifact.errors import ExportError, first_line
 from runtime.verdict.report import Report, RunnerReport
 
-__all__ = ["SECTIONS", "Row", "Workplace"]
+__all__ = ["SECTIONS", "Row", "Workplace", "quiet_exports"]
 
 Row = dict[str, Any]
 
@@ -30,14 +30,19 @@ HOSTILE_NETWORKS = 200
 HOSTILE_RUNNERS = ("onnx-float64", "onnx-cpu", "torchscript", "openvino")
 
 
+def quiet_exports() -> None:
+    """Let torch.onnx export quickly and without warnings, as long as this process lives."""
+    warnings.simplefilter("ignore")
+    # torch.onnx reads the source of its 500 operators for every export.
+    scripts = _registration.onnxscript_apis
+    scripts.get_torchlib_ops = functools.cache(scripts.get_torchlib_ops)
+
+
 class Workplace:
     """A folder, with the sound artifacts that faults are planted into: each is exported once."""
 
     def __init__(self, folder: Path) -> None:
-        warnings.simplefilter("ignore")
-        # torch.onnx reads the source of its 500 operators for every export.
-        scripts = _registration.onnxscript_apis
-        scripts.get_torchlib_ops = functools.cache(scripts.get_torchlib_ops)
+        quiet_exports()
         self.folder = folder
         self._sound: dict[str, tuple[Artifact, dict[str, list[str]]]] = {}
 

@@ -54,6 +54,7 @@ def sound_model(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
 
 
 def train_batch_norms(model: nn.Module) -> None:
+    """Give the batch norms of a model numbers as training leaves them."""
     generator = torch.Generator().manual_seed(1)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):

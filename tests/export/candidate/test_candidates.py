@@ -40,6 +40,32 @@ def clamps_lost(model: onnx.ModelProto) -> None:
             del node.input[1:]
 
 
+def residual_added_twice(model: onnx.ModelProto) -> None:
+    node = next(each for each in model.graph.node if each.op_type == "Add")
+    place, made = list(model.graph.node).index(node), node.output[0]
+    node.output[0] = "once"
+    model.graph.node.insert(place + 1, helper.make_node("Add", ["once", node.input[1]], [made]))
+
+
+def parts_swapped(model: onnx.ModelProto) -> None:
+    node = next(each for each in model.graph.node if each.op_type == "Concat" and len(each.input) == 2)
+    node.input[:] = list(node.input)[::-1]
+
+
+def pixels_of_corners(model: onnx.ModelProto) -> None:
+    node = next(each for each in model.graph.node if each.op_type == "Resize")
+    mode = next(each for each in node.attribute if each.name == "coordinate_transformation_mode")
+    mode.s = b"asymmetric"
+
+
+def halved(model: onnx.ModelProto) -> None:
+    node = next(each for each in model.graph.node if each.op_type == "Concat" and len(each.input) == 2)
+    place, given = list(model.graph.node).index(node), node.input[0]
+    for number, (source, made, to) in enumerate([(given, "half", 10), ("half", "back", 1)]):
+        model.graph.node.insert(place + number, helper.make_node("Cast", [source], [made], to=to))
+    node.input[0] = "back"
+
+
 def test_a_file_without_names_is_found_to_be_the_model(made: Made, judged: Judge):
     report = judged(made.file)
     assert report.passed
@@ -62,6 +88,9 @@ def test_a_file_without_names_is_found_to_be_the_model(made: Made, judged: Judge
         (change_weight("Conv", 1, lambda w: -w), {"norm2"}),
         (clamps_lost, {"relu6"}),
         (change_weight("Gemm", 0, lambda w: w[::-1]), {"head"}),
+        (residual_added_twice, {"add"}),
+        (parts_swapped, {"cat"}),
+        (pixels_of_corners, {"interpolate"}),
     ],
 )
 def test_a_fault_is_named_by_the_sources_names_though_the_file_has_none(
@@ -73,6 +102,12 @@ def test_a_fault_is_named_by_the_sources_names_though_the_file_has_none(
     assert file.culprit is not None
     assert file.culprit.output in culprits
     assert (runner.verdict.fails, runner.culprit and runner.culprit.output) == (True, file.culprit.output)
+
+
+def test_a_cast_to_half_precision_and_back_is_named_at_the_step_it_is_in(made: Made, judged: Judge, tmp_path: Path):
+    report = judged(nameless(made.file, tmp_path / "halved.onnx", halved), runners=("onnx-float64",))
+    assert {each.name for each in report.runners[0].outputs if each.failed} == {"cat"}
+    assert "it has Cast, Cast that the model has not" in report.headline
 
 
 def test_two_faults_are_both_named(made: Made, judged: Judge, tmp_path: Path):
