@@ -188,6 +188,11 @@ def _candidate(manifest: Manifest, found: Found) -> Candidate:
         lacks=tuple(
             name for name in manifest.result_names if name not in by_output and not _same(name, aliases, by_output)
         ),
+        returns=tuple(
+            described(value.node)
+            for name in found.values.returned
+            if name not in found.matches.by_value and (value := found.values.all[name]).rests_on == "data"
+        ),
         given=found.inputs.change.described if found.inputs.change else None,
     )
 

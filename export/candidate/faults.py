@@ -199,10 +199,15 @@ def _turned(search: _Search, value: str, found: Matches) -> list[_Guess]:
 
 
 def _added(search: _Search, value: str, found: Matches) -> list[_Guess]:
-    """Return the outputs that a tensor is computed from, which the file changes once more before it uses them."""
+    """Return the outputs that a tensor is computed from, which the file changes once more before it uses them.
+
+    Where the source ends, the file may go on.
+    """
     added = []
     for name in search.structure.before(value, found) if search.is_sharp else ():
         match = found.by_value[name]
+        if search.structure.is_end(match.output):
+            continue
         usual = {match.alignment.order}
         source = search.source.tensors[match.output]
         meant = best_alignment(found.pending[value], source, by_angle=True, usual=usual)

@@ -81,6 +81,10 @@ class Structure:
         """Return whether an output of the source is computed from another one."""
         return on in _all(output, lambda name: self._source.inputs_of.get(name, ()))
 
+    def is_end(self, output: str) -> bool:
+        """Return whether nothing in the source is computed from an output."""
+        return all(output not in inputs for inputs in self._source.inputs_of.values())
+
     def users(self, value: str, found: Matches) -> set[str]:
         """Return the nearest values after a value that are matched."""
         return _nearest(value, lambda name: self._users.get(name, ()), found.by_value)

@@ -257,6 +257,8 @@ class Candidate(_Entry):
     """The file's tensors that are none of the source's."""
     lacks: tuple[str, ...] = ()
     """The source's results that the file doesn't compute, where it ends earlier or in something else."""
+    returns: tuple[str, ...] = ()
+    """The nodes of the file whose results it returns, though they are none of the source's outputs."""
     given: str | None = None
     """What the file is given in place of the source's input, if not the same."""
 

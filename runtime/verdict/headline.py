@@ -42,6 +42,8 @@ def headline(
         words = words.replace(", introduced", f"{_fused_words(runners, candidate)} introduced", 1)
     if candidate and candidate.lacks:
         words += f" The file doesn't compute the model's {first_names(candidate.lacks)}."
+    if candidate and candidate.returns:
+        words += f" The file returns what the model does not compute: {first_names(candidate.returns)}."
     words = f"{words} The file wants {candidate.given}." if candidate and candidate.given else words
     if goal is None:
         return words
