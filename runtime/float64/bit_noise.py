@@ -1,8 +1,9 @@
 """What rounding to the bits of a file explains at each of its values, followed from node to node through one walk.
 
 A number that is rounded to steps of s is off by s / sqrt(12) in root mean square (Bennett, 1948). The steps are the
-file's own: the scale of what is quantized, the spacing of a float type's numbers. Each value gets an error of that size
-at random; what a node makes of it is what it computes with and without. A product with rounded weights gets what these
+file's own: the scale of what is quantized, the spacing of a float type's numbers. Where the numbers ahead of the rounding
+are known, its error is, too; else each value gets one of that size at random. What a node makes of it is what it computes
+with and without. A product with rounded weights gets what these
 explain together, |x|^2 times the variance of each weight, as one error for each element.
 """
 
@@ -222,16 +223,18 @@ class BitNoise:
         steps, limits = truth / step, integer_limits(dtype)
         if limits is None:
             low, high = -LARGEST[dtype.name], LARGEST[dtype.name]
-            size = spacing(steps, dtype.name)
+            half = spacing(steps, dtype.name) / 2
         else:
             low, high = limits[0] - of_zero, limits[1] - of_zero
-            size = np.ones(x.shape)
+            half = np.full(x.shape, 0.5)
             self.used.append(StepUse.of(node.input[0], real, truth, step, low, high))
         inside = (steps >= low - _OUT) & (steps <= high + _OUT)
         # A range that starts at 0 is that of a ReLU, which it replaces.
         if not np.all(inside | ((steps < 0) & (low >= 0))):
             self.clipped.update(node.output)
-        own = np.where(inside & (truth != 0), self._signed(size * _DEVIATION), 0.0)
+        # What rounding does is known, and no error at random: where values are alike, their mean is as far off.
+        rounding = np.clip(np.asarray(results[0], np.float64) - of_zero - x / step, -half, half)
+        own = np.where(inside & (truth != 0), rounding, 0.0)
         return [own if before is None else np.where(inside, before / step, 0.0) + own]
 
     def _dynamically_quantized(
@@ -243,7 +246,7 @@ class BitNoise:
         evaluate: _Evaluate,  # noqa: ARG002
     ) -> list[Array | None]:
         x, step, before = np.asarray(inputs[0]), float(results[1]), given[0]
-        own = np.where(x == 0, 0.0, self._signed(np.full(x.shape, _DEVIATION)))
+        own = np.where(x == 0, 0.0, np.asarray(results[0], np.float64) - float(results[2]) - x / step)
         return [own if before is None else before / step + own, None, None]
 
     def _unpacked(

@@ -57,6 +57,23 @@ def test_a_quantized_convolution_errs_by_what_its_steps_explain(relu: bool, tmp_
     assert [use.kind for use in noise.weights] == ["int8 with one scale"]
 
 
+def test_values_that_are_alike_are_rounded_alike_so_their_mean_is_off_as_far(tmp_path: Path):
+    x = np.full((1, 4, 16, 16), 0.149, np.float32)
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["steps"]),
+        helper.make_node("DequantizeLinear", ["steps", "scale", "zero"], ["real"]),
+        helper.make_node("GlobalAveragePool", ["real"], ["y"]),
+    ]
+    constants = [numpy_helper.from_array(np.float32(0.1), "scale"), numpy_helper.from_array(np.uint8(0), "zero")]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, x.shape)]
+    outputs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph(nodes, "g", inputs, outputs, constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    _, walk = Float64Graph(tmp_path / "m.onnx", ["y"]).walk_with_noise({"x": x}, {"x": x})
+    ((_, value, explained),) = walk
+    np.testing.assert_allclose(np.abs(explained.own), np.abs(value - 0.149), rtol=1e-5)
+
+
 def test_a_range_is_measured_by_the_values():
     values = np.array([0.0, 0.0, 1.0, 2.0])
     fits = StepUse.of("x", "", values, np.array(2 / 255), 0.0, 255.0)
