@@ -1,10 +1,10 @@
 """What rounding to the bits of a file explains at each of its values, followed from node to node through one walk.
 
 A number that is rounded to steps of s is off by s / sqrt(12) in root mean square (Bennett, 1948). The steps are the
-file's own: the scale of what is quantized, the spacing of a float type's numbers. Where the numbers ahead of the rounding
-are known, its error is, too; else each value gets one of that size at random. What a node makes of it is what it computes
-with and without. A product with rounded weights gets what these
-explain together, |x|^2 times the variance of each weight, as one error for each element.
+file's own: the scale of what is quantized, the spacing of a float type's numbers. Where the number ahead of rounding is
+known, its error is, too; else it gets one of that size at random. What a node makes of it is what it computes with and
+without. A product with rounded weights gets what these explain together, |x|^2 times the variance of each weight, as
+one error for each element.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
