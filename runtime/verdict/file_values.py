@@ -27,6 +27,10 @@ from .drift import (
 __all__ = ["FileValues", "RightValues", "evaluate_file"]
 
 
+_LEAST = 1e-4
+"""Of float32's own error: float64 itself loses that much on the way through a model."""
+
+
 class RightOutput(Protocol):
     """An output of the model that a candidate was made of, whole, in float64 and in the candidate's layout."""
 
@@ -152,11 +156,11 @@ class _FileJudge:
             # Of several operations, as float32's own error tells.
             yield np.asarray(drift_unit(truth, self._dtypes[name]))
             return
-        allowed = np.zeros(())
+        allowed = _LEAST * _noise(truth)
         if of_model is not None:
             # Where constants were folded, what they cancelled isn't seen in the file any more: of a batch norm's mean
             # and bias, the difference is left.
-            yield (allowed := rounding_loss(of_model, "float32"))
+            yield (allowed := np.maximum(allowed, rounding_loss(of_model, "float32")))
         elif not self._measured and scale.bound is not None:
             yield rounding_loss(scale.bound, "float32")
         yield (allowed := np.maximum(allowed, rounding_loss(scale.own, "float32")))
