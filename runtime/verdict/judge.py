@@ -139,7 +139,9 @@ class Judge:
             shares[found.name] = ErrorShare(drift, 0.0) if found.name in self._file.faults else ErrorShare(0.0, drift)
         outputs = _settled(self._file.comparisons, shares, self._results, FILE_PASSING_DRIFT)
         report = self._report(RunnerFacts(FILE_RUNNER, ["NumPy"]), outputs, shares, FILE_PASSING_DRIFT)
-        return report.model_copy(update={"other_kinds": self._file.other_kinds})
+        # Computed from right values, the results of a candidate tell nothing of what comes before them.
+        felt = {"result": None} if self._right_values is not None else {}
+        return report.model_copy(update={"other_kinds": self._file.other_kinds, **felt})
 
     def report_of(
         self, runner: RunnerFacts, arrays: Mapping[str, NDArray[Any]], part: PartialRun | None = None
