@@ -25,8 +25,10 @@ __all__ = ["evaluate_low_precision", "worst_segments"]
 
 _FLOAT32 = 2.0**-18
 """Of a segment's root mean square: what constants that were folded in float32 may cost."""
-_CLIPPED = 3e-2
+_CLIPPED = 2e-2
 """Of the deviation, where values are out of range: a calibration on other images leaves about that out."""
+_FEW = 64.0
+"""Elements, of which one far out is no rarity."""
 
 
 def evaluate_low_precision(
@@ -87,7 +89,7 @@ def _measured(
     allowed = own + _FLOAT32**2 * signal
     if clipped:
         # Of what varies: the values of a sigmoid are all near a half.
-        allowed = max(allowed, _CLIPPED**2 * float(np.var(right)))
+        allowed = max(allowed, _CLIPPED**2 * (1 + _FEW / right.size) * float(np.var(right)))
     drift = math.sqrt(lost / allowed) if allowed else math.inf if lost else 0.0
     return found.model_copy(
         update={
