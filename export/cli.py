@@ -10,7 +10,6 @@ from probe.cli import (
     LeafOption,
     ModelArgument,
     SubmoduleOption,
-    is_onnx,
     model_at_work,
     print_capture,
     refuse_for_files,
@@ -23,6 +22,7 @@ from runtime.artifact.cli_options import (
     QuietOption,
     parse_size,
 )
+from runtime.artifact.onnx_file import is_onnx
 
 from .onnx_cli import export_file
 from .photo_preprocessing import preprocessing_of

@@ -4,8 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from probe.cli import is_onnx, model_at_work
+from probe.cli import model_at_work
 from runtime.artifact.folder import Artifact
+from runtime.artifact.onnx_file import is_onnx
 
 from .photo_preprocessing import preprocessing_of
 

@@ -18,6 +18,7 @@ from runtime.artifact.cli_options import (
     QuietOption,
     parse_size,
 )
+from runtime.artifact.onnx_file import is_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,6 @@ __all__ = [
     "ModelArgument",
     "SubmoduleOption",
     "at_work",
-    "is_onnx",
     "model_at_work",
     "nodes",
     "print_capture",
@@ -70,11 +70,6 @@ LeafOption = Annotated[
         help="Modules of this class stay whole: SqueezeExcitation, 'torchvision.ops.*'. May be repeated.",
     ),
 ]
-
-
-def is_onnx(model: str) -> bool:
-    """Return whether a MODEL is an ONNX file."""
-    return model.lower().endswith(".onnx")
 
 
 def refuse_for_files(options: "Mapping[str, object]") -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .artifact.errors import RunnerUnavailable, UsageError
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
-from .artifact.onnx_file import read_metadata
+from .artifact.onnx_file import is_onnx, read_metadata
 from .runners.settings import DEFAULT_SETTINGS, Settings
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def verify_candidate(
 def is_artifact(model: str | Path) -> bool:
     """Return whether it is an artifact or a file of one, and not a model's name or somebody's ONNX file."""
     path = Path(model)
-    if path.suffix.lower() == ".onnx" and path.is_file():
+    if is_onnx(path) and path.is_file():
         return (path.parent / MANIFEST_FILE).is_file() or METADATA_KEY in read_metadata(path)
     return path.exists() and path.suffix != ".py"
 

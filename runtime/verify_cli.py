@@ -185,6 +185,7 @@ def _subject(
     on_phase: Callable[[str], None],
 ) -> Iterator[_Subject]:
     """Yield what is verified: an artifact, an ONNX file by itself, or one against its source."""
+    from .artifact.onnx_file import is_onnx
     from .model_source import is_artifact, opened_candidate, opened_source
     from .runs.input_files import read_inputs
 
@@ -196,7 +197,7 @@ def _subject(
             inputs = read_inputs(files, manifest.inputs, manifest.preprocessing, manifest.model)
             yield _Subject(opened, settings, inputs)
         return
-    if file.suffix.lower() != ".onnx":
+    if not is_onnx(file):
         raise typer.BadParameter(f"--against is for an ONNX file, and {file} is none")
     options: dict[str, Any] = {"size": size, "weights": settings.weights, "seed": settings.seed or 0}
     with opened_candidate(file, against, given, on_phase, **options) as (opened, right_values):

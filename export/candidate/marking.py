@@ -7,7 +7,7 @@ import onnx
 from onnx import StringStringEntryProto, TensorProto
 
 from probe.onnx_model.reading import SoundModel
-from probe.onnx_model.value_names import rename_values
+from probe.onnx_model.value_names import rename_values, unused_name
 from probe.onnx_model.values import described_value
 from runtime.artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX, Input, Output
 from runtime.artifact.onnx_file import OnnxFile
@@ -51,11 +51,8 @@ def _new_names(model: onnx.ModelProto, found: Found) -> dict[str, str]:
     taken = {*names.values(), *others}
     for name in others:
         if name in names.values() and name not in names:
-            new, number = f"{name}_candidate", 2
-            while new in taken:
-                new, number = f"{name}_candidate_{number}", number + 1
-            taken.add(new)
-            names[name] = new
+            names[name] = unused_name(f"{name}_candidate", taken)
+            taken.add(names[name])
     return names
 
 

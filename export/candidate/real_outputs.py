@@ -7,6 +7,7 @@ import onnx
 from onnx import NodeProto, helper
 
 from probe.onnx_model.reading import SoundModel
+from probe.onnx_model.value_names import unused_name
 
 __all__ = ["with_real_outputs"]
 
@@ -43,7 +44,7 @@ def with_real_outputs(sound: SoundModel) -> SoundModel:
         for name, scale, zero in _steps(node, steps):
             steps[name] = scale, zero
             if (name, scale, zero) not in known:
-                real = next(each for each in _names(name) if each not in taken)
+                real = unused_name(f"{name}_real", taken)
                 taken.add(real)
                 nodes.append(helper.make_node("DequantizeLinear", [name, scale, zero], [real]))
     if len(nodes) == len(graph.node):
@@ -62,11 +63,3 @@ def _steps(node: NodeProto, steps: dict[str, tuple[str, str]]) -> Iterator[tuple
         yield node.output[0], node.input[places[0]], node.input[places[1]]
     elif node.op_type in _PASSING_ON and node.input[0] in steps:
         yield node.output[0], *steps[node.input[0]]
-
-
-def _names(name: str) -> Iterator[str]:
-    yield f"{name}_real"
-    number = 2
-    while True:
-        yield f"{name}_real_{number}"
-        number += 1

@@ -6,16 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
 from probe.onnx_model.reading import SoundModel, uncomputed
 from probe.onnx_model.values import Values
 from runtime.artifact.agreement import best_alignment
 from runtime.artifact.errors import ModelError
 from runtime.artifact.folder import Artifact
-from runtime.artifact.manifest import ONNX_FILE, Dimension, Input
+from runtime.artifact.manifest import ONNX_FILE, Dimension, Input, Preprocessing
 from runtime.artifact.reference import Reference
 from runtime.float64.graph import Float64Graph
+from runtime.float64.number_types import SIXTEEN_BITS
 
 from .faults import match_candidate
 from .inputs import InputMap, map_inputs, other_inputs
@@ -24,7 +24,6 @@ from .matching import Match, Matches, Source, walk_to_end
 __all__ = ["Found", "find_matches"]
 
 Precision = Literal["float32", "float16", "bfloat16", "integers"]
-_SIXTEEN_BITS: dict[int, Precision] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 _TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 0.05, "bfloat16": 0.1, "integers": 0.15}
 """The largest distance of tensors that compute the same, by the precision of the file."""
 _ENOUGH = 0.3
@@ -41,7 +40,6 @@ class Found:
 
     values: Values
     source: Source
-    source_graph: Float64Graph
     source_inputs: tuple[Input, ...]
     inputs: InputMap
     matches: Matches
@@ -99,7 +97,7 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     compared = Source(source_graph, outputs, given)
     precision = _precision(sound)
     tolerance = _TOLERANCES[precision]
-    inputs, compared, matches = _wanted_inputs(graph, values, compared, straight, tolerance, source, source_graph)
+    inputs, compared, matches = _wanted_inputs(graph, values, compared, straight, tolerance, manifest.preprocessing)
     matches = match_candidate(graph, values, compared, inputs.apply(compared.inputs), tolerance, matches)
     if precision != "float32" and len(matches.by_output) >= _MOST * len(compared.tensors):
         _add_results(matches, values, compared, manifest.result_names)
@@ -113,7 +111,7 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     )
     if len(matches.by_output) < _ENOUGH * len(compared.tensors) or not ends:
         raise ModelError(_another_model(sound, source, matches, compared))
-    return Found(values, compared, source_graph, manifest.inputs, inputs, matches, precision)
+    return Found(values, compared, manifest.inputs, inputs, matches, precision)
 
 
 def _add_results(matches: Matches, values: Values, source: Source, results: Collection[str]) -> None:
@@ -134,7 +132,7 @@ def _precision(sound: SoundModel) -> Precision:
     if any(part in operator for operator in operators for part in _QUANTIZED):
         return "integers"
     types = {tensor.data_type for tensor in sound.model.graph.initializer}
-    return next((name for type_, name in _SIXTEEN_BITS.items() if type_ in types), "float32")
+    return next((name for type_, name in SIXTEEN_BITS.items() if type_ in types), "float32")
 
 
 def _wanted_inputs(
@@ -143,16 +141,13 @@ def _wanted_inputs(
     source: Source,
     straight: InputMap,
     tolerance: float,
-    artifact: Artifact,
-    source_graph: Float64Graph,
+    preprocessing: Preprocessing | None,
 ) -> tuple[InputMap, Source, Matches]:
     """Return the way to give the candidate its inputs by which most is found in it, the source on them, and what is."""
 
     def walked(inputs: InputMap) -> tuple[InputMap, Source, Matches]:
-        given = inputs.whole(source.inputs)
-        same = all(array is source.inputs[name] for name, array in given.items())
-        compared = source if same else Source(source_graph, source.outputs, given)
-        return inputs, compared, walk_to_end(graph, values, compared, inputs.apply(given), tolerance)
+        compared = source.on(inputs.whole(source.inputs))
+        return inputs, compared, walk_to_end(graph, values, compared, inputs.apply(compared.inputs), tolerance)
 
     def count(found: tuple[InputMap, Source, Matches]) -> int:
         return len(found[2].by_output)
@@ -161,7 +156,7 @@ def _wanted_inputs(
     found, enough = walked(straight), _ENOUGH * len(source.tensors)
     if count(found) >= enough:
         return found
-    others = other_inputs(straight, artifact.manifest.preprocessing, source.inputs[first].shape)
+    others = other_inputs(straight, preprocessing, source.inputs[first].shape)
     best = max(map(walked, others), key=count, default=found)
     return best if count(best) > 2 * count(found) and count(best) >= enough else found
 

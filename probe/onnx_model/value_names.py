@@ -1,13 +1,14 @@
 """Names of an ONNX graph's values that are safe to print, and unique."""
 
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain, count
 
 import onnx
 from onnx import GraphProto, helper
 
 from runtime.float64.nodes import subgraphs
 
-__all__ = ["name_safely", "rename_values"]
+__all__ = ["name_safely", "rename_values", "unused_name"]
 
 _LONGEST = 200
 
@@ -83,3 +84,8 @@ def rename_values(graph: GraphProto, names: Mapping[str, str]) -> None:
             own = {value.name for value in (*inner.input, *inner.initializer)}
             own.update(name for each in inner.node for name in each.output)
             rename_values(inner, {name: new for name, new in names.items() if name not in own})
+
+
+def unused_name(name: str, taken: Collection[str]) -> str:
+    """Return a name, or the first of it with a number (`_2`, `_3`, ...), that isn't taken."""
+    return next(each for each in chain([name], (f"{name}_{number}" for number in count(2))) if each not in taken)

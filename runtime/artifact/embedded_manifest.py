@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .errors import ArtifactError, first_line
 from .manifest import MANIFEST_FILE, METADATA_KEY
-from .onnx_file import read_metadata
+from .onnx_file import is_onnx, read_metadata
 
 __all__ = ["read_embedded_manifest"]
 
@@ -21,12 +21,12 @@ def read_embedded_manifest(file: Path) -> str:
     text = None
     if file.suffix in _KINDS:
         text = _from_archive(file)
-    elif file.suffix.lower() == ".onnx":
+    elif is_onnx(file):
         text = read_metadata(file).get(METADATA_KEY)
     if text is None:
         raise ArtifactError(
             f"{file} is not an artifact: neither a folder nor a model file with layerprobe's manifest inside.\n"
-            f"`layerprobe export {file if file.suffix.lower() == '.onnx' else 'MODEL'} -o FOLDER` makes one."
+            f"`layerprobe export {file if is_onnx(file) else 'MODEL'} -o FOLDER` makes one."
         )
     return text
 

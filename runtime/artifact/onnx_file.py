@@ -20,7 +20,7 @@ from .errors import ArtifactError, first_line
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "field", "names_read", "read_metadata", "read_onnx"]
+__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "field", "is_onnx", "names_read", "read_metadata", "read_onnx"]
 
 # Field numbers in ONNX's messages.
 GRAPH_OF_MODEL = 7
@@ -102,6 +102,11 @@ class OnnxFile:
         _keep(graph.initializer, needed)
         _keep(graph.value_info, needed)
         return replace(self, content=model.SerializeToString())
+
+
+def is_onnx(file: str | Path) -> bool:
+    """Return whether a file is called as an ONNX file is."""
+    return str(file).lower().endswith(".onnx")
 
 
 def read_onnx(file: Path) -> OnnxFile:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
 from .losses import NO_SCALE, Scale, computing_type
-from .number_types import LARGEST, has_spacing, spacing
+from .number_types import LARGEST, SIXTEEN_BITS, has_spacing, spacing
 from .quantization import integer_limits, spread
 from .step_use import StepUse, WeightUse
 
@@ -31,7 +31,6 @@ _PRODUCTS = frozenset({"Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul",
 """Operators that add up products of their first two inputs; the third is a bias in all but the integer ones."""
 _WEIGHT_OF = {"ConvInteger": (0, 1), "DequantizeLinear": (0,), "MatMulInteger": (0, 1)}
 """By operator, which of its inputs are numbers in whole steps; others are zero points, sizes and indices."""
-_SIXTEEN_BITS: Mapping[int, str] = {TensorProto.FLOAT16: "float16", TensorProto.BFLOAT16: "bfloat16"}
 _OUT = 0.5
 """Steps out of range that rounding explains."""
 _FOLDED = 8.0
@@ -123,7 +122,7 @@ class BitNoise:
                 scales.append(NO_SCALE)
                 continue
             self._note_overflow(name, result, type_)
-            own = self._signed(spacing(result, _SIXTEEN_BITS[type_]) * _DEVIATION) if rounded else None
+            own = self._signed(spacing(result, SIXTEEN_BITS[type_]) * _DEVIATION) if rounded else None
             total = own if error is None else error if own is None else error + own
             if total is not None:
                 self._noise[name] = total
@@ -134,8 +133,8 @@ class BitNoise:
         if name in self.right:
             return None
         type_ = self._types.get(name, 0)
-        if name in self.inputs and value is not None and type_ in _SIXTEEN_BITS:
-            return self._signed(spacing(value, _SIXTEEN_BITS[type_]) * _DEVIATION)
+        if name in self.inputs and value is not None and type_ in SIXTEEN_BITS:
+            return self._signed(spacing(value, SIXTEEN_BITS[type_]) * _DEVIATION)
         return self._noise.get(name)
 
     def _note_overflow(self, name: str, result: Array, type_: int) -> None:
@@ -223,10 +222,10 @@ class BitNoise:
         steps, limits = truth / step, integer_limits(dtype)
         if limits is None:
             low, high = -LARGEST[dtype.name], LARGEST[dtype.name]
-            half = spacing(steps, dtype.name) / 2
+            half: Any = spacing(steps, dtype.name) / 2
         else:
             low, high = limits[0] - of_zero, limits[1] - of_zero
-            half = np.full(x.shape, 0.5)
+            half = 0.5
             self.used.append(StepUse.of(node.input[0], real, truth, step, low, high))
         inside = (steps >= low - _OUT) & (steps <= high + _OUT)
         # A range that starts at 0 is that of a ReLU, which it replaces.

@@ -1,11 +1,20 @@
 """How finely the types of numbers divide their range: the distance of neighbouring numbers, and the largest one."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import TensorProto
 
-__all__ = ["LARGEST", "has_spacing", "spacing"]
+__all__ = ["LARGEST", "SIXTEEN_BITS", "has_spacing", "spacing"]
+
+
+SIXTEEN_BITS: Final[Mapping[int, Literal["float16", "bfloat16"]]] = {
+    TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16",
+}
+"""The floats of 16 bits, by their type in ONNX."""
 
 
 class _Type(NamedTuple):

@@ -140,7 +140,7 @@ def compare_output(
         drift=drift,
         max_abs=max_abs,
         relative_to_scale=max_abs / truth.scale,
-        sqnr_db=10 * (math.log10(power) - math.log10(error_power)) if power and error_power else None,
+        sqnr_db=decibels(power, error_power),
         cosine=_cosine(result, expected, power),
     )
 
@@ -197,6 +197,19 @@ def rounding_loss(scale: NDArray[Any], dtype: str) -> NDArray[Any]:
     # Runtimes may flush what is smaller than a normal number to zero; 16-bit floats keep it.
     least = np.finfo(np.float16).smallest_subnormal if dtype == "float16" else np.finfo(np.float32).tiny
     return scale * _epsilon("float32") + float(least)
+
+
+def decibels(power: float, error_power: float) -> float | None:
+    """Return the signal-to-noise ratio of two powers; None if there is no signal, or no noise."""
+    return 10 * (math.log10(power) - math.log10(error_power)) if power and error_power else None
+
+
+def error_from_truth(truth: Truth, result: NDArray[Any], unit: NDArray[Any] | float = 1.0) -> float:
+    """Return the largest error where the truth is finite, in multiples of `unit`, which has its sample's elements."""
+    known = np.isfinite(truth.sample)
+    return largest_error(
+        truth.sampled(result)[known], truth.sample[known], unit[known] if isinstance(unit, np.ndarray) else unit
+    )
 
 
 def largest_error(result: NDArray[Any], expected: NDArray[Any], unit: NDArray[Any] | float = 1.0) -> float:

@@ -30,6 +30,7 @@ from .drift import (
     OutputComparison,
     compare_output,
     drift_unit,
+    error_from_truth,
     largest_error,
     largest_ratio,
     rounding_loss,
@@ -125,7 +126,7 @@ def shares_of_error(
                 share = ErrorShare(max(share.introduced, found.drift or 0.0), share.inherited)
             if part and inputs_right and not file.faults.keys().isdisjoint(part.absent_before.get(name, ())):
                 # Where the file is wrong, nothing is there: only the truth tells whether the runner shares that.
-                share = ErrorShare(_from_truth(result, truth, sampled_loss(loss, truth)), 0.0)
+                share = ErrorShare(error_from_truth(truth, result, sampled_loss(loss, truth)), 0.0)
             split = SplitError(found, share, loss)
         if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
             wrong.add(name)
@@ -157,8 +158,7 @@ def accumulated_losses(graph: Float64Graph, reference: Reference, names: Collect
         for name, value in graph.shaken_walk(reference.inputs, seed):
             truth = reference.truths[name]
             if name in moved and not isinstance(value, Unknown) and value.shape == truth.shape:
-                known = np.isfinite(truth.sample)
-                moved[name] = max(moved[name], largest_error(truth.sampled(value)[known], truth.sample[known]))
+                moved[name] = max(moved[name], error_from_truth(truth, value))
     return moved
 
 
@@ -210,12 +210,6 @@ def _share(
         if another_fault and from_truth < introduced:
             introduced, inherited = from_truth, 0.0
     return None if math.isnan(introduced + inherited) else ErrorShare(introduced, inherited)
-
-
-def _from_truth(result: NDArray[Any], truth: Truth, loss: NDArray[Any]) -> float:
-    """Return the largest error where the truth is finite."""
-    known = np.isfinite(truth.sample)
-    return largest_error(truth.sampled(result)[known], truth.sample[known], loss[known])
 
 
 def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], loss: NDArray[Any]) -> float:

@@ -19,6 +19,7 @@ from .drift import (
     OutputComparison,
     compare_output,
     drift_unit,
+    error_from_truth,
     largest_error,
     rounding_loss,
     sampled_loss,
@@ -28,7 +29,8 @@ __all__ = ["FileValues", "RightValues", "evaluate_file"]
 
 
 _LEAST = 1e-4
-"""Of float32's own error: float64 itself loses that much on the way through a model."""
+"""Of float32's own error, by channel: what float64 itself loses on the way through a model, beside the last operation's
+part of the tensor's scale, which `compare_output` allows."""
 
 
 class RightOutput(Protocol):
@@ -140,7 +142,7 @@ class _FileJudge:
             self._add_fault(found, truth, value, allowed)
         off, before = found.max_abs or 0.0, self._share_before(name)
         if right is not None:
-            value, off, before = right.value, _error(truth, right.value), 0.0
+            value, off, before = right.value, error_from_truth(truth, right.value), 0.0
         if right is not None or not found.failed:
             self._known.add(name)
         self._off[name] = off / float(np.finfo(np.float32).eps)
@@ -186,11 +188,6 @@ class _FileJudge:
             self.file.faults[found.name] = found.max_abs
             if largest_error(correction, np.zeros(()), sampled_loss(allowed, truth)) <= FILE_PASSING_DRIFT:
                 self.file.unsampled.add(found.name)
-
-
-def _error(truth: Truth, value: NDArray[Any]) -> float:
-    known = np.isfinite(truth.sample)
-    return largest_error(truth.sampled(value)[known], truth.sample[known])
 
 
 def _noise(truth: Truth) -> NDArray[Any]:

@@ -17,7 +17,7 @@ from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from ..artifact.reference import Reference
 from ..float64.graph import Float64Graph, Unknown
-from .drift import FILE_RUNNER
+from .drift import FILE_RUNNER, decibels
 from .report import GoalReport, Reached, RunnerReport
 
 __all__ = ["Goal", "goal_words", "judge_goal", "parse_goal"]
@@ -42,7 +42,8 @@ def _powers(result: Array, right: Array, axis: int) -> tuple[float, float]:  # n
 def _decibels(lost: float, signal: float) -> float:
     if not lost:
         return math.inf
-    return 10 * math.log10(signal / lost) if signal and math.isfinite(lost) else -math.inf
+    found = decibels(signal, lost) if math.isfinite(lost) else None
+    return -math.inf if found is None else found
 
 
 def _agreeing(result: Array, right: Array, axis: int) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
 from ..float64.number_types import LARGEST
-from .drift import FILE_PASSING_DRIFT, OutputComparison, compare_output
+from .drift import FILE_PASSING_DRIFT, OutputComparison, compare_output, decibels
 from .file_values import FileValues
 from .step_faults import Steps
 from .verdict_kinds import Verdict
@@ -94,7 +94,7 @@ def _measured(
     return found.model_copy(
         update={
             "drift": drift,
-            "sqnr_db": 10 * math.log10(signal / lost) if signal and lost else None,
+            "sqnr_db": decibels(signal, lost),
             "verdict": Verdict.DRIFT if drift > FILE_PASSING_DRIFT else Verdict.PASS,
         }
     )

@@ -7,21 +7,14 @@ Every one of these files is right, so each must pass. The rows are kept beside t
 with 1 if one fails. Faults are planted in `tests/export/candidate/`.
 """
 
-import argparse
-import json
-import logging
-import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from export.sources import write_candidate_of
+from proofs.by_model import ModelProof
 from proofs.candidate_makers import MAKERS, Made
 from proofs.verdict_models import export_model, sound_model
 from proofs.zoo import describe_machine, describe_versions
@@ -29,7 +22,7 @@ from runtime import Artifact, LayerprobeError, open_artifact
 from runtime.verdict.drift import FILE_RUNNER
 from runtime.verdict.verification import verify
 
-__all__ = ["main"]
+__all__ = ["PROOF"]
 
 MODELS = (
     "torchvision:alexnet",
@@ -137,35 +130,17 @@ def _line(row: Row) -> str:
     return f"| {row.model} | {row.maker} | {outcome} | {' | '.join(numbers)} |"
 
 
-def run(page: Path, patterns: Sequence[str]) -> int:
-    """Judge the files of the models that match, write the page and return the exit code."""
-    names = [name for name in MODELS if any(fnmatchcase(name, each) for each in patterns or ["*"])]
-    kept = page.with_suffix(".jsonl")
-    rows: list[Row] = []
-    if patterns and kept.exists():
-        rows = [Row(**json.loads(line)) for line in kept.read_text(encoding="utf-8").splitlines()]
-    for number, name in enumerate(names, 1):
-        rows = [row for row in rows if row.model != name]
-        with tempfile.TemporaryDirectory() as folder:
-            for row in rows_of(name, Path(folder)):
-                rows.append(row)
-                print(f"{number}/{len(names)} {name}: {row.maker}: {row.outcome} {row.words[:100]}", flush=True)
-        rows.sort(key=lambda row: (MODELS.index(row.model), list(MAKERS).index(row.maker)))
-        kept.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
-        page.write_text(as_page(rows), encoding="utf-8")
-    return int(any(row.outcome == "fail" for row in rows))
-
-
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="make candidates")
-    parser.add_argument("page", type=Path)
-    parser.add_argument("patterns", nargs="*", metavar="MODEL")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    logging.disable(logging.WARNING)
-    sys.exit(run(arguments.page, arguments.patterns))
+PROOF = ModelProof(
+    "make candidates",
+    MODELS,
+    Row,
+    rows_of,
+    place=lambda row: (MODELS.index(row.model), list(MAKERS).index(row.maker)),
+    said=lambda row: f"{row.maker}: {row.outcome} {row.words[:100]}",
+    as_page=as_page,
+    is_good=lambda row: row.outcome != "fail",
+)
 
 
 if __name__ == "__main__":
-    main()
+    PROOF.main()

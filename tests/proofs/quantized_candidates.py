@@ -7,17 +7,10 @@ Right files have to pass, faulty ones to fail at the faulty layer. The rows are 
 (`quantized_candidates.jsonl`). Beside them is what ONNX Runtime's own `qdq_loss_debug` measures of QDQ files.
 """
 
-import argparse
 import contextlib
 import io
-import json
-import logging
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
-from fnmatch import fnmatchcase
-from itertools import chain
 from pathlib import Path
 
 import onnx
@@ -28,6 +21,7 @@ from export import export_artifact
 from export.sources import write_candidate_of
 from probe import build_probe
 from probe.onnx_model.reading import described
+from proofs.by_model import ModelProof
 from proofs.candidate_makers import Made
 from proofs.onnx_loss_debug import worst_of_onnx_runtime
 from proofs.quantized_faults import FAULTS, TOLD, Fault, Graph
@@ -39,7 +33,7 @@ from runtime.verdict.drift import FILE_RUNNER
 from runtime.verdict.report import Report
 from runtime.verdict.verification import verify
 
-__all__ = ["main"]
+__all__ = ["PROOF"]
 
 MODELS = (
     "mixed",
@@ -183,36 +177,25 @@ def _nearest(start: Sequence[str], step: Callable[[str], Sequence[str]], layers:
     return found
 
 
-def run(page: Path, patterns: Sequence[str]) -> int:
-    """Judge the files of the models that match, write the page and return the exit code."""
-    names = [name for name in MODELS if any(fnmatchcase(name, each) for each in patterns or ["*"])]
-    kept = page.with_suffix(".jsonl")
-    rows: list[Row] = []
-    if patterns and kept.exists():
-        rows = [Row(**json.loads(line)) for line in kept.read_text(encoding="utf-8").splitlines()]
-    for name in names:
-        rows = [row for row in rows if row.model != name]
-        with tempfile.TemporaryDirectory() as folder:
-            work = _Work(name, Path(folder))
-            for row in chain(rows_of_right(work), rows_of_faults(work) if name in FAULTY_MODELS else ()):
-                rows.append(row)
-                print(f"{name}: {row.kind}: {row.place}: {row.outcome} {row.words[:100]}", flush=True)
-        rows.sort(key=lambda row: MODELS.index(row.model))
-        kept.write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
-        page.write_text(as_page(rows), encoding="utf-8")
-    return int(not all(row.good for row in rows if row.outcome != "not made"))
+def rows_of(name: str, folder: Path) -> Iterator[Row]:
+    """Yield the rows of a model's right files, and of its faulty ones where these are planted."""
+    work = _Work(name, folder)
+    yield from rows_of_right(work)
+    if name in FAULTY_MODELS:
+        yield from rows_of_faults(work)
 
 
-def main() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="make quantized-candidates")
-    parser.add_argument("page", type=Path)
-    parser.add_argument("patterns", nargs="*", metavar="MODEL")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    logging.disable(logging.WARNING)
-    sys.exit(run(arguments.page, arguments.patterns))
+PROOF = ModelProof(
+    "make quantized-candidates",
+    MODELS,
+    Row,
+    rows_of,
+    place=lambda row: MODELS.index(row.model),
+    said=lambda row: f"{row.kind}: {row.place}: {row.outcome} {row.words[:100]}",
+    as_page=as_page,
+    is_good=lambda row: row.good or row.outcome == "not made",
+)
 
 
 if __name__ == "__main__":
-    main()
+    PROOF.main()
