@@ -28,6 +28,8 @@ _FAR, _TIE_OF_FAR = 0.05, 1.5
 _NEARER = 2.0
 _UNFINISHED = 1e-3
 """The least distance at which what adds or multiplies a constant next may be nearer: a convolution without its bias."""
+_NOT_ROUNDED = 1e-5
+"""From this distance on, a part of a norm may be near what the norm computes: x - mean, where the deviation is one."""
 _STEP_BYTES = 4
 """Up to so many, integers are whole steps of numbers, and their real numbers are beside them."""
 _FINISHING = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Sub"})
@@ -122,6 +124,12 @@ def walk_and_match(
         found.add(match)
         arrays[match.value] = match.alignment.apply(source.tensors[match.output].array)
 
+    def may_be_unfinished(name: str, match: Match) -> bool:
+        if tolerance > _UNFINISHED:
+            return name in open_ and match.distance > _UNFINISHED
+        same = is_same_operation(values.all[name].node.op_type, source.outputs[match.output])
+        return not same and match.distance > _NOT_ROUNDED
+
     def replaced(name: str, value: Any) -> Any:
         if isinstance(value, Unknown):
             found.unknown[name] = value.reason
@@ -139,8 +147,8 @@ def walk_and_match(
             return value
         found.add(match)
         found.unfinished.pop(match.output, None)
-        if name in open_ and match.distance > _UNFINISHED:
-            # With the source's value in its place, what follows would have the bias twice.
+        if may_be_unfinished(name, match):
+            # With the source's value in its place, what follows would have the bias, or the deviation, twice.
             found.unfinished[match.output] = match.distance
             return value
         return match.alignment.apply(source.tensors[match.output].array).astype(value.dtype)

@@ -30,12 +30,21 @@ MODELS = (
     "torchvision:densenet121",
     "torchvision:efficientnet_b0",
     "torchvision:googlenet",
+    "torchvision:mnasnet0_5",
     "torchvision:mobilenet_v2",
     "torchvision:mobilenet_v3_small",
     "torchvision:regnet_y_400mf",
     "torchvision:resnet18",
     "torchvision:shufflenet_v2_x0_5",
     "torchvision:squeezenet1_1",
+    "torchvision:swin_t",
+    "timm:dla46x_c",
+    "timm:edgenext_xx_small",
+    "timm:efficientnet_lite0",
+    "timm:ghostnet_050",
+    "timm:hrnet_w18_small",
+    "timm:mobilevit_xxs",
+    "timm:repvgg_a0",
 )
 
 

@@ -10,7 +10,11 @@ import pytest
 import torch
 from candidate_files import MEAN, STD, Made, Net, nameless
 from onnx import helper, numpy_helper
+from torch import nn
+from torch.nn import functional
 
+from export import export_artifact
+from probe import build_probe
 from runtime import open_artifact
 from runtime.artifact.errors import InputError, ModelError
 from runtime.verdict.report import Report
@@ -212,3 +216,20 @@ def test_the_command_line_takes_a_model_an_onnx_file_or_an_artifact_to_judge_aga
     wrong = layerprobe("verify", made.artifact.path, "--against", made.file)
     assert (wrong.code, "--against is for an ONNX file" in wrong.err) == (2, True)
     assert open_artifact(made.artifact.path).manifest.candidate is None
+
+
+@pytest.mark.parametrize(("epsilon", "culprits"), [(1e-5, set()), (3e-3, {"0"})])
+def test_a_norm_in_parts_is_judged_at_its_last_part(epsilon: float, culprits: set[str], judged: Judge, tmp_path: Path):
+    # The norm divides by hardly more than one, so that x - mean is nearly what it computes.
+    noise = functional.layer_norm(torch.randn(1, 6, 64, generator=torch.Generator().manual_seed(0)), (64,))
+    module, image = nn.Sequential(nn.LayerNorm(64), nn.Linear(64, 4)).eval(), noise * 1.0004 + 0.3
+    source = open_artifact(
+        export_artifact(build_probe(module, image), tmp_path / "artifact", reference_inputs={"unit": (image,)})
+    )
+    module[0].eps = epsilon
+    file = tmp_path / "parts.onnx"
+    torch.onnx.export(module, (image,), file, dynamo=False, opset_version=11)
+    assert "LayerNormalization" not in {node.op_type for node in onnx.load(file).graph.node}
+    report = judged(file, source)
+    assert {each.name for each in report.runners[0].outputs if each.failed} == culprits
+    assert "Div" in next(each.computed_by for each in report.outputs if each.name == "0")
