@@ -33,6 +33,12 @@ _NOT_ROUNDED = 1e-5
 _STEP_BYTES = 4
 """Up to so many, integers are whole steps of numbers, and their real numbers are beside them."""
 _FINISHING = frozenset({"Add", "BatchNormalization", "Div", "Mul", "Sub"})
+# fmt: off
+_CARRYING = frozenset({
+    "Cast", "DequantizeLinear", "Dropout", "Flatten", "Identity", "QuantizeLinear", "Reshape", "Squeeze", "Transpose",
+    "Unsqueeze",
+})
+# fmt: on
 ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
 
@@ -58,6 +64,7 @@ class Source:
         self.graph, self.outputs, self.inputs_of, self.inputs = graph, outputs, graph.inputs_of, inputs
         self.tensors: dict[str, Tensor] = {}
         self._of_size: dict[int, list[str]] = {}
+        self._passed_on: dict[str, str | None] = {}
         for name, value in graph.walk(inputs):
             if not isinstance(value, Unknown) and value.size:
                 self.tensors[name] = Tensor(value)
@@ -68,6 +75,26 @@ class Source:
         """Return the same source on other inputs; itself if they are its own."""
         same = all(array is self.inputs[name] for name, array in inputs.items())
         return self if same else Source(self.graph, self.outputs, inputs)
+
+    def passed_on(self, output: str) -> str | None:
+        """Return the output whose values an output has, as of a dropout or a transposition; None if it computes any."""
+        if output not in self._passed_on:
+            inputs = [name for name in self.inputs_of[output] if name in self.tensors]
+            best = best_alignment(self.tensors[output], self.tensors[inputs[0]]) if len(inputs) == 1 else None
+            self._passed_on[output] = inputs[0] if best is not None and best[0] == 0.0 else None
+        return self._passed_on[output]
+
+    def follows(self, output: str, other: str) -> bool:
+        """Return whether an output has the values of another, or is computed from nothing else, as a ReLU is."""
+        values, inputs = self._same_values(other), [name for name in self.inputs_of[output] if name in self.tensors]
+        return self._same_values(output) == values or (
+            bool(inputs) and all(self._same_values(name) == values for name in inputs)
+        )
+
+    def _same_values(self, output: str) -> str:
+        """Return the first output on the way whose values an output has."""
+        passed_on = self.passed_on(output)
+        return output if passed_on is None else self._same_values(passed_on)
 
     def of_size(self, size: int) -> list[str]:
         """Return the outputs of so many elements, in the order of execution."""
@@ -97,7 +124,13 @@ class Matches:
 
     def is_ready(self, output: str, source: Source) -> bool:
         """Return whether all that an output of the source is computed from has been found, or is an input."""
-        return all(name in self.by_output or name not in source.tensors for name in source.inputs_of[output])
+        return all(self._is_there(name, source) for name in source.inputs_of[output])
+
+    def _is_there(self, output: str, source: Source) -> bool:
+        if output in self.by_output or output not in source.tensors:
+            return True
+        passed_on = source.passed_on(output)
+        return passed_on is not None and self._is_there(passed_on, source)
 
 
 def walk_and_match(
@@ -202,6 +235,9 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
         best = best_alignment(tensor, other)
         if best is not None and best[0] <= tolerance and (tolerance <= _UNFINISHED or _varies_alike(best[0], other)):
             close.append(Match(name, output, best[1], best[0]))
+    carried = _carried(name, values, found)
+    if carried is not None:
+        close = [match for match in close if source.follows(match.output, carried)]
     # What the file returns is that output, even if the same values were found before a cast or a reshape. Anything else
     # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
     if name not in values.returned:
@@ -213,6 +249,14 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
             if match.output not in found.by_output or match.distance < improved.get(match.output, 0.0)
         ]
         nearest = min(known, key=lambda match: match.distance, default=None)
+        if nearest:
+            # Behind a block that adds next to nothing, what was found is exact and what is still to come is near.
+            close = [
+                match
+                for match in close
+                if match.distance <= _NEARER * nearest.distance
+                or (nearest.distance > 0.0 and found.is_ready(match.output, source))
+            ]
         if nearest and (not close or max(_NEARER * nearest.distance, ROUNDED) < min(match.distance for match in close)):
             found.alike[name] = nearest
             return None
@@ -224,12 +268,25 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     return min(
         equal,
         key=lambda match: (
-            match.output in found.by_output and match.output not in found.unfinished,
+            match.output not in found.unfinished,
+            match.output in found.by_output,
             not found.is_ready(match.output, source),
             not is_same_operation(values.all[name].node.op_type, source.outputs[match.output]),
             source.place[match.output],
         ),
     )
+
+
+def _carried(name: str, values: Values, found: Matches) -> str | None:
+    """Return the output that is only moved, cast or put in steps on the way to a value; None if it is computed."""
+    node = values.all[name].node
+    while node.op_type in _CARRYING:
+        given = node.input[0]
+        match = found.by_value.get(given) or found.alike.get(given)
+        if match is not None or given not in values.all:
+            return match.output if match else None
+        node = values.all[given].node
+    return None
 
 
 def _varies_alike(distance: float, source: Tensor) -> bool:

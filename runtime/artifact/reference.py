@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, Po
 
 from .errors import ArtifactError, first_line
 from .manifest import file_state
-from .tensor_summary import SAMPLE_LIMIT, sample
+from .tensor_summary import SAMPLE_LIMIT, channel_statistics, sample
 
 __all__ = ["Reference", "Truth", "as_array", "load_references", "save_references"]
 
@@ -59,6 +59,13 @@ class Truth:
     def of_sample(self) -> "Truth":
         """Return the truth of the sample alone, as of a flat tensor."""
         return replace(self, shape=self.sample.shape, channels=None, channel_axis=None, map=None)
+
+    def of_values(self, tensor: NDArray[Any]) -> "Truth":
+        """Return the truth that another tensor of this shape is, with this one's scale and float32's own error."""
+        channels = self.channels
+        if channels is not None:
+            channels = np.vstack([channel_statistics(tensor, self.channel_axis), channels[-1:]])
+        return replace(self, sample=self.sampled(tensor).astype(np.float64), channels=channels)
 
     def sampled(self, tensor: NDArray[Any]) -> NDArray[Any]:
         """Return the elements of a tensor of this shape that `sample` holds of the truth."""

@@ -31,6 +31,8 @@ _PRODUCTS = frozenset({"Conv", "ConvInteger", "ConvTranspose", "Gemm", "MatMul",
 """Operators that add up products of their first two inputs; the third is a bias in all but the integer ones."""
 _WEIGHT_OF = {"ConvInteger": (0, 1), "DequantizeLinear": (0,), "MatMulInteger": (0, 1)}
 """By operator, which of its inputs are numbers in whole steps; others are zero points, sizes and indices."""
+_SIZES_FROM = {"Range": 0, "Resize": 1, "Upsample": 1}
+"""By operator, from which input on real numbers decide on a size: rounding has left that as it is."""
 _OUT = 0.5
 """Steps out of range that rounding explains."""
 _FOLDED = 8.0
@@ -107,6 +109,8 @@ class BitNoise:
         """
         type_ = computing_type(node, self._types)
         given = [self._of_input(name, value) for name, value in zip(node.input, inputs, strict=True)]
+        sizes_from = _SIZES_FROM.get(node.op_type, len(given))
+        given[sizes_from:] = [None] * len(given[sizes_from:])
         if all(name in self._constants for name in node.input if name):
             self._constants.update(node.output)
         self._note_weights(node, inputs)
@@ -180,6 +184,8 @@ class BitNoise:
         is_weight = [
             name in self._constants and error is not None for name, error in zip(node.input, given, strict=True)
         ]
+        # Of two constants, as of a table that a convolution projects, the second are the weights.
+        is_weight[0] = is_weight[0] and not is_weight[1]
         passed = [None if weight else error for weight, error in zip(is_weight, given, strict=True)]
         (moved,) = _moved(inputs, passed, results, evaluate)
         if not any(is_weight):
@@ -277,7 +283,8 @@ def _moved(
     if all(error is None for error in given):
         return [None] * len(results)
     moved = [
-        value if value is None or error is None else value.astype(np.float64) - error
+        # A shape that was computed by way of real numbers stays one of integers.
+        value if value is None or error is None or not np.any(error) else value.astype(np.float64) - error
         for value, error in zip(inputs, given, strict=True)
     ]
     return [

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import onnx.inliner
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
 
 from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
@@ -96,6 +96,7 @@ class Float64Graph:
         with_parts(graph, self._opset)
         if real_values:
             with_real_values(graph, self._opset, outputs)
+        _store_constants(graph, outputs)
         self._weights = {tensor.name: tensor for tensor in graph.initializer}
         given = [value for value in graph.input if value.name not in self._weights]
         self._inputs = [value.name for value in given]
@@ -335,6 +336,20 @@ def _inlined(model: onnx.ModelProto, file: Path) -> onnx.ModelProto:
         return onnx.inliner.inline_local_functions(model) if model.functions else model
     except Exception as error:
         raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
+
+
+def _store_constants(graph: GraphProto, outputs: Sequence[str]) -> None:
+    """Make what nodes of constants hold weights of the graph: as these, they were rounded to their type."""
+    kept = []
+    for node in graph.node:
+        value = next((each.t for each in node.attribute if each.name == "value"), None)
+        if node.op_type != "Constant" or node.domain or value is None or node.output[0] in outputs:
+            kept.append(node)
+            continue
+        value.name = node.output[0]
+        graph.initializer.append(value)
+    del graph.node[:]
+    graph.node.extend(kept)
 
 
 def _operations(nodes: Sequence[NodeProto], named: Collection[str]) -> tuple[str, ...]:

@@ -75,6 +75,11 @@ class StepUse:
         return abs(self.low + self.high) <= 1.5 * self.step
 
     @property
+    def is_of_operation(self) -> bool:
+        """Whether the range is 0 to 1, which quantizers give a softmax or a sigmoid whatever its values are."""
+        return self.low == 0.0 and abs(self.high - 1.0) <= 1.5 * self.step
+
+    @property
     def needed(self) -> float:
         """The step from the least value to the largest, or as far below 0 as above in a symmetric range."""
         span = 2 * max(-self.least, self.largest) if self.is_symmetric else self.largest - self.least

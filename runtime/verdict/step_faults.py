@@ -7,6 +7,7 @@ compared with the file's others.
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -84,15 +85,21 @@ class Steps:
         return float(np.quantile([use.clipped for _, use in self._used], 0.75)) if self._used else 1.0
 
     def _too_coarse(self) -> Iterator[tuple[str, str]]:
-        tested = [(output, use) for output, use in self._used if use.needed and use.given not in self._noise.inputs]
+        used = [(output, self._of_all_in_its_range(use)) for output, use in self._used]
+        tested = [(output, use) for output, use in used if use.needed and use.given not in self._noise.inputs]
         for output, use in tested:
             others = [each.coarse_db for _, each in tested if (each.low, each.high) != (use.low, use.high)]
             if len(others) < _LEAST_WEIGHTS:
                 continue
             usual, most = np.quantile(others, [0.5, 0.95])
             allowed = max(_COARSE_DB if use.size >= _FEW else _COARSE_OF_FEW_DB, _SPREADS * float(most - usual))
-            if use.coarse_db - float(usual) > allowed:
+            if use.coarse_db - float(usual) > allowed and not use.is_of_operation:
                 yield output, f"its scale of {use.step:.3g} is {use.step / use.needed:.3g} times what its values need"
+
+    def _of_all_in_its_range(self, use: StepUse) -> StepUse:
+        """Return how a range is used by all tensors that have it: those that are concatenated get one."""
+        sharing = [each for _, each in self._used if (each.low, each.high) == (use.low, use.high)]
+        return replace(use, least=min(each.least for each in sharing), largest=max(each.largest for each in sharing))
 
     def _misplaced(self) -> Iterator[tuple[str, str]]:
         for output, use in self._used:

@@ -13,12 +13,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import onnxruntime
+
 from export.sources import write_candidate_of
 from proofs.by_model import ModelProof
 from proofs.candidate_makers import MAKERS, Made
 from proofs.verdict_models import export_model, sound_model
 from proofs.zoo import describe_machine, describe_versions
 from runtime import Artifact, LayerprobeError, open_artifact
+from runtime.runners.onnx_session import session_options
 from runtime.verdict.drift import FILE_RUNNER
 from runtime.verdict.verification import verify
 
@@ -55,7 +58,7 @@ class Row:
     model: str
     maker: str
     outcome: str
-    """`pass`, `fail`, `refused`, or `not made` where the tool itself failed."""
+    """`pass`, `fail`, `refused`, or `not made` where the tool itself failed, or ONNX Runtime can't load its file."""
     words: str
     """The headline, or the message."""
     found: int = 0
@@ -74,6 +77,7 @@ def rows_of(name: str, folder: Path) -> Iterator[Row]:
         file = folder / f"{len(list(folder.iterdir()))}.onnx"
         try:
             make(made, file)
+            onnxruntime.InferenceSession(file, session_options("basic"), providers=["CPUExecutionProvider"])
         except Exception as error:
             yield Row(name, maker, "not made", (str(error).strip().splitlines() or [""])[-1][:120])
             continue
@@ -118,7 +122,8 @@ def as_page(rows: Sequence[Row]) -> str:
         "neither. The lowest signal-to-noise ratio is of a file in fewer bits: of the segment that loses most.",
         "",
         f"**Of {judged} files that were judged, {counts['pass']} pass and {counts['fail']} fail**;"
-        f" {counts['refused']} are refused in words, {counts['not made']} could not be made by their tool.",
+        f" {counts['refused']} are refused in words; {counts['not made']} could not be made by their tool, or can't be"
+        " loaded by ONNX Runtime.",
         *([f"**Not run: {', '.join(absent)}.**"] if absent else []),
         "",
         f"{describe_machine()}; {time.strftime('%Y-%m-%d')}; {describe_versions()}.",
