@@ -126,6 +126,11 @@ class Matches:
         """Return whether all that an output of the source is computed from has been found, or is an input."""
         return all(self._is_there(name, source) for name in source.inputs_of[output])
 
+    def is_passed_on(self, output: str, source: Source) -> bool:
+        """Return whether an output has the values of another that has been found."""
+        passed_on = source.passed_on(output)
+        return passed_on is not None and (passed_on in self.by_output or self.is_passed_on(passed_on, source))
+
     def _is_there(self, output: str, source: Source) -> bool:
         if output in self.by_output or output not in source.tensors:
             return True
@@ -241,6 +246,9 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
     # What the file returns is that output, even if the same values were found before a cast or a reshape. Anything else
     # that is nearer to what was found than to what was not only passes that on, as a quantized tensor does.
     if name not in values.returned:
+        if carried is None:
+            # Nothing is computed where the source only passes on what was found: what is near that is a part of a norm.
+            close = [match for match in close if not found.is_passed_on(match.output, source)]
         improved = found.unfinished
         known = [match for match in close if match.output in found.by_output]
         close = [
