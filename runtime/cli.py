@@ -11,7 +11,7 @@ import typer
 
 from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 from .artifact.errors import UsageError
-from .cli_options import ArtifactArgument, RunnersOption, takes_settings
+from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -179,6 +179,7 @@ def bench(
     picture: Annotated[
         Path | None, typer.Option(metavar="F", help="Plot time and ratio over batch size: .png, .svg or .pdf.")
     ] = None,
+    trust: TrustOption = False,
     *,
     settings: "Settings",
     quiet: QuietOption = False,
@@ -201,7 +202,15 @@ def bench(
     batches = _parse_batches(batch)
     opened = open_artifact(artifact)
     with phases(quiet) as on_phase:
-        report = benchmark(opened, runner or (), batches=batches, repeats=repeats, settings=settings, on_phase=on_phase)
+        report = benchmark(
+            opened,
+            runner or (),
+            batches=batches,
+            repeats=repeats,
+            settings=settings,
+            trust=trust,
+            on_phase=on_phase,
+        )
     print_left_out(report.left_out, quiet)
     if json:
         from .artifact.file_replacement import replace_file

@@ -17,13 +17,15 @@ from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
 from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
 
-__all__ = ["ArtifactArgument", "RunnersOption", "takes_reports", "takes_settings"]
+__all__ = ["ArtifactArgument", "RunnersOption", "TrustOption", "takes_reports", "takes_settings"]
 
 Command = Callable[..., None]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
 ]
+_PROGRAMS = [name for name, row in RUNNERS.items() if row.program]
+
 RunnersOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -31,6 +33,14 @@ RunnersOption = Annotated[
         metavar="R",
         help=f"{', '.join(RUNNERS)}, or all. Default: those of {', '.join(DEFAULT_RUNNERS)} that work here. May be "
         "repeated.",
+    ),
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help=f"Also run what are programs, which can do whatever you can ({', '.join(_PROGRAMS)}): for an artifact of "
+        "your own. Otherwise each runs only if --runner names it.",
     ),
 ]
 

@@ -193,7 +193,7 @@ def test_statistics_go_from_stats_to_export(tmp_path, layerprobe, photo):
 
 def test_bench_reports_percentiles_and_the_plain_model(exported, tmp_path, layerprobe):
     outcome = layerprobe(
-        *("bench", exported("cnn3").path, "--repeats", 3, "--batch", 2, "--json", tmp_path / "b.json"),
+        *("bench", exported("cnn3").path, "--trust", "--repeats", 3, "--batch", 2, "--json", tmp_path / "b.json"),
     )
     assert outcome.code == 0, outcome.err
     assert "times the plain model's time" in outcome.out
