@@ -215,11 +215,13 @@ def _subject(
 def _refuse_places(
     reports: Mapping[str, Path], artifact: Path, baseline: Path | None, inputs: Sequence[Path] = ()
 ) -> None:
-    """Refuse reports that would replace an input or each other, before the work is done."""
+    """Refuse reports that would replace an input, a file of the user's or each other, before the work is done."""
+    from .reporting.forms import FORMS
+
     for name, file in reports.items():
         # Only a new JSON report may replace the baseline that it is compared with.
         kept = [baseline] if baseline and name != "json" else []
-        refuse_unwritable(file, artifact, [*inputs, *kept])
+        refuse_unwritable(file, FORMS[name].mark, artifact, [*inputs, *kept])
     files = [file for file in reports.values() if file.is_file() or not file.exists()]
     for number, file in enumerate(files):
         if file.resolve() in {earlier.resolve() for earlier in files[:number]}:

@@ -20,7 +20,10 @@ from ..runners.registry import choose_runners, none_left, open_or_leave_out, ope
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from .memory_need import refuse_too_large
 
-__all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
+__all__ = ["BENCHMARK_MARK", "BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
+
+BENCHMARK_MARK = '"timings"'
+"""What each report has near its start: another JSON file is not replaced by one."""
 
 Variant = Literal["plain", "averaged", "full"]
 """The model with only its own results, with a map for each output, and with every output."""
