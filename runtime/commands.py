@@ -6,7 +6,6 @@ and a machine without PyTorch still has every command that doesn't need it. How 
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoints, distribution, version
@@ -17,7 +16,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from .artifact.cli_options import HEADINGS
 from .artifact.errors import first_line
-from .main import Stopped
 
 __all__ = ["app", "run_command"]
 
@@ -55,8 +53,6 @@ class _EntryPointGroup(TyperGroup):
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(_BROKEN_PIPE) from None
-        except KeyboardInterrupt:  # which Typer would take for a code of its own
-            raise Stopped(signal.SIGINT) from None
         return result
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
@@ -105,6 +101,10 @@ def _umbrella(
 ) -> None:
     """Every intermediate tensor of a PyTorch CNN by name: export it, run it anywhere, draw it, verify it.
 
+    ONNX files, manifests, tensors and images are data, whoever they come from: reading them runs nothing. TorchScript
+    (.pt), torch.export's files (.pt2) and a model's source are programs, which can do whatever you can: they run only
+    where you name the model, or its runner with --runner, or with --trust.
+
     Exit codes: 0 success, 1 verification failed, 2 wrong usage, 3 an input is unreadable or invalid,
     4 a requested runtime or provider is not available, 130 interrupted (Ctrl-C), 143 terminated.
     """
@@ -114,7 +114,6 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run a command line and return its exit code; errors go to stderr in one or two lines.
 
     Raises:
-        Stopped: a signal ended it.
         Exception: with `--debug`, any error.
     """
     # --debug is accepted anywhere: after an error, users repeat the command and append it.

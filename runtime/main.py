@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import NoReturn
 
-__all__ = ["Stopped", "main"]
+__all__ = ["main"]
 
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "its terminal was closed"}
 """The signals that end a command as Ctrl-C does: what it was writing is removed."""
 
 
-class Stopped(BaseException):
+class _Stopped(BaseException):
     """A signal ended the command. Not a KeyboardInterrupt, which Typer, among others, handles in its own way."""
 
     def __init__(self, number: int) -> None:
@@ -46,9 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from .commands import run_command
 
         exit_code.append(run_command(sys.argv[1:] if arguments is None else arguments))
-    except (Stopped, KeyboardInterrupt) as stop:
-        number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-        _end_at_once(128 + number, f"layerprobe: {_WORDS[signal.Signals(number).name]}\n")
+    except _Stopped as stop:
+        _end_at_once(128 + stop.number, f"layerprobe: {_WORDS[signal.Signals(stop.number).name]}\n")
     if arguments is None:
         _on_signals(signal.SIG_DFL)  # there is nothing left to remove
     sys.exit(exit_code[0])
@@ -63,7 +62,7 @@ def _on_signals(handler: Callable[[int, object], NoReturn] | signal.Handlers) ->
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
-    raise Stopped(number)
+    raise _Stopped(number)
 
 
 def _forgo_cleanup(exit_code: Sequence[int]) -> None:

@@ -87,6 +87,9 @@ def verify(
     each runner is judged by what the file means in float64. What ran elsewhere is judged by its --tensors.
     Exit code 0 if all pass, 1 if not.
 
+    The runners torchscript, torch-export and eager run programs, which can do whatever you can: only by their names, or
+    with --trust. In a .pt2 file pickles and compiled code are refused; still, it may call any function of PyTorch.
+
     Example: layerprobe verify resnet18 --html report.html
 
     Example: layerprobe verify resnet18 --tensors phone.safetensors

@@ -428,12 +428,13 @@ def test_a_reader_that_goes_away_is_no_failed_verification(exported):
 
 def test_an_interrupted_command_ends_also_where_a_runtime_keeps_a_thread():
     code = (
-        "import sys, threading\n"
+        "import os, signal, sys, threading\n"
         "from runtime import commands, main\n"
         "threading.Thread(target=threading.Event().wait).start()\n"
-        "def interrupted(name): raise KeyboardInterrupt\n"
+        "def interrupted(name): os.kill(os.getpid(), signal.SIGINT)\n"
         "commands._commands = lambda: type('', (), {'names': {'grid'}, 'select': interrupted})\n"
-        "main.main(['grid'])\n"
+        "sys.argv[1:] = ['grid']\n"
+        "main.main()\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout) == (130, "")
