@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import NoReturn
 
 __all__ = ["main"]
@@ -21,48 +22,41 @@ _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "its termi
 """The signals that end a command as Ctrl-C does: what it was writing is removed."""
 
 
-class _Stopped(BaseException):
-    """A signal ended the command. Not a KeyboardInterrupt, which Typer, among others, handles in its own way."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit; errors go to stderr in one or two lines, with the exit codes that --help lists."""
     exit_code: list[int] = []
-    try:
-        # pydantic would look for plugins in the metadata of all packages: an eighth of a short command's time.
-        os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
-        if arguments is None:  # otherwise the caller may go on
-            _on_signals(_stop)
-            import atexit
+    # pydantic would look for plugins in the metadata of all packages: an eighth of a short command's time.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    if arguments is None:  # otherwise the caller may go on
+        _take_signals()
+        import atexit
 
-            # The function that is registered first runs last, after every thread has ended.
-            atexit.register(_forgo_cleanup, exit_code)
-        if sys.stdout is None:  # closed by the caller (`>&-`)
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the process lives
-        from .commands import run_command
+        # The function that is registered first runs last, after every thread has ended.
+        atexit.register(_forgo_cleanup, exit_code)
+    if sys.stdout is None:  # closed by the caller (`>&-`)
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the process lives
+    from .commands import run_command
 
-        exit_code.append(run_command(sys.argv[1:] if arguments is None else arguments))
-    except _Stopped as stop:
-        _end_at_once(128 + stop.number, f"layerprobe: {_WORDS[signal.Signals(stop.number).name]}\n")
-    if arguments is None:
-        _on_signals(signal.SIG_DFL)  # there is nothing left to remove
+    exit_code.append(run_command(sys.argv[1:] if arguments is None else arguments))
     sys.exit(exit_code[0])
 
 
-def _on_signals(handler: Callable[[int, object], NoReturn] | signal.Handlers) -> None:
+def _take_signals() -> None:
     for name in _WORDS:
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         # What the caller ignores stays ignored: nohup, or a shell that started this in the background.
         if number is not None and signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
+            signal.signal(number, _stop)
 
 
 def _stop(number: int, _frame: object) -> NoReturn:
-    raise _Stopped(number)
+    """End at once. An exception would crash C code that is being imported, and be lost in a destructor."""
+    module = sys.modules.get("runtime.artifact.unfinished")
+    if remove := getattr(module, "remove_unfinished", None):
+        remove()
+    # On a terminal the line of a progress bar is cleared, and the cursor that it hid is shown.
+    clear = "\r\x1b[2K\x1b[?25h" if sys.stderr is not None and sys.stderr.isatty() else ""
+    _end_at_once(128 + number, f"{clear}layerprobe: {_WORDS[signal.Signals(number).name]}\n")
 
 
 def _forgo_cleanup(exit_code: Sequence[int]) -> None:
@@ -82,10 +76,10 @@ def _end_at_once(code: int, message: str = "") -> NoReturn:
     After an interrupt that would wait for the runtimes' threads, possibly forever: one of them may wait for a lock that
     was held when the interrupt came, such as an import lock.
     """
-    for stream, text in ((sys.stdout, ""), (sys.stderr, message)):
-        try:
-            stream.write(text)
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, RuntimeError, ValueError):  # closed, unread, or interrupted as it wrote
             stream.flush()
-        except (AttributeError, OSError, ValueError):  # it was closed, or whoever read it is gone
-            continue
+    if message and sys.stderr is not None:  # otherwise 2 may be a file that was opened since
+        with suppress(OSError):
+            os.write(2, message.encode())
     os._exit(code)

@@ -15,7 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["scratch_folder", "sync", "unfinished"]
+__all__ = ["remove_unfinished", "scratch_folder", "sync", "unfinished"]
+
+_IN_WORK: set[Path] = set()
+"""What this process has not completed yet."""
 
 try:
     import fcntl
@@ -36,25 +39,35 @@ def unfinished(place: Path, *, folder: bool, mode: int = 0o777) -> Iterator[Path
         OSError: it can't be made.
     """
     prefix = f".layerprobe-{re.sub(r'[^A-Za-z0-9]', '-', platform.node())[:40]}-"
-    for left in place.glob(f"{prefix}*.partial"):
+    for left in place.glob(f"{prefix}{'[0-9a-f]' * 12}.partial"):
         lock = _lock(left)
         if lock is not None:
             _remove(left)
             os.close(lock)
     path = place / f"{prefix}{secrets.token_hex(6)}.partial"
-    new = path.with_suffix(".new")  # until it is locked, under a name that nobody removes
-    if folder:
-        new.mkdir(mode)
-    else:
-        new.touch(mode & 0o666, exist_ok=False)
-    lock = _lock(new)
+    new = path.with_suffix(".new")  # until it is locked, under a name that no other process removes
+    _IN_WORK.update((new, path))
+    lock = None
     try:
+        if folder:
+            new.mkdir(mode)
+        else:
+            new.touch(mode & 0o666, exist_ok=False)
+        lock = _lock(new)
         new.rename(path)
         yield path
     finally:
-        _remove(path)
+        for each in (new, path):
+            _remove(each)
+            _IN_WORK.discard(each)
         if lock is not None:
             os.close(lock)
+
+
+def remove_unfinished() -> None:
+    """Remove all that this process has not completed, as it ends at once."""
+    for path in tuple(_IN_WORK):
+        _remove(path)
 
 
 @contextmanager
