@@ -68,9 +68,11 @@ class RunnerRow:
             return "the model is an ONNX file" if artifact.manifest.capture == "onnx" else None
         if artifact.path.is_dir():
             return artifact.manifest.left_out.get(self.file)
-        suffix = artifact.path.suffix
-        own = next((name for name, row in RUNNERS.items() if row.file and row.file.endswith(suffix)), "none")
-        return None if self.file.endswith(suffix) else f"{artifact.path} is a lone model file, for --runner {own}"
+        suffix = artifact.path.suffix.lower()
+        if self.file.endswith(suffix):
+            return None
+        own, row = next(each for each in RUNNERS.items() if each[1].file and each[1].file.endswith(suffix))
+        return f"{artifact.path} is a lone {'program' if row.program else 'model file'}, for --runner {own}"
 
     def open(self, artifact: Artifact, name: str, settings: Settings, outputs: Sequence[str] | None) -> Runner:
         """Import the class, and open it on the artifact."""
@@ -264,4 +266,11 @@ def open_or_leave_out(
 
 def none_left(left_out: Mapping[str, str]) -> RunnerUnavailable:
     """Return the error for a model that no runner can run, with the reasons."""
-    return RunnerUnavailable("No runner can run this model: " + "; ".join(map(": ".join, left_out.items())))
+    others = "; ".join(f"{name}: {why}" for name, why in left_out.items() if why != UNTRUSTED)
+    programs = [name for name, why in left_out.items() if why == UNTRUSTED]
+    if not programs:
+        return RunnerUnavailable(f"No runner can run this model: {others}")
+    return RunnerUnavailable(
+        f"{', '.join(programs)} can run this model, but runs a program: add --runner {programs[0]}, or --trust.\n"
+        f"The others can't: {others}"
+    )

@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -128,13 +129,18 @@ def test_in_python_programs_run_by_name_or_with_trust(strangers, unharmed):
 
 def test_a_lone_program_needs_its_runners_name(tiny, tmp_path, layerprobe):
     lone = shutil.copy(tiny / "model.torchscript.pt", tmp_path / "lone.pt")
-    for command in (("bench", lone, "--repeats", 1), ("run", lone, tmp_path / "x.npy", "-o", tmp_path / "t")):
-        refused = layerprobe(*command)
-        assert refused.code in (3, 4)
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 8, 8), np.float32))
+    command = ("run", lone, tmp_path / "x.npy", "-o", tmp_path / "t.safetensors")
+    refused = layerprobe(*command)
+    assert (refused.code, "is a lone program, for --runner torchscript" in refused.err) == (4, True)
+    assert layerprobe(*command, "--runner", "torchscript").code == 0
     refused = layerprobe("bench", lone, "--repeats", 1)
-    assert (refused.code, len(refused.err.splitlines())) == (4, 1)
-    assert f"{lone} is a lone model file, for --runner torchscript" in refused.err
-    assert f"torchscript: {UNTRUSTED}" in refused.err
+    assert refused.code == 4
+    first, second = refused.err.splitlines()
+    assert first.endswith("torchscript can run this model, but runs a program: add --runner torchscript, or --trust.")
+    assert f"{lone} is a lone program, for --runner torchscript" in second
+    refused = layerprobe("verify", lone, "--runner", "torchscript")
+    assert refused.err == f"layerprobe: {lone} is a lone program: model.onnx is missing.\nGive the artifact's folder.\n"
     for asked in (("--runner", "torchscript"), ("--trust",)):
         assert "torchscript" in layerprobe("bench", lone, "--repeats", 1, *asked).out
 
