@@ -86,7 +86,7 @@ def export_artifact(
             optional), and the reason.
 
     Raises:
-        FolderExists: the folder exists, and `overwrite` is not set or it isn't an artifact.
+        FolderExists: the folder exists, and `overwrite` is not set, or it holds anything but an artifact.
         ExportError: the model can't be converted, or the folder can't be written.
         ModelError: `averaged` is set, and no output has a height and a width.
         InputError: one of `reference_inputs` doesn't fit the model's inputs.
@@ -100,7 +100,7 @@ def export_artifact(
     for given in reversed(list(reference_inputs.values())):  # each is checked, and the first stays
         probe = probe.on_input(given)
     probe = on_cpu(probe)
-    with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as folder_in_work:
+    with replace_folder(target, overwrite=overwrite) as folder_in_work:
         write = partial(
             _write_artifact,
             folder=folder_in_work,

@@ -1,15 +1,19 @@
-"""Writes a folder completely or not at all: after a kill or on a full disk, what was there before is unchanged."""
+"""Writes an artifact's folder completely or not at all: after a kill, a power loss or on a full disk, what was there
+before is unchanged, and nothing but an artifact is ever replaced.
+"""
 
 import ctypes
 import os
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
-from runtime.artifact.errors import ExportError, FolderExists
+from runtime.artifact.errors import ArtifactError, ExportError, FolderExists
+from runtime.artifact.manifest import MANIFEST_FILE, parse_manifest
+from runtime.artifact.unfinished import sync, unfinished
 
 __all__ = ["replace_folder"]
 
@@ -18,40 +22,37 @@ _RENAME_EXCHANGE = 2
 
 
 @contextmanager
-def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Path]:
+def replace_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
     """Yield an empty folder beside `target` to write into; on leaving without an error it becomes `target`.
 
     Args:
         target: the folder to create.
-        marker: a file that a folder must hold to be overwritten, so that no other folder of the user's is ever lost.
-        overwrite: replace an existing folder.
+        overwrite: replace an existing artifact.
 
     Raises:
-        FolderExists: `target` exists and `overwrite` is not set, or it isn't a folder with the marker.
+        FolderExists: `target` exists and `overwrite` is not set, or it isn't an artifact, or it holds something else.
         ExportError: the folder can't be written; what was there before is unchanged.
     """
     target = target.absolute()
-    _check_target(target, marker, overwrite=overwrite)
+    _check_target(target, overwrite=overwrite)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.parent / f".layerprobe-{secrets.token_hex(6)}.partial"
-        partial.mkdir()
-    except OSError as error:
-        raise ExportError(f"{target} can't be written: {error.strerror}.\nChoose another folder with -o.") from error
-    try:
-        yield partial
-        _check_target(target, marker, overwrite=overwrite)
-        _move_into_place(partial, target)
+        with unfinished(target.parent, folder=True) as partial:
+            yield partial
+            for file in partial.iterdir():
+                sync(file)
+            sync(partial)
+            _check_target(target, overwrite=overwrite)
+            _move_into_place(partial, target)
+            sync(target.parent)
     except OSError as error:
         raise ExportError(
             f"Writing {target} failed: {error.strerror or error}.\nNothing there was changed. Free up space, or choose "
             "another folder with -o."
         ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check_target(target: Path, marker: str, *, overwrite: bool) -> None:
+def _check_target(target: Path, *, overwrite: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
     if target.is_dir() and Path.cwd().is_relative_to(target.resolve()):
@@ -60,10 +61,24 @@ def _check_target(target: Path, marker: str, *, overwrite: bool) -> None:
         raise FolderExists(f"{target} exists and is not a folder.\nChoose another path with -o.")
     if not any(target.iterdir()):
         return
-    if not (target / marker).is_file():
-        raise FolderExists(f"{target} is not an artifact, so it is left alone.\nChoose another folder with -o.")
+    foreign = _foreign(target)
+    if foreign is not None:
+        raise FolderExists(f"{target} is left alone: {foreign}.\nChoose another folder with -o.")
     if not overwrite:
         raise FolderExists(f"{target} already exists.\nAdd --overwrite to replace it, or choose another path with -o.")
+
+
+def _foreign(folder: Path) -> str | None:
+    """Return what in a folder is nothing that `export` wrote, and would be lost with it; None if there is nothing."""
+    file = folder / MANIFEST_FILE
+    if not file.is_file():
+        return f"it has no {MANIFEST_FILE}, and so is not an artifact"
+    try:
+        listed = {MANIFEST_FILE, *parse_manifest(file.read_text(encoding="utf-8"), file).files}
+    except (ArtifactError, UnicodeDecodeError):
+        return f"its {MANIFEST_FILE} is not one that layerprobe {version('layerprobe')} writes"
+    others = sorted(each.name for each in folder.iterdir() if each.name not in listed or not each.is_file())
+    return f"it holds {others[0]}, which is none of the files that its {MANIFEST_FILE} lists" if others else None
 
 
 def _move_into_place(partial: Path, target: Path) -> None:

@@ -56,7 +56,7 @@ def export_onnx(
         on_phase: called with the name of each phase as it starts.
 
     Raises:
-        FolderExists: the folder exists, and `overwrite` is not set or it isn't an artifact.
+        FolderExists: the folder exists, and `overwrite` is not set, or it holds anything but an artifact.
         ExportError: the folder can't be written.
         ModelError: the model can't be evaluated on the first input.
     """
@@ -75,7 +75,7 @@ def export_onnx(
         capture_reason=probe.capture_reason,
         versions=Versions(layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=probe.opset),
     )
-    with replace_folder(target, MANIFEST_FILE, overwrite=overwrite) as in_work:
+    with replace_folder(target, overwrite=overwrite) as in_work:
         on_phase("writing the ONNX file")
         file = in_work / ONNX_FILE
         write_onnx(probe.file, manifest, file)

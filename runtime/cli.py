@@ -11,7 +11,7 @@ import typer
 
 from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 from .artifact.errors import UsageError
-from .cli_options import ArtifactArgument, RunnersOption, takes_settings
+from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -70,14 +70,14 @@ def run(
     from .artifact.selection import select_outputs
     from .runners.registry import open_image_runner
     from .runs.input_files import input_files, is_photo
-    from .runs.tensor_recording import record_files, record_reference_input
+    from .runs.tensor_recording import RUN_MARK, record_files, record_reference_input
 
     if bool(inputs) == recorded_input:
         raise typer.BadParameter("give either input files or --recorded-input")
     if recorded_input and input_size:
         raise typer.BadParameter("--input-size applies to images only: the recorded input has its own size")
     size = _image_size(input_size)
-    refuse_to_overwrite(file, artifact, inputs or [])
+    refuse_unwritable(file, RUN_MARK, artifact, inputs or [])
     opened = open_artifact(artifact)
     kept = [output.name for output in select_outputs(opened.manifest.outputs, outputs or (), operations or ())]
     found = input_files(inputs or [])
@@ -132,12 +132,12 @@ def grid(
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .maps.feature_grid import count_pages, draw_grid, outputs_on_page
-    from .maps.picture_saving import picture_format, save_picture
+    from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture
     from .runners.registry import open_image_runner
     from .runs.preprocessing import preprocess_files
 
     picture_format(file)
-    refuse_to_overwrite(file, artifact, [image])
+    refuse_unwritable(file, PICTURE_MARK, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
     name, steps = manifest.image_input(_image_size(input_size))
@@ -179,6 +179,7 @@ def bench(
     picture: Annotated[
         Path | None, typer.Option(metavar="F", help="Plot time and ratio over batch size: .png, .svg or .pdf.")
     ] = None,
+    trust: TrustOption = False,
     *,
     settings: "Settings",
     quiet: QuietOption = False,
@@ -190,23 +191,32 @@ def bench(
     Example: layerprobe bench resnet18 --batch 1,8 --repeats 20
     """
     from .artifact.folder import open_artifact
-    from .bench.benchmarking import benchmark
+    from .bench.benchmarking import BENCHMARK_MARK, benchmark
     from .bench.picture import check_picture, draw_benchmark
     from .bench.table import bench_table, ratio_lines
+    from .maps.picture_saving import PICTURE_MARK
 
-    for file in (json, picture):
-        refuse_unwritable(file, artifact)
+    refuse_unwritable(json, BENCHMARK_MARK, artifact)
+    refuse_unwritable(picture, PICTURE_MARK, artifact)
     if picture:
         check_picture(picture)
     batches = _parse_batches(batch)
     opened = open_artifact(artifact)
     with phases(quiet) as on_phase:
-        report = benchmark(opened, runner or (), batches=batches, repeats=repeats, settings=settings, on_phase=on_phase)
+        report = benchmark(
+            opened,
+            runner or (),
+            batches=batches,
+            repeats=repeats,
+            settings=settings,
+            trust=trust,
+            on_phase=on_phase,
+        )
     print_left_out(report.left_out, quiet)
     if json:
         from .artifact.file_replacement import replace_file
 
-        with replace_file(json) as stream:
+        with replace_file(json, BENCHMARK_MARK) as stream:
             stream.write(report.model_dump_json(indent=1).encode() + b"\n")
     if picture:
         draw_benchmark(report, picture)
@@ -244,8 +254,8 @@ def demo(
 
     Example: layerprobe demo -o artifacts
     """
+    from .commands import app
     from .demo import run_demo
-    from .main import app
 
     def run_command(command: Sequence[str]) -> None:
         code = app(args=list(command), standalone_mode=False)

@@ -17,20 +17,31 @@ from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
 from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
 
-__all__ = ["ArtifactArgument", "RunnersOption", "takes_reports", "takes_settings"]
+__all__ = ["ArtifactArgument", "RunnersOption", "TrustOption", "takes_reports", "takes_settings"]
 
 Command = Callable[..., None]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
 ]
+_PROGRAMS = [name for name, row in RUNNERS.items() if row.program]
+_DATA = [name for name in DEFAULT_RUNNERS if name not in _PROGRAMS]
+
 RunnersOption = Annotated[
     list[str] | None,
     typer.Option(
         "--runner",
         metavar="R",
-        help=f"{', '.join(RUNNERS)}, or all. Default: those of {', '.join(DEFAULT_RUNNERS)} that work here. May be "
-        "repeated.",
+        help=f"{', '.join(RUNNERS)}, or all. Default: those of {', '.join(_DATA)} that work here, with --trust also of "
+        f"{', '.join(name for name in DEFAULT_RUNNERS if name in _PROGRAMS)}. May be repeated.",
+    ),
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Also run programs, which can do whatever you can: for an artifact of your own. Without, "
+        f"{', '.join(_PROGRAMS)} run only if --runner names them; the path of a .pt or .pt2 file does not.",
     ),
 ]
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import distribution
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from .artifact.errors import RunnerUnavailable, UsageError
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
 from .artifact.onnx_file import is_onnx, read_metadata
+from .artifact.unfinished import scratch_folder
 from .runners.settings import DEFAULT_SETTINGS, Settings
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def opened_source(
         yield open_artifact(model)
         return
     write = _maker("artifact")
-    with TemporaryDirectory(prefix="layerprobe-") as place:
-        folder = Path(place) / "artifact"
+    with scratch_folder() as place:
+        folder = place / "artifact"
         write(str(model), folder, inputs=inputs, on_phase=on_phase, **options)
         yield open_artifact(folder)
 
@@ -133,9 +133,9 @@ def opened_candidate(
     write = _maker("candidate")
     with (
         opened_source(source, inputs, on_phase, like=file, **options) as opened,
-        TemporaryDirectory(prefix="layerprobe-") as place,
+        scratch_folder() as place,
     ):
-        folder = Path(place) / "artifact"
+        folder = place / "artifact"
         right_values: RightValues = write(file, opened, folder, on_phase)
         yield open_artifact(folder), right_values
 

@@ -73,10 +73,17 @@ def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> N
         raise UsageError(f"{file} is an input of this command, or is in the artifact: choose another file.")
 
 
-def refuse_unwritable(file: Path | None, artifact: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse a report that would replace an input or can't be written, before the work is done."""
+def refuse_unwritable(file: Path | None, mark: str, artifact: Path, inputs: Sequence[Path] = ()) -> None:
+    """Refuse a result that would replace an input or a file of the user's, or can't be written, before the work.
+
+    Args:
+        file: the result; None if there is none.
+        mark: what such files have in them, as of `check_place`.
+        artifact: what the command reads.
+        inputs: likewise.
+    """
     if file is not None:
         from .artifact.file_replacement import check_place
 
         refuse_to_overwrite(file, artifact, inputs)
-        check_place(file)
+        check_place(file, mark)

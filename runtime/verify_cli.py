@@ -11,7 +11,7 @@ import typer
 
 from .artifact.cli_options import InputFilesOption, InputSizeOption, QuietOption, parse_size
 from .artifact.errors import UsageError
-from .cli_options import ArtifactArgument, RunnersOption, takes_reports, takes_settings
+from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_reports, takes_settings
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def verify(
             "images with the same first class.",
         ),
     ] = None,
+    trust: TrustOption = False,
     allow_fallback: Annotated[
         bool,
         typer.Option(
@@ -86,6 +87,9 @@ def verify(
     each runner is judged by what the file means in float64. What ran elsewhere is judged by its --tensors.
     Exit code 0 if all pass, 1 if not.
 
+    The runners torchscript, torch-export and eager run programs, which can do whatever you can: only by their names, or
+    with --trust. In a .pt2 file pickles and compiled code are refused; still, it may call any function of PyTorch.
+
     Example: layerprobe verify resnet18 --html report.html
 
     Example: layerprobe verify resnet18 --tensors phone.safetensors
@@ -97,6 +101,7 @@ def verify(
     from .artifact.manifest import AVERAGED_FILES, ONNX_FILE
     from .reporting.baseline import refuse_another_model
     from .reporting.forms import FORMS, write_forms
+    from .runners.registry import UNTRUSTED
     from .verdict.drift_maps import DriftMaps
     from .verdict.goal import parse_goal
     from .verdict.verification import verify as verify_artifact
@@ -107,7 +112,7 @@ def verify(
     _refuse_places(reports, artifact, baseline, tensors or [])
     earlier = _earlier(baseline, strict_baseline)
     live_model = settings.model or settings.weights or settings.seed is not None
-    if live_model and not against and not {"eager", "all"}.intersection(runner or ()):
+    if live_model and not against and "eager" not in (runner or ()) and not (trust and "all" in (runner or ())):
         raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
     size = parse_size(input_size, channels=True)
     with phases(quiet) as on_phase, _subject(artifact, against, given or [], size, settings, on_phase) as subject:
@@ -121,13 +126,16 @@ def verify(
             inputs=subject.inputs,
             tensors=tensors or [],
             settings=subject.settings,
+            # What this command has just made of the user's own model is no stranger's.
+            trust=trust or subject.made_here,
             allow_fallback=allow_fallback,
             maps=maps,
             right_values=subject.right_values,
             goal=wanted,
             on_phase=on_phase,
         )
-    print_left_out(report.left_out, quiet)
+    # The programs among them are in the first line.
+    print_left_out({name: why for name, why in report.left_out.items() if why != UNTRUSTED}, quiet)
     maps_file = AVERAGED_FILES[ONNX_FILE]
     if not quiet and not opened.is_averaged and maps_file in manifest.files:
         typer.echo(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
@@ -170,6 +178,8 @@ class _Subject(NamedTuple):
 
     artifact: "Artifact"
     settings: "Settings"
+    made_here: bool
+    """Whether the artifact was made by this command, of a model that the user named."""
     inputs: Mapping[str, Mapping[str, "NDArray[Any]"]] = MappingProxyType({})
     """To run in place of the recorded ones."""
     right_values: "RightValues | None" = None
@@ -192,26 +202,29 @@ def _subject(
     if against is None:
         with opened_source(str(file), given, on_phase, size=size) as opened:
             manifest = opened.manifest
+            made_here = not is_artifact(str(file))
             # An artifact that was made here has the given inputs recorded.
-            files = given if is_artifact(str(file)) else []
+            files = [] if made_here else given
             inputs = read_inputs(files, manifest.inputs, manifest.preprocessing, manifest.model)
-            yield _Subject(opened, settings, inputs)
+            yield _Subject(opened, settings, made_here, inputs)
         return
     if not is_onnx(file):
         raise typer.BadParameter(f"--against is for an ONNX file, and {file} is none")
     options: dict[str, Any] = {"size": size, "weights": settings.weights, "seed": settings.seed or 0}
     with opened_candidate(file, against, given, on_phase, **options) as (opened, right_values):
-        yield _Subject(opened, replace(settings, weights=None, seed=None), right_values=right_values)
+        yield _Subject(opened, replace(settings, weights=None, seed=None), made_here=True, right_values=right_values)
 
 
 def _refuse_places(
     reports: Mapping[str, Path], artifact: Path, baseline: Path | None, inputs: Sequence[Path] = ()
 ) -> None:
-    """Refuse reports that would replace an input or each other, before the work is done."""
+    """Refuse reports that would replace an input, a file of the user's or each other, before the work is done."""
+    from .reporting.forms import FORMS
+
     for name, file in reports.items():
         # Only a new JSON report may replace the baseline that it is compared with.
         kept = [baseline] if baseline and name != "json" else []
-        refuse_unwritable(file, artifact, [*inputs, *kept])
+        refuse_unwritable(file, FORMS[name].mark, artifact, [*inputs, *kept])
     files = [file for file in reports.values() if file.is_file() or not file.exists()]
     for number, file in enumerate(files):
         if file.resolve() in {earlier.resolve() for earlier in files[:number]}:

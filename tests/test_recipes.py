@@ -41,7 +41,7 @@ ROWS = """
 
     sys.path.insert(0, {folder!r})
     RUNNERS["dummy"] = RunnerRow("dummy_runner:DummyRunner")
-    FORMS["csv"] = Form("csv_form:report_csv", "Write it as CSV.")
+    FORMS["csv"] = Form("csv_form:report_csv", "Write it as CSV.", "runner,output,verdict")
     from runtime.main import main
     main()
 """

@@ -18,7 +18,7 @@ HEADINGS = {
     for heading, names in {
         "Input": "given tensors input_size dynamic_size recorded_input save_input model weights seed mean std",
         "What to run": "outputs operations submodule capture leaf runner provider batch repeats page aliases averaged "
-        "full allow_fallback",
+        "full trust allow_fallback",
         "Picture": "cmap columns",
         REPORTS: "everything skipped as_json json picture baseline",
         "Settings": "graph_optimization tf32 threads convolution_search",

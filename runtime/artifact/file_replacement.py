@@ -1,21 +1,32 @@
-"""Writing a file atomically: if the process is killed or the disk is full, the earlier file stays."""
+"""Writing a file atomically: after a kill, a power loss or on a full disk, what was there before is still there.
+
+A file of the user's is never replaced: only one that bears the mark of what is written.
+"""
 
 import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import OutputError
+from .errors import OutputError, UsageError
+from .unfinished import sync, unfinished
 
 __all__ = ["check_place", "replace_file"]
 
+_SEARCHED = 2**16
+"""Bytes at the start and at the end of a file in which its mark is looked for."""
 
-def check_place(target: Path) -> None:
+
+def check_place(target: Path, mark: str) -> None:
     """Check that a file can be written to `target`, before the work whose result it will hold.
 
+    Args:
+        target: the file.
+        mark: what each file that is written there has near its start or its end.
+
     Raises:
+        UsageError: there is a file without the mark.
         OutputError: the folder is missing or can't be written to, or `target` is a folder itself.
     """
     if target.is_dir():
@@ -25,27 +36,49 @@ def check_place(target: Path) -> None:
         raise OutputError(f"{target} can't be written: the folder {folder} doesn't exist.")
     if not os.access(folder if not target.exists() or target.is_file() else target, os.W_OK):
         raise OutputError(f"{target} can't be written: Permission denied.")
+    if target.is_file() and not _bears(target, mark.encode()):
+        raise UsageError(
+            f"{target} exists and is none of the files that this command writes, so it is kept.\n"
+            "Choose another name, or move it away."
+        )
+
+
+def _bears(file: Path, mark: bytes) -> bool:
+    """Return whether a file has the mark, or nothing to lose."""
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(_SEARCHED)
+            stream.seek(max(stream.tell(), file.stat().st_size - _SEARCHED))
+            return not start or mark in start or mark in stream.read()
+    except OSError as error:
+        raise OutputError(f"{file} exists and can't be read: {error.strerror or error}.") from error
 
 
 @contextmanager
-def replace_file(target: Path) -> Iterator[BinaryIO]:
+def replace_file(target: Path, mark: str) -> Iterator[BinaryIO]:
     """Yield a stream for bytes; on exit without an error, they become the content of `target`.
 
+    Args:
+        target: the file.
+        mark: as of `check_place`.
+
     Raises:
+        UsageError: there is a file without the mark.
         OutputError: the folder is missing, or the file can't be written; an earlier file stays unchanged.
     """
-    check_place(target)
-    # /dev/stdout or a pipe is written to directly: replacing it would take it from every other process.
-    special = target.exists() and not target.is_file()
-    if not special:
-        target = target.resolve()  # a link stays a link: its target is replaced
-    partial = target.parent / f".layerprobe-{secrets.token_hex(6)}.partial"
+    check_place(target, mark)
     try:
-        with (target if special else partial).open("wb" if special else "xb") as stream:
-            yield stream
-        if not special:
+        # /dev/stdout or a pipe is written to directly: replacing it would take it from every other process.
+        if target.exists() and not target.is_file():
+            with target.open("wb") as stream:
+                yield stream
+            return
+        target = target.resolve()  # a link stays a link: its target is replaced
+        with unfinished(target.parent, folder=False) as partial:
+            with partial.open("wb") as stream:
+                yield stream
+            sync(partial)
             partial.replace(target)
+            sync(target.parent)
     except OSError as error:
         raise OutputError(f"{target} can't be written: {error.strerror or error}.") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -20,7 +20,7 @@ from .manifest import (
     file_hash,
     parse_manifest,
 )
-from .onnx_file import OnnxFile, read_onnx
+from .onnx_file import OnnxFile, is_onnx, read_onnx
 from .onnx_nodes import ExportedNodes, OnnxNode
 from .reference import Reference, load_references
 from .versioned_json import read_versioned
@@ -43,10 +43,9 @@ class Artifact:
             ArtifactError: the file is missing or was altered.
         """
         if self.path.is_file():
-            if self.path.suffix != Path(name).suffix:
-                raise ArtifactError(
-                    f"{self.path} is a lone model file: {name} is missing.\nGive the artifact's folder."
-                )
+            if self.path.suffix.lower() != Path(name).suffix:
+                kind = "model file" if is_onnx(self.path) else "program"
+                raise ArtifactError(f"{self.path} is a lone {kind}: {name} is missing.\nGive the artifact's folder.")
             return self.path
         if name not in self.manifest.files and AVERAGED_FILES.get(name) in self.manifest.files:
             name = AVERAGED_FILES[name]

@@ -20,7 +20,10 @@ from ..runners.registry import choose_runners, none_left, open_or_leave_out, ope
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from .memory_need import refuse_too_large
 
-__all__ = ["BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
+__all__ = ["BENCHMARK_MARK", "BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
+
+BENCHMARK_MARK = '"timings"'
+"""What each report has near its start: another JSON file is not replaced by one."""
 
 Variant = Literal["plain", "averaged", "full"]
 """The model with only its own results, with a map for each output, and with every output."""
@@ -84,7 +87,8 @@ class BenchmarkReport(BaseModel):
     timings: list[Timing]
     ratios: list[Ratio] = []
     left_out: dict[str, str] = {}
-    """Runners that don't work here, or not with this model, each with the reason."""
+    """Runners that don't work here, or not with this model, or would run a program that isn't trusted, each with the
+    reason."""
 
 
 @dataclass
@@ -115,6 +119,7 @@ def benchmark(
     batches: Sequence[int] = (1,),
     repeats: int = 50,
     settings: Settings = DEFAULT_SETTINGS,
+    trust: bool = False,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
 ) -> BenchmarkReport:
     """Time the variants in turn, so that a noisy moment of the machine affects them all.
@@ -125,6 +130,8 @@ def benchmark(
         batches: batch sizes.
         repeats: timed runs per variant, after a warm-up that lasts until the times are steady.
         settings: how to run.
+        trust: also run the artifact's programs (TorchScript, torch.export, the live model) where they are not requested
+            by name; they can do whatever you can.
         on_phase: called with the name of each phase as it starts.
 
     Raises:
@@ -142,7 +149,7 @@ def benchmark(
     ratios: list[Ratio] = []
     for name in chosen:
         # Opened once first, so that its imports count towards no variant.
-        probe = open_or_leave_out(artifact, name, runners, left_out, settings)
+        probe = open_or_leave_out(artifact, name, runners, left_out, settings, trust=trust)
         if probe is None:
             continue
         facts[name] = probe.facts

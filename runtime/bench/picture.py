@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..artifact.errors import UsageError
+from ..artifact.file_replacement import replace_file
+from ..maps.picture_saving import PICTURE_MARK
 from .benchmarking import BenchmarkReport, Ratio, Timing, Variant
 
 __all__ = ["VARIANT_COLOURS", "check_picture", "draw_benchmark"]
@@ -28,8 +30,8 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
     """Draw the medians into the file, with error bars: times up to the 90th percentile, ratios over their interval.
 
     Raises:
-        UsageError: its suffix is not a picture's.
-        OSError: it can't be written.
+        UsageError: its suffix is not a picture's, or there is a file that wasn't written by this.
+        OutputError: it can't be written.
     """
     check_picture(file)
     from matplotlib.figure import Figure
@@ -71,7 +73,10 @@ def draw_benchmark(report: BenchmarkReport, file: Path) -> None:
     ratios.axhline(1, color=VARIANT_COLOURS["plain"], linewidth=1)
     figure.legend(*times.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=8, frameon=False)
     figure.suptitle(str(report.environment.get("model", "")), fontsize=11)
-    figure.savefig(file, dpi=150)
+    suffix = file.suffix.lower()
+    software = {"Software" if suffix == ".png" else "Creator": PICTURE_MARK}
+    with replace_file(file, PICTURE_MARK) as stream:
+        figure.savefig(stream, format=suffix[1:], dpi=150, metadata=software)
 
 
 def _batches(entries: Sequence[Timing] | Sequence[Ratio]) -> list[int]:

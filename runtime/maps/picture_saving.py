@@ -8,7 +8,12 @@ from PIL import Image
 from ..artifact.errors import UsageError
 from ..artifact.file_replacement import replace_file
 
-__all__ = ["picture_format", "save_picture"]
+__all__ = ["PICTURE_MARK", "picture_format", "save_picture"]
+
+PICTURE_MARK = "layerprobe"
+"""The software that made it, in the metadata of a picture: another picture is not replaced."""
+_SOFTWARE = 0x0131
+"""The tag in Exif, which all three formats can hold."""
 
 _FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP"}
 _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
@@ -32,13 +37,15 @@ def picture_format(path: Path) -> str:
 
 
 def save_picture(image: Image.Image, path: str | Path) -> None:
-    """Write `image` in the suffix's format; an earlier file is replaced only once this one is complete.
+    """Write `image` in the suffix's format; an earlier one is replaced only once this one is complete.
 
     Raises:
-        UsageError: the suffix is not that of JPG, PNG or WebP.
+        UsageError: the suffix is not that of JPG, PNG or WebP, or there is a file that wasn't written by this.
         OutputError: the folder is missing or can't be written to.
     """
     path = Path(path)
     picture = picture_format(path)
-    with replace_file(path) as stream:
-        image.save(stream, format=picture, **_SAVE_OPTIONS[picture])
+    exif = Image.Exif()
+    exif[_SOFTWARE] = PICTURE_MARK
+    with replace_file(path, PICTURE_MARK) as stream:
+        image.save(stream, format=picture, exif=exif, **_SAVE_OPTIONS[picture])

@@ -27,6 +27,8 @@ class Form:
     """The function that makes the text, `module:function`: called with the report, and the drift maps or None."""
     help: str
     """For the command line."""
+    mark: str
+    """Text near the start or the end of each such file: an earlier file without it is not replaced."""
     of_runs: bool = True
     """Whether `compare` can write it as well, for two recorded runs, with neither model nor maps."""
     wants_maps: bool = False
@@ -34,14 +36,20 @@ class Form:
 
 
 FORMS: dict[str, Form] = {
-    "json": Form("runtime.reporting.json_report:report_json", "Write the report as JSON, for other programs."),
-    "junit": Form("runtime.reporting.junit:junit_xml", "Write the report as JUnit XML, for CI."),
+    "json": Form(
+        "runtime.reporting.json_report:report_json", "Write the report as JSON, for other programs.", '"headline"'
+    ),
+    "junit": Form("runtime.reporting.junit:junit_xml", "Write the report as JUnit XML, for CI.", "layerprobe verify"),
     "html": Form(
-        "runtime.reporting.html_page:html_page", "Write the report as one HTML page, with pictures.", wants_maps=True
+        "runtime.reporting.html_page:html_page",
+        "Write the report as one HTML page, with pictures.",
+        "layerprobe verify",
+        wants_maps=True,
     ),
     "model_explorer": Form(
         "runtime.reporting.model_explorer:node_data",
         "Write the report as node data for Model Explorer, to show on model.onnx.",
+        '"thresholds"',
         of_runs=False,
     ),
 }
@@ -52,6 +60,7 @@ def write_forms(report: Report, files: Mapping[str, Path], maps: DriftMaps | Non
     """Write the report in each of the forms to its file, whole or not at all.
 
     Raises:
+        UsageError: an earlier file there is none of that form.
         OutputError: a file can't be written.
     """
     from ..artifact.file_replacement import replace_file
@@ -59,5 +68,5 @@ def write_forms(report: Report, files: Mapping[str, Path], maps: DriftMaps | Non
     for name, file in files.items():
         module, _, function = FORMS[name].home.partition(":")
         text: str = getattr(import_module(module), function)(report, maps)
-        with replace_file(file) as stream:
+        with replace_file(file, FORMS[name].mark) as stream:
             stream.write(text.encode())

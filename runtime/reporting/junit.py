@@ -50,7 +50,11 @@ def junit_xml(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no 
     _count(root, root)
     del root.attrib["skipped"]  # the schema allows it in a suite only
     ElementTree.indent(root, " ")
-    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return (
+        '<?xml version="1.0" encoding="utf-8"?>\n<!-- layerprobe verify -->\n'
+        + ElementTree.tostring(root, encoding="unicode")
+        + "\n"
+    )
 
 
 def _add_runner(

@@ -43,8 +43,6 @@ class EagerRunner(Runner):
             InputError: the model in the settings isn't the one that was exported.
         """
         settings = self.settings
-        if self.manifest.capture == "onnx":
-            raise RunnerUnavailable(f"{self.name} needs a PyTorch model, and {self.manifest.model} is an ONNX file.")
         model = settings.model or _model_of(self.manifest)
         try:
             self._live = _make(model, artifact, settings, self.names)

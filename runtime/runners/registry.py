@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_RUNNERS",
     "RUNNERS",
+    "UNTRUSTED",
     "RunnerRow",
     "choose_runners",
     "none_left",
@@ -56,15 +57,30 @@ class RunnerRow:
     """Returns the reason why the machine can't run it, or None."""
     default: bool = False
     """Whether `verify` and `bench` use it, if it works here, when no runner is requested; `all` uses every runner."""
-    file: str | None = None
-    """The artifact's file that it executes, if that is one that a model may lack."""
+    file: str | None = "model.onnx"
+    """The artifact's file that it executes; None for the live model."""
+    program: bool = False
+    """Whether what it executes is a program, which can do whatever the user can, and not data: it runs on request."""
+
+    def why_missing(self, artifact: Artifact) -> str | None:
+        """Return why there is nothing for it to execute in the artifact; None if there is."""
+        if self.file is None:
+            return "the model is an ONNX file" if artifact.manifest.capture == "onnx" else None
+        if artifact.path.is_dir():
+            return artifact.manifest.left_out.get(self.file)
+        suffix = artifact.path.suffix.lower()
+        if self.file.endswith(suffix):
+            return None
+        own, row = next(each for each in RUNNERS.items() if each[1].file and each[1].file.endswith(suffix))
+        return f"{artifact.path} is a lone {'program' if row.program else 'model file'}, for --runner {own}"
 
     def open(self, artifact: Artifact, name: str, settings: Settings, outputs: Sequence[str] | None) -> Runner:
         """Import the class, and open it on the artifact."""
         # Known without the runtime: importing PyTorch takes a second, and 270 MB.
-        why = artifact.manifest.left_out.get(self.file or "")
-        if why is not None and artifact.path.is_dir():
-            raise RunnerUnavailable(f"{name} can't run {artifact.manifest.model} without {self.file}: {why}")
+        why = self.why_missing(artifact)
+        if why is not None:
+            what = self.file or "a PyTorch model"
+            raise RunnerUnavailable(f"{name} can't run {artifact.manifest.model} without {what}: {why}")
         module, _, class_name = self.home.partition(":")
         kind: type[Runner] = getattr(import_module(module), class_name)
         return kind(artifact, name, self.target, settings, outputs)
@@ -81,16 +97,19 @@ RUNNERS: dict[str, RunnerRow] = {
     "onnx-cuda": RunnerRow(_ONNX, "cuda", why_unavailable=why_no_cuda, default=True),
     "onnx-tensorrt": RunnerRow(_ONNX, "tensorrt", why_unavailable=why_no_tensorrt),
     "openvino": RunnerRow("runtime.runners.openvino:OpenVinoRunner", package=_OPENVINO),
-    "torchscript": RunnerRow(_TORCHSCRIPT, package=_TORCH, default=True, file="model.torchscript.pt"),
+    "torchscript": RunnerRow(_TORCHSCRIPT, package=_TORCH, default=True, file="model.torchscript.pt", program=True),
     "torchscript-cuda": RunnerRow(
-        _TORCHSCRIPT, "cuda", _TORCH, why_no_driver, default=True, file="model.torchscript.pt"
+        _TORCHSCRIPT, "cuda", _TORCH, why_no_driver, default=True, file="model.torchscript.pt", program=True
     ),
-    "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH, file="model.pt2"),
-    "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver, file="model.pt2"),
+    "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH, file="model.pt2", program=True),
+    "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver, file="model.pt2", program=True),
     "onnx-reference": RunnerRow("runtime.runners.onnx_reference:OnnxReferenceRunner"),
-    "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH),
+    "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH, file=None, program=True),
 }
 """By name; `layerprobe verify` runs them in this order."""
+
+UNTRUSTED = "it runs a program, and so only by its name (--runner) or with --trust"
+"""Why a runner that works is left out where it was not requested by name."""
 
 DEFAULT_RUNNERS = tuple(name for name, row in RUNNERS.items() if row.default)
 
@@ -216,12 +235,26 @@ def open_or_leave_out(
     asked: Sequence[str],
     left_out: dict[str, str],
     settings: Settings,
+    *,
+    trust: bool,
 ) -> Runner | None:
-    """Return the open runner; or None if it can't run this model, with the reason added to `left_out`.
+    """Return the open runner; or None if it can't or mustn't run this model, with the reason added to `left_out`.
+
+    Args:
+        artifact: an open artifact.
+        name: the runner.
+        asked: the runners that were requested by name.
+        left_out: the reason is added to it.
+        settings: how to run.
+        trust: whether a program may run that was not requested by name.
 
     Raises:
         RunnerUnavailable: it can't, and was requested by name.
     """
+    row = RUNNERS[name]
+    if row.program and not trust and name not in asked:
+        left_out[name] = row.why_missing(artifact) or UNTRUSTED
+        return None
     try:
         return open_runner(artifact, name, settings)
     except RunnerUnavailable as error:
@@ -233,4 +266,11 @@ def open_or_leave_out(
 
 def none_left(left_out: Mapping[str, str]) -> RunnerUnavailable:
     """Return the error for a model that no runner can run, with the reasons."""
-    return RunnerUnavailable("No runner can run this model: " + "; ".join(left_out.values()))
+    others = "; ".join(f"{name}: {why}" for name, why in left_out.items() if why != UNTRUSTED)
+    programs = [name for name, why in left_out.items() if why == UNTRUSTED]
+    if not programs:
+        return RunnerUnavailable(f"No runner can run this model: {others}")
+    return RunnerUnavailable(
+        f"{', '.join(programs)} can run this model, but runs a program: add --runner {programs[0]}, or --trust.\n"
+        f"The others can't: {others}"
+    )

@@ -1,9 +1,13 @@
 """Runs an artifact's torch.export program: arrays in, every output by name out.
 
-It imports PyTorch, so import it only where this runner is requested.
+It imports PyTorch, so import it only where this runner is requested. A file in which anything is pickled is
+refused before PyTorch reads it. A program it remains: it may call any function of PyTorch, which also evaluates its
+formulas for sizes as Python.
 """
 
+import json
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +15,7 @@ from typing import Any
 
 import torch
 from torch import fx
+from torch.export.pt2_archive._package import PT2ArchiveReader, load_pt2
 
 from ..artifact.errors import ArtifactError
 from ..artifact.manifest import TORCH_EXPORT_FILE, Manifest
@@ -18,6 +23,14 @@ from .machine import Facts
 from .torch_file import TorchFileRunner
 
 __all__ = ["TorchExportRunner"]
+
+_PLAIN = re.compile(
+    r"archive_format|archive_version|byteorder|\.data/(?:version|serialization_id)|models/model\.json|extra/.*"
+    r"|data/(weights|constants)/(model_\1_config\.json|weight_\d+|tensor_\d+)|data/sample_inputs/model\.pt"
+)
+"""The records of a file that layerprobe wrote: no compiled code, no Python object, nothing of an earlier format."""
+_SAMPLE_INPUTS = "data/sample_inputs/model.pt"
+_CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 
 
 class TorchExportRunner(TorchFileRunner):
@@ -27,8 +40,10 @@ class TorchExportRunner(TorchFileRunner):
     file = TORCH_EXPORT_FILE
 
     def _load(self, file: Path) -> Any:
+        _refuse_pickles(file)
         with _without_logging():
-            program = torch.export.load(file)
+            # Not torch.export.load, which unpickles an archive of the earlier format where this fails.
+            program = load_pt2(str(file)).exported_programs["model"]
         if self.target == "cuda":
             from torch.export.passes import move_to_device_pass
 
@@ -44,6 +59,30 @@ class TorchExportRunner(TorchFileRunner):
 
     def _own_facts(self) -> Facts:
         return {"execution_mode": "operation by operation"}
+
+
+def _refuse_pickles(file: Path) -> None:
+    """Refuse an archive in which anything is a pickle, or compiled code.
+
+    Read by PyTorch's own reader, so that what is checked is what is loaded: a zip archive can be made that another
+    reader sees other records in.
+
+    Raises:
+        ArtifactError: there is one.
+    """
+    archive = PT2ArchiveReader(str(file))
+    foreign = [name for name in archive.get_file_names() if not _PLAIN.fullmatch(name)]
+    # PyTorch falls back to unpickling freely, where they are no plain tensors; layerprobe saves none.
+    if archive.read_bytes(_SAMPLE_INPUTS):
+        foreign.append(_SAMPLE_INPUTS)
+    for config in _CONFIGS:
+        entries: dict[str, dict[str, Any]] = json.loads(archive.read_string(config))["config"]
+        foreign += [f"{name} in {config}" for name, entry in entries.items() if entry["use_pickle"] is not False]
+    if foreign:
+        raise ArtifactError(
+            f"{file} holds what could run any code as it is loaded, and layerprobe doesn't write: {foreign[0]}.\n"
+            "Export the model again."
+        )
 
 
 @contextmanager

@@ -39,6 +39,8 @@ class TorchFileRunner(Runner):
         file = artifact.file(self.file)
         try:
             opened = self._load_quietly(file)
+        except ArtifactError:
+            raise
         except Exception as error:
             raise self._load_failure(file, error) from error
         self._module: Any = self._cut(opened)

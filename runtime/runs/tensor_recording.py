@@ -26,7 +26,11 @@ from .input_files import is_photo
 from .recorded_run import InputsHash, describe_run
 from .tensor_file import FILE_KEY, INPUT_PREFIX, INPUTS_KEY, RUN_KEY
 
-__all__ = ["record_files", "record_reference_input"]
+__all__ = ["RUN_MARK", "record_files", "record_reference_input"]
+
+_MODEL_KEY = "layerprobe.model"
+RUN_MARK = f'"{_MODEL_KEY}"'
+"""What each recorded run has at its start: another safetensors file, of weights say, is not replaced by one."""
 
 _DTYPES = {
     "bool": "BOOL",
@@ -75,6 +79,7 @@ def record_files(
         ArtifactError: there are photos and the model takes none, or it is not what its manifest says.
         UsageError: an output can't be stacked, because its batch isn't the first axis or sizes differ; or the model's
             batch is fixed at another number than that of the inputs.
+        UsageError: there is a file that is no recorded run.
         OutputError: the file can't be written.
     """
     manifest = artifact.manifest
@@ -127,7 +132,7 @@ def _record(
         )
     inputs_hash, total, done = InputsHash(), sum(each.size for each in batches), 0
     common: dict[str, NDArray[Any]] = {}
-    with replace_file(file) as stream:
+    with replace_file(file, RUN_MARK) as stream:
         layout: _Layout | None = None
         for batch in batches:
             given = batch.read()
@@ -149,7 +154,7 @@ def _record(
 def _metadata(artifact: Artifact, runner: Runner, metadata: Mapping[str, str]) -> dict[str, str]:
     record = describe_run(artifact, runner)
     return {
-        "layerprobe.model": record.model,
+        _MODEL_KEY: record.model,
         "layerprobe.runner": record.runner,
         **({FILE_KEY: runner.file} if runner.file else {}),
         **metadata,
@@ -196,10 +201,11 @@ class _Layout:
         self._data_start = self._hash_start = 0
 
     def write_header(self, stream: BinaryIO, metadata: Mapping[str, str]) -> None:
-        # The hash is known only at the end; until then, as many zeros are in its place, at the header's end.
+        # The hash is known only at the end; until then, as many zeros are in its place, at the metadata's end.
         unknown = "0" * InputsHash.LENGTH
-        header = json.dumps({**self._entries, "__metadata__": {**metadata, INPUTS_KEY: unknown}}).encode()
-        self._hash_start = 8 + header.rindex(unknown.encode())
+        of_file = json.dumps({"__metadata__": {**metadata, INPUTS_KEY: unknown}})
+        self._hash_start = 8 + of_file.rindex(unknown)
+        header = f"{of_file[:-1]}, {json.dumps(self._entries)[1:]}".encode()
         header += b" " * (-len(header) % 8)
         stream.write(len(header).to_bytes(8, "little") + header)
         self._data_start = stream.tell()

@@ -21,6 +21,7 @@ def headline(
     unopened: Mapping[str, Unopened] = MappingProxyType({}),
     candidate: Candidate | None = None,
     goal: GoalReport | None = None,
+    programs: Sequence[str] = (),
 ) -> str:
     """Return the headline.
 
@@ -30,6 +31,7 @@ def headline(
         unopened: the runners that could not be opened.
         candidate: what is known of a file that is judged against another model.
         goal: whether its results reach what they have to.
+        programs: runners that were left out because they run programs.
     """
     words = _headline(runners, outputs, unopened)
     if candidate and candidate.precision != "float32":
@@ -45,6 +47,9 @@ def headline(
     if candidate and candidate.returns:
         words += f" The file returns what the model does not compute: {first_names(candidate.returns)}."
     words = f"{words} The file wants {candidate.given}." if candidate and candidate.given else words
+    if programs:
+        are = "which runs a program" if len(programs) == 1 else "which run programs"
+        words += f" Not run without --trust: {', '.join(programs)}, {are}."
     if goal is None:
         return words
     # What makes it fail comes first.

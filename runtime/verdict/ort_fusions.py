@@ -7,13 +7,13 @@ This shows what a probe's extra outputs prevent; it neither runs a model nor mea
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
+from ..artifact.unfinished import scratch_folder
 from ..runners.cuda_support import CUDA, load_cuda_libraries, why_no_cuda
 from ..runners.settings import GraphOptimization
 from .graph_values import GraphValues
@@ -92,8 +92,8 @@ def optimised_graph(
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights_folder))
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
-    with tempfile.TemporaryDirectory(prefix="layerprobe-") as folder:
-        file = Path(folder) / "optimised.onnx"
+    with scratch_folder() as folder:
+        file = folder / "optimised.onnx"
         options.optimized_model_filepath = str(file)
         try:
             onnxruntime.InferenceSession(model, options, providers=providers)

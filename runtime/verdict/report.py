@@ -210,7 +210,8 @@ class Report(_Part):
     """Which of them the model itself returns; none where that isn't known."""
     runners: list[RunnerReport]
     left_out: dict[str, str] = {}
-    """Runners that can't work here, or not with this model, each with the reason."""
+    """Runners that can't work here, or not with this model, or would run a program that isn't trusted, each with the
+    reason."""
     unopened: dict[str, Unopened] = {}
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
     goal: GoalReport | None = None

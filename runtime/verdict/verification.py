@@ -20,7 +20,7 @@ from ..artifact.manifest import ONNX_FILE
 from ..float64.graph import Float64Graph
 from ..runners.machine import describe_environment
 from ..runners.peak_memory import hand_memory_back
-from ..runners.registry import RUNNERS, choose_runners, none_left, open_or_leave_out
+from ..runners.registry import RUNNERS, UNTRUSTED, choose_runners, none_left, open_or_leave_out
 from ..runners.settings import DEFAULT_SETTINGS, Settings
 from ..runs.tensor_file import TensorFile
 from .beside import Beside
@@ -47,6 +47,7 @@ def verify(
     inputs: Mapping[str, Mapping[str, NDArray[Any]]] = MappingProxyType({}),
     settings: Settings = DEFAULT_SETTINGS,
     tensors: Sequence[str | Path] = (),
+    trust: bool = False,
     allow_fallback: bool = False,
     maps: DriftMaps | None = None,
     right_values: RightValues | None = None,
@@ -56,16 +57,19 @@ def verify(
     """Run the recorded inputs in each runner, judge every output, and find where its error was introduced.
 
     A runner that can't be opened doesn't stop the others: it is listed in the report's `unopened`, or in `left_out` if
-    it was not requested by name and the machine lacks something.
+    it was not requested by name and the machine lacks something. TorchScript, torch.export's file and the live model
+    are programs, which can do whatever you can: not requested by name, they are left out unless `trust` is set.
 
     Args:
         artifact: what `open_artifact` returned, or takes.
         runners: names, as in `RUNNERS`; `onnx-float64` for the ONNX file itself; or `all`. By default `onnx-float64`
-            and those of `DEFAULT_RUNNERS` that work on this machine; with `tensors`, `onnx-float64` alone.
+            and those of `DEFAULT_RUNNERS` that work on this machine and that `trust` allows; with `tensors`,
+            `onnx-float64` alone.
         inputs: by a name of your choice, what to run instead of the recorded inputs: arrays by the names of the model's
             inputs. The model's truth for them is not known, so the ONNX file in float64 stands for it.
         settings: how to run.
         tensors: safetensors files with what ran elsewhere: each is judged like a runner, under the file's name.
+        trust: also run the artifact's programs where they are not requested by name: for an artifact of your own.
         allow_fallback: let a runner pass some of whose compute nodes ran elsewhere than requested.
         maps: collects the averaged maps of each runner, if given.
         right_values: of the model that a candidate was made of. With it every fault of the file is found, and not only
@@ -86,7 +90,17 @@ def verify(
     by_default = not runners and not tensors
     chosen, left_out = choose_runners(requested) if requested or by_default else ([], {})
     verification = _Verification(
-        open_artifact(artifact), runners, left_out, inputs, settings, allow_fallback, maps, right_values, goal, on_phase
+        open_artifact(artifact),
+        runners,
+        left_out,
+        inputs,
+        settings,
+        maps,
+        right_values,
+        goal,
+        on_phase,
+        trust=trust,
+        allow_fallback=allow_fallback,
     )
     try:
         verification.judge_tensors([Path(file) for file in tensors])
@@ -112,15 +126,18 @@ class _Verification:
         left_out: dict[str, str],
         inputs: Mapping[str, _Arrays],
         settings: Settings,
-        allow_fallback: bool,
         maps: DriftMaps | None,
         right_values: RightValues | None,
         goal: Goal | None,
         on_phase: Callable[[str], None],
+        *,
+        trust: bool,
+        allow_fallback: bool,
     ) -> None:
         self._artifact, self._requested, self._left_out = artifact, requested, left_out
         # The file is evaluated, and errors are split, beside what the runtimes do.
-        self._settings, self._allow_fallback = replace(settings, spins=False), allow_fallback
+        self._settings = replace(settings, spins=False)
+        self._trust, self._allow_fallback = trust, allow_fallback
         self._maps, self._on_phase = maps, on_phase
         self._right_values, self._goal = right_values, goal
         self._reports: list[RunnerReport] = []
@@ -171,9 +188,9 @@ class _Verification:
             for name, error in self._errors.items()
         }
         outputs, results = self._artifact.manifest.outputs, self._artifact.manifest.result_names
-        goal = self._judge_goal()
+        goal, programs = self._judge_goal(), [name for name, why in self._left_out.items() if why == UNTRUSTED]
         return Report(
-            headline=headline(self._reports, outputs, unopened, self._artifact.manifest.candidate, goal),
+            headline=headline(self._reports, outputs, unopened, self._artifact.manifest.candidate, goal, programs),
             environment=describe_environment(self._artifact),
             outputs=outputs,
             results=results,
@@ -249,7 +266,9 @@ class _Verification:
         """Judge a runner, and the same model in it without the probe's outputs."""
         self._on_phase(f"running {name}")
         try:
-            runner = open_or_leave_out(self._artifact, name, self._requested, self._left_out, self._settings)
+            runner = open_or_leave_out(
+                self._artifact, name, self._requested, self._left_out, self._settings, trust=self._trust
+            )
         except UsageError:
             raise
         except LayerprobeError as error:

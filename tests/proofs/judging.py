@@ -117,7 +117,7 @@ def _named(report: Report) -> tuple[str | None, str | None]:
 def judge_sound(job: str, work: Workplace) -> Iterator[Row]:
     artifact = export_model(job, work.emptied("sound"))
     reference = artifact.reference()
-    for runner in verify(artifact, ["all"]).runners:
+    for runner in verify(artifact, ["all"], trust=True).runners:
         row = {"model": job, "outputs": len(runner.outputs), **_verdict(runner)}
         if runner.name != "onnx-float64":
             arrays = open_runner(artifact, runner.name).run(reference.inputs)

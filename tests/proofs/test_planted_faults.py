@@ -96,7 +96,7 @@ def test_two_hundred_faults_are_planted_no_two_of_them_with_the_same_choice():
 def test_a_sound_runner_beside_a_faulty_file_is_not_blamed(exported, tmp_path):
     folder = _copy(exported("cnn11"), tmp_path)
     plant(folder, "bias dropped", seed=3)
-    file, onnx_cpu, torchscript = verify(open_artifact(folder)).runners
+    file, onnx_cpu, torchscript = verify(open_artifact(folder), trust=True).runners
     assert [file.verdict, onnx_cpu.verdict, torchscript.verdict] == ["drift", "drift", "pass"]
     # Where the file is wrong its own operation can't give the expected value, yet what was introduced is known.
     assert max(output.introduced for output in torchscript.outputs) < 4
@@ -130,7 +130,7 @@ def test_a_fault_of_the_runtime_is_named_and_blamed_on_the_runtime(broken_runtim
         values[0] *= 1.01
         tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
 
-    report = verify(broken_runtime("cnn11", change))
+    report = verify(broken_runtime("cnn11", change), trust=True)
     file, onnx_cpu, torchscript = report.runners
     assert [file.verdict, onnx_cpu.verdict, torchscript.verdict] == ["pass", "drift", "pass"]
     assert (onnx_cpu.culprit.output, onnx_cpu.culprit.cause) == ("cnn2", "runtime")
@@ -225,7 +225,7 @@ def test_shares_of_the_error_make_up_the_drift(exported):
     truths = exported("cnn11").reference().truths
     # Of what is kept whole: the drift of any other is of its worst channel, by that channel's own noise.
     whole = {name for name in truths if truths[name].channels is None}
-    for runner in verify(exported("cnn11")).runners:
+    for runner in verify(exported("cnn11"), trust=True).runners:
         for output in runner.outputs:
             if output.name in whole:
                 assert output.drift <= output.introduced + output.inherited + 1e-9

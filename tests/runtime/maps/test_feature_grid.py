@@ -586,7 +586,8 @@ def test_a_place_that_cannot_be_written_to_is_named(tmp_path, picture):
 
 def test_a_full_disk_leaves_the_old_picture(tmp_path, picture, monkeypatch):
     path = tmp_path / "a.png"
-    path.write_bytes(b"the old picture")
+    save_picture(picture, path)
+    old = path.read_bytes()
 
     def full_disk(self, file, **options):
         file.write(b"half")
@@ -595,7 +596,7 @@ def test_a_full_disk_leaves_the_old_picture(tmp_path, picture, monkeypatch):
     monkeypatch.setattr(Image.Image, "save", full_disk)
     with pytest.raises(OutputError, match="No space left on device"):
         save_picture(picture, path)
-    assert path.read_bytes() == b"the old picture"
+    assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -61,7 +61,7 @@ def test_code_that_an_artifact_names_runs_only_where_it_is_asked_for(folder, lay
 def test_an_artifact_made_from_python_needs_the_model_and_takes_it(exported):
     with pytest.raises(RunnerUnavailable, match=r"needs the live model.* give --model MODEL"):
         open_runner(exported("cnn2"), "eager")
-    assert "needs the live model" in verify(exported("cnn2"), ["all"]).left_out["eager"]
+    assert "needs the live model" in verify(exported("cnn2"), ["all"], trust=True).left_out["eager"]
     assert verify(exported("cnn2"), ["eager"], settings=Settings(model="cnn2")).passed
     with pytest.raises(InputError, match="other weights"):
         open_runner(exported("cnn2"), "eager", Settings(model="cnn2", seed=1))

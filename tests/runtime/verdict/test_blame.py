@@ -66,7 +66,7 @@ def _blamed(runner):
 
 
 def test_a_nan_in_the_file_is_blamed_on_the_export(planted):
-    report = verify(planted(**{"cnn2.bias": _nan}))
+    report = verify(planted(**{"cnn2.bias": _nan}), trust=True)
     file, onnx_cpu, torchscript = report.runners
     assert [each.verdict for each in report.runners] == ["nonfinite", "nonfinite", "pass"]
     assert _blamed(file) == _blamed(onnx_cpu) == ("cnn2", "export")
@@ -89,7 +89,7 @@ def test_what_overflows_later_is_not_blamed_for_what_it_was_given(tmp_path, plan
 
 def test_of_several_faults_in_the_file_none_falls_on_a_runner_that_does_not_read_it(planted):
     artifact = planted(**{"cnn1.bias": _scale(3), "cnn2.bias": _scale(1000), "fc.bias": _scale(1000)})
-    file, onnx_cpu, torchscript = verify(artifact).runners
+    file, onnx_cpu, torchscript = verify(artifact, trust=True).runners
     assert _blamed(file) == _blamed(onnx_cpu) == ("cnn1", "export")
     assert torchscript.verdict == "pass"
     assert max(output.introduced for output in torchscript.outputs) < 4
@@ -100,7 +100,7 @@ def test_a_fault_of_the_file_that_scales_falls_on_no_runner_that_does_not_read_i
     with edited_model(folder) as model:
         node = next(each for each in model.graph.node if each.op_type == "BatchNormalization")
         next(each for each in node.attribute if each.name == "epsilon").f = 0.5
-    file, onnx_cpu, torchscript = verify(open_artifact(folder)).runners
+    file, onnx_cpu, torchscript = verify(open_artifact(folder), trust=True).runners
     assert _blamed(file) == _blamed(onnx_cpu) == (node.output[0], "export")
     # The fault also scales the error of the inputs, which shows where a value is next to 0.
     assert (torchscript.verdict, torchscript.culprit) == ("pass", None)
@@ -161,7 +161,9 @@ def test_a_float64_model_is_not_judged_by_the_float32_attributes_of_its_file(tmp
 @pytest.mark.parametrize("module", [Masked(), Overflowing()], ids=["mask", "overflow"])
 def test_a_model_that_has_infinities_itself_is_not_blamed_for_them(tmp_path, module):
     x = torch.linspace(-2, 2, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
-    report = verify(open_artifact(export_artifact(build_probe(module, x), tmp_path / "model", name="model")))
+    report = verify(
+        open_artifact(export_artifact(build_probe(module, x), tmp_path / "model", name="model")), trust=True
+    )
     assert report.passed, report.headline
     for runner in report.runners:
         assert {output.name: output.verdict for output in runner.outputs if output.verdict != "pass"} == {}
@@ -190,7 +192,7 @@ def with_cast():
 def test_a_cast_to_16_bits_is_the_files(exported, tmp_path, with_cast, to):
     folder = shutil.copytree(exported("cnn11").path, tmp_path / "cast")
     artifact = with_cast(folder, "cnn2", getattr(onnx.TensorProto, to))
-    file, onnx_cpu, torchscript = verify(artifact).runners
+    file, onnx_cpu, torchscript = verify(artifact, trust=True).runners
     assert _blamed(file) == _blamed(onnx_cpu) == ("cnn2", "export")
     assert file.culprit.introduced > 50
     assert torchscript.verdict == "pass"
@@ -209,7 +211,7 @@ class _Halves(nn.Module):
 def test_a_cast_to_16_bits_of_the_models_own_is_no_fault(tmp_path, outputs):
     torch.manual_seed(0)
     probe = build_probe(_Halves().eval(), torch.randn(1, 3, 8, 8), outputs=outputs)
-    report = verify(open_artifact(export_artifact(probe, tmp_path / "halves")))
+    report = verify(open_artifact(export_artifact(probe, tmp_path / "halves")), trust=True)
     assert report.passed, report.headline
 
 

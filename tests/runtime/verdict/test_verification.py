@@ -38,7 +38,7 @@ def copied(exported, tmp_path):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_runner_of_this_machine_passes_on_every_variant(exported, variant):
-    report = verify(exported(variant))
+    report = verify(exported(variant), trust=True)
     assert {"onnx-cpu", "torchscript"} <= {runner.name for runner in report.runners}
     assert report.passed
     for runner in report.runners:
@@ -143,7 +143,7 @@ def test_a_runner_that_fails_is_told_and_the_others_are_judged(exported, monkeyp
         raise ExecutionError("out of memory")
 
     monkeypatch.setattr(OnnxRunner, "run", fail)
-    report = verify(exported("cnn2"))
+    report = verify(exported("cnn2"), trust=True)
     onnx_cpu = next(runner for runner in report.runners if runner.name == "onnx-cpu")
     assert (onnx_cpu.verdict, onnx_cpu.error) == ("missing", "out of memory")
     assert [runner.verdict for runner in report.runners if runner.name != "onnx-cpu"] == ["pass", "pass"]
@@ -151,7 +151,7 @@ def test_a_runner_that_fails_is_told_and_the_others_are_judged(exported, monkeyp
     assert layerprobe("verify", exported("cnn2").path).code == 1
     # Where just what works is asked for, a runner that doesn't is left out.
     monkeypatch.setitem(RUNNERS, "onnx-reference", RUNNERS["onnx-cpu"])
-    assert verify(exported("cnn2"), ["all"]).left_out["onnx-cpu"] == "out of memory"
+    assert verify(exported("cnn2"), ["all"], trust=True).left_out["onnx-cpu"] == "out of memory"
 
 
 def test_an_output_of_which_nothing_can_be_proven_is_called_so(tmp_path, layerprobe):
@@ -180,7 +180,7 @@ def test_a_runner_that_cannot_be_opened_takes_nothing_from_the_others(exported, 
     shutil.copytree(exported("cnn2").path, folder)
     (folder / "model.torchscript.pt").write_bytes(b"no longer what it was")
     forms = ("--json", "r.json", "--junit", "r.xml", "--html", "r.html")
-    outcome = layerprobe("verify", folder, *(tmp_path / each if "." in each else each for each in forms))
+    outcome = layerprobe("verify", folder, "--trust", *(tmp_path / each if "." in each else each for each in forms))
     assert outcome.code == 3, outcome
     assert re.search(r"onnx-cpu: all \d+ outputs pass", outcome.out)
     assert outcome.out.startswith("torchscript can't be opened: ")
@@ -212,7 +212,7 @@ def test_operators_that_no_package_registered_leave_a_runner_out(exported, monke
         raise RuntimeError("\nUnknown builtin op: torchvision::deform_conv2d.\nCould not find any similar ops")
 
     monkeypatch.setattr(torch.jit, "load", unknown)
-    report = verify(exported("cnn2"))
+    report = verify(exported("cnn2"), trust=True)
     assert report.passed
     assert "an operator that no installed package has registered" in report.left_out["torchscript"]
 
