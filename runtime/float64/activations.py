@@ -1,4 +1,4 @@
-"""Activations for onnx's evaluator, where its own round to float32: the error function, a sixth, the numbers of SELU."""
+"""Activations for onnx's evaluator, whose own round to float32: the error function, a sixth, the numbers of SELU."""
 
 import math
 from functools import cache
