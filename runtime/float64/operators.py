@@ -9,9 +9,9 @@ from functools import cache
 import onnx
 from onnx.reference.op_run import OpRun
 
+from .activations import Erf, Gelu, HardSwish, Selu
 from .control_flow import BatchedScan, Loop, Scan
 from .convolutions import CausalConvWithState, Conv, ConvTranspose
-from .error_function import Erf, Gelu
 from .indexing import GatherElements, GatherND, OneHot, ScatterElements, ScatterND
 from .normalizations import (
     LRN,
@@ -72,6 +72,7 @@ OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
     "GlobalLpPool": {7: GlobalLpPool},
     "GlobalMaxPool": {7: GlobalMaxPool},
     "GridSample": {7: GridSample},
+    "HardSwish": {14: HardSwish},
     "Hardmax": {7: FlatHardmax, 13: Hardmax},
     "LRN": {7: LRN},
     "LSTM": {7: LSTM},
@@ -98,6 +99,7 @@ OPERATORS: Mapping[str, Mapping[int, type[OpRun]]] = {
     "Scatter": {9: ScatterElements},
     "ScatterElements": {11: ScatterElements},
     "ScatterND": {11: ScatterND},
+    "Selu": {7: Selu},
     "Softmax": {7: FlatSoftmax, 13: Softmax},
     "Upsample": {7: UpsampleByAttribute, 9: ResizeByScales},
 }

@@ -328,6 +328,8 @@ def test_elementwise_functions_are_pytorchs() -> None:
     for approximate in ("none", "tanh"):
         found = ours("Gelu", x[finite], approximate=approximate)
         close(found, gelu(tensor[finite], approximate=approximate).numpy(), 1e-14)
+    for name, function in {"HardSwish": torch.nn.functional.hardswish, "Selu": torch.nn.functional.selu}.items():
+        close(ours(name, x[finite]), function(tensor[finite]).numpy(), 1e-15)
     with pytest.raises(Exception, match="approximate=other is not known"):
         ours("Gelu", x, approximate="other")
 

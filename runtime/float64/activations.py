@@ -1,4 +1,4 @@
-"""Erf and Gelu for onnx's evaluator, whose own error function returns float32, element by element."""
+"""Activations for onnx's evaluator, whose own round to float32: the error function, a sixth, the numbers of SELU."""
 
 import math
 from functools import cache
@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx.reference.op_run import OpRun
 
-__all__ = ["Erf", "Gelu"]
+__all__ = ["Erf", "Gelu", "HardSwish", "Selu"]
 
 Array = NDArray[Any]
 
 _BLOCK = 1 << 14
 """Elements that go through several steps together: 128 KB per array, which stay in the processor's cache."""
+
+
+_SELU = (1.6732632423543772, 1.0507009873554805)
 
 
 class Erf(OpRun):
@@ -30,6 +33,24 @@ class Gelu(OpRun):
         if approximate not in ("none", "tanh"):
             raise ValueError(f"approximate={approximate} is not known")
         return (_by_block(x, _gelu if approximate == "none" else _gelu_by_tanh),)
+
+
+class HardSwish(OpRun):
+    """x times a sixth of ReLU6 of x + 3."""
+
+    def _run(self, x: Array) -> tuple[Array]:
+        return (x * (np.clip(x + 3, 0, 6) / 6),)
+
+
+class Selu(OpRun):
+    """With the numbers of Klambauer et al. (2017), of which ONNX's own are float32's nearest."""
+
+    def _run(self, x: Array, alpha: float = _SELU[0], gamma: float = _SELU[1]) -> tuple[Array]:
+        alpha, gamma = (
+            exact if np.float32(given) == np.float32(exact) else given
+            for given, exact in zip((alpha, gamma), _SELU, strict=True)
+        )
+        return (gamma * np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))),)
 
 
 def _by_block(x: Array, function: Any) -> Array:
