@@ -32,8 +32,14 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-demo: install
+# The demo needs none of what the tests do.
+demo: .venv/demo
 	$(BIN)/layerprobe demo -o artifacts
+
+.venv/demo: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint requirements.lock --editable '.[export]'
+	touch $@
 
 # In alphabetical order: the files with the fewest tests, which would come last, are the longest ones.
 test: install lint

@@ -15,6 +15,7 @@ from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_set
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
 
 if TYPE_CHECKING:
+    from .runners.base import Runner
     from .runners.settings import Settings
 
 __all__ = ["bench", "demo", "grid", "run", "stats"]
@@ -86,7 +87,7 @@ def run(
     if size and not photos:
         raise typer.BadParameter("--input-size applies to images only: an array has its own size")
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
-    by = f"by {session.name} on {session.providers[0]}"
+    by = _run_by(session, provider)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept, save_input=save_input)
         typer.echo(f"{file}: outputs: {len(kept)}, recorded input, {by}")
@@ -164,9 +165,17 @@ def grid(
     )
     save_picture(picture, file)
     which = f", page {page} of {pages}" if pages > 1 else ""
-    typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
+    typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, {_run_by(session, provider)}")
     if page < pages and not quiet:
         typer.echo(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
+
+
+def _run_by(runner: "Runner", provider: str) -> str:
+    """Return what ran a model, and why it wasn't the GPU if there is one that `auto` left unused."""
+    from .runners.cuda_support import why_gpu_is_unused
+
+    why = why_gpu_is_unused() if provider == "auto" and runner.name == "onnx-cpu" else None
+    return f"by {runner.name} on {runner.providers[0]}{f' (the GPU is not used: {why})' if why else ''}"
 
 
 @takes_settings()

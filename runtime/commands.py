@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from .artifact.cli_options import HEADINGS
-from .artifact.errors import first_line
+from .artifact.errors import first_line, how_to_install
 
 __all__ = ["app", "run_command"]
 
@@ -140,7 +140,7 @@ def _explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, ImportError):
         package = (error.name or "").partition(".")[0]
         if isinstance(error, ModuleNotFoundError) and package:
-            message = f"this needs the package {package}, which is not installed.\npip install 'layerprobe[export]'"
+            message = f"this needs the package {package}, which is not installed.\n{how_to_install('export')}"
         else:
             message = f"a package can't be loaded: {first_line(error)}\nReinstall it; --debug shows which one."
         return message, 4

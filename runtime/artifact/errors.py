@@ -18,6 +18,7 @@ __all__ = [
     "UsageError",
     "WeightsError",
     "first_line",
+    "how_to_install",
 ]
 
 _LONGEST = 200
@@ -28,6 +29,30 @@ def first_line(error: BaseException) -> str:
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     sentence = line.partition(". ")[0] if len(line) > _LONGEST else line
     return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
+
+
+def how_to_install(extra: str) -> str:
+    """Return the command that installs what one of layerprobe's extras needs, whether from an index or from a clone.
+
+    It names the packages, as layerprobe itself may be on no index.
+    """
+    from importlib.metadata import requires
+
+    from packaging.requirements import Requirement
+
+    needed, extras = list[str](), [extra]
+    for name in extras:
+        for requirement in map(Requirement, requires("layerprobe") or ()):
+            if requirement.marker is None or not requirement.marker.evaluate({"extra": name}):
+                continue
+            if requirement.marker.evaluate({"extra": ""}):
+                continue  # of the base
+            if requirement.name == "layerprobe":
+                extras += requirement.extras
+                continue
+            of_package = f"[{','.join(sorted(requirement.extras))}]" if requirement.extras else ""
+            needed.append(f"'{requirement.name}{of_package}{requirement.specifier}'")
+    return f"pip install {' '.join(needed)}" if needed else "there is no package of it for this platform"
 
 
 class LayerprobeError(Exception):

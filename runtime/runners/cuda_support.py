@@ -1,15 +1,20 @@
 """Whether ONNX Runtime's GPU providers can work on this machine, and if not, why, in words that a user can act on."""
 
 import ctypes
+import io
 import sys
+from contextlib import redirect_stdout
 from importlib.util import find_spec
 from pathlib import Path
+
+from ..artifact.errors import how_to_install
 
 __all__ = [
     "CUDA",
     "TENSORRT",
     "load_cuda_libraries",
     "load_driver",
+    "why_gpu_is_unused",
     "why_no_cuda",
     "why_no_driver",
     "why_no_tensorrt",
@@ -18,6 +23,12 @@ __all__ = [
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
 _TENSORRT_LIBRARY = "nvinfer_10.dll" if sys.platform == "win32" else "libnvinfer.so.10"
+_LIBRARIES = (
+    ("cudart64_{}.dll", "cublasLt64_{}.dll", "cublas64_{}.dll", "curand64_10.dll")
+    if sys.platform == "win32"
+    else ("libcudart.so.{}", "libcublasLt.so.{}", "libcublas.so.{}", "libcurand.so.10")
+)
+"""What ONNX Runtime's CUDA provider can't be loaded without, by CUDA's major version."""
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -26,8 +37,13 @@ def why_no_cuda() -> str | None:
     import onnxruntime
 
     if CUDA not in onnxruntime.get_available_providers():
-        return "this onnxruntime was built without CUDA: install onnxruntime-gpu[cuda,cudnn]"
-    return why_no_driver()
+        return f"this onnxruntime was built without CUDA: {how_to_install('cuda')}"
+    return why_no_driver() or _missing_library()
+
+
+def why_gpu_is_unused() -> str | None:
+    """Return why a GPU that the driver finds can't be used; None if it can, or there is none."""
+    return why_no_cuda() if why_no_driver() is None else None
 
 
 def why_no_tensorrt() -> str | None:
@@ -35,14 +51,13 @@ def why_no_tensorrt() -> str | None:
     import onnxruntime
 
     if TENSORRT not in onnxruntime.get_available_providers():
-        return "this onnxruntime was built without TensorRT: install onnxruntime-gpu[cuda,cudnn]"
-    reason = why_no_driver()
+        return f"this onnxruntime was built without TensorRT: {how_to_install('cuda')}"
+    reason = why_no_driver() or _missing_library()
     if reason:
         return reason
-    load_cuda_libraries()
     if not _load_tensorrt():
         return (
-            f"TensorRT is not installed ({_TENSORRT_LIBRARY} can't be loaded): pip install 'layerprobe[tensorrt]', "
+            f"TensorRT is not installed ({_TENSORRT_LIBRARY} can't be loaded): {how_to_install('tensorrt')}, "
             "or put its folder on the loader's path"
         )
     return None
@@ -76,6 +91,21 @@ def why_no_driver() -> str | None:
     return None
 
 
+def _missing_library() -> str | None:
+    """Return which of CUDA's libraries can't be loaded, and what installs it; None if they are all there."""
+    import onnxruntime
+
+    load_cuda_libraries()
+    major = str(getattr(onnxruntime, "cuda_version", "")).partition(".")[0]
+    for library in _LIBRARIES if major else ():
+        name = library.format(major)
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            return f"{name} can't be loaded: {how_to_install('cuda')}"
+    return None
+
+
 def load_driver() -> ctypes.CDLL | None:
     """Return the NVIDIA driver's library, or None if it is missing."""
     try:
@@ -91,4 +121,6 @@ def load_cuda_libraries() -> None:
     """
     import onnxruntime
 
-    onnxruntime.preload_dlls(directory="")
+    # It prints what it doesn't find; `_missing_library` says that in our own words.
+    with redirect_stdout(io.StringIO()):
+        onnxruntime.preload_dlls(directory="")

@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 from onnxruntime.capi.build_and_package_info import cuda_version
 
-from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
+from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
 from ..artifact.folder import Artifact
 from ..artifact.manifest import SIZE_NODE_PREFIX, Manifest
 from ..artifact.onnx_file import GRAPH_OF_MODEL, field
@@ -80,7 +80,7 @@ def open_session(
     if session.get_providers()[0] != _PROVIDERS[provider]:
         raise RunnerUnavailable(
             f"{requested} ONNX Runtime fell back to {session.get_providers()[0]}: a CUDA, cuDNN or TensorRT library is "
-            "missing.\npip install 'onnxruntime-gpu[cuda,cudnn]', or use --provider cpu."
+            f"missing.\n{how_to_install('cuda')}, or use --provider cpu."
         )
     return session
 

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..artifact.errors import RunnerUnavailable, UsageError, first_line
+from ..artifact.errors import RunnerUnavailable, UsageError, first_line, how_to_install
 from .cuda_support import why_no_cuda, why_no_driver, why_no_tensorrt
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def why_unavailable(name: str) -> str | None:
         raise UsageError(f"There is no runner {name!r}. The runners: {', '.join(RUNNERS)}.")
     row = RUNNERS[name]
     if row.package and find_spec(row.package.name) is None:
-        return f"{row.package.called} is not installed: pip install 'layerprobe[{row.package.extra}]'"
+        return f"{row.package.called} is not installed: {how_to_install(row.package.extra)}"
     try:
         return row.why_unavailable()
     except (ImportError, OSError) as error:

@@ -67,6 +67,20 @@ def test_auto_takes_the_cpu_and_says_so(exported, photo, tmp_path, layerprobe):
     assert "by onnx-cpu on CPUExecutionProvider" in outcome.out
 
 
+@pytest.mark.skipif(NO_GPU_BUILD, reason="onnxruntime has no CUDA build here")
+def test_a_library_that_is_missing_beside_a_driver_is_named_with_what_installs_it(
+    exported, photo, tmp_path, layerprobe, monkeypatch
+):
+    monkeypatch.setattr("runtime.runners.cuda_support.why_no_driver", lambda: None)
+    monkeypatch.setattr("runtime.runners.cuda_support._LIBRARIES", ("libnowhere.so.{}",))
+    major = onnxruntime.cuda_version.partition(".")[0]
+    said = f"libnowhere.so.{major} can't be loaded: pip install 'onnxruntime-gpu[cuda,cudnn]>="
+    refused = layerprobe("run", exported("cnn2").path, photo, "-o", tmp_path / "t.safetensors", "--provider", "cuda")
+    assert (refused.code, said in refused.err) == (4, True)
+    done = layerprobe("run", exported("cnn2").path, photo, "-o", tmp_path / "t.safetensors")
+    assert (done.code, f"on CPUExecutionProvider (the GPU is not used: {said}" in done.out) == (0, True)
+
+
 @pytest.mark.skipif(NO_GPU_BUILD or why_no_cuda() is None, reason="needs a CUDA build, and no GPU")
 def test_a_session_that_fell_back_to_the_cpu_is_an_error(exported, monkeypatch, capfd):
     monkeypatch.setattr("runtime.runners.onnx_session.why_no_cuda", lambda: None)
