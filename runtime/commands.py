@@ -23,6 +23,7 @@ _GROUP = "layerprobe.commands"
 _ORDER = ("nodes", "export", "run", "grid", "verify", "compare", "bench", "stats", "demo")
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
+_HELP = {"help_option_names": ["-h", "--help"]}
 _BROKEN_PIPE = 141
 """What a shell reports for a command that SIGPIPE ended."""
 
@@ -55,6 +56,18 @@ class _EntryPointGroup(TyperGroup):
             raise typer.Exit(_BROKEN_PIPE) from None
         return result
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        try:
+            return super().resolve_command(ctx, args)
+        except Exception as error:
+            from difflib import get_close_matches
+
+            # Typer itself suggests only commands that it has loaded.
+            near = get_close_matches(args[0], _commands().names, n=1, cutoff=0.7)
+            if near and hasattr(error, "message"):
+                error.message = f"{error.message.rstrip('.')}: did you mean {near[0]}?"
+            raise
+
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
         names = _commands().names
         return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
@@ -63,7 +76,7 @@ class _EntryPointGroup(TyperGroup):
         found = _commands().select(name=cmd_name)
         if not found:
             return None
-        single = typer.Typer(add_completion=False, rich_markup_mode=None)
+        single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
         single.command(cmd_name, cls=_GroupedCommand)(next(iter(found)).load())
         command: Any = typer.main.get_command(single)
         for parameter in command.params:
@@ -80,7 +93,7 @@ def _commands() -> EntryPoints:
 
 app = typer.Typer(
     cls=_EntryPointGroup,
-    add_completion=False,
+    context_settings=_HELP,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
