@@ -160,7 +160,7 @@ def compare(
     earlier = _earlier(baseline, strict_baseline)
     report = compare_runs(open_run(expected), open_run(result))
     if earlier:
-        refuse_another_model(str(report.environment["model"]), report.outputs, earlier)
+        refuse_another_model(str(report.environment.get("model", "")), report.outputs, earlier)
     write_forms(report, reports)
     _show(report, everything, earlier, strict=strict_baseline)
 

@@ -14,12 +14,13 @@ import numpy as np
 import onnx
 import onnx.inliner
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, numpy_helper
+from onnx import NodeProto
 
 from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
+from ..artifact.onnx_weights import read_weight
 from .bit_noise import BitNoise
 from .contrib import ONNX_DOMAIN, with_parts
 from .losses import NO_SCALE, Losses, Scale
@@ -316,14 +317,10 @@ class Float64Graph:
         return array if user.op_type in WIDENING and not user.domain else widened(array)
 
     def _read(self, name: str) -> NDArray[Any]:
-        tensor = TensorProto()
         try:
-            # A copy, because onnx stores what it reads in it.
-            tensor.CopyFrom(self._weights[name])
-            array: NDArray[Any] = numpy_helper.to_array(tensor, str(self._folder))
+            return read_weight(self._weights[name], self._folder)
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file}: the weight {name} can't be read: {first_line(error)}") from error
-        return array
 
 
 def _given(forced: Mapping[str, NDArray[Any]]) -> _PassedOn:
