@@ -11,6 +11,7 @@ import typer
 
 from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 from .artifact.errors import UsageError
+from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, takes_settings
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
 
@@ -89,7 +90,7 @@ def run(
     by = f"by {session.name} on {session.providers[0]}"
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept, save_input=save_input)
-        typer.echo(f"{file}: outputs: {len(kept)}, recorded input, {by}")
+        say(f"{file}: outputs: {len(kept)}, recorded input, {by}")
         return
     what = "images" if photos else "inputs"
     with progress(what, len(found), quiet) as advance:
@@ -103,7 +104,7 @@ def run(
             save_input=save_input,
             on_progress=advance,
         )
-    typer.echo(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
+    say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
 
 
 def grid(
@@ -164,9 +165,9 @@ def grid(
     )
     save_picture(picture, file)
     which = f", page {page} of {pages}" if pages > 1 else ""
-    typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
+    say(f"{file}: {picture.width} x {picture.height} px{which}, by {session.name} on {session.providers[0]}")
     if page < pages and not quiet:
-        typer.echo(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
+        say(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
 @takes_settings()
@@ -212,7 +213,7 @@ def bench(
         draw_benchmark(report, picture)
     print_table(bench_table(report))
     for line in ratio_lines(report):
-        typer.echo(line)
+        say(line)
 
 
 def stats(
@@ -230,9 +231,9 @@ def stats(
     with progress("images", None, quiet) as advance:
         found = channel_statistics(folder, on_progress=advance)
     mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
-    typer.echo(f"--mean {mean} --std {std}")
+    say(f"--mean {mean} --std {std}")
     if not quiet:
-        typer.echo(f"images: {found.images}, pixels: {found.pixels}", err=True)
+        say(f"images: {found.images}, pixels: {found.pixels}", err=True)
 
 
 def demo(
@@ -252,7 +253,7 @@ def demo(
         if code:
             raise typer.Exit(code)
 
-    run_demo(folder, run_command, typer.echo)
+    run_demo(folder, run_command, say)
 
 
 def _image_size(text: str | None) -> tuple[int, int] | None:

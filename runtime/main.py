@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from .artifact.cli_options import HEADINGS
 from .artifact.errors import first_line
+from .artifact.plain_text import shown
 
 __all__ = ["app", "main"]
 
@@ -25,6 +26,8 @@ _GROUP = "layerprobe.commands"
 _ORDER = ("nodes", "export", "run", "grid", "verify", "compare", "bench", "stats", "demo")
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
+_LONGEST_LINE = 1000
+"""Characters of a line of an error: other libraries' messages can hold whole lists from a file."""
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141
 """What a shell reports for a command that SIGINT or SIGPIPE ended."""
@@ -125,6 +128,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     debug = "--debug" in given
     if sys.stdout is None:  # closed by the caller (`>&-`)
         sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+    with suppress(AttributeError, ValueError):  # a stream that a caller has put in place
+        # What the terminal's encoding lacks, a letter or a file name that isn't UTF-8, is written as its number.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     arguments = [argument for argument in given if argument != "--debug"] or ["--help"]
     try:
         # Not standalone, so that a usage error is reported like every other error, in two lines.
@@ -133,7 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if debug:
             raise
         message, code = _explain(error)
-        print(f"layerprobe: {message}", file=sys.stderr)
+        print("\n".join(line[:_LONGEST_LINE] for line in shown(f"layerprobe: {message}").split("\n")), file=sys.stderr)
     if code == _INTERRUPTED:
         _end_at_once(code)
     exit_code.append(code or 0)

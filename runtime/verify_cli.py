@@ -11,6 +11,7 @@ import typer
 
 from .artifact.cli_options import InputFilesOption, InputSizeOption, QuietOption, parse_size
 from .artifact.errors import UsageError
+from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, takes_reports, takes_settings
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
 
@@ -130,7 +131,7 @@ def verify(
     print_left_out(report.left_out, quiet)
     maps_file = AVERAGED_FILES[ONNX_FILE]
     if not quiet and not opened.is_averaged and maps_file in manifest.files:
-        typer.echo(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
+        say(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
     write_forms(report, reports, maps)
     _show(report, everything, earlier, strict=strict_baseline)
 
@@ -248,11 +249,11 @@ def _worse(report: "Report", earlier: "Report", strict: bool) -> bool:
 
     worse, absent = worse_than(report, earlier), not_compared(report, earlier)
     for each in worse:
-        typer.echo(f"worse than the baseline: {each}")
+        say(f"worse than the baseline: {each}")
     for each in absent:
-        typer.echo(f"not compared with the baseline: {each}")
+        say(f"not compared with the baseline: {each}")
     if not worse:
-        typer.echo("Nothing is worse than in the baseline.")
+        say("Nothing is worse than in the baseline.")
     if absent and not strict:
-        typer.echo("What was not compared fails with --strict-baseline only.")
+        say("What was not compared fails with --strict-baseline only.")
     return bool(worse or (strict and absent))

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ArtifactError, first_line
-from .file_reading import open_regular
+from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular
 from .manifest import MANIFEST_FILE, METADATA_KEY, Manifest, file_state, parse_manifest
 from .onnx_file import is_onnx, read_metadata
 from .plain_text import one_line
-from .versioned_json import LARGEST_DOCUMENT_BYTES
 
 __all__ = ["read_embedded_manifest", "refuse_other_copy"]
 

@@ -8,7 +8,10 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
-__all__ = ["open_regular", "read_bounded", "refuse_special"]
+__all__ = ["LARGEST_DOCUMENT_BYTES", "open_regular", "read_bounded", "refuse_special"]
+
+LARGEST_DOCUMENT_BYTES = 2**24
+"""Of JSON. Read, it takes up to 40 times as much; a manifest of a thousand outputs has half a megabyte."""
 
 
 def refuse_special(file: str | Path) -> None:

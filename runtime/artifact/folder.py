@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .embedded_manifest import read_embedded_manifest, refuse_other_copy
 from .errors import ArtifactError
-from .file_reading import read_bounded
+from .file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from .manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
@@ -27,7 +27,7 @@ from .onnx_file import OnnxFile, is_onnx, read_onnx
 from .onnx_nodes import ExportedNodes, OnnxNode
 from .plain_text import one_line
 from .reference import Reference, load_references
-from .versioned_json import LARGEST_DOCUMENT_BYTES, read_versioned
+from .versioned_json import read_versioned
 
 __all__ = ["Artifact", "open_artifact"]
 

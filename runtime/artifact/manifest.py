@@ -15,8 +15,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from .consistency import check_inputs_listed, check_outputs_listed, check_results_listed
 from .errors import ArtifactError, UsageError
 from .file_reading import open_regular
-from .plain_text import Line
-from .versioned_json import read_versioned
+from .versioned_json import Line, read_versioned
 
 __all__ = [
     "AVERAGED_FILES",

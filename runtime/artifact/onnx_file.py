@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArtifactError, first_line
-from .file_reading import open_regular
+from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular
 from .onnx_weights import files_referred_to, refuse_outside
 from .protobuf import Field, field, fields, number_field
-from .versioned_json import LARGEST_DOCUMENT_BYTES
 
 if TYPE_CHECKING:
     import onnx

@@ -8,14 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
 from .errors import ArtifactError
 from .file_reading import open_regular
 from .protobuf import Content, fields, number_in
 
 if TYPE_CHECKING:
     import onnx
+    from numpy.typing import NDArray
 
 __all__ = ["files_referred_to", "load_weights", "read_weight", "refuse_outside"]
 
@@ -107,7 +106,7 @@ def refuse_outside(file: Path, folder: Path, location: str) -> None:
         raise ArtifactError(f"{file}: its weights are in {location!r}, which is not a regular file.")
 
 
-def read_weight(tensor: "onnx.TensorProto", folder: Path) -> NDArray[Any]:
+def read_weight(tensor: "onnx.TensorProto", folder: Path) -> "NDArray[Any]":
     """Return a tensor's elements, from its file if they are in one.
 
     Raises:

@@ -5,13 +5,10 @@ forge a line, and an override of the direction lets a name read otherwise than i
 """
 
 import re
-from typing import Annotated
 
-from pydantic import AfterValidator
+__all__ = ["LONGEST_LINE", "one_line", "say", "shown"]
 
-__all__ = ["LONGEST_LINE", "Line", "one_line", "shown"]
-
-LONGEST_LINE = 500
+LONGEST_LINE = 300
 """Characters of a name, a label or a reason; a longer one is cut."""
 
 _OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
@@ -33,5 +30,8 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     return plain if len(plain) <= longest else f"{plain[: longest - 1]}…"
 
 
-Line = Annotated[str, AfterValidator(one_line)]
-"""The type of a text in a document that is read: made plain as it enters, so that every use of it is."""
+def say(text: str, *, err: bool = False) -> None:
+    """Print a message, without control characters, to stdout or stderr."""
+    import typer
+
+    typer.echo(shown(text), err=err)

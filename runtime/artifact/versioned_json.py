@@ -2,17 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from .errors import ArtifactError
+from .file_reading import LARGEST_DOCUMENT_BYTES
 from .plain_text import one_line
 
-__all__ = ["LARGEST_DOCUMENT_BYTES", "read_versioned"]
+__all__ = ["Line", "read_versioned"]
 
-LARGEST_DOCUMENT_BYTES = 2**24
-"""Read, a document takes up to 40 times its size; that of a thousand outputs has half a megabyte."""
+Line = Annotated[str, AfterValidator(one_line)]
+"""The type of a text in a document: made plain as it enters, so that every use of it is."""
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 

@@ -1,11 +1,11 @@
 """How much memory the tensors of a run take, estimated before anything is allocated."""
 
 import math
-from pathlib import Path
 
 import numpy as np
 
 from ..artifact.errors import UsageError
+from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Manifest
 
 __all__ = ["refuse_too_large"]
@@ -21,7 +21,7 @@ def refuse_too_large(manifest: Manifest, batch: int) -> None:
     Raises:
         UsageError: they don't; the message has the estimate, and the largest batch that fits.
     """
-    free = _free_bytes()
+    free = free_bytes()
     one = bytes_of_batch(manifest, 1)
     need = bytes_of_batch(manifest, batch)
     if free is None or need <= free:
@@ -55,14 +55,3 @@ def _size(symbol: str, sizes: dict[str, int]) -> int:
         value = float(number) if number.isdecimal() else float(sizes.get(number.rstrip("?"), 1))
         product = product / value if part.startswith("1/") else product * value
     return max(1, round(product))
-
-
-def _free_bytes() -> int | None:
-    """Return the memory available without swapping; None where the system doesn't report it."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None

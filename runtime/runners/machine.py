@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..artifact.folder import Artifact
-from ..artifact.plain_text import Line
+from ..artifact.versioned_json import Line
 from .cuda_support import load_driver
 
 __all__ = ["Facts", "cpu_name", "cuda_library_facts", "describe_environment", "gpu_bytes_used", "gpu_facts"]

@@ -16,8 +16,7 @@ from ..artifact.consistency import check_outputs_listed
 from ..artifact.errors import ArtifactError, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
-from ..artifact.plain_text import Line
-from ..artifact.versioned_json import read_versioned
+from ..artifact.versioned_json import Line, read_versioned
 from ..runners.base import Runner
 from ..runners.machine import Facts, describe_environment
 from .tensor_file import INPUT_PREFIX, INPUTS_KEY, RUN_KEY

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ..artifact.plain_text import Line
 from ..artifact.reference import Truth
 from ..artifact.tensor_summary import channel_maximum, channel_statistics
+from ..artifact.versioned_json import Line
 from .verdict_kinds import Verdict
 
 __all__ = [

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from ..artifact.manifest import Candidate, Output
-from ..artifact.plain_text import Line
+from ..artifact.versioned_json import Line
 from ..runners.machine import Facts
 from .drift import OutputComparison
 from .ort_fusions import Fusion

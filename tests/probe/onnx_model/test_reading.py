@@ -182,7 +182,7 @@ def test_weights_that_are_missing_or_cut_short_are_named(with_data):
     assert refusal(with_data) == "FILE: the weight 'w' reaches beyond the end of 'theirs.data'."
     data.unlink()
     assert refusal(with_data) == (
-        "FILE: the weights are in 'theirs.data', which is not beside it.\n"
+        "FILE: its weights are in 'theirs.data', which is not beside it.\n"
         "Copy that file there, too: a large ONNX model has two."
     )
 
@@ -194,7 +194,7 @@ def test_weights_outside_the_folder_are_not_read(with_data, place):
         if entry.key == "location":
             entry.value = place
     onnx.save(model, with_data)
-    assert refusal(with_data) == f"FILE: the weight 'w' is said to be in {place!r}, outside its folder."
+    assert refusal(with_data) == f"FILE: its weights are said to be in {place!r}, outside its folder.\nExport it again."
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(with_data, tmp_path_factory):
@@ -202,7 +202,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(with_data, tmp_path
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "data"
     data.rename(elsewhere)
     data.symlink_to(elsewhere)
-    assert refusal(with_data).startswith("FILE: the weights are in 'theirs.data', which is not beside it.")
+    assert refusal(with_data).startswith("FILE: its weights are in 'theirs.data', a link out of its folder.")
 
 
 def test_what_is_listed_twice_is_refused(file):

@@ -30,10 +30,10 @@ def test_the_largest_batch_that_fits_does_fit(
 ) -> None:
     manifest = exported("cnn2").manifest
     free = bytes_of_batch(manifest, 17) + 1000
-    monkeypatch.setattr("runtime.bench.memory_need._free_bytes", lambda: free)
+    monkeypatch.setattr("runtime.bench.memory_need.free_bytes", lambda: free)
     refuse_too_large(manifest, 17)
     with pytest.raises(UsageError, match=r"about [\d,]+ MB .* are free.\nThe largest batch that fits is 17\."):
         refuse_too_large(manifest, 18)
-    monkeypatch.setattr("runtime.bench.memory_need._free_bytes", lambda: 10)
+    monkeypatch.setattr("runtime.bench.memory_need.free_bytes", lambda: 10)
     with pytest.raises(UsageError, match="Not even one image fits"):
         refuse_too_large(manifest, 1)
