@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from runtime.artifact.errors import ExportError, FolderExists
+from runtime.artifact.file_reading import real_path
 
 __all__ = ["replace_folder"]
 
@@ -54,7 +55,7 @@ def replace_folder(target: Path, marker: str, *, overwrite: bool) -> Iterator[Pa
 def _check_target(target: Path, marker: str, *, overwrite: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
-    if target.is_dir() and Path.cwd().is_relative_to(target.resolve()):
+    if target.is_dir() and Path.cwd().is_relative_to(real_path(target)):
         raise FolderExists(f"{target} is the folder you are in: it would be deleted.\nChoose another folder with -o.")
     if not target.is_dir() or target.is_symlink():
         raise FolderExists(f"{target} exists and is not a folder.\nChoose another path with -o.")

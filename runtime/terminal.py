@@ -80,10 +80,11 @@ def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[in
 def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
     """Refuse an output file that would replace an input image or a part of the artifact."""
     from .artifact.errors import UsageError
+    from .artifact.file_reading import real_path
 
-    target = file.resolve()
-    folder = artifact.resolve()
-    if folder in (target, target.parent) or target in {image.resolve() for image in images}:
+    target = real_path(file)
+    folder = real_path(artifact)
+    if folder in (target, target.parent) or target in set(map(real_path, images)):
         raise UsageError(f"{file} is an input of this command, or is in the artifact: choose another file.")
 
 

@@ -213,9 +213,11 @@ def _refuse_places(
         # Only a new JSON report may replace the baseline that it is compared with.
         kept = [baseline] if baseline and name != "json" else []
         refuse_unwritable(file, artifact, [*inputs, *kept])
+    from .artifact.file_reading import real_path
+
     files = [file for file in reports.values() if file.is_file() or not file.exists()]
     for number, file in enumerate(files):
-        if file.resolve() in {earlier.resolve() for earlier in files[:number]}:
+        if real_path(file) in set(map(real_path, files[:number])):
             raise UsageError(f"{file} was given twice: give each report its own file.")
 
 

@@ -8,10 +8,19 @@ import stat
 from io import BufferedReader
 from pathlib import Path
 
-__all__ = ["LARGEST_DOCUMENT_BYTES", "open_regular", "read_bounded", "refuse_special"]
+__all__ = [
+    "LARGEST_DOCUMENT_BYTES",
+    "open_regular",
+    "read_bounded",
+    "real_path",
+    "refuse_endless_header",
+    "refuse_special",
+]
 
 LARGEST_DOCUMENT_BYTES = 2**24
 """Of JSON. Read, it takes up to 40 times as much; a manifest of a thousand outputs has half a megabyte."""
+_LARGEST_HEADER_BYTES = 2**26
+"""Of a safetensors file; with the names of a hundred thousand photos it has a quarter of that."""
 
 
 def refuse_special(file: str | Path) -> None:
@@ -49,8 +58,26 @@ def read_bounded(file: Path, most: int) -> bytes:
         return stream.read(most + 1)
 
 
+def real_path(path: str | Path) -> Path:
+    """Return a path without links; of a loop of links, which has none, the path itself."""
+    return Path(os.path.realpath(path))
+
+
+def refuse_endless_header(file: Path) -> None:
+    """Refuse a safetensors file whose header would take too much memory, and what is no regular file.
+
+    Raises:
+        OSError: as of `open_regular`.
+        ValueError: the header is too long.
+    """
+    with open_regular(file) as stream:
+        length = int.from_bytes(stream.read(8), "little")
+    if length > _LARGEST_HEADER_BYTES:
+        raise ValueError(f"its header is said to have {length:,} bytes")
+
+
 def _refuse_mode(mode: int) -> None:
     if stat.S_ISDIR(mode):
-        raise OSError(0, "it is a folder")
+        raise OSError("it is a folder")
     if not stat.S_ISREG(mode):
-        raise OSError(0, "it is not a regular file")
+        raise OSError("it is not a regular file")

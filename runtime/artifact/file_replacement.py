@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import OutputError
+from .file_reading import real_path
 
 __all__ = ["check_place", "replace_file"]
 
@@ -20,7 +21,13 @@ def check_place(target: Path) -> None:
     """
     if target.is_dir():
         raise OutputError(f"{target} is a folder: give a file name.")
-    folder = target.resolve().parent
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a loop of links, a name that is too long
+        raise OutputError(f"{target} can't be written: {error.strerror or error}.") from error
+    folder = real_path(target).parent
     if not folder.is_dir():
         raise OutputError(f"{target} can't be written: the folder {folder} doesn't exist.")
     if not os.access(folder if not target.exists() or target.is_file() else target, os.W_OK):
@@ -38,7 +45,7 @@ def replace_file(target: Path) -> Iterator[BinaryIO]:
     # /dev/stdout or a pipe is written to directly: replacing it would take it from every other process.
     special = target.exists() and not target.is_file()
     if not special:
-        target = target.resolve()  # a link stays a link: its target is replaced
+        target = real_path(target)  # a link stays a link: its target is replaced
     partial = target.parent / f".layerprobe-{secrets.token_hex(6)}.partial"
     try:
         with (target if special else partial).open("wb" if special else "xb") as stream:

@@ -139,7 +139,7 @@ def _check_hash(file: Path, expected: str) -> None:
     try:
         found = file_hash(file)
     except OSError as error:
-        raise ArtifactError(f"{file} can't be read: {error.strerror}.") from error
+        raise ArtifactError(f"{file} can't be read: {error.strerror or error}.") from error
     if found != expected:
         raise ArtifactError(
             f"{file} was altered after the export: its SHA-256 differs from the manifest's.\n"
@@ -171,8 +171,9 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
     file = folder / MANIFEST_FILE
     try:
         text = read_bounded(file, LARGEST_DOCUMENT_BYTES)
-    except FileNotFoundError as error:
-        what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else "does not exist"
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = "is no artifact: neither a folder nor a file" if folder.exists() else "does not exist"
+        what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else missing
         raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
     except OSError as error:
         raise ArtifactError(f"{file} can't be read: {error.strerror or error}.") from error

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArtifactError, first_line
-from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular
+from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular, real_path
 from .onnx_weights import files_referred_to, refuse_outside
+from .plain_text import is_utf8
 from .protobuf import Field, field, fields, number_field
 
 if TYPE_CHECKING:
@@ -100,9 +101,9 @@ def read_onnx(file: Path) -> OnnxFile:
         ArtifactError: it can't be read, is not an ONNX model, or its weights are missing or outside of its folder.
     """
     # Runtimes don't follow links to weights. A large model's weights, beside it, are named after the link.
-    folder = file.parent if Path(f"{file}.data").exists() else file.resolve().parent
-    name = file.name if folder == file.parent else file.resolve().name
-    if not _is_utf8(name):
+    folder = file.parent if Path(f"{file}.data").exists() else real_path(file).parent
+    name = file.name if folder == file.parent else real_path(file).name
+    if not is_utf8(name):
         raise ArtifactError(f"{file} can't be loaded as an ONNX model: its name is not UTF-8. Rename it.")
     with _mapped(file) as content:
         light = b"".join(_without_weights(content, name))
@@ -125,10 +126,6 @@ def read_metadata(file: Path) -> dict[str, str]:
             if entry.number == _METADATA_OF_MODEL and entry.end - entry.content <= LARGEST_DOCUMENT_BYTES
         ]
         return {entry.get(_KEY, b"").decode(): entry.get(_VALUE, b"").decode() for entry in entries}
-
-
-def _is_utf8(name: str) -> bool:
-    return name.isascii() or name == name.encode(errors="replace").decode()
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArtifactError
-from .file_reading import open_regular
+from .file_reading import open_regular, real_path
 from .protobuf import Content, fields, number_in
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def refuse_outside(file: Path, folder: Path, location: str) -> None:
             f"{file}: its weights are in {location!r}, which is not beside it.\n"
             "Copy that file there, too: a large ONNX model has two."
         )
-    if not found.resolve().is_relative_to(folder.resolve()):
+    if not real_path(found).is_relative_to(real_path(folder)):
         raise ArtifactError(f"{file}: its weights are in {location!r}, a link out of its folder.\nCopy the file there.")
     if not found.is_file():
         raise ArtifactError(f"{file}: its weights are in {location!r}, which is not a regular file.")

@@ -6,7 +6,7 @@ forge a line, and an override of the direction lets a name read otherwise than i
 
 import re
 
-__all__ = ["LONGEST_LINE", "one_line", "say", "shown"]
+__all__ = ["LONGEST_LINE", "is_utf8", "one_line", "paragraph", "say", "shown"]
 
 LONGEST_LINE = 300
 """Characters of a name, a label or a reason; a longer one is cut."""
@@ -16,12 +16,23 @@ _OBEYED = "\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u20
 _LONE_SURROGATES = "\ud800-\udfff"
 """What Python reads a file name with that isn't UTF-8; no file can hold them."""
 _NOT_SHOWN = re.compile(f"[{_OBEYED}]")
+_NOT_IN_A_FILE = re.compile(f"[{_OBEYED}{_LONE_SURROGATES}]")
 _NOT_ON_A_LINE = re.compile(f"[\t\n{_OBEYED}{_LONE_SURROGATES}]")
 
 
 def shown(text: str) -> str:
     """Return a message without control characters, each of which is a `?`; line breaks stay."""
     return _NOT_SHOWN.sub("?", text)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether a file can hold a text; a path need not be UTF-8."""
+    return re.search(f"[{_LONE_SURROGATES}]", text) is None
+
+
+def paragraph(text: str) -> str:
+    """Return a text without control characters as a file can hold it; line breaks stay."""
+    return _NOT_IN_A_FILE.sub("?", text)
 
 
 def one_line(text: str, longest: int = LONGEST_LINE) -> str:

@@ -8,12 +8,15 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from .errors import ArtifactError
 from .file_reading import LARGEST_DOCUMENT_BYTES
-from .plain_text import one_line
+from .plain_text import one_line, paragraph
 
-__all__ = ["Line", "read_versioned"]
+__all__ = ["Line", "Paragraph", "read_versioned"]
 
 Line = Annotated[str, AfterValidator(one_line)]
 """The type of a text in a document: made plain as it enters, so that every use of it is."""
+
+Paragraph = Annotated[str, AfterValidator(paragraph)]
+"""Likewise, of a text that may have line breaks."""
 
 AnyModel = TypeVar("AnyModel", bound=BaseModel)
 

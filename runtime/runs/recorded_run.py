@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, model_validator
 
 from ..artifact.consistency import check_outputs_listed
 from ..artifact.errors import ArtifactError, first_line
+from ..artifact.file_reading import refuse_endless_header
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..artifact.versioned_json import Line, read_versioned
@@ -132,10 +133,11 @@ def open_run(file: str | Path) -> RecordedRun:
             "-o F` records one."
         )
     try:
+        refuse_endless_header(file)
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
             names = set(opened.keys())
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ArtifactError(f"{file} is not a recorded run: {first_line(error)}.") from error
     if RUN_KEY not in metadata or INPUTS_KEY not in metadata:
         raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older version.\nRecord it again.")

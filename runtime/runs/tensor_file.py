@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import InputError, first_line
+from ..artifact.file_reading import refuse_endless_header
 from ..artifact.plain_text import one_line
 
 __all__ = ["FILE_KEY", "INPUTS_KEY", "INPUT_PREFIX", "RUN_KEY", "TensorFile", "listed"]
@@ -43,10 +44,11 @@ class TensorFile(Mapping[str, NDArray[Any]]):
 
         self.path = path
         try:
+            refuse_endless_header(path)
             with safe_open(path, framework="np") as opened:
                 self.metadata: dict[str, str] = opened.metadata() or {}
                 self._names = list(opened.keys())
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise self._unreadable(error) from error
 
     def __getitem__(self, name: str) -> NDArray[Any]:

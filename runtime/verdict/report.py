@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from ..artifact.manifest import Candidate, Output
-from ..artifact.versioned_json import Line
+from ..artifact.versioned_json import Line, Paragraph
 from ..runners.machine import Facts
 from .drift import OutputComparison
 from .ort_fusions import Fusion
@@ -70,9 +70,9 @@ class UnprobedReport(_Part):
     """The largest difference between probed and unprobed results, in multiples of the noise floor."""
     prevented: list[Fusion] | None
     """Fusions that happen here and not in the probe; None where the runtime doesn't report them."""
-    prevented_unknown: str | None = None
+    prevented_unknown: Paragraph | None = None
     """Why they can't be named, in a runtime that reports them."""
-    error: str | None = None
+    error: Paragraph | None = None
     """Why the runner could not run the model without the probe's outputs, if it couldn't; its results are missing."""
 
 
@@ -129,9 +129,9 @@ class RunnerReport(_Part):
     unprobed: UnprobedReport | None = None
     given: GivenReport | None = None
     """Of a file of tensors; None of a runner that ran here."""
-    error: str | None = None
+    error: Paragraph | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
-    other_kinds: dict[Line, str] = {}
+    other_kinds: dict[Line, Paragraph] = {}
     """Of the file of a candidate in lower precision: outputs whose weights are of another kind of number than most, in
     words. That fails nothing."""
 
@@ -179,7 +179,7 @@ class Reached(_Part):
 class GoalReport(_Part):
     """Whether the results reach what `--goal` asks for."""
 
-    goal: str
+    goal: Line
     """`30.0 dB`, `top1 0.99`."""
     least: float
     reached: list[Reached]
@@ -194,7 +194,7 @@ class GoalReport(_Part):
 class Unopened(_Part):
     """Why a runner could not be opened."""
 
-    reason: str
+    reason: Paragraph
     exit_code: int
     """The exit code of the command line if nothing else failed: 3 for an invalid file, 4 for a missing runtime."""
 
@@ -203,14 +203,14 @@ class Report(_Part):
     """What `verify --json` writes."""
 
     format_version: Literal[1] = 1
-    headline: str
+    headline: Paragraph
     environment: dict[Line, Line | int]
     outputs: tuple[Output, ...]
     """As the manifest lists them, so that a report can be read without the artifact."""
     results: list[Line] = []
     """Which of them the model itself returns; none where that isn't known."""
     runners: list[RunnerReport]
-    left_out: dict[Line, str] = {}
+    left_out: dict[Line, Paragraph] = {}
     """Runners that can't work here, or not with this model, each with the reason."""
     unopened: dict[Line, Unopened] = {}
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
