@@ -6,6 +6,7 @@ It imports PyTorch, so import it only where this runner is requested.
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ class TorchExportRunner(TorchFileRunner):
     runtime = "torch.export's program"
     file = TORCH_EXPORT_FILE
 
-    def _load(self, file: Path) -> Any:
+    def _load(self, file: Path | BytesIO) -> Any:
         with _without_logging():
             program = torch.export.load(file)
         if self.target == "cuda":
