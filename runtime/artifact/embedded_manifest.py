@@ -92,7 +92,7 @@ def _first_difference(one: Any, other: Any, path: str = "") -> tuple[str, Any, A
     else:
         pairs = []
     for name, left, right in pairs:
-        if left != right:
+        if left != right and name:
             return _first_difference(left, right, f"{path}.{name}" if path else name)
     return path, one, other
 

@@ -35,7 +35,7 @@ def read_versioned(kind: type[AnyModel], text: str | bytes, source: Path, what: 
         ArtifactError: it is no JSON, not such a document, of another format version, or far too large.
     """
     if len(text) > LARGEST_DOCUMENT_BYTES:
-        raise ArtifactError(f"{source} is not {what}: it has {len(text):,} bytes.\n{remedy}")
+        raise ArtifactError(f"{source} is not {what}: it has more than {LARGEST_DOCUMENT_BYTES:,} bytes.\n{remedy}")
     try:
         content = json.loads(text, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:

@@ -198,7 +198,8 @@ def _share(
         # What is known of the fault is known in the sample only.
         given, may_lose = truth.sampled(result)[known], sampled_loss(loss, truth)[known]
         if correction is not None:
-            expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
+            with np.errstate(all="ignore"):
+                expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
             # Measured at the right inputs: the fault may also scale what is off in those that the runner had.
             fault = float(np.max(np.abs(correction), initial=0.0, where=np.isfinite(correction))) / truth.scale
             may_lose = may_lose + fault * np.abs(expected - exact)
