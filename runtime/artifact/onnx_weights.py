@@ -25,14 +25,15 @@ _LOCATION = b"location"
 
 _INSIDE = {
     "model": {7: "graph", 20: "training", 25: "function"},
-    "training": {1: "graph", 2: "graph"},
+    "training": {1: "branch", 2: "branch"},
     "graph": {1: "node", 5: "weight", 15: "sparse"},
+    "branch": {1: "node", 5: "tensor", 15: "sparse"},
     "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "attribute": {5: "tensor", 6: "branch", 10: "tensor", 11: "branch", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-"""ONNX's messages in which tensors are, by field number."""
+"""ONNX's messages in which tensors are, by field number. A weight is the graph's own, not one of a branch or a loop."""
 
 
 def files_referred_to(content: Content) -> Iterator[str]:
@@ -56,7 +57,7 @@ def _locations(content: Content, kind: str, start: int, end: int) -> Iterator[st
         if location is None:
             return
         if kind == "tensor":
-            raise ValueError(f"a constant of a node is said to be in the file {location!r}; only weights may be.")
+            raise ValueError(f"a constant of a node is said to be in the file {location!r}: only weights may be.")
         yield location
         return
     for part in fields(content, start, end):
