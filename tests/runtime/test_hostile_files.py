@@ -188,6 +188,30 @@ def test_a_truth_of_any_size_can_be_drawn(folder: Path, tmp_path: Path, layerpro
     assert (outcome.code, outcome.err) == (1, ""), outcome
 
 
+TENSORS: dict[str, Callable[[Any], Any]] = {
+    "no image": lambda tensor: tensor[:0],
+    "flat": lambda tensor: tensor.reshape(-1),
+    "a scalar": lambda _: np.float64(3).reshape(()),
+    "beyond float32": lambda tensor: tensor.astype(np.float64) * 1e300,
+}
+
+
+@pytest.mark.parametrize("change", TENSORS.values(), ids=TENSORS.keys())
+def test_tensors_of_any_shape_and_value_are_judged(
+    folder: Path, tmp_path: Path, layerprobe: Layerprobe, change: Callable[[Any], Any]
+) -> None:
+    run, other = tmp_path / "run.safetensors", tmp_path / "other.safetensors"
+    assert layerprobe("run", folder, "--recorded-input", "-o", run).code == 0
+    with safe_open(run, framework="np") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(run)
+    other.write_bytes(save({**tensors, "cnn1": np.ascontiguousarray(change(tensors["cnn1"]))}, metadata=metadata))
+    judged = layerprobe("verify", folder, "--tensors", other, "--runner", "onnx-cpu", "-q")
+    assert (judged.code in (0, 1), judged.err) == (True, ""), judged
+    compared = layerprobe("compare", other, run, "--html", tmp_path / "r.html")
+    assert (compared.code, compared.err) == (1, ""), compared
+
+
 def test_nothing_in_a_file_reaches_the_terminal_as_a_command(
     folder: Path, tmp_path: Path, photo: Path, layerprobe: Layerprobe
 ) -> None:
