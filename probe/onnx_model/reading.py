@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
+from math import prod
 from pathlib import Path
 
 import onnx
@@ -16,7 +17,9 @@ from onnx import NodeProto, TensorProto
 
 from runtime.artifact.errors import ArtifactError, ModelError, first_line
 from runtime.artifact.onnx_file import OnnxFile, read_onnx
+from runtime.artifact.plain_text import one_line
 from runtime.float64.nodes import reads, subgraphs
+from runtime.float64.size_limit import refuse_too_many
 
 from .value_names import name_safely
 
@@ -24,6 +27,7 @@ __all__ = ["SoundModel", "described", "domain_of", "read_sound_model", "uncomput
 
 _OLDEST_OPSET = 7
 """Before it, operators broadcast by an attribute; no runtime that is in use takes these."""
+_NO_VERSION = 2**31
 _INITIALIZERS_ARE_INPUTS_BEFORE = 4
 
 
@@ -54,13 +58,13 @@ def domain_of(domain: str) -> str:
 
 def described(node: NodeProto) -> str:
     """Return how messages call a node: `Conv 'stem/conv'`, or by its result if it has no name."""
-    operator = f"{node.domain}.{node.op_type}" if domain_of(node.domain) else node.op_type
+    operator = one_line(f"{node.domain}.{node.op_type}" if domain_of(node.domain) else node.op_type)
     return f"{operator} {(node.name or next(filter(None, node.output), ''))!r}"
 
 
 def uncomputed(node: NodeProto, reason: str) -> str:
     """Return which node can't be computed and why, and what to do if it is of another domain."""
-    domain = domain_of(node.domain)
+    domain = one_line(domain_of(node.domain))
     advice = f"\nOperators of {domain} are unknown here: give the file from before a runtime's optimizer."
     return f"{described(node)}, {reason}{advice if domain else ''}"
 
@@ -82,6 +86,7 @@ def read_sound_model(file: Path) -> SoundModel:
     if not model.graph.output:
         raise ModelError(f"{file} returns nothing: it lists no result of its graph.")
     _check_opsets(file, model)
+    _check_values(file, model)
     _check_weights(file, model, opened.folder)
     try:
         model = onnx.inliner.inline_local_functions(model) if model.functions else model
@@ -113,6 +118,24 @@ def _check_opsets(file: Path, model: onnx.ModelProto) -> None:
             f"{file} is of opset {version}; opsets {_OLDEST_OPSET} to {newest} can be read.\n"
             f"{older if version < newest else 'A newer onnx may read it: pip install --upgrade onnx'}"
         )
+
+
+def _check_values(file: Path, model: onnx.ModelProto) -> None:
+    """Refuse versions and types that ONNX doesn't have, and inputs that fit no memory."""
+    versions = [model.ir_version, *(each.version for each in model.opset_import)]
+    impossible = next((each for each in versions if not 0 <= each < _NO_VERSION), None)
+    if impossible is not None:
+        raise ModelError(f"{file} has the version {impossible}, which is none of ONNX's.")
+    graph, known = model.graph, TensorProto.DataType.values()
+    types = [(each.name, each.type.tensor_type.elem_type) for each in (*graph.input, *graph.output, *graph.value_info)]
+    for name, type_ in (*types, *((tensor.name, tensor.data_type) for tensor in graph.initializer)):
+        if type_ not in known:
+            raise ModelError(f"{file}: {name!r} is of the type {type_}, which is none of ONNX's.")
+    for value in graph.input:
+        try:
+            refuse_too_many(prod(max(size.dim_value, 1) for size in value.type.tensor_type.shape.dim))
+        except NotImplementedError as error:
+            raise ModelError(f"{file}: its input {value.name!r} is too large: {error}.") from error
 
 
 def _refuse_doubles(file: Path, what: str, names: Sequence[str]) -> None:
@@ -189,7 +212,7 @@ def _check_nodes(file: Path, model: onnx.ModelProto) -> None:
             continue  # what they read from outside is unknown to a checker of one node
         try:
             onnx.checker.check_node(node, context)
-        except onnx.checker.ValidationError as error:
+        except (onnx.checker.ValidationError, UnicodeDecodeError) as error:  # a reason that quotes what is no text
             # Operators of other domains are the runtime's.
             if domain_of(node.domain) == "":
                 raise ModelError(f"{file}: {described(node)} is invalid: {first_line(error)}") from error

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ArtifactError, first_line
 from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular, real_path
 from .onnx_weights import files_referred_to, refuse_outside
-from .plain_text import is_utf8
+from .plain_text import is_utf8, one_line
 from .protobuf import Field, field, fields, number_field
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ _SMALL_BYTES = 1024
 """Up to this size a weight stays in the model: shapes and the like, whose values a runtime inspects."""
 
 
+_SHOWN = 60
+"""Characters of a text in a message."""
 _GIT_LFS = b"version https://git-lfs"
 """What a file starts with that stands for one in Git LFS."""
 
@@ -62,6 +64,7 @@ class OnnxFile:
         model = onnx.ModelProto()
         try:
             model.ParseFromString(self.content)
+            _refuse_undecoded(model)
         except Exception as error:
             raise ArtifactError(f"{self.path} can't be loaded as an ONNX model: {first_line(error)}") from error
         return model
@@ -126,6 +129,17 @@ def read_metadata(file: Path) -> dict[str, str]:
             if entry.number == _METADATA_OF_MODEL and entry.end - entry.content <= LARGEST_DOCUMENT_BYTES
         ]
         return {entry.get(_KEY, b"").decode(): entry.get(_VALUE, b"").decode() for entry in entries}
+
+
+def _refuse_undecoded(message: Any) -> None:
+    """Refuse a message with a text that is not UTF-8, which protobuf returns as bytes in place of a text."""
+    for kind, value in message.ListFields():
+        of_texts = kind.type in (kind.TYPE_MESSAGE, kind.TYPE_STRING)
+        for each in () if not of_texts else value if kind.is_repeated else (value,):
+            if isinstance(each, bytes):
+                raise UnicodeError(f"the {kind.name} {one_line(repr(each), _SHOWN)} in it is not UTF-8")
+            if not isinstance(each, str):
+                _refuse_undecoded(each)
 
 
 @contextmanager

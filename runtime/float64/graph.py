@@ -21,6 +21,7 @@ from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
 from ..artifact.onnx_weights import read_weight
+from ..artifact.plain_text import one_line
 from .bit_noise import BitNoise
 from .contrib import ONNX_DOMAIN, with_parts
 from .losses import NO_SCALE, Losses, Scale
@@ -194,8 +195,9 @@ class Float64Graph:
         def shaken(_: str, value: Any, scale: Scale) -> Any:
             if isinstance(value, Unknown) or value.dtype.kind != "f":
                 return value
-            # NumPy returns a scalar of what has no axes, which can't be written to.
-            return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
+            with np.errstate(all="ignore"):
+                # NumPy returns a scalar of what has no axes, which can't be written to.
+                return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
 
         def passed_on(name: str, value: Any, scale: Scale) -> Any:
             return given(name, value, scale) if forced and name in forced else shaken(name, value, scale)
@@ -307,7 +309,9 @@ class Float64Graph:
             )
         except Exception as error:
             # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
-            return [Unknown(f"{node.op_type} can't be recomputed: {_reason(error)}")] * count, [NO_SCALE] * count
+            return [Unknown(f"{one_line(node.op_type)} can't be recomputed: {_reason(error)}")] * count, [
+                NO_SCALE
+            ] * count
 
     def _weight(self, name: str, user: NodeProto, losses: Losses | BitNoise | None) -> NDArray[Any]:
         # Read and widened each time: cached weights would take three times the file's size.
