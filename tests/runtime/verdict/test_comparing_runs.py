@@ -140,7 +140,7 @@ def test_other_weights_are_told(recorded, layerprobe, tmp_path):
         (lambda record: record | {"providers": "x"}, "providers: Input should be a valid"),
         (
             lambda record: record | {"outputs": [*record["outputs"], record["outputs"][0]]},
-            "the name 'cnn1' is listed twice",
+            "'cnn1' is listed twice",
         ),
         (
             lambda record: record | {"outputs": [{**output, "dtype": "float99"} for output in record["outputs"]]},
