@@ -18,6 +18,7 @@ from torch import nn
 from conftest import Outcome
 from export import export_artifact
 from probe import build_probe
+from probe.node_tree import node_tree
 from runtime import Artifact, ExportError, ImageError
 from runtime.artifact.embedded_manifest import read_embedded_manifest
 from runtime.runs.image_reading import read_image
@@ -239,3 +240,24 @@ def test_nothing_in_a_file_reaches_the_terminal_as_a_command(
             assert not set(text).intersection("\x1b\x07\x9b\u202e\u2028\r"), text
     table = layerprobe("verify", folder, "--runner", "onnx-cpu", "-q").out
     assert "\nAll pass." not in table
+
+
+class _Named(nn.Module):
+    """A model whose author named a part of it, and what it returns, as nobody does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({"a\x1b]0;x\nb": nn.ReLU(), "a\x1b]0;x\rb": nn.ReLU()})
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        for part in self.parts.values():
+            x = part(x)
+        return {"k\n\x1b": x}
+
+
+def test_modules_with_control_characters_in_their_names_are_outputs_with_plain_ones() -> None:
+    probe = build_probe(_Named(), torch.zeros(1, 3, 8, 8))
+    assert [output.name for output in probe.outputs] == ["parts.a?]0;x?b", "parts.a?]0;x?b_1"]
+    lines = list(node_tree(probe.outputs, {}, None, probe.results))
+    assert not set("".join(lines)).intersection("\x1b\n\r")
+    assert lines[-1].endswith("k??")
