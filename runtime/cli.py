@@ -141,10 +141,11 @@ def grid(
     refuse_to_overwrite(file, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    name, steps = manifest.image_input(_image_size(input_size))
+    maps = opened.averaged()
+    # Of what is run: each manifest is compared with the copy in its own model file.
+    name, steps = (maps or opened).manifest.image_input(_image_size(input_size))
     chosen = select_outputs(manifest.outputs, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
-    maps = opened.averaged()
     pages = count_pages(chosen, aliases=aliases)
     drawn = [output.name for output in outputs_on_page(chosen, page, aliases=aliases)]
     # When nearly everything is drawn, opening the whole model is faster than cutting it.
