@@ -153,7 +153,7 @@ class Preprocessing(_Entry):
     """Height and width of the centre crop."""
     mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
     """Per channel, in units of the scaled image (0 to 1)."""
-    std: list[Annotated[float, Field(gt=0), Field(ge=1e-6, le=1e6)]]
+    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]]
     interpolation: Interpolation = "bilinear"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     """Where the model's input has its channels."""
