@@ -31,6 +31,7 @@ from runtime.artifact.manifest import (
 )
 from runtime.artifact.onnx_file import read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
+from runtime.artifact.plain_text import is_utf8
 from runtime.artifact.reference import save_references
 
 from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, write_manifest, write_operations
@@ -94,6 +95,10 @@ def export_artifact(
     if not (averaged or full):
         raise ExportError("Neither the full probe nor the averaged one is requested: an artifact needs at least one.")
     target = Path(folder)
+    if not is_utf8(str(target.absolute())):
+        raise ExportError(
+            f"{target} can't be written: onnx takes no path that isn't UTF-8.\nChoose another folder with -o."
+        )
     for spec in probe.inputs:
         if 0 in spec.shape:
             raise ExportError(f"The input {spec.name} has a size of 0: an artifact needs sizes of at least 1.")

@@ -23,6 +23,7 @@ from runtime.artifact.cli_options import (
     parse_size,
 )
 from runtime.artifact.onnx_file import is_onnx
+from runtime.artifact.plain_text import say
 
 from .onnx_cli import export_file
 from .photo_preprocessing import preprocessing_of
@@ -125,7 +126,7 @@ def export(
             status.update("reading the weights")
             taken = load_weights(loaded.module, weights, loaded.name)
             if taken and not quiet:
-                typer.echo(f"{weights}: the weights are read {', '.join(taken)}", err=True)
+                say(f"{weights}: the weights are read {', '.join(taken)}", err=True)
         if submodule:
             loaded = loaded.submodule(submodule)
         preprocessing = preprocessing_of(loaded, means, stds)
@@ -162,9 +163,9 @@ def export(
         )
     print_capture(probe, quiet)
     for file, reason in () if quiet else left_out.items():
-        typer.echo(f"{file} is left out: {reason}", err=True)
+        say(f"{file} is left out: {reason}", err=True)
     kinds = "ONNX and TorchScript" if left_out or not full else "ONNX, TorchScript and torch.export"
     maps = "" if not averaged else ", averaged only" if not full else ", and averaged"
     batch = fixed_batch(open_artifact(folder).manifest.inputs)
     fixed = "" if batch is None else f"; the batch is fixed at {batch}"
-    typer.echo(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")
+    say(f"{folder}: {loaded.name} as {kinds}{maps}, outputs: {len(probe.outputs)}{fixed}")

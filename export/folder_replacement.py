@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from runtime.artifact.errors import ArtifactError, ExportError, FolderExists
+from runtime.artifact.file_reading import real_path
 from runtime.artifact.manifest import MANIFEST_FILE, parse_manifest
 from runtime.artifact.unfinished import sync, unfinished
 
@@ -55,7 +56,7 @@ def replace_folder(target: Path, *, overwrite: bool) -> Iterator[Path]:
 def _check_target(target: Path, *, overwrite: bool) -> None:
     if not target.exists() and not target.is_symlink():
         return
-    if target.is_dir() and Path.cwd().is_relative_to(target.resolve()):
+    if target.is_dir() and Path.cwd().is_relative_to(real_path(target)):
         raise FolderExists(f"{target} is the folder you are in: it would be deleted.\nChoose another folder with -o.")
     if not target.is_dir() or target.is_symlink():
         raise FolderExists(f"{target} exists and is not a folder.\nChoose another path with -o.")

@@ -8,7 +8,6 @@ from typing import Any
 
 import onnx
 from numpy.typing import NDArray
-from onnx import external_data_helper
 
 from probe.onnx_model.probing import OnnxProbe
 from runtime.artifact.errors import ExportError, first_line
@@ -24,6 +23,7 @@ from runtime.artifact.manifest import (
 )
 from runtime.artifact.onnx_file import OnnxFile, read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
+from runtime.artifact.onnx_weights import load_weights
 from runtime.artifact.reference import save_references
 
 from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, LEFT_OUT_OF_ONNX, write_manifest, write_operations
@@ -98,7 +98,7 @@ def write_onnx(marked: OnnxFile, manifest: Manifest, file: Path) -> None:
     model.graph.name = manifest.model
     model.metadata_props.append(onnx.StringStringEntryProto(key=METADATA_KEY, value=manifest.model_dump_json()))
     try:
-        external_data_helper.load_external_data_for_model(model, str(marked.folder))
+        load_weights(model, marked.folder)
         large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > EXTERNAL_DATA_ABOVE_BYTES
         onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data" if large else None)
     except Exception as error:  # protobuf's own errors share no base with onnx's

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import typer
-
 from probe.cli import at_work, print_capture
+from runtime.artifact.plain_text import say
 
 __all__ = ["export_file"]
 
@@ -47,4 +46,4 @@ def export_file(
     print_capture(probe, quiet)
     batch = fixed_batch(open_artifact(folder).manifest.inputs)
     fixed = "" if batch is None else f"; the batch is fixed at {batch}"
-    typer.echo(f"{folder}: {probe.name} as ONNX, outputs: {len(probe.outputs)}{fixed}")
+    say(f"{folder}: {probe.name} as ONNX, outputs: {len(probe.outputs)}{fixed}")

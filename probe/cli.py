@@ -19,6 +19,7 @@ from runtime.artifact.cli_options import (
     parse_size,
 )
 from runtime.artifact.onnx_file import is_onnx
+from runtime.artifact.plain_text import say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -120,7 +121,7 @@ def nodes(
     # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
     chosen = select_outputs(probe.outputs, outputs or (), operations or ())
     if as_json:
-        typer.echo(_document(name, probe, chosen))
+        say(_document(name, probe, chosen))
         return
     # On a pipe there is no width to fit.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -133,7 +134,7 @@ def nodes(
     ]
     if skipped:
         lines += ["", "skipped:", *skipped_lines(probe.skipped)]
-    typer.echo("\n".join(lines))
+    say("\n".join(lines))
 
 
 def _probe_of_model(
@@ -152,7 +153,7 @@ def _probe_of_model(
     print_capture(probe, quiet)
     if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
         why = "the model fails on another, or returns a tensor of another rank"
-        typer.echo(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
+        say(f"the batch is fixed at {probe.fixed_batch}: {why}", err=True)
     modules = {path: class_of(module) for path, module in loaded.module.named_modules(remove_duplicate=False)}
     return probe, modules, loaded.name, probe.model_name
 
@@ -210,12 +211,12 @@ def print_capture(probe: "Probe | OnnxProbe", quiet: bool) -> None:
         return
     if probe.capture == "onnx":
         for note in probe.notes:
-            typer.echo(f"{probe.name}: {note}", err=True)
+            say(f"{probe.name}: {note}", err=True)
         return
     if probe.was_training:
-        typer.echo(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
+        say(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
     if probe.capture_reason:
-        typer.echo(f"captured with torch.export: {probe.capture_reason}", err=True)
+        say(f"captured with torch.export: {probe.capture_reason}", err=True)
 
 
 def _document(model: str, probe: "Probe | OnnxProbe", outputs: "Sequence[Output]") -> str:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from runtime.artifact.manifest import Output, Skipped
+from runtime.artifact.plain_text import one_line
 
 __all__ = ["node_tree", "skipped_lines"]
 
@@ -28,7 +29,8 @@ def node_tree(
         results: what the model returns: path in its return value to the output's name.
     """
     returned: dict[str, str] = {}
-    for path, name in (results or {}).items():
+    for key, name in (results or {}).items():
+        path = one_line(key)
         returned[name] = f"{returned[name]}, {path}" if name in returned else path or "the result"
     lines = _align(list(_rows(outputs, modules, returned, folders=True)))
     if width is not None and max(map(len, lines)) > width:

@@ -11,6 +11,7 @@ import typer
 
 from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
 from .artifact.errors import UsageError
+from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
 
@@ -90,7 +91,7 @@ def run(
     by = _run_by(session, provider)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept, save_input=save_input)
-        typer.echo(f"{file}: outputs: {len(kept)}, recorded input, {by}")
+        say(f"{file}: outputs: {len(kept)}, recorded input, {by}")
         return
     what = "images" if photos else "inputs"
     with progress(what, len(found), quiet) as advance:
@@ -104,7 +105,7 @@ def run(
             save_input=save_input,
             on_progress=advance,
         )
-    typer.echo(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
+    say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
 
 
 def grid(
@@ -141,10 +142,11 @@ def grid(
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
     opened = open_artifact(artifact)
     manifest = opened.manifest
-    name, steps = manifest.image_input(_image_size(input_size))
+    maps = opened.averaged()
+    # Of what is run: each manifest is compared with the copy in its own model file.
+    name, steps = (maps or opened).manifest.image_input(_image_size(input_size))
     chosen = select_outputs(manifest.outputs, outputs or (), operations or ())
     batch = preprocess_files([image], steps)
-    maps = opened.averaged()
     pages = count_pages(chosen, aliases=aliases)
     drawn = [output.name for output in outputs_on_page(chosen, page, aliases=aliases)]
     # When nearly everything is drawn, opening the whole model is faster than cutting it.
@@ -165,9 +167,9 @@ def grid(
     )
     save_picture(picture, file)
     which = f", page {page} of {pages}" if pages > 1 else ""
-    typer.echo(f"{file}: {picture.width} x {picture.height} px{which}, {_run_by(session, provider)}")
+    say(f"{file}: {picture.width} x {picture.height} px{which}, {_run_by(session, provider)}")
     if page < pages and not quiet:
-        typer.echo(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
+        say(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
 
 
 def _run_by(runner: "Runner", provider: str) -> str:
@@ -231,7 +233,7 @@ def bench(
         draw_benchmark(report, picture)
     print_table(bench_table(report))
     for line in ratio_lines(report):
-        typer.echo(line)
+        say(line)
 
 
 def stats(
@@ -249,9 +251,9 @@ def stats(
     with progress("images", None, quiet) as advance:
         found = channel_statistics(folder, on_progress=advance)
     mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
-    typer.echo(f"--mean {mean} --std {std}")
+    say(f"--mean {mean} --std {std}")
     if not quiet:
-        typer.echo(f"images: {found.images}, pixels: {found.pixels}", err=True)
+        say(f"images: {found.images}, pixels: {found.pixels}", err=True)
 
 
 def demo(
@@ -271,7 +273,7 @@ def demo(
         if code:
             raise typer.Exit(code)
 
-    run_demo(folder, run_command, typer.echo)
+    run_demo(folder, run_command, say)
 
 
 def _image_size(text: str | None) -> tuple[int, int] | None:

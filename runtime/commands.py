@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from .artifact.cli_options import HEADINGS
 from .artifact.errors import first_line, how_to_install
+from .artifact.plain_text import shown
 
 __all__ = ["app", "run_command"]
 
@@ -24,6 +25,8 @@ _ORDER = ("nodes", "export", "run", "grid", "verify", "compare", "bench", "stats
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
 _HELP = {"help_option_names": ["-h", "--help"]}
+_LONGEST_LINE = 1000
+"""Characters of a line of an error: other libraries' messages can hold whole lists from a file."""
 _BROKEN_PIPE = 141
 """What a shell reports for a command that SIGPIPE ended."""
 
@@ -138,7 +141,7 @@ def run_command(arguments: Sequence[str]) -> int:
         if "--debug" in arguments:
             raise
         message, code = _explain(error)
-        print(f"layerprobe: {message}", file=sys.stderr)
+        print("\n".join(line[:_LONGEST_LINE] for line in shown(f"layerprobe: {message}").split("\n")), file=sys.stderr)
         return code
 
 

@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         atexit.register(_forgo_cleanup, exit_code)
     if sys.stdout is None:  # closed by the caller (`>&-`)
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the process lives
+    with suppress(AttributeError, ValueError):  # a stream that a caller has put in place
+        # What the terminal's encoding lacks, a letter or a file name that isn't UTF-8, is written as its number.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     from .commands import run_command
 
     exit_code.append(run_command(sys.argv[1:] if arguments is None else arguments))

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
+from .artifact.plain_text import say, shown
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
 __all__ = ["phases", "print_left_out", "print_table", "progress", "refuse_to_overwrite", "refuse_unwritable"]
 
@@ -24,15 +24,28 @@ def print_table(table: "RenderableType") -> None:
     # A pipe has no width to fit. Typer prints, because rich exits the process when the reader has closed the pipe.
     console = Console(width=None if sys.stdout.isatty() else 1000, highlight=False)
     with console.capture() as text:
-        console.print(table)
+        console.print(_WithoutControls(table))
     # rich pads each line of a table with spaces.
-    typer.echo("\n".join(line.rstrip() for line in text.get().splitlines()))
+    say("\n".join(line.rstrip() for line in text.get().splitlines()))
+
+
+class _WithoutControls:
+    """A table whose texts have no control characters; what rich adds, to colour them, stays."""
+
+    def __init__(self, table: "RenderableType") -> None:
+        self._table = table
+
+    def __rich_console__(self, console: "Console", options: "ConsoleOptions") -> "RenderResult":
+        from rich.segment import Segment
+
+        for segment in console.render(self._table, options):
+            yield segment if segment.control else Segment(shown(segment.text), segment.style)
 
 
 def print_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
     """Print to stderr which runners are left out, and why."""
     for name, reason in () if quiet else reasons.items():
-        typer.echo(f"{name} is left out: {reason}", err=True)
+        say(f"{name} is left out: {reason}", err=True)
 
 
 @contextmanager
@@ -42,9 +55,10 @@ def phases(quiet: bool) -> Iterator[Callable[[str], None]]:
         yield lambda _phase: None
         return
     from rich.console import Console
+    from rich.markup import escape
 
     with Console(stderr=True).status("opening the artifact") as status:
-        yield status.update
+        yield lambda phase: status.update(escape(shown(phase)))
 
 
 @contextmanager
@@ -66,10 +80,11 @@ def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[in
 def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
     """Refuse an output file that would replace an input image or a part of the artifact."""
     from .artifact.errors import UsageError
+    from .artifact.file_reading import real_path
 
-    target = file.resolve()
-    folder = artifact.resolve()
-    if folder in (target, target.parent) or target in {image.resolve() for image in images}:
+    target = real_path(file)
+    folder = real_path(artifact)
+    if folder in (target, target.parent) or target in set(map(real_path, images)):
         raise UsageError(f"{file} is an input of this command, or is in the artifact: choose another file.")
 
 

@@ -11,6 +11,7 @@ import typer
 
 from .artifact.cli_options import InputFilesOption, InputSizeOption, QuietOption, parse_size
 from .artifact.errors import UsageError
+from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_reports, takes_settings
 from .terminal import phases, print_left_out, print_table, refuse_unwritable
 
@@ -138,7 +139,7 @@ def verify(
     print_left_out({name: why for name, why in report.left_out.items() if why != UNTRUSTED}, quiet)
     maps_file = AVERAGED_FILES[ONNX_FILE]
     if not quiet and not opened.is_averaged and maps_file in manifest.files:
-        typer.echo(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
+        say(f"The averaged probe is verified separately: layerprobe verify {opened.path / maps_file}", err=True)
     write_forms(report, reports, maps)
     _show(report, everything, earlier, strict=strict_baseline)
 
@@ -168,7 +169,7 @@ def compare(
     earlier = _earlier(baseline, strict_baseline)
     report = compare_runs(open_run(expected), open_run(result))
     if earlier:
-        refuse_another_model(str(report.environment["model"]), report.outputs, earlier)
+        refuse_another_model(str(report.environment.get("model", "")), report.outputs, earlier)
     write_forms(report, reports)
     _show(report, everything, earlier, strict=strict_baseline)
 
@@ -225,9 +226,11 @@ def _refuse_places(
         # Only a new JSON report may replace the baseline that it is compared with.
         kept = [baseline] if baseline and name != "json" else []
         refuse_unwritable(file, FORMS[name].mark, artifact, [*inputs, *kept])
+    from .artifact.file_reading import real_path
+
     files = [file for file in reports.values() if file.is_file() or not file.exists()]
     for number, file in enumerate(files):
-        if file.resolve() in {earlier.resolve() for earlier in files[:number]}:
+        if real_path(file) in set(map(real_path, files[:number])):
             raise UsageError(f"{file} was given twice: give each report its own file.")
 
 
@@ -261,11 +264,11 @@ def _worse(report: "Report", earlier: "Report", strict: bool) -> bool:
 
     worse, absent = worse_than(report, earlier), not_compared(report, earlier)
     for each in worse:
-        typer.echo(f"worse than the baseline: {each}")
+        say(f"worse than the baseline: {each}")
     for each in absent:
-        typer.echo(f"not compared with the baseline: {each}")
+        say(f"not compared with the baseline: {each}")
     if not worse:
-        typer.echo("Nothing is worse than in the baseline.")
+        say("Nothing is worse than in the baseline.")
     if absent and not strict:
-        typer.echo("What was not compared fails with --strict-baseline only.")
+        say("What was not compared fails with --strict-baseline only.")
     return bool(worse or (strict and absent))

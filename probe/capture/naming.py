@@ -6,6 +6,8 @@ keeps the highest index by base name instead, so that naming is linear in the nu
 
 import re
 
+from runtime.artifact.plain_text import one_line
+
 __all__ = ["NodeNamer"]
 
 _INDEXED = re.compile(r"(.+)_([0-9]+)$")
@@ -27,8 +29,9 @@ class NodeNamer:
         """Return the unique name for a node whose module path, or path and fx name, is `qualified_name`."""
         # torch.fx numbers repeated operations over the whole graph; torchvision numbers them within their module,
         # so an existing index is removed (even if a module is really called `cnn2_1`).
-        indexed = _INDEXED.match(qualified_name)
-        base = indexed[1] if indexed else qualified_name
+        plain = one_line(qualified_name)
+        indexed = _INDEXED.match(plain)
+        base = indexed[1] if indexed else plain
         name = base
         if base in self._last_index:
             index = self._last_index[base] + 1

@@ -70,7 +70,7 @@ def _inputs(
 ) -> tuple[OnnxExample, dict[str, dict[str, NDArray[Any]]]]:
     file, graph = sound.file.path, sound.model.graph
     shapes = {
-        value.name: [size.dim_value or size.dim_param or "?" for size in value.type.tensor_type.shape.dim]
+        value.name: [max(size.dim_value, 0) or size.dim_param or "?" for size in value.type.tensor_type.shape.dim]
         for value in graph.input
     }
     specs = [

@@ -59,12 +59,13 @@ class Tensor:
     def __init__(self, array: NDArray[Any]) -> None:
         """Take a tensor of numbers."""
         # Two models' tensors are in memory together.
-        self.array: NDArray[Any] = array.astype(np.float32) if array.dtype == np.float64 else array
-        self.size, self.shape = array.size, array.shape
-        # Whole, since the order of the elements isn't known yet.
-        wide = array.astype(np.float64, copy=False).reshape(-1)
-        self.mean = float(wide.mean()) if array.size else 0.0
-        self.spread = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
+        with np.errstate(all="ignore"):  # what overflows is not finite, and equals nothing
+            self.array: NDArray[Any] = array.astype(np.float32) if array.dtype == np.float64 else array
+            self.size, self.shape = array.size, array.shape
+            # Whole, since the order of the elements isn't known yet.
+            wide = array.astype(np.float64, copy=False).reshape(-1)
+            self.mean = float(wide.mean()) if array.size else 0.0
+            self.spread = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
         self.finite = bool(np.isfinite(self.spread))
 
     @property

@@ -26,7 +26,8 @@ _LONGEST = 200
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, cut to 200 characters: other libraries' messages can fill pages."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    said = (isinstance(error, OSError) and error.strerror) or str(error)
+    line = (said.strip().splitlines() or [type(error).__name__])[0]
     sentence = line.partition(". ")[0] if len(line) > _LONGEST else line
     return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from .errors import OutputError, UsageError
+from .file_reading import real_path
 from .unfinished import sync, unfinished
 
 __all__ = ["check_place", "replace_file"]
@@ -31,7 +32,13 @@ def check_place(target: Path, mark: str) -> None:
     """
     if target.is_dir():
         raise OutputError(f"{target} is a folder: give a file name.")
-    folder = target.resolve().parent
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # a loop of links, a name that is too long
+        raise OutputError(f"{target} can't be written: {error.strerror or error}.") from error
+    folder = real_path(target).parent
     if not folder.is_dir():
         raise OutputError(f"{target} can't be written: the folder {folder} doesn't exist.")
     if not os.access(folder if not target.exists() or target.is_file() else target, os.W_OK):
@@ -73,7 +80,7 @@ def replace_file(target: Path, mark: str) -> Iterator[BinaryIO]:
             with target.open("wb") as stream:
                 yield stream
             return
-        target = target.resolve()  # a link stays a link: its target is replaced
+        target = real_path(target)  # a link stays a link: its target is replaced
         with unfinished(target.parent, folder=False) as partial:
             with partial.open("wb") as stream:
                 yield stream

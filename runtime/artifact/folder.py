@@ -5,10 +5,12 @@ Running the files is in `runners/`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from .embedded_manifest import read_embedded_manifest
+from .embedded_manifest import read_embedded_manifest, refuse_other_copy
 from .errors import ArtifactError
+from .file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from .manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
@@ -18,10 +20,12 @@ from .manifest import (
     REFERENCE_FILE,
     Manifest,
     file_hash,
+    file_state,
     parse_manifest,
 )
 from .onnx_file import OnnxFile, is_onnx, read_onnx
 from .onnx_nodes import ExportedNodes, OnnxNode
+from .plain_text import one_line
 from .reference import Reference, load_references
 from .versioned_json import read_versioned
 
@@ -40,7 +44,8 @@ class Artifact:
         """Return the path of one of the artifact's files, after checking that its content is what was exported.
 
         Raises:
-            ArtifactError: the file is missing or was altered.
+            ArtifactError: the file is missing or was altered, has weights in a file that isn't listed, or the manifest
+                inside it is another one.
         """
         if self.path.is_file():
             if self.path.suffix.lower() != Path(name).suffix:
@@ -52,20 +57,17 @@ class Artifact:
         expected = self.manifest.files.get(name)
         path = self.path / name
         if expected is None:
-            raise ArtifactError(f"{self.path} has no {name}. It has: {', '.join(sorted(self.manifest.files))}.")
-        if not path.is_file():
-            raise ArtifactError(f"{path} is missing.\nCopy the whole folder again, or export it again.")
+            listed = ", ".join(sorted(self.manifest.files))
+            raise ArtifactError(f"{self.path} has no {name}. It has: {one_line(listed)}.")
+        _check_hash(path, expected)
         # A large ONNX model's weights are in a separate file, which is checked with it.
-        for part in sorted(listed for listed in self.manifest.files if listed in (name, f"{name}.data")):
-            try:
-                found = file_hash(self.path / part)
-            except OSError as error:
-                raise ArtifactError(f"{self.path / part} can't be read: {error.strerror}.") from error
-            if found != self.manifest.files[part]:
+        for part in _beside(path, file_state(path)) if is_onnx(name) else ():
+            if part not in self.manifest.files:
                 raise ArtifactError(
-                    f"{self.path / part} was altered after the export: its SHA-256 differs from the manifest's.\n"
-                    "Copy the folder again, or export it again."
+                    f"{path} has weights in {part!r}, which the manifest doesn't list.\nExport the artifact again."
                 )
+            _check_hash(self.path / part, self.manifest.files[part])
+        refuse_other_copy(self.manifest, path)
         return path
 
     def onnx(self, outputs: Sequence[str] | None = None) -> OnnxFile:
@@ -88,7 +90,7 @@ class Artifact:
         if self.path.is_file() or AVERAGED_MANIFEST_FILE not in self.manifest.files:
             return None
         file = self.file(AVERAGED_MANIFEST_FILE)
-        return Artifact(self.path, parse_manifest(file.read_text(encoding="utf-8"), file))
+        return Artifact(self.path, parse_manifest(read_bounded(file, LARGEST_DOCUMENT_BYTES), file))
 
     @property
     def is_averaged(self) -> bool:
@@ -126,7 +128,27 @@ class Artifact:
             return {}
         file = self.file(OPERATIONS_FILE)
         remedy = "Export the artifact again."
-        return read_versioned(ExportedNodes, file.read_bytes(), file, "a record of ONNX nodes", remedy).outputs
+        content = read_bounded(file, LARGEST_DOCUMENT_BYTES)
+        return read_versioned(ExportedNodes, content, file, "a record of ONNX nodes", remedy).outputs
+
+
+def _check_hash(file: Path, expected: str) -> None:
+    if not file.exists():
+        raise ArtifactError(f"{file} is missing.\nCopy the whole folder again, or export it again.")
+    try:
+        found = file_hash(file)
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read: {error.strerror or error}.") from error
+    if found != expected:
+        raise ArtifactError(
+            f"{file} was altered after the export: its SHA-256 differs from the manifest's.\n"
+            "Copy the folder again, or export it again."
+        )
+
+
+@lru_cache(maxsize=16)
+def _beside(file: Path, state: tuple[int, ...]) -> tuple[str, ...]:  # noqa: ARG001 - of which state the names are kept
+    return read_onnx(file).beside
 
 
 def open_artifact(path: "Artifact | str | Path") -> Artifact:
@@ -143,16 +165,17 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
     path = Path(path)
     in_folder = path.is_file() and (path.parent / MANIFEST_FILE).is_file()
     if path.is_file() and not in_folder:
-        return Artifact(path, parse_manifest(read_embedded_manifest(path), path))
+        return Artifact(path, read_embedded_manifest(path))
     folder = path.parent if path.is_file() else path
     file = folder / MANIFEST_FILE
     try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else "does not exist"
+        text = read_bounded(file, LARGEST_DOCUMENT_BYTES)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        missing = "is no artifact: neither a folder nor a file" if folder.exists() else "does not exist"
+        what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else missing
         raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(f"{file} can't be read: {error}.") from error
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read: {error.strerror or error}.") from error
     artifact = Artifact(folder, parse_manifest(text, file))
     if path.name in AVERAGED_FILES.values():
         return artifact.averaged() or artifact

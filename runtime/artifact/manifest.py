@@ -9,11 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 
+from .consistency import check_inputs_listed, check_outputs_listed, check_results_listed
 from .errors import ArtifactError, UsageError
-from .versioned_json import read_versioned
+from .file_reading import open_regular
+from .versioned_json import Line, read_versioned
 
 __all__ = [
     "AVERAGED_FILES",
@@ -76,11 +78,14 @@ METADATA_KEY = "layerprobe.manifest"
 
 Dimension = NonNegativeInt | str
 """A size, or a symbol such as `N` (batch), which stands for any size."""
-Constant = bool | int | float | str | None
+Constant = bool | int | float | Line | None
 """An argument of the model that is no tensor."""
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]
 """Pillow's filters, by torchvision's names."""
-FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Positive = Annotated[int, Field(ge=1, le=2**31 - 1)]
+Pixels = Annotated[int, Field(ge=1, le=2**20)]
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)]
 """A file in the folder itself: no path points outside an artifact."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -92,7 +97,7 @@ def file_hash(file: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _hash_of(file: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - the key under which the hash is kept
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
@@ -109,10 +114,10 @@ class _Entry(BaseModel):
 class Input(_Entry):
     """One tensor that the model is called with."""
 
-    name: str
+    name: Line
     shape: tuple[Dimension, ...]
     """`("N", 3, 64, 64)`: a symbol where any size fits; `()` for a scalar."""
-    dtype: str
+    dtype: Line
     """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
 
     @property
@@ -142,13 +147,13 @@ def fixed_batch(inputs: Sequence[Input]) -> int | None:
 class Preprocessing(_Entry):
     """How a photo becomes the input: torchvision's Resize, CenterCrop, ToTensor, Normalize, in this order."""
 
-    resize: PositiveInt
+    resize: Pixels
     """Pixels that the shorter side is resized to."""
-    crop: tuple[PositiveInt, PositiveInt]
+    crop: tuple[Pixels, Pixels]
     """Height and width of the centre crop."""
-    mean: list[float]
+    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
     """Per channel, in units of the scaled image (0 to 1)."""
-    std: list[Annotated[float, Field(gt=0)]]
+    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]]
     interpolation: Interpolation = "bilinear"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     """Where the model's input has its channels."""
@@ -164,12 +169,17 @@ class Preprocessing(_Entry):
 class TokenGrid:
     """How the tokens of an N L C tensor lie in the image: L = before + height * width + after."""
 
-    before: NonNegativeInt
+    before: Count
     """Tokens ahead of the patches: class and register tokens."""
-    height: PositiveInt
+    height: Positive
     """Patches, row by row."""
-    width: PositiveInt
-    after: NonNegativeInt
+    width: Positive
+    after: Count
+
+    @property
+    def count(self) -> int:
+        """The length L."""
+        return self.before + self.height * self.width + self.after
 
 
 CHANNEL_AXIS = {"NCHW": 1, "NHWC": 3, "NLC": 2}
@@ -184,19 +194,19 @@ def has_map(layout: str, tokens: TokenGrid | None) -> bool:
 class Origin(_Entry):
     """A step of the model: its name, its operation, and where in the source it is."""
 
-    name: str
+    name: Line
     """As in `torchvision.models.feature_extraction.get_graph_node_names`: `layer1.0.conv1`, `layer1.0.add`. Blocks of
     `torchvision.ops`, which that function doesn't trace into by default, are named by the same rule."""
-    label: str
+    label: Line
     """The operation's short name: `Conv2d`, `relu`, `add`."""
-    operation: str
+    operation: Line
     """Its full name: `torch.nn.modules.conv.Conv2d`, `torch.flatten`."""
-    module_path: str
+    module_path: Line
     """The module it ran in (`layer1.0`), or the leaf module itself (`layer1.0.conv1`); empty for the model itself."""
-    source_file: str | None
+    source_file: Line | None
     """Relative to its import path (`torchvision/models/resnet.py`), so that it is meaningful on another machine; None
     if no code of the model's own called the operation, as in a bare `nn.Sequential`."""
-    source_line: int | None
+    source_line: Count | None
 
     @property
     def source(self) -> str | None:
@@ -214,16 +224,16 @@ class Output(Origin):
 
     shape: tuple[Dimension, ...]
     """`("N", 64, 32, 32)`: a symbol where the size follows the batch."""
-    dtype: str
+    dtype: Line
     """NumPy's name, `float32`, or `bfloat16`, which NumPy doesn't have."""
-    layout: str
+    layout: Line
     """One letter per axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an unknown axis."""
     tokens: TokenGrid | None = None
     """How the tokens lie in the image, if the axis L holds its patches."""
-    alias_of: str | None
+    alias_of: Line | None
     """An earlier output, or input, whose memory holds all of this one, with no write in between (views, dropout in
     eval mode)."""
-    computed_by: str | None = None
+    computed_by: Line | None = None
     """In a candidate: the node that computes it there, `Conv 'stem/conv'`."""
 
     @property
@@ -235,57 +245,57 @@ class Output(Origin):
 class Skipped(_Entry):
     """A step of the model that is not an output, and why."""
 
-    name: str
-    reason: str
+    name: Line
+    reason: Line
 
 
 class Candidate(_Entry):
     """What is known of an ONNX file that is judged against another model, its source, whose names the outputs have."""
 
-    source: str
+    source: Line
     """The source's model."""
     precision: Literal["float32", "float16", "bfloat16", "integers"] = "float32"
     """What it computes in; `integers` of 8 bits, wholly or in parts. Only float32 is judged by float32's rule."""
-    matched: NonNegativeInt
+    matched: Count
     """How many of the source's outputs the file computes."""
-    fused: dict[str, str] = {}
+    fused: dict[Line, Line] = {}
     """The source's outputs that the file doesn't compute by themselves (a convolution in its batch norm, dropout), each
     with the nearest one after it that it does."""
-    unmatched: tuple[str, ...] = ()
+    unmatched: tuple[Line, ...] = ()
     """The source's outputs that were not found, and aren't fused into any that was."""
-    extra: tuple[str, ...] = ()
+    extra: tuple[Line, ...] = ()
     """The file's tensors that are none of the source's."""
-    lacks: tuple[str, ...] = ()
+    lacks: tuple[Line, ...] = ()
     """The source's results that the file doesn't compute, where it ends earlier or in something else."""
-    returns: tuple[str, ...] = ()
+    returns: tuple[Line, ...] = ()
     """The nodes of the file whose results it returns, though they are none of the source's outputs."""
-    given: str | None = None
+    given: Line | None = None
     """What the file is given in place of the source's input, if not the same."""
 
 
 class Versions(_Entry):
     """The versions that wrote the artifact."""
 
-    layerprobe: str
-    torch: str | None
+    layerprobe: Line
+    torch: Line | None
     """None where the model is an ONNX file."""
-    onnx: str
-    opset: int
+    onnx: Line
+    opset: Count
 
 
 class Recipe(_Entry):
     """How `layerprobe export` built the model, so that it can be rebuilt where its source is available."""
 
-    model: str
+    model: Line
     """As given: `torchvision:resnet18`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
     """Of the fresh weights."""
     weights_file: bool = False
     """Whether the weights came from a file, which the artifact doesn't name."""
-    submodule: str | None = None
-    input_size: list[PositiveInt] = []
+    submodule: Line | None = None
+    input_size: list[Pixels] = []
     """As given: none, height and width, or channels, height and width."""
-    leaf_modules: list[str] = []
+    leaf_modules: list[Line] = []
     """The classes whose modules stay whole, as given."""
 
 
@@ -293,22 +303,22 @@ class Manifest(_Entry):
     """Everything that a runtime needs to know about an artifact, without the model's Python source."""
 
     format_version: Literal[1]
-    model: str
+    model: Line
     files: dict[FileName, Sha256]
     """File to hash. Empty in the copies inside the model files."""
-    left_out: dict[FileName, str] = {}
+    left_out: dict[FileName, Line] = {}
     """Files that this model could not be exported to, each with the reason."""
     recipe: Recipe | None = None
     """None where the model was exported from Python."""
     weights: Sha256 | None = None
     """Of the weights: shows whether a live model is the one that was exported."""
     inputs: Annotated[tuple[Input, ...], Field(min_length=1)]
-    constants: dict[str, Constant] = {}
+    constants: dict[Line, Constant] = {}
     """The arguments that are part of the model here, by name: None, flags, numbers, strings."""
     preprocessing: Preprocessing | None
     """None where the model's input isn't an image."""
     outputs: Annotated[tuple[Output, ...], Field(min_length=1)]
-    results: Annotated[dict[str, str], Field(min_length=1)]
+    results: Annotated[dict[Line, Line], Field(min_length=1)]
     """What the model itself returns: path in its return value (empty for a lone tensor) to the output's name."""
     skipped: tuple[Skipped, ...]
     capture: Literal["trace", "export", "onnx"]
@@ -316,25 +326,15 @@ class Manifest(_Entry):
     the model."""
     candidate: Candidate | None = None
     """None unless it is of a file that is judged against another model."""
-    capture_reason: str | None = None
+    capture_reason: Line | None = None
     """Why symbolic tracing wasn't used, if the choice was automatic; what had to be put right in an ONNX file."""
     versions: Versions
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> "Manifest":
-        seen = {tensor.name for tensor in self.inputs}
-        for tensor in self.inputs:
-            if 0 in tensor.shape:
-                raise ValueError(f"the input {tensor.name!r} has an axis of size 0")
-        for output in self.outputs:
-            if output.name in seen:
-                raise ValueError(f"the name {output.name!r} is listed twice")
-            if output.alias_of is not None and output.alias_of not in seen:
-                raise ValueError(f"{output.name!r} is an alias of {output.alias_of!r}, which does not come before it")
-            seen.add(output.name)
-        for result in self.results.values():
-            if result not in self.output_names:
-                raise ValueError(f"the result {result!r} is not among the outputs")
+        check_inputs_listed(self.inputs)
+        check_outputs_listed(self.outputs, [entry.name for entry in self.inputs])
+        check_results_listed(self.results, self.output_names)
         return self
 
     def image_input(self, size: tuple[int, int] | None = None) -> tuple[str, Preprocessing]:
@@ -388,7 +388,7 @@ class Manifest(_Entry):
         return list(dict.fromkeys(self.results.values()))
 
 
-def parse_manifest(text: str, source: Path) -> Manifest:
+def parse_manifest(text: str | bytes, source: Path) -> Manifest:
     """Return the manifest that is written in JSON; `source` is the file that it is from, for messages.
 
     Raises:

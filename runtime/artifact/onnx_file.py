@@ -3,9 +3,6 @@
 ONNX lets a weight be external, in another file at an offset; here, that other file is the model's own. So a model is
 cut, inspected and changed in milliseconds, and a runtime reads each weight from the file once: a VGG-16 opens in a
 quarter of the time that it takes by its path.
-
-A protobuf message is a sequence of fields, each a key (number and type), a length, and the content: messages are split
-and assembled here without reading their large fields.
 """
 
 import mmap
@@ -13,14 +10,18 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .errors import ArtifactError, first_line
+from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular, real_path
+from .onnx_weights import files_referred_to, refuse_outside
+from .plain_text import is_utf8, one_line
+from .protobuf import Field, field, fields, number_field
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "field", "is_onnx", "names_read", "read_metadata", "read_onnx"]
+__all__ = ["GRAPH_OF_MODEL", "OnnxFile", "is_onnx", "names_read", "read_metadata", "read_onnx"]
 
 # Field numbers in ONNX's messages.
 GRAPH_OF_MODEL = 7
@@ -33,26 +34,10 @@ _SMALL_BYTES = 1024
 """Up to this size a weight stays in the model: shapes and the like, whose values a runtime inspects."""
 
 
+_SHOWN = 60
+"""Characters of a text in a message."""
 _GIT_LFS = b"version https://git-lfs"
 """What a file starts with that stands for one in Git LFS."""
-
-_LENGTH_OF_KIND = {1: 8, 5: 4}
-_NUMBER, _WITH_LENGTH = 0, 2
-
-
-class Content(Protocol):
-    """Bytes, or a memory-mapped file."""
-
-    def __getitem__(self, index: int, /) -> int: ...
-
-
-class Field(NamedTuple):
-    """Where a field is: its key starts at `start`, its content reaches from `content` to `end`."""
-
-    number: int
-    start: int
-    content: int
-    end: int
 
 
 @dataclass(frozen=True)
@@ -64,6 +49,8 @@ class OnnxFile:
     """As in the file, with large weights as external data."""
     folder: Path
     """The folder of the files that hold the weights."""
+    beside: tuple[str, ...] = ()
+    """The names of those files, but for its own."""
 
     def model(self) -> "onnx.ModelProto":
         """Return the model.
@@ -77,6 +64,7 @@ class OnnxFile:
         model = onnx.ModelProto()
         try:
             model.ParseFromString(self.content)
+            _refuse_undecoded(model)
         except Exception as error:
             raise ArtifactError(f"{self.path} can't be loaded as an ONNX model: {first_line(error)}") from error
         return model
@@ -113,17 +101,23 @@ def read_onnx(file: Path) -> OnnxFile:
     """Read an ONNX file without its weights.
 
     Raises:
-        ArtifactError: it can't be read, or is not an ONNX model.
+        ArtifactError: it can't be read, is not an ONNX model, or its weights are missing or outside of its folder.
     """
     # Runtimes don't follow links to weights. A large model's weights, beside it, are named after the link.
-    folder = file.parent if Path(f"{file}.data").exists() else file.resolve().parent
-    name = file.name if folder == file.parent else file.resolve().name
+    folder = file.parent if Path(f"{file}.data").exists() else real_path(file).parent
+    name = file.name if folder == file.parent else real_path(file).name
+    if not is_utf8(name):
+        raise ArtifactError(f"{file} can't be loaded as an ONNX model: its name is not UTF-8. Rename it.")
     with _mapped(file) as content:
-        return OnnxFile(file, b"".join(_without_weights(content, name)), folder)
+        light = b"".join(_without_weights(content, name))
+        beside = tuple(location for location in files_referred_to(light) if location != name)
+    for location in beside:
+        refuse_outside(file, folder, location)
+    return OnnxFile(file, light, folder, beside)
 
 
 def read_metadata(file: Path) -> dict[str, str]:
-    """Return an ONNX file's `metadata_props`, without loading the rest of it.
+    """Return an ONNX file's `metadata_props`, but for endless ones, without loading the rest of it.
 
     Raises:
         ArtifactError: it can't be read, or is not an ONNX model.
@@ -132,22 +126,33 @@ def read_metadata(file: Path) -> dict[str, str]:
         entries = [
             {part.number: content[part.content : part.end] for part in fields(content, entry.content, entry.end)}
             for entry in fields(content, 0, len(content))
-            if entry.number == _METADATA_OF_MODEL
+            if entry.number == _METADATA_OF_MODEL and entry.end - entry.content <= LARGEST_DOCUMENT_BYTES
         ]
         return {entry.get(_KEY, b"").decode(): entry.get(_VALUE, b"").decode() for entry in entries}
+
+
+def _refuse_undecoded(message: Any) -> None:
+    """Refuse a message with a text that is not UTF-8, which protobuf returns as bytes in place of a text."""
+    for kind, value in message.ListFields():
+        of_texts = kind.type in (kind.TYPE_MESSAGE, kind.TYPE_STRING)
+        for each in () if not of_texts else value if kind.is_repeated else (value,):
+            if isinstance(each, bytes):
+                raise UnicodeError(f"the {kind.name} {one_line(repr(each), _SHOWN)} in it is not UTF-8")
+            if not isinstance(each, str):
+                _refuse_undecoded(each)
 
 
 @contextmanager
 def _mapped(file: Path) -> Iterator[mmap.mmap]:
     """Yield the file's content, memory-mapped; an error in the body is raised as one of the file."""
     try:
-        with file.open("rb") as opened:
+        with open_regular(file) as opened:
             _refuse_stand_in(opened.read(len(_GIT_LFS)))
             with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as content:
                 yield content
     except OSError as error:
         raise ArtifactError(f"{file} can't be read: {error.strerror or first_line(error)}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(f"{file} can't be loaded as an ONNX model: {first_line(error)}") from error
 
 
@@ -204,59 +209,3 @@ def names_read(node: "onnx.NodeProto") -> Iterator[str]:
             yield from (output.name for output in graph.output)
             for inner in graph.node:
                 yield from names_read(inner)
-
-
-def fields(message: Content, start: int, end: int) -> Iterator[Field]:
-    """Yield the fields of the message between `start` and `end`.
-
-    Raises:
-        ValueError: it is not a message, or is truncated.
-    """
-    at = start
-    while at < end:
-        first = at
-        key, at = _number_at(message, at, end)
-        kind = key & 7
-        if kind == _WITH_LENGTH:
-            length, at = _number_at(message, at, end)
-        elif kind == _NUMBER:
-            length = _number_at(message, at, end)[1] - at
-        elif kind in _LENGTH_OF_KIND:
-            length = _LENGTH_OF_KIND[kind]
-        else:
-            raise ValueError("it is not a protobuf message")
-        if at + length > end:
-            raise ValueError("it is truncated")
-        yield Field(key >> 3, first, at, at + length)
-        at += length
-
-
-def field(number: int, content: bytes) -> bytes:
-    """Return a length-delimited field: a message, a string or bytes."""
-    return _as_bytes(number << 3 | _WITH_LENGTH) + _as_bytes(len(content)) + content
-
-
-def number_field(number: int, value: int) -> bytes:
-    """Return a varint field of a number that is not negative."""
-    return _as_bytes(number << 3 | _NUMBER) + _as_bytes(value)
-
-
-def _number_at(message: Content, at: int, end: int) -> tuple[int, int]:
-    """Return the varint that starts at `at`, seven bits per byte, and where it ends."""
-    number = shift = 0
-    while at < end:
-        byte = message[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, at
-        shift += 7
-    raise ValueError("it is truncated")
-
-
-def _as_bytes(number: int) -> bytes:
-    groups = bytearray()
-    while number > 0x7F:
-        groups.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*groups, number])

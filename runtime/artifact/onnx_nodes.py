@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from .errors import ArtifactError, first_line
 from .onnx_file import OnnxFile, names_read
+from .onnx_weights import read_weight
 
 if TYPE_CHECKING:
     from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
@@ -156,12 +157,9 @@ class _Describing:
 
     def _constant(self, name: str, tensor: "TensorProto") -> OnnxConstant:
         import numpy as np
-        from onnx import TensorProto, numpy_helper
 
-        copied = TensorProto()
         try:
-            copied.CopyFrom(tensor)  # onnx stores what it reads in it
-            array = numpy_helper.to_array(copied, str(self._file.folder))
+            array = read_weight(tensor, self._file.folder)
             total = float(np.sum(array, dtype=np.float64)) if array.dtype.kind != "O" else 0.0
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file.path}: the weight {name} can't be read: {first_line(error)}") from error

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter
 
 from .errors import ArtifactError, first_line
+from .file_reading import refuse_endless_header
 from .manifest import file_state
 from .tensor_summary import SAMPLE_LIMIT, channel_statistics, sample
 
@@ -179,6 +180,7 @@ def load_references(file: Path) -> tuple[Reference, ...]:
 
     try:
         before = file_state(file)
+        refuse_endless_header(file)
         with safe_open(file, framework="np") as opened:
             recorded = _RECORDED.validate_json(opened.metadata()["layerprobe.reference"])
             inputs: list[dict[str, NDArray[Any]]] = [{} for _ in recorded]
@@ -197,7 +199,7 @@ def load_references(file: Path) -> tuple[Reference, ...]:
             )
             for number, each in enumerate(recorded)
         )
-    except (OSError, SafetensorError, KeyError, IndexError, TypeError, ValueError) as error:
+    except (OSError, SafetensorError, AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
         raise ArtifactError(f"{file} is not a reference: {first_line(error)}.\nExport the artifact again.") from error
     if not found:
         raise ArtifactError(f"{file} is not a reference: it records no input.\nExport the artifact again.")
@@ -226,7 +228,7 @@ class _Arrays:
                 stream.seek(self._start + begin)
                 content = stream.read(end - begin)
         except OSError as error:
-            raise ArtifactError(f"{self._file} can't be read: {error.strerror}.") from error
+            raise ArtifactError(f"{self._file} can't be read: {error.strerror or error}.") from error
         array: NDArray[Any] = np.frombuffer(content, "<f8" if entry["dtype"] == "F64" else "<f4")
         return array.reshape(entry["shape"])
 

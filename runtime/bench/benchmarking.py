@@ -15,10 +15,10 @@ from ..artifact.errors import UsageError
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import fixed_batch, leading_input
 from ..runners.machine import Facts, describe_environment, gpu_bytes_used
+from ..runners.memory_need import refuse_too_large
 from ..runners.peak_memory import PeakMemory, hand_memory_back
 from ..runners.registry import choose_runners, none_left, open_or_leave_out, open_runner
 from ..runners.settings import DEFAULT_SETTINGS, Settings
-from .memory_need import refuse_too_large
 
 __all__ = ["BENCHMARK_MARK", "BenchmarkReport", "Ratio", "Timing", "Variant", "benchmark"]
 

@@ -72,5 +72,6 @@ class Call:
 
 def absolute(value: Array) -> Array:
     """Return absolute values in float32, which is exact enough."""
-    narrow = value.astype(np.float32)
+    with np.errstate(over="ignore"):
+        narrow = value.astype(np.float32)
     return np.abs(narrow, out=narrow)

@@ -14,12 +14,14 @@ import numpy as np
 import onnx
 import onnx.inliner
 from numpy.typing import NDArray
-from onnx import GraphProto, NodeProto, TensorProto, numpy_helper
+from onnx import GraphProto, NodeProto
 
 from ..artifact.errors import ArtifactError, InputError, first_line
 from ..artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX
 from ..artifact.onnx_file import OnnxFile, read_onnx
 from ..artifact.onnx_nodes import nearest_values
+from ..artifact.onnx_weights import read_weight
+from ..artifact.plain_text import one_line
 from .bit_noise import BitNoise
 from .contrib import ONNX_DOMAIN, with_parts
 from .losses import NO_SCALE, Losses, Scale
@@ -194,8 +196,9 @@ class Float64Graph:
         def shaken(_: str, value: Any, scale: Scale) -> Any:
             if isinstance(value, Unknown) or value.dtype.kind != "f":
                 return value
-            # NumPy returns a scalar of what has no axes, which can't be written to.
-            return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
+            with np.errstate(all="ignore"):
+                # NumPy returns a scalar of what has no axes, which can't be written to.
+                return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
 
         def passed_on(name: str, value: Any, scale: Scale) -> Any:
             return given(name, value, scale) if forced and name in forced else shaken(name, value, scale)
@@ -307,7 +310,9 @@ class Float64Graph:
             )
         except Exception as error:
             # onnx's evaluator and NumPy raise many types for the tensors of a faulty file.
-            return [Unknown(f"{node.op_type} can't be recomputed: {_reason(error)}")] * count, [NO_SCALE] * count
+            return [Unknown(f"{one_line(node.op_type)} can't be recomputed: {_reason(error)}")] * count, [
+                NO_SCALE
+            ] * count
 
     def _weight(self, name: str, user: NodeProto, losses: Losses | BitNoise | None) -> NDArray[Any]:
         # Read and widened each time: cached weights would take three times the file's size.
@@ -317,14 +322,10 @@ class Float64Graph:
         return array if user.op_type in WIDENING and not user.domain else widened(array)
 
     def _read(self, name: str) -> NDArray[Any]:
-        tensor = TensorProto()
         try:
-            # A copy, because onnx stores what it reads in it.
-            tensor.CopyFrom(self._weights[name])
-            array: NDArray[Any] = numpy_helper.to_array(tensor, str(self._folder))
+            return read_weight(self._weights[name], self._folder)
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file}: the weight {name} can't be read: {first_line(error)}") from error
-        return array
 
 
 def _given(forced: Mapping[str, NDArray[Any]]) -> _PassedOn:

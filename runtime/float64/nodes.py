@@ -18,6 +18,7 @@ from threadpoolctl import ThreadpoolController
 from .contrib import refusal
 from .inner_losses import INNER_DOMAIN, Jolt, jolted, largest_losses
 from .operators import OLDEST_OPSET, operators_of
+from .size_limit import SizeLimit
 
 __all__ = ["NodeEvaluator", "reads", "subgraphs", "widened"]
 
@@ -91,6 +92,7 @@ class NodeEvaluator:
             (to,) = (attribute.i for attribute in node.attribute if attribute.name == "to")
             if to in _SIXTEEN_BITS:
                 self.rounded_to = onnx.helper.tensor_dtype_to_np_dtype(to)
+        self._limit = SizeLimit(node, opsets)
         wide = NodeProto()
         wide.CopyFrom(node)
         _widen_node(wide)
@@ -107,6 +109,7 @@ class NodeEvaluator:
             inputs: in the node's order; None for one that is omitted.
             outer: what its subgraphs use from outside, by name.
         """
+        self._limit.check(inputs)
         feeds = _feeds(inputs, outer)
         # BLAS's threads wait for one another 30 times as long as they compute, when other programs keep the cores busy:
         # the products are small.

@@ -32,7 +32,7 @@ class MaxPool(OpRun):
         storage_order: int | None = 0,
         strides: Sequence[int] | None = None,
     ) -> tuple[Array, ...]:
-        windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        windows = _windows(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
         lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
         padded = windows.padded(x, lowest)
         if len(self.output) == 1:
@@ -58,7 +58,7 @@ class AveragePool(OpRun):
         pads: Sequence[int] | None = None,
         strides: Sequence[int] | None = None,
     ) -> tuple[Array]:
-        windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        windows = _windows(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
         out = _reduce(np.add, windows.padded(x, 0), windows)
         for axis in range(x.ndim - 2):
             counts = _count(windows, axis, bool(count_include_pad))
@@ -80,7 +80,7 @@ class LpPool(OpRun):
         pads: Sequence[int] | None = None,
         strides: Sequence[int] | None = None,
     ) -> tuple[Array]:
-        windows = Windows.of(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
+        windows = _windows(x.shape[2:], kernel_shape, strides, dilations, pads, auto_pad, ceil_mode)
         return (_reduce(np.add, windows.padded(np.abs(x) ** p, 0), windows) ** (1 / p),)
 
 
@@ -123,6 +123,19 @@ class MaxUnpool(OpRun):
         out = np.zeros(shape if output_shape is None else output_shape.tolist(), x.dtype)
         out.reshape(-1)[indices.reshape(-1)] = x.reshape(-1)
         return (out,)
+
+
+def _windows(*given: Any) -> Windows:
+    """Return the windows of a pool, whose pads are smaller than its kernel, as every runtime demands.
+
+    Raises:
+        ValueError: they are not, or the attributes contradict one another.
+    """
+    windows = Windows.of(*given)
+    for kernel, dilation, *pads in zip(windows.kernel, windows.dilations, windows.before, windows.after, strict=True):
+        if max(pads) > (kernel - 1) * dilation:
+            raise ValueError(f"pads of {list(windows.before + windows.after)} are not smaller than the kernel")
+    return windows
 
 
 def _reduce(function: np.ufunc, padded: Array, windows: Windows) -> Array:

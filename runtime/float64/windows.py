@@ -6,10 +6,13 @@ Shared by `float64/convolutions.py` and `float64/pools.py`, which do the computi
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .size_limit import refuse_too_many
 
 __all__ = ["Windows"]
 
@@ -74,13 +77,18 @@ class Windows:
         return cls(*map(tuple, (size, kernel, strides, dilations, before, after, out)))
 
     def padded(self, x: NDArray[Any], fill: float) -> NDArray[Any]:
-        """Return `x` (N C *size) padded to every place that a window reaches; `x` itself if it needs no padding."""
+        """Return `x` (N C *size) padded to every place that a window reaches; `x` itself if it needs no padding.
+
+        Raises:
+            NotImplementedError: that doesn't fit into the free memory.
+        """
         reach = self._reach()
         if not any(self.before) and all(have >= need for have, need in zip(self.size, reach, strict=True)):
             return x
         whole = tuple(
             max(before + length, need) for before, length, need in zip(self.before, self.size, reach, strict=True)
         )
+        refuse_too_many(prod(x.shape[:2]) * prod(whole))
         wide = np.full((*x.shape[:2], *whole), fill, x.dtype)
         inside = (slice(begin, begin + length) for begin, length in zip(self.before, self.size, strict=True))
         wide[(slice(None), slice(None), *inside)] = x

@@ -148,7 +148,8 @@ def _png(values: NDArray[np.float32], scale: Range | None, table_name: str) -> b
     finite = np.isfinite(values)
     low, high = scale or (0.0, 0.0)
     # Halved, because the range itself may be larger than the largest float64; halving is exact.
-    places = (np.where(finite, values, low).astype(np.float64) / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)
+    wide = np.where(finite, values.astype(np.float64), low)
+    places = (wide / 2 - low / 2) / ((high / 2 - low / 2) or 1.0)
     indices = np.where(finite, np.clip(places * _LEVELS, 0, _LEVELS - 1), _LEVELS).astype(np.uint8)
     image = Image.fromarray(indices).convert("L")
     image.putpalette(np.vstack([palette, not_finite_colour(table)]).astype(np.uint8).tobytes())

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..artifact.errors import ArtifactError
+from ..artifact.file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from ..artifact.versioned_json import read_versioned
 from ..verdict.report import Report
 
@@ -22,7 +23,7 @@ def load_report(path: str | Path) -> Report:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, LARGEST_DOCUMENT_BYTES)
     except OSError as error:
         raise ArtifactError(
             f"The report {path} can't be read: {error.strerror or error}.\n`layerprobe verify --json F` writes one."

@@ -16,6 +16,7 @@ from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
 from ..artifact.selection import known_outputs
 from .machine import Facts
+from .memory_need import refuse_large_outputs
 from .settings import DEFAULT_SETTINGS, Settings
 
 __all__ = ["BoundRun", "Runner", "check_inputs", "refuse_bfloat16"]
@@ -88,10 +89,12 @@ class Runner(ABC):
 
         Raises:
             InputError: an input is missing, or its shape or dtype isn't the manifest's.
-            ExecutionError: the runtime failed: out of memory, or an unsupported operation or size.
+            ExecutionError: the outputs don't fit into the free memory; or the runtime failed: out of memory, or an
+                unsupported operation or size.
             ArtifactError: the model returns other outputs than the manifest lists.
         """
         checked = check_inputs(self.manifest, inputs)
+        refuse_large_outputs(self.manifest, self.names, checked)
         try:
             return self._compute(checked)
         except LayerprobeError:

@@ -10,11 +10,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..artifact.folder import Artifact
+from ..artifact.versioned_json import Line
 from .cuda_support import load_driver
 
 __all__ = ["Facts", "cpu_name", "cuda_library_facts", "describe_environment", "gpu_bytes_used", "gpu_facts"]
 
-Facts = dict[str, str | int | bool]
+Facts = dict[Line, Line | int | bool]
 """What may explain a drift, by name, as in the report of `verify`."""
 
 _CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"

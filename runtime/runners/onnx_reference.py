@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 from ..artifact.errors import ArtifactError, RunnerUnavailable
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
+from ..artifact.onnx_weights import load_weights
 from .base import Runner, refuse_bfloat16
 from .machine import cpu_name
 
@@ -32,7 +33,7 @@ class OnnxReferenceRunner(Runner):
         if [output.name for output in model.graph.output] != self.names:
             raise ArtifactError(f"{ONNX_FILE} has other outputs than the manifest lists.\nExport the artifact again.")
         try:
-            onnx.load_external_data_for_model(model, str(cut.folder))
+            load_weights(model, cut.folder)
             self._evaluator = ReferenceEvaluator(model)
         except Exception as error:
             raise RunnerUnavailable(

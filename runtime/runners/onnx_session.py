@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import onnxruntime
@@ -10,7 +11,8 @@ from onnxruntime.capi.build_and_package_info import cuda_version
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
 from ..artifact.folder import Artifact
 from ..artifact.manifest import SIZE_NODE_PREFIX, Manifest
-from ..artifact.onnx_file import GRAPH_OF_MODEL, field
+from ..artifact.onnx_file import GRAPH_OF_MODEL
+from ..artifact.protobuf import field
 from .cuda_support import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_no_tensorrt
 from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .settings import GraphOptimization, Settings
@@ -49,7 +51,8 @@ def open_session(
     reason = {"cuda": why_no_cuda, "tensorrt": why_no_tensorrt}[provider]() if provider != "cpu" else None
     if reason:
         raise RunnerUnavailable(f"{requested} {reason}.\nUse --provider cpu, or auto.")
-    options = session_options(settings.graph_optimization)
+    cut = artifact.onnx(outputs)
+    options = session_options(settings.graph_optimization, cut.folder)
     options.intra_op_num_threads = settings.threads or 0
     # Otherwise its threads keep spinning until the next run, and take the cores from whatever runs meanwhile.
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -57,8 +60,6 @@ def open_session(
     if provider != "cpu":
         load_cuda_libraries()
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    cut = artifact.onnx(outputs)
-    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(cut.folder))
     content, file = cut.content, cut.path
     if provider == "cpu" and len(outputs) > 1 and not artifact.is_averaged:
         content = executed_in_order(content, outputs)
@@ -85,11 +86,20 @@ def open_session(
     return session
 
 
-def session_options(level: GraphOptimization) -> onnxruntime.SessionOptions:
-    """Return the options of every session here: no telemetry, and no logging."""
+def session_options(level: GraphOptimization, weights: Path | None = None) -> onnxruntime.SessionOptions:
+    """Return the options of every session here: no telemetry, and no logging.
+
+    Args:
+        level: how much is optimised.
+        weights: the folder of weights that are in files, where the model is given by its content.
+    """
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    if weights is not None:
+        # As bytes: a folder's name need not be UTF-8.
+        folder: Any = os.fsencode(weights)
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     options.graph_optimization_level = getattr(
         onnxruntime.GraphOptimizationLevel,
         "ORT_DISABLE_ALL" if level == "disabled" else f"ORT_ENABLE_{level.upper()}",

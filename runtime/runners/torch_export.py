@@ -10,6 +10,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,12 @@ class TorchExportRunner(TorchFileRunner):
     runtime = "torch.export's program"
     file = TORCH_EXPORT_FILE
 
-    def _load(self, file: Path) -> Any:
-        _refuse_pickles(file)
+    def _load(self, file: Path | BytesIO) -> Any:
+        given = file if isinstance(file, BytesIO) else str(file)
+        _refuse_pickles(given)
         with _without_logging():
             # Not torch.export.load, which unpickles an archive of the earlier format where this fails.
-            program = load_pt2(str(file)).exported_programs["model"]
+            program = load_pt2(given).exported_programs["model"]
         if self.target == "cuda":
             from torch.export.passes import move_to_device_pass
 
@@ -61,7 +63,7 @@ class TorchExportRunner(TorchFileRunner):
         return {"execution_mode": "operation by operation"}
 
 
-def _refuse_pickles(file: Path) -> None:
+def _refuse_pickles(file: str | BytesIO) -> None:
     """Refuse an archive in which anything is a pickle, or compiled code.
 
     Read by PyTorch's own reader, so that what is checked is what is loaded: a zip archive can be made that another
@@ -70,7 +72,7 @@ def _refuse_pickles(file: Path) -> None:
     Raises:
         ArtifactError: there is one.
     """
-    archive = PT2ArchiveReader(str(file))
+    archive = PT2ArchiveReader(file)
     foreign = [name for name in archive.get_file_names() if not _PLAIN.fullmatch(name)]
     # PyTorch falls back to unpickling freely, where they are no plain tensors; layerprobe saves none.
     if archive.read_bytes(_SAMPLE_INPUTS):
@@ -79,8 +81,9 @@ def _refuse_pickles(file: Path) -> None:
         entries: dict[str, dict[str, Any]] = json.loads(archive.read_string(config))["config"]
         foreign += [f"{name} in {config}" for name, entry in entries.items() if entry["use_pickle"] is not False]
     if foreign:
+        name = file if isinstance(file, str) else TORCH_EXPORT_FILE
         raise ArtifactError(
-            f"{file} holds what could run any code as it is loaded, and layerprobe doesn't write: {foreign[0]}.\n"
+            f"{name} holds what could run any code as it is loaded, and layerprobe doesn't write: {foreign[0]}.\n"
             "Export the model again."
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError, RunnerUnavailable
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
+from ..artifact.plain_text import is_utf8
 from ..artifact.reference import as_array
 from .base import Runner
 from .machine import Facts, cpu_name, gpu_facts
@@ -38,7 +40,7 @@ class TorchFileRunner(Runner):
             raise RunnerUnavailable("CUDA was requested, but PyTorch finds no GPU it can use.\nUse --provider cpu.")
         file = artifact.file(self.file)
         try:
-            opened = self._load_quietly(file)
+            opened = self._load_quietly(_readable(file))
         except ArtifactError:
             raise
         except Exception as error:
@@ -53,7 +55,7 @@ class TorchFileRunner(Runner):
             raise ArtifactError(f"{self.file} returns other outputs than the manifest lists.\nExport it again.")
         return {name: as_array(tensor) for name, tensor in found.items()}
 
-    def _load_quietly(self, file: Path) -> Any:
+    def _load_quietly(self, file: Path | BytesIO) -> Any:
         with warnings.catch_warnings():
             # TorchScript warns at each load that it is deprecated; the artifact offers it for those who deploy it.
             warnings.simplefilter("ignore")
@@ -77,7 +79,7 @@ class TorchFileRunner(Runner):
         return ArtifactError(f"{file} can't be loaded as {self.runtime}: {reason}")
 
     @abstractmethod
-    def _load(self, file: Path) -> Any:
+    def _load(self, file: Path | BytesIO) -> Any:
         """Load the file on the device."""
 
     @abstractmethod
@@ -91,6 +93,11 @@ class TorchFileRunner(Runner):
     @abstractmethod
     def _own_facts(self) -> Facts:
         """Return the facts that are specific to this kind of file."""
+
+
+def _readable(file: Path) -> Path | BytesIO:
+    """Return what PyTorch reads: it takes no path that isn't UTF-8, but then the content."""
+    return file if is_utf8(str(file)) else BytesIO(file.read_bytes())
 
 
 @contextmanager

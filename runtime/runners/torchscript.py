@@ -4,6 +4,7 @@ It imports PyTorch, so import it only where TorchScript is requested.
 """
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ class TorchScriptRunner(TorchFileRunner):
     runtime = "TorchScript"
     file = TORCHSCRIPT_FILE
 
-    def _load(self, file: Path) -> Any:
+    def _load(self, file: Path | BytesIO) -> Any:
         return torch.jit.load(file, map_location=self.target).eval()  # type: ignore[no-untyped-call]
 
     def _cut(self, opened: Any) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..artifact.errors import ImageError
+from ..artifact.file_reading import real_path
 
 __all__ = ["IMAGE_SUFFIXES", "find_images", "read_image"]
 
@@ -33,6 +34,8 @@ _TURN = {
 """EXIF orientation to the transposition that undoes it."""
 _EIGHT_BIT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
+_RUN_PROGRAMS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "WMF"})
+"""Formats that Pillow hands on: to Ghostscript, which runs PostScript, or to what another library has registered."""
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -110,7 +113,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
 
 def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
     """Walk `folder`; `above` are the real paths of its parent folders, so that a link to one can't loop."""
-    real = folder.resolve()
+    real = real_path(folder)
     if real in above:
         return
     for entry in folder.iterdir():
@@ -125,11 +128,17 @@ def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
 def _read_rgb(stream: IO[bytes], path: Path) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(stream) as image:
+        with Image.open(stream, formats=_formats()) as image:
             image.load()
             picture = _as_rgb(_upright(image), path)
     picture.info.clear()  # otherwise the next reader of its EXIF block would rotate it again
     return picture
+
+
+def _formats() -> list[str]:
+    """Return the formats that Pillow reads by itself."""
+    Image.init()
+    return [name for name in Image.OPEN if name not in _RUN_PROGRAMS]
 
 
 def _upright(image: Image.Image) -> Image.Image:

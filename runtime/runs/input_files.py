@@ -1,14 +1,17 @@
 """Files -> the inputs of a model: photos, NumPy's `.npy` and `.npz`, `.safetensors`, and folders of them."""
 
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import InputError, first_line
+from ..artifact.errors import InputError, LayerprobeError, first_line
+from ..artifact.file_reading import open_regular
+from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
 
 __all__ = ["input_files", "is_photo", "read_input_file", "read_inputs"]
@@ -85,23 +88,42 @@ def read_input_file(
         if preprocessing is None or len(inputs) != 1:
             raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {by_name} writes one.")
         return {names[0]: _as_input(preprocess_files([path], preprocessing), inputs[0])}
-    arrays = _safetensors(path) if path.suffix == _SAFETENSORS else _numpy(path, names[0])
-    if set(arrays) != set(names):
-        from .tensor_file import listed
+    with _opened(path, names[0]) as arrays:
+        if set(arrays) != set(names):
+            from .tensor_file import listed
 
-        raise InputError(f"{takes}\n{path} has {listed(arrays)}: {by_name}")
-    return {spec.name: _as_input(arrays[spec.name], spec) for spec in inputs}
+            raise InputError(f"{takes}\n{path} has {listed(arrays)}: {by_name}")
+        return {spec.name: _as_input(arrays[spec.name], spec) for spec in inputs}
 
 
-def _numpy(path: Path, only: str) -> Mapping[str, NDArray[Any]]:
+@contextmanager
+def _opened(path: Path, only: str) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Yield the arrays in a file, each read on access; `only` is what the one in a `.npy` file is called."""
+    if path.suffix == _SAFETENSORS:
+        yield _safetensors(path)
+        return
     try:
-        # Nothing in the file is run: pickled objects are refused.
-        loaded = np.load(path, allow_pickle=False)
-        return {only: loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        with open_regular(path) as stream:
+            if path.suffix == ".npz":
+                _refuse_bomb(stream)
+            # Nothing in the file is run: pickled objects are refused.
+            loaded = np.load(stream, allow_pickle=False)
+            yield {only: loaded} if isinstance(loaded, np.ndarray) else loaded
+    except LayerprobeError:
+        raise
+    except Exception as error:  # of a damaged archive zipfile raises errors of zlib, lzma, struct and others
         raise InputError(
             f"{path} can't be read as .npy or .npz: {first_line(error)}\nnumpy.savez(file, NAME=array) writes one."
         ) from error
+
+
+def _refuse_bomb(stream: BinaryIO) -> None:
+    """Refuse an archive whose arrays, unpacked, don't fit into the free memory."""
+    with zipfile.ZipFile(stream) as archive:
+        need, free = sum(each.file_size for each in archive.infolist()), free_bytes()
+    stream.seek(0)
+    if free is not None and need > free:
+        raise ValueError(f"unpacked it has {need / 1e6:,.0f} MB; {free / 1e6:,.0f} MB are free.")
 
 
 def _safetensors(path: Path) -> Mapping[str, NDArray[Any]]:

@@ -3,6 +3,7 @@
 Equal to torchvision on PIL input to the last bit. Reading files is `image_reading.py`.
 """
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..artifact.errors import ImageError
+from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Preprocessing
 from .image_reading import read_image
 
@@ -53,9 +55,15 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
 
     Raises:
         ImageError: a file, which the message names, can't be read or preprocessed; or the crop has more pixels than
-            Pillow's decompression bomb limit.
+            Pillow's decompression bomb limit, or all don't fit into the free memory.
     """
     _check_crop(steps)
+    need, free = 4 * len(paths) * len(steps.mean) * math.prod(steps.crop), free_bytes()
+    if free is not None and need > free:
+        raise ImageError(
+            f"{len(paths)} images of {steps.crop[0]} x {steps.crop[1]} take {need / 1e6:,.0f} MB; "
+            f"{free / 1e6:,.0f} MB are free.\nGive fewer images at once, or use a smaller size."
+        )
     batch = np.empty((len(paths), len(steps.mean), *steps.crop), dtype=np.float32)
     for index, path in enumerate(paths):
         image = read_image(path)

@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, model_validator
 
+from ..artifact.consistency import check_outputs_listed
 from ..artifact.errors import ArtifactError, first_line
+from ..artifact.file_reading import refuse_endless_header
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
-from ..artifact.versioned_json import read_versioned
+from ..artifact.versioned_json import Line, read_versioned
 from ..runners.base import Runner
 from ..runners.machine import Facts, describe_environment
 from .tensor_file import INPUT_PREFIX, INPUTS_KEY, RUN_KEY
@@ -29,26 +31,21 @@ class RunRecord(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
     format_version: Literal[1] = 1
-    model: str
-    runner: str
-    providers: list[str]
+    model: Line
+    runner: Line
+    providers: list[Line]
     facts: Facts
-    environment: dict[str, str | int]
+    environment: dict[Line, Line | int]
     outputs: tuple[Output, ...]
     """All outputs of the model, including those that were not recorded."""
-    noise_floors: dict[str, NonNegativeFloat]
+    noise_floors: dict[Line, NonNegativeFloat]
     """By output, from the artifact's reference; empty for a lone model file."""
-    weights: str | None = None
+    weights: Line | None = None
     """The hash of the model's weights, where the artifact has it."""
 
     @model_validator(mode="after")
     def _outputs_are_sound(self) -> "RunRecord":
-        names = [output.name for output in self.outputs]
-        if len(set(names)) != len(names):
-            raise ValueError("an output is listed twice")
-        for output in self.outputs:
-            if output.dtype.startswith("float") and output.dtype not in ("float16", "float32", "float64"):
-                raise ValueError(f"{output.name} has the unknown type {output.dtype!r}")
+        check_outputs_listed(self.outputs)
         return self
 
 
@@ -136,10 +133,11 @@ def open_run(file: str | Path) -> RecordedRun:
             "-o F` records one."
         )
     try:
+        refuse_endless_header(file)
         with safe_open(file, framework="np") as opened:
             metadata = opened.metadata() or {}
             names = set(opened.keys())
-    except (OSError, SafetensorError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise ArtifactError(f"{file} is not a recorded run: {first_line(error)}.") from error
     if RUN_KEY not in metadata or INPUTS_KEY not in metadata:
         raise ArtifactError(f"{file} was not recorded by `layerprobe run`, or by an older version.\nRecord it again.")

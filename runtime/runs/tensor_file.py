@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import InputError, first_line
+from ..artifact.file_reading import refuse_endless_header
+from ..artifact.plain_text import one_line
 
-__all__ = ["FILE_KEY", "INPUTS_KEY", "INPUT_PREFIX", "RUN_KEY", "TensorFile", "listed", "printable"]
+__all__ = ["FILE_KEY", "INPUTS_KEY", "INPUT_PREFIX", "RUN_KEY", "TensorFile", "listed"]
 
 INPUT_PREFIX = "input:"
 """Before the name of an input, in a file that holds outputs as well."""
@@ -42,10 +44,11 @@ class TensorFile(Mapping[str, NDArray[Any]]):
 
         self.path = path
         try:
+            refuse_endless_header(path)
             with safe_open(path, framework="np") as opened:
                 self.metadata: dict[str, str] = opened.metadata() or {}
                 self._names = list(opened.keys())
-        except (OSError, SafetensorError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             raise self._unreadable(error) from error
 
     def __getitem__(self, name: str) -> NDArray[Any]:
@@ -83,12 +86,7 @@ class TensorFile(Mapping[str, NDArray[Any]]):
         return InputError(f"{self.path} can't be read as safetensors: {first_line(error)}")
 
 
-def printable(name: str) -> str:
-    """Return a text from a file without what a terminal would obey, and not endless."""
-    return "".join(letter if letter.isprintable() else "?" for letter in name[:_LONGEST])
-
-
 def listed(names: Mapping[str, object] | list[str]) -> str:
     """Return names from a file for a message: the first five."""
-    shown = [printable(name) for name in names]
+    shown = [one_line(name, _LONGEST) for name in names]
     return ", ".join(shown[:_SHOWN]) + (", ..." if len(shown) > _SHOWN else "") or "nothing"

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..artifact.reference import Truth
 from ..artifact.tensor_summary import channel_maximum, channel_statistics
+from ..artifact.versioned_json import Line
 from .verdict_kinds import Verdict
 
 __all__ = [
@@ -56,7 +57,7 @@ class OutputComparison(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    name: str
+    name: Line
     verdict: Verdict
     drift: float | None = None
     """The error as a multiple of the noise floor; for the ONNX file itself, of what float32 constants explain."""

@@ -106,10 +106,13 @@ def shares_of_error(
         truth = whole.of_sample() if name in samples else whole
         # Of float64, the file's attributes are float32 and so is what is expected of it.
         comparable = dtype != "float64" and result is not None and result.shape == truth.shape
-        if isinstance(value, Unknown) or result is None or not comparable or value.shape != whole.shape:
+        loss = None
+        if comparable and not isinstance(value, Unknown) and value.shape == whole.shape:
+            loss = _loss(name, scale, truth, dtype, graph, part)
+        if isinstance(value, Unknown) or result is None or loss is None or not _spreads(loss, whole.shape):
             split = SplitError(compare_output(name, truth, result, dtype), None, None)
         else:
-            expected, loss = value, _loss(name, scale, truth, dtype, graph, part)
+            expected = value
             if low_precision:
                 loss = np.maximum(loss, drift_unit(truth, dtype))
             if name in samples:
@@ -131,6 +134,13 @@ def shares_of_error(
         if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
             wrong.add(name)
         yield split
+
+
+def _spreads(loss: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Return whether a loss is one of a tensor of this shape: not where an input of another batch had a part in it."""
+    return len(loss.shape) <= len(shape) and all(
+        size in (1, whole) for size, whole in zip(reversed(loss.shape), reversed(shape), strict=False)
+    )
 
 
 def _loss(
@@ -198,7 +208,8 @@ def _share(
         # What is known of the fault is known in the sample only.
         given, may_lose = truth.sampled(result)[known], sampled_loss(loss, truth)[known]
         if correction is not None:
-            expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
+            with np.errstate(all="ignore"):
+                expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
             # Measured at the right inputs: the fault may also scale what is off in those that the runner had.
             fault = float(np.max(np.abs(correction), initial=0.0, where=np.isfinite(correction))) / truth.scale
             may_lose = may_lose + fault * np.abs(expected - exact)
@@ -213,9 +224,10 @@ def _share(
 
 
 def _largest_introduced(result: NDArray[Any], expected: NDArray[np.float64], loss: NDArray[Any]) -> float:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         error = np.asarray(result - expected)
-    if not math.isfinite(float(np.sum(error))):
+        finite = math.isfinite(float(np.sum(error)))
+    if not finite:
         # Whether an overflow becomes infinity or NaN depends on the order of the additions.
         error = np.where(np.isfinite(expected), np.where(np.isfinite(error), error, np.inf), 0.0)
     return largest_ratio(np.abs(error, out=error), loss)

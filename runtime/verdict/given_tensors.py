@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from ..artifact.agreement import Alignment, Tensor, best_alignment
 from ..artifact.errors import InputError
 from ..artifact.manifest import Manifest
+from ..artifact.plain_text import one_line
 from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
 from ..runners.base import check_inputs
 from ..runs.recorded_run import InputsHash
-from ..runs.tensor_file import INPUT_PREFIX, INPUTS_KEY, TensorFile, listed, printable
+from ..runs.tensor_file import INPUT_PREFIX, INPUTS_KEY, TensorFile, listed
 
 __all__ = ["GivenTensors", "read_given", "recorded_input_of"]
 
@@ -96,7 +97,7 @@ def read_given(
     given, names = GivenTensors(), manifest.output_names
     shapes = _sampled_shapes(file)
     known = {*names, *_inputs(file, manifest).values(), *(each.name for each in manifest.inputs)}
-    given.unknown = [printable(name) for name in file if name not in known]
+    given.unknown = [one_line(name) for name in file if name not in known]
     present = [name for name in names if name in file]
     if not present:
         raise InputError(

@@ -86,10 +86,8 @@ def optimised_graph(
     from ..runners.onnx_session import session_options
 
     providers = _providers(provider)
-    options = session_options(level)
+    options = session_options(level, weights_folder)
     options.intra_op_num_threads = 1  # nothing is run
-    if weights_folder is not None:
-        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights_folder))
     options.add_session_config_entry("session.optimized_model_external_initializers_file_name", "weights")
     options.add_session_config_entry("session.optimized_model_external_initializers_min_size_in_bytes", "1024")
     with scratch_folder() as folder:

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, computed_field
 
 from ..artifact.manifest import Candidate, Output
+from ..artifact.versioned_json import Line, Paragraph
 from ..runners.machine import Facts
 from .drift import OutputComparison
 from .ort_fusions import Fusion
@@ -36,19 +37,19 @@ class _Part(BaseModel):
 class Culprit(_Part):
     """The operation for which a runner fails: of those that fail, the one that introduced the largest error."""
 
-    output: str
+    output: Line
     cause: Cause
     """`export`: the ONNX file itself differs from the model. `runtime`: the file is right."""
     introduced: float | None
     """As of its output; None where it can't be measured."""
-    or_one_of: list[str] = []
+    or_one_of: list[Line] = []
     """Operations before it that are not outputs of the artifact, so the error may be theirs."""
     accumulated: bool = False
     """No operation introduced more than it may; this result of the model drifts all the same."""
     only_unprobed: bool = False
     """The probe is right; where this output isn't requested, a fusion across it makes the model's results wrong.
     `introduced` is then the error of the first wrong result."""
-    differences: list[str] = []
+    differences: list[Line] = []
     """Where the ONNX file is at fault: how its nodes there differ from those that were exported, each as the end of a
     sentence: `its epsilon is 1e-05, the model's 0.001`."""
 
@@ -56,7 +57,7 @@ class Culprit(_Part):
 class LargestError(_Part):
     """The largest error that an operation introduced in a runner, whether or not it may be that large."""
 
-    output: str
+    output: Line
     introduced: float
 
 
@@ -69,16 +70,16 @@ class UnprobedReport(_Part):
     """The largest difference between probed and unprobed results, in multiples of the noise floor."""
     prevented: list[Fusion] | None
     """Fusions that happen here and not in the probe; None where the runtime doesn't report them."""
-    prevented_unknown: str | None = None
+    prevented_unknown: Paragraph | None = None
     """Why they can't be named, in a runtime that reports them."""
-    error: str | None = None
+    error: Paragraph | None = None
     """Why the runner could not run the model without the probe's outputs, if it couldn't; its results are missing."""
 
 
 class InputReport(_Part):
     """One of the recorded inputs in one runner."""
 
-    name: str
+    name: Line
     """`noise`, `strong noise`, `a photo`, `a batch of 3`, ..."""
     shapes: list[tuple[int, ...]]
     """Of the model's inputs, in order."""
@@ -86,34 +87,34 @@ class InputReport(_Part):
     drift: float | None = None
     """The largest of those outputs that were compared: all, or the model's results where batch or size are others and
     that passes."""
-    output: str | None = None
+    output: Line | None = None
     """The output that has it."""
 
 
 class GivenReport(_Part):
     """What a file of tensors has, that was judged like a runner."""
 
-    absent: list[str]
+    absent: list[Line]
     """The outputs that it lacks."""
-    sampled: list[str] = []
+    sampled: list[Line] = []
     """Outputs of which it has the sample only."""
-    reordered: dict[str, tuple[int, ...]] = {}
+    reordered: dict[Line, tuple[int, ...]] = {}
     """By output, the shape that it has there, where that is another layout."""
-    unknown: list[str] = []
+    unknown: list[Line] = []
     """Its tensors that are neither outputs nor inputs of the model."""
 
 
 class RunnerReport(_Part):
     """The result of one runner. Its verdict is that of the first output, in the order of execution, that fails."""
 
-    name: str
+    name: Line
     verdict: Verdict
-    first_failing: str | None
+    first_failing: Line | None
     """The first output, in the order of execution, that doesn't pass."""
     culprit: Culprit | None
     """None if the runner passes, and where no operation is to blame: it can't run the model, or ran it elsewhere."""
-    providers: list[str]
-    misplaced: list[str]
+    providers: list[Line]
+    misplaced: list[Line]
     """Compute nodes that ran elsewhere than requested."""
     facts: Facts
     """What may explain a drift: versions, device, settings, as the runtime reports them."""
@@ -121,16 +122,16 @@ class RunnerReport(_Part):
     """For the recorded input `recorded_input`."""
     result: OutputComparison | None = None
     """Of the results that the model itself returns, the one that drifts most: whether what errs matters."""
-    recorded_input: str = ""
+    recorded_input: Line = ""
     """The first one, or if that passes the first that fails."""
     inputs: list[InputReport] = []
     """Each of the recorded inputs that was judged."""
     unprobed: UnprobedReport | None = None
     given: GivenReport | None = None
     """Of a file of tensors; None of a runner that ran here."""
-    error: str | None = None
+    error: Paragraph | None = None
     """Why it failed to run the model, if it did; every output is then missing."""
-    other_kinds: dict[str, str] = {}
+    other_kinds: dict[Line, Paragraph] = {}
     """Of the file of a candidate in lower precision: outputs whose weights are of another kind of number than most, in
     words. That fails nothing."""
 
@@ -169,8 +170,8 @@ class RunnerReport(_Part):
 class Reached(_Part):
     """What a result has of what `--goal` asks for."""
 
-    runner: str
-    result: str
+    runner: Line
+    result: Line
     value: float
     """In the goal's unit; infinite where there is no error."""
 
@@ -178,7 +179,7 @@ class Reached(_Part):
 class GoalReport(_Part):
     """Whether the results reach what `--goal` asks for."""
 
-    goal: str
+    goal: Line
     """`30.0 dB`, `top1 0.99`."""
     least: float
     reached: list[Reached]
@@ -193,7 +194,7 @@ class GoalReport(_Part):
 class Unopened(_Part):
     """Why a runner could not be opened."""
 
-    reason: str
+    reason: Paragraph
     exit_code: int
     """The exit code of the command line if nothing else failed: 3 for an invalid file, 4 for a missing runtime."""
 
@@ -202,23 +203,23 @@ class Report(_Part):
     """What `verify --json` writes."""
 
     format_version: Literal[1] = 1
-    headline: str
-    environment: dict[str, str | int]
+    headline: Paragraph
+    environment: dict[Line, Line | int]
     outputs: tuple[Output, ...]
     """As the manifest lists them, so that a report can be read without the artifact."""
-    results: list[str] = []
+    results: list[Line] = []
     """Which of them the model itself returns; none where that isn't known."""
     runners: list[RunnerReport]
-    left_out: dict[str, str] = {}
+    left_out: dict[Line, Paragraph] = {}
     """Runners that can't work here, or not with this model, or would run a program that isn't trusted, each with the
     reason."""
-    unopened: dict[str, Unopened] = {}
+    unopened: dict[Line, Unopened] = {}
     """Runners that were requested, or whose file the artifact has, and that could not be opened."""
     goal: GoalReport | None = None
     """Of `--goal`; None where none was given."""
     candidate: Candidate | None = None
     """What was found of the source in a file that is judged against another model."""
-    untried: dict[str, list[str]] = {}
+    untried: dict[Line, list[Line]] = {}
     """By output, what no recorded input exercises: a fault there would not show."""
 
     @property

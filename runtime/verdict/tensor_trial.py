@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 from ..artifact.errors import InputError
 from ..artifact.manifest import ONNX_FILE, Manifest
+from ..artifact.plain_text import one_line
 from ..artifact.versioned_json import read_versioned
 from ..runners.machine import Facts
 from ..runs.recorded_run import RunRecord
-from ..runs.tensor_file import FILE_KEY, RUN_KEY, TensorFile, printable
+from ..runs.tensor_file import FILE_KEY, RUN_KEY, TensorFile
 from .drift_maps import DriftMaps
 from .given_tensors import GivenTensors, read_given, recorded_input_of
 from .judge import Judge, RunnerFacts
@@ -19,7 +20,7 @@ from .report import GivenReport, RunnerReport
 
 __all__ = ["judge_tensors"]
 
-_MOST_FACTS = 20
+_MOST_FACTS, _LONGEST = 20, 200
 
 
 def judge_tensors(
@@ -63,7 +64,7 @@ def _facts(file: TensorFile, manifest: Manifest) -> tuple[Sequence[str], Facts]:
             )
         return record.providers, {"runner": record.runner, **record.facts}
     own = [(key, text) for key, text in sorted(file.metadata.items()) if not key.startswith("layerprobe.")]
-    return [], {printable(key): printable(text) for key, text in own[:_MOST_FACTS]}
+    return [], {one_line(key, _LONGEST): one_line(text, _LONGEST) for key, text in own[:_MOST_FACTS]}
 
 
 def _summary(given: GivenTensors, manifest: Manifest) -> GivenReport:

@@ -265,7 +265,7 @@ def test_bench_compares_the_variants_over_several_batches(tmp_path, layerprobe):
     ],
 )
 def test_bench_refuses_before_it_runs(arguments, told, exported, layerprobe, monkeypatch):
-    monkeypatch.setattr("runtime.bench.memory_need._free_bytes", lambda: 10**9)
+    monkeypatch.setattr("runtime.runners.memory_need.free_bytes", lambda: 10**9)
     outcome = layerprobe("bench", exported("cnn2").path, *arguments)
     assert outcome.code == 2
     assert told in outcome.err

@@ -182,7 +182,7 @@ def test_weights_that_are_missing_or_cut_short_are_named(with_data):
     assert refusal(with_data) == "FILE: the weight 'w' reaches beyond the end of 'theirs.data'."
     data.unlink()
     assert refusal(with_data) == (
-        "FILE: the weights are in 'theirs.data', which is not beside it.\n"
+        "FILE: its weights are in 'theirs.data', which is not beside it.\n"
         "Copy that file there, too: a large ONNX model has two."
     )
 
@@ -194,7 +194,7 @@ def test_weights_outside_the_folder_are_not_read(with_data, place):
         if entry.key == "location":
             entry.value = place
     onnx.save(model, with_data)
-    assert refusal(with_data) == f"FILE: the weight 'w' is said to be in {place!r}, outside its folder."
+    assert refusal(with_data) == f"FILE: its weights are said to be in {place!r}, outside its folder.\nExport it again."
 
 
 def test_a_link_that_leads_out_of_the_folder_is_not_followed(with_data, tmp_path_factory):
@@ -202,7 +202,7 @@ def test_a_link_that_leads_out_of_the_folder_is_not_followed(with_data, tmp_path
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "data"
     data.rename(elsewhere)
     data.symlink_to(elsewhere)
-    assert refusal(with_data).startswith("FILE: the weights are in 'theirs.data', which is not beside it.")
+    assert refusal(with_data).startswith("FILE: its weights are in 'theirs.data', a link out of its folder.")
 
 
 def test_what_is_listed_twice_is_refused(file):
@@ -303,3 +303,42 @@ def test_a_changed_name_is_not_that_of_a_weight_or_of_a_value_inside_a_subgraph(
     assert names(probe) == ["w__2", "c__2", "y"]
     walked = dict(probe.graph().walk({"x": np.ones(2, np.float32), "go": np.array(True)}))
     assert walked["y"].tolist() == [0, 0]
+
+
+def _set_type(model, type_):
+    model.graph.input[0].type.tensor_type.elem_type = type_
+
+
+def _set_size(model, size):
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = size
+
+
+NOT_ONNX = {
+    "a type": (lambda m: _set_type(m, 99), "FILE: 'x' is of the type 99, which is none of ONNX's."),
+    "a version": (lambda m: setattr(m, "ir_version", 2**40), "FILE has the version 1099511627776, which is none of"),
+    "a size": (lambda m: _set_size(m, 2**62), "FILE: its input 'x' is too large: that would take"),
+    "a name with a line break": (
+        lambda m: setattr(m.graph.node[0], "domain", "a\nAll pass."),
+        "FILE: at a?All pass..Conv ",
+    ),
+    "a text that is none": (
+        lambda m: m.graph.node[0].attribute.append(helper.make_attribute("auto_pad", b"\xff")),
+        "FILE: at Conv 'y', Conv can't be recomputed: 'utf-8' codec can't decode",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "said"), NOT_ONNX.values(), ids=NOT_ONNX.keys())
+def test_what_onnx_does_not_have_is_refused_in_two_lines(file, change, said):
+    model = onnx.load(save(file, [node("Conv", ["x", "w"], ["y"])], [X], ["y"], [W]))
+    change(model)
+    file.write_bytes(model.SerializeToString())
+    told = refusal(file)
+    assert told.startswith(said)
+    assert len(told.splitlines()) <= 2
+
+
+def test_a_text_that_is_not_utf8_is_told(file):
+    content = save(file, [node("Conv", ["x", "w"], ["y"])], [X], ["y"], [W]).read_bytes()
+    file.write_bytes(content.replace(b"Conv", b"Co\xffv"))
+    assert refusal(file) == r"FILE can't be loaded as an ONNX model: the op_type b'Co\xffv' in it is not UTF-8"

@@ -12,7 +12,7 @@ from export import export_artifact
 from probe import build_probe, load_model
 from runtime import open_artifact
 from runtime.bench.benchmarking import benchmark
-from runtime.bench.memory_need import bytes_of_batch
+from runtime.runners.memory_need import bytes_of_batch
 from runtime.runners.peak_memory import PeakMemory
 
 MEGABYTE = 2**20

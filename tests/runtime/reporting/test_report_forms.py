@@ -172,7 +172,7 @@ def test_no_name_gets_out_of_its_place(mixed):
     assert len(parsed.all("script")) == 1
     assert len(parsed.all("table")) == 1
     case = ElementTree.fromstring(junit_xml(report).encode()).find("testsuite/testcase")
-    assert case.get("name").startswith("</td><script>alert('x')</script>\"&\ufffd\ufffd[0m")
+    assert case.get("name") == "</td><script>alert('x')</script>\"&??[0m?{{table}}"
     # Nothing but the names differs from a harmless report's elements.
     plain = _Page(html_page(mixed.model_copy(update={"runners": mixed.runners[:1]})))
     assert {tag for tag, _ in parsed.elements} <= {tag for tag, _ in plain.elements} | {"circle", "path", "section"}

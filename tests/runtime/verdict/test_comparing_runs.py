@@ -138,10 +138,13 @@ def test_other_weights_are_told(recorded, layerprobe, tmp_path):
     ("change", "message"),
     [
         (lambda record: record | {"providers": "x"}, "providers: Input should be a valid"),
-        (lambda record: record | {"outputs": [*record["outputs"], record["outputs"][0]]}, "an output is listed twice"),
+        (
+            lambda record: record | {"outputs": [*record["outputs"], record["outputs"][0]]},
+            "'cnn1' is listed twice",
+        ),
         (
             lambda record: record | {"outputs": [{**output, "dtype": "float99"} for output in record["outputs"]]},
-            "cnn1 has the unknown type 'float99'",
+            "'cnn1' has the unknown type 'float99'",
         ),
         (lambda record: record | {"noise_floors": {"cnn1": -1.0}}, "noise_floors.cnn1"),
         (lambda record: [record], "document: Input should be a valid dictionary"),

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from runtime import Artifact, UsageError, open_runner
-from runtime.bench.memory_need import bytes_of_batch, refuse_too_large
+from runtime import Artifact, ExecutionError, UsageError, open_runner
+from runtime.runners.memory_need import bytes_of_batch, refuse_too_large
 
 
 def test_it_is_twice_the_outputs_and_the_input(exported: Callable[[str], Artifact]) -> None:
@@ -30,10 +30,24 @@ def test_the_largest_batch_that_fits_does_fit(
 ) -> None:
     manifest = exported("cnn2").manifest
     free = bytes_of_batch(manifest, 17) + 1000
-    monkeypatch.setattr("runtime.bench.memory_need._free_bytes", lambda: free)
+    monkeypatch.setattr("runtime.runners.memory_need.free_bytes", lambda: free)
     refuse_too_large(manifest, 17)
     with pytest.raises(UsageError, match=r"about [\d,]+ MB .* are free.\nThe largest batch that fits is 17\."):
         refuse_too_large(manifest, 18)
-    monkeypatch.setattr("runtime.bench.memory_need._free_bytes", lambda: 10)
+    monkeypatch.setattr("runtime.runners.memory_need.free_bytes", lambda: 10)
     with pytest.raises(UsageError, match="Not even one image fits"):
         refuse_too_large(manifest, 1)
+
+
+def test_outputs_that_fit_no_memory_are_not_computed(
+    exported: Callable[[str], Artifact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runner = open_runner(exported("cnn2"), "onnx-cpu", outputs=["relu"])
+    entry = next(output for output in runner.manifest.outputs if output.name == "relu")
+    huge = entry.model_copy(update={"shape": ("N", 64, 100_000, 1000)})
+    runner.manifest = runner.manifest.model_copy(update={"outputs": (huge,)})
+    monkeypatch.setattr("runtime.runners.memory_need.free_bytes", lambda: 10**9)
+    with pytest.raises(
+        ExecutionError, match=r"take about 51,200 MB for these inputs; 1,000 MB are free\.\nSelect some"
+    ):
+        runner.run({"x": np.zeros((2, 3, 64, 64), np.float32)})

@@ -1,0 +1,149 @@
+"""Weights of an ONNX model that are in files beside it: which files these are, whether they may be read, and reading.
+
+onnx and ONNX Runtime differ in what they refuse (a file with two hard links, a link that stays in the folder). Here one
+rule holds for both: a location names a regular file in the model's folder, of which a link doesn't lead out.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from .errors import ArtifactError
+from .file_reading import open_regular, real_path
+from .protobuf import Content, fields, number_in
+
+if TYPE_CHECKING:
+    import onnx
+    from numpy.typing import NDArray
+
+__all__ = ["files_referred_to", "load_weights", "read_weight", "refuse_outside"]
+
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_KEY, _VALUE = 1, 2
+_EXTERNAL = 1
+_LOCATION = b"location"
+
+_INSIDE = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "branch", 2: "branch"},
+    "graph": {1: "node", 5: "weight", 15: "sparse"},
+    "branch": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "branch", 10: "tensor", 11: "branch", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+"""ONNX's messages in which tensors are, by field number. A weight is the graph's own, not one of a branch or a loop."""
+
+
+def files_referred_to(content: Content) -> Iterator[str]:
+    """Yield the locations of a model's weights that are said to be in files.
+
+    Args:
+        content: of the model, without its weights.
+
+    Raises:
+        ValueError: it is not a protobuf message, or data that isn't a weight is said to be in a file.
+    """
+    yield from dict.fromkeys(_locations(content, "model", 0, len(content)))
+
+
+def _locations(content: Content, kind: str, start: int, end: int) -> Iterator[str]:
+    # Most nodes have none, and are passed over at once.
+    if content.find(_LOCATION, start, end) < 0:
+        return
+    if kind in ("weight", "tensor"):
+        location = _location_of(content, start, end)
+        if location is None:
+            return
+        if kind == "tensor":
+            raise ValueError(f"a constant of a node is said to be in the file {location!r}: only weights may be.")
+        yield location
+        return
+    for part in fields(content, start, end):
+        inner = _INSIDE[kind].get(part.number)
+        if inner is not None:
+            yield from _locations(content, inner, part.content, part.end)
+
+
+def _location_of(content: Content, start: int, end: int) -> str | None:
+    """Return where a tensor is said to be; None if it is in the model. Of several places, the last counts."""
+    external, location = False, ""
+    for part in fields(content, start, end):
+        if part.number == _DATA_LOCATION:
+            external = number_in(content, part) == _EXTERNAL
+        elif part.number == _EXTERNAL_DATA:
+            entry = {each.number: content[each.content : each.end] for each in fields(content, part.content, part.end)}
+            if entry.get(_KEY) == _LOCATION:
+                location = entry.get(_VALUE, b"").decode()
+    return location if external else None
+
+
+def refuse_outside(file: Path, folder: Path, location: str) -> None:
+    """Refuse a file of weights that a model has no business with.
+
+    Args:
+        file: the model's, for messages.
+        folder: in which its weights are.
+        location: where one of them is said to be.
+
+    Raises:
+        ArtifactError: it is outside the folder, missing, or no regular file.
+    """
+    path = PurePosixPath(location)
+    if not location or path.is_absolute() or ".." in path.parts or "\\" in location or "\0" in location:
+        raise ArtifactError(
+            f"{file}: its weights are said to be in {location!r}, outside its folder.\nExport it again."
+        )
+    found = folder / location
+    if not found.exists():
+        raise ArtifactError(
+            f"{file}: its weights are in {location!r}, which is not beside it.\n"
+            "Copy that file there, too: a large ONNX model has two."
+        )
+    if not real_path(found).is_relative_to(real_path(folder)):
+        raise ArtifactError(f"{file}: its weights are in {location!r}, a link out of its folder.\nCopy the file there.")
+    if not found.is_file():
+        raise ArtifactError(f"{file}: its weights are in {location!r}, which is not a regular file.")
+
+
+def read_weight(tensor: "onnx.TensorProto", folder: Path) -> "NDArray[Any]":
+    """Return a tensor's elements, from its file if they are in one.
+
+    Raises:
+        ValueError: they are not where they are said to be, or don't fit its shape.
+        OSError: the file can't be read.
+    """
+    import onnx
+
+    copied = onnx.TensorProto()
+    copied.CopyFrom(tensor)
+    _load(copied, folder)
+    return onnx.numpy_helper.to_array(copied)
+
+
+def load_weights(model: "onnx.ModelProto", folder: Path) -> None:
+    """Read into a model the weights that are in files.
+
+    Raises:
+        ValueError: one is not where it is said to be.
+        OSError: a file can't be read.
+    """
+    for tensor in model.graph.initializer:
+        _load(tensor, folder)
+
+
+def _load(tensor: "onnx.TensorProto", folder: Path) -> None:
+    if tensor.data_location != _EXTERNAL:
+        return
+    place = {entry.key: entry.value for entry in tensor.external_data}
+    offset, length = (int(place[key]) if place.get(key) else None for key in ("offset", "length"))
+    with open_regular(folder / place.get("location", "")) as stream:
+        size = stream.seek(0, 2)
+        start = offset or 0
+        if not 0 <= start <= size or not 0 <= (length or 0) <= size - start:
+            raise ValueError(f"it reaches beyond the end of {place.get('location')}")
+        stream.seek(start)
+        tensor.raw_data = stream.read(size - start if length is None else length)
+    tensor.ClearField("data_location")
+    del tensor.external_data[:]
