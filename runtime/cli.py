@@ -3,14 +3,14 @@
 `verify` and `compare` are in `verify_cli.py`. Each command imports what it needs when it runs, so that it starts fast.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
-from .artifact.errors import UsageError
+from .artifact.errors import ImageError, UsageError
 from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings
 from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
@@ -35,6 +35,10 @@ _InputSizeOption = Annotated[
     typer.Option(metavar="N|HxW", help="Image size to use instead, if the model was exported with --dynamic-size."),
 ]
 
+_StrictOption = Annotated[
+    bool, typer.Option("--strict", help="Stop at the first image that can't be read, instead of leaving it out.")
+]
+
 
 @takes_settings()
 def run(
@@ -51,6 +55,7 @@ def run(
     save_input: Annotated[
         bool, typer.Option("--save-input", help="Also write what the model was given, as input:NAME.")
     ] = False,
+    strict: _StrictOption = False,
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
@@ -71,6 +76,7 @@ def run(
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .runners.registry import open_image_runner
+    from .runs.image_reading import readable_images
     from .runs.input_files import input_files, is_photo
     from .runs.tensor_recording import RUN_MARK, record_files, record_reference_input
 
@@ -87,6 +93,8 @@ def run(
     photos = all(map(is_photo, found))
     if size and not photos:
         raise typer.BadParameter("--input-size applies to images only: an array has its own size")
+    several = photos and len(found) > 1 and not strict
+    found, broken = readable_images(found) if several else (found, {})
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
     by = _run_by(session, provider)
     if recorded_input:
@@ -103,9 +111,20 @@ def run(
             outputs=kept,
             input_size=size,
             save_input=save_input,
+            broken=broken,
             on_progress=advance,
         )
     say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
+    _end_for_broken(broken, len(found))
+
+
+def _end_for_broken(broken: Mapping[Path, str], read: int) -> None:
+    """List the images that were left out, each with the reason, and end with exit code 3 if there are any."""
+    if broken:
+        for reason in broken.values():
+            say(reason.partition("\n")[0], err=True)
+        say(f"layerprobe: {len(broken)} of {len(broken) + read} images can't be read, and were left out.", err=True)
+        raise typer.Exit(ImageError.exit_code)
 
 
 def grid(
@@ -238,6 +257,7 @@ def bench(
 
 def stats(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of images, or of one folder per class.")],
+    strict: _StrictOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Print the mean and standard deviation of an image folder.
@@ -248,12 +268,14 @@ def stats(
     """
     from .runs.image_statistics import channel_statistics
 
+    broken: dict[Path, str] = {}
     with progress("images", None, quiet) as advance:
-        found = channel_statistics(folder, on_progress=advance)
+        found = channel_statistics(folder, on_progress=advance, broken=None if strict else broken)
     mean, std = (",".join(f"{value:.6f}" for value in values) for values in (found.mean, found.std))
     say(f"--mean {mean} --std {std}")
     if not quiet:
         say(f"images: {found.images}, pixels: {found.pixels}", err=True)
+    _end_for_broken(broken, found.images)
 
 
 def demo(

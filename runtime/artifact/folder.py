@@ -173,10 +173,18 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
     except (FileNotFoundError, NotADirectoryError) as error:
         missing = "is no artifact: neither a folder nor a file" if folder.exists() else "does not exist"
         what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else missing
-        raise ArtifactError(f"{folder} {what}.\n`layerprobe export MODEL -o {folder}` makes one.") from error
+        raise ArtifactError(f"{folder} {what}.\n{_how_to_make(folder)}") from error
     except OSError as error:
         raise ArtifactError(f"{file} can't be read: {error.strerror or error}.") from error
     artifact = Artifact(folder, parse_manifest(text, file))
     if path.name in AVERAGED_FILES.values():
         return artifact.averaged() or artifact
     return artifact
+
+
+def _how_to_make(folder: Path) -> str:
+    """Return how an artifact comes to be there: of a model, if its name was given in place of an artifact."""
+    source, _, name = str(folder).partition(":")
+    if not name or len(source) == 1:  # of a drive of Windows
+        return f"`layerprobe export MODEL -o {folder}` makes one."
+    return f"That names a model. `layerprobe export {folder} -o {Path(name).name}` makes an artifact of it."

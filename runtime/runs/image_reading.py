@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from ..artifact.errors import ImageError
 from ..artifact.file_reading import real_path
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "read_image"]
+__all__ = ["IMAGE_SUFFIXES", "find_images", "read_image", "readable_images"]
 
 _SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
 IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
@@ -109,6 +109,25 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
             raise ImageError(f"The folder {path} holds no images ({_SUFFIXES}). Name a folder that does.")
         found += below
     return found
+
+
+def readable_images(files: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the images that can be read, and why each of the others can't: each is decoded, whole.
+
+    Raises:
+        ImageError: none can be read; it is the first one's.
+    """
+    read, broken = list[Path](), dict[Path, ImageError]()
+    for file in files:
+        try:
+            read_image(file)
+        except ImageError as error:
+            broken[file] = error
+        else:
+            read.append(file)
+    if broken and not read:
+        raise next(iter(broken.values()))
+    return read, {file: str(error) for file, error in broken.items()}
 
 
 def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 The images count at full size: nothing is resized or cropped, so a large photo weighs more than a small one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -27,14 +27,19 @@ class ChannelStatistics:
     """Pixels of all images together; each has three channels."""
 
 
-def channel_statistics(folder: str | Path, on_progress: Callable[[int, int], None] | None = None) -> ChannelStatistics:
+def channel_statistics(
+    folder: str | Path,
+    on_progress: Callable[[int, int], None] | None = None,
+    broken: MutableMapping[Path, str] | None = None,
+) -> ChannelStatistics:
     """Measure every image below `folder`: class folders as in torchvision's ImageFolder, or a flat folder of images.
 
     Images count as `read_image` returns them: grey ones as RGB, transparent ones on white. `on_progress` is called
-    after each image with the number done and the total.
+    after each image with the number done and the total. An image that can't be read is put into `broken`, if that is
+    given, with the reason.
 
     Raises:
-        ImageError: `folder` is missing, a file, or holds no images; or one of its images can't be read.
+        ImageError: `folder` is missing, a file, or holds no images; or one of its images, or each, can't be read.
     """
     folder = Path(folder)
     if folder.is_file():
@@ -43,8 +48,14 @@ def channel_statistics(folder: str | Path, on_progress: Callable[[int, int], Non
     # Integers add up without error in any order; a running mean, or a mean of batch means, does not.
     histogram = [0] * (3 * _LEVELS)
     for done, path in enumerate(paths, start=1):
-        counts = read_image(path).histogram()
-        histogram = [total + count for total, count in zip(histogram, counts, strict=True)]
+        try:
+            counts = read_image(path).histogram()
+        except ImageError as error:
+            if broken is None or (len(broken) + 1 == len(paths)):
+                raise
+            broken[path] = str(error)
+        else:
+            histogram = [total + count for total, count in zip(histogram, counts, strict=True)]
         if on_progress is not None:
             on_progress(done, len(paths))
     channels = [histogram[start : start + _LEVELS] for start in range(0, 3 * _LEVELS, _LEVELS)]
@@ -52,7 +63,7 @@ def channel_statistics(folder: str | Path, on_progress: Callable[[int, int], Non
     return ChannelStatistics(
         mean=tuple(mean for mean, _ in moments),
         std=tuple(std for _, std in moments),
-        images=len(paths),
+        images=len(paths) - len(broken or ()),
         pixels=sum(channels[0]),
     )
 

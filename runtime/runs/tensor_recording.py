@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -55,6 +56,7 @@ def record_files(
     input_size: tuple[int, int] | None = None,
     batch: int = 16,
     save_input: bool = False,
+    broken: Mapping[Path, str] = MappingProxyType({}),
     on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
 ) -> int:
     """Run every file and write the outputs, stacked along N in the order of `files`; return how many inputs that are.
@@ -71,6 +73,7 @@ def record_files(
         input_size: height and width of the preprocessed photos, instead of those of the export.
         batch: photos per run; with the outputs' sizes, this bounds the memory.
         save_input: also write what the model was given, as `input:NAME`.
+        broken: photos that were left out, each with the reason, for the file's metadata.
         on_progress: called with the number of inputs done, and of all.
 
     Raises:
@@ -91,6 +94,8 @@ def record_files(
         what = "images" if all(map(is_photo, files)) else "inputs"
         raise UsageError(f"{manifest.model} takes only a batch of {fixed}; {count} {what} were given.")
     metadata = {"layerprobe.images": json.dumps([str(each) for each in files])}
+    if broken:
+        metadata["layerprobe.broken_images"] = json.dumps({str(each): why for each, why in broken.items()})
     _record(artifact, runner, batches, file, outputs, metadata, on_progress, save_input=save_input)
     return count
 

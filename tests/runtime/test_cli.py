@@ -613,3 +613,81 @@ def test_the_help_tells_each_command_in_one_whole_sentence_and_no_python_types(l
         assert "list[" not in text
         assert "<str>" not in text
     assert "package.module:factory" in layerprobe("export", "--help").out
+
+
+@pytest.fixture
+def with_broken(photo: Path, tmp_path: Path) -> Path:
+    """A folder of three photos, the second of which is cut short, and a text that is called one."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    content = photo.read_bytes()
+    for name, data in {"1": content, "2": content[:4000], "3": content, "4": b"no photo"}.items():
+        (folder / f"{name}.jpg").write_bytes(data)
+    return folder
+
+
+def test_a_folder_with_broken_images_is_run_without_them_and_they_are_listed(
+    exported, with_broken, layerprobe, tmp_path
+):
+    done = layerprobe("run", exported("cnn2").path, with_broken, "-o", tmp_path / "t.safetensors", "--outputs", "fc")
+    assert done.code == 3
+    assert "images: 2" in done.out
+    second, fourth, summary = done.err.splitlines()
+    assert str(with_broken / "2.jpg") in second
+    assert str(with_broken / "4.jpg") in fourth
+    assert summary == "layerprobe: 2 of 4 images can't be read, and were left out."
+    with safe_open(tmp_path / "t.safetensors", "np") as written:
+        assert {name: written.get_slice(name).get_shape()[0] for name in written.keys()} == {"fc": 2}  # noqa: SIM118
+        metadata = written.metadata()
+    assert json.loads(metadata["layerprobe.images"]) == [str(with_broken / "1.jpg"), str(with_broken / "3.jpg")]
+    assert list(json.loads(metadata["layerprobe.broken_images"])) == [str(with_broken / f"{name}.jpg") for name in "24"]
+
+
+def test_statistics_of_a_folder_with_broken_images_are_of_the_others(with_broken, layerprobe):
+    done = layerprobe("stats", with_broken)
+    for name in "24":
+        (with_broken / f"{name}.jpg").unlink()
+    alone = layerprobe("stats", with_broken)
+    assert (done.code, alone.code) == (3, 0)
+    assert done.out == alone.out
+    assert "images: 2, " in done.err
+    assert done.err.endswith("layerprobe: 2 of 4 images can't be read, and were left out.\n")
+
+
+@pytest.mark.parametrize("command", ["run", "stats"])
+def test_strictly_the_first_broken_image_ends_a_command(command, exported, with_broken, layerprobe, tmp_path):
+    rest = [exported("cnn2").path, with_broken, "-o", tmp_path / "t.safetensors"] if command == "run" else [with_broken]
+    done = layerprobe(command, *rest, "--strict")
+    assert (done.code, done.out) == (3, "")
+    assert str(with_broken / "2.jpg") in done.err
+    assert "4.jpg" not in done.err
+    assert not (tmp_path / "t.safetensors").exists()
+    for name in "13":
+        (with_broken / f"{name}.jpg").unlink()
+    assert layerprobe(command, *rest).code == 3  # nothing is left to write
+    assert not (tmp_path / "t.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("veirfy", "x"), ["No such command 'veirfy': did you mean verify?", "`layerprobe --help` shows the usage."]),
+        (("nonsense",), ["No such command 'nonsense'.", "`layerprobe --help` shows the usage."]),
+        (
+            ("grid", "torchvision:resnet18", "x.jpg", "-o", "x.png"),
+            [
+                "torchvision:resnet18 does not exist.",
+                "That names a model. `layerprobe export torchvision:resnet18 -o resnet18` makes an artifact of it.",
+            ],
+        ),
+    ],
+)
+def test_a_slip_is_told_with_what_was_meant(arguments, said, layerprobe):
+    done = layerprobe(*arguments)
+    assert done.err.removeprefix("layerprobe: ").splitlines() == said
+
+
+@pytest.mark.parametrize("command", [[], ["verify"]])
+def test_h_is_help(command, layerprobe):
+    done = layerprobe(*command, "-h")
+    assert (done.code, done.out) == (0, layerprobe(*command, "--help").out)
