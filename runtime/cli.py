@@ -99,7 +99,7 @@ def run(
     by = _run_by(session, provider)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept, save_input=save_input)
-        say(f"{file}: outputs: {len(kept)}, recorded input, {by}")
+        say(f"{file}: outputs: {len(kept)}, recorded input, {by}", err=_is_stream(file))
         return
     what = "images" if photos else "inputs"
     with progress(what, len(found), quiet) as advance:
@@ -114,8 +114,13 @@ def run(
             broken=broken,
             on_progress=advance,
         )
-    say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}")
+    say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}", err=_is_stream(file))
     _end_for_broken(broken, len(found))
+
+
+def _is_stream(file: Path) -> bool:
+    """Return whether a file is a pipe or a device: if it is stdout, nothing else may be printed there."""
+    return file.exists() and not file.is_file()
 
 
 def _end_for_broken(broken: Mapping[Path, str], read: int) -> None:

@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import BinaryIO
 
 from .errors import OutputError, UsageError
@@ -77,8 +79,11 @@ def replace_file(target: Path, mark: str) -> Iterator[BinaryIO]:
     try:
         # /dev/stdout or a pipe is written to directly: replacing it would take it from every other process.
         if target.exists() and not target.is_file():
-            with target.open("wb") as stream:
-                yield stream
+            with TemporaryFile() as whole:  # what is written may go back in its file, which a pipe can't
+                yield whole
+                whole.seek(0)
+                with target.open("wb") as stream:
+                    copyfileobj(whole, stream)
             return
         target = real_path(target)  # a link stays a link: its target is replaced
         with unfinished(target.parent, folder=False) as partial:

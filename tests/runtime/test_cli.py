@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors import safe_open
-from safetensors.numpy import load_file
+from safetensors.numpy import load, load_file
 from torch import nn
 
 from export import export_artifact
@@ -691,3 +691,10 @@ def test_a_slip_is_told_with_what_was_meant(arguments, said, layerprobe):
 def test_h_is_help(command, layerprobe):
     done = layerprobe(*command, "-h")
     assert (done.code, done.out) == (0, layerprobe(*command, "--help").out)
+
+
+def test_tensors_go_through_a_pipe_whole_and_alone(exported, photo):
+    command = ["run", exported("cnn2").path, photo, "-o", "/dev/stdout", "--outputs", "cnn1", "-q"]
+    done = subprocess.run([sys.executable, "-m", "runtime", *command], capture_output=True, check=True)
+    assert load(done.stdout)["cnn1"].shape[0] == 1
+    assert done.stderr.startswith(b"/dev/stdout: outputs: 1, images: 1, by onnx-")
