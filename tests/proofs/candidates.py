@@ -59,8 +59,8 @@ class Row:
     model: str
     maker: str
     outcome: str
-    """`pass`, `fail`, `refused`, `overflow` if the model's values are no numbers of float16, or `not made` where the tool
-    itself failed, or ONNX Runtime can't load its file."""
+    """`pass`, `fail`, `refused`, `overflow` if the model's values are no numbers of float16, `not made` where the tool
+    itself failed or ONNX Runtime can't load its file."""
     words: str
     """The headline, or the message."""
     found: int = 0
