@@ -81,7 +81,8 @@ def rows_of(name: str, folder: Path) -> Iterator[Row]:
             make(made, file)
             onnxruntime.InferenceSession(file, session_options("basic"), providers=["CPUExecutionProvider"])
         except Exception as error:
-            yield Row(name, maker, "not made", (str(error).strip().splitlines() or [""])[-1][:120])
+            reason = (str(error).strip().splitlines() or [""])[-1].replace(f"{folder}/", "")
+            yield Row(name, maker, "not made", reason[:120])
             continue
         yield _judge(name, maker, file, artifact, folder / f"{file.stem}-judged")
 
