@@ -25,7 +25,7 @@ _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
 _FAR, _TIE_OF_FAR = 0.05, 1.5
 """From this distance on, as of a depthwise convolution in 8 bits with one scale for all channels, fewer are."""
-_NEARER = 2.0
+_NEARER, _AS_NEAR = 2.0, 1.05
 _UNFINISHED = 1e-3
 """The least distance at which what adds or multiplies a constant next may be nearer: a convolution without its bias."""
 _NOT_ROUNDED = 1e-5
@@ -175,7 +175,7 @@ def walk_and_match(
             return value
         if values.all[name].rests_on != "data":
             return value
-        if tolerance > _UNFINISHED and value.dtype.kind in "iu" and value.dtype.itemsize <= _STEP_BYTES:
+        if tolerance > _UNFINISHED and (_is_in_steps(name, values) or _is_steps(value)):
             return value
         tensor = Tensor(value)
         match = _match(name, tensor, found, source, values, tolerance)
@@ -193,6 +193,17 @@ def walk_and_match(
 
     for name, _ in graph.walk_replacing(inputs, replaced, arrays):
         yield name, found
+
+
+def _is_steps(value: NDArray[Any]) -> bool:
+    return value.dtype.kind in "iu" and value.dtype.itemsize <= _STEP_BYTES
+
+
+def _is_in_steps(name: str, values: Values) -> bool:
+    """Return whether a value is what a product of integers gave, cast: near the real numbers if its scale is near 1."""
+    node = values.all[name].node
+    before = values.all.get(node.input[0]) if node.op_type == "Cast" else None
+    return before is not None and before.node.op_type.endswith("Integer")
 
 
 def _unfinished(values: Values) -> frozenset[str]:
@@ -254,7 +265,7 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
         close = [
             match
             for match in close
-            if match.output not in found.by_output or match.distance < improved.get(match.output, 0.0)
+            if match.output not in found.by_output or match.distance < _AS_NEAR * improved.get(match.output, 0.0)
         ]
         nearest = min(known, key=lambda match: match.distance, default=None)
         if nearest:

@@ -21,6 +21,7 @@ from proofs.candidate_makers import MAKERS, Made
 from proofs.verdict_models import export_model, sound_model
 from proofs.zoo import describe_machine, describe_versions
 from runtime import Artifact, LayerprobeError, open_artifact
+from runtime.float64.number_types import LARGEST
 from runtime.runners.onnx_session import session_options
 from runtime.verdict.drift import FILE_RUNNER
 from runtime.verdict.verification import verify
@@ -58,7 +59,8 @@ class Row:
     model: str
     maker: str
     outcome: str
-    """`pass`, `fail`, `refused`, or `not made` where the tool itself failed, or ONNX Runtime can't load its file."""
+    """`pass`, `fail`, `refused`, `overflow` if the model's values are no numbers of float16, `not made` where the tool
+    itself failed or ONNX Runtime can't load its file."""
     words: str
     """The headline, or the message."""
     found: int = 0
@@ -79,7 +81,8 @@ def rows_of(name: str, folder: Path) -> Iterator[Row]:
             make(made, file)
             onnxruntime.InferenceSession(file, session_options("basic"), providers=["CPUExecutionProvider"])
         except Exception as error:
-            yield Row(name, maker, "not made", (str(error).strip().splitlines() or [""])[-1][:120])
+            reason = (str(error).strip().splitlines() or [""])[-1].replace(f"{folder}/", "")
+            yield Row(name, maker, "not made", reason[:120])
             continue
         yield _judge(name, maker, file, artifact, folder / f"{file.stem}-judged")
 
@@ -94,10 +97,13 @@ def _judge(name: str, maker: str, file: Path, source: Artifact, folder: Path) ->
     seconds, known = time.perf_counter() - begun, report.candidate
     assert known is not None
     lost = [each.sqnr_db for each in report.runners[0].outputs if each.sqnr_db is not None]
+    # Right to fail, whoever judges it: what float16 can't hold is infinite.
+    largest = max(truth.scale for truth in source.reference().truths.values())
+    overflows = known.precision == "float16" and largest > LARGEST["float16"]
     return Row(
         name,
         maker,
-        "pass" if report.passed else "fail",
+        "pass" if report.passed else "overflow" if overflows else "fail",
         report.headline,
         known.matched,
         len(known.fused),
@@ -123,7 +129,8 @@ def as_page(rows: Sequence[Row]) -> str:
         "",
         f"**Of {judged} files that were judged, {counts['pass']} pass and {counts['fail']} fail**;"
         f" {counts['refused']} are refused in words; {counts['not made']} could not be made by their tool, or can't be"
-        " loaded by ONNX Runtime.",
+        f" loaded by ONNX Runtime. {counts['overflow']} in float16 are of a model whose values float16 can't hold, and"
+        " are told that.",
         *([f"**Not run: {', '.join(absent)}.**"] if absent else []),
         "",
         f"{describe_machine()}; {time.strftime('%Y-%m-%d')}; {describe_versions()}.",
@@ -137,7 +144,7 @@ def as_page(rows: Sequence[Row]) -> str:
 
 def _line(row: Row) -> str:
     numbers = ["", "", "", "", ""]
-    if row.outcome in {"pass", "fail"}:
+    if row.outcome in {"pass", "fail", "overflow"}:
         sqnr = "" if row.lowest_sqnr is None else f"{row.lowest_sqnr:.1f} dB"
         numbers = [str(row.found), str(row.fused), str(row.unmatched), sqnr, f"{row.seconds:.1f}"]
     outcome = row.outcome if row.outcome == "pass" else f"{row.outcome}: {row.words}".replace("|", "/")

@@ -211,3 +211,22 @@ def test_the_command_line_fails_under_a_goal_and_shows_the_worst_layers(
     assert (wrong.code, "Goals are '30 dB'" in wrong.err) == (2, True)
     alone = layerprobe("verify", made.artifact.path, "--goal", "30 dB")
     assert (alone.code, "--goal is for --against MODEL" in alone.err) == (2, True)
+
+
+def test_whole_steps_are_not_taken_for_the_numbers_that_they_are_nearly(judged: Judge, tmp_path: Path):
+    # The steps of image and weights multiply to about one, and the bias is lost in what rounding to them makes.
+    pixels = np.random.default_rng(0).standard_normal((1, 3, 16, 16), np.float32)
+    image = torch.from_numpy(pixels)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Conv2d(8, 4, 3)).eval()
+    weight = module[0].weight.data
+    weight *= 255 / float(image.max() - image.min()) * 127 / float(weight.abs().max())
+    probe = build_probe(module, image)
+    source = open_artifact(export_artifact(probe, tmp_path / "artifact", reference_inputs={"image": (image,)}))
+    torch.onnx.export(module, (image,), tmp_path / "float.onnx", dynamo=False, opset_version=13)
+    quantize_dynamic(tmp_path / "float.onnx", tmp_path / "dynamic.onnx", weight_type=QuantType.QUInt8)
+    report = judged(tmp_path / "dynamic.onnx", source, runners=_FILE)
+    assert report.passed, report.headline
+    assert report.outputs[0].computed_by is not None
+    assert report.outputs[0].computed_by.startswith("Add")
