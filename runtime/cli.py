@@ -73,6 +73,7 @@ def run(
 
     Example: layerprobe run stereo pair.npz -o tensors.safetensors --save-input
     """
+    from .artifact.file_replacement import is_stream
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .runners.registry import open_image_runner
@@ -97,9 +98,11 @@ def run(
     found, broken = readable_images(found) if several else (found, {})
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
     by = _run_by(session, provider)
+    # A pipe may be stdout: then nothing else is printed there.
+    to_stderr = is_stream(file)
     if recorded_input:
         record_reference_input(opened, session, file, outputs=kept, save_input=save_input)
-        say(f"{file}: outputs: {len(kept)}, recorded input, {by}", err=_is_stream(file))
+        say(f"{file}: outputs: {len(kept)}, recorded input, {by}", err=to_stderr)
         return
     what = "images" if photos else "inputs"
     with progress(what, len(found), quiet) as advance:
@@ -114,13 +117,8 @@ def run(
             broken=broken,
             on_progress=advance,
         )
-    say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}", err=_is_stream(file))
+    say(f"{file}: outputs: {len(kept)}, {what}: {count}, {by}", err=to_stderr)
     _end_for_broken(broken, len(found))
-
-
-def _is_stream(file: Path) -> bool:
-    """Return whether a file is a pipe or a device: if it is stdout, nothing else may be printed there."""
-    return file.exists() and not file.is_file()
 
 
 def _end_for_broken(broken: Mapping[Path, str], read: int) -> None:

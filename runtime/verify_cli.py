@@ -220,15 +220,15 @@ def _refuse_places(
     reports: Mapping[str, Path], artifact: Path, baseline: Path | None, inputs: Sequence[Path] = ()
 ) -> None:
     """Refuse reports that would replace an input, a file of the user's or each other, before the work is done."""
+    from .artifact.file_reading import real_path
+    from .artifact.file_replacement import is_stream
     from .reporting.forms import FORMS
 
     for name, file in reports.items():
         # Only a new JSON report may replace the baseline that it is compared with.
         kept = [baseline] if baseline and name != "json" else []
         refuse_unwritable(file, FORMS[name].mark, artifact, [*inputs, *kept])
-    from .artifact.file_reading import real_path
-
-    files = [file for file in reports.values() if file.is_file() or not file.exists()]
+    files = [file for file in reports.values() if not is_stream(file)]
     for number, file in enumerate(files):
         if real_path(file) in set(map(real_path, files[:number])):
             raise UsageError(f"{file} was given twice: give each report its own file.")

@@ -39,6 +39,7 @@ _CARRYING = frozenset({
     "Unsqueeze",
 })
 # fmt: on
+"""Operators whose result is their first input, moved, cast or put in steps."""
 ROUNDED = 1e-7
 """A distance that rounding to float32 makes of nothing."""
 
@@ -79,17 +80,20 @@ class Source:
     def passed_on(self, output: str) -> str | None:
         """Return the output whose values an output has, as of a dropout or a transposition; None if it computes any."""
         if output not in self._passed_on:
-            inputs = [name for name in self.inputs_of[output] if name in self.tensors]
+            inputs = self._tensors_before(output)
             best = best_alignment(self.tensors[output], self.tensors[inputs[0]]) if len(inputs) == 1 else None
             self._passed_on[output] = inputs[0] if best is not None and best[0] == 0.0 else None
         return self._passed_on[output]
 
     def follows(self, output: str, other: str) -> bool:
         """Return whether an output has the values of another, or is computed from nothing else, as a ReLU is."""
-        values, inputs = self._same_values(other), [name for name in self.inputs_of[output] if name in self.tensors]
+        values, inputs = self._same_values(other), self._tensors_before(output)
         return self._same_values(output) == values or (
             bool(inputs) and all(self._same_values(name) == values for name in inputs)
         )
+
+    def _tensors_before(self, output: str) -> list[str]:
+        return [name for name in self.inputs_of[output] if name in self.tensors]
 
     def _same_values(self, output: str) -> str:
         """Return the first output on the way whose values an output has."""
@@ -124,18 +128,15 @@ class Matches:
 
     def is_ready(self, output: str, source: Source) -> bool:
         """Return whether all that an output of the source is computed from has been found, or is an input."""
-        return all(self._is_there(name, source) for name in source.inputs_of[output])
+        return all(
+            name in self.by_output or name not in source.tensors or self.is_passed_on(name, source)
+            for name in source.inputs_of[output]
+        )
 
     def is_passed_on(self, output: str, source: Source) -> bool:
         """Return whether an output has the values of another that has been found."""
         passed_on = source.passed_on(output)
         return passed_on is not None and (passed_on in self.by_output or self.is_passed_on(passed_on, source))
-
-    def _is_there(self, output: str, source: Source) -> bool:
-        if output in self.by_output or output not in source.tensors:
-            return True
-        passed_on = source.passed_on(output)
-        return passed_on is not None and self._is_there(passed_on, source)
 
 
 def walk_and_match(

@@ -15,7 +15,7 @@ from .errors import OutputError, UsageError
 from .file_reading import real_path
 from .unfinished import sync, unfinished
 
-__all__ = ["check_place", "replace_file"]
+__all__ = ["check_place", "is_stream", "replace_file"]
 
 _SEARCHED = 2**16
 """Bytes at the start and at the end of a file in which its mark is looked for."""
@@ -43,13 +43,18 @@ def check_place(target: Path, mark: str) -> None:
     folder = real_path(target).parent
     if not folder.is_dir():
         raise OutputError(f"{target} can't be written: the folder {folder} doesn't exist.")
-    if not os.access(folder if not target.exists() or target.is_file() else target, os.W_OK):
+    if not os.access(target if is_stream(target) else folder, os.W_OK):
         raise OutputError(f"{target} can't be written: Permission denied.")
     if target.is_file() and not _bears(target, mark.encode()):
         raise UsageError(
             f"{target} exists and is none of the files that this command writes, so it is kept.\n"
             "Choose another name, or move it away."
         )
+
+
+def is_stream(target: Path) -> bool:
+    """Return whether something is there that is no file, as a pipe or a device: nothing of it is replaced."""
+    return target.exists() and not target.is_file()
 
 
 def _bears(file: Path, mark: bytes) -> bool:
@@ -78,7 +83,7 @@ def replace_file(target: Path, mark: str) -> Iterator[BinaryIO]:
     check_place(target, mark)
     try:
         # /dev/stdout or a pipe is written to directly: replacing it would take it from every other process.
-        if target.exists() and not target.is_file():
+        if is_stream(target):
             with TemporaryFile() as whole:  # what is written may go back in its file, which a pipe can't
                 yield whole
                 whole.seek(0)
