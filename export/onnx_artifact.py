@@ -23,13 +23,14 @@ from runtime.artifact.manifest import (
 )
 from runtime.artifact.onnx_file import OnnxFile, read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
-from runtime.artifact.onnx_weights import load_weights
+from runtime.artifact.onnx_weights import load_weights, place_of
 from runtime.artifact.reference import save_references
 
 from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, LEFT_OUT_OF_ONNX, write_manifest, write_operations
 from .folder_replacement import replace_folder
 from .kept_tensors import Keep
 from .onnx_recording import record_onnx
+from .onnx_writing import write_whole
 
 __all__ = ["export_onnx", "write_onnx"]
 
@@ -98,8 +99,12 @@ def write_onnx(marked: OnnxFile, manifest: Manifest, file: Path) -> None:
     model.graph.name = manifest.model
     model.metadata_props.append(onnx.StringStringEntryProto(key=METADATA_KEY, value=manifest.model_dump_json()))
     try:
-        load_weights(model, marked.folder)
-        large = sum(len(tensor.raw_data) for tensor in model.graph.initializer) > EXTERNAL_DATA_ABOVE_BYTES
-        onnx.save(model, file, save_as_external_data=large, location=f"{file.name}.data" if large else None)
+        places = [place_of(tensor, marked.folder) for tensor in model.graph.initializer]
+        if sum(place.length for place in places if place) > EXTERNAL_DATA_ABOVE_BYTES:
+            load_weights(model, marked.folder)
+            onnx.save(model, file, save_as_external_data=True, location=f"{file.name}.data")
+        else:
+            with file.open("wb") as stream:
+                write_whole(model, marked.folder, stream)
     except Exception as error:  # protobuf's own errors share no base with onnx's
         raise ExportError(f"{marked.path} can't be written as an artifact: {first_line(error)}") from error

@@ -15,6 +15,7 @@ from onnx import NodeProto
 from probe.onnx_model.values import Values
 from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.artifact.manifest import Output
+from runtime.float64.ahead import ahead
 from runtime.float64.graph import Float64Graph, Unknown
 
 from .operations import is_same_operation
@@ -66,7 +67,7 @@ class Source:
         self.tensors: dict[str, Tensor] = {}
         self._of_size: dict[int, list[str]] = {}
         self._passed_on: dict[str, str | None] = {}
-        for name, value in graph.walk(inputs):
+        for name, value in ahead(graph.walk(inputs)):
             if not isinstance(value, Unknown) and value.size:
                 self.tensors[name] = Tensor(value)
                 self._of_size.setdefault(value.size, []).append(name)

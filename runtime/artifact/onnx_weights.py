@@ -5,8 +5,9 @@ rule holds for both: a location names a regular file in the model's folder, of w
 """
 
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ArtifactError
 from .file_reading import open_regular, real_path
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     import onnx
     from numpy.typing import NDArray
 
-__all__ = ["files_referred_to", "load_weights", "read_weight", "refuse_outside"]
+__all__ = ["Place", "files_referred_to", "forget_place", "load_weights", "place_of", "read_weight", "refuse_outside"]
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _KEY, _VALUE = 1, 2
@@ -134,16 +135,51 @@ def load_weights(model: "onnx.ModelProto", folder: Path) -> None:
 
 
 def _load(tensor: "onnx.TensorProto", folder: Path) -> None:
+    place = place_of(tensor, folder)
+    if place is not None:
+        with place.open() as stream:
+            tensor.raw_data = stream.read(place.length)
+        forget_place(tensor)
+
+
+class Place(NamedTuple):
+    """Where the elements of a weight are in a file, in bytes."""
+
+    file: Path
+    start: int
+    length: int
+
+    def open(self) -> BufferedReader:
+        """Open the file at the elements.
+
+        Raises:
+            OSError: it can't be opened.
+        """
+        stream = open_regular(self.file)
+        stream.seek(self.start)
+        return stream
+
+
+def place_of(tensor: "onnx.TensorProto", folder: Path) -> Place | None:
+    """Return where a tensor's elements are; None if they are in the tensor.
+
+    Raises:
+        ValueError: they reach beyond the file's end.
+        OSError: the file can't be read.
+    """
     if tensor.data_location != _EXTERNAL:
-        return
-    place = {entry.key: entry.value for entry in tensor.external_data}
-    offset, length = (int(place[key]) if place.get(key) else None for key in ("offset", "length"))
-    with open_regular(folder / place.get("location", "")) as stream:
+        return None
+    said = {entry.key: entry.value for entry in tensor.external_data}
+    offset, length = (int(said[key]) if said.get(key) else None for key in ("offset", "length"))
+    file, start = folder / said.get("location", ""), offset or 0
+    with open_regular(file) as stream:
         size = stream.seek(0, 2)
-        start = offset or 0
-        if not 0 <= start <= size or not 0 <= (length or 0) <= size - start:
-            raise ValueError(f"it reaches beyond the end of {place.get('location')}")
-        stream.seek(start)
-        tensor.raw_data = stream.read(size - start if length is None else length)
+    if not 0 <= start <= size or not 0 <= (length or 0) <= size - start:
+        raise ValueError(f"it reaches beyond the end of {said.get('location')}")
+    return Place(file, start, size - start if length is None else length)
+
+
+def forget_place(tensor: "onnx.TensorProto") -> None:
+    """Let a tensor no longer say that its elements are in a file."""
     tensor.ClearField("data_location")
     del tensor.external_data[:]

@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Content", "Field", "field", "fields", "number_field", "number_in"]
+__all__ = ["Content", "Field", "field", "field_start", "fields", "number_field", "number_in"]
 
 Content = bytes | mmap.mmap
 """A message, or a memory-mapped file that holds one."""
@@ -63,7 +63,12 @@ def number_in(message: Content, part: Field) -> int:
 
 def field(number: int, content: bytes) -> bytes:
     """Return a length-delimited field: a message, a string or bytes."""
-    return _as_bytes(number << 3 | _WITH_LENGTH) + _as_bytes(len(content)) + content
+    return field_start(number, len(content)) + content
+
+
+def field_start(number: int, length: int) -> bytes:
+    """Return what precedes the content of a length-delimited field."""
+    return _as_bytes(number << 3 | _WITH_LENGTH) + _as_bytes(length)
 
 
 def number_field(number: int, value: int) -> bytes:

@@ -145,8 +145,8 @@ def as_array(tensor: Any) -> NDArray[Any]:
 
 def save_references(file: Path, references: Sequence[Reference]) -> None:
     """Write references as safetensors: `NUMBER/input:NAME`, `NUMBER/truth:NAME`, ..., the numbers in the metadata."""
-    # save() writes the arrays' memory as it is, hence contiguous; save_file() would make the file private (0600).
-    from safetensors.numpy import save
+    # save_file() writes the arrays' memory as it is, hence contiguous; save() would copy all of it first.
+    from safetensors.numpy import save_file
 
     tensors: dict[str, NDArray[np.generic]] = {}
     recorded = []
@@ -167,7 +167,10 @@ def save_references(file: Path, references: Sequence[Reference]) -> None:
                 zero_channels=dict(reference.zero_channels),
             )
         )
-    file.write_bytes(save(tensors, metadata={"layerprobe.reference": _RECORDED.dump_json(recorded).decode()}))
+    file.touch()
+    mode = file.stat().st_mode
+    save_file(tensors, file, metadata={"layerprobe.reference": _RECORDED.dump_json(recorded).decode()})
+    file.chmod(mode)  # a new file's, as of every other: safetensors makes its own private
 
 
 def load_references(file: Path) -> tuple[Reference, ...]:

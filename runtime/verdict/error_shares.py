@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.reference import Reference, Truth
+from ..float64.ahead import ahead
 from ..float64.graph import Float64Graph, Unknown
 from ..float64.losses import Scale
 from .drift import (
@@ -98,7 +99,7 @@ def shares_of_error(
     wrong: set[str] = set()
     samples = part.samples if part else {}
     wrong_in_file = {each.name for each in file.comparisons if each.failed}
-    for name, value, scale in graph.walk_with_scales(reference.inputs, arrays):
+    for name, value, scale in ahead(graph.walk_with_scales(reference.inputs, arrays)):
         result, whole, dtype = arrays.get(name, samples.get(name)), reference.truths[name], dtypes[name]
         if part and result is None:
             wrong |= {name} if not wrong.isdisjoint(graph.inputs_of[name]) else set()
