@@ -1,4 +1,4 @@
-"""The command `layerprobe`: finds its subcommands by entry points, and turns errors into messages and exit codes.
+"""The command `layerprobe`: its subcommands, and how errors become messages and exit codes.
 
 A subcommand's module is imported only when the subcommand is called, so that `layerprobe grid` never loads PyTorch,
 and a machine without PyTorch still has every command that doesn't need it. How the process starts and ends is in
@@ -8,20 +8,30 @@ and a machine without PyTorch still has every command that doesn't need it. How 
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoints, distribution, version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .artifact.by_name import load
 from .artifact.cli_options import HEADINGS
 from .artifact.errors import first_line, how_to_install
 from .artifact.plain_text import shown
 
-__all__ = ["app", "run_command"]
+__all__ = ["COMMANDS", "app", "run_command"]
 
-_GROUP = "layerprobe.commands"
-_ORDER = ("nodes", "export", "run", "grid", "verify", "compare", "bench", "stats", "demo")
+COMMANDS = {
+    "nodes": "probe.cli:nodes",
+    "export": "export.cli:export",
+    "run": "runtime.cli:run",
+    "grid": "runtime.cli:grid",
+    "verify": "runtime.verify_cli:verify",
+    "compare": "runtime.verify_cli:compare",
+    "bench": "runtime.cli:bench",
+    "stats": "runtime.cli:stats",
+    "demo": "runtime.cli:demo",
+}
+"""By name, in the order of `--help`: the functions, of which only the one that is called is imported."""
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: 1 means that a verification failed."""
 _HELP = {"help_option_names": ["-h", "--help"]}
@@ -66,32 +76,25 @@ class _EntryPointGroup(TyperGroup):
             from difflib import get_close_matches
 
             # Typer itself suggests only commands that it has loaded.
-            near = get_close_matches(args[0], _commands().names, n=1, cutoff=0.7)
+            near = get_close_matches(args[0], COMMANDS, n=1, cutoff=0.7)
             if near and hasattr(error, "message"):
                 error.message = f"{error.message.rstrip('.')}: did you mean {near[0]}?"
             raise
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002
-        names = _commands().names
-        return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+        return list(COMMANDS)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002
-        found = _commands().select(name=cmd_name)
-        if not found:
+        if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
-        single.command(cmd_name, cls=_GroupedCommand)(next(iter(found)).load())
+        single.command(cmd_name, cls=_GroupedCommand)(load(COMMANDS[cmd_name]))
         command: Any = typer.main.get_command(single)
         for parameter in command.params:
             if parameter.param_type_name == "argument":
                 # Its name is enough; Typer would add `<list[Path]>`.
                 parameter.display_type_rich = lambda ctx: None  # noqa: ARG005
         return command
-
-
-def _commands() -> EntryPoints:
-    # Only this distribution: searching all installed ones takes longer than most commands.
-    return distribution("layerprobe").entry_points.select(group=_GROUP)
 
 
 app = typer.Typer(
@@ -104,6 +107,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version  # late: it takes a tenth of a short command's time
+
         typer.echo(f"layerprobe {version('layerprobe')}")
         raise typer.Exit
 

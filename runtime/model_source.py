@@ -1,16 +1,15 @@
 """A model of any kind -> an open artifact: the one that it is, or one that is made of it for the moment.
 
-`runtime` imports no package that makes artifacts: the one that does is found by the entry point `artifact` in the group
-`layerprobe.sources`, and imported only here.
+`runtime` imports no package that makes artifacts, unless one has to be made here.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .artifact.errors import RunnerUnavailable, UsageError
+from .artifact.by_name import load
+from .artifact.errors import UsageError
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
 from .artifact.onnx_file import is_onnx, read_metadata
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_artifact", "opened_candidate", "opened_source", "verify_candidate"]
 
-_GROUP = "layerprobe.sources"
+_WRITE_ARTIFACT, _WRITE_CANDIDATE = "export.sources:write_artifact", "export.sources:write_candidate_of"
 
 
 def verify_candidate(
@@ -99,7 +98,7 @@ def opened_source(
     if isinstance(model, Artifact) or is_artifact(model):
         yield open_artifact(model)
         return
-    write = _maker("artifact")
+    write = load(_WRITE_ARTIFACT)
     with scratch_folder() as place:
         folder = place / "artifact"
         write(str(model), folder, inputs=inputs, on_phase=on_phase, **options)
@@ -130,7 +129,7 @@ def opened_candidate(
     if inputs and (isinstance(source, Artifact) or is_artifact(source)):
         name = source.path if isinstance(source, Artifact) else source
         raise UsageError(f"Inputs can't be added to an artifact's recorded ones: export {name} with them.")
-    write = _maker("candidate")
+    write = load(_WRITE_CANDIDATE)
     with (
         opened_source(source, inputs, on_phase, like=file, **options) as opened,
         scratch_folder() as place,
@@ -138,11 +137,3 @@ def opened_candidate(
         folder = place / "artifact"
         right_values: RightValues = write(file, opened, folder, on_phase)
         yield open_artifact(folder), right_values
-
-
-def _maker(name: str) -> Callable[..., Any]:
-    entries = distribution("layerprobe").entry_points.select(group=_GROUP, name=name)
-    if not entries:
-        raise RunnerUnavailable("this layerprobe's entry points lack what makes artifacts: reinstall it.")
-    made: Callable[..., Any] = next(iter(entries)).load()
-    return made

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .embedded_manifest import read_embedded_manifest, refuse_other_copy
 from .errors import ArtifactError
@@ -26,8 +27,10 @@ from .manifest import (
 from .onnx_file import OnnxFile, is_onnx, read_onnx
 from .onnx_nodes import ExportedNodes, OnnxNode
 from .plain_text import one_line
-from .reference import Reference, load_references
 from .versioned_json import read_versioned
+
+if TYPE_CHECKING:
+    from .reference import Reference
 
 __all__ = ["Artifact", "open_artifact"]
 
@@ -97,7 +100,7 @@ class Artifact:
         """Whether the outputs are maps (N 1 H W) instead of the tensors themselves."""
         return ONNX_FILE not in self.manifest.files and AVERAGED_FILES[ONNX_FILE] in self.manifest.files
 
-    def reference(self) -> Reference:
+    def reference(self) -> "Reference":
         """Return the first recorded input, the float64 truth and the noise floor of each output.
 
         Raises:
@@ -105,12 +108,14 @@ class Artifact:
         """
         return self.references()[0]
 
-    def references(self) -> tuple[Reference, ...]:
+    def references(self) -> "tuple[Reference, ...]":
         """Return every recorded input with its truths.
 
         Raises:
             ArtifactError: the reference is missing, altered, or lacks an output that the manifest lists.
         """
+        from .reference import load_references  # late: drawing a photo needs none
+
         references = load_references(self.file(REFERENCE_FILE))
         if any(list(each.truths) != self.manifest.output_names for each in references):
             raise ArtifactError(

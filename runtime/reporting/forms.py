@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from ..artifact.by_name import load
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,7 +67,6 @@ def write_forms(report: Report, files: Mapping[str, Path], maps: DriftMaps | Non
     from ..artifact.file_replacement import replace_file
 
     for name, file in files.items():
-        module, _, function = FORMS[name].home.partition(":")
-        text: str = getattr(import_module(module), function)(report, maps)
+        text: str = load(FORMS[name].home)(report, maps)
         with replace_file(file, FORMS[name].mark) as stream:
             stream.write(text.encode())

@@ -1,17 +1,17 @@
 """Runs the live model that an artifact was exported from, in eager PyTorch: arrays in, every output by name out.
 
-It needs the model's Python source. Another package builds the model: it is found by the entry point `eager` in the
-group `layerprobe.runners` and imported only here, so that the rest of `runtime` works without it.
+It needs the model's Python source. Another package builds the model, and is imported only here, so that the rest of
+`runtime` works without it.
 """
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 
+from ..artifact.by_name import load
 from ..artifact.errors import InputError, LayerprobeError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest, Recipe
@@ -22,7 +22,7 @@ from .torch_file import as_tensors, torch_facts, torch_set
 
 __all__ = ["EagerRunner"]
 
-_GROUP = "layerprobe.runners"
+_PROBE = "probe.live_probe:LiveProbe"
 _ZOOS = ("torchvision:", "timm:")
 _BUILT_IN = ("cnn11", "cnn2", "cnn3")
 
@@ -100,10 +100,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
     size = recipe.input_size
     if manifest.recipe is None and manifest.preprocessing and (model in _BUILT_IN or model.startswith(_ZOOS)):
         size = list(manifest.preprocessing.crop)
-    entries = distribution("layerprobe").entry_points.select(group=_GROUP, name="eager")
-    if not entries:
-        raise RunnerUnavailable("this layerprobe's entry points lack the runner eager: reinstall it.")
-    return next(iter(entries)).load()(
+    return load(_PROBE)(
         model,
         outputs=outputs,
         seed=recipe.seed if settings.seed is None else settings.seed,

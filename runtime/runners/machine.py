@@ -6,7 +6,6 @@ import os
 import platform
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ..artifact.folder import Artifact
@@ -99,6 +98,8 @@ def cuda_library_facts(cuda: str) -> Facts:
 
 def describe_environment(artifact: Artifact) -> dict[str, str | int]:
     """Return what describes the model, the packages and the machine, by name."""
+    from importlib.metadata import PackageNotFoundError, version  # late: a photo's maps need none
+
     facts: dict[str, str | int] = {
         "model": artifact.manifest.model,
         **({"exported_with_torch": torch} if (torch := artifact.manifest.versions.torch) else {}),

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+from ..artifact.by_name import load
 from ..artifact.errors import RunnerUnavailable, UsageError, first_line, how_to_install
 from .cuda_support import why_no_cuda, why_no_driver, why_no_tensorrt
 
@@ -81,8 +81,7 @@ class RunnerRow:
         if why is not None:
             what = self.file or "a PyTorch model"
             raise RunnerUnavailable(f"{name} can't run {artifact.manifest.model} without {what}: {why}")
-        module, _, class_name = self.home.partition(":")
-        kind: type[Runner] = getattr(import_module(module), class_name)
+        kind: type[Runner] = load(self.home)
         return kind(artifact, name, self.target, settings, outputs)
 
 

@@ -431,8 +431,7 @@ def test_an_interrupted_command_ends_also_where_a_runtime_keeps_a_thread():
         "import os, signal, sys, threading\n"
         "from runtime import commands, main\n"
         "threading.Thread(target=threading.Event().wait).start()\n"
-        "def interrupted(name): os.kill(os.getpid(), signal.SIGINT)\n"
-        "commands._commands = lambda: type('', (), {'names': {'grid'}, 'select': interrupted})\n"
+        "commands.load = lambda name: os.kill(os.getpid(), signal.SIGINT)\n"
         "sys.argv[1:] = ['grid']\n"
         "main.main()\n"
     )
@@ -454,7 +453,7 @@ def command(name):
     raise FileNotFoundError(2, "there is none", "photo.jpg")
 
 kept = Imported()
-commands._commands = lambda: type("", (), {"names": {"grid"}, "select": command})
+commands.load = command
 sys.argv[1:] = ["grid"]
 """
 """A command that leaves a function for its end, in a process that holds what is to be freed then."""

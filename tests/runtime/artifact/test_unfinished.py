@@ -51,9 +51,8 @@ def work():
         print("at work", flush=True)
         sys.stdin.readline()
 
-entry = type("Entry", (), {"load": lambda self: work})
-commands._commands = lambda: type("", (), {"names": {"work"}, "select": lambda self, name: [entry()]})()
-place, sys.argv[1:] = Path(sys.argv[1]), ["work"]
+commands.load = lambda name: work
+place, sys.argv[1:] = Path(sys.argv[1]), ["demo"]
 """
 
 
