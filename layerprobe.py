@@ -69,6 +69,7 @@ if TYPE_CHECKING:
         read_image,
         save_picture,
         select_outputs,
+        table,
         verify,
         verify_candidate,
     )
@@ -87,7 +88,7 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
     "Settings", "RUNNERS",
     # arrays -> pictures, verdicts, times
-    "draw_grid", "count_pages", "save_picture", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
+    "draw_grid", "count_pages", "save_picture", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
     # what can go wrong
     "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
     "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",

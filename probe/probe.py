@@ -9,6 +9,8 @@ from torch import fx
 
 from runtime.artifact.errors import InputError
 from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped, fixed_batch, leading_input
+from runtime.artifact.showing import ShowsOutputs
+from runtime.artifact.tensors import Tensors
 
 from .capture.traced_model import TracedModel
 from .descriptions import dtype_name
@@ -20,8 +22,8 @@ __all__ = ["CaptureMethod", "Probe"]
 CaptureMethod = Literal["trace", "export"]
 
 
-@dataclass(frozen=True)
-class Probe:
+@dataclass(frozen=True, repr=False)
+class Probe(ShowsOutputs):
     """A model that returns every intermediate tensor by name: call it like the model.
 
     Attributes:
@@ -61,10 +63,14 @@ class Probe:
     own_values: bool = False
     least_batch: int = 1
 
-    def __call__(self, *inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+    def __call__(self, *inputs: torch.Tensor) -> Tensors[torch.Tensor]:
         """Return every output by name, in the order of execution."""
-        tensors: dict[str, torch.Tensor] = self.module(*inputs)
-        return tensors
+        return Tensors(self.module(*inputs), self.outputs)
+
+    @property
+    def title(self) -> str:
+        """What it is called where it is shown."""
+        return f"Probe of {self.model_name}"
 
     @property
     def fixed_batch(self) -> int | None:

@@ -1,6 +1,7 @@
 """artifact -> tensors, pictures, verdicts: everything that needs neither the model's source nor (for ONNX) PyTorch.
 
-The rooms, from the bottom up: `artifact` < `runners`, `maps`, `float64` < `runs`, `bench` < `verdict` < `reporting`.
+The rooms, from the bottom up: `artifact` < `runners`, `maps`, `float64` < `runs`, `bench` < `verdict` < `reporting`
+< `notebook`.
 The command line is on top: `main.py` is its process, `commands.py` finds the subcommands, `cli.py` has run, grid,
 bench, stats and demo, and `verify_cli.py` verify and compare; `cli_options.py` has their options.
 

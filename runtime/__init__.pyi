@@ -23,6 +23,7 @@ from .maps.feature_grid import count_pages as count_pages
 from .maps.feature_grid import draw_grid as draw_grid
 from .maps.picture_saving import save_picture as save_picture
 from .model_source import verify_candidate as verify_candidate
+from .notebook.statistics import table as table
 from .runners.base import Runner as Runner
 from .runners.registry import RUNNERS as RUNNERS
 from .runners.registry import open_runner as open_runner

@@ -19,7 +19,15 @@ PACKAGES = {
 how a file becomes an input, which must be the same when an artifact is written and when it is run."""
 
 FLOORS = {
-    "runtime": [{"artifact"}, {"runners", "maps", "float64"}, {"runs", "bench"}, {"verdict"}, {"reporting"}, {""}],
+    "runtime": [
+        {"artifact"},
+        {"runners", "maps", "float64"},
+        {"runs", "bench"},
+        {"verdict"},
+        {"reporting"},
+        {"notebook"},
+        {""},
+    ],
     "probe": [{"model"}, {"capture"}, {"observe"}, {"layout"}, {"onnx_model"}, {""}],
 }
 """The rooms of a package from the bottom up, the package's own files on top: a room imports itself and floors below."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from runtime.artifact.errors import ModelError, first_line
 from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped
 from runtime.artifact.onnx_file import OnnxFile
+from runtime.artifact.showing import ShowsOutputs
 from runtime.float64.graph import Float64Graph, Unknown
 
 from .example import OnnxExample
@@ -34,8 +35,8 @@ _STEPS = {"H": 32, "W": 64}
 _Observed = dict[str, Seen | None]
 
 
-@dataclass(frozen=True)
-class OnnxProbe:
+@dataclass(frozen=True, repr=False)
+class OnnxProbe(ShowsOutputs):
     """An ONNX file whose every tensor is an output."""
 
     name: str
@@ -49,6 +50,11 @@ class OnnxProbe:
     opset: int
     notes: tuple[str, ...]
     """What had to be put right in the file, or is held fixed."""
+
+    @property
+    def title(self) -> str:
+        """What it is called where it is shown."""
+        return f"Probe of {self.name}"
 
     @property
     def inputs(self) -> tuple[Input, ...]:

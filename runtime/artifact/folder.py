@@ -43,6 +43,12 @@ class Artifact:
     """The folder, or a model file taken from one."""
     manifest: Manifest
 
+    def __repr__(self) -> str:
+        return f"Artifact({str(self.path)!r})\n{self.manifest!r}"
+
+    def _repr_html_(self) -> str:
+        return self.manifest._repr_html_()
+
     def file(self, name: str) -> Path:
         """Return the path of one of the artifact's files, after checking that its content is what was exported.
 

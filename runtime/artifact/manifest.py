@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from .consistency import check_inputs_listed, check_outputs_listed, check_results_listed
 from .errors import ArtifactError, UsageError
 from .file_reading import open_regular
+from .showing import ShowsOutputs
 from .versioned_json import Line, read_versioned
 
 __all__ = [
@@ -299,7 +300,7 @@ class Recipe(_Entry):
     """The classes whose modules stay whole, as given."""
 
 
-class Manifest(_Entry):
+class Manifest(ShowsOutputs, _Entry):
     """Everything that a runtime needs to know about an artifact, without the model's Python source."""
 
     format_version: Literal[1]
@@ -336,6 +337,11 @@ class Manifest(_Entry):
         check_outputs_listed(self.outputs, [entry.name for entry in self.inputs])
         check_results_listed(self.results, self.output_names)
         return self
+
+    @property
+    def title(self) -> str:
+        """What it is called where it is shown."""
+        return self.model
 
     def image_input(self, size: tuple[int, int] | None = None) -> tuple[str, Preprocessing]:
         """Return the name of the input that takes images, and how a photo is preprocessed for it.

@@ -15,6 +15,7 @@ from ..artifact.errors import ExecutionError, InputError, LayerprobeError, Runne
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
 from ..artifact.selection import known_outputs
+from ..artifact.tensors import Tensors
 from .machine import Facts
 from .memory_need import refuse_large_outputs
 from .settings import DEFAULT_SETTINGS, Settings
@@ -84,7 +85,7 @@ class Runner(ABC):
         self.misplaced: list[str] = []
         self._open(artifact)
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Tensors[NDArray[Any]]:
         """Return every output by name, in the manifest's order, for inputs by name (N C H W for an image batch).
 
         Raises:
@@ -96,7 +97,7 @@ class Runner(ABC):
         checked = check_inputs(self.manifest, inputs)
         refuse_large_outputs(self.manifest, self.names, checked)
         try:
-            return self._compute(checked)
+            return Tensors(self._compute(checked), self.manifest.outputs)
         except LayerprobeError:
             raise
         except Exception as error:

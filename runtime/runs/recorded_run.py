@@ -17,6 +17,8 @@ from ..artifact.errors import ArtifactError, first_line
 from ..artifact.file_reading import refuse_endless_header
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
+from ..artifact.showing import listing
+from ..artifact.tensors import Tensors
 from ..artifact.versioned_json import Line, read_versioned
 from ..runners.base import Runner
 from ..runners.machine import Facts, describe_environment
@@ -116,6 +118,13 @@ class RecordedRun(Mapping[str, NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def __repr__(self) -> str:
+        done = f"{self.record.model} by {self.record.runner}"
+        return listing(f"Run of {done} in {self.file}: {len(self)} tensors", self._names)
+
+    def _repr_html_(self) -> str:
+        return Tensors(self, self.record.outputs)._repr_html_()
 
 
 def open_run(file: str | Path) -> RecordedRun:

@@ -5,7 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, computed_field
 
+from ..artifact.by_name import load
 from ..artifact.manifest import Candidate, Output
+from ..artifact.showing import listing
 from ..artifact.versioned_json import Line, Paragraph
 from ..runners.machine import Facts
 from .drift import OutputComparison
@@ -221,6 +223,15 @@ class Report(_Part):
     """What was found of the source in a file that is judged against another model."""
     untried: dict[Line, list[Line]] = {}
     """By output, what no recorded input exercises: a fault there would not show."""
+
+    def __repr__(self) -> str:
+        return listing(self.headline, [f"{runner.name}: {runner.verdict}" for runner in self.runners])
+
+    __str__ = __repr__
+
+    def _repr_html_(self) -> str:
+        shown: str = load("runtime.notebook.report_frame:report_html")(self)
+        return shown
 
     @property
     def proven(self) -> bool:

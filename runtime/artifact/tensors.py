@@ -1,0 +1,36 @@
+"""Tensors by the names of a model's outputs: a dictionary that shows itself in a few lines."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from .by_name import load
+from .manifest import Output
+from .showing import listing
+
+__all__ = ["Tensors"]
+
+_T = TypeVar("_T")
+_VIEW = "runtime.notebook.tensor_rows:tensors_html"
+
+
+class Tensors(dict[str, _T]):
+    """Arrays of NumPy or tensors of PyTorch, by name, in the order of execution.
+
+    Attributes:
+        outputs: the descriptions of the model's outputs, of which some may not be here.
+    """
+
+    def __init__(self, tensors: Mapping[str, _T], outputs: Sequence[Output]) -> None:
+        super().__init__(tensors)
+        self.outputs = outputs
+
+    def __repr__(self) -> str:
+        return listing(f"Tensors: {len(self)}", [f"{name}: {_described(each)}" for name, each in self.items()])
+
+    def _repr_html_(self) -> str:
+        shown: str = load(_VIEW)(self, self.outputs)
+        return shown
+
+
+def _described(tensor: Any) -> str:
+    return f"{' x '.join(map(str, tensor.shape)) or 'a scalar'}, {str(tensor.dtype).removeprefix('torch.')}"
