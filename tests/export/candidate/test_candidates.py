@@ -233,3 +233,30 @@ def test_a_norm_in_parts_is_judged_at_its_last_part(epsilon: float, culprits: se
     report = judged(file, source)
     assert {each.name for each in report.runners[0].outputs if each.failed} == culprits
     assert "Div" in next(each.computed_by for each in report.outputs if each.name == "0")
+
+
+@pytest.mark.parametrize(("perm", "culprits"), [((0, 2, 1, 3, 4), set()), ((0, 1, 2, 3, 4), {"transpose"})])
+def test_a_channel_shuffle_that_moves_nothing_is_named(
+    perm: tuple[int, ...], culprits: set[str], judged: Judge, tmp_path: Path
+):
+    class Shuffled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.after = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = self.before(x).view(-1, 2, 3, 6, 6).transpose(1, 2).reshape(-1, 6, 6, 6)
+            return self.after(y).mean((2, 3))
+
+    module, image = Shuffled().eval(), torch.randn(1, 3, 8, 8)
+    source = open_artifact(export_artifact(build_probe(module, image), tmp_path / "artifact"))
+    file = tmp_path / "theirs.onnx"
+    torch.onnx.export(module, (image,), file, dynamo=False, opset_version=17)
+
+    def change(model: onnx.ModelProto) -> None:
+        (node,) = (each for each in model.graph.node if each.op_type == "Transpose")
+        node.attribute[0].ints[:] = perm
+
+    report = judged(nameless(file, file, change), source)
+    assert {each.name for each in report.runners[0].outputs if each.failed} == culprits
+    assert ("its perm are 0 1 2 3 4, the model's 0 2 1 3 4" in report.headline) is bool(culprits)

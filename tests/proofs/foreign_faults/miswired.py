@@ -225,4 +225,6 @@ def image_transposed(model: Model, rng: np.random.Generator) -> Iterator[Place]:
                     model.position(node), helper.make_node("Transpose", [given], [node.input[0]], perm=[0, 1, 3, 2])
                 )
 
-            yield Place(node, "rows for columns", change)
+            # What is named is the node that is too many, at the output that it turns or at the one behind it.
+            turned = [each for each in model.graph.node if node.input[0] in each.output]
+            yield Place(node, "rows for columns", change, also=turned)
