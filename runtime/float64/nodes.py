@@ -18,7 +18,7 @@ from threadpoolctl import ThreadpoolController
 from .contrib import refusal
 from .inner_losses import INNER_DOMAIN, Jolt, jolted, largest_losses
 from .operators import OLDEST_OPSET, operators_of
-from .size_limit import SizeLimit
+from .size_limit import SizeLimit, limit_inside
 
 __all__ = ["NodeEvaluator", "reads", "subgraphs", "widened"]
 
@@ -138,11 +138,13 @@ class NodeEvaluator:
 
 def _evaluator_of(node: NodeProto, opsets: Mapping[str, int]) -> ReferenceEvaluator:
     outputs = [onnx.helper.make_empty_tensor_value_info(name) for name in node.output if name]
-    return ReferenceEvaluator(
+    evaluator = ReferenceEvaluator(
         onnx.helper.make_graph([node], node.name, [], outputs),
         opsets={**opsets, INNER_DOMAIN: 1},
         new_ops=[*(operators_of(opsets.get("", 0)) or ()), Jolt],
     )
+    limit_inside(evaluator, opsets)
+    return evaluator
 
 
 def _feeds(inputs: Sequence[Any], outer: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a node's results take, before it is evaluated: a few bytes of a file ask for a padding of any size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
 
 from ..artifact.free_memory import free_bytes
 
-__all__ = ["SizeLimit", "refuse_too_many"]
+__all__ = ["SizeLimit", "limit_inside", "refuse_too_many"]
 
 _ASK_FROM = 2**25
 """Elements, of 256 MB in float64: less is never refused, so that how much is free is seldom asked for."""
@@ -97,3 +98,21 @@ def _is_real(array: NDArray[Any]) -> bool:
 def _type(array: NDArray[Any]) -> onnx.TypeProto:
     dtype = np.dtype(np.float32) if _is_real(array) else array.dtype
     return onnx.helper.make_tensor_type_proto(onnx.helper.np_dtype_to_tensor_dtype(dtype), array.shape)
+
+
+def limit_inside(evaluator: ReferenceEvaluator, opsets: Mapping[str, int]) -> None:
+    """Let each node of an evaluator's subgraphs, of branches and of loops, check its inputs before it is run."""
+    for operator in evaluator.rt_nodes_:
+        for inner in vars(operator).values():
+            if isinstance(inner, ReferenceEvaluator):
+                for each in inner.rt_nodes_:
+                    each.run = _checked(each.run, SizeLimit(each.onnx_node, opsets))
+                limit_inside(inner, opsets)
+
+
+def _checked(run: Callable[..., Any], limit: SizeLimit) -> Callable[..., Any]:
+    def checked(*inputs: Any, **context: Any) -> Any:
+        limit.check(inputs)
+        return run(*inputs, **context)
+
+    return checked

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import NodeProto, TensorProto
+from onnx import GraphProto, NodeProto, TensorProto, helper
 from onnx_making import constant, node, save, value, weight
 
 from runtime.float64.graph import Float64Graph, Unknown
@@ -63,3 +63,26 @@ def test_what_fits_is_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     ((_, found),) = Float64Graph(file, ["y"]).walk({"x": np.ones((1, 3, 8, 8), np.float32)})
     assert not isinstance(found, Unknown)
     assert found.shape == (1, 3, 19, 19)
+
+
+def _graph(nodes: Sequence[NodeProto], inputs: Sequence[str], outputs: Sequence[str]) -> GraphProto:
+    infos = [[helper.make_empty_tensor_value_info(name) for name in names] for names in (inputs, outputs)]
+    return helper.make_graph(nodes, "inside", *infos)
+
+
+@pytest.mark.parametrize("operator", ["If", "Loop", "If in Loop"])
+def test_what_is_inside_of_branches_and_loops_has_the_same_limit(
+    operator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.float64.size_limit.free_bytes", lambda: 2 * 10**9)
+    grown = node("Expand", ["x", "n"], ["grown"])
+    branch = _graph([grown, node("ReduceSum", ["grown"], ["sum"], keepdims=0)], [], ["sum"])
+    choice = node("If", ["yes"], ["y"], then_branch=branch, else_branch=branch)
+    body = [choice] if operator == "If in Loop" else [grown, node("ReduceSum", ["grown"], ["y"], keepdims=0)]
+    rounds = _graph([*body, node("Identity", ["c"], ["goes on"])], ["i", "c"], ["goes on", "y"])
+    nodes = [choice] if operator == "If" else [node("Loop", ["two", ""], ["y"], body=rounds)]
+    weights = [constant("n", [10**9, 3, 8, 8]), constant("yes", True, "bool"), constant("two", 2)]
+    file = save(tmp_path / "model.onnx", nodes, [value("x", 1, 3, 8, 8)], ["y"], weights)
+    ((_, found),) = Float64Graph(file, ["y"]).walk({"x": np.ones((1, 3, 8, 8), np.float32)})
+    assert isinstance(found, Unknown)
+    assert "that would take 3,072,000 MB; 2,000 MB are free" in found.reason
