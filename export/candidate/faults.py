@@ -15,7 +15,7 @@ from probe.onnx_model.values import Values
 from runtime.artifact.agreement import Alignment, Tensor, best_alignment
 from runtime.float64.graph import Float64Graph
 
-from .matching import ROUNDED, Match, Matches, Source, walk_and_match, walk_to_end
+from .matching import ROUNDED, Match, Matches, Source, unfinished, walk_and_match, walk_to_end
 from .structure import Structure
 
 __all__ = ["match_candidate"]
@@ -70,6 +70,8 @@ class _Search:
     inputs: Mapping[str, NDArray[Any]]
     tolerance: float
     structure: Structure
+    unfinished: frozenset[str]
+    """The values that only a node of constants uses: a convolution's, before its bias."""
     faults: list[Match] = field(default_factory=list)
 
     @property
@@ -143,7 +145,7 @@ def match_candidate(
 
     A fault that moves a tensor by less than `tolerance` is found by its value, and judged by `verify`.
     """
-    search = _Search(graph, values, source, inputs, tolerance, Structure(values, source))
+    search = _Search(graph, values, source, inputs, tolerance, Structure(values, source), unfinished(values))
     found, faults = search.settled(found), search.faults
     while len(faults) < _MOST_FAULTS:
         # Where all results are found, a fault may have been lost in what fewer bits lose anyway.
@@ -230,9 +232,10 @@ def _score(search: _Search, guess: _Guess, found: Matches) -> _Score | None:
 def _later(search: _Search, score: _Score, best: Match, found: Matches) -> list[tuple[_Score, Match]]:
     """Return the other values behind one that may be the same output, if what it explains is left inexact.
 
-    What a norm is given looks like what it returns, and passes through it once more nearly as it is.
+    What a norm is given looks like what it returns, and passes through it once more nearly as it is; so does what a
+    bias is still to be added to.
     """
-    if score.exact == score.gained or not search.is_sharp:
+    if score.exact == score.gained or not (search.is_sharp or best.value in search.unfinished):
         return []
     usual, source = {best.alignment.order}, search.source.tensors[best.output]
     scored = []

@@ -20,7 +20,7 @@ from runtime.float64.graph import Float64Graph, Unknown
 
 from .operations import is_same_operation
 
-__all__ = ["ROUNDED", "Match", "Matches", "Source", "walk_and_match", "walk_to_end"]
+__all__ = ["ROUNDED", "Match", "Matches", "Source", "unfinished", "walk_and_match", "walk_to_end"]
 
 _TIE = 4.0
 """Times the smallest distance, up to which two outputs of the source are as good as each other."""
@@ -158,7 +158,7 @@ def walk_and_match(
         tolerance: the largest distance of equal tensors.
         known: what is known already, also of values that don't show it, as at a fault. They aren't computed again.
     """
-    found, open_ = Matches(), _unfinished(values) if tolerance > _UNFINISHED else frozenset()
+    found, open_ = Matches(), unfinished(values) if tolerance > _UNFINISHED else frozenset()
     arrays = {}
     for match in known:
         found.add(match)
@@ -208,7 +208,7 @@ def _is_in_steps(name: str, values: Values) -> bool:
     return before is not None and before.node.op_type.endswith("Integer")
 
 
-def _unfinished(values: Values) -> frozenset[str]:
+def unfinished(values: Values) -> frozenset[str]:
     """Return the values that only a node of constants uses: a convolution's, before its bias."""
     users: dict[str, list[NodeProto]] = {}
     for value in values.all.values():
