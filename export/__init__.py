@@ -6,7 +6,7 @@ sources.py: a model or candidate of any kind -> an artifact made for one command
 photo_preprocessing.py: how a photo becomes the input, with --mean and --std, as the manifest lists it
 artifact_writing.py: export_artifact: the order of the steps; retries with a fixed batch where only one batch works
 cpu_copy.py: a probe on a GPU -> a copy on the CPU, where it is exported
-onnx_conversion.py: probe -> ONNX by torch.onnx: opset, dynamic axes, names of outputs and nodes, folded constants
+onnx_conversion.py: probe -> ONNX by torch.onnx: opset, dynamic axes, batch, names of outputs and nodes, folding
 translations.py: table of operators that torch.onnx writes wrong (floor division, conv3d, log_sigmoid, log1p)
 pooling.py: max and average pooling for ONNX: ceil_mode, padding, divisor_override
 adaptive_pooling.py: adaptive pooling for ONNX, also for open sizes
@@ -15,12 +15,12 @@ attention.py: scaled_dot_product_attention with other than four axes, for ONNX
 origin_marks.py: marks that survive torch.export and torch.onnx: which step of the model a node belongs to
 onnx_failures.py: why torch.onnx fails, in the model's terms (line, operator), quantized models; a way around
 torchscript_conversion.py: probe -> TorchScript by tracing; writes that broadcast, unpooling; the .pt file
-torch_export_conversion.py: probe -> torch.export's program and its .pt2 file
+torch_export_conversion.py: probe -> torch.export's program and its .pt2 file, without paths of this machine
 trial_run.py: tries the ONNX and TorchScript files on another batch and input: a size or number made constant
-trial_differences.py: which output of a tried file is wrong, with which tolerance, and the message
+trial_differences.py: which output of a tried file is wrong, by which tolerance, and the message (item, tolist)
 export_hints.py: what can be exported if not all can, as options: --outputs, --submodule; step named in an error
 averaging/: the averaged ONNX model: each output's mean over the channels, cheaply
-input_file.py: the files of --input -> the inputs to record, as tensors
+input_file.py: the files of --input -> the inputs to record, as tensors, and how many at most
 recorded_inputs.py: which inputs the reference is recorded on: noise, strong noise, photo, batches, odd sizes
 input_kinds.py: how these are made, as arrays: ramps, ranges, matplotlib's photo, prime sizes
 reference_recording.py: the float64 truth of each output and the noise floor: eager float32's own error
@@ -28,7 +28,7 @@ sampler.py: runs the graph, in its own dtypes or in float64, and keeps a part of
 kept_tensors.py: how much of each output the reference keeps: sample, statistics of channels, map
 rounding_noise.py: how far rounding alone moves each output: runs with shaken last bits (Monte Carlo)
 exercise.py: what the inputs leave untried of a PyTorch model: clamps not reached, branches not taken
-onnx_artifact.py: probe of an ONNX file -> artifact folder: the order of the steps; weights over 2 GB go beside it
+onnx_artifact.py: probe of an ONNX file -> artifact folder: the order of the steps; large weights go beside it
 onnx_recording.py: the same truths and noise for an ONNX file, evaluated in float64
 onnx_exercise.py: what the inputs leave untried of an ONNX file's operators
 onnx_writing.py: writes an ONNX file with its weights one by one, without holding them in memory

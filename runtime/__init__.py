@@ -3,7 +3,7 @@
 Rooms, the lowest first; each imports only lower ones:
 artifact/: the contract of all three packages: manifest, reference, files, selection, errors, safe reading
 runners/: every way to execute an artifact: ONNX Runtime, TorchScript, OpenVINO; GPU, memory, settings
-maps/: tensors -> pictures
+maps/: tensors -> pictures: mean over the channels, colours, tiles, pages, files
 float64/: an ONNX graph evaluated in float64, and what float32 may lose in each operator
 runs/: photos and arrays in, recorded tensors out; preprocessing
 bench/: what running costs: time and memory
@@ -20,7 +20,7 @@ verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exi
 cli_options.py: options made from tables: settings, --runner, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
 overwrite_check.py: -o and report files: refuses to replace an input, the artifact or a file of the user's
-terminal.py: how tables, status lines (phases), progress bars and left-out runners are printed
+terminal.py: how tables, status lines, progress bars (from ten images on) and left-out runners are printed
 demo.py: `layerprobe demo`: exports, draws and verifies the built-in models
 
 The public names are in `__init__.pyi`. Each is imported on first use, so that drawing a picture doesn't load what

@@ -8,7 +8,7 @@ file_reading.py: opens files that anyone may have made: regular ones only, no mo
 free_memory.py: how much memory is free
 by_name.py: imports what a table names as package.module:name
 cli_options.py: options shared by nodes, export and run: --outputs, --input, --input-size, --quiet; help's headings
-versioned_json.py: reads JSON with a format version; refuses another version, double keys, unknown fields
+versioned_json.py: reads JSON with a format version; refuses another version, double keys, wrong fields
 consistency.py: whether what a manifest says of tensors can be true: names, dtypes, symbols, layouts, sizes
 manifest.py: types of manifest.json: Input, Output, Recipe, ...; file names; which input has the batch, if open
 embedded_manifest.py: the copy of the manifest inside model files: reading it, and whether it says the same

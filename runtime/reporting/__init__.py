@@ -7,7 +7,7 @@ table.py: the terminal's table: how many outputs, columns that fit, closing line
 json_report.py: writes and reads a report's JSON
 schema.py: artifacts/report.schema.json
 baseline.py: --baseline: what got worse since an earlier report, and by how much more it may be
-junit.py: JUnit XML for Jenkins and GitLab: failures, skipped cases
+junit.py: JUnit XML for Jenkins and GitLab: what fails and what is skipped; text that XML can't hold
 model_explorer.py: node data for Google's Model Explorer
 html_page.py: the HTML report: its parts put together into one file
 report.html: its frame, style and script: sorting, filtering

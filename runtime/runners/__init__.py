@@ -11,9 +11,9 @@ cuda_support.py: why CUDA or TensorRT can't be used: driver, GPU, libraries, pac
 onnx_session.py: opens ONNX Runtime: providers, options, order of execution; nodes that fell back to the CPU
 onnx.py: onnx-cpu, onnx-cuda, onnx-tensorrt: ONNX Runtime, with buffers bound; file against manifest
 onnx_reference.py: onnx-reference: onnx's own evaluator, slow
-openvino.py: openvino, on the CPU
+openvino.py: openvino: the ONNX file on the CPU
 torch_file.py: what torchscript and torch-export share: device, precision, threads, tensors and arrays
-torchscript.py: torchscript, torchscript-cuda
+torchscript.py: torchscript, torchscript-cuda: the .pt file, cut to some outputs
 torch_export.py: torch-export, torch-export-cuda: .pt2 files; refuses pickles in them
 eager.py: eager: the live model in PyTorch, rebuilt from its recipe; its weights are compared
 """

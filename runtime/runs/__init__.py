@@ -1,7 +1,7 @@
 """Photos and arrays in, recorded tensors out: what `layerprobe run` reads and writes.
 
 image_finding.py: which files of a photo folder are taken, in which order: suffixes, hidden files, links
-image_reading.py: decodes an image: EXIF rotation, transparency, 16 bits, animations, damaged and huge files
+image_reading.py: decodes an image: EXIF rotation, transparency, 16 bits; refuses damaged, huge and EPS files
 image_statistics.py: mean and standard deviation of a photo folder's channels: `layerprobe stats`
 preprocessing.py: resize, crop, scale, normalise as torchvision does: a photo -> N C H W
 input_files.py: photos, .npy, .npz, .safetensors, folders -> inputs by name; archives too large to unpack
