@@ -4,7 +4,7 @@ It imports no other room, and neither PyTorch nor a runtime.
 
 errors.py: all errors of the user's, with the exit codes of the command line; how to install an extra
 plain_text.py: control characters, line breaks and escapes out of names and messages before they are shown (say)
-file_reading.py: opens files that anyone may have made: regular ones only, no more bytes than expected; links
+file_reading.py: opens files that anyone may have made: no pipes, no endless ones or safetensors headers; links
 free_memory.py: how much memory is free
 by_name.py: imports what a table names as package.module:name
 cli_options.py: options shared by nodes, export and run: --outputs, --input, --input-size, --quiet; help's headings
@@ -20,7 +20,7 @@ onnx_nodes.py: operators, attributes and constants of each output's nodes: opera
 folder.py: open_artifact: the folder or a lone model file; checks each file's hash; the averaged probe beside it
 selection.py: --outputs and --operations: globs, module paths, labels; near names for an unknown one
 tensor_summary.py: what is kept of a large tensor: a sample of its elements, statistics of its channels
-reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors; writing and reading
+reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors; PyTorch's bfloat16 as NumPy
 agreement.py: whether two tensors hold the same values, in another layout too (NCHW and NHWC, reshaped)
 tensors.py: the dictionary of arrays by name that a run returns, and how it prints
 showing.py: how probes, manifests and artifacts print (repr), in a prompt and a notebook
