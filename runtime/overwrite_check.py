@@ -5,7 +5,6 @@ from pathlib import Path
 
 from .artifact.errors import UsageError
 from .artifact.file_reading import real_path
-from .artifact.file_replacement import check_place
 
 __all__ = ["refuse_to_overwrite", "refuse_unwritable"]
 
@@ -28,5 +27,7 @@ def refuse_unwritable(file: Path | None, mark: str, artifact: Path, inputs: Sequ
         inputs: likewise.
     """
     if file is not None:
+        from .artifact.file_replacement import check_place  # late: a command's --help needs none of it
+
         refuse_to_overwrite(file, artifact, inputs)
         check_place(file, mark)
