@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from runtime.artifact.file_hash import file_hash
 from runtime.artifact.manifest import (
     OPERATIONS_FILE,
     TORCH_EXPORT_FILE,
     TORCHSCRIPT_FILE,
     Manifest,
-    file_hash,
 )
 from runtime.artifact.onnx_nodes import ExportedNodes
 

@@ -1,9 +1,27 @@
 """artifact -> tensors, pictures, verdicts: everything that needs neither the model's source nor (for ONNX) PyTorch.
 
-The rooms, from the bottom up: `artifact` < `runners`, `maps`, `float64` < `runs`, `bench` < `verdict` < `reporting`
-< `notebook`.
-The command line is on top: `main.py` is its process, `commands.py` finds the subcommands, `cli.py` has run, grid,
-bench, stats and demo, and `verify_cli.py` verify and compare; `cli_options.py` has their options.
+Rooms, the lowest first; each imports only lower ones:
+artifact/: the contract of all three packages: manifest, reference, files, selection, errors, safe reading
+runners/: every way to execute an artifact: ONNX Runtime, TorchScript, OpenVINO; GPU, memory, settings
+maps/: tensors -> pictures: mean over the channels, colours, tiles, pages, files
+float64/: an ONNX graph evaluated in float64, and what float32 may lose in each operator
+runs/: photos and arrays in, recorded tensors out; preprocessing
+bench/: what running costs: time and memory
+verdict/: who is wrong, where, by how much
+reporting/: a report as table, JSON, HTML, JUnit; comparison with a baseline
+notebook/: what Jupyter shows; statistics of tensors
+
+The command line, on top:
+__main__.py: `python -m runtime`
+main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow imports
+commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
+cli.py: run, grid, bench, stats, demo: arguments and what they do; unreadable images are left out (--strict)
+verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
+cli_options.py: options made from tables: settings, --runner, --trust, report forms
+model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
+overwrite_check.py: -o and report files: refuses to replace an input, the artifact or a file of the user's
+terminal.py: how tables, status lines, progress bars (from ten images on) and left-out runners are printed
+demo.py: `layerprobe demo`: exports, draws and verifies the built-in models
 
 The public names are in `__init__.pyi`. Each is imported on first use, so that drawing a picture doesn't load what
 verifying needs.

@@ -13,7 +13,8 @@ from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, 
 from .artifact.errors import ImageError, UsageError
 from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings
-from .terminal import phases, print_left_out, print_table, progress, refuse_to_overwrite, refuse_unwritable
+from .overwrite_check import refuse_to_overwrite, refuse_unwritable
+from .terminal import phases, print_left_out, print_table, progress
 
 if TYPE_CHECKING:
     from .runners.base import Runner

@@ -1,9 +1,8 @@
-"""What the commands print and show while they run, and the output paths that they refuse."""
+"""What the commands print and show while they run: tables, status lines, progress bars."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .artifact.plain_text import say, shown
@@ -11,7 +10,7 @@ from .artifact.plain_text import say, shown
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-__all__ = ["phases", "print_left_out", "print_table", "progress", "refuse_to_overwrite", "refuse_unwritable"]
+__all__ = ["phases", "print_left_out", "print_table", "progress"]
 
 _PROGRESS_FROM = 10
 """Number of images from which on a progress bar is shown."""
@@ -75,30 +74,3 @@ def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[in
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total, visible=False)
         yield lambda done, of_all: bar.update(task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM)
-
-
-def refuse_to_overwrite(file: Path, artifact: Path, images: Sequence[Path]) -> None:
-    """Refuse an output file that would replace an input image or a part of the artifact."""
-    from .artifact.errors import UsageError
-    from .artifact.file_reading import real_path
-
-    target = real_path(file)
-    folder = real_path(artifact)
-    if folder in (target, target.parent) or target in set(map(real_path, images)):
-        raise UsageError(f"{file} is an input of this command, or is in the artifact: choose another file.")
-
-
-def refuse_unwritable(file: Path | None, mark: str, artifact: Path, inputs: Sequence[Path] = ()) -> None:
-    """Refuse a result that would replace an input or a file of the user's, or can't be written, before the work.
-
-    Args:
-        file: the result; None if there is none.
-        mark: what such files have in them, as of `check_place`.
-        artifact: what the command reads.
-        inputs: likewise.
-    """
-    if file is not None:
-        from .artifact.file_replacement import check_place
-
-        refuse_to_overwrite(file, artifact, inputs)
-        check_place(file, mark)

@@ -13,7 +13,8 @@ from .artifact.cli_options import InputFilesOption, InputSizeOption, QuietOption
 from .artifact.errors import UsageError
 from .artifact.plain_text import say
 from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_reports, takes_settings
-from .terminal import phases, print_left_out, print_table, refuse_unwritable
+from .overwrite_check import refuse_unwritable
+from .terminal import phases, print_left_out, print_table
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,9 +1,11 @@
-"""Who may import whom: every file of every package is read, and what breaks a rule is named with the rule.
+"""Who may import whom, and whether each package's docstring lists its files: what breaks a rule is named with the rule.
 
 The rooms are described in CONTRIBUTING.md; here they are a table.
 """
 
 import ast
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -31,6 +33,9 @@ FLOORS = {
     "probe": [{"model"}, {"capture"}, {"observe"}, {"layout"}, {"onnx_model"}, {""}],
 }
 """The rooms of a package from the bottom up, the package's own files on top: a room imports itself and floors below."""
+
+WITHOUT_CONTENTS = {"runtime/maps"}
+"""Packages whose docstring doesn't list their files yet: this one's are about to become others."""
 
 
 def modules(root: Path) -> dict[str, Path]:
@@ -87,6 +92,23 @@ def broken_rules(root: Path) -> list[str]:
     return found
 
 
+def stale_contents(root: Path) -> list[str]:
+    """Return where the table of contents in a package's docstring lacks a file, or has one that isn't there."""
+    found = []
+    for init in sorted(file for package in PACKAGES for file in root.glob(f"{package}/**/__init__.py")):
+        room = init.parent.relative_to(root).as_posix()
+        if room in WITHOUT_CONTENTS:
+            continue
+        text = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
+        listed = Counter(re.findall(r"^(\S+(?:/|\.\w+)): \S", text, re.MULTILINE))
+        files = [each.name for each in init.parent.iterdir() if each.suffix not in ("", ".pyi", ".typed")]
+        packages = [f"{each.parent.name}/" for each in init.parent.glob("*/__init__.py")]
+        there = Counter({*files, *packages} - {"__init__.py"})
+        found += [f"{room}: {name} has no line" for name in sorted(there - listed)]
+        found += [f"{room}: the line of {name} is one too many" for name in sorted(listed - there)]
+    return found
+
+
 def test_every_import_goes_down():
     assert broken_rules(ROOT) == []
 
@@ -124,3 +146,30 @@ def test_a_broken_rule_is_named_with_the_import(tmp_path):
         "probe.model.example imports probe.capture.trace: imports go down, model < capture" in line for line in broken
     )
     assert any(line.startswith("imports in a circle: ") for line in broken)
+
+
+def test_every_package_lists_its_files():
+    assert stale_contents(ROOT) == []
+
+
+def test_a_table_of_contents_that_went_stale_is_named(tmp_path):
+    for file, text in {
+        "export/__init__.py": '"""probe -> artifact.\n\ncli.py: the command\ndeep/: more\ngone.py: was renamed\n"""',
+        "export/cli.py": "",
+        "export/py.typed": "",
+        "export/deep/__init__.py": '"""More: one.py is not its line.\n\ntwo.py: twice\ntwo.py: twice\n"""',
+        "export/deep/one.py": "",
+        "export/deep/two.py": "",
+        "export/deep/page.html": "",
+        "runtime/runs/__init__.py": "",
+        "runtime/runs/here.py": "",
+    }.items():
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    assert stale_contents(tmp_path) == [
+        "export: the line of gone.py is one too many",
+        "export/deep: one.py has no line",
+        "export/deep: page.html has no line",
+        "export/deep: the line of two.py is one too many",
+        "runtime/runs: here.py has no line",
+    ]

@@ -1,4 +1,12 @@
-"""Model to graph of named nodes: by symbolic tracing (`fx_trace.py`) or by torch.export (`torch_export.py`).
+"""Model -> graph of named nodes, by symbolic tracing (torch.fx) or by torch.export, with the same names.
 
-`naming.py` gives the nodes torchvision's names, `labels.py` says what a person calls an operation.
+fx_trace.py: symbolic tracing: the first way; records in-place writes, modules and source lines
+torch_export.py: torch.export: the other way, for code that looks at shapes; which axes stay open in it
+call_recording.py: records each call of a module or function under torch.export, so that it is one node
+exported_graph.py: torch.export's program -> a graph like symbolic tracing's; autocast, blocks, open sizes
+naming.py: a node's unique name: torchvision's feature names, numbers of repeated ones (relu_1)
+labels.py: a node's label: Conv2d, flatten, aten operators; full class names
+plain_names.py: module names that Python or TorchScript can't take as identifiers (class, non-ASCII)
+traced_model.py: the result of either way; the probe's module: returns by name, clones what is overwritten later
+quiet.py: hides torch's warnings and logs, and rewords its errors: torch.cond, values of tensors
 """

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ArtifactError, first_line
+from .file_hash import file_state
 from .file_reading import LARGEST_DOCUMENT_BYTES, open_regular
-from .manifest import MANIFEST_FILE, METADATA_KEY, Manifest, file_state, parse_manifest
+from .manifest import MANIFEST_FILE, METADATA_KEY, Manifest, parse_manifest
 from .onnx_file import is_onnx, read_metadata
 from .plain_text import one_line
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from .embedded_manifest import read_embedded_manifest, refuse_other_copy
 from .errors import ArtifactError
+from .file_hash import file_hash, file_state
 from .file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from .manifest import (
     AVERAGED_FILES,
@@ -20,8 +21,6 @@ from .manifest import (
     OPERATIONS_FILE,
     REFERENCE_FILE,
     Manifest,
-    file_hash,
-    file_state,
     parse_manifest,
 )
 from .onnx_file import OnnxFile, is_onnx, read_onnx

@@ -3,9 +3,7 @@
 Only the format's data types are here. Reading and checking the files is in `folder.py`.
 """
 
-import hashlib
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -14,7 +12,6 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from .consistency import check_inputs_listed, check_outputs_listed, check_results_listed
 from .errors import ArtifactError, UsageError
-from .file_reading import open_regular
 from .showing import ShowsOutputs
 from .versioned_json import Line, read_versioned
 
@@ -45,8 +42,6 @@ __all__ = [
     "Skipped",
     "TokenGrid",
     "Versions",
-    "file_hash",
-    "file_state",
     "fixed_batch",
     "has_map",
     "leading_input",
@@ -89,23 +84,6 @@ Pixels = Annotated[int, Field(ge=1, le=2**20)]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$", max_length=200)]
 """A file in the folder itself: no path points outside an artifact."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def file_hash(file: Path) -> str:
-    """Return the SHA-256 of a file, as `Manifest.files` holds it; computed once for each state of the file."""
-    return _hash_of(file, file_state(file))
-
-
-@lru_cache(maxsize=64)
-def _hash_of(file: Path, state: tuple[int, ...]) -> str:  # noqa: ARG001 - the key under which the hash is kept
-    with open_regular(file) as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def file_state(file: Path) -> tuple[int, ...]:
-    """Return what changes when a file is altered or replaced, even where its time of modification is set back."""
-    found = file.stat()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 class _Entry(BaseModel):

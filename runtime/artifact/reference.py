@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveFloat, TypeAdapter
 
 from .errors import ArtifactError, first_line
+from .file_hash import file_state
 from .file_reading import refuse_endless_header
-from .manifest import file_state
 from .tensor_summary import SAMPLE_LIMIT, channel_statistics, sample
 
 __all__ = ["Reference", "Truth", "as_array", "load_references", "save_references"]

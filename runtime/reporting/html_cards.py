@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from .html_text import badge, multiple, safe
-from .outcome import given_words, inputs_words, outcome, untried_words
+from .outcome_words import given_words, inputs_words, outcome, untried_words
 
 __all__ = ["facts_list", "runner_cards"]
 

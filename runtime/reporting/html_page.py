@@ -16,7 +16,7 @@ from .html_cards import facts_list, runner_cards
 from .html_chart import chart_legend, error_chart
 from .html_table import output_table
 from .html_text import safe
-from .outcome import candidate_words
+from .outcome_words import candidate_words
 
 __all__ = ["html_page"]
 

@@ -7,7 +7,7 @@ import re
 from ..verdict.drift import OutputComparison
 from ..verdict.report import RunnerReport
 from ..verdict.verdict_kinds import Verdict
-from .outcome import mark
+from .outcome_words import mark
 
 __all__ = ["badge", "multiple", "output_badge", "safe"]
 

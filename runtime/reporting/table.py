@@ -14,7 +14,7 @@ from ..verdict.headline import first_names, result_words
 from ..verdict.low_precision import worst_segments
 from ..verdict.report import Report, RunnerReport, UnprobedReport
 from ..verdict.verdict_kinds import Verdict
-from .outcome import candidate_words, given_words, inputs_words, mark, outcome, untried_words
+from .outcome_words import candidate_words, given_words, inputs_words, mark, outcome, untried_words
 from .ranking import ranked
 
 __all__ = ["WORST_SHOWN", "report_table"]

@@ -1,5 +1,19 @@
-"""Every way to execute an artifact: `registry.py` is the table of them, `base.py` the shape that they share.
+"""Every way to execute an artifact: arrays by name in, every output by name out.
 
-Each runner has a file of its own. `machine.py` and `cuda_support.py` know what this computer has, `peak_memory.py` what
-this process takes.
+registry.py: table of runners; which run by default, work here, or need their name or --trust; --provider auto
+settings.py: threads, TF32, graph optimization, cuDNN search: what is requested of a runner
+base.py: the class of all runners: open, run, bind; what a new one fills in; bfloat16 is refused
+input_check.py: whether arrays fit the model's inputs: names, shapes, dtypes; float32 is rounded to float16
+memory_need.py: estimate of the outputs' memory; refuses a batch or inputs that don't fit, before they run
+peak_memory.py: this process's peak memory, measured; hands freed memory back to the system
+machine.py: names and versions of CPU, GPU, driver, CUDA, cuDNN; memory that the GPU has in use
+cuda_support.py: why CUDA or TensorRT can't be used: driver, GPU, libraries, package; loads the libraries
+onnx_session.py: opens ONNX Runtime: providers, options, order of execution; nodes that fell back to the CPU
+onnx.py: onnx-cpu, onnx-cuda, onnx-tensorrt: ONNX Runtime, with buffers bound; file against manifest
+onnx_reference.py: onnx-reference: onnx's own evaluator, slow
+openvino.py: openvino: the ONNX file on the CPU
+torch_file.py: what torchscript and torch-export share: device, precision, threads, tensors and arrays
+torchscript.py: torchscript, torchscript-cuda: the .pt file, cut to some outputs
+torch_export.py: torch-export, torch-export-cuda: .pt2 files; refuses pickles in them
+eager.py: eager: the live model in PyTorch, rebuilt from its recipe; its weights are compared
 """

@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
-import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import ExecutionError, InputError, LayerprobeError, RunnerUnavailable, first_line
+from ..artifact.errors import ExecutionError, LayerprobeError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
 from ..artifact.selection import known_outputs
 from ..artifact.tensors import Tensors
+from .input_check import check_inputs
 from .machine import Facts
 from .memory_need import refuse_large_outputs
 from .settings import DEFAULT_SETTINGS, Settings
 
-__all__ = ["BoundRun", "Runner", "check_inputs", "refuse_bfloat16"]
+__all__ = ["BoundRun", "Runner", "refuse_bfloat16"]
 
 
 class BoundRun(Protocol):
@@ -151,34 +151,6 @@ class _Repeated:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return self._arrays
-
-
-def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Return the inputs in the manifest's order, contiguous, in the dtypes that the model takes.
-
-    float32 is accepted for every floating-point input and rounded to it; bfloat16, which NumPy lacks, stays float32.
-
-    Raises:
-        InputError: an input is missing or unknown, or has another shape or dtype.
-    """
-    if set(inputs) != {entry.name for entry in manifest.inputs}:
-        wanted = ", ".join(entry.name for entry in manifest.inputs)
-        raise InputError(f"{manifest.model} takes the inputs {wanted}; it was given {', '.join(inputs) or 'none'}.")
-    checked = {}
-    for entry in manifest.inputs:
-        array = inputs[entry.name]
-        fits = array.ndim == len(entry.shape) and all(
-            isinstance(size, str) or size == given for size, given in zip(entry.shape, array.shape, strict=True)
-        )
-        dtype = np.dtype("float32" if entry.dtype == "bfloat16" else entry.dtype)
-        if dtype.kind == "f" and array.dtype == np.float32:
-            array = array.astype(dtype, copy=False)
-        if not fits or array.dtype != dtype or array.size == 0:
-            given = entry.model_copy(update={"shape": array.shape, "dtype": str(array.dtype)})
-            raise InputError(f"{manifest.model} takes {entry.described}; it was given {given.described}.")
-        # Not np.ascontiguousarray, which gives a scalar an axis.
-        checked[entry.name] = np.asarray(array, order="C")
-    return checked
 
 
 def refuse_bfloat16(manifest: Manifest, runner: str) -> None:

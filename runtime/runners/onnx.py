@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
-from .base import BoundRun, Runner, check_inputs, refuse_bfloat16
+from .base import BoundRun, Runner, refuse_bfloat16
+from .input_check import check_inputs
 from .machine import Facts
 from .onnx_session import misplaced_nodes, open_session, session_facts
 

@@ -5,7 +5,7 @@ This is not the model's preprocessing: nothing is resized, cropped or normalised
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -15,13 +15,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..artifact.errors import ImageError
-from ..artifact.file_reading import real_path
+from .image_finding import no_such_path
 
-__all__ = ["IMAGE_SUFFIXES", "find_images", "read_image", "readable_images"]
-
-_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
-IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
-"""Suffixes of images in a folder, case-insensitive. A file that is named directly may have any suffix."""
+__all__ = ["read_image", "readable_images"]
 
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -59,7 +55,7 @@ def read_image(path: str | Path) -> Image.Image:
     try:
         stream = path.open("rb")
     except FileNotFoundError as error:
-        raise _missing(path) from error
+        raise no_such_path(path) from error
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} can't be opened: {error}. Check the path and its permissions.") from error
     with stream:
@@ -85,33 +81,6 @@ def read_image(path: str | Path) -> Image.Image:
             ) from error
 
 
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """List the image files in `paths`: a file itself, or every image below a folder, sorted.
-
-    In folders, hidden files and folders are left out (`._photo.jpg`, `.ipynb_checkpoints`), and links are followed.
-
-    Raises:
-        ImageError: `paths` is empty, or one of them is missing, can't be listed, or is a folder without images.
-    """
-    if not paths:
-        raise ImageError("No image was named. Name an image file, or a folder of images.")
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            if not path.exists():
-                raise _missing(path)
-            found.append(path)
-            continue
-        try:
-            below = sorted(_images_below(path, above=frozenset()))
-        except OSError as error:
-            raise ImageError(f"The folder {path} can't be listed: {error}. Check its permissions.") from error
-        if not below:
-            raise ImageError(f"The folder {path} holds no images ({_SUFFIXES}). Name a folder that does.")
-        found += below
-    return found
-
-
 def readable_images(files: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:
     """Return the images that can be read, and why each of the others can't: each is decoded, whole.
 
@@ -129,20 +98,6 @@ def readable_images(files: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]
     if broken and not read:
         raise next(iter(broken.values()))
     return read, {file: str(error) for file, error in broken.items()}
-
-
-def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
-    """Walk `folder`; `above` are the real paths of its parent folders, so that a link to one can't loop."""
-    real = real_path(folder)
-    if real in above:
-        return
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _images_below(entry, above | {real})
-        elif entry.suffix.lower() in IMAGE_SUFFIXES:
-            yield entry
 
 
 def _read_rgb(stream: IO[bytes], path: Path) -> Image.Image:
@@ -202,10 +157,6 @@ def _from_sixteen_bits(image: Image.Image, path: Path) -> Image.Image:
     if isinstance(transparent, int):
         grey[values == transparent] = 255
     return Image.fromarray(grey).convert("RGB")
-
-
-def _missing(path: Path) -> ImageError:
-    return ImageError(f"There is no file or folder {path}. Check the path.")
 
 
 def _unsupported(path: Path, pixels: str) -> ImageError:

@@ -9,7 +9,8 @@ from math import sqrt
 from pathlib import Path
 
 from ..artifact.errors import ImageError
-from .image_reading import find_images, read_image
+from .image_finding import find_images
+from .image_reading import read_image
 
 __all__ = ["ChannelStatistics", "channel_statistics"]
 

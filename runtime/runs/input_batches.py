@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import InputError
 from ..artifact.manifest import Manifest, Preprocessing, fixed_batch
-from ..runners.base import check_inputs
+from ..runners.input_check import check_inputs
 from .input_files import is_photo, read_input_file
 from .preprocessing import preprocess_files
 

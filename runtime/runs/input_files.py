@@ -13,6 +13,7 @@ from ..artifact.errors import InputError, LayerprobeError, first_line
 from ..artifact.file_reading import open_regular
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
+from .image_finding import find_images
 
 __all__ = ["input_files", "is_photo", "read_input_file", "read_inputs"]
 
@@ -45,8 +46,6 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
         InputError: there is no such file or folder.
         ImageError: a folder has neither arrays nor photos.
     """
-    from .image_reading import find_images
-
     found: list[Path] = []
     for path in paths:
         if not path.exists():

@@ -21,7 +21,8 @@ from ..artifact.errors import ArtifactError, UsageError
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Dimension, Input, fixed_batch
-from ..runners.base import Runner, check_inputs
+from ..runners.base import Runner
+from ..runners.input_check import check_inputs
 from .input_batches import Batch, batch_of, batches_of
 from .input_files import is_photo
 from .recorded_run import InputsHash, describe_run

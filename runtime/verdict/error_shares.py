@@ -38,7 +38,7 @@ from .drift import (
     sampled_loss,
 )
 from .file_values import FileValues
-from .partial_run import PartialRun
+from .missing_tensors import PartialRun
 from .verdict_kinds import Verdict
 
 __all__ = [

@@ -15,7 +15,7 @@ from ..artifact.errors import ExecutionError, RunnerUnavailable
 from ..artifact.folder import Artifact
 from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
-from ..runners.base import check_inputs
+from ..runners.input_check import check_inputs
 from ..runners.registry import open_runner
 from ..runners.settings import Settings
 from .drift import largest_error

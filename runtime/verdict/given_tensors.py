@@ -18,7 +18,7 @@ from ..artifact.manifest import Manifest
 from ..artifact.plain_text import one_line
 from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
-from ..runners.base import check_inputs
+from ..runners.input_check import check_inputs
 from ..runs.recorded_run import InputsHash
 from ..runs.tensor_file import INPUT_PREFIX, INPUTS_KEY, TensorFile, listed
 

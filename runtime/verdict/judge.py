@@ -29,9 +29,9 @@ from .drift import (
 from .error_shares import ErrorShare, accumulated_losses, shares_of_error
 from .file_values import FileValues, RightValues, evaluate_file
 from .low_precision import evaluate_low_precision
+from .missing_tensors import PartialRun
 from .node_differences import node_differences
 from .ort_fusions import Fusion
-from .partial_run import PartialRun
 from .report import Culprit, InputReport, RunnerReport, UnprobedReport
 from .verdict_kinds import Verdict
 

@@ -2,8 +2,8 @@
 
 Each segment is given the source's own tensors, so what it loses is its own. What its bits explain is followed through
 it from the steps that the file itself has (`float64/bit_noise.py`); right files are within a third of that. Whether the
-steps themselves fit the values is in `step_faults.py`. float32's rule does not apply: there 8 bits would be a fault
-everywhere.
+steps themselves fit the values is in `quantization_faults.py`. float32's rule does not apply: there 8 bits would be a
+fault everywhere.
 """
 
 import math
@@ -18,7 +18,7 @@ from ..float64.graph import Float64Graph, Unknown
 from ..float64.number_types import LARGEST
 from .drift import FILE_PASSING_DRIFT, OutputComparison, compare_output, decibels
 from .file_values import FileValues
-from .step_faults import Steps
+from .quantization_faults import Steps
 from .verdict_kinds import Verdict
 
 __all__ = ["evaluate_low_precision", "worst_segments"]
@@ -64,7 +64,7 @@ def evaluate_low_precision(
             file.corrections[name] = truth.sampled(right[name]) - truth.sampled(value)
         file.comparisons.append(found)
     _allow_usual_clipping(file, noise.clipped, steps.usually_clipped)
-    _add_step_faults(file, steps)
+    _add_quantization_faults(file, steps)
     failed = [each for each in file.comparisons if each.failed]
     file.faults.update({each.name: math.inf if each.max_abs is None else each.max_abs for each in failed})
     file.other_kinds.update(steps.other_kinds())
@@ -121,7 +121,7 @@ def _allow_usual_clipping(file: FileValues, clipped: Collection[str], usual: flo
             file.comparisons[place] = found.model_copy(update={"drift": drift, "verdict": verdict})
 
 
-def _add_step_faults(file: FileValues, steps: Steps) -> None:
+def _add_quantization_faults(file: FileValues, steps: Steps) -> None:
     """Fail outputs whose steps don't fit, though they are computed right in them."""
     faults = steps.faults()
     for place, found in enumerate(file.comparisons):

@@ -15,7 +15,7 @@ from ..runs.tensor_file import FILE_KEY, RUN_KEY, TensorFile
 from .drift_maps import DriftMaps
 from .given_tensors import GivenTensors, read_given, recorded_input_of
 from .judge import Judge, RunnerFacts
-from .partial_run import partial_run
+from .missing_tensors import partial_run
 from .report import GivenReport, RunnerReport
 
 __all__ = ["judge_tensors"]

@@ -16,7 +16,7 @@ from altered_artifacts import alter_everywhere, alter_manifest, copy_of, rehash
 from runtime import Artifact, ArtifactError, open_artifact, open_runner
 from runtime.artifact.manifest import Manifest, parse_manifest
 from runtime.maps.feature_grid import count_pages
-from runtime.runners.base import check_inputs
+from runtime.runners.input_check import check_inputs
 from runtime.runners.memory_need import bytes_of_batch
 
 _REMOVED = object()

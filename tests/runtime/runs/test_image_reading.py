@@ -4,7 +4,6 @@ import os
 import struct
 import warnings
 import zlib
-from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
 from runtime.artifact.errors import ImageError
-from runtime.runs.image_reading import find_images, read_image
+from runtime.runs.image_reading import read_image
 
 RED, GREEN, BLUE, WHITE, BLACK = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (0, 0, 0)
 GREY_RAMP = np.array([[0, 1, 200, 257], [4_096, 30_000, 65_278, 65_535]], dtype=np.uint16)
@@ -423,80 +422,3 @@ def test_whatever_is_damaged_a_file_gives_a_picture_or_a_message(
         outcome = str(error)
 
     assert outcome == "RGB" or (str(scratch) in outcome and len(outcome.splitlines()) <= 2)
-
-
-# Which files are meant
-
-
-@pytest.fixture
-def touch(tmp_path: Path) -> Callable[[str], Path]:
-    def make(name: str) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-        return path
-
-    return make
-
-
-def test_files_stay_as_they_were_named(touch: Callable[[str], Path]) -> None:
-    second, first, odd = touch("b.png"), touch("a.png"), touch("photo.download")
-
-    assert find_images([second, first, odd, second]) == [second, first, odd, second]
-
-
-def test_a_folder_means_every_image_below_it_in_order(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    numbered = [touch(f"cats/old/{name}.webp") for name in "hcagbfed"]
-    top, other = touch("A.JPG"), touch("dogs/a.tiff")
-    touch("dogs/labels.csv")
-    touch("README.md")
-
-    assert find_images([tmp_path]) == [top, *sorted(numbered), other]
-
-
-def test_files_and_folders_may_be_mixed(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    single, inside = touch("z.png"), touch("folder/a.png")
-
-    assert find_images([single, tmp_path / "folder"]) == [single, inside]
-
-
-def test_hidden_files_and_folders_are_left_out(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    shown = touch("photo.jpg")
-    touch("._photo.jpg")
-    touch(".ipynb_checkpoints/photo.jpg")
-
-    assert find_images([tmp_path]) == [shown]
-
-
-def test_links_to_folders_are_followed_as_image_folder_does(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    touch("elsewhere/a.png")
-    (tmp_path / "train").mkdir()
-    (tmp_path / "train" / "cats").symlink_to(tmp_path / "elsewhere")
-
-    assert find_images([tmp_path / "train"]) == [tmp_path / "train" / "cats" / "a.png"]
-
-
-def test_a_link_back_to_its_own_folder_does_not_repeat_the_images(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    image = touch("train/cats/a.png")
-    (tmp_path / "train" / "cats" / "again").symlink_to(tmp_path / "train")
-
-    assert find_images([tmp_path / "train"]) == [image]
-
-
-def test_nothing_named_is_an_error() -> None:
-    with pytest.raises(ImageError, match="No image was named"):
-        find_images([])
-
-
-def test_a_folder_without_images_is_an_error_even_beside_one_with(touch: Callable[[str], Path], tmp_path: Path) -> None:
-    touch("full/a.png")
-    touch("texts/notes.txt")
-
-    with pytest.raises(ImageError, match="holds no images") as caught:
-        find_images([tmp_path / "full", tmp_path / "texts"])
-    assert str(tmp_path / "texts") in str(caught.value)
-
-
-def test_a_path_at_which_nothing_is_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ImageError, match="no file or folder"):
-        find_images([tmp_path / "holiday.jpg"])
