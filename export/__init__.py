@@ -25,7 +25,7 @@ recorded_inputs.py: which inputs the reference is recorded on: noise, strong noi
 input_kinds.py: how these are made, as arrays: ramps, ranges, matplotlib's photo, prime sizes
 reference_recording.py: the float64 truth of each output and the noise floor: eager float32's own error
 sampler.py: runs the graph, in its own dtypes or in float64, and keeps a part of each output
-kept_tensors.py: how much of each output the reference keeps: sample, statistics of channels, map
+kept_tensors.py: how much less than the largest sample is kept of a large model; statistics of channels, map
 rounding_noise.py: how far rounding alone moves each output: runs with shaken last bits (Monte Carlo)
 exercise.py: what the inputs leave untried of a PyTorch model: clamps not reached, branches not taken
 onnx_artifact.py: probe of an ONNX file -> artifact folder: the order of the steps; large weights go beside it

@@ -15,7 +15,7 @@ The command line, on top:
 __main__.py: `python -m runtime`
 main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow imports
 commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
-cli.py: run, grid, bench, stats, demo: arguments and what they do; unreadable images are left out (--strict)
+cli.py: run, grid, bench, stats, demo: options and order of steps; grid takes the averaged probe; --strict
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
 cli_options.py: options made from tables: settings, --runner, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate

@@ -4,7 +4,7 @@ The names in the file are lost: its tensors are recognised by what they compute.
 
 inputs.py: the source's inputs as the candidate takes them: names, NHWC, dtype, batch, BGR, preprocessing inside
 real_outputs.py: quantized operators: a DequantizeLinear after each result of integers, so that it can be compared
-search.py: find_matches: which input finds most, tolerance by precision (float16, int8); refuses another model
+search.py: which input finds most, tolerance by precision; refuses another model, takes one with a softmax more
 matching.py: matches tensors by value alone, in one walk; the right value goes on after each match
 structure.py: what matched tensors are computed from and used for, in both graphs, without values
 operations.py: whether an ONNX operator may be what an operation of the source became

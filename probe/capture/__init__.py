@@ -1,8 +1,8 @@
 """Model -> graph of named nodes, by symbolic tracing (torch.fx) or by torch.export, with the same names.
 
-fx_trace.py: symbolic tracing: the first way; records in-place writes, modules and source lines
+fx_trace.py: symbolic tracing: the first way; in-place writes, source lines; a leaf module runs with its hooks
 torch_export.py: torch.export: the other way, for code that looks at shapes; which axes stay open in it
-call_recording.py: records each call of a module or function under torch.export, so that it is one node
+call_recording.py: under torch.export: each call of a module or function is one node, taken after its hooks
 exported_graph.py: torch.export's program -> a graph like symbolic tracing's; autocast, blocks, open sizes
 naming.py: a node's unique name: torchvision's feature names, numbers of repeated ones (relu_1)
 labels.py: a node's label: Conv2d, flatten, aten operators; full class names

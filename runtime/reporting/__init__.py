@@ -10,7 +10,7 @@ baseline.py: --baseline: what got worse since an earlier report, and by how much
 junit.py: JUnit XML for Jenkins and GitLab: what fails and what is skipped; text that XML can't hold
 model_explorer.py: node data for Google's Model Explorer
 html_page.py: the HTML report: its parts put together into one file
-report.html: its frame, style and script: sorting, filtering
+report.html: its frame, style (the shades of good, warning, bad) and script: sorting, filtering
 html_cards.py: a card for each runner: verdict, culprit, facts
 html_chart.py: SVG chart of the error by depth: introduced and inherited
 html_chart_names.py: names of outputs along the chart's axis: which ones have room

@@ -1,6 +1,6 @@
 """Runners and files, held against the float64 truth -> a report: who is wrong, where, and by how much.
 
-verdict_kinds.py: table of verdicts (pass, drift, inherited, ...): which fail, their signs and words
+verdict_kinds.py: table of verdicts (pass, drift, inherited, ...): which fail; their signs, colours, words
 verification.py: verify: the order of the steps, over all recorded inputs and runners; what no input exercises
 runner_trial.py: one runner on all recorded inputs, with the probe's outputs and without
 tensor_trial.py: --tensors: a file of tensors computed elsewhere, judged like a runner
@@ -14,7 +14,7 @@ error_shares.py: an operation's own (introduced) error, and what it inherited fr
 file_values.py: whether the ONNX file itself computes what the model means, in float64; at which outputs not
 node_differences.py: what is wrong there in the file: attributes and operators against those exported
 low_precision.py: float16, int8, int4 candidates: loss of each segment against what its bits explain
-quantization_faults.py: scales and zero points that don't fit the values: too coarse, shifted, half used
+quantization_faults.py: which scales and zero points of activations and weights fail, by step_use; in words
 goal.py: --goal: least SQNR in dB, or share of equal top-1 classes
 blame.py: which operation is the culprit, and whether the export or the runtime is to blame, as data
 unprobed.py: errors of the plain model that the probe hides, since its outputs prevent fusions
