@@ -8,6 +8,12 @@ The public names are in `__init__.pyi`. Each is imported on first use, so that d
 verifying needs.
 """
 
+import os
+
+# Read by ONNX Runtime as it is imported: it would prepare to send what it calls telemetry, and leave an identifier among
+# the temporary files. `disable_telemetry_events`, later, stops the sending only.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 
 def __getattr__(name: str) -> object:
     # With the first public name: the command line needs none, and reading the stub takes 30 ms of its start.

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
-
 from candidate_files import nameless
+from PIL import Image
 
 __all__ = ["FORMATS", "Format", "make_corpus", "rehash"]
 
@@ -72,17 +71,28 @@ _ON_INPUTS = (
     "verify art --runner onnx-cpu --input {} --junit out/r.xml",
     "export theirs.onnx -o out/new --input {}",
 )
-_TORCHSCRIPT = ("run art --recorded-input -o out/run.safetensors --runner torchscript", "verify art --runner torchscript")
+_TORCHSCRIPT = (
+    "run art --recorded-input -o out/run.safetensors --runner torchscript",
+    "verify art --runner torchscript",
+)
 
 FORMATS: Mapping[str, Format] = {
     "manifest": Format("json", ["art/manifest.json"], (_RUN, _RECORDED, _GRID, _VERIFY, _BENCH), share=2),
     "manifest and its copy": Format(
-        "manifest", ["art/manifest.json"], (_RUN, _RECORDED, "grid art photos/a.png -o out/maps.png --outputs '*'", _VERIFY)
+        "manifest",
+        ["art/manifest.json"],
+        (_RUN, _RECORDED, "grid art photos/a.png -o out/maps.png --outputs '*'", _VERIFY),
     ),
-    "manifest of averages": Format("json", ["art/averaged.json"], (_GRID, "verify art/averaged.onnx -q", _BENCH), hashed=True),
+    "manifest of averages": Format(
+        "json", ["art/averaged.json"], (_GRID, "verify art/averaged.onnx -q", _BENCH), hashed=True
+    ),
     "operations": Format("json", ["art/operations.json"], (_VERIFY,), hashed=True),
     "ONNX in an artifact": Format(
-        "onnx", ["art/model.onnx"], (_VERIFY, _RUN, _BENCH, "verify art/model.onnx -q", "nodes {}"), share=3, hashed=True
+        "onnx",
+        ["art/model.onnx"],
+        (_VERIFY, _RUN, _BENCH, "verify art/model.onnx -q", "nodes {}"),
+        share=3,
+        hashed=True,
     ),
     "averaged ONNX": Format("onnx", ["art/averaged.onnx"], (_GRID, "verify art/averaged.onnx -q"), hashed=True),
     "somebody's ONNX": Format(
@@ -126,7 +136,10 @@ FORMATS: Mapping[str, Format] = {
     "tensors": Format(
         "safetensors",
         ["again.safetensors"],
-        ("verify art --tensors {} --runner onnx-cpu --html out/r.html", "verify theirs.onnx --against art --tensors {}"),
+        (
+            "verify art --tensors {} --runner onnx-cpu --html out/r.html",
+            "verify theirs.onnx --against art --tensors {}",
+        ),
         share=2,
     ),
     "weights": Format(
@@ -208,8 +221,9 @@ def _write_photos(folder: Path) -> None:
 def rehash(folder: Path, name: str) -> None:
     """Enter a file's hash in the artifact's manifests, as somebody does who knows the format."""
     for manifest in ("averaged.json", "manifest.json"):
+        if manifest == name:
+            continue  # it may be no JSON any more
         content = json.loads((folder / manifest).read_text(encoding="utf-8"))
         for changed in content["files"].keys() & {name, "averaged.json"}:
             content["files"][changed] = hashlib.sha256((folder / changed).read_bytes()).hexdigest()
-        if manifest != name:
-            (folder / manifest).write_text(json.dumps(content), encoding="utf-8")
+        (folder / manifest).write_text(json.dumps(content), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import re
 import stat
 from collections.abc import Iterator, Mapping
@@ -10,16 +9,15 @@ from pathlib import Path
 
 from PIL import Image
 
-from proofs.limited_process import Ended, Limits
+from proofs.limited_process import Ended
 from runtime.artifact.folder import open_artifact
 
-__all__ = ["harm_done", "listing"]
+__all__ = ["OWN_LINES", "harm_done", "left_behind", "listing", "why_half"]
 
 EXIT_CODES = (0, 1, 2, 3, 4)
 MOST_LINES = 4
-MOST_PEAK_BYTES = 2**30
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-_OWN_LINES = re.compile(
+OWN_LINES = re.compile(
     r"layerprobe: |The averaged probe is verified separately: |\S+ is left out: |images: \d|photos/|theirs: |net: "
 )
 """How lines of errors begin; one more may follow an error."""
@@ -33,7 +31,7 @@ def listing(folder: Path) -> dict[str, str]:
 def _held(path: Path) -> str:
     mode = path.lstat().st_mode
     if stat.S_ISLNK(mode):
-        return f"link to {os.readlink(path)}"
+        return f"link to {path.readlink()}"
     if stat.S_ISREG(mode):
         status = path.stat()
         if status.st_size > 2**26:  # a hole
@@ -42,17 +40,16 @@ def _held(path: Path) -> str:
     return str(stat.S_IFMT(mode))
 
 
-def harm_done(ended: Ended, limits: Limits, before: Mapping[str, str], place: Path, out: str) -> Iterator[str]:
+def harm_done(ended: Ended, before: Mapping[str, str], place: Path, out: str) -> Iterator[str]:
     """Yield each thing that should not be.
 
     Args:
         ended: how the command ended.
-        limits: what it had.
         before: the listing of `place` as it began.
         place: holds all that it was given, the folder for its results among them.
         out: the name of that folder.
     """
-    yield from _of_the_end(ended, limits)
+    yield from _of_the_end(ended)
     yield from _of_the_text(ended)
     after = listing(place)
     for name in sorted({*before, *after}):
@@ -61,17 +58,13 @@ def harm_done(ended: Ended, limits: Limits, before: Mapping[str, str], place: Pa
     yield from _of_results(place / out, ended)
 
 
-def _of_the_end(ended: Ended, limits: Limits) -> Iterator[str]:
-    if ended.timed_out or ended.code == -24:  # SIGXCPU
-        yield "hangs"
-    elif ended.code < 0 and ended.cpu_s >= limits.cpu_s:  # the kernel's second, hard limit
+def _of_the_end(ended: Ended) -> Iterator[str]:
+    if ended.hangs:
         yield "hangs"
     elif ended.code < 0:
         yield f"ended by signal {-ended.code}"
     elif ended.code not in EXIT_CODES:
         yield f"exit code {ended.code}"
-    if ended.peak_bytes > MOST_PEAK_BYTES:
-        yield f"takes {ended.peak_bytes / 2**20:,.0f} MB"
 
 
 def _of_the_text(ended: Ended) -> Iterator[str]:
@@ -83,7 +76,7 @@ def _of_the_text(ended: Ended) -> Iterator[str]:
         yield "control characters"
     lines = [line for line in ended.err.splitlines() if line.strip()]
     for number, line in enumerate(lines):
-        if not _OWN_LINES.match(line) and not lines[number - 1].startswith("layerprobe: "):
+        if not OWN_LINES.match(line) and not lines[number - 1].startswith("layerprobe: "):
             yield f"a library's words: {line[:150]}"
     if len(lines) > MOST_LINES:
         yield f"{len(lines)} lines of errors"
@@ -92,11 +85,15 @@ def _of_the_text(ended: Ended) -> Iterator[str]:
 
 
 def _of_results(folder: Path, ended: Ended) -> Iterator[str]:
+    yield from (f"left behind: {name}" for name in left_behind(folder))
     for path in sorted(folder.iterdir()):
-        if path.name.endswith((".partial", ".new")):
-            yield f"left behind: {re.sub('[0-9a-f]{12}', '...', path.name)}"
-        elif (why := why_half(path)) is not None:
+        if not path.name.startswith(".layerprobe-") and (why := why_half(path)) is not None:
             yield f"half written: {path.name}: {why}"
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Return what in a folder was never completed."""
+    return [path.name for path in folder.glob(".layerprobe-*")]
 
 
 def why_half(path: Path) -> str | None:

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
-__all__ = ["Ended", "Limits", "run_limited"]
+__all__ = ["Ended", "Kill", "Limits", "run_limited"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,13 @@ class Limits:
     file_bytes: int = 2**29
 
 
+class Kill(NamedTuple):
+    """A signal after some time."""
+
+    after_s: float
+    signal: int
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command ended."""
@@ -41,11 +48,18 @@ class Ended:
     """Of memory, beyond what it was forked with."""
     out: str
     err: str
-    timed_out: bool
+    hangs: bool
+    """Whether it was ended by a limit of time."""
 
 
 def run_limited(
-    command: Callable[[], object], folder: Path, *, logs: Path, environment: Mapping[str, str], limits: Limits
+    command: Callable[[], object],
+    folder: Path,
+    *,
+    logs: Path,
+    environment: Mapping[str, str],
+    limits: Limits,
+    kill: Kill | None = None,
 ) -> Ended:
     """Run a command in a folder and wait for its end.
 
@@ -55,6 +69,7 @@ def run_limited(
         logs: another folder, for what it prints.
         environment: what is changed in the environment.
         limits: beyond which it is ended.
+        kill: a signal that it gets.
     """
     streams = [logs / "out", logs / "err"]
     sys.stdout.flush()
@@ -63,21 +78,24 @@ def run_limited(
     child = os.fork()
     if child == 0:
         _become(command, folder, streams, environment, limits)
-    timed_out = not _ends_within(child, limits.wall_s)
-    if timed_out:
+    if kill and not _ends_within(child, kill.after_s):
+        os.kill(child, kill.signal)
+    if timed_out := not _ends_within(child, limits.wall_s):
         os.kill(child, signal.SIGKILL)
     _, status, used = os.wait4(child, 0)
     with suppress(ProcessLookupError):  # what it may have started itself
         os.killpg(child, signal.SIGKILL)
     out, err = (stream.read_text(encoding="utf-8", errors="surrogateescape") for stream in streams)
+    code = os.waitstatus_to_exitcode(status)
+    computed_s = used.ru_utime + used.ru_stime
     return Ended(
-        code=os.waitstatus_to_exitcode(status),
+        code=code,
         wall_s=time.monotonic() - begun,
-        cpu_s=used.ru_utime + used.ru_stime,
+        cpu_s=computed_s,
         peak_bytes=max(0, used.ru_maxrss * 1024 - base),
         out=out,
         err=err,
-        timed_out=timed_out,
+        hangs=timed_out or (code < 0 and computed_s >= limits.cpu_s),
     )
 
 
@@ -107,8 +125,10 @@ def _become(
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         for number, stream in enumerate(streams, 1):
             os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
-        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: PTH123, SIM115
+        sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
         faulthandler.disable()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell may have let them be ignored
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
         _limit(limits)
         code = _code_of(command)
     except BaseException:

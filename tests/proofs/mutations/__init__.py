@@ -13,7 +13,7 @@ from proofs.mutations.containers import OF_NUMPY, OF_PNG, OF_SAFETENSORS, OF_ZIP
 from proofs.mutations.json_fields import OF_JSON, mutate_field
 from proofs.mutations.onnx_parts import OF_ONNX
 
-__all__ = ["BY_FORM", "Change", "choose_mutation"]
+__all__ = ["BY_FORM", "mutate"]
 
 Change = Callable[[Path, Random], None]
 
@@ -66,11 +66,16 @@ BY_FORM: Mapping[str, Mapping[str, Change]] = {
 _STRUCTURE_SHARE, _PATH_SHARE = 0.65, 0.04
 
 
-def choose_mutation(form: str, random: Random) -> tuple[str, Change]:
-    """Return a mutation's name and what it does, for a file of a form: mostly of what that form has."""
+def mutate(file: Path, form: str, random: Random) -> str:
+    """Change a file of a form, mostly in what that form has, and return the mutation's name."""
     chance = random.random()
     chosen = "path" if chance < _PATH_SHARE else form if chance < _PATH_SHARE + _STRUCTURE_SHARE else "bytes"
     name = random.choice(list(BY_FORM[chosen]))
     if chosen == "json" and random.random() < 0.6:
         name = "a field"  # which has the most places
-    return name, BY_FORM[chosen][name]
+    try:
+        BY_FORM[chosen][name](file, random)
+    except (ArithmeticError, IndexError, ValueError):  # the file has nothing of the kind
+        name = "bits flipped"
+        BY_FORM["bytes"][name](file, random)
+    return name

@@ -102,7 +102,9 @@ OF_SAFETENSORS: dict[str, Callable[[bytes, Random], bytes]] = {
 }
 
 
-def _zip(change: Callable[[dict[str, bytes], Random], None], *, compressed: bool = False) -> Callable[[bytes, Random], bytes]:
+def _zip(
+    change: Callable[[dict[str, bytes], Random], None], *, compressed: bool = False
+) -> Callable[[bytes, Random], bytes]:
     def changed(content: bytes, random: Random) -> bytes:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
@@ -130,7 +132,9 @@ def _member_json(members: dict[str, bytes], random: Random) -> None:
     names = [name for name in members if name.endswith("json")]
     if names:
         name = random.choice(names)
-        members[name] = random.choice(list(OF_JSON.values()))(members[name].decode(), random).encode("utf-8", "surrogatepass")
+        members[name] = random.choice(list(OF_JSON.values()))(members[name].decode(), random).encode(
+            "utf-8", "surrogatepass"
+        )
     else:
         _member_bytes(members, random)
 
@@ -141,7 +145,7 @@ def _member_gone(members: dict[str, bytes], random: Random) -> None:
 
 def _member_name(members: dict[str, bytes], random: Random) -> None:
     name = random.choice(list(members))
-    members[random.choice(("../../../canary/kept", "/tmp/x", "a\x1bb", "x", name.upper(), f"{name}/"))] = members.pop(name)
+    members[random.choice(("../home/kept", "/tmp/x", "a\x1bb", "x", name.upper(), f"{name}/"))] = members.pop(name)
 
 
 def _member_length(members: dict[str, bytes], random: Random) -> None:
@@ -234,7 +238,9 @@ def _png_chunk(content: bytes, random: Random) -> bytes:
         chunks[number] = (kind, random.choice((b"", data[:-1], data + b"\0" * 9, bytes(len(data)))))
     else:
         bomb = zlib.compress(bytes(2**27))
-        chunks.insert(1, random.choice(((b"zTXt", b"a\0\0" + bomb), (b"iCCP", b"a\0\0" + bomb), (b"eXIf", b"MM\0*\xff"))))
+        chunks.insert(
+            1, random.choice(((b"zTXt", b"a\0\0" + bomb), (b"iCCP", b"a\0\0" + bomb), (b"eXIf", b"MM\0*\xff")))
+        )
     parts = [
         len(data).to_bytes(4, "big") + kind + data + zlib.crc32(kind + data).to_bytes(4, "big") for kind, data in chunks
     ]

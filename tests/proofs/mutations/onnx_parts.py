@@ -9,7 +9,7 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper
 
 __all__ = ["OF_ONNX"]
 
-_NAMES = ("", "a\x1b]0;evil\x07b", "a\nAll pass.", "../../canary/kept", "A" * 20_000, "\u202ex", "x", "input", "\x00")
+_NAMES = ("", "a\x1b]0;evil\x07b", "a\nAll pass.", "../home/kept", "A" * 20_000, "\u202ex", "x", "input", "\x00")
 _INTEGERS = (-1, 0, 1, 2, 7, 1000, 2**31 - 1, 2**31, 2**40, 2**62, -(2**63))
 _FLOATS = (float("nan"), float("inf"), -float("inf"), 1e38, -1.0, 0.0, 1e-45)
 _DIMS = (-1, 0, 1, 3, 17, 2**20, 2**31, 2**40, 2**62)
@@ -19,7 +19,16 @@ _OPERATORS = (
     *("Identity", "SequenceAt", "Optional", "Cast", "Conv", "MaxPool", "Where", "Softmax", "NoSuchOperator", "OneHot"),
     *("DequantizeLinear", "GridSample", "Unique", "Compress", "DFT", "MelWeightMatrix", "CumSum", "RoiAlign", "Split"),
 )
-_LOCATIONS = ("../../canary/kept", "/etc/passwd", "/dev/zero", "none", "", "../art/manifest.json", "theirs.onnx", "a\x1bb")
+_LOCATIONS = (
+    "../home/kept",
+    "/etc/passwd",
+    "/dev/zero",
+    "none",
+    "",
+    "../art/manifest.json",
+    "theirs.onnx",
+    "a\x1bb",
+)
 
 
 def _node(model: ModelProto, random: Random) -> NodeProto:
@@ -137,7 +146,7 @@ def _name(model: ModelProto, random: Random) -> None:
     name = random.choice((name, random.choice(list(graph.node)).output[0]))
     what = random.randrange(8)
     lists: dict[int, Any] = {0: node.input, 1: node.output}
-    if what in lists and lists[what]:
+    if lists.get(what):
         lists[what][random.randrange(len(lists[what]))] = name
     elif what == 2:
         node.domain = name
@@ -213,7 +222,9 @@ def _huge_result(model: ModelProto, random: Random) -> None:
         "Expand": lambda: [read, constant("z0", ints, [size, 1, 1, 1])],
         "ConstantOfShape": lambda: [constant("z0", ints, [size, size])],
         "Pad": lambda: [read, constant("z0", ints, [0, 0, size, 0, 0, 0, size, 0])],
-        "Range": lambda: [constant(f"z{number}", ints, [value]) for number, value in enumerate((0, size * size, 1))],
+        "Range": lambda: [
+            constant(f"z{number}", ints, [value]) for number, value in enumerate((0, min(size**2, 2**62), 1))
+        ],
         "Resize": lambda: [read, "", constant("z0", floats, [1, 1, size, size])],
         "OneHot": lambda: [constant("z0", ints, [0] * 9), constant("z1", ints, [size]), constant("z2", floats, [0, 1])],
     }[kind]()
