@@ -10,8 +10,8 @@ verifying needs.
 
 import os
 
-# Read by ONNX Runtime as it is imported: it would prepare to send what it calls telemetry, and leave an identifier among
-# the temporary files. `disable_telemetry_events`, later, stops the sending only.
+# Read by ONNX Runtime as it is imported: it would prepare to send telemetry, and leave an identifier of this machine
+# among the temporary files. `disable_telemetry_events`, later, stops the sending only.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
