@@ -36,14 +36,19 @@ class Place:
     Beside the files are an empty folder for temporary ones, and the home folder, with a file that must stay.
     """
 
-    def __init__(self, folder: Path, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits = LIMITS,
+        make: Callable[[Path, Callable[[str], int]], None] = make_corpus,
+    ) -> None:
         self.path = folder / "place"
         self._good, self._logs, self._limits = folder / "good", folder / "logs", limits
         self._logs.mkdir()
         for name in ("", "out", "tmp", "home"):
             (self._good / name).mkdir()
         (self._good / "home" / "kept").write_text("as it was", encoding="utf-8")
-        ended = self._forked(lambda: make_corpus(self._good, _exit_code), self._good, _OF_MAKING)
+        ended = self._forked(lambda: make(self._good, _exit_code), self._good, _OF_MAKING)
         if ended.code:
             raise RuntimeError(f"the right files can't be made: {ended.err[-2000:]}")
         self.renew()

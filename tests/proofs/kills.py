@@ -5,7 +5,7 @@
 
 SIGKILL, SIGTERM and SIGINT in turn, at a moment between a command's start and its usual end, by a fixed seed. Every
 fourth command is a new process, which imports for most of its time; the others run in a process that has imported
-everything. Every other target exists before. The rows are kept beside the page (`reliability.jsonl`).
+everything. Half of the targets exist before. The rows are kept beside the page (`reliability.jsonl`).
 """
 
 import argparse
@@ -26,7 +26,7 @@ from proofs.harm import left_behind, listing, why_half
 from proofs.limited_process import Ended, Kill
 from proofs.reliability_page import write_page
 
-__all__ = ["JOBS", "kill_once", "prepare"]
+__all__ = ["JOBS", "Job", "harm_of", "kill_once", "state_of"]
 
 Row = dict[str, Any]
 KILLS = 100
@@ -74,10 +74,20 @@ JOBS = {
 
 
 def prepare(place: Place) -> None:
-    """Write the photos that are read."""
-    (place.path / "many").mkdir()
+    """Write the photos that are read, and by job what is there before.
+
+    Raises:
+        RuntimeError: a command fails that isn't killed.
+    """
+    for name in ("many", "earlier"):
+        (place.path / name).mkdir()
     for number in range(_PHOTOS):
         Image.new("RGB", (160, 120), (number, 90, 30)).resize((400, 300)).save(place.path / "many" / f"{number:03}.jpg")
+    for job, does in JOBS.items():
+        _empty(place)
+        if does.earlier and (ended := place.run(does.earlier)).code:
+            raise RuntimeError(f"layerprobe {does.earlier} failed: {ended.err}")
+        shutil.copytree(place.path / "out", place.path / "earlier" / job)
 
 
 def kill_once(place: Place, job: str, number: int, usual_s: float, *, new: bool) -> Row:
@@ -85,20 +95,20 @@ def kill_once(place: Place, job: str, number: int, usual_s: float, *, new: bool)
     random = Random(f"{job} {number}")
     does, sent = JOBS[job], _SIGNALS[number % len(_SIGNALS)]
     _empty(place)
-    if existed := bool(does.earlier) and number % 2 == 0:
-        place.run(does.earlier)
+    if existed := bool(does.earlier) and random.random() < 0.5:
+        shutil.copytree(place.path / "earlier" / job, place.path / "out", dirs_exist_ok=True)
     out = place.path / "out"
     before = listing(out)
     moment = random.random()
     ended = place.run(does.command, Kill(moment * usual_s, sent), new=new)
-    state = _state(does, out, before)
+    state = state_of(does, out, before)
     left = [*left_behind(out), *listing(place.path / "tmp")]
-    harm = [*_harm(ended, sent, state, left, existed=existed)]
+    harm = [*harm_of(ended, sent, state, left, existed=existed)]
     again = place.run(does.command)
     if again.code:
         harm.append(f"repeated, it fails: {again.err[:200]}")
-    elif does.target and _state(does, out, before) != "new":
-        harm.append(f"repeated, it leaves the target {_state(does, out, before)}")
+    elif does.target and state_of(does, out, before) != "new":
+        harm.append(f"repeated, it leaves the target {state_of(does, out, before)}")
     if remaining := [*left_behind(out), *listing(place.path / "tmp")]:
         harm.append(f"repeated, it leaves {', '.join(remaining)}")
     return {
@@ -121,7 +131,7 @@ def _empty(place: Place) -> None:
         (place.path / name).mkdir()
 
 
-def _state(job: Job, out: Path, before: dict[str, str]) -> str:
+def state_of(job: Job, out: Path, before: dict[str, str]) -> str:
     """Return what became of the target."""
     target = out / job.target
     if not job.target or not target.exists():
@@ -134,7 +144,7 @@ def _state(job: Job, out: Path, before: dict[str, str]) -> str:
     return "old" if all(now.get(name) == held for name, held in before.items()) else "half: the old one, changed"
 
 
-def _harm(ended: Ended, sent: signal.Signals, state: str, left: list[str], *, existed: bool) -> Iterator[str]:
+def harm_of(ended: Ended, sent: signal.Signals, state: str, left: list[str], *, existed: bool) -> Iterator[str]:
     if "Traceback" in ended.err:
         yield f"a traceback: {ended.err.strip().splitlines()[-1][:200]}"
     if state.startswith("half") or (existed and state == "absent"):

@@ -87,15 +87,14 @@ def run_limited(
         os.killpg(child, signal.SIGKILL)
     out, err = (stream.read_text(encoding="utf-8", errors="surrogateescape") for stream in streams)
     code = os.waitstatus_to_exitcode(status)
-    computed_s = used.ru_utime + used.ru_stime
     return Ended(
         code=code,
         wall_s=time.monotonic() - begun,
-        cpu_s=computed_s,
+        cpu_s=used.ru_utime + used.ru_stime,
         peak_bytes=max(0, used.ru_maxrss * 1024 - base),
         out=out,
         err=err,
-        hangs=timed_out or (code < 0 and computed_s >= limits.cpu_s),
+        hangs=timed_out or code == -signal.SIGXCPU,
     )
 
 
@@ -149,8 +148,8 @@ def _code_of(command: Callable[[], object]) -> int:
 
 
 def _limit(limits: Limits) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))  # at the second one it would be killed
     for kind, most in (
-        (resource.RLIMIT_CPU, limits.cpu_s),
         (resource.RLIMIT_AS, _address_bytes() + limits.memory_bytes),
         (resource.RLIMIT_FSIZE, limits.file_bytes),
         (resource.RLIMIT_CORE, 0),

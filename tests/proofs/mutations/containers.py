@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -113,7 +114,7 @@ def _zip(
         kind = zipfile.ZIP_DEFLATED if compressed else zipfile.ZIP_STORED
         with zipfile.ZipFile(written, "w", kind) as archive:
             for name, data in members.items():
-                archive.writestr(name, data)
+                archive.writestr(zipfile.ZipInfo(name), data, kind)  # without the time, so that it can be repeated
         return written.getvalue()
 
     return changed
@@ -217,6 +218,11 @@ def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
         found.append((content[place + 4 : place + 8], content[place + 8 : place + 8 + length]))
         place += 12 + length
     return found
+
+
+@cache
+def _bomb() -> bytes:
+    return b"a\0\0" + zlib.compress(bytes(2**27))
 
 
 def _png_chunk(content: bytes, random: Random) -> bytes:
