@@ -64,7 +64,7 @@ _ON_PHOTOS = (
     "stats photos",
     "stats photos --strict",
     "verify art --runner onnx-cpu --input {} -q",
-    "verify theirs.onnx --against art --input {} -q",
+    "verify net.py:make --input-size 16 --runner onnx-cpu --input {} -q",
 )
 _ON_INPUTS = (
     "run art {} -o out/run.safetensors --save-input",
@@ -99,7 +99,7 @@ FORMATS: Mapping[str, Format] = {
         "onnx",
         ["theirs.onnx"],
         (
-            *("nodes {}", "nodes {} --json", "export {} -o out/new", "export {} -o out/new --averaged --dynamic-size"),
+            *("nodes {}", "nodes {} --json", "export {} -o out/new", "export {} -o out/new --op Conv --op MaxPool -q"),
             *("verify {} --against art --json out/r.json", "verify art/model.onnx --against {}", "verify {}"),
         ),
         share=8,
@@ -155,8 +155,8 @@ FORMATS: Mapping[str, Format] = {
 
 _MADE_BY = (
     "export net.py:make -o art --input-size 16 --averaged --mean 0.4,0.5,0.6 --std 0.2,0.25,0.3",
-    "run art photos/a.png -o run.safetensors --save-input",
-    "run art photos/a.png -o again.safetensors --graph-optimization disabled",
+    "run art --recorded-input -o run.safetensors --save-input",
+    "run art --recorded-input -o again.safetensors --graph-optimization disabled",
     "verify art --runner onnx-cpu --json report.json",
     "compare run.safetensors again.safetensors --json compared.json",
 )

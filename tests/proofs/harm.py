@@ -80,7 +80,7 @@ def _of_the_text(ended: Ended) -> Iterator[str]:
             yield f"a library's words: {line[:150]}"
     if len(lines) > MOST_LINES:
         yield f"{len(lines)} lines of errors"
-    if ended.code in (2, 3, 4) and not lines:
+    if ended.code in (2, 3, 4) and not both.strip():
         yield "an error without a word"
 
 

@@ -144,7 +144,8 @@ def test_every_mutation_changes_a_file_and_by_the_same_chance_in_the_same_way(
     for name, change in BY_FORM[form].items():
         outcomes = []
         for number in (0, 1, 2, 3, 4, 0):
-            copy = tmp_path / f"{name}-{len(outcomes)}"
+            copy = tmp_path / f"{name}-{len(outcomes)}" / "copy"
+            copy.parent.mkdir()
             copy.write_bytes(whole)
             change(copy, Random(number))
             outcomes.append(_held(copy))

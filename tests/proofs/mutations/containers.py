@@ -161,7 +161,7 @@ def _members_exchanged(members: dict[str, bytes], random: Random) -> None:
 
 def _member_bomb(members: dict[str, bytes], random: Random) -> None:
     name = random.choice(list(members))
-    members[name] += bytes(2 ** random.choice((20, 28)))
+    members[name] += bytes(2 ** random.choice((20, 26)))
 
 
 OF_ZIP: dict[str, Callable[[bytes, Random], bytes]] = {
@@ -222,7 +222,7 @@ def _chunks(content: bytes) -> list[tuple[bytes, bytes]]:
 
 @cache
 def _bomb() -> bytes:
-    return b"a\0\0" + zlib.compress(bytes(2**27))
+    return b"a\0\0" + zlib.compress(bytes(2**26))
 
 
 def _png_chunk(content: bytes, random: Random) -> bytes:
@@ -243,7 +243,7 @@ def _png_chunk(content: bytes, random: Random) -> bytes:
     elif what == 3:
         chunks[number] = (kind, random.choice((b"", data[:-1], data + b"\0" * 9, bytes(len(data)))))
     else:
-        bomb = zlib.compress(bytes(2**27))
+        bomb = zlib.compress(bytes(2**26))
         chunks.insert(
             1, random.choice(((b"zTXt", b"a\0\0" + bomb), (b"iCCP", b"a\0\0" + bomb), (b"eXIf", b"MM\0*\xff")))
         )
