@@ -76,10 +76,26 @@ def judge(place: Place, number: int) -> tuple[Row, Ended]:
     }, ended
 
 
+def check_right_files(place: Place) -> None:
+    """Check that every command reads its files to the end as they are: otherwise, a change of them would show nothing.
+
+    Raises:
+        RuntimeError: one doesn't.
+    """
+    for kind in FORMATS.values():
+        for command in kind.commands:
+            place.renew()
+            ended, harm = place.judge(command.replace("{}", kind.files[0]))
+            if ended.code or harm:
+                raise RuntimeError(f"layerprobe {command} of {kind.files[0]}: {harm}, {ended.err}")
+
+
 def run(page: Path, numbers: Sequence[int], *, resume: bool, folder: Path) -> int:
     """Run mutants in a folder, write page and rows, and return the exit code."""
     rows = {row["number"]: row for row in read_rows(page)["mutants"]} if resume else {}
     place = Place(folder)
+    if len(numbers) == MUTANTS:
+        check_right_files(place)
     wanted = [number for number in numbers if number not in rows]
     for count, number in enumerate(wanted, 1):
         row, _ = judge(place, number)

@@ -45,7 +45,7 @@ class Ended:
     wall_s: float
     cpu_s: float
     peak_bytes: int
-    """Of memory, beyond what it was forked with."""
+    """Of memory, with what it was forked with."""
     out: str
     err: str
     hangs: bool
@@ -74,7 +74,7 @@ def run_limited(
     streams = [logs / "out", logs / "err"]
     sys.stdout.flush()
     sys.stderr.flush()
-    begun, base = time.monotonic(), _resident_bytes()
+    begun = time.monotonic()
     child = os.fork()
     if child == 0:
         _become(command, folder, streams, environment, limits)
@@ -91,7 +91,7 @@ def run_limited(
         code=code,
         wall_s=time.monotonic() - begun,
         cpu_s=used.ru_utime + used.ru_stime,
-        peak_bytes=max(0, used.ru_maxrss * 1024 - base),
+        peak_bytes=used.ru_maxrss * 1024,
         out=out,
         err=err,
         hangs=timed_out or code == -signal.SIGXCPU,
@@ -158,12 +158,4 @@ def _limit(limits: Limits) -> None:
 
 
 def _address_bytes() -> int:
-    return _pages(0)
-
-
-def _resident_bytes() -> int:
-    return _pages(1)
-
-
-def _pages(field: int) -> int:
-    return int(Path("/proc/self/statm").read_text().split()[field]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -84,7 +84,7 @@ def _mutants(rows: Sequence[Row]) -> Iterator[str]:
         yield f"| {name} | {len(own)} | {counts} | {longest:.1f} | {most} |"
     yield from (
         "",
-        "Seconds are of computing; memory is what a command takes beyond a process that has imported all.",
+        "Seconds are of computing; the memory includes all that was imported.",
         "",
     )
     for row in harmful:
