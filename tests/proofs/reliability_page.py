@@ -16,6 +16,24 @@ Row = Mapping[str, Any]
 Rows = Mapping[str, Sequence[Row]]
 SECTIONS = ("mutants", "kills")
 
+FOUND = (
+    "Pillow's warnings of damaged tags, NumPy's of impossible casts and PyTorch's of hooks stood on stderr beside the "
+    "message; libtiff wrote to it past Python. The command line shows only what a model's own source warns of.",
+    "ONNX Runtime prepared to send telemetry as it was imported, and left an identifier among the temporary files. "
+    "It is told not to before.",
+    "An ONNX file with a result in float8, judged `--against` a model, ended with exit code 70.",
+    "What is free was the machine's memory, whatever a container's or a process's limit left of it.",
+)
+"""What these runs, also earlier ones with other mutants, found at first."""
+
+NOT_COVERED = (
+    "TorchScript, `.pt2` files and a model's source are programs, which run only where they are asked for: one that was "
+    "made to do harm can. Here they are damaged, and no more.",
+    "Whether a verdict on a changed file is right (`verdicts.md`, `candidate_faults.md`).",
+    "GPUs, other systems than Linux, `demo`, and models whose tensors fill the memory.",
+    "A loss of power: what is complete is brought to the disk before it gets its name, which no test here can show.",
+)
+
 _CODES = {0: "done", 1: "verdict fails", 2: "wrong usage", 3: "refused", 4: "no runtime"}
 
 
@@ -49,6 +67,8 @@ def as_page(rows: Rows) -> str:
         "",
         *_mutants(mutants),
         *_kills(kills),
+        *("", "## Found and mended", "", *(f"- {each}" for each in FOUND)),
+        *("", "## Not covered", "", *(f"- {each}" for each in NOT_COVERED)),
     ]
     return "\n".join(lines).rstrip() + "\n"
 
