@@ -27,7 +27,7 @@ FOUND = (
 """What these runs, also earlier ones with other mutants, found at first."""
 
 NOT_COVERED = (
-    "TorchScript, `.pt2` files and a model's source are programs, which run only where they are asked for: one that was "
+    "TorchScript, `.pt2` files and a model's source are programs, which run only where they are asked for: one that is "
     "made to do harm can. Here they are damaged, and no more.",
     "Whether a verdict on a changed file is right (`verdicts.md`, `candidate_faults.md`).",
     "GPUs, other systems than Linux, `demo`, and models whose tensors fill the memory.",
