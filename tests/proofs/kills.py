@@ -149,20 +149,14 @@ def harm_of(ended: Ended, sent: signal.Signals, state: str, left: list[str], *, 
         yield f"a traceback: {ended.err.strip().splitlines()[-1][:200]}"
     if state.startswith("half") or (existed and state == "absent"):
         yield f"the target is {state}"
-    if ended.code == 0:
-        if left:
-            yield f"it leaves {', '.join(left)}"
-    elif sent == signal.SIGKILL or ended.code == -sent:  # before Python has begun, for one
-        if ended.code != -sent:
-            yield f"exit code {ended.code}: {ended.err[:200]}"
-    else:
-        code, said = _ENDED_BY[sent]
-        if ended.code != code:
-            yield f"exit code {ended.code}: {ended.err[:200]}"
-        if ended.err.strip().splitlines()[-1:] != [said] or len(ended.err.splitlines()) > 1:
-            yield f"it says {ended.err[:200]!r}"
-        if left:
-            yield f"it leaves {', '.join(left)}"
+    if left and (ended.code == 0 or sent != signal.SIGKILL):
+        yield f"it leaves {', '.join(left)}"
+    code, said = _ENDED_BY.get(sent, (-sent, ""))
+    # -15 and -2 are of a process that hasn't begun to run Python.
+    if ended.code not in (0, code, -sent):
+        yield f"exit code {ended.code}: {ended.err[:200]}"
+    if ended.code == code and ended.err.strip() != said:
+        yield f"it says {ended.err[:200]!r}"
 
 
 def run(page: Path, kills: int, folder: Path) -> int:

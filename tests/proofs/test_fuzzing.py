@@ -192,6 +192,8 @@ KILLED: Mapping[str, tuple[int, str, list[str], bool]] = {
     "with its work done": (0, "", [], False),
     "with a traceback": (143, "Traceback (most recent call last):\n", [], True),
     "with something left": (143, "layerprobe: terminated\n", [".layerprobe-x.partial"], True),
+    "with something left before Python has begun": (-15, "", [".layerprobe-x.partial"], True),
+    "with its work done and something left": (0, "", [".layerprobe-x.partial"], True),
     "with another code": (1, "layerprobe: terminated\n", [], True),
     "without a word": (143, "", [], True),
 }
