@@ -24,8 +24,8 @@ FOUND = (
     "An ONNX file with a result in float8, judged `--against` a model, ended with exit code 70.",
     "Of an artifact, a file that is a hole of terabytes was hashed to its end. What is larger than the free memory is "
     "refused first.",
-    "100,000 rounds of a loop, and as many in each for a loop within it, were allowed in float64, which takes minutes or "
-    "for ever. Now it is 20,000 in all.",
+    "100,000 rounds of a loop, and as many in each for one within it, were allowed in float64, which takes minutes or "
+    "more. Now it is 20,000 in all.",
     "What is free was the machine's memory, whatever a container's or a process's limit left of it.",
 )
 """What these runs, also earlier ones with other mutants, found at first."""
