@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
+.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -21,6 +21,8 @@ help:
 	@echo 'make candidates  right files of 14 other tools, each against its model, into artifacts/candidates.md; half an hour'
 	@echo 'make candidate-faults  faults planted into files of eight other tools, into artifacts/candidate_faults.md; an hour'
 	@echo 'make quantized-candidates  right and faulty files in few bits, into artifacts/quantized_candidates.md; half an hour'
+	@echo 'make fuzzing  3,000 changed files through all commands: no crash, hang or harm; into artifacts/reliability.md; half an hour'
+	@echo 'make kills    300 kills of export, run and stats: nothing half written; into artifacts/reliability.md; half an hour'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
 # The stamp is younger than what it was made from, or the environment is brought up to date.
@@ -63,7 +65,7 @@ bench-peers: install
 bench-cost: install
 	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
 
-proofs: onnx-operators candidates candidate-faults quantized-candidates small-models verdicts zoo
+proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
 # `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
@@ -100,6 +102,13 @@ quantized-candidates: install
 
 onnx-operators: install
 	$(SCRIPT) proofs.onnx_operators artifacts/onnx_operators.md
+
+# `make fuzzing ARGS='--only 1234'` changes one file again, and prints what the command said; Linux only.
+fuzzing: install
+	OMP_NUM_THREADS=1 $(SCRIPT) proofs.fuzzing artifacts/reliability.md $(ARGS)
+
+kills: install
+	OMP_NUM_THREADS=1 $(SCRIPT) proofs.kills artifacts/reliability.md $(ARGS)
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/maps/colour_tables.npz

@@ -1,9 +1,13 @@
 """What every artifact's folder holds beside its models: the record of ONNX nodes, and the manifest with the hashes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
+from runtime.artifact.errors import ExportError
 from runtime.artifact.file_hash import file_hash
 from runtime.artifact.manifest import (
     OPERATIONS_FILE,
@@ -13,7 +17,7 @@ from runtime.artifact.manifest import (
 )
 from runtime.artifact.onnx_nodes import ExportedNodes
 
-__all__ = ["EXTERNAL_DATA_ABOVE_BYTES", "LEFT_OUT_OF_ONNX", "write_manifest", "write_operations"]
+__all__ = ["EXTERNAL_DATA_ABOVE_BYTES", "LEFT_OUT_OF_ONNX", "making_manifest", "write_manifest", "write_operations"]
 
 EXTERNAL_DATA_ABOVE_BYTES: Final = 1_500_000_000
 """A protobuf file can't exceed 2 GB; above this the weights go into a file beside it."""
@@ -24,6 +28,26 @@ LEFT_OUT_OF_ONNX = dict.fromkeys((TORCH_EXPORT_FILE, TORCHSCRIPT_FILE), "the mod
 def write_operations(nodes: ExportedNodes, folder: Path) -> None:
     """Write what the ONNX nodes of each output are."""
     (folder / OPERATIONS_FILE).write_text(nodes.model_dump_json(exclude_defaults=True) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def making_manifest(model: str) -> Iterator[None]:
+    """Report a manifest that is made here and isn't valid.
+
+    Args:
+        model: its name, for the message.
+
+    Raises:
+        ExportError: the format doesn't allow what the model says of itself.
+    """
+    try:
+        yield
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ExportError(
+            f"{model} can't be described by an artifact: {reason}.\n"
+            "artifacts/README.md lists what it can hold; change the model, or select other --outputs."
+        ) from error
 
 
 def write_manifest(manifest: Manifest, file: Path, listed: Iterable[Path] | None = None) -> None:

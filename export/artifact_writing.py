@@ -34,7 +34,7 @@ from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.plain_text import is_utf8
 from runtime.artifact.reference import save_references
 
-from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, write_manifest, write_operations
+from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, making_manifest, write_manifest, write_operations
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .export_hints import named_in, way_around
@@ -223,22 +223,24 @@ def _write_torch_export(program: torch.export.ExportedProgram, manifest: Manifes
 def _describe(
     probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int, recipe: Recipe | None
 ) -> Manifest:
-    return Manifest(
-        format_version=FORMAT_VERSION,
-        model=name,
-        files={},
-        recipe=recipe,
-        weights=weights_digest(probe.traced.module),
-        inputs=probe.inputs,
-        constants=dict(probe.constants),
-        preprocessing=preprocessing,
-        outputs=probe.outputs,
-        results=probe.results,
-        skipped=probe.skipped,
-        capture=probe.capture,
-        capture_reason=probe.capture_reason,
-        versions=Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset),
-    )
+    versions = Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset)
+    with making_manifest(name):
+        return Manifest(
+            format_version=FORMAT_VERSION,
+            model=name,
+            files={},
+            recipe=recipe,
+            weights=weights_digest(probe.traced.module),
+            inputs=probe.inputs,
+            constants=dict(probe.constants),
+            preprocessing=preprocessing,
+            outputs=probe.outputs,
+            results=probe.results,
+            skipped=probe.skipped,
+            capture=probe.capture,
+            capture_reason=probe.capture_reason,
+            versions=versions,
+        )
 
 
 def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:

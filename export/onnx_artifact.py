@@ -26,7 +26,13 @@ from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.onnx_weights import load_weights, place_of
 from runtime.artifact.reference import save_references
 
-from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, LEFT_OUT_OF_ONNX, write_manifest, write_operations
+from .artifact_files import (
+    EXTERNAL_DATA_ABOVE_BYTES,
+    LEFT_OUT_OF_ONNX,
+    making_manifest,
+    write_manifest,
+    write_operations,
+)
 from .folder_replacement import replace_folder
 from .kept_tensors import Keep
 from .onnx_recording import record_onnx
@@ -62,20 +68,21 @@ def export_onnx(
         ModelError: the model can't be evaluated on the first input.
     """
     target = Path(folder)
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        model=name or probe.name,
-        files={},
-        left_out=LEFT_OUT_OF_ONNX,
-        inputs=probe.inputs,
-        preprocessing=preprocessing,
-        outputs=probe.outputs,
-        results=probe.results,
-        skipped=probe.skipped,
-        capture=probe.capture,
-        capture_reason=probe.capture_reason,
-        versions=Versions(layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=probe.opset),
-    )
+    with making_manifest(name or probe.name):
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            model=name or probe.name,
+            files={},
+            left_out=LEFT_OUT_OF_ONNX,
+            inputs=probe.inputs,
+            preprocessing=preprocessing,
+            outputs=probe.outputs,
+            results=probe.results,
+            skipped=probe.skipped,
+            capture=probe.capture,
+            capture_reason=probe.capture_reason,
+            versions=Versions(layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=probe.opset),
+        )
     with replace_folder(target, overwrite=overwrite) as in_work:
         on_phase("writing the ONNX file")
         file = in_work / ONNX_FILE

@@ -15,6 +15,7 @@ The command line, on top:
 __main__.py: `python -m runtime`
 main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow imports
 commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
+library_messages.py: warnings and logs of libraries, which stay off stderr; those of a model's own source are shown
 cli.py: run, grid, bench, stats, demo: options and order of steps; grid takes the averaged probe; --strict
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
 cli_options.py: options made from tables: settings, --runner, --trust, report forms
@@ -26,6 +27,12 @@ demo.py: `layerprobe demo`: exports, draws and verifies the built-in models
 The public names are in `__init__.pyi`. Each is imported on first use, so that drawing a picture doesn't load what
 verifying needs.
 """
+
+import os
+
+# Read by ONNX Runtime as it is imported: it would prepare to send telemetry, and leave an identifier of this machine
+# among the temporary files. `disable_telemetry_events`, later, stops the sending only.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> object:

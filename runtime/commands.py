@@ -17,6 +17,7 @@ from .artifact.by_name import load
 from .artifact.cli_options import HEADINGS
 from .artifact.errors import first_line, how_to_install
 from .artifact.plain_text import shown
+from .library_messages import library_messages_hidden
 
 __all__ = ["COMMANDS", "app", "run_command"]
 
@@ -141,7 +142,8 @@ def run_command(arguments: Sequence[str]) -> int:
     given = [argument for argument in arguments if argument != "--debug"] or ["--help"]
     try:
         # Not standalone, so that a usage error is reported like every other error, in two lines.
-        return app(args=given, prog_name="layerprobe", standalone_mode=False) or 0
+        with library_messages_hidden():
+            return app(args=given, prog_name="layerprobe", standalone_mode=False) or 0
     except Exception as error:
         if "--debug" in arguments:
             raise

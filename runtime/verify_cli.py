@@ -154,6 +154,7 @@ def compare(
     reports: Mapping[str, Path],
     baseline: _BaselineOption = None,
     strict_baseline: _StrictOption = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Compare two recorded runs, without the model.
 
@@ -168,7 +169,9 @@ def compare(
 
     _refuse_places(reports, expected, baseline, [result])
     earlier = _earlier(baseline, strict_baseline)
-    report = compare_runs(open_run(expected), open_run(result))
+    with phases(quiet) as on_phase:
+        on_phase("comparing the runs")
+        report = compare_runs(open_run(expected), open_run(result))
     if earlier:
         refuse_another_model(str(report.environment.get("model", "")), report.outputs, earlier)
     write_forms(report, reports)

@@ -28,7 +28,7 @@ from runtime.artifact.onnx_nodes import ExportedNodes
 from runtime.artifact.reference import Reference, save_references
 from runtime.float64.graph import Float64Graph, Unknown
 
-from ..artifact_files import LEFT_OUT_OF_ONNX, write_manifest, write_operations
+from ..artifact_files import LEFT_OUT_OF_ONNX, making_manifest, write_manifest, write_operations
 from ..input_kinds import DRAWN, STRONG_NOISE
 from ..kept_tensors import Keep
 from ..onnx_artifact import write_onnx
@@ -74,23 +74,24 @@ def write_candidate(
     results = {old: match.output for old, match in returned.items() if match is not None} or {
         key: output for key, output in source.manifest.results.items() if output in found.matches.by_output
     }
-    manifest = Manifest(
-        format_version=FORMAT_VERSION,
-        model=file.stem,
-        files={},
-        left_out=LEFT_OUT_OF_ONNX,
-        inputs=inputs,
-        preprocessing=None,
-        outputs=outputs,
-        results={"": next(iter(results.values()))} if len(results) == 1 else results,
-        skipped=(),
-        capture="onnx",
-        capture_reason="; ".join(sound.notes) or None,
-        candidate=_candidate(source.manifest, found),
-        versions=Versions(
-            layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=sound.opsets.get("", 1)
-        ),
-    )
+    with making_manifest(file.stem):
+        manifest = Manifest(
+            format_version=FORMAT_VERSION,
+            model=file.stem,
+            files={},
+            left_out=LEFT_OUT_OF_ONNX,
+            inputs=inputs,
+            preprocessing=None,
+            outputs=outputs,
+            results={"": next(iter(results.values()))} if len(results) == 1 else results,
+            skipped=(),
+            capture="onnx",
+            capture_reason="; ".join(sound.notes) or None,
+            candidate=_candidate(source.manifest, found),
+            versions=Versions(
+                layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=sound.opsets.get("", 1)
+            ),
+        )
     folder.mkdir(parents=True, exist_ok=True)
     on_phase("writing the candidate's artifact")
     write_onnx(marked, manifest, folder / ONNX_FILE)

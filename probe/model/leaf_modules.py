@@ -69,7 +69,7 @@ def count_leaf_calls(model: nn.Module, is_leaf: LeafTest) -> Iterator[Counter[st
                 if not torch.compiler.is_dynamo_compiling():
                     entered.pop()
 
-            stack.callback(module.register_forward_pre_hook(enter).remove)
+            stack.callback(module.register_forward_pre_hook(enter, prepend=True).remove)  # ahead of one that fails
             stack.callback(module.register_forward_hook(leave, always_call=True).remove)
 
         for path, module in model.named_modules():

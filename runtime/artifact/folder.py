@@ -13,6 +13,7 @@ from .embedded_manifest import read_embedded_manifest, refuse_other_copy
 from .errors import ArtifactError
 from .file_hash import file_hash, file_state
 from .file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
+from .free_memory import free_bytes
 from .manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
@@ -146,6 +147,7 @@ def _check_hash(file: Path, expected: str) -> None:
     if not file.exists():
         raise ArtifactError(f"{file} is missing.\nCopy the whole folder again, or export it again.")
     try:
+        _refuse_endless(file)
         found = file_hash(file)
     except OSError as error:
         raise ArtifactError(f"{file} can't be read: {error.strerror or error}.") from error
@@ -153,6 +155,16 @@ def _check_hash(file: Path, expected: str) -> None:
         raise ArtifactError(
             f"{file} was altered after the export: its SHA-256 differs from the manifest's.\n"
             "Copy the folder again, or export it again."
+        )
+
+
+def _refuse_endless(file: Path) -> None:
+    """Refuse what no runner could hold before all of it is read: a hole of terabytes takes no place on a disk."""
+    size, free = file.stat().st_size, free_bytes()
+    if free is not None and size > free:
+        raise ArtifactError(
+            f"{file} has {size / 1e6:,.0f} MB; {free / 1e6:,.0f} MB of memory are free.\n"
+            "Copy the folder again, or use a machine with more memory."
         )
 
 

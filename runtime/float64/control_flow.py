@@ -5,6 +5,7 @@ rounds; its Scan knows neither axes nor directions.
 """
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -14,22 +15,33 @@ from onnx.reference.op_run import OpRun
 __all__ = ["BatchedScan", "Loop", "Scan"]
 
 Array = NDArray[Any]
-_MOST_ROUNDS = 100_000
-"""A file may say to loop for ever."""
+_MOST_ROUNDS = 20_000
+"""Of a loop with all the loops in it: a file may say to loop for ever. That many take a few seconds."""
+_OF_OUTERMOST: ContextVar[list[int] | None] = ContextVar("rounds so far of the loop around this one", default=None)
 
 
 class _WithBody(OpRun):
     """An operator that runs a graph again and again, which may read any value around it."""
 
     body: Any
+    _rounds: list[int]
+    """So far, of this evaluation."""
 
     def need_context(self) -> bool:
         return True
 
     def _round(self, context: Mapping[str, Any], given: Sequence[Any], attributes: Any) -> list[Any]:
         """Return the results of one round."""
+        rounds = _OF_OUTERMOST.get() or self._rounds
+        rounds[0] += 1
+        if rounds[0] > _MOST_ROUNDS:
+            raise RuntimeError(f"it loops more than {_MOST_ROUNDS:,} times")
         feeds = {**context, **dict(zip(self.body.input_names, given, strict=True))}
-        results: list[Any] = self.body.run(None, feeds, attributes=attributes)
+        within = _OF_OUTERMOST.set(rounds)
+        try:
+            results: list[Any] = self.body.run(None, feeds, attributes=attributes)
+        finally:
+            _OF_OUTERMOST.reset(within)
         return results
 
 
@@ -45,7 +57,7 @@ class Loop(_WithBody):
         attributes: Any = None,
         context: Mapping[str, Any] | None = None,
     ) -> tuple[Any, ...]:
-        state = list(carried)
+        self._rounds, state = [0], list(carried)
         stacked: list[list[Any]] = [[] for _ in self.body.output_names[1 + len(carried) :]]
         goes_on, number = True if condition is None else bool(condition), 0
         while goes_on and (count is None or number < count):
@@ -55,8 +67,6 @@ class Loop(_WithBody):
             for rounds, result in zip(stacked, results[len(state) :], strict=True):
                 rounds.append(result)
             number += 1
-            if number > _MOST_ROUNDS:
-                raise RuntimeError(f"it loops more than {_MOST_ROUNDS} times")
         if stacked and not number:
             raise NotImplementedError("without a round, the shapes of what it stacks aren't known")
         return (*state, *map(np.stack, stacked))
@@ -89,7 +99,7 @@ class Scan(_WithBody):
         self, initial: Sequence[Array], scanned: Sequence[Array], context: Mapping[str, Any], attributes: Any
     ) -> tuple[list[Array], list[list[Array]]]:
         """Return the last state and, of each result to be stacked, those of all rounds."""
-        state = list(initial)
+        self._rounds, state = [0], list(initial)
         stacked: list[list[Array]] = [[] for _ in self.body.output_names[len(state) :]]
         for given in zip(*scanned, strict=True):
             results = self._round(context, [*state, *given], attributes)

@@ -3,10 +3,12 @@
 This is not the model's preprocessing: nothing is resized, cropped or normalised here.
 """
 
+import os
 import re
+import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import IO
 
@@ -104,7 +106,8 @@ def _read_rgb(stream: IO[bytes], path: Path) -> Image.Image:
     with warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with _opened(stream) as image:
-            image.load()
+            with _libtiff_silenced() if image.format == "TIFF" else nullcontext():
+                image.load()
             picture = _as_rgb(_upright(image), path)
     picture.info.clear()  # otherwise the next reader of its EXIF block would rotate it again
     return picture
@@ -119,6 +122,23 @@ def _opened(stream: IO[bytes]) -> Image.Image:
             stream.seek(0)
             return Image.open(stream, formats=_formats())
     raise UnidentifiedImageError
+
+
+@contextmanager
+def _libtiff_silenced() -> Iterator[None]:
+    """Keep what libtiff writes about a damaged file to the process's stderr, past Python, from being seen."""
+    if sys.stderr is None:  # then 2 may be a file that was opened since
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _formats() -> list[str]:

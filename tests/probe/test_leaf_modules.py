@@ -11,7 +11,7 @@ from torch import nn
 from torchvision.models.feature_extraction import get_graph_node_names
 
 from probe import build_probe
-from runtime.artifact.errors import UsageError
+from runtime.artifact.errors import CaptureError, UsageError
 
 
 class Scale(nn.Module):
@@ -96,3 +96,15 @@ def test_the_eager_runner_keeps_the_same_modules_whole(layerprobe: Callable[...,
     assert verified.code == 0, verified.err
     outputs = json.loads(report.read_text())["outputs"]
     assert [each["name"] for each in outputs] == ["conv", "scale", "add", "doubled"]
+
+
+def test_a_models_own_check_that_fails_ahead_of_a_module_is_the_only_message(recwarn):
+    model = Net().eval()
+
+    def check(_module: nn.Module, _inputs: object) -> None:
+        raise ValueError("the image is too small")
+
+    model.conv.register_forward_pre_hook(check)
+    with pytest.raises(CaptureError, match="the image is too small"):
+        build_probe(model, IMAGE)
+    assert list(recwarn) == []

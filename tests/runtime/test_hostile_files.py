@@ -168,6 +168,14 @@ def test_a_header_that_is_said_to_be_endless_is_refused(folder: Path, tmp_path: 
     told(layerprobe("verify", folder, "--runner", "onnx-cpu"), "header")
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "reference.safetensors"])
+def test_a_hole_of_terabytes_is_not_read(folder: Path, layerprobe: Layerprobe, name: str) -> None:
+    """Its hash would take an hour."""
+    with (folder / name).open("r+b") as stream:
+        stream.truncate(2**42)
+    told(layerprobe("verify", folder, "--runner", "onnx-cpu"), name, "has 4,398,047 MB; ", "of memory are free")
+
+
 def test_postscript_is_not_run_as_a_photo(tmp_path: Path) -> None:
     """Pillow hands it to Ghostscript."""
     file = tmp_path / "photo.jpg"

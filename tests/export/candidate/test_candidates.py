@@ -203,6 +203,17 @@ def test_another_number_of_inputs_is_refused(made: Made, judged: Judge, tmp_path
         judged(nameless(made.file, tmp_path / "two.onnx", second))
 
 
+def test_a_type_that_no_artifact_holds_is_refused(made: Made, tmp_path: Path, layerprobe):
+    model = onnx.load(made.file)
+    model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT8E4M3FN
+    onnx.save(model, tmp_path / "odd.onnx")
+    refused = layerprobe("verify", tmp_path / "odd.onnx", "--against", made.artifact.path)
+    assert refused.code == 3
+    first, second = refused.err.splitlines()
+    assert first == "layerprobe: odd can't be described by an artifact: 'head' has the unknown type 'float8_e4m3fn'."
+    assert second.startswith("artifacts/README.md lists what it can hold")
+
+
 def test_the_command_line_takes_a_model_an_onnx_file_or_an_artifact_to_judge_against(
     made: Made, layerprobe: Callable[..., Any], tmp_path: Path
 ):

@@ -275,7 +275,8 @@ def test_training_statistics_of_old_opsets_are_refused(tmp_path: Path) -> None:
     assert reason.endswith("before opset 14, or without training_mode=1, statistics are no results")
 
 
-_SCALARS = {"round": TensorProto.INT64, "on": TensorProto.BOOL, "still": TensorProto.BOOL}
+_INTEGERS, _FLAGS = ("round", "step"), ("on", "still", "go", "going")
+_SCALARS = {**dict.fromkeys(_INTEGERS, TensorProto.INT64), **dict.fromkeys(_FLAGS, TensorProto.BOOL)}
 
 
 def _body(inputs: list[str], outputs: list[str], nodes: list[Any]) -> Any:
@@ -302,6 +303,28 @@ def test_a_loop_stacks_what_each_round_gives_along_a_new_axis(tmp_path: Path) ->
     for given, value, _ in both(model_of([node], inputs, ["last", "seen", "total"], 13), inputs, tmp_path):
         assert given.shape == value.shape
         np.testing.assert_allclose(given, value, rtol=1e-5)
+
+
+def test_loops_without_end_are_refused_also_within_loops(tmp_path: Path) -> None:
+    """150 rounds of 200 are as many as 30,000; what one loop does doesn't count for the next."""
+    inner = _body(["step", "go", "y"], ["going", "z"], [
+        helper.make_node("Identity", ["go"], ["going"]), helper.make_node("Identity", ["y"], ["z"])
+    ])  # fmt: skip
+    outer = _body(["round", "on", "x"], ["still", "w"], [
+        helper.make_node("Identity", ["on"], ["still"]),
+        helper.make_node("Loop", ["within", "", "x"], ["w"], body=inner),
+    ])  # fmt: skip
+    loops = [helper.make_node("Loop", ["count", "", "x"], [result], body=outer) for result in ("one", "other")]
+    few = {"count": np.array(3), "within": np.array(5), "x": noise(2)}
+    for given, value, _ in both(model_of(loops, few, ["one", "other"], 13), few, tmp_path):
+        np.testing.assert_array_equal(given, value)
+    for rounds in ((2**40, 1), (2, 2**40), (150, 200)):
+        many = {**few, "count": np.array(rounds[0]), "within": np.array(rounds[1])}
+        onnx.save(model_of(loops, many, ["one", "other"], 13), tmp_path / "many.onnx")
+        found = dict(Float64Graph(tmp_path / "many.onnx", ["one", "other"]).walk(many))
+        reasons = [each.reason for each in found.values() if isinstance(each, Unknown)]
+        assert len(reasons) == 2
+        assert "it loops more than 20,000 times" in reasons[0]
 
 
 def test_a_scan_goes_along_any_axis_and_backwards(tmp_path: Path) -> None:

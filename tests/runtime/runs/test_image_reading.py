@@ -396,6 +396,21 @@ def encoded(suffix: str) -> bytes:
     return stream.getvalue()
 
 
+def test_what_libtiff_writes_past_python_is_not_seen(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "packed.tif"
+    scene(60, 40).save(file, compression="tiff_lzw")
+    content = bytearray(file.read_bytes())
+    content[40:80] = b"\xff" * 40
+    file.write_bytes(content)
+    with Image.open(file) as picture, pytest.raises(OSError, match="-2"):
+        picture.load()
+    assert "Using code not yet in table" in capfd.readouterr().err
+    with pytest.raises(ImageError, match="can't be decoded"):
+        read_image(file)
+    os.write(2, b"what others write is seen")
+    assert capfd.readouterr().err == "what others write is seen"
+
+
 @pytest.fixture(scope="module")
 def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("damaged") / "photo"

@@ -78,6 +78,11 @@ def test_the_first_output_that_differs_is_named_in_every_form(recorded, layerpro
     assert "cnn2" in forms[2].read_text()
 
 
+def test_quiet_is_an_option_of_it_as_of_verify(recorded, layerprobe):
+    one = recorded("one")
+    assert layerprobe("compare", one, one, "-q") == layerprobe("compare", one, one)
+
+
 def test_only_what_both_recorded_is_compared(recorded, layerprobe, tmp_path):
     one = recorded("one", "--outputs", "cnn*")
     other = recorded("other")
