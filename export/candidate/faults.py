@@ -88,9 +88,17 @@ class _Search:
         return {value for value, match in found.by_value.items() if match.distance > _MOVED and value not in beside}
 
     def known_beside(self, fault: Match, found: Matches) -> list[Match]:
-        """Return what is known if a fault is taken for granted: what that may have moved is to be found again."""
-        moved = self.moved(found)
-        again = {value for value in moved if self.structure.depends(value, fault.value)}
+        """Return what is known if a fault is taken for granted: what that may have moved is to be found again.
+
+        So is what was found with its axes moved as those of the faulty tensor, if that is the fault.
+        """
+        moved, before = self.moved(found), found.by_value.get(fault.value)
+        turned = before.alignment if before and before.alignment != fault.alignment else None
+        again = {
+            value
+            for value, match in found.by_value.items()
+            if (value in moved or match.alignment == turned) and self.structure.depends(value, fault.value)
+        }
         again.add(fault.value)
         return [*(match for value, match in found.by_value.items() if value not in again), fault]
 
@@ -196,8 +204,26 @@ def _turned(search: _Search, value: str, found: Matches) -> list[_Guess]:
         shape = search.source.tensors[match.output].shape
         order = match.alignment.order if match.alignment.shape is None and search.is_sharp else None
         if order is not None and tuple(shape[axis] for axis in order) == shape:
-            turned.append(_Guess(0.0, Match(name, match.output, straight, 1.0)))
+            for value_there in dict.fromkeys((_first_turned(search, name, found), name)):
+                output = found.by_value[value_there].output
+                turned.append(_Guess(0.0, Match(value_there, output, straight, 1.0)))
     return turned
+
+
+def _first_turned(search: _Search, name: str, found: Matches) -> str:
+    """Return the first tensor on the way to one that an operation, no transposition, gave with its axes moved alike.
+
+    Of a symmetric tensor, a transposed kernel makes the transpose of the right result, and so does all behind it.
+    """
+    alignment, first = found.by_value[name].alignment, name
+    waiting = [name]
+    for each in waiting:
+        nearest = sorted(search.structure.before(each, found))
+        alike = [one for one in nearest if found.by_value[one].alignment == alignment]
+        waiting += [one for one in alike if one not in waiting]
+        if not alike and search.values.all[each].node.op_type != "Transpose":
+            first = each
+    return first
 
 
 def _added(search: _Search, value: str, found: Matches) -> list[_Guess]:

@@ -271,3 +271,25 @@ def test_a_channel_shuffle_that_moves_nothing_is_named(
     report = judged(nameless(file, file, change), source)
     assert {each.name for each in report.runners[0].outputs if each.failed} == culprits
     assert ("its perm are 0 1 2 3 4, the model's 0 2 1 3 4" in report.headline) is bool(culprits)
+
+
+def test_a_transposed_kernel_on_a_symmetric_tensor_is_the_only_fault(judged: Judge, tmp_path: Path):
+    class Squeezed(nn.Module):
+        """Of a tensor that equals its transpose, a transposed kernel makes the transpose of what the right one does."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide, self.gate, self.after = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y = functional.silu(self.wide(x.mean((2, 3), keepdim=True).expand(-1, -1, 8, 8)))
+            y = y * torch.sigmoid(self.gate(y.mean((2, 3), keepdim=True)))
+            return self.after(y).mean(3)
+
+    module, image = Squeezed().eval(), torch.randn(1, 4, 8, 8)
+    source = open_artifact(export_artifact(build_probe(module, image), tmp_path / "artifact"))
+    file = tmp_path / "theirs.onnx"
+    torch.onnx.export(module, (image,), file, dynamo=False, opset_version=17)
+    transposed = change_weight("Conv", 0, lambda weight: weight.swapaxes(2, 3))
+    report = judged(nameless(file, file, transposed), source)
+    assert {each.name for each in report.runners[0].outputs if each.failed} == {"wide"}
