@@ -230,6 +230,8 @@ class Output(Origin):
     """One letter per axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an unknown axis."""
     tokens: TokenGrid | None = None
     """How the tokens lie in the image, if the axis L holds its patches."""
+    averaged: Positive | None = None
+    """Of how many channels it is the mean, N 1 H W, in an averaged probe; None for a tensor itself."""
     alias_of: Line | None
     """An earlier output, or input, whose memory holds all of this one, with no write in between (views, dropout in
     eval mode)."""

@@ -95,6 +95,10 @@ IMPOSSIBLE = {
         ),
         "has 10 tokens, of which 12 are laid out",
     ),
+    "a mean of several channels": (
+        lambda m: m["outputs"][0].update(averaged=64),
+        "is the mean of 64 channels, and it is no N x 1 x H x W",
+    ),
     "tokens in a map": (
         lambda m: m["outputs"][0].update(tokens={"before": 0, "height": 3, "width": 4, "after": 0}),
         "has tokens, and its layout is",
