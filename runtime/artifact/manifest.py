@@ -48,6 +48,7 @@ __all__ = [
     "file_state",
     "fixed_batch",
     "has_map",
+    "is_library_model",
     "leading_input",
     "parse_manifest",
 ]
@@ -285,6 +286,11 @@ class Versions(_Entry):
     opset: Count
 
 
+def is_library_model(name: str) -> bool:
+    """Return whether a model's name means one of torchvision, timm or layerprobe, not code of the user's."""
+    return name in ("cnn11", "cnn2", "cnn3") or name.startswith(("torchvision:", "timm:"))
+
+
 class Recipe(_Entry):
     """How `layerprobe export` built the model, so that it can be rebuilt where its source is available."""
 
@@ -299,6 +305,11 @@ class Recipe(_Entry):
     """As given: none, height and width, or channels, height and width."""
     leaf_modules: list[Line] = []
     """The classes whose modules stay whole, as given."""
+
+    @property
+    def fresh_weights(self) -> bool:
+        """Whether the weights are known to be random, from `seed`: a factory may have loaded trained ones."""
+        return is_library_model(self.model) and not self.weights_file
 
 
 class Manifest(_Entry):

@@ -69,17 +69,20 @@ def value_range(values: NDArray[np.floating]) -> tuple[float, float] | None:
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
-def colour_map_image(values: NDArray[np.floating], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colour `values` (H W) from their own lowest to their own highest: H W 3 (RGB), as matplotlib's `imshow` does.
+def colour_map_image(
+    values: NDArray[np.floating], table: NDArray[np.uint8], ends: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """Colour `values` (H W) between two ends, by default their own: H W 3 (RGB), as matplotlib's `imshow` does.
 
-    A constant map gets the lowest colour; NaN and infinite values get `not_finite_colour(table)`.
+    Values beyond the ends get the end's colour, a constant map the lowest one, and NaN and infinite values
+    `not_finite_colour(table)`.
     """
     finite = np.isfinite(values)
-    low, high = value_range(values) or (0.0, 0.0)
+    low, high = ends or value_range(values) or (0.0, 0.0)
     # Halved, because the range itself may be larger than the largest float64; halving is exact.
     half_range = high / 2 - low / 2
     positions = (np.where(finite, values, low) / 2 - low / 2) / (half_range or 1.0)
-    image = table[np.minimum((positions * len(table)).astype(np.intp), len(table) - 1)]
+    image = table[np.clip(positions * len(table), 0, len(table) - 1).astype(np.intp)]
     if not finite.all():
         image[~finite] = not_finite_colour(table)
     return image
