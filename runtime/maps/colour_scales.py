@@ -10,13 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .colour_maps import finite_values
 from .grid_style import GridStyle
 
-__all__ = ["DIVERGING", "SEQUENTIAL", "ColourScale", "range_text", "scales_of"]
+__all__ = ["DIVERGING", "SEQUENTIAL", "ColourScale", "own_scale", "range_text", "scales_of"]
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
+_WHOLE_RANGE = GridStyle(clip=0)
 _CLIPPED_BY_DEFAULT = 1.0
 """Percent of the pixels at either end."""
+_FEWEST_PIXELS = 20
+"""Of a map that is clipped by default: in a smaller one, a single pixel is a large part."""
 _WASHED_OUT = 0.3
 """Of a map's range: if all but the clipped pixels lie within this part of it, those few take most of the colours."""
 
@@ -40,11 +44,16 @@ def scales_of(maps: Sequence[NDArray[np.float64]], style: GridStyle, *, shared: 
         style: what is chosen.
         shared: whether all have the same.
     """
-    finite = [values[np.isfinite(values)] for values in maps]
+    finite = [finite_values(values) for values in maps]
     if not shared:
         return [_scale(values, style) for values in finite]
     one = _scale(np.concatenate(finite), style) if finite else None
     return [one] * len(maps)
+
+
+def own_scale(values: NDArray[np.float64]) -> ColourScale | None:
+    """Return the scale from a map's lowest to its highest value; None where none is finite."""
+    return _scale(finite_values(values), _WHOLE_RANGE)
 
 
 def _scale(values: NDArray[np.float64], style: GridStyle) -> ColourScale | None:
@@ -62,7 +71,7 @@ def _scale(values: NDArray[np.float64], style: GridStyle) -> ColourScale | None:
 def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: float | None) -> tuple[float, float]:
     percent = _CLIPPED_BY_DEFAULT if clip is None else clip
     count = math.ceil(values.size * percent / 100)
-    if not count or 2 * count >= values.size:
+    if not count or 2 * count >= values.size or (clip is None and values.size < _FEWEST_PIXELS):
         return lowest, highest
     ends = np.partition(values, (count, values.size - 1 - count))
     low, high = float(ends[count]), float(ends[values.size - 1 - count])

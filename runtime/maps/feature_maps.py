@@ -94,17 +94,16 @@ def read_map(
                 "Draw the full probe's tensors: export without --no-full."
             )
         reduce = "mean"
-    map_ = None
+    tried = []
     for name in AUTO_ORDER if reduce == AUTO else (reduce,):
         row = REDUCTIONS[name]
         with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
             values = row.reduce(tensor)
             left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
-        map_ = FeatureMap(output.name, _detail(output, tensor), output.module_path, values, name, left_out)
+        tried.append(FeatureMap(output.name, _detail(output, tensor), output.module_path, values, name, left_out))
         if left_out not in ("constant", "rounding"):
-            break
-    assert map_ is not None
-    return map_
+            return tried[-1]
+    return tried[0]
 
 
 def worth_drawing(maps: Iterable[FeatureMap], *, aliases: bool = False, shared: bool = False) -> FeatureMaps:
@@ -116,19 +115,12 @@ def worth_drawing(maps: Iterable[FeatureMap], *, aliases: bool = False, shared: 
         shared: whether all are drawn in one scale, in which twice the values are another picture.
     """
     found = FeatureMaps()
-    seen: dict[tuple[int, ...], list[tuple[str, NDArray[np.float64]]]] = {}
+    seen = _Pictures(shared)
     for map_ in maps:
         why, said = map_.left_out, f" ({_number(map_.values)})" if map_.values.size > 1 else ""
         if why is None and not aliases:
-            alike = seen.setdefault(map_.values.shape, [])
-            picture = map_.values if shared else _picture(map_.values)
-            low, high = value_range(picture) or (0.0, 0.0)
-            apart = (high - low) * _HALF_A_COLOUR
-            twin = next((name for name, earlier in alike if _same(earlier, picture, apart)), None)
-            if twin is None:
-                alike.append((map_.name, picture))
-            else:
-                why, said = "repeat", f" = {twin}"
+            twin = seen.like(map_)
+            why, said = ("repeat", f" = {twin}") if twin else (None, "")
         if why:
             found.left_out.setdefault(why, []).append(map_.name + said)
         else:
@@ -180,19 +172,29 @@ def _detail(output: Output, tensor: NDArray[Any]) -> str:
     return f"{output.label} · {output.averaged or channels} × {height} × {width}"
 
 
-def _picture(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Where each value lies between the map's lowest, 0, and its highest, 1: what its own colours show."""
-    low, high = value_range(values) or (0.0, 1.0)
-    # Halved, because the range may be larger than the largest float64.
-    return np.asarray((values / 2 - low / 2) / ((high / 2 - low / 2) or 1.0))
+class _Pictures:
+    """What was drawn: of each map its name, one pixel and all of them, by its size."""
 
+    def __init__(self, shared: bool) -> None:
+        self._shared = shared
+        self._drawn: dict[tuple[int, ...], list[tuple[str, float, NDArray[np.float64]]]] = {}
 
-def _same(one: NDArray[np.float64], other: NDArray[np.float64], apart: float) -> bool:
-    """Whether two maps of one size differ nowhere by more than that."""
-    middle = one.shape[0] // 2, one.shape[1] // 2
-    if abs(one[middle] - other[middle]) > apart:
-        return False  # of most maps, one pixel says it
-    return bool(np.allclose(one, other, rtol=0, atol=apart, equal_nan=True))
+    def like(self, map_: FeatureMap) -> str | None:
+        """Return the name of the earlier map that has the same picture; keep this one, if none has."""
+        values = map_.values
+        low, high = value_range(values) or (0.0, 0.0)
+        # Halved, because the range may be larger than the largest float64.
+        half = high / 2 - low / 2
+        picture = values / 2 if self._shared else (values / 2 - low / 2) / (half or 1.0)
+        apart = _HALF_A_COLOUR * (half if self._shared else 1.0)
+        pixel = float(picture[picture.shape[0] // 2, picture.shape[1] // 2])
+        drawn = self._drawn.setdefault(values.shape, [])
+        for name, theirs, other in drawn:
+            # Of most maps one pixel says it. A NaN is not apart.
+            if not abs(pixel - theirs) > apart and np.allclose(picture, other, rtol=0, atol=apart, equal_nan=True):
+                return name
+        drawn.append((map_.name, pixel, picture))
+        return None
 
 
 def _number(values: NDArray[np.float64]) -> str:

@@ -35,8 +35,12 @@ def scale_notes(scales: Collection[ColourScale | None], style: GridStyle, *, sha
     """Return how the tiles are coloured."""
     known = [each for each in scales if each is not None]
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
-    whole = "All tiles share one scale" if shared else "Each is coloured from its own lowest to its own highest value"
-    symmetric = "; what has both signs is coloured symmetrically around 0" if style.symmetric else ""
+    whole = (
+        "All tiles share one scale" if shared else "Each tile is coloured from its own lowest to its own highest value"
+    )
+    # Also where a map is as high as it is low by itself.
+    both_signs = any(each.low == -each.high != 0 for each in known)
+    symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
     notes = [f"{whole} ({colours}){symmetric}."]
     if any(each.lowest < each.low or each.highest > each.high for each in known):
         percent = "1" if style.clip is None else f"{style.clip:g}"

@@ -11,8 +11,8 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_maps import colour_map_image, colour_table, not_finite_colour
-from .colour_scales import SEQUENTIAL, ColourScale, range_text, scales_of
+from .colour_maps import colour_map_image, colour_table, finite_values, not_finite_colour
+from .colour_scales import SEQUENTIAL, ColourScale, own_scale, range_text, scales_of
 from .feature_maps import FeatureMap
 from .footer import scale_notes
 from .grid_style import GridStyle
@@ -110,7 +110,7 @@ class MapPages:
         size = layout.text - 1
         low, high = range_text(scale) if scale else ("", "")
         legend: list[str | NDArray[np.uint8]] = [low, table, high] if self.shared and scale else []
-        if not all(np.isfinite(each.values).all() for each in maps):
+        if not all(finite_values(each.values).size == each.values.size for each in maps):
             legend += [not_finite_colour(table)[None], "not finite"]
         x, baseline = MARGIN, layout.notes_top + layout.text
         for part in legend:
@@ -174,8 +174,10 @@ def _draw_range(
 ) -> None:
     """Add the ends of a tile's colours, with the colour bar between them if there is a table."""
     (x, y), size = place, layout.text - 2
-    bad = int(map_.values.size - np.count_nonzero(np.isfinite(map_.values)))
+    bad = map_.values.size - finite_values(map_.values).size
     beyond = f" · {bad} not finite" if bad else ""
+    if table is None:  # the scale is in the footer, and the tile says what is its own
+        scale = own_scale(map_.values)
     if scale is None:
         texts = ("", beyond.removeprefix(" · "))
     elif scale.lowest == scale.highest:

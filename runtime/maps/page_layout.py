@@ -39,7 +39,7 @@ class PageKind:
 OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
 """Six rows of eight, about 2,200 x 2,300 pixels. On a much larger page, the names are legible only when the screen
 shows just a corner of it."""
-CHANNEL_PAGE = PageKind(100, 10, range(160, 225))
+CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
 """The channels of one output, which have short names."""
 
 
@@ -186,7 +186,7 @@ def _columns(tiles: int, kind: PageKind, shapes: set[tuple[int, ...]], width: in
         rows = -(-tiles // columns)
         empty = (rows * columns - tiles) / columns
         strip = abs(math.log(columns * (side + _GUTTER) / (rows * row * _ASPECT)))
-        return strip + 0.5 * empty + (empty > 0.65)
+        return 1.5 * strip + empty + (empty > 0.65)
 
     return min(range(1, most + 1), key=cost)
 

@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image
 
 from ..artifact.errors import UsageError
-from ..artifact.file_replacement import replace_file
+from ..artifact.file_replacement import check_place, replace_file
 from .picture import Picture
 
 __all__ = ["FORMATS", "PICTURE_MARK", "page_file", "picture_format", "save_picture", "save_pictures"]
@@ -72,7 +72,7 @@ def save_picture(picture: Picture, path: str | Path) -> None:
 
 
 def save_pictures(pictures: Iterable[Picture], path: str | Path) -> list[Path]:
-    """Write all pages: into one PDF, or as one file each in another format (`page_file`). Returns the files.
+    """Write all pages, in their order: into one PDF, or as one file each (`page_file`). Returns the files.
 
     Raises:
         UsageError, OutputError: as of `save_picture`.
@@ -85,12 +85,12 @@ def save_pictures(pictures: Iterable[Picture], path: str | Path) -> list[Path]:
     if form.holds_pages:
         _write(chain([first], pages), path, form)
         return [path]
-    written = []
-    for picture in chain([first], pages):
-        file = page_file(path, picture.page, first.pages)
+    files = [page_file(path, page, first.pages) for page in range(first.page, first.pages + 1)]
+    for file in files:  # before any is written
+        check_place(file, PICTURE_MARK)
+    for picture, file in zip(chain([first], pages), files, strict=False):
         _write([picture], file, form)
-        written.append(file)
-    return written
+    return files
 
 
 def _write(pictures: Iterable[Picture], path: Path, form: _Format) -> None:

@@ -31,7 +31,7 @@ def text_length(font: ImageFont.FreeTypeFont, text: str) -> float:
     return font.getlength(text)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _rendered(font: ImageFont.FreeTypeFont, text: str) -> tuple[Image.Image, int, int]:
     """The text as a mask, and the offset of its upper left corner from the start of the baseline."""
     left, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="ls"))

@@ -13,7 +13,7 @@ __all__ = ["page_ranges", "requested_page", "sections_of"]
 
 _LARGEST_SHARE = 0.5
 """Of the tiles: a block that holds more is no division, and those in it are taken."""
-_SLACK = 0.25
+_SLACK = 0.4
 """Of a page's tiles, by which it may be shorter or longer to end where a block ends."""
 
 
@@ -74,7 +74,7 @@ def requested_page(page: int, pages: int) -> int:
 
 
 def _cost(size: int, even: int, depth: int) -> float:
-    """Of a page that ends `depth` blocks deep: a whole block is worth a quarter of a page."""
+    """Of a page that ends `depth` blocks deep: each costs as much as 0.4 of a page."""
     return abs(size - even) / even + _SLACK * min(depth, 4)
 
 
