@@ -62,6 +62,7 @@ def run(
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
+    depth: DepthOption = None,
     runner: _RuntimeOption = "onnx",
     provider: _ProviderOption = "auto",
     settings: "Settings",
@@ -91,7 +92,8 @@ def run(
     size = _image_size(input_size)
     refuse_unwritable(file, RUN_MARK, artifact, inputs or [])
     opened = open_artifact(artifact)
-    kept = [output.name for output in select_outputs(opened.manifest.outputs, outputs or (), operations or ())]
+    chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
+    kept = [output.name for output in chosen]
     found = input_files(inputs or [])
     refuse_to_overwrite(file, artifact, found)
     photos = all(map(is_photo, found))
@@ -99,7 +101,7 @@ def run(
         raise typer.BadParameter("--input-size applies to images only: an array has its own size")
     several = photos and len(found) > 1 and not strict
     found, broken = readable_images(found) if several else (found, {})
-    session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
+    session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations or depth else None)
     by = _run_by(session, provider)
     # A pipe may be stdout: then nothing else is printed there.
     to_stderr = is_stream(file)
@@ -163,7 +165,7 @@ def grid(
     style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the feature maps of a photo, one tile per output, or the channels of one output.
+    """Draw the feature maps of a photo, or one output's channels.
 
     Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
 
