@@ -173,7 +173,6 @@ def grid(
     """
     from .artifact.folder import open_artifact
     from .artifact.selection import known_outputs, select_outputs
-    from .maps.channel_grid import channel_pages
     from .maps.feature_grid import grid_pages
     from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture, save_pictures
     from .runners.registry import open_image_runner
@@ -204,6 +203,8 @@ def grid(
             chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
             pages = grid_pages(photo.maps(chosen, style.reduce), chosen, style, title)
         else:
+            from .maps.channel_grid import channel_pages
+
             known_outputs(opened.manifest, [channels])
             output = next(each for each in opened.manifest.outputs if each.name == channels)
             pages = channel_pages(photo.tensors([channels]), output, top, style, f"{title} · {channels}")
