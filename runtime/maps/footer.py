@@ -18,7 +18,7 @@ def explained(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what a tile shows, and what one that is marked shows."""
     counts = Counter(each.reduction for each in maps)
     usual = usual_reduction(maps)
-    notes = [f"Each tile is {REDUCTIONS[usual].words} of one output, in the order of execution."]
+    notes = [f"Each tile is one output, in the order of execution: {REDUCTIONS[usual].words}."]
     return notes + [
         f"{counts[name]} marked {name}, whose {usual} shows nothing: {REDUCTIONS[name].words}."
         for name in counts

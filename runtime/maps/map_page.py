@@ -94,8 +94,7 @@ class MapPages:
         )
         picture = Picture(*layout.size, page=page, pages=pages)
         if title:
-            size = layout.text + 4
-            text = shorten_front(title, font_of_size(size, bold=True), picture.width - 2 * MARGIN)
+            size, text = _fitted(title, layout.text + 4, picture.width - 2 * MARGIN, bold=True)
             picture.parts.append(Text(MARGIN, MARGIN + layout.text, text, size, _INK, bold=True))
         _draw_sections(picture, layout, sections)
         for index, (map_, scale) in enumerate(zip(maps, scales, strict=True)):
@@ -198,9 +197,9 @@ def _draw_range(
     picture.parts.append(Text(x, y + size, text, size, _SOFT_INK))
 
 
-def _fitted(text: str, size: int, width: int) -> tuple[int, str]:
+def _fitted(text: str, size: int, width: int, *, bold: bool = False) -> tuple[int, str]:
     """Return the size at which a line fits, smaller by a few pixels at most, and as much of its end as then fits."""
     smallest = min(size, max(size - 4, 10))
     sizes = range(size, smallest - 1, -1)
-    found = next((each for each in sizes if text_length(font_of_size(each), text) <= width), smallest)
-    return found, shorten_front(text, font_of_size(found), width)
+    found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
+    return found, shorten_front(text, font_of_size(found, bold=bold), width)

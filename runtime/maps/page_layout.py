@@ -19,6 +19,7 @@ _GAP = 6
 """Between a map and the text above or below it."""
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the raster formats'
 _SMALLEST_SIDE = 112  # less leaves no room for a title
+_LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH = 480  # of the picture: holds the footer's legend
 _ONE_ROW = 4  # tiles
@@ -136,14 +137,15 @@ def lay_out(
         UsageError: with this many columns, or in this width, no size fits.
     """
     tiles, different = len(shapes), set(shapes)
-    columns = min(style.columns or _columns(tiles, kind, different, style.width), tiles)
+    part = 15 if details else 12
+    columns = min(style.columns or _columns(tiles, kind, different, style, lines=4 if details else 2), tiles)
     if style.width is None:
         sides = range(_preferred_side(different, kind.sides), _SMALLEST_SIDE - 1, -4)
     else:
         side = (style.width - 2 * MARGIN + _GUTTER) // columns - _GUTTER
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
-        text = style.font_size or min(max(round(side / 15), 11), 17)
+        text = style.font_size or min(max(round(side / part), 11), 17)
         name_font = font_of_size(text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * MARGIN)
         layout = GridLayout(
@@ -173,14 +175,16 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _columns(tiles: int, kind: PageKind, shapes: set[tuple[int, ...]], width: int | None) -> int:
+def _columns(tiles: int, kind: PageKind, shapes: set[tuple[int, ...]], style: GridStyle, lines: int) -> int:
     """How many columns make a page neither a strip nor end in a row that is nearly empty."""
-    fitting = kind.most_columns if width is None else (width - 2 * MARGIN + _GUTTER) // (_SMALLEST_SIDE + _GUTTER)
-    most = max(min(kind.most_columns, fitting, tiles), 1)
+    most = min(kind.most_columns, tiles)
+    if style.width is not None:
+        least = max(_LEGIBLE_SIDE, _LEGIBLE_LETTERS * (style.font_size or 0))
+        most = max(min(most, (style.width - 2 * MARGIN + _GUTTER) // (least + _GUTTER)), 1)
     if tiles <= _ONE_ROW:
         return most
     side = _preferred_side(shapes, kind.sides)
-    row = max(fit(shape, side)[1] for shape in shapes) + 4 * side / 15 * 1.35 + _ROW_GAP
+    row = max(fit(shape, side)[1] for shape in shapes) + lines * side / 15 * 1.35 + _ROW_GAP
 
     def cost(columns: int) -> float:
         rows = -(-tiles // columns)

@@ -295,7 +295,7 @@ def test_the_footer_says_what_a_tile_is_and_how_it_is_coloured():
     outputs = [output("conv"), output("flatten", "NC"), output("fc", "NC")]
     written = texts(draw_grid({"conv": random_maps(1, 2, 4, 4)}, outputs, cmap="magma"))
     assert " ".join(written[4:]) == (
-        "Each tile is the mean over the channels of one output, in the order of execution. "
+        "Each tile is one output, in the order of execution: the mean over the channels. "
         "Each tile is coloured from its own lowest to its own highest value (magma). "
         "2 outputs without height and width are left out: flatten, fc."
     )
