@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
-from .colour_scales import SEQUENTIAL, ColourScale
+from .colour_scales import SEQUENTIAL, ColourScale, range_text
 from .feature_maps import LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .reductions import REDUCTIONS
@@ -42,10 +42,12 @@ def scale_notes(scales: Collection[ColourScale | None], style: GridStyle, *, sha
     both_signs = any(each.low == -each.high != 0 for each in known)
     symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
     notes = [f"{whole} ({colours}){symmetric}."]
-    if any(each.lowest < each.low or each.highest > each.high for each in known):
+    clipped = next((each for each in known if each.lowest < each.low or each.highest > each.high), None)
+    if clipped:
+        reads = range_text(clipped)[clipped.highest > clipped.high]
         percent = "1" if style.clip is None else f"{style.clip:g}"
         why = ", since so few would take most of the colours" if style.clip is None else ""
-        notes.append(f"Between a number, … and another, up to {percent} % of the pixels share the end's colour{why}.")
+        notes.append(f"{reads}: up to {percent} % of the pixels lie so far out and share the end's colour{why}.")
     return notes
 
 

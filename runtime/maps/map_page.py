@@ -99,18 +99,26 @@ class MapPages:
         _draw_sections(picture, layout, sections)
         for index, (map_, scale) in enumerate(zip(maps, scales, strict=True)):
             _draw_tile(picture, layout, index, map_, scale, bar=not self.shared)
-        self._draw_footer(picture, layout, maps)
+        self._draw_footer(picture, layout, maps, scales)
         return picture
 
-    def _draw_footer(self, picture: Picture, layout: GridLayout, maps: Sequence[FeatureMap]) -> None:
+    def _draw_footer(
+        self,
+        picture: Picture,
+        layout: GridLayout,
+        maps: Sequence[FeatureMap],
+        scales: Sequence[ColourScale | None],
+    ) -> None:
         """Add the legend, as far as the tiles don't have one each, and the sentences below it."""
         scale = self._scales[0]
-        table = colour_table(scale.cmap if scale else self.style.cmap or SEQUENTIAL)
+        table = colour_table(_cmap_of(scale))
         size = layout.text - 1
         low, high = range_text(scale) if scale else ("", "")
         legend: list[str | NDArray[np.uint8]] = [low, table, high] if self.shared and scale else []
-        if not all(finite_values(each.values).size == each.values.size for each in maps):
-            legend += [not_finite_colour(table)[None], "not finite"]
+        drawn = zip(maps, scales, strict=True)
+        not_finite = {_cmap_of(its) for each, its in drawn if finite_values(each.values).size < each.values.size}
+        legend += [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(not_finite)]
+        legend += ["not finite"] if not_finite else []
         x, baseline = MARGIN, layout.notes_top + layout.text
         for part in legend:
             if isinstance(part, str):
@@ -155,7 +163,7 @@ def _draw_tile(
         picture.parts.append(Text(x, baseline, text, size, _SOFT_INK))
     width, height = fit(map_.values.shape, layout.side)
     y += layout.titles_height
-    table = colour_table(scale.cmap if scale else SEQUENTIAL)
+    table = colour_table(_cmap_of(scale))
     ends = (scale.low, scale.high) if scale else None
     picture.parts.append(Box(x - 1, y - 1, width + 2, height + 2, _FRAME, filled=False))
     picture.parts.append(Pixels(x, y, width, height, colour_map_image(map_.values, table, ends)))
@@ -195,6 +203,10 @@ def _draw_range(
         return
     size, text = _fitted(" to ".join(filter(None, texts)), size, layout.side)
     picture.parts.append(Text(x, y + size, text, size, _SOFT_INK))
+
+
+def _cmap_of(scale: ColourScale | None) -> str:
+    return scale.cmap if scale else SEQUENTIAL
 
 
 def _fitted(text: str, size: int, width: int, *, bold: bool = False) -> tuple[int, str]:

@@ -15,7 +15,7 @@ from altered_artifacts import alter_everywhere, alter_manifest, copy_of, rehash
 
 from runtime import Artifact, ArtifactError, open_artifact, open_runner
 from runtime.artifact.manifest import Manifest, parse_manifest
-from runtime.maps.feature_grid import count_pages
+from runtime.maps.feature_grid import refuse_mapless
 from runtime.runners.base import check_inputs
 from runtime.runners.memory_need import bytes_of_batch
 
@@ -56,7 +56,7 @@ def with_value(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 def use(manifest: Manifest) -> None:
     """Ask what the commands ask of a manifest before they open a model."""
     assert bytes_of_batch(manifest, 3) >= 0
-    assert count_pages(manifest.outputs, aliases=True) >= 1
+    refuse_mapless(manifest.outputs)
     for output in manifest.outputs:
         assert "\x1b" not in output.located
         assert "\n" not in output.located
