@@ -9,7 +9,7 @@ from runtime.artifact.errors import UsageError
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.feature_grid import draw_grid
 from runtime.maps.feature_maps import read_map
-from runtime.maps.reductions import AUTO, AUTO_ORDER, REDUCTIONS
+from runtime.maps.reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
 
 def blobs(channels=12, side=8):
@@ -178,3 +178,14 @@ def test_an_averaged_probes_noise_is_not_drawn():
 def test_a_mean_has_no_other_reduction():
     with pytest.raises(UsageError, match=r"'conv' is a mean .* it has no pca"):
         draw_grid({"conv": random_maps(1, 1, 8, 8)}, [output("conv", averaged=64)], reduce="pca")
+
+
+def test_a_reduction_is_a_row_of_the_table(monkeypatch):
+    least = Reduction(
+        lambda tensor: tensor.min(axis=0) * 1.0, lambda tensor: abs(tensor).max(axis=0), "the least of all"
+    )
+    monkeypatch.setitem(REDUCTIONS, "min", least)
+    maps = random_maps(1, 4, 8, 8)
+    picture = draw_grid({"conv": maps}, [output("conv")], reduce="min")
+    assert "Each tile is one output, in the order of execution: the least of all." in footer(picture)
+    assert f"{maps.min():.3g}".replace("-", "−") in texts(picture)
