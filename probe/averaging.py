@@ -11,7 +11,7 @@ from torch import fx
 from torch.fx.node import Argument
 
 from runtime.artifact.errors import ModelError
-from runtime.artifact.manifest import Dimension, Output
+from runtime.artifact.manifest import CHANNEL_AXIS, Dimension, Output
 
 from .capture.plain_names import graph_module
 from .capture.traced_model import return_named
@@ -86,12 +86,14 @@ def _describe(spec: Output, known: set[str]) -> Output:
     if spec.tokens is not None:
         size = spec.tokens.height, spec.tokens.width
     dtype = spec.dtype if spec.dtype == "float64" else "float32"
+    channels = spec.shape[CHANNEL_AXIS[spec.layout]]
     return spec.model_copy(
         update={
             "shape": (spec.shape[0], 1, *size),
             "dtype": dtype,
             "layout": "NCHW",
             "tokens": None,
+            "averaged": channels if isinstance(channels, int) else None,
             "alias_of": alias,
         }
     )

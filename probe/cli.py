@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from runtime.artifact.cli_options import (
+    DepthOption,
     InputFilesOption,
     InputSizeOption,
     OperationsOption,
@@ -90,6 +91,7 @@ def nodes(
     given: InputFilesOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
+    depth: DepthOption = None,
     submodule: SubmoduleOption = None,
     capture: CaptureOption = "auto",
     leaf: LeafOption = None,
@@ -119,13 +121,13 @@ def nodes(
     from .node_tree import node_tree, skipped_lines
 
     # Selected here, not by `build_probe`, which would add the model's results even if they aren't requested.
-    chosen = select_outputs(probe.outputs, outputs or (), operations or ())
+    chosen = select_outputs(probe.outputs, outputs or (), operations or (), depth)
     if as_json:
         say(_document(name, probe, chosen))
         return
     # On a pipe there is no width to fit.
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    of_all = f" of {len(probe.outputs)}" if outputs or operations else ""
+    of_all = f" of {len(probe.outputs)}" if outputs or operations or depth else ""
     constants = ", ".join(f"{name} = {value!r}" for name, value in probe.constants.items())
     lines = [
         f"{name} ({kind}), outputs: {len(chosen)}{of_all}, skipped: {len(probe.skipped)}",

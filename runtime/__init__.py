@@ -16,7 +16,7 @@ __main__.py: `python -m runtime`
 main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow imports
 commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
 library_messages.py: warnings and logs of libraries, which stay off stderr; those of a model's own source are shown
-cli.py: run, grid, bench, stats, demo: options and order of steps; grid takes the averaged probe; --strict
+cli.py: run, grid, bench, stats, demo: options and order of steps; reads --channels; --strict
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
 cli_options.py: options made from tables: settings, --runner, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate

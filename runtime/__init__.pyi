@@ -19,9 +19,13 @@ from .artifact.manifest import Output as Output
 from .artifact.manifest import Preprocessing as Preprocessing
 from .artifact.selection import select_outputs as select_outputs
 from .bench.benchmarking import benchmark as benchmark
-from .maps.feature_grid import count_pages as count_pages
+from .maps.channel_grid import draw_channels as draw_channels
 from .maps.feature_grid import draw_grid as draw_grid
+from .maps.feature_grid import draw_pages as draw_pages
+from .maps.grid_style import GridStyle as GridStyle
+from .maps.picture import Picture as Picture
 from .maps.picture_saving import save_picture as save_picture
+from .maps.picture_saving import save_pictures as save_pictures
 from .model_source import verify_candidate as verify_candidate
 from .notebook.statistics import table as table
 from .runners.base import Runner as Runner

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .artifact.cli_options import OperationsOption, OutputsOption, QuietOption, parse_size
+from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption, parse_size
 from .artifact.errors import ImageError, UsageError
 from .artifact.plain_text import say
-from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings
+from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings, takes_style
+from .maps.reductions import AUTO
 from .overwrite_check import refuse_to_overwrite, refuse_unwritable
 from .terminal import phases, print_left_out, print_table, progress
 
 if TYPE_CHECKING:
+    from .artifact.folder import Artifact
+    from .maps.grid_style import GridStyle
     from .runners.base import Runner
     from .runners.settings import Settings
 
@@ -60,6 +63,7 @@ def run(
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
+    depth: DepthOption = None,
     runner: _RuntimeOption = "onnx",
     provider: _ProviderOption = "auto",
     settings: "Settings",
@@ -89,7 +93,8 @@ def run(
     size = _image_size(input_size)
     refuse_unwritable(file, RUN_MARK, artifact, inputs or [])
     opened = open_artifact(artifact)
-    kept = [output.name for output in select_outputs(opened.manifest.outputs, outputs or (), operations or ())]
+    chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
+    kept = [output.name for output in chosen]
     found = input_files(inputs or [])
     refuse_to_overwrite(file, artifact, found)
     photos = all(map(is_photo, found))
@@ -97,7 +102,7 @@ def run(
         raise typer.BadParameter("--input-size applies to images only: an array has its own size")
     several = photos and len(found) > 1 and not strict
     found, broken = readable_images(found) if several else (found, {})
-    session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations else None)
+    session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations or depth else None)
     by = _run_by(session, provider)
     # A pipe may be stdout: then nothing else is printed there.
     to_stderr = is_stream(file)
@@ -131,68 +136,93 @@ def _end_for_broken(broken: Mapping[Path, str], read: int) -> None:
         raise typer.Exit(ImageError.exit_code)
 
 
+@takes_style()
 def grid(
     artifact: ArtifactArgument,
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
-    file: Annotated[Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp}", help="File for the picture.")],
+    file: Annotated[
+        Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp,svg,pdf}", help="File for the picture.")
+    ],
     input_size: _InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
+    depth: DepthOption = None,
+    channels: Annotated[
+        str | None, typer.Option(metavar="OUTPUT", help="Draw every channel of this one output instead.")
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Only the N channels that vary most over the image (standard deviation)."
+        ),
+    ] = None,
     page: Annotated[int, typer.Option(min=1, metavar="N", help="The page, if the tiles fill several.")] = 1,
-    aliases: Annotated[
-        bool, typer.Option("--aliases", help="Also draw outputs that repeat another tile: dropout, views.")
+    all_pages: Annotated[
+        bool, typer.Option("--all-pages", help="All pages: in one PDF, or else as OUT-1, OUT-2, ...")
     ] = False,
     runner: _RuntimeOption = "onnx",
     provider: _ProviderOption = "auto",
-    cmap: Annotated[str, typer.Option(metavar="NAME", help="A matplotlib colour map.")] = "viridis",
-    columns: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Tiles per row (4; up to 7 for more than 24 tiles).")
-    ] = None,
+    *,
+    style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the averaged feature maps of a photo.
+    """Draw the feature maps of a photo, or one output's channels.
 
     Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
+
+    Example: layerprobe grid resnet18 photo.jpg -o channels.pdf --channels layer1.0.conv1 --top 16
     """
     from .artifact.folder import open_artifact
-    from .artifact.selection import select_outputs
-    from .maps.feature_grid import count_pages, draw_grid, outputs_on_page
-    from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture
+    from .artifact.selection import known_outputs, select_outputs
+    from .maps.feature_grid import grid_pages
+    from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture, save_pictures
     from .runners.registry import open_image_runner
-    from .runs.preprocessing import preprocess_files
+    from .runs.photo_maps import PhotoRun
 
+    if channels is None and top is not None:
+        raise typer.BadParameter("--top chooses among the channels of one output: give --channels")
+    if channels is not None and (outputs or operations or depth or style.reduce != AUTO):
+        raise typer.BadParameter("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce")
+    if all_pages and page > 1:
+        raise typer.BadParameter("give either --page or --all-pages")
     picture_format(file)
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
     opened = open_artifact(artifact)
-    manifest = opened.manifest
-    maps = opened.averaged()
-    # Of what is run: each manifest is compared with the copy in its own model file.
-    name, steps = (maps or opened).manifest.image_input(_image_size(input_size))
-    chosen = select_outputs(manifest.outputs, outputs or (), operations or ())
-    batch = preprocess_files([image], steps)
-    pages = count_pages(chosen, aliases=aliases)
-    drawn = [output.name for output in outputs_on_page(chosen, page, aliases=aliases)]
-    # When nearly everything is drawn, opening the whole model is faster than cutting it.
-    cut = drawn if outputs or operations or pages > 1 else None
+    recipe = opened.manifest.recipe
+    fresh = " (random weights)" if recipe and recipe.fresh_weights else ""
+    title = f"{opened.manifest.model}{fresh} · {image.name}"
+    ran: list[Runner] = []
     with phases(quiet) as on_phase:
-        session = open_image_runner(maps or opened, runner, provider, outputs=cut)
-        on_phase(f"running {session.name}")
-        arrays = session.run({name: batch})
-    picture = draw_grid(
-        arrays,
-        chosen,
-        cmap=cmap,
-        columns=columns,
-        page=page,
-        title=f"{manifest.model} · {image.name}",
-        aliases=aliases,
-        averaged=maps.reference().largest_noise if maps else None,
-    )
+
+        def open_runner(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
+            ran.append(open_image_runner(probe, runner, provider, outputs=names))
+            on_phase(f"running {ran[-1].name}")
+            return ran[-1]
+
+        photo = PhotoRun(opened, image, open_runner, _image_size(input_size))
+        if channels is None:
+            chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
+            pages = grid_pages(photo.maps(chosen, style.reduce), chosen, style, title)
+        else:
+            from .maps.channel_grid import channel_pages
+
+            known_outputs(opened.manifest, [channels])
+            output = next(each for each in opened.manifest.outputs if each.name == channels)
+            pages = channel_pages(photo.tensors([channels]), output, top, style, f"{title} · {channels}")
+    by = _run_by(ran[0], provider)
+    if all_pages:
+        files = save_pictures(pages.pictures(), file)
+        say(f"{', '.join(map(str, files))}: pages: {pages.count}, {by}")
+        return
+    picture = pages.picture(page)
     save_picture(picture, file)
-    which = f", page {page} of {pages}" if pages > 1 else ""
-    say(f"{file}: {picture.width} x {picture.height} px{which}, {_run_by(session, provider)}")
-    if page < pages and not quiet:
-        say(f"Next page: --page {page + 1}. Or select fewer outputs with --outputs.", err=True)
+    which = f", page {page} of {pages.count}" if pages.count > 1 else ""
+    say(f"{file}: {picture.width} x {picture.height} px{which}, {by}")
+    if page < pages.count and not quiet:
+        say(
+            f"Next page: --page {page + 1}; --all-pages draws all. Or select fewer outputs (--depth, --outputs).",
+            err=True,
+        )
 
 
 def _run_by(runner: "Runner", provider: str) -> str:

@@ -13,11 +13,20 @@ from typing import Annotated, Any
 import typer
 
 from .artifact.cli_options import REPORTS
+from .maps.grid_style import (
+    DEFAULT_STYLE,
+    LARGEST_FONT,
+    LARGEST_WIDTH,
+    SMALLEST_FONT,
+    SMALLEST_WIDTH,
+    GridStyle,
+)
+from .maps.reductions import AUTO, REDUCTIONS
 from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
 from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
 
-__all__ = ["ArtifactArgument", "RunnersOption", "TrustOption", "takes_reports", "takes_settings"]
+__all__ = ["ArtifactArgument", "RunnersOption", "TrustOption", "takes_reports", "takes_settings", "takes_style"]
 
 Command = Callable[..., None]
 
@@ -62,6 +71,49 @@ _SETTINGS: dict[str, Any] = {
         ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
     ],
 }
+_STYLE: dict[str, Any] = {
+    "reduce": Annotated[
+        str,
+        typer.Option(
+            metavar="|".join((AUTO, *REDUCTIONS)),
+            help="From a tensor to a map, over its channels. auto: the mean, and pca where that shows nothing.",
+        ),
+    ],
+    "shared": Annotated[
+        bool | None,
+        typer.Option(
+            "--shared-scale/--own-scale", help="One scale for all tiles (of --channels, by default), or each its own."
+        ),
+    ],
+    "symmetric": Annotated[
+        bool | None,
+        typer.Option(help="Colours from -x to x for what has both signs (of --channels, by default)."),
+    ],
+    "clip": Annotated[
+        float | None,
+        typer.Option(
+            metavar="PERCENT",
+            help="Of the pixels, at either end, that share the end's colour (1, and only where so few would take most "
+            "of the colours; 0 never clips).",
+        ),
+    ],
+    "cmap": Annotated[
+        str | None, typer.Option(metavar="NAME", help="A matplotlib colour map (viridis; RdBu_r if symmetric).")
+    ],
+    "columns": Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Tiles per row (as many as make an even page).")
+    ],
+    "width": Annotated[
+        int | None,
+        typer.Option(min=SMALLEST_WIDTH, max=LARGEST_WIDTH, metavar="PX", help="Width of the picture, in pixels."),
+    ],
+    "font_size": Annotated[
+        int | None, typer.Option(min=SMALLEST_FONT, max=LARGEST_FONT, metavar="PX", help="Of the names, in pixels.")
+    ],
+    "aliases": Annotated[
+        bool, typer.Option("--aliases", help="Also draw outputs that repeat another tile: dropout, views, fresh norms.")
+    ],
+}
 _LIVE_MODEL: dict[str, Any] = {
     "model": Annotated[
         str | None, typer.Option(metavar="MODEL", help="For --runner eager: the live model, named as for export.")
@@ -82,6 +134,12 @@ def takes_settings(*, live_model: bool = False) -> Callable[[Command], Command]:
     options = _SETTINGS | (_LIVE_MODEL if live_model else {})
     declared = {name: (annotation, getattr(DEFAULT_SETTINGS, name)) for name, annotation in options.items()}
     return _in_place_of("settings", lambda given: Settings(**given), declared)
+
+
+def takes_style() -> Callable[[Command], Command]:
+    """Replace a command's parameter `style` with one option per choice; the command gets a `GridStyle`."""
+    declared = {name: (annotation, getattr(DEFAULT_STYLE, name)) for name, annotation in _STYLE.items()}
+    return _in_place_of("style", lambda given: GridStyle(**given), declared)
 
 
 def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:

@@ -34,9 +34,6 @@ FLOORS = {
 }
 """The rooms of a package from the bottom up, the package's own files on top: a room imports itself and floors below."""
 
-WITHOUT_CONTENTS = {"runtime/maps"}
-"""Packages whose docstring doesn't list their files yet: this one's are about to become others."""
-
 
 def modules(root: Path) -> dict[str, Path]:
     """Return the files of the three packages and `layerprobe.py` by module name."""
@@ -97,8 +94,6 @@ def stale_contents(root: Path) -> list[str]:
     found = []
     for init in sorted(file for package in PACKAGES for file in root.glob(f"{package}/**/__init__.py")):
         room = init.parent.relative_to(root).as_posix()
-        if room in WITHOUT_CONTENTS:
-            continue
         text = ast.get_docstring(ast.parse(init.read_text(encoding="utf-8"))) or ""
         listed = Counter(re.findall(r"^(\S+(?:/|\.\w+)): \S", text, re.MULTILINE))
         files = [each.name for each in init.parent.iterdir() if each.suffix not in ("", ".pyi", ".typed")]

@@ -10,16 +10,25 @@ import typer
 
 from .errors import UsageError
 
-__all__ = ["HEADINGS", "REPORTS", "InputFilesOption", "OperationsOption", "OutputsOption", "QuietOption", "parse_size"]
+__all__ = [
+    "HEADINGS",
+    "REPORTS",
+    "DepthOption",
+    "InputFilesOption",
+    "OperationsOption",
+    "OutputsOption",
+    "QuietOption",
+    "parse_size",
+]
 
 REPORTS = "Reports"
 HEADINGS = {
     name: heading
     for heading, names in {
         "Input": "given tensors input_size dynamic_size recorded_input save_input model weights seed mean std",
-        "What to run": "outputs operations submodule capture leaf runner provider batch repeats page aliases averaged "
-        "full trust allow_fallback",
-        "Picture": "cmap columns",
+        "What to run": "outputs operations depth channels top submodule capture leaf runner provider batch repeats "
+        "page all_pages averaged full trust allow_fallback",
+        "Picture": "reduce shared symmetric clip cmap columns width font_size aliases",
         REPORTS: "everything skipped as_json json picture baseline",
         "Settings": "graph_optimization tf32 threads convolution_search",
     }.items()
@@ -30,12 +39,24 @@ HEADINGS = {
 OutputsOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--outputs", metavar="GLOB", help="Only these outputs: names, globs or module paths. May be repeated."
+        "--outputs",
+        metavar="GLOB",
+        help="Only these outputs: names, module paths (each module's last output), or globs of both, in which * also "
+        "matches dots. May be repeated.",
     ),
 ]
 OperationsOption = Annotated[
     list[str] | None,
     typer.Option("--op", metavar="LABEL", help="Only outputs with this label: Conv2d, '*Norm*'. May be repeated."),
+]
+DepthOption = Annotated[
+    int | None,
+    typer.Option(
+        "--depth",
+        min=1,
+        metavar="N",
+        help="Only each block's last output: of the modules N deep, and layers above them.",
+    ),
 ]
 InputFilesOption = Annotated[
     list[Path] | None,

@@ -51,6 +51,8 @@ class _Output(_Tensor, Protocol):
     @property
     def tokens(self) -> _Grid | None: ...
     @property
+    def averaged(self) -> int | None: ...
+    @property
     def alias_of(self) -> str | None: ...
 
 
@@ -125,6 +127,8 @@ def _check_layout(output: _Output) -> None:
     if len(letters) != len(shape):
         sizes = " x ".join(map(str, shape)) or "a scalar"
         raise ValueError(f"{output.name!r} has the layout {letters!r}, which doesn't fit its shape, {sizes}")
+    if output.averaged is not None and (letters != "NCHW" or shape[1] != 1):
+        raise ValueError(f"{output.name!r} is the mean of {output.averaged} channels, and it is no N x 1 x H x W")
     if tokens is None:
         return
     length = shape[1] if letters == "NLC" else None

@@ -44,6 +44,7 @@ __all__ = [
     "Versions",
     "fixed_batch",
     "has_map",
+    "is_library_model",
     "leading_input",
     "parse_manifest",
 ]
@@ -209,6 +210,8 @@ class Output(Origin):
     """One letter per axis: `NCHW`, `NHWC`, `NLC`, `NC`; `?` for an unknown axis."""
     tokens: TokenGrid | None = None
     """How the tokens lie in the image, if the axis L holds its patches."""
+    averaged: Positive | None = None
+    """Of how many channels it is the mean, N 1 H W, in an averaged probe; None for a tensor itself."""
     alias_of: Line | None
     """An earlier output, or input, whose memory holds all of this one, with no write in between (views, dropout in
     eval mode)."""
@@ -262,6 +265,11 @@ class Versions(_Entry):
     opset: Count
 
 
+def is_library_model(name: str) -> bool:
+    """Return whether a model's name means one of torchvision, timm or layerprobe, not code of the user's."""
+    return name in ("cnn11", "cnn2", "cnn3") or name.startswith(("torchvision:", "timm:"))
+
+
 class Recipe(_Entry):
     """How `layerprobe export` built the model, so that it can be rebuilt where its source is available."""
 
@@ -276,6 +284,11 @@ class Recipe(_Entry):
     """As given: none, height and width, or channels, height and width."""
     leaf_modules: list[Line] = []
     """The classes whose modules stay whole, as given."""
+
+    @property
+    def fresh_weights(self) -> bool:
+        """Whether the weights are known to be random, from `seed`: a factory may have loaded trained ones."""
+        return is_library_model(self.model) and not self.weights_file
 
 
 class Manifest(ShowsOutputs, _Entry):

@@ -17,20 +17,27 @@ AnyOrigin = TypeVar("AnyOrigin", bound=Origin)
 
 
 def select_outputs(
-    candidates: Sequence[AnyOrigin], patterns: Sequence[str] = (), operations: Sequence[str] = ()
+    candidates: Sequence[AnyOrigin],
+    patterns: Sequence[str] = (),
+    operations: Sequence[str] = (),
+    depth: int | None = None,
 ) -> list[AnyOrigin]:
     """Return the outputs that match any of the patterns and any of the operations, in their own order.
 
     Args:
         candidates: the outputs to choose from, of a model or of an artifact, in the order of execution.
-        patterns: names, globs of names (`layer1.*`), or module paths. If no output has the name of a module
-            (`layer4`), its path selects the module's last output, as in torchvision's `create_feature_extractor`.
-            All outputs, if empty.
+        patterns: names, module paths, or globs of both (`layer1.*`, `layer?`), whose `*` matches dots as well. If no
+            output has the name of a module (`layer4`), its path selects the module's last output, as in torchvision's
+            `create_feature_extractor`. All outputs, if empty.
         operations: labels or globs of them (`*Norm*`), case-insensitive. Any label, if empty.
+        depth: only the last output of each module so deep (1: `layer4`, 2: `layer4.1`), and of each layer above that
+            depth; of a module that is called several times, of each call. Any output, if None.
 
     Raises:
-        UsageError: a pattern or an operation matches nothing, or nothing matches both.
+        UsageError: a pattern, an operation or the depth matches nothing, or nothing matches all.
     """
+    if depth is not None:
+        candidates = _last_of_blocks(candidates, depth)
     named = {name for pattern in patterns for name in _find(pattern, candidates)}
     labelled = {name for operation in operations for name in _find_labelled(operation, candidates)}
     chosen = [
@@ -60,15 +67,35 @@ def known_outputs(manifest: Manifest, names: Sequence[str] | None) -> list[str]:
     return [name for name in manifest.output_names if name in names]
 
 
+def _last_of_blocks(candidates: Sequence[AnyOrigin], depth: int) -> list[AnyOrigin]:
+    containers = set(_module_paths(each.module_path.rpartition(".")[0] for each in candidates))
+    found: list[AnyOrigin] = []
+    before = ""
+    for each in candidates:
+        parts = each.module_path.split(".")
+        block = ".".join(parts[:depth])
+        # What a module computes between its own modules is in none of them: a sum, a concatenation.
+        if not block or (len(parts) < depth and block in containers):
+            before = ""
+            continue
+        if block == before:
+            found.pop()
+        found.append(each)
+        before = block
+    if candidates and not found:
+        raise UsageError(f"No module is {depth} deep: all outputs are the model's own.\nOmit --depth.")
+    return found
+
+
 def _find(pattern: str, candidates: Sequence[Origin]) -> list[str]:
     names = [each.name for each in candidates]
-    matching = [name for name in names if fnmatchcase(name, pattern)]
+    last = {path: each.name for each in candidates for path in _module_paths([each.module_path])}
+    # Where a module and an output have one name, the output is meant.
+    modules = [last[path] for path in last.keys() - set(names) if fnmatchcase(path, pattern)]
+    matching = [name for name in names if fnmatchcase(name, pattern)] + modules
     if matching:
         return matching
-    inside = [each.name for each in candidates if f"{each.module_path}.".startswith(f"{pattern}.")]
-    if pattern and inside:
-        return inside[-1:]
-    known = dict.fromkeys([*names, *_module_paths(each.module_path for each in candidates)])
+    known = dict.fromkeys([*names, *last])
     near = get_close_matches(pattern, known, n=3, cutoff=0.4)
     hint = f"The nearest: {', '.join(near)}." if near else f"The first: {', '.join(names[:3])}."
     raise UsageError(

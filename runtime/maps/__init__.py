@@ -1,1 +1,20 @@
-"""Tensors to pictures: the mean over the channels, colours, the page of tiles, the file."""
+"""Tensors to pictures: a map of each output, its colours, pages of tiles, and the files.
+
+grid_style.py: GridStyle: every choice of a grid (--reduce, --clip, --symmetric, --width, ...), defaults and limits
+channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
+reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
+feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x 1, the same picture twice
+colour_scales.py: which value gets which colour: own or shared ends, clipping of outliers, symmetric around zero
+colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
+sections.py: blocks of a model by module paths; where a page may end
+page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
+picture_text.py: fonts, names broken in two lines, sentences wrapped
+map_page.py: draws a page: title, names of blocks, tiles with colour bars, footer
+footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
+feature_grid.py: draw_grid, draw_pages: the outputs of a run
+channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)
+picture.py: Picture: a page as a list of pixels, text and boxes; as an image
+picture_saving.py: JPG, PNG, WebP, SVG, PDF by suffix; quality; names of several pages (--all-pages)
+vector_file.py: PDF and SVG by matplotlib; text stays text
+colour_tables.npz: matplotlib's tables, copied
+"""

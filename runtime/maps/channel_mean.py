@@ -1,43 +1,17 @@
-"""One output's array to one map, H W: the mean over its channels, for images and for the patches of a transformer.
+"""One output's array as channels of maps, C H W, for images and for the patches of a transformer; and their mean.
 
-Colouring the map is in `colour_maps.py`, placing it in a picture in `feature_grid.py`.
+Other ways to one map are in `reductions.py`.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
-from ..artifact.manifest import CHANNEL_AXIS, Dimension, Output, TokenGrid, has_map
+from ..artifact.manifest import CHANNEL_AXIS, TokenGrid, has_map
 
-__all__ = ["channel_axis", "channel_mean", "constant_if_rounding", "repeats", "rounding_of_mean"]
-
-_ROUNDING = 8
-"""Machine epsilons of the mean magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose
-mean over the channels is 0 by definition, it is less than 1 in a Swin-T."""
-
-
-def repeats(outputs: Sequence[Output]) -> set[str]:
-    """The names of outputs whose map repeats another's: dropout in eval mode, a permuted view."""
-    seen: set[tuple[str, tuple[Dimension, ...]]] = set()
-    found = set()
-    for output in (each for each in outputs if each.has_map):
-        # A slice or a transposed view shares the memory, but has another size or layout.
-        size = _map_size(output)
-        if (output.alias_of, size) in seen:
-            found.add(output.name)
-        seen |= {(name, size) for name in (output.name, output.alias_of) if name is not None}
-    return found
-
-
-def _map_size(output: Output) -> tuple[Dimension, ...]:
-    """Channels, height and width."""
-    sizes = dict(zip(output.layout, output.shape, strict=False))
-    if output.layout == "NLC" and output.tokens:
-        sizes |= {"H": output.tokens.height, "W": output.tokens.width}
-    return tuple(sizes[axis] for axis in "CHW")
+__all__ = ["channel_axis", "channel_mean", "channels_of"]
 
 
 def channel_axis(layout: str) -> int:
@@ -45,8 +19,8 @@ def channel_axis(layout: str) -> int:
     return CHANNEL_AXIS[layout]
 
 
-def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = None) -> NDArray[np.float64]:
-    """The mean over the channels of the batch's first image: N C H W, N H W C or N L C to H W, in float64.
+def channels_of(array: NDArray[Any], layout: str, tokens: TokenGrid | None = None) -> NDArray[Any]:
+    """The batch's first image: N C H W, N H W C or N L C to C H W, a view where possible.
 
     Args:
         array: from a runner.
@@ -58,41 +32,23 @@ def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = No
     """
     if not has_map(layout, tokens) or array.ndim != len(layout) or not array.size:
         raise UsageError(
-            f"An array of shape {array.shape} as {layout} has no map to average; NCHW and NHWC arrays have one, and "
+            f"An array of shape {array.shape} as {layout} has no map to draw; NCHW and NHWC arrays have one, and "
             "NLC arrays whose token grid is known."
         )
     if layout == "NLC" and tokens is not None:
-        array, layout = _fold(array, tokens), "NHWC"
+        array = _fold(array, tokens)
+    first = array[0]
+    return first if layout == "NCHW" else np.moveaxis(first, 2, 0)
+
+
+def channel_mean(array: NDArray[Any], layout: str, tokens: TokenGrid | None = None) -> NDArray[np.float64]:
+    """The mean over the channels of the batch's first image, H W, in float64.
+
+    Raises:
+        UsageError: as of `channels_of`.
+    """
     with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
-        return np.asarray(array[:1].mean(axis=CHANNEL_AXIS[layout], dtype=np.float64)[0])
-
-
-def rounding_of_mean(array: NDArray[Any], output: Output) -> float:
-    """Return how far the `channel_mean` of an array may be off by rounding: 0 for integers, which have none.
-
-    Args:
-        array: from a runner.
-        output: has the array's layout and dtype; a bfloat16 array arrives as float32.
-    """
-    if array.dtype.kind != "f":
-        return 0.0
-    epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(array.dtype).eps)
-    return epsilon * float(channel_mean(np.abs(array[:1]), output.layout, output.tokens).max())
-
-
-def constant_if_rounding(mean: NDArray[np.float64], rounding: float) -> NDArray[np.float64] | None:
-    """Return a constant map if rounding explains all variation in `mean`; None if it doesn't.
-
-    The constant is 0 if rounding explains its difference from 0.
-
-    Args:
-        mean: a map, H W.
-        rounding: how far it may be off by rounding.
-    """
-    if not np.isfinite(mean).all() or not 0 < float(np.ptp(mean)) <= _ROUNDING * rounding:
-        return None
-    middle = float(np.median(mean))
-    return np.full_like(mean, 0.0 if abs(middle) <= _ROUNDING * rounding else middle)
+        return np.asarray(channels_of(array, layout, tokens).mean(axis=0, dtype=np.float64))
 
 
 def _fold(array: NDArray[Any], tokens: TokenGrid) -> NDArray[Any]:

@@ -6,18 +6,20 @@ Reading tensors, placing tiles and writing text is in `feature_grid.py`.
 import difflib
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
 
-__all__ = ["colour_map_image", "colour_table", "not_finite_colour", "table_of", "value_range"]
+__all__ = ["colour_map_image", "colour_table", "finite_values", "not_finite_colour", "table_of", "value_range"]
 
 # matplotlib's own tables, copied: importing matplotlib takes 0.15 to 0.2 s, a third of what a cold `layerprobe grid`
 # takes. A test compares each with the installed matplotlib's; `make colour-tables` regenerates them.
 _TABLES = Path(__file__).with_name("colour_tables.npz")
+
+AnyFloat = TypeVar("AnyFloat", bound=np.floating[Any])
 
 _VIVID = np.array([[255, 0, 70], [0, 225, 255], [60, 255, 0], [255, 0, 255], [0, 0, 0], [128, 128, 128]], np.uint8)
 
@@ -65,21 +67,34 @@ def not_finite_colour(table: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def value_range(values: NDArray[np.floating]) -> tuple[float, float] | None:
     """The lowest and the highest finite value, or None where no value is finite."""
-    finite = values[np.isfinite(values)]
+    finite = finite_values(values)
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
-def colour_map_image(values: NDArray[np.floating], table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colour `values` (H W) from their own lowest to their own highest: H W 3 (RGB), as matplotlib's `imshow` does.
+def finite_values(values: NDArray[AnyFloat]) -> NDArray[AnyFloat]:
+    """The finite values, in one dimension."""
+    # A NaN is the lowest and the highest of all: where these are finite, as in nearly every map, nothing is copied.
+    if values.size and np.isfinite(values.min()) and np.isfinite(values.max()):
+        return values.ravel()
+    finite: NDArray[AnyFloat] = values[np.isfinite(values)]
+    return finite
 
-    A constant map gets the lowest colour; NaN and infinite values get `not_finite_colour(table)`.
+
+def colour_map_image(
+    values: NDArray[np.floating], table: NDArray[np.uint8], ends: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """Colour `values` (H W) between two ends, by default their own: H W 3 (RGB), as matplotlib's `imshow` does.
+
+    Values beyond the ends get the end's colour, a constant map the lowest one, and NaN and infinite values
+    `not_finite_colour(table)`.
     """
     finite = np.isfinite(values)
-    low, high = value_range(values) or (0.0, 0.0)
+    whole = bool(finite.all())
+    low, high = ends or value_range(values) or (0.0, 0.0)
     # Halved, because the range itself may be larger than the largest float64; halving is exact.
     half_range = high / 2 - low / 2
-    positions = (np.where(finite, values, low) / 2 - low / 2) / (half_range or 1.0)
-    image = table[np.minimum((positions * len(table)).astype(np.intp), len(table) - 1)]
-    if not finite.all():
+    positions = ((values if whole else np.where(finite, values, low)) / 2 - low / 2) / (half_range or 1.0)
+    image = table[np.clip(positions * len(table), 0, len(table) - 1).astype(np.intp)]
+    if not whole:
         image[~finite] = not_finite_colour(table)
     return image

@@ -1,6 +1,6 @@
-"""The layout of a picture of tiles: pages, columns, the tiles' size. All lengths are in pixels.
+"""The layout of a picture of tiles: columns, the tiles' size, the lines above and below them. Lengths are in pixels.
 
-It handles sizes and text, not values; drawing is in `feature_grid.py`.
+It handles sizes and text, not values; drawing is in `feature_grid.py`, which tiles a page holds is in `sections.py`.
 """
 
 import math
@@ -8,21 +8,40 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..artifact.errors import UsageError
+from .grid_style import DEFAULT_STYLE, GridStyle
 from .picture_text import break_name, font_of_size, wrap
 
-__all__ = ["MARGIN", "MOST_TILES", "GridLayout", "fit", "lay_out", "page_count", "page_range"]
+__all__ = ["CHANNEL_PAGE", "MARGIN", "OUTPUT_PAGE", "GridLayout", "PageKind", "fit", "lay_out"]
 
-MOST_TILES = 48
-"""Per page: seven rows of seven, about 2,000 x 2,700 pixels. On a much larger page, the names are legible only when
-the screen shows just a corner of it."""
 MARGIN = 32
-_FOUR_A_ROW = 24  # tiles
-_GUTTER, _ROW_GAP = 24, 26
-_LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the three formats'
-_SIDES = range(224, 289)
+_GUTTER, _ROW_GAP = 24, 22
+_GAP = 6
+"""Between a map and the text above or below it."""
+_LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the raster formats'
 _SMALLEST_SIDE = 112  # less leaves no room for a title
+_LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH = 480  # of the picture: holds the footer's legend
+_ONE_ROW = 4  # tiles
+_ASPECT = 1.15
+"""Width to height that a page comes near to: of a screen, and of paper."""
+
+
+@dataclass(frozen=True)
+class PageKind:
+    """What a page of one kind of tiles may have."""
+
+    most_tiles: int
+    most_columns: int
+    sides: range
+    """Of a tile, where that is free."""
+
+
+OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
+"""Six rows of eight, about 2,200 x 2,300 pixels. On a much larger page, the names are legible only when the screen
+shows just a corner of it."""
+CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
+"""The channels of one output, which have short names."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,10 @@ class GridLayout:
     """Of the tallest map; all rows have this height."""
     name_lines: int
     """How many lines the longest name takes, at most two."""
+    details: bool
+    """Whether the tiles have a line below the name."""
+    sections: bool
+    """Whether a line above each row names the blocks."""
     text: int
     """Font size of the names; the other text is one smaller."""
     header: int
@@ -48,19 +71,34 @@ class GridLayout:
         return round(self.text * 1.35)
 
     @property
+    def section_height(self) -> int:
+        """Of the line with the blocks' names."""
+        return self.line + 8 if self.sections else 0
+
+    @property
+    def titles_height(self) -> int:
+        """Of the lines between the blocks' names and the map."""
+        return (self.name_lines + self.details) * self.line + _GAP
+
+    @property
     def _row_height(self) -> int:
-        return (self.name_lines + 2) * self.line + 6 + self.map_height + _ROW_GAP
+        return self.section_height + self.titles_height + self.map_height + _GAP + self.line + _ROW_GAP
+
+    @property
+    def grid_width(self) -> int:
+        """Of the tiles without the margins."""
+        return self.columns * (self.side + _GUTTER) - _GUTTER
 
     @property
     def notes_top(self) -> int:
         """Where the footer begins."""
-        return MARGIN + self.header + self.rows * self._row_height
+        return MARGIN + self.header + self.rows * self._row_height + _GAP
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture."""
-        width = 2 * MARGIN + self.columns * (self.side + _GUTTER) - _GUTTER
-        return max(width, _LEAST_WIDTH), self.notes_top + (len(self.notes) + 1) * self.line + 8 + MARGIN
+        height = self.notes_top + (len(self.notes) + 1) * self.line + 8 + MARGIN
+        return max(self.grid_width + 2 * MARGIN, _LEAST_WIDTH), height
 
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
@@ -72,53 +110,42 @@ class GridLayout:
         return MARGIN + column * (self.side + _GUTTER), MARGIN + self.header + row * self._row_height
 
 
-def page_count(tiles: int) -> int:
-    """How many pages the tiles take."""
-    return -(-tiles // MOST_TILES)
-
-
-def page_range(tiles: int, page: int) -> range:
-    """The indices of the tiles on a page (from 1 on); pages differ by at most one tile: 97 are 49 and 48.
-
-    Raises:
-        UsageError: there is no such page.
-    """
-    pages = page_count(tiles)
-    if not 1 <= page <= pages:
-        there = "is 1 page" if pages == 1 else f"are {pages} pages: choose 1 to {pages}"
-        raise UsageError(f"Page {page} was requested; there {there}.")
-    least, longer = divmod(tiles, pages)
-    start = (page - 1) * least + min(page - 1, longer)
-    return range(start, start + least + (page <= longer))
-
-
 def lay_out(
     shapes: Sequence[tuple[int, ...]],
-    columns: int | None,
+    kind: PageKind = OUTPUT_PAGE,
+    style: GridStyle = DEFAULT_STYLE,
     *,
     names: Sequence[str],
-    has_title: bool,
     notes: Sequence[str],
+    has_title: bool = False,
+    details: bool = True,
+    sections: bool = False,
 ) -> GridLayout:
     """The layout with the largest tiles, from the preferred side down, that keeps the picture within its limits.
 
     Args:
         shapes: each tile's map, H W.
-        columns: tiles per row; None means 4, and for more than 24 tiles enough to keep the page from being a strip.
+        kind: what its pages may have.
+        style: has the columns, the width and the font size that are asked for.
         names: the text above each tile.
-        has_title: whether a line is kept free above the tiles.
         notes: the footer's sentences.
+        has_title: whether a line is kept free above the tiles.
+        details: whether the tiles have a line below the name.
+        sections: whether each row has a line for the blocks' names.
 
     Raises:
-        UsageError: with this many columns no size fits.
+        UsageError: with this many columns, or in this width, no size fits.
     """
-    tiles = len(shapes)
-    if columns is None:
-        columns = 4 if tiles <= _FOUR_A_ROW else math.ceil(math.sqrt(tiles / 1.2))
-    columns = min(columns, tiles)
-    different = set(shapes)
-    for side in range(_preferred_side(different), _SMALLEST_SIDE - 1, -4):
-        text = min(max(round(side / 15), 11), 17)
+    tiles, different = len(shapes), set(shapes)
+    part = 15 if details else 12
+    columns = min(style.columns or _columns(tiles, kind, different, style, lines=4 if details else 2), tiles)
+    if style.width is None:
+        sides = range(_preferred_side(different, kind.sides), _SMALLEST_SIDE - 1, -4)
+    else:
+        side = (style.width - 2 * MARGIN + _GUTTER) // columns - _GUTTER
+        sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
+    for side in sides:
+        text = style.font_size or min(max(round(side / part), 11), 17)
         name_font = font_of_size(text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * MARGIN)
         layout = GridLayout(
@@ -127,15 +154,18 @@ def lay_out(
             rows=-(-tiles // columns),
             map_height=max(fit(shape, side)[1] for shape in different),
             name_lines=max(len(break_name(name, name_font, side)) for name in names),
+            details=details,
+            sections=sections,
             text=text,
             header=2 * text + 10 if has_title else 0,
             notes=wrap(notes, font_of_size(text - 1), footer_width),
         )
         if max(layout.size) <= _LONGEST_SIDE:
             return layout
+    within = f" within {style.width:,} pixels" if style.width else ""
     raise UsageError(
-        f"{tiles} tiles in rows of {columns} are too many to stay legible in one picture (at most "
-        f"{_LONGEST_SIDE:,} pixels per side). Choose more columns, or fewer outputs (--columns, --outputs)."
+        f"{tiles} tiles in rows of {columns} are too many to stay legible in one picture{within} (at most "
+        f"{_LONGEST_SIDE:,} pixels per side). Choose other columns, or fewer outputs (--columns, --outputs)."
     )
 
 
@@ -145,7 +175,28 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _preferred_side(shapes: set[tuple[int, ...]]) -> int:
+def _columns(tiles: int, kind: PageKind, shapes: set[tuple[int, ...]], style: GridStyle, lines: int) -> int:
+    """How many columns make a page neither a strip nor end in a row that is nearly empty."""
+    most = min(kind.most_columns, tiles)
+    if style.width is not None:
+        least = max(_LEGIBLE_SIDE, _LEGIBLE_LETTERS * (style.font_size or 0))
+        most = max(min(most, (style.width - 2 * MARGIN + _GUTTER) // (least + _GUTTER)), 1)
+    if tiles <= _ONE_ROW:
+        return most
+    side = _preferred_side(shapes, kind.sides)
+    row = max(fit(shape, side)[1] for shape in shapes) + lines * side / 15 * 1.35 + _ROW_GAP
+
+    def cost(columns: int) -> float:
+        rows = -(-tiles // columns)
+        empty = (rows * columns - tiles) / columns
+        strip = abs(math.log(columns * (side + _GUTTER) / (rows * row * _ASPECT)))
+        return 1.5 * strip + empty + (empty > 0.65)
+
+    return min(range(1, most + 1), key=cost)
+
+
+def _preferred_side(shapes: set[tuple[int, ...]], sides: range) -> int:
     """The side at which most maps are scaled by an integer factor, so that their pixels are equally large."""
     longest = {max(shape) for shape in shapes}
-    return max(_SIDES, key=lambda side: (sum(side % n == 0 or n % side == 0 for n in longest), -abs(side - 256)))
+    middle = (sides[0] + sides[-1]) / 2
+    return max(sides, key=lambda side: (sum(side % n == 0 or n % side == 0 for n in longest), -abs(side - middle)))

@@ -31,7 +31,7 @@ def text_length(font: ImageFont.FreeTypeFont, text: str) -> float:
     return font.getlength(text)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _rendered(font: ImageFont.FreeTypeFont, text: str) -> tuple[Image.Image, int, int]:
     """The text as a mask, and the offset of its upper left corner from the start of the baseline."""
     left, top, right, bottom = (round(edge) for edge in font.getbbox(text, anchor="ls"))
@@ -57,18 +57,17 @@ def shorten_front(text: str, font: ImageFont.FreeTypeFont, width: float) -> str:
 
 
 def break_name(name: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """A name in one line or two, broken after a dot or an underscore if possible; one too long for two lines is cut in
-    the middle, because its start names the block and its end the layer.
+    """A name in one line or two, broken after a dot, or else an underscore, if possible. One too long for two lines is
+    cut in the middle, because its start names the block and its end the layer.
     """
     name = " ".join(name.split())
     if text_length(font, name) <= width:
         return [name]
-    ends = range(1, len(name) + 1)
-    fitting = max(bisect.bisect_right(ends, width, key=lambda end: font.getlength(name[:end])), 1)
-    end = max(name.rfind(".", 0, fitting), name.rfind("_", 0, fitting)) + 1
+    lengths = range(1, len(name) + 1)
+    fitting = max(bisect.bisect_right(lengths, width, key=lambda end: font.getlength(name[:end])), 1)
     # A break too early would leave the second line too little room.
-    if end * 2 < fitting or font.getlength(name[end:]) > width:
-        end = fitting
+    ends = (name.rfind(mark, 0, fitting) + 1 for mark in "._")
+    end = next((each for each in ends if each * 2 >= fitting and font.getlength(name[each:]) <= width), fitting)
     return [name[:end], shorten_front(name[end:], font, width)]
 
 

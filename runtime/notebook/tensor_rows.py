@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..artifact.manifest import Output
-from ..maps.channel_mean import channel_mean
 from ..maps.colour_maps import colour_map_image, colour_table
+from ..maps.feature_maps import read_map
 from ..reporting.html_text import safe
 from .html_table import html_table
 from .statistics import as_numpy, table
@@ -56,12 +56,11 @@ def tensors_html(tensors: Mapping[str, Any], outputs: Sequence[Output]) -> str:
 
 
 def _thumbnail(array: NDArray[Any], output: Output | None) -> str:
-    """Return the first image's mean over the channels as a picture, if it has a height and a width."""
+    """Return the first image's map as a picture, the one that a grid would show."""
     if output is None or not output.has_map or array.ndim != len(output.layout) or not array.size:
         return ""
-    picture = Image.fromarray(
-        colour_map_image(channel_mean(array, output.layout, output.tokens), colour_table("viridis"))
-    )
+    values = read_map({output.name: array}, output).values
+    picture = Image.fromarray(colour_map_image(values, colour_table("viridis")))
     factor = _SIDE / max(picture.size)
     size = max(1, round(picture.width * factor)), max(1, round(picture.height * factor))
     # A small map stays a map of squares.

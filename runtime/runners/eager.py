@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..artifact.by_name import load
 from ..artifact.errors import InputError, LayerprobeError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
-from ..artifact.manifest import Manifest, Recipe
+from ..artifact.manifest import Manifest, Recipe, is_library_model
 from ..artifact.reference import as_array
 from .base import Runner
 from .settings import Settings
@@ -23,8 +23,6 @@ from .torch_file import as_tensors, torch_facts, torch_set
 __all__ = ["EagerRunner"]
 
 _PROBE = "probe.live_probe:LiveProbe"
-_ZOOS = ("torchvision:", "timm:")
-_BUILT_IN = ("cnn11", "cnn2", "cnn3")
 
 
 class EagerRunner(Runner):
@@ -85,7 +83,7 @@ def _model_of(manifest: Manifest) -> str:
             "export`."
         )
     # An artifact may come from anyone: only built-in and zoo models are run because it names them.
-    if recipe.model not in _BUILT_IN and not recipe.model.startswith(_ZOOS):
+    if not is_library_model(recipe.model):
         raise RunnerUnavailable(
             f"eager needs the live model, whose code runs only at your request: give --model {recipe.model}"
         )
@@ -98,7 +96,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
     if recipe.weights_file and settings.weights is None:
         raise RunnerUnavailable("eager needs the weights that were exported from a file: give --weights F.")
     size = recipe.input_size
-    if manifest.recipe is None and manifest.preprocessing and (model in _BUILT_IN or model.startswith(_ZOOS)):
+    if manifest.recipe is None and manifest.preprocessing and is_library_model(model):
         size = list(manifest.preprocessing.crop)
     return load(_PROBE)(
         model,

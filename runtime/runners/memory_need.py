@@ -11,7 +11,7 @@ from ..artifact.errors import ExecutionError, UsageError
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Manifest, Output
 
-__all__ = ["bytes_of_batch", "refuse_large_outputs", "refuse_too_large"]
+__all__ = ["bytes_of", "bytes_of_batch", "refuse_large_outputs", "refuse_too_large"]
 
 _COPIES = 2
 """Of each output: the caller's array, and the runtime's own buffer."""
@@ -56,7 +56,7 @@ def refuse_large_outputs(manifest: Manifest, names: Collection[str], inputs: Map
     known = {str(symbol): size for symbol, size in sizes.items()}
     need = on_the_way = wanted = 0
     for entry in manifest.outputs:
-        size = _bytes(entry, known)
+        size = bytes_of(entry, known)
         on_the_way = max(on_the_way, size)
         if entry.name in names:
             wanted += size
@@ -74,11 +74,12 @@ def refuse_large_outputs(manifest: Manifest, names: Collection[str], inputs: Map
 def bytes_of_batch(manifest: Manifest, batch: int) -> int:
     """Return an estimate of the memory of inputs and outputs, in bytes."""
     sizes = manifest.sizes(batch)
-    inputs = sum(_bytes(entry, sizes) for entry in manifest.inputs)
-    return inputs + _COPIES * sum(_bytes(entry, sizes) for entry in manifest.outputs)
+    inputs = sum(bytes_of(entry, sizes) for entry in manifest.inputs)
+    return inputs + _COPIES * sum(bytes_of(entry, sizes) for entry in manifest.outputs)
 
 
-def _bytes(entry: Input | Output, sizes: Mapping[str, int]) -> int:
+def bytes_of(entry: Input | Output, sizes: Mapping[str, int]) -> int:
+    """Return the bytes of one tensor, where the sizes are those that its symbols stand for."""
     elements = math.prod(size if isinstance(size, int) else _size(size, sizes) for size in entry.shape)
     return elements * (_BYTES.get(entry.dtype) or np.dtype(entry.dtype).itemsize)
 

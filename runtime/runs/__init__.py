@@ -3,6 +3,7 @@
 image_finding.py: which files of a photo folder are taken, in which order: suffixes, hidden files, links
 image_reading.py: decodes an image: EXIF rotation, transparency, 16 bits; refuses damaged, huge and EPS files
 image_statistics.py: mean and standard deviation of a photo folder's channels: `layerprobe stats`
+photo_maps.py: the maps of a photo: which come from the averaged probe, which from the full one, in parts of 1 GB
 preprocessing.py: resize, crop, scale, normalise as torchvision does: a photo -> N C H W
 input_files.py: photos, .npy, .npz, .safetensors, folders -> inputs by name; archives too large to unpack
 input_batches.py: files -> batches of --batch photos, each read when its turn comes

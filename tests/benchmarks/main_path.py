@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
@@ -23,10 +23,19 @@ from benchmarks.page import describe_machine, write_section
 from benchmarks.timing import Seconds, interleave
 from export import export_artifact
 from probe import Probe, build_probe, load_model
-from runtime import Artifact, Preprocessing, draw_grid, open_artifact, open_runner, preprocess_files, save_picture
+from runtime import (
+    Artifact,
+    Preprocessing,
+    draw_grid,
+    draw_pages,
+    open_artifact,
+    open_runner,
+    preprocess_files,
+    save_picture,
+    save_pictures,
+)
 from runtime.artifact.manifest import Output
-from runtime.maps.feature_grid import count_pages
-from runtime.maps.page_layout import MOST_TILES
+from runtime.maps.page_layout import OUTPUT_PAGE
 
 VARIANTS = ("cnn11", "cnn2", "cnn3")
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
@@ -86,11 +95,14 @@ def draw_many_tiles(folder: Path) -> dict[str, Callable[[], None]]:
         tensors[f"layer{number}"] = rng.standard_normal((1, channels, side, side), np.float32)
     maps = {name: array.mean(1, keepdims=True) for name, array in tensors.items()}
 
-    def draw(arrays: Mapping[str, np.ndarray], averaged: Mapping[str, float] | None) -> None:
-        for page in range(1, count_pages(outputs) + 1):
-            save_picture(draw_grid(arrays, outputs, page=page, averaged=averaged), folder / f"page{page}.jpg")
+    def draw(arrays: Mapping[str, np.ndarray], of: Sequence[Output]) -> None:
+        save_pictures(draw_pages(arrays, of), folder / "page.jpg")
 
-    return {"from the tensors": lambda: draw(tensors, None), "from averaged maps": lambda: draw(maps, {})}
+    averaged = [
+        each.model_copy(update={"shape": (each.shape[0], 1, *each.shape[2:]), "averaged": each.shape[1]})
+        for each in outputs
+    ]
+    return {"from the tensors": lambda: draw(tensors, outputs), "from averaged maps": lambda: draw(maps, averaged)}
 
 
 def run_command(*arguments: object) -> Callable[[], object]:
@@ -146,7 +158,7 @@ def measure(folder: Path) -> list[tuple[str, Seconds, str]]:
     )
     found.append(("cnn2: cold, a new process each", cold, "grid under 0.5 s, verify under 1 s"))
     many = interleave(draw_many_tiles(folder), rounds=9)
-    found.append((f"{TILES} tiles to JPEG, in pages of {MOST_TILES} at most", many, "under 1 s"))
+    found.append((f"{TILES} tiles to JPEG, in pages of {OUTPUT_PAGE.most_tiles} at most", many, "under 1 s"))
     return found
 
 

@@ -122,6 +122,7 @@ def test_json_is_one_document_with_every_field(net, layerprobe):
         "dtype": "float32",
         "layout": "NCHW",
         "tokens": None,
+        "averaged": None,
         "alias_of": None,
         "computed_by": None,
     }

@@ -6,7 +6,9 @@ import shlex
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from torch import nn
 from export import export_artifact
 from probe import CNN11, build_probe
 from runtime import Preprocessing, open_artifact, open_runner, preprocess_files
+from runtime.maps.page_layout import OUTPUT_PAGE
 
 
 def test_run_writes_every_output_of_every_image_in_order(exported, photo, tmp_path, layerprobe):
@@ -93,11 +96,16 @@ def test_onnx_and_torchscript_write_the_same(exported, photo, tmp_path, layerpro
         np.testing.assert_allclose(array, other[name], atol=1e-4)
 
 
-def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_path, layerprobe, monkeypatch):
-    monkeypatch.setattr("runtime.maps.page_layout.MOST_TILES", 8)
+@pytest.fixture
+def small_pages(monkeypatch):
+    monkeypatch.setattr("runtime.maps.feature_grid.OUTPUT_PAGE", replace(OUTPUT_PAGE, most_tiles=4))
+
+
+def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_path, layerprobe, small_pages):
     file = tmp_path / "maps.png"
     outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file)
-    assert (outcome.code, outcome.err) == (0, "Next page: --page 2. Or select fewer outputs with --outputs.\n")
+    hint = "Next page: --page 2; --all-pages draws all. Or select fewer outputs (--depth, --outputs).\n"
+    assert (outcome.code, outcome.err) == (0, hint)
     assert " px, page 1 of 2, by onnx-" in outcome.out
     first = file.read_bytes()
     last = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--page", "2")
@@ -107,6 +115,76 @@ def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_
     missing = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--page", "3")
     assert missing.code == 2
     assert "there are 2 pages" in missing.err
+
+
+def test_grid_draws_all_pages_in_one_pdf_or_as_numbered_files(exported, photo, tmp_path, layerprobe, small_pages):
+    command = ("grid", exported("cnn3").path, photo, "--all-pages", "-o")
+    outcome = layerprobe(*command, tmp_path / "maps.pdf")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith(f"{tmp_path}/maps.pdf: pages: 2, by onnx-")
+    assert layerprobe(*command, tmp_path / "maps.jpg").code == 0
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["maps-1.jpg", "maps-2.jpg", "maps.pdf"]
+
+
+def test_grid_draws_the_channels_of_one_output(exported, photo, tmp_path, layerprobe):
+    command = ("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.svg", "--channels")
+    outcome = layerprobe(*command, "cnn2", "--top", 3)
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "maps.svg").read_text().count("<image") == 3 + 1, "the channels and one colour bar"
+    assert "No output is called 'cn2'" in layerprobe(*command, "cn2").err
+    assert layerprobe(*command, "cnn2", "--outputs", "cnn2").code == 2
+    assert layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.svg", "--top", 3).code == 2
+
+
+def svg_texts(file):
+    return [each.text for each in ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}text")]
+
+
+NORMED = """from torch import nn
+def make():
+    return nn.Sequential(nn.Conv2d(3, 6, 3), nn.GroupNorm(1, 6, affine=False), Centred(), nn.ReLU())
+class Centred(nn.Module):
+    def forward(self, x):
+        return x - x.mean(1, keepdim=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "drawn"),
+    [
+        (("--averaged",), {"0": "Conv2d · 6 × 14 × 14", "2.sub": "sub · 6 × 14 × 14 · pca"}),
+        (("--averaged", "--no-full"), {"0": "Conv2d · 6 × 14 × 14"}),
+        ((), {"0": "Conv2d · 6 × 14 × 14", "2.sub": "sub · 6 × 14 × 14 · pca"}),
+    ],
+)
+def test_grid_says_what_the_layer_has_and_draws_what_its_mean_does_not_show(
+    tmp_path, photo, layerprobe, options, drawn
+):
+    (tmp_path / "net.py").write_text(NORMED)
+    art = tmp_path / "art"
+    assert layerprobe("export", f"{tmp_path}/net.py:make", "-o", art, "--input-size", 16, *options).code == 0
+    outcome = layerprobe("grid", art, photo, "-o", tmp_path / "maps.svg")
+    assert outcome.code == 0, outcome.err
+    written = svg_texts(tmp_path / "maps.svg")
+    for name, detail in drawn.items():
+        assert written[written.index(name) + 1] == detail
+    assert ("2.sub" in written) == ("2.sub" in drawn)
+    reduced = layerprobe("grid", art, photo, "-o", tmp_path / "maps.svg", "--reduce", "std")
+    assert reduced.code == (2 if "--no-full" in options else 0)
+    assert ("export without --no-full" in reduced.err) == ("--no-full" in options)
+
+
+def test_depth_selects_one_output_of_each_block(tmp_path, photo, layerprobe):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef make():\n    block = lambda i: nn.Sequential(nn.Conv2d(i, 4, 3), nn.Tanh())\n"
+        "    return nn.Sequential(block(3), block(4), nn.Sigmoid())\n"
+    )
+    layerprobe("export", f"{tmp_path}/net.py:make", "-o", tmp_path / "art", "--input-size", 16)
+    assert layerprobe("grid", tmp_path / "art", photo, "-o", tmp_path / "maps.svg", "--depth", 1).code == 0
+    assert {"0.1", "1.1", "2"} < set(svg_texts(tmp_path / "maps.svg"))
+    assert not {"0.0", "1.0"} & set(svg_texts(tmp_path / "maps.svg"))
+    assert layerprobe("run", tmp_path / "art", photo, "-o", tmp_path / "t.safetensors", "--depth", 1).code == 0
+    assert set(load_file(tmp_path / "t.safetensors")) == {"0.1", "1.1", "2"}
 
 
 def test_grid_draws_repeated_tensors_only_when_asked(tmp_path, photo, layerprobe):

@@ -15,7 +15,7 @@ from altered_artifacts import alter_everywhere, alter_manifest, copy_of, rehash
 
 from runtime import Artifact, ArtifactError, open_artifact, open_runner
 from runtime.artifact.manifest import Manifest, parse_manifest
-from runtime.maps.feature_grid import count_pages
+from runtime.maps.feature_grid import refuse_mapless
 from runtime.runners.input_check import check_inputs
 from runtime.runners.memory_need import bytes_of_batch
 
@@ -56,7 +56,7 @@ def with_value(content: Any, path: tuple[Any, ...], value: Any) -> Any:
 def use(manifest: Manifest) -> None:
     """Ask what the commands ask of a manifest before they open a model."""
     assert bytes_of_batch(manifest, 3) >= 0
-    assert count_pages(manifest.outputs, aliases=True) >= 1
+    refuse_mapless(manifest.outputs)
     for output in manifest.outputs:
         assert "\x1b" not in output.located
         assert "\n" not in output.located
@@ -94,6 +94,10 @@ IMPOSSIBLE = {
             shape=["N", 10, 3], layout="NLC", tokens={"before": 0, "height": 3, "width": 4, "after": 0}
         ),
         "has 10 tokens, of which 12 are laid out",
+    ),
+    "a mean of several channels": (
+        lambda m: m["outputs"][0].update(averaged=64),
+        "is the mean of 64 channels, and it is no N x 1 x H x W",
     ),
     "tokens in a map": (
         lambda m: m["outputs"][0].update(tokens={"before": 0, "height": 3, "width": 4, "after": 0}),

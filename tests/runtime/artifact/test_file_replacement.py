@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 from safetensors.numpy import save_file
 
 from report_making import make_output, make_report, make_runner
-from runtime import UsageError, save_picture
+from runtime import Picture, UsageError, save_picture
 from runtime.artifact.file_replacement import replace_file
 from runtime.bench.benchmarking import BenchmarkReport
 from runtime.bench.picture import draw_benchmark
@@ -28,7 +27,7 @@ THEIRS = {
 
 @pytest.fixture
 def picture():
-    return Image.new("RGB", (8, 8))
+    return Picture(8, 8)
 
 
 def _report():
@@ -59,7 +58,7 @@ def test_a_picture_replaces_a_picture_of_ours_and_no_photo(suffix, picture, tmp_
     file = tmp_path / f"maps.{suffix}"
     for _ in range(2):
         save_picture(picture, file)
-    picture.save(file)  # without the mark, as any other program writes it
+    picture.image().save(file)  # without the mark, as any other program writes it
     photo = file.read_bytes()
     with pytest.raises(UsageError, match=KEPT):
         save_picture(picture, file)

@@ -35,8 +35,8 @@ ORIGINS = [
 ]
 
 
-def select(patterns=(), operations=()):
-    return [each.name for each in select_outputs(ORIGINS, patterns, operations)]
+def select(patterns=(), operations=(), depth=None):
+    return [each.name for each in select_outputs(ORIGINS, patterns, operations, depth)]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,49 @@ def test_names_and_globs_choose_in_the_order_of_execution(patterns, chosen):
 )
 def test_a_modules_path_stands_for_its_last_output_where_no_output_is_called_so(path, last):
     assert select([path]) == [last]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "chosen"),
+    [
+        ("layer?", ["layer1.1.relu"]),
+        ("layer1?", ["layer10.conv1"]),
+        ("layer[1]", ["layer1.1.relu"]),
+        ("layer?.?", ["layer1.0.add", "layer1.1.relu"]),
+        ("l*r1*.0", ["layer1.0.add"]),
+        ("bl?ck", ["block.ln_1"]),
+        ("*.ln_?", ["block.ln_1"]),
+        ("no*", ["norm", "norm_1", "norm_2"]),
+    ],
+)
+def test_globs_match_the_paths_of_modules_as_well(pattern, chosen):
+    assert select([pattern]) == chosen
+
+
+BLOCKS = ["conv1", "norm", "layer1.0.add", "norm_1", "layer1.1.relu", "layer10.conv1", "norm_2", "block.ln_1", "fc"]
+
+
+@pytest.mark.parametrize(("depth", "chosen"), [(1, BLOCKS), (2, [*BLOCKS[:-2], "block.ln", "block.ln_1", "fc"])])
+def test_a_depth_selects_the_last_output_of_each_block_and_of_each_of_its_calls(depth, chosen):
+    assert select(depth=depth) == chosen
+
+
+def test_what_a_module_computes_between_its_own_modules_is_in_none_of_them():
+    names = select(depth=3)
+    assert "layer1.0.add" not in names
+    assert "relu" not in names
+    assert "layer1.0.conv1" in names
+
+
+def test_a_depth_and_other_choices_must_all_hold():
+    assert select(["layer*"], depth=1) == ["layer1.0.add", "layer1.1.relu", "layer10.conv1"]
+    assert select(["layer1"], ["add", "ReLU"], depth=2) == ["layer1.1.relu"]
+
+
+def test_a_model_without_modules_has_no_depth():
+    bare = [Origin(name="add", label="add", module_path="", operation="", source_file=None, source_line=None)]
+    with pytest.raises(UsageError, match=r"No module is 1 deep.*\nOmit --depth"):
+        select_outputs(bare, depth=1)
 
 
 def test_paths_and_globs_go_together():

@@ -1,0 +1,101 @@
+"""Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero.
+
+The colours themselves are in `colour_maps.py`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .colour_maps import finite_values
+from .grid_style import GridStyle
+
+__all__ = ["DIVERGING", "SEQUENTIAL", "ColourScale", "own_scale", "range_text", "scales_of"]
+
+SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
+_WHOLE_RANGE = GridStyle(clip=0)
+_CLIPPED_BY_DEFAULT = 1.0
+"""Percent of the pixels at either end."""
+_FEWEST_PIXELS = 20
+"""Of a map that is clipped by default: in a smaller one, a single pixel is a large part."""
+_WASHED_OUT = 0.3
+"""Of a map's range: if all but the clipped pixels lie within this part of it, those few take most of the colours."""
+
+
+@dataclass(frozen=True)
+class ColourScale:
+    """The colours of one map: the ends, and what lies beyond them and shares their colour."""
+
+    low: float
+    high: float
+    cmap: str
+    lowest: float
+    highest: float
+
+
+def scales_of(maps: Sequence[NDArray[np.float64]], style: GridStyle, *, shared: bool) -> list[ColourScale | None]:
+    """Return each map's scale; None where no value is finite.
+
+    Args:
+        maps: H W each.
+        style: what is chosen.
+        shared: whether all have the same.
+    """
+    finite = [finite_values(values) for values in maps]
+    if not shared:
+        return [_scale(values, style) for values in finite]
+    one = _scale(np.concatenate(finite), style) if finite else None
+    return [one] * len(maps)
+
+
+def own_scale(values: NDArray[np.float64]) -> ColourScale | None:
+    """Return the scale from a map's lowest to its highest value; None where none is finite."""
+    return _scale(finite_values(values), _WHOLE_RANGE)
+
+
+def _scale(values: NDArray[np.float64], style: GridStyle) -> ColourScale | None:
+    """The scale of finite values, in one dimension."""
+    if not values.size:
+        return None
+    lowest, highest = float(values.min()) + 0.0, float(values.max()) + 0.0  # not -0
+    low, high = _clipped(values, lowest, highest, style.clip)
+    if style.symmetric and low < 0 < high:
+        high = max(-low, high)
+        return ColourScale(-high, high, style.cmap or DIVERGING, lowest, highest)
+    return ColourScale(low, high, style.cmap or SEQUENTIAL, lowest, highest)
+
+
+def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: float | None) -> tuple[float, float]:
+    percent = _CLIPPED_BY_DEFAULT if clip is None else clip
+    count = math.ceil(values.size * percent / 100)
+    if not count or 2 * count >= values.size or (clip is None and values.size < _FEWEST_PIXELS):
+        return lowest, highest
+    ends = np.partition(values, (count, values.size - 1 - count))
+    low, high = float(ends[count]), float(ends[values.size - 1 - count])
+    if low == high:  # the few are all there is to see
+        return lowest, highest
+    if clip is None:
+        # Halved, because the range may be larger than the largest float64.
+        inner = high / 2 - low / 2
+        if inner >= _WASHED_OUT * (highest / 2 - lowest / 2):
+            return lowest, highest
+        # An end that is near the others stays: a map with one peak keeps its darkest pixels apart.
+        return (
+            low if low / 2 - lowest / 2 > inner else lowest,
+            high if highest / 2 - high / 2 > inner else highest,
+        )
+    return low, high
+
+
+def range_text(scale: ColourScale) -> tuple[str, str]:
+    """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant."""
+    texts = ((f"{scale.low:.{digits}g}", f"{scale.high:.{digits}g}") for digits in range(3, 18))
+    low, high = next((pair for pair in texts if pair[0] != pair[1]), (f"{scale.low:.4g}",) * 2)
+    if scale.lowest < scale.low:
+        low = f"{scale.lowest:.3g} … {low}"
+    if scale.highest > scale.high:
+        high = f"{high} … {scale.highest:.3g}"
+    return low.replace("-", "−"), high.replace("-", "−")

@@ -1,0 +1,202 @@
+"""Arrays by output to the maps that a picture shows, and what is left out because it would show nothing new.
+
+How a tensor becomes a map is in `reductions.py`; drawing maps is in `feature_grid.py`.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact.errors import UsageError
+from ..artifact.manifest import Output
+from ..artifact.reference import as_array
+from .channel_mean import channels_of
+from .colour_maps import value_range
+from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
+
+__all__ = ["LEFT_OUT", "FeatureMap", "FeatureMaps", "LeftOut", "output_tensor", "read_map", "worth_drawing"]
+
+_ROUNDING = 8
+"""Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
+over the channels is 0 by definition, it is less than 1 in a Swin-T."""
+_HALF_A_COLOUR = 1 / 512
+"""Of a map's range: two maps that differ less than that have the same picture, in 256 colours."""
+
+LeftOut = Literal["flat", "point", "constant", "rounding", "repeat"]
+
+LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
+    "repeat": (
+        "output that has the same picture as another is left out (--aliases draws it)",
+        "outputs that have the same picture as another are left out (--aliases draws them)",
+    ),
+    "rounding": (
+        "output whose map varies only by rounding is left out",
+        "outputs whose maps vary only by rounding are left out",
+    ),
+    "constant": ("output that is constant over the image is left out", "outputs constant over the image are left out"),
+    "point": ("output of 1 × 1 pixel is left out", "outputs of 1 × 1 pixel are left out"),
+    "flat": ("output without height and width is left out", "outputs without height and width are left out"),
+}
+"""Why an output is not drawn, in the footer's words: of one, and of several."""
+
+
+@dataclass(frozen=True)
+class FeatureMap:
+    """What one tile shows."""
+
+    name: str
+    detail: str
+    """`Conv2d · 64 × 56 × 56`; may be empty."""
+    path: str
+    """The module it ran in: neighbours of one block belong together."""
+    values: NDArray[np.float64]
+    """H W; 0 0 where there is none."""
+    reduction: str = ""
+    """A row of `REDUCTIONS`; empty for a channel."""
+    left_out: LeftOut | None = None
+    """Why it shows nothing, if it does."""
+
+
+@dataclass
+class FeatureMaps:
+    """What is drawn, in this order, and what is not."""
+
+    maps: list[FeatureMap] = field(default_factory=list)
+    left_out: dict[LeftOut, list[str]] = field(default_factory=dict)
+    """Each kind's outputs, with what is to be said of one: `bn1 = conv1`, `relu (0)`."""
+
+
+def read_map(
+    arrays: Mapping[str, Any], output: Output, reduce: str = AUTO, noise: Mapping[str, float] | None = None
+) -> FeatureMap:
+    """Return the map of one output, which may show nothing.
+
+    Args:
+        arrays: output name to NumPy array or PyTorch tensor, in the output's layout. Only the first image is read.
+        output: the output.
+        reduce: a row of `REDUCTIONS`, or auto.
+        noise: by output that is a mean already (`Output.averaged`), how far it may be off by rounding.
+
+    Raises:
+        UsageError: the array is missing or contradicts its output, or a mean can't be reduced as requested.
+    """
+    if not output.has_map:
+        return FeatureMap(output.name, output.label, output.module_path, np.empty((0, 0)), left_out="flat")
+    tensor = output_tensor(arrays, output)
+    if output.averaged is not None:
+        if reduce not in (AUTO, "mean"):
+            raise UsageError(
+                f"{output.name!r} is a mean over the channels already: it has no {reduce}.\n"
+                "Draw the full probe's tensors: export without --no-full."
+            )
+        reduce = "mean"
+    tried = []
+    for name in AUTO_ORDER if reduce == AUTO else (reduce,):
+        row = REDUCTIONS[name]
+        with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
+            values = row.reduce(tensor)
+            left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
+        tried.append(FeatureMap(output.name, _detail(output, tensor), output.module_path, values, name, left_out))
+        if left_out not in ("constant", "rounding"):
+            return tried[-1]
+    return tried[0]
+
+
+def worth_drawing(maps: Iterable[FeatureMap], *, aliases: bool = False, shared: bool = False) -> FeatureMaps:
+    """Return the maps that show something new.
+
+    Args:
+        maps: in the order of drawing.
+        aliases: whether to keep also those that look like an earlier one.
+        shared: whether all are drawn in one scale, in which twice the values are another picture.
+    """
+    found = FeatureMaps()
+    seen = _Pictures(shared)
+    for map_ in maps:
+        why, said = map_.left_out, f" ({_number(map_.values)})" if map_.values.size > 1 else ""
+        if why is None and not aliases:
+            twin = seen.like(map_)
+            why, said = ("repeat", f" = {twin}") if twin else (None, "")
+        if why:
+            found.left_out.setdefault(why, []).append(map_.name + said)
+        else:
+            found.maps.append(map_)
+    return found
+
+
+def output_tensor(arrays: Mapping[str, Any], output: Output) -> NDArray[Any]:
+    """Return the first image of an output's array, C H W.
+
+    Raises:
+        UsageError: there is no array, or it contradicts the output.
+    """
+    if output.name not in arrays:
+        near = ", ".join(difflib.get_close_matches(output.name, list(arrays))) or "none"
+        raise UsageError(f"No array for output {output.name!r} among the {len(arrays)} given; near names: {near}.")
+    array = arrays[output.name]
+    # A PyTorch tensor is known by its methods: this package doesn't need PyTorch.
+    array = as_array(array) if hasattr(array, "detach") else np.asarray(array)
+    try:
+        return channels_of(array, output.layout, output.tokens)
+    except UsageError as error:
+        raise UsageError(f"Output {output.name!r} can't be drawn. {error}") from error
+
+
+def _shows_nothing(
+    values: NDArray[np.float64], tensor: NDArray[Any], row: Reduction, output: Output, noise: float
+) -> LeftOut | None:
+    if values.size == 1:
+        return "point"
+    low, high = float(values.min()), float(values.max())
+    if low == high:
+        return "constant"
+    if output.averaged is not None:
+        return "rounding" if high - low <= _ROUNDING * noise else None
+    if tensor.dtype.kind != "f" or not np.isfinite(high - low):
+        return None
+    # A bfloat16 array arrives as float32.
+    epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(tensor.dtype).eps)
+    # The largest magnitude takes as long as the map: a bound of it settles nearly all.
+    bound = float(np.linalg.norm(tensor.ravel())) if tensor.flags.c_contiguous else np.inf
+    if high - low > _ROUNDING * epsilon * bound:
+        return None
+    return "rounding" if high - low <= _ROUNDING * epsilon * float(row.magnitude(tensor).max()) else None
+
+
+def _detail(output: Output, tensor: NDArray[Any]) -> str:
+    channels, height, width = tensor.shape
+    return f"{output.label} · {output.averaged or channels} × {height} × {width}"
+
+
+class _Pictures:
+    """What was drawn: of each map its name, one pixel and all of them, by its size."""
+
+    def __init__(self, shared: bool) -> None:
+        self._shared = shared
+        self._drawn: dict[tuple[int, ...], list[tuple[str, float, NDArray[np.float64]]]] = {}
+
+    def like(self, map_: FeatureMap) -> str | None:
+        """Return the name of the earlier map that has the same picture; keep this one, if none has."""
+        values = map_.values
+        low, high = value_range(values) or (0.0, 0.0)
+        # Halved, because the range may be larger than the largest float64.
+        half = high / 2 - low / 2
+        picture = values / 2 if self._shared else (values / 2 - low / 2) / (half or 1.0)
+        apart = _HALF_A_COLOUR * (half if self._shared else 1.0)
+        pixel = float(picture[picture.shape[0] // 2, picture.shape[1] // 2])
+        drawn = self._drawn.setdefault(values.shape, [])
+        for name, theirs, other in drawn:
+            # Of most maps one pixel says it. A NaN is not apart.
+            if not abs(pixel - theirs) > apart and np.allclose(picture, other, rtol=0, atol=apart, equal_nan=True):
+                return name
+        drawn.append((map_.name, pixel, picture))
+        return None
+
+
+def _number(values: NDArray[np.float64]) -> str:
+    # Not the median, for which NumPy imports its masked arrays.
+    return f"{values[values.shape[0] // 2, values.shape[1] // 2] + 0.0:.3g}".replace("-", "−")

@@ -1,0 +1,86 @@
+"""The sentences below a grid: what a tile is, how it is coloured, and what is left out."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+
+from ..artifact.manifest import Output
+from .colour_scales import SEQUENTIAL, ColourScale, range_text
+from .feature_maps import LEFT_OUT, FeatureMap, LeftOut
+from .grid_style import GridStyle
+from .reductions import REDUCTIONS
+
+__all__ = ["explained", "left_out_notes", "listed", "scale_notes", "token_notes", "usual_reduction"]
+
+_NAMES_SHOWN = 6
+
+
+def explained(maps: Sequence[FeatureMap]) -> list[str]:
+    """Return what a tile shows, and what one that is marked shows."""
+    counts = Counter(each.reduction for each in maps)
+    usual = usual_reduction(maps)
+    notes = [f"Each tile is one output, in the order of execution: {REDUCTIONS[usual].words}."]
+    return notes + [
+        f"{counts[name]} marked {name}, whose {usual} shows nothing: {REDUCTIONS[name].words}."
+        for name in counts
+        if name != usual
+    ]
+
+
+def usual_reduction(maps: Sequence[FeatureMap]) -> str:
+    """Return the reduction that a tile has which isn't marked with another."""
+    return next((name for name in REDUCTIONS if any(each.reduction == name for each in maps)), "mean")
+
+
+def scale_notes(scales: Collection[ColourScale | None], style: GridStyle, *, shared: bool) -> list[str]:
+    """Return how the tiles are coloured."""
+    known = [each for each in scales if each is not None]
+    colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
+    whole = (
+        "All tiles share one scale" if shared else "Each tile is coloured from its own lowest to its own highest value"
+    )
+    # Also where a map is as high as it is low by itself.
+    both_signs = any(each.low == -each.high != 0 for each in known)
+    symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
+    notes = [f"{whole} ({colours}){symmetric}."]
+    clipped = next((each for each in known if each.lowest < each.low or each.highest > each.high), None)
+    if clipped:
+        reads = range_text(clipped)[clipped.highest > clipped.high]
+        percent = "1" if style.clip is None else f"{style.clip:g}"
+        why = ", since so few would take most of the colours" if style.clip is None else ""
+        notes.append(f"{reads}: up to {percent} % of the pixels lie so far out and share the end's colour{why}.")
+    return notes
+
+
+def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
+    """Return what is not drawn, and why."""
+    return [
+        f"{len(names)} {one if len(names) == 1 else several}: {listed(names)}."
+        for kind, (one, several) in LEFT_OUT.items()
+        if (names := left_out.get(kind))
+    ]
+
+
+def token_notes(outputs: Sequence[Output]) -> list[str]:
+    """Return how token sequences are laid out."""
+    counts = Counter(_extra_tokens(output) for output in outputs if output.layout == "NLC" and output.has_map)
+    if not counts:
+        return []
+    counted = [
+        f"{extra} in each of {count} outputs" if count > 1 else f"{extra} in 1 output"
+        for extra, count in sorted(counts.items())
+        if extra
+    ]
+    left_out = f"; tokens that are not patches are left out: {', '.join(counted)}" if counted else ""
+    return [f"Token sequences are laid out as their grid of patches{left_out}."]
+
+
+def _extra_tokens(output: Output) -> int:
+    """The number of tokens that are not patches, which the map leaves out."""
+    return output.tokens.before + output.tokens.after if output.tokens else 0
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return the names in a row, the last ones counted where there are many."""
+    if len(names) <= _NAMES_SHOWN + 1:
+        return ", ".join(names)
+    return f"{', '.join(names[:_NAMES_SHOWN])} and {len(names) - _NAMES_SHOWN} more"

@@ -1,0 +1,88 @@
+"""Neighbours that belong together, by the paths of their modules: the blocks of a model, and where a page may end.
+
+How large a tile is, and where it is on its page, is in `page_layout.py`.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+
+from ..artifact.errors import UsageError
+
+__all__ = ["page_ranges", "requested_page", "sections_of"]
+
+_LARGEST_SHARE = 0.5
+"""Of the tiles: a block that holds more is no division, and those in it are taken."""
+_SLACK = 0.4
+"""Of a page's tiles, by which it may be shorter or longer to end where a block ends."""
+
+
+def sections_of(paths: Sequence[str]) -> list[str]:
+    """Return the block of each tile, the same for neighbours in one; empty for what is in none, or alone in one.
+
+    The blocks are the modules at one depth: `layer1`, or `features.1` where `features` holds nearly everything.
+
+    Args:
+        paths: the module of each tile.
+    """
+    parts = [path.split(".") if path else [] for path in paths]
+    depth, deepest = 1, max((len(each) for each in parts), default=0)
+    while depth < deepest:
+        counts = Counter(".".join(each[:depth]) for each in parts if len(each) > depth)
+        if not counts or max(counts.values()) <= _LARGEST_SHARE * len(paths):
+            break
+        depth += 1
+    blocks = [".".join(each[:depth]) for each in parts]
+    # The path of one layer alone would only repeat its name.
+    neighbours = zip(["", *blocks], blocks, [*blocks[1:], ""], strict=False)
+    return [block if block in (before, after) else "" for before, block, after in neighbours]
+
+
+def page_ranges(paths: Sequence[str], most: int) -> list[range]:
+    """Return the tiles of each page: as few pages as possible, of about as many tiles, that end where a block ends.
+
+    Args:
+        paths: the module of each tile.
+        most: tiles on a page.
+    """
+    tiles = len(paths)
+    shared = [_shared(one, other) for one, other in pairwise(paths)]
+    least = min(shared, default=0)
+    found, start = [], 0
+    for left in range(-(-tiles // most), 0, -1):
+        even = -(-(tiles - start) // left)
+        # What is left must fit the pages that are left.
+        shortest = max(tiles - start - (left - 1) * most, round(even * (1 - _SLACK)), 1)
+        longest = min(most, round(even * (1 + _SLACK)), tiles - start - (left - 1))
+        depths = {size: shared[start + size - 1] - least for size in range(shortest, longest + 1)} if left > 1 else {}
+        size = min(depths, key=lambda size: _cost(size, even, depths[size]), default=even)
+        found.append(range(start, start + size))
+        start += size
+    return found
+
+
+def requested_page(page: int, pages: int) -> int:
+    """Return the index of a page.
+
+    Raises:
+        UsageError: there is no such page.
+    """
+    if not 1 <= page <= pages:
+        there = "is 1 page" if pages == 1 else f"are {pages} pages: choose 1 to {pages}"
+        raise UsageError(f"Page {page} was requested; there {there}.")
+    return page - 1
+
+
+def _cost(size: int, even: int, depth: int) -> float:
+    """Of a page that ends `depth` blocks deep: each costs as much as 0.4 of a page."""
+    return abs(size - even) / even + _SLACK * min(depth, 4)
+
+
+def _shared(one: str, other: str) -> int:
+    """How many blocks, one in the other, hold both."""
+    count = 0
+    for mine, theirs in zip(one.split("."), other.split("."), strict=False):
+        if mine != theirs or not mine:
+            break
+        count += 1
+    return count

@@ -1,0 +1,96 @@
+"""Which value gets which colour: own and shared scales, outliers, symmetric ends."""
+
+import numpy as np
+import pytest
+
+from map_pictures import find_tiles, output, random_maps, texts
+from runtime.maps.colour_maps import colour_table
+from runtime.maps.colour_scales import range_text, scales_of
+from runtime.maps.feature_grid import draw_grid
+from runtime.maps.grid_style import GridStyle
+
+
+def scale_of(values, **choices):
+    (scale,) = scales_of([np.asarray(values, float)], GridStyle(**choices), shared=False)
+    return scale
+
+
+def test_each_map_has_its_own_ends_or_all_have_the_same():
+    maps = [np.array([[0.0, 1.0]]), np.array([[-3.0, 0.5]])]
+    own = scales_of(maps, GridStyle(), shared=False)
+    assert [(scale.low, scale.high) for scale in own] == [(0, 1), (-3, 0.5)]
+    shared = scales_of(maps, GridStyle(), shared=True)
+    assert [(scale.low, scale.high) for scale in shared] == [(-3, 1)] * 2
+
+
+@pytest.mark.parametrize("side", [7, 14, 56])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_one_outlier_does_not_take_the_colours(side, sign):
+    values = sign * np.linspace(0, 1, side * side).reshape(side, side)
+    values[3, 3] = 50 * sign
+    scale = scale_of(values)
+    near, far = sorted((scale.low * sign, scale.high * sign))
+    assert near == 0, "the other end is as it is"
+    assert 0.95 < far <= 1
+    assert max(scale.highest, -scale.lowest) == 50
+    assert "50" in "".join(range_text(scale))
+
+
+def test_a_map_without_outliers_is_not_clipped():
+    values = np.random.default_rng(0).normal(size=(56, 56))
+    scale = scale_of(values)
+    assert (scale.low, scale.high) == (values.min(), values.max()) == (scale.lowest, scale.highest)
+
+
+def test_a_single_peak_on_nothing_keeps_its_colours():
+    values = np.zeros((14, 14))
+    values[3, 3] = 1
+    assert (scale_of(values).low, scale_of(values).high) == (0, 1)
+    assert (scale_of(values, clip=5).low, scale_of(values, clip=5).high) == (0, 1)
+
+
+def test_a_chosen_percentage_is_clipped_at_either_end_and_none_if_it_is_zero():
+    values = np.arange(1000.0).reshape(20, 50)
+    assert (scale_of(values, clip=10).low, scale_of(values, clip=10).high) == (100, 899)
+    values[0, 0] = -1e6
+    assert scale_of(values, clip=0).low == -1e6
+
+
+def test_what_has_both_signs_is_symmetric_around_zero_on_request():
+    signed, positive = np.array([[-1.0, 3.0]]), np.array([[1.0, 3.0]])
+    assert (scale_of(signed, symmetric=True).low, scale_of(signed, symmetric=True).high) == (-3, 3)
+    assert scale_of(signed, symmetric=True).cmap == "RdBu_r"
+    assert scale_of(signed, symmetric=True, cmap="coolwarm").cmap == "coolwarm"
+    assert (scale_of(positive, symmetric=True).low, scale_of(positive, symmetric=True).cmap) == (1, "viridis")
+    assert (scale_of(signed).low, scale_of(signed).cmap) == (-1, "viridis")
+
+
+def test_a_clipped_tile_says_how_far_its_values_go():
+    maps = random_maps(1, 1, 14, 14)
+    maps[0, 0, 2, 2] = 1000
+    written = texts(draw_grid({"conv": maps}, [output("conv")]))
+    assert any(text.endswith(" … 1e+03") for text in written)
+    assert " … 1e+03: up to 1 % of the pixels lie so far out and share the end's colour, since so few" in " ".join(
+        written
+    )
+    assert "share the end's colour" not in " ".join(texts(draw_grid({"conv": maps}, [output("conv")], clip=0)))
+
+
+def test_a_shared_scale_has_one_bar_and_each_tile_its_own_numbers():
+    arrays = {"a": np.array([[[[0.0, 1.0]]]]), "b": np.array([[[[2.0, 5.0]]]])}
+    picture = draw_grid(arrays, [output(name) for name in arrays], shared=True)
+    bars = [tile for tile in find_tiles(picture, 4) if len(tile) < 20]
+    assert len(bars) == 1
+    written = texts(picture)
+    assert [text for text in written if " to " in text and len(text) < 10] == ["0 to 1", "2 to 5"]
+    assert written[written.index("2 to 5") + 1 :][:2] == ["0", "5"]
+    assert find_tiles(picture)[1][0, 0].tolist() == colour_table("viridis")[2 * 256 // 5].tolist()
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_largest_numbers_have_a_scale():
+    largest = np.finfo(np.float64).max
+    values = np.zeros((14, 14))
+    values[0, 0], values[1, 1] = -largest, largest
+    assert (scale_of(values).low, scale_of(values).high) == (-largest, largest)
+    assert scales_of([np.full((2, 2), np.nan)], GridStyle(), shared=False) == [None]
