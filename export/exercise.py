@@ -13,7 +13,7 @@ from torch import fx, nn
 
 from probe import Probe
 from probe.capture.labels import name_operation
-from runtime.artifact.reference import as_array
+from runtime.artifact.tensors import as_array
 
 from .kept_tensors import Keep, channel_axis
 from .sampler import Sampler

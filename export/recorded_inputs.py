@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from probe import Probe
 from probe.other_inputs import noise_places
 from runtime.artifact.manifest import Preprocessing, leading_input
-from runtime.artifact.reference import as_array
+from runtime.artifact.tensors import as_array
 
 from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, batch_of, photo, prime_above, ramped, within_range
 

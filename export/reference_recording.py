@@ -15,7 +15,8 @@ from torch import fx
 from probe import Probe
 from probe.model.shared_copy import deep_copy
 from runtime.artifact.errors import ExportError, first_line
-from runtime.artifact.reference import Reference, as_array
+from runtime.artifact.reference import Reference
+from runtime.artifact.tensors import as_array
 
 from .exercise import ExerciseSampler
 from .kept_tensors import Keep, Kept, channel_axis, truth_of

@@ -11,7 +11,7 @@ from torch import fx
 from torch.utils._pytree import tree_leaves, tree_map
 
 from probe import Probe
-from runtime.artifact.reference import as_array
+from runtime.artifact.tensors import as_array
 
 from .kept_tensors import Keep, Kept
 

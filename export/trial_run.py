@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
-from runtime.artifact.reference import Reference, Truth, as_array
+from runtime.artifact.reference import Reference, Truth
+from runtime.artifact.tensors import as_array
 
 from .export_hints import named_in, way_around
 from .onnx_conversion import CONVERTED_BATCH

@@ -20,9 +20,9 @@ onnx_nodes.py: operators, attributes and constants of each output's nodes: opera
 folder.py: open_artifact: the folder or a lone model file; checks each file's hash; the averaged probe beside it
 selection.py: --outputs and --operations: globs, module paths, labels; near names for an unknown one
 tensor_summary.py: what is kept of a large tensor: at most how many elements, and which; channel statistics
-reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors; PyTorch's bfloat16 as NumPy
+reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors
 agreement.py: whether two tensors hold the same values, in another layout too (NCHW and NHWC, reshaped)
-tensors.py: the dictionary of arrays by name that a run returns, and how it prints
+tensors.py: the dictionary of arrays that a run returns, and how it prints; PyTorch's tensors as NumPy arrays
 showing.py: how probes, manifests and artifacts print (repr), in a prompt and a notebook
 unfinished.py: temporary files and folders: their names, locks, removal after a kill; fsync
 file_replacement.py: writes a file whole or not at all; replaces only a file of its own kind (its mark)

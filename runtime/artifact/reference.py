@@ -19,7 +19,7 @@ from .file_hash import file_state
 from .file_reading import refuse_endless_header
 from .tensor_summary import SAMPLE_LIMIT, channel_statistics, sample
 
-__all__ = ["Reference", "Truth", "as_array", "load_references", "save_references"]
+__all__ = ["Reference", "Truth", "load_references", "save_references"]
 
 
 @dataclass(frozen=True)
@@ -132,15 +132,6 @@ class _Recorded(BaseModel):
 _RECORDED = TypeAdapter(list[_Recorded])
 _ARRAYS = {"truth": ("sample", "F64"), "channels": ("channels", "F64"), "map": ("map", "F32")}
 """The arrays of a truth: prefix in the file, to field and type."""
-
-
-def as_array(tensor: Any) -> NDArray[Any]:
-    """Return a PyTorch tensor as a NumPy array; bfloat16, which NumPy lacks, as float32, which holds all its values."""
-    # Compared by name, because this package doesn't need PyTorch.
-    wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
-    # The imaginary part of a conjugate is a view that is negated as it is read, which NumPy can't do.
-    array: NDArray[Any] = wide.detach().resolve_conj().resolve_neg().cpu().contiguous().numpy()
-    return array
 
 
 def save_references(file: Path, references: Sequence[Reference]) -> None:

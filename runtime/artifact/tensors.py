@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from .by_name import load
 from .manifest import Output
 from .showing import listing
 
-__all__ = ["Tensors"]
+__all__ = ["Tensors", "as_array"]
 
 _T = TypeVar("_T")
 _VIEW = "runtime.notebook.tensor_rows:tensors_html"
@@ -34,3 +37,17 @@ class Tensors(dict[str, _T]):
 
 def _described(tensor: Any) -> str:
     return f"{' x '.join(map(str, tensor.shape)) or 'a scalar'}, {str(tensor.dtype).removeprefix('torch.')}"
+
+
+def as_array(tensor: Any) -> NDArray[Any]:
+    """Return a PyTorch tensor as a NumPy array, and an array as it is.
+
+    A bfloat16 tensor becomes float32, which holds all its values and which NumPy has.
+    """
+    # Compared by name, because this package doesn't need PyTorch.
+    if not hasattr(tensor, "detach"):
+        return np.asarray(tensor)
+    wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    # The imaginary part of a conjugate is a view that is negated as it is read, which NumPy can't do.
+    array: NDArray[Any] = wide.detach().resolve_conj().resolve_neg().cpu().contiguous().numpy()
+    return array

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from ..artifact.reference import as_array
+from ..artifact.tensors import as_array
 from .channel_mean import channels_of
 from .colour_maps import value_range
 from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
@@ -139,7 +139,7 @@ def output_tensor(arrays: Mapping[str, Any], output: Output) -> NDArray[Any]:
         raise UsageError(f"No array for output {output.name!r} among the {len(arrays)} given; near names: {near}.")
     array = arrays[output.name]
     # A PyTorch tensor is known by its methods: this package doesn't need PyTorch.
-    array = as_array(array) if hasattr(array, "detach") else np.asarray(array)
+    array = as_array(array)
     try:
         return channels_of(array, output.layout, output.tokens)
     except UsageError as error:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
-from ..artifact.reference import as_array
+from ..artifact.tensors import as_array
 
-__all__ = ["as_numpy", "table"]
+__all__ = ["table"]
 
 
 def table(tensors: Mapping[str, Any], outputs: Sequence[Output] | None = None) -> list[dict[str, Any]]:
@@ -28,12 +28,7 @@ def table(tensors: Mapping[str, Any], outputs: Sequence[Output] | None = None) -
         None where nothing is finite.
     """
     known = {each.name: each for each in (outputs if outputs is not None else getattr(tensors, "outputs", ()))}
-    return [_row(name, as_numpy(tensor), known.get(name)) for name, tensor in tensors.items()]
-
-
-def as_numpy(tensor: Any) -> NDArray[Any]:
-    """Return a tensor of PyTorch as an array, and an array as it is."""
-    return as_array(tensor) if hasattr(tensor, "detach") else np.asarray(tensor)
+    return [_row(name, as_array(tensor), known.get(name)) for name, tensor in tensors.items()]
 
 
 def _row(name: str, array: NDArray[Any], output: Output | None) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..artifact.manifest import Output
+from ..artifact.tensors import as_array
 from ..maps.colour_maps import colour_map_image, colour_table
 from ..maps.feature_maps import read_map
 from ..reporting.html_text import safe
 from .html_table import html_table
-from .statistics import as_numpy, table
+from .statistics import table
 
 __all__ = ["tensors_html"]
 
@@ -36,7 +37,7 @@ def tensors_html(tensors: Mapping[str, Any], outputs: Sequence[Output]) -> str:
     rows = []
     for facts in table(shown, outputs):
         name = facts["output"]
-        array, output = as_numpy(shown[name]), known.get(name)
+        array, output = as_array(shown[name]), known.get(name)
         low, high = facts["min"], facts["max"]
         rows.append(
             [

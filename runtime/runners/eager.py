@@ -15,7 +15,7 @@ from ..artifact.by_name import load
 from ..artifact.errors import InputError, LayerprobeError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest, Recipe, is_library_model
-from ..artifact.reference import as_array
+from ..artifact.tensors import as_array
 from .base import Runner
 from .settings import Settings
 from .torch_file import as_tensors, torch_facts, torch_set

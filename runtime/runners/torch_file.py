@@ -22,7 +22,7 @@ from ..artifact.errors import ArtifactError, RunnerUnavailable
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
 from ..artifact.plain_text import is_utf8
-from ..artifact.reference import as_array
+from ..artifact.tensors import as_array
 from .base import Runner
 from .machine import Facts, cpu_name, gpu_facts
 from .settings import Settings

@@ -27,7 +27,7 @@ from proofs.small_modules.collection import SmallModel
 from runtime import open_artifact, open_runner, verify
 from runtime.artifact.errors import LayerprobeError, first_line
 from runtime.artifact.manifest import fixed_batch
-from runtime.artifact.reference import as_array
+from runtime.artifact.tensors import as_array
 
 __all__ = ["TOOLS", "Finding", "Kind", "differs", "fresh", "judge"]
 

@@ -4,11 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import load_file, save_file
 
 from runtime.artifact.errors import ArtifactError
-from runtime.artifact.reference import Reference, Truth, as_array, load_references, save_references
+from runtime.artifact.reference import Reference, Truth, load_references, save_references
 from runtime.artifact.tensor_summary import SAMPLE_LIMIT
 
 OUTPUTS = 50
@@ -68,10 +67,3 @@ def test_a_truth_of_another_dtype_is_no_reference(written):
     save_file(tensors, file, metadata)
     with pytest.raises(ArtifactError, match="conv3 is not float64"):
         load_references(file)
-
-
-def test_an_imaginary_part_of_a_conjugate_is_read_as_it_is():
-    """It is a view that is negated as it is read, which NumPy doesn't know."""
-    conjugate = torch.view_as_complex(torch.tensor([[1.0, 2.0], [3.0, -4.0]])).conj()
-    assert as_array(conjugate.imag).tolist() == [-2.0, 4.0]
-    assert as_array(conjugate).tolist() == [1 - 2j, 3 + 4j]
