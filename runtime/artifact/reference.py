@@ -3,8 +3,11 @@
 Both reading and writing are here; `export` calls the writing half. Comparing outputs with it is in `verdict/`.
 """
 
+import errno
 import json
 import math
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,8 +138,13 @@ _ARRAYS = {"truth": ("sample", "F64"), "channels": ("channels", "F64"), "map": (
 
 
 def save_references(file: Path, references: Sequence[Reference]) -> None:
-    """Write references as safetensors: `NUMBER/input:NAME`, `NUMBER/truth:NAME`, ..., the numbers in the metadata."""
+    """Write references as safetensors: `NUMBER/input:NAME`, `NUMBER/truth:NAME`, ..., the numbers in the metadata.
+
+    Raises:
+        OSError: the system refuses to write the file.
+    """
     # save_file() writes the arrays' memory as it is, hence contiguous; save() would copy all of it first.
+    from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     tensors: dict[str, NDArray[np.generic]] = {}
@@ -160,7 +168,12 @@ def save_references(file: Path, references: Sequence[Reference]) -> None:
         )
     file.touch()
     mode = file.stat().st_mode
-    save_file(tensors, file, metadata={"layerprobe.reference": _RECORDED.dump_json(recorded).decode()})
+    try:
+        save_file(tensors, file, metadata={"layerprobe.reference": _RECORDED.dump_json(recorded).decode()})
+    except SafetensorError as error:
+        refused = re.search(r"\(os error (\d+)\)", str(error))
+        code = int(refused[1]) if refused else errno.EIO
+        raise OSError(code, os.strerror(code)) from error
     file.chmod(mode)  # a new file's, as of every other: safetensors makes its own private
 
 
