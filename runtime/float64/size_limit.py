@@ -102,12 +102,15 @@ def _type(array: NDArray[Any]) -> onnx.TypeProto:
 
 def limit_inside(evaluator: ReferenceEvaluator, opsets: Mapping[str, int]) -> None:
     """Let each node of an evaluator's subgraphs, of branches and of loops, check its inputs before it is run."""
-    for operator in evaluator.rt_nodes_:
-        for inner in vars(operator).values():
-            if isinstance(inner, ReferenceEvaluator):
-                for each in inner.rt_nodes_:
-                    each.run = _checked(each.run, SizeLimit(each.onnx_node, opsets))
-                limit_inside(inner, opsets)
+    found = [evaluator]
+    for outer in found:
+        inside = (each for operator in outer.rt_nodes_ for each in vars(operator).values())
+        # An operator that is defined by others refers to what it is in, too.
+        new = [each for each in inside if isinstance(each, ReferenceEvaluator) and each not in found]
+        for each in new:
+            for node in each.rt_nodes_:
+                node.run = _checked(node.run, SizeLimit(node.onnx_node, opsets))
+        found += new
 
 
 def _checked(run: Callable[..., Any], limit: SizeLimit) -> Callable[..., Any]:
