@@ -2,22 +2,36 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
 from runtime.artifact.errors import ExportError
 from runtime.artifact.file_hash import file_hash
 from runtime.artifact.manifest import (
+    FORMAT_VERSION,
     OPERATIONS_FILE,
     TORCH_EXPORT_FILE,
     TORCHSCRIPT_FILE,
     Manifest,
+    Preprocessing,
+    Versions,
 )
 from runtime.artifact.onnx_nodes import ExportedNodes
 
-__all__ = ["EXTERNAL_DATA_ABOVE_BYTES", "LEFT_OUT_OF_ONNX", "making_manifest", "write_manifest", "write_operations"]
+if TYPE_CHECKING:
+    from probe import OnnxProbe, Probe
+
+__all__ = [
+    "EXTERNAL_DATA_ABOVE_BYTES",
+    "LEFT_OUT_OF_ONNX",
+    "making_manifest",
+    "manifest_of",
+    "write_manifest",
+    "write_operations",
+]
 
 EXTERNAL_DATA_ABOVE_BYTES: Final = 1_500_000_000
 """A protobuf file can't exceed 2 GB; above this the weights go into a file beside it."""
@@ -48,6 +62,45 @@ def making_manifest(model: str) -> Iterator[None]:
             f"{model} can't be described by an artifact: {reason}.\n"
             "artifacts/README.md lists what it can hold; change the model, or select other --outputs."
         ) from error
+
+
+def manifest_of(
+    probe: "Probe | OnnxProbe",
+    name: str,
+    preprocessing: Preprocessing | None,
+    opset: int,
+    torch: str | None = None,
+    **more: Any,
+) -> Manifest:
+    """Return the manifest of a probe, without the hashes of its files.
+
+    Args:
+        probe: of a PyTorch model or of an ONNX file.
+        name: the model's.
+        preprocessing: how a photo becomes the input; None if the input isn't an image.
+        opset: of the ONNX file.
+        torch: the version that wrote it; None where none did.
+        more: fields that only one kind of probe has.
+
+    Raises:
+        ExportError: as of `making_manifest`.
+    """
+    with making_manifest(name):
+        return Manifest(
+            format_version=FORMAT_VERSION,
+            model=name,
+            files={},
+            inputs=probe.inputs,
+            constants=dict(probe.constants),
+            preprocessing=preprocessing,
+            outputs=probe.outputs,
+            results=probe.results,
+            skipped=probe.skipped,
+            capture=probe.capture,
+            capture_reason=probe.capture_reason,
+            versions=Versions(layerprobe=version("layerprobe"), torch=torch, onnx=version("onnx"), opset=opset),
+            **more,
+        )
 
 
 def write_manifest(manifest: Manifest, file: Path, listed: Iterable[Path] | None = None) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 
@@ -17,7 +16,6 @@ from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
     AVERAGED_FILES,
     AVERAGED_MANIFEST_FILE,
-    FORMAT_VERSION,
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
@@ -27,14 +25,13 @@ from runtime.artifact.manifest import (
     Manifest,
     Preprocessing,
     Recipe,
-    Versions,
 )
 from runtime.artifact.onnx_file import read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.plain_text import is_utf8
 from runtime.artifact.reference import save_references
 
-from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, making_manifest, write_manifest, write_operations
+from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, manifest_of, write_manifest, write_operations
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .export_hints import named_in, way_around
@@ -223,24 +220,8 @@ def _write_torch_export(program: torch.export.ExportedProgram, manifest: Manifes
 def _describe(
     probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int, recipe: Recipe | None
 ) -> Manifest:
-    versions = Versions(layerprobe=version("layerprobe"), torch=torch.__version__, onnx=version("onnx"), opset=opset)
-    with making_manifest(name):
-        return Manifest(
-            format_version=FORMAT_VERSION,
-            model=name,
-            files={},
-            recipe=recipe,
-            weights=weights_digest(probe.traced.module),
-            inputs=probe.inputs,
-            constants=dict(probe.constants),
-            preprocessing=preprocessing,
-            outputs=probe.outputs,
-            results=probe.results,
-            skipped=probe.skipped,
-            capture=probe.capture,
-            capture_reason=probe.capture_reason,
-            versions=versions,
-        )
+    weights = weights_digest(probe.traced.module)
+    return manifest_of(probe, name, preprocessing, opset, torch.__version__, recipe=recipe, weights=weights)
 
 
 def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:

@@ -1,7 +1,6 @@
 """ONNX probe -> artifact folder: as `artifact_writing.py` writes it for a PyTorch model, without PyTorch's files."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,14 +11,12 @@ from numpy.typing import NDArray
 from probe.onnx_model.probing import OnnxProbe
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
-    FORMAT_VERSION,
     MANIFEST_FILE,
     METADATA_KEY,
     ONNX_FILE,
     REFERENCE_FILE,
     Manifest,
     Preprocessing,
-    Versions,
 )
 from runtime.artifact.onnx_file import OnnxFile, read_onnx
 from runtime.artifact.onnx_nodes import describe_nodes
@@ -29,7 +26,7 @@ from runtime.artifact.reference import save_references
 from .artifact_files import (
     EXTERNAL_DATA_ABOVE_BYTES,
     LEFT_OUT_OF_ONNX,
-    making_manifest,
+    manifest_of,
     write_manifest,
     write_operations,
 )
@@ -68,21 +65,7 @@ def export_onnx(
         ModelError: the model can't be evaluated on the first input.
     """
     target = Path(folder)
-    with making_manifest(name or probe.name):
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            model=name or probe.name,
-            files={},
-            left_out=LEFT_OUT_OF_ONNX,
-            inputs=probe.inputs,
-            preprocessing=preprocessing,
-            outputs=probe.outputs,
-            results=probe.results,
-            skipped=probe.skipped,
-            capture=probe.capture,
-            capture_reason=probe.capture_reason,
-            versions=Versions(layerprobe=version("layerprobe"), torch=None, onnx=version("onnx"), opset=probe.opset),
-        )
+    manifest = manifest_of(probe, name or probe.name, preprocessing, probe.opset, left_out=LEFT_OUT_OF_ONNX)
     with replace_folder(target, overwrite=overwrite) as in_work:
         on_phase("writing the ONNX file")
         file = in_work / ONNX_FILE
@@ -112,6 +95,6 @@ def write_onnx(marked: OnnxFile, manifest: Manifest, file: Path) -> None:
             onnx.save(model, file, save_as_external_data=True, location=f"{file.name}.data")
         else:
             with file.open("wb") as stream:
-                write_whole(model, marked.folder, stream)
+                write_whole(model, places, stream)
     except Exception as error:  # protobuf's own errors share no base with onnx's
         raise ExportError(f"{marked.path} can't be written as an artifact: {first_line(error)}") from error

@@ -3,13 +3,13 @@
 protobuf's own writer would hold all weights, and a copy of them, in memory.
 """
 
-from pathlib import Path
+from collections.abc import Sequence
 from typing import BinaryIO
 
 import onnx
 
-from runtime.artifact.onnx_weights import Place, forget_place, place_of
-from runtime.artifact.protobuf import field_start
+from runtime.artifact.onnx_weights import Place, forget_place
+from runtime.artifact.protobuf import field, field_start
 
 __all__ = ["write_whole"]
 
@@ -18,12 +18,12 @@ _GRAPH_OF_MODEL, _WEIGHT_OF_GRAPH, _ELEMENTS_OF_WEIGHT = 7, 5, 9
 _CHUNK = 1 << 20
 
 
-def write_whole(model: onnx.ModelProto, folder: Path, stream: BinaryIO) -> None:
+def write_whole(model: onnx.ModelProto, places: Sequence[Place | None], stream: BinaryIO) -> None:
     """Write a model and its weights.
 
     Args:
         model: as it was read, its weights in files.
-        folder: where those are.
+        places: of each weight, as of `place_of`.
         stream: of the new file.
 
     Raises:
@@ -36,26 +36,24 @@ def write_whole(model: onnx.ModelProto, folder: Path, stream: BinaryIO) -> None:
     graph.CopyFrom(model.graph)
     del graph.initializer[:]
     rest = graph.SerializeToString()
-    weights = [_weight(tensor, folder) for tensor in model.graph.initializer]
-    size = len(rest) + sum(len(head) + (place.length if place else 0) for head, place in weights)
+    heads = list(map(_weight, model.graph.initializer, places))
+    size = len(rest) + sum(map(len, heads)) + sum(place.length for place in places if place)
     stream.write(around.SerializeToString() + field_start(_GRAPH_OF_MODEL, size) + rest)
-    for head, place in weights:
+    for head, place in zip(heads, places, strict=True):
         stream.write(head)
         if place:
             _copy(place, stream)
 
 
-def _weight(tensor: onnx.TensorProto, folder: Path) -> tuple[bytes, Place | None]:
-    """Return the field of a weight up to its elements, and where those are."""
-    place = place_of(tensor, folder)
+def _weight(tensor: onnx.TensorProto, place: Place | None) -> bytes:
+    """Return the field of a weight, up to its elements if those are in a file."""
     if place is None:
-        content = tensor.SerializeToString()
-        return field_start(_WEIGHT_OF_GRAPH, len(content)) + content, None
+        return field(_WEIGHT_OF_GRAPH, tensor.SerializeToString())
     alone = onnx.TensorProto()
     alone.CopyFrom(tensor)
     forget_place(alone)
-    content = alone.SerializeToString() + field_start(_ELEMENTS_OF_WEIGHT, place.length)
-    return field_start(_WEIGHT_OF_GRAPH, len(content) + place.length) + content, place
+    content: bytes = alone.SerializeToString() + field_start(_ELEMENTS_OF_WEIGHT, place.length)
+    return field_start(_WEIGHT_OF_GRAPH, len(content) + place.length) + content
 
 
 def _copy(place: Place, stream: BinaryIO) -> None:

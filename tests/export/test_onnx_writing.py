@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from export.onnx_writing import write_whole
 from runtime.artifact.onnx_file import read_onnx
+from runtime.artifact.onnx_weights import place_of
 
 
 def _model() -> onnx.ModelProto:
@@ -35,13 +36,18 @@ def test_what_is_written_is_the_model(tmp_path: Path, beside: bool) -> None:
     onnx.save(saved, tmp_path / "given.onnx", save_as_external_data=beside, location="w" if beside else None)
     read = read_onnx(tmp_path / "given.onnx")
     stream = BytesIO()
-    write_whole(read.model(), read.folder, stream)
+    model = read.model()
+    write_whole(model, [place_of(tensor, read.folder) for tensor in model.graph.initializer], stream)
     assert onnx.load_model_from_string(stream.getvalue()) == expected
 
 
 def test_a_weight_that_was_cut_off_is_told(tmp_path: Path) -> None:
     onnx.save(_model(), tmp_path / "given.onnx", save_as_external_data=True, location="w", size_threshold=0)
     read = read_onnx(tmp_path / "given.onnx")
+    model = read.model()
+    places = [place_of(tensor, read.folder) for tensor in model.graph.initializer]
     (tmp_path / "w").write_bytes((tmp_path / "w").read_bytes()[:1000])
     with pytest.raises(ValueError, match="it reaches beyond the end of w"):
-        write_whole(read.model(), read.folder, BytesIO())
+        write_whole(model, places, BytesIO())
+    with pytest.raises(ValueError, match="it reaches beyond the end of w"):
+        place_of(model.graph.initializer[0], read.folder)

@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,19 +93,13 @@ def _mutants(rows: Sequence[Row]) -> Iterator[str]:
         f"| format | mutants | {' | '.join(_CODES.values())} | did harm |",
         "| --- |" + " ---: |" * (len(_CODES) + 2),
     )
-    for name in dict.fromkeys(row["format"] for row in rows):
-        own = [row for row in rows if row["format"] == name]
-        codes = Counter(row["code"] for row in own)
-        counts = " | ".join(str(codes[code]) for code in _CODES)
-        yield f"| {name} | {len(own)} | {counts} | {sum(bool(row['harm']) for row in own)} |"
+    for name, own in _grouped(rows, lambda row: row["format"]).items():
+        yield f"| {name} | {_counts(own)} | {sum(bool(row['harm']) for row in own)} |"
     yield from ("", f"| command | mutants | {' | '.join(_CODES.values())} | longest, s | most memory, MB |")
     yield "| --- |" + " ---: |" * (len(_CODES) + 3)
-    for name in sorted({row["command"].split()[0] for row in rows}):
-        own = [row for row in rows if row["command"].split()[0] == name]
-        codes = Counter(row["code"] for row in own)
-        counts = " | ".join(str(codes[code]) for code in _CODES)
+    for name, own in sorted(_grouped(rows, lambda row: row["command"].split()[0]).items()):
         longest, most = (max(row[key] for row in own) for key in ("seconds", "megabytes"))
-        yield f"| {name} | {len(own)} | {counts} | {longest:.1f} | {most} |"
+        yield f"| {name} | {_counts(own)} | {longest:.1f} | {most} |"
     yield from (
         "",
         "Seconds are of computing; the memory includes all that was imported.",
@@ -115,6 +109,20 @@ def _mutants(rows: Sequence[Row]) -> Iterator[str]:
         harm = "; ".join(row["harm"])
         yield f"- number {row['number']}, `{row['command']}`, {row['file']}: {row['mutation']}; {harm}"
     yield ""
+
+
+def _grouped(rows: Sequence[Row], key: Callable[[Row], Any]) -> dict[Any, list[Row]]:
+    """Return the rows of each key, the keys in the order in which they come."""
+    found: dict[Any, list[Row]] = {}
+    for row in rows:
+        found.setdefault(key(row), []).append(row)
+    return found
+
+
+def _counts(rows: Sequence[Row]) -> str:
+    """Return how many rows there are, and how many ended with each code."""
+    codes = Counter(row["code"] for row in rows)
+    return " | ".join(map(str, (len(rows), *(codes[code] for code in _CODES))))
 
 
 def _kills(rows: Sequence[Row]) -> Iterator[str]:
@@ -133,8 +141,7 @@ def _kills(rows: Sequence[Row]) -> Iterator[str]:
         "| command | signal | kills | had ended | target new | old | absent | unfinished left | did harm |",
         "| --- | --- |" + " ---: |" * 7,
     )
-    for job, sent in sorted({(row["job"], row["signal"]) for row in rows}):
-        own = [row for row in rows if (row["job"], row["signal"]) == (job, sent)]
+    for (job, sent), own in sorted(_grouped(rows, lambda row: (row["job"], row["signal"])).items()):
         states = Counter(row["state"] for row in own)
         counts = [len(own), sum(row["code"] == 0 for row in own), *(states[each] for each in ("new", "old", "absent"))]
         counts += [sum(bool(row[key]) for row in own) for key in ("left", "harm")]
