@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from probe import Probe
 from runtime.artifact.manifest import Origin, Output
 from runtime.artifact.reference import Truth
+from runtime.artifact.showing import shape_words
 from runtime.artifact.tensor_summary import sample_places
 
 from .export_hints import steps_before, way_around
 from .rounding_noise import RoundingNoise
 
-__all__ = ["Difference", "difference_message", "find_differences", "shape_words"]
+__all__ = ["Difference", "difference_message", "find_differences"]
 
 _TOLERANCE = 1e-2
 """Relative to a tensor's scale. A wrong constant shows as more; float32 in a deep network shows as less."""
@@ -138,8 +139,3 @@ def _reads(step: Origin) -> bool:
 
 def _epsilon(dtype: str) -> float:
     return torch.finfo(getattr(torch, dtype)).eps if "float" in dtype else 0.0
-
-
-def shape_words(shape: tuple[int, ...]) -> str:
-    """Return `1 x 3 x 16 x 16`."""
-    return " x ".join(map(str, shape)) or "a scalar"

@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 from probe import Probe
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.reference import Reference, Truth
+from runtime.artifact.showing import shape_words
 from runtime.artifact.tensors import as_array
 
 from .export_hints import named_in, way_around
 from .onnx_conversion import CONVERTED_BATCH
 from .recorded_inputs import odd_sizes
 from .rounding_noise import RoundingNoise, rounding_noise
-from .trial_differences import difference_message, find_differences, shape_words
+from .trial_differences import difference_message, find_differences
 
 __all__ = ["try_model_files"]
 

@@ -5,6 +5,7 @@ from pathlib import PurePosixPath
 
 from runtime.artifact.manifest import Output, Skipped
 from runtime.artifact.plain_text import one_line
+from runtime.artifact.showing import shape_words
 
 __all__ = ["node_tree", "skipped_lines"]
 
@@ -61,7 +62,7 @@ def _rows(
         yield (
             _GAP * len(home) + output.name,
             output.label,
-            " x ".join(map(str, output.shape)) or "a scalar",
+            shape_words(output.shape),
             _source(output, folders=folders),
             output.alias_of or "",
             returned.get(output.name, ""),

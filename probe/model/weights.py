@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from runtime.artifact.errors import WeightsError, first_line
+from runtime.artifact.showing import shape_words
 
 from .check import checked_model
 
@@ -56,7 +57,7 @@ def _describe(tensor: torch.Tensor | None) -> str:
         return "none"
     # Half-precision weights fit a float model; integers or complex numbers would be converted with loss.
     kind = "" if tensor.is_floating_point() else f" {str(tensor.dtype).removeprefix('torch.')}"
-    return (" x ".join(map(str, tensor.shape)) or "a scalar") + kind
+    return shape_words(tensor.shape) + kind
 
 
 def _read_state(file: Path) -> tuple[dict[str, torch.Tensor], list[str]]:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper
 
 from runtime.artifact.errors import InputError, ModelError
 from runtime.artifact.manifest import Dimension, Input, Preprocessing, leading_input
+from runtime.artifact.showing import shape_words
 
 from .index_range import index_ranges
 
@@ -230,8 +231,8 @@ def _shapes_of(
             isinstance(want, str) or want == have for want, have in zip(shape, array.shape, strict=True)
         )
         if not fits or array.dtype != dtype:
-            wanted = " x ".join(map(str, shape)) or "a scalar"
-            have = " x ".join(map(str, array.shape)) or "a scalar"
+            wanted = shape_words(shape)
+            have = shape_words(array.shape)
             raise InputError(
                 f"{file} takes {name} of {wanted}, {dtype.name}; what was given is {have}, {array.dtype.name}."
             )

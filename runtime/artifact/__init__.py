@@ -23,7 +23,7 @@ tensor_summary.py: what is kept of a large tensor: at most how many elements, an
 reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors
 agreement.py: whether two tensors hold the same values, in another layout too (NCHW and NHWC, reshaped)
 tensors.py: the dictionary of arrays that a run returns, and how it prints; PyTorch's tensors as NumPy arrays
-showing.py: how probes, manifests and artifacts print (repr), in a prompt and a notebook
+showing.py: a shape in words; how probes, manifests and artifacts print (repr), in a prompt and a notebook
 unfinished.py: temporary files and folders: their names, locks, removal after a kill; fsync
 file_replacement.py: writes a file whole or not at all; replaces only a file of its own kind (its mark)
 """

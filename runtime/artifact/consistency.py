@@ -9,6 +9,8 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
+from .showing import shape_words
+
 __all__ = ["check_inputs_listed", "check_outputs_listed", "check_results_listed"]
 
 _DTYPES = frozenset(
@@ -125,7 +127,7 @@ def _check_layout(output: _Output) -> None:
     if not _LETTERS.issuperset(letters) or len(set(known)) < len(known):
         raise ValueError(f"{output.name!r} has the unknown layout {letters!r}")
     if len(letters) != len(shape):
-        sizes = " x ".join(map(str, shape)) or "a scalar"
+        sizes = shape_words(shape)
         raise ValueError(f"{output.name!r} has the layout {letters!r}, which doesn't fit its shape, {sizes}")
     if output.averaged is not None and (letters != "NCHW" or shape[1] != 1):
         raise ValueError(f"{output.name!r} is the mean of {output.averaged} channels, and it is no N x 1 x H x W")

@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from .consistency import check_inputs_listed, check_outputs_listed, check_results_listed
 from .errors import ArtifactError, UsageError
-from .showing import ShowsOutputs
+from .showing import ShowsOutputs, shape_words
 from .versioned_json import Line, read_versioned
 
 __all__ = [
@@ -103,7 +103,7 @@ class Input(_Entry):
     @property
     def described(self) -> str:
         """`x (N x 3 x 64 x 64, float32)`."""
-        return f"{self.name} ({' x '.join(map(str, self.shape)) or 'a scalar'}, {self.dtype})"
+        return f"{self.name} ({shape_words(self.shape)}, {self.dtype})"
 
 
 def leading_input(shapes: Sequence[Sequence[Dimension]]) -> int | None:

@@ -1,16 +1,21 @@
 """What an object is, in a few lines for a prompt: short, whatever the model's size; a notebook gets a table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from .by_name import load
 
-__all__ = ["ShowsOutputs", "listing"]
+__all__ = ["ShowsOutputs", "listing", "shape_words"]
 
 _LINES, _LAST = 8, 3
 _LONGEST = 90
 """Characters: with the heading the whole is under 1,000."""
 _TABLE = "runtime.notebook.outputs_table:outputs_html"
+
+
+def shape_words(shape: Iterable[object]) -> str:
+    """Return `N x 3 x 16 x 16`."""
+    return " x ".join(map(str, shape)) or "a scalar"
 
 
 def listing(heading: str, lines: Sequence[str]) -> str:
@@ -38,7 +43,7 @@ class ShowsOutputs:
         takes = ", ".join(each.described for each in self.inputs)
         return listing(
             f"{self.title}: takes {takes}; outputs: {len(self.outputs)}",
-            [f"{each.name}: {each.label}, {' x '.join(map(str, each.shape)) or 'a scalar'}" for each in self.outputs],
+            [f"{each.name}: {each.label}, {shape_words(each.shape)}" for each in self.outputs],
         )
 
     def __str__(self) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from .by_name import load
 from .manifest import Output
-from .showing import listing
+from .showing import listing, shape_words
 
 __all__ = ["Tensors", "as_array"]
 
@@ -36,7 +36,7 @@ class Tensors(dict[str, _T]):
 
 
 def _described(tensor: Any) -> str:
-    return f"{' x '.join(map(str, tensor.shape)) or 'a scalar'}, {str(tensor.dtype).removeprefix('torch.')}"
+    return f"{shape_words(tensor.shape)}, {str(tensor.dtype).removeprefix('torch.')}"
 
 
 def as_array(tensor: Any) -> NDArray[Any]:

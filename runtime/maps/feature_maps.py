@@ -137,11 +137,8 @@ def output_tensor(arrays: Mapping[str, Any], output: Output) -> NDArray[Any]:
     if output.name not in arrays:
         near = ", ".join(difflib.get_close_matches(output.name, list(arrays))) or "none"
         raise UsageError(f"No array for output {output.name!r} among the {len(arrays)} given; near names: {near}.")
-    array = arrays[output.name]
-    # A PyTorch tensor is known by its methods: this package doesn't need PyTorch.
-    array = as_array(array)
     try:
-        return channels_of(array, output.layout, output.tokens)
+        return channels_of(as_array(arrays[output.name]), output.layout, output.tokens)
     except UsageError as error:
         raise UsageError(f"Output {output.name!r} can't be drawn. {error}") from error
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..artifact.showing import shape_words
 from ..reporting.html_text import safe
 from .html_table import html_table
 
@@ -15,7 +16,7 @@ def outputs_html(shown: Any) -> str:
         [
             f"<b>{safe(each.name)}</b>" if each.name in returned else safe(each.name),
             safe(each.label),
-            safe(" x ".join(map(str, each.shape)) or "a scalar"),
+            safe(shape_words(each.shape)),
             safe(each.dtype),
             safe(each.layout),
             safe(each.source or ""),

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from ..artifact.manifest import Output
+from ..artifact.showing import shape_words
 from ..artifact.tensors import as_array
 from ..maps.colour_maps import colour_map_image, colour_table
 from ..maps.feature_maps import read_map
@@ -44,7 +45,7 @@ def tensors_html(tensors: Mapping[str, Any], outputs: Sequence[Output]) -> str:
                 _thumbnail(array, output),
                 safe(name),
                 safe(facts["label"] or ""),
-                safe(" x ".join(map(str, facts["shape"])) or "a scalar"),
+                safe(shape_words(facts["shape"])),
                 "" if low is None else f"{low:.4g} … {high:.4g}",
                 _sparkline(array, low, high),
                 _remarks(facts),

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..artifact.manifest import Output
+from ..artifact.showing import shape_words
 from ..verdict.drift import FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR
 from ..verdict.headline import first_names, result_words
 from ..verdict.low_precision import worst_segments
@@ -32,7 +33,7 @@ def report_table(report: Report, *, everything: bool = False) -> RenderableType:
     facts = {
         "output": [output.name for output in rows],
         "label": [output.label for output in rows],
-        "shape": [" x ".join(map(str, output.shape)) or "a scalar" for output in rows],
+        "shape": [shape_words(output.shape) for output in rows],
     }
     runners = [runner.name for runner in report.runners]
     cells = [[_cell(runner, output.name) for runner in report.runners] for output in rows]

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
+from ..artifact.showing import shape_words
 from .base import BoundRun, Runner, refuse_bfloat16
 from .input_check import check_inputs
 from .machine import Facts
@@ -151,4 +152,4 @@ def _fits(inside: _Fact, listed: _Fact) -> bool:
 
 
 def _words(fact: _Fact | str) -> str:
-    return fact if isinstance(fact, str) else f"{fact[0]} ({fact[1]}, {' x '.join(map(str, fact[2])) or 'a scalar'})"
+    return fact if isinstance(fact, str) else f"{fact[0]} ({fact[1]}, {shape_words(fact[2])})"
