@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Artifact,
         ArtifactError,
         CaptureError,
+        ClassActivation,
         ExecutionError,
         ExportError,
         FolderExists,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
         WeightsError,
         benchmark,
         channel_statistics,
+        class_activation,
         draw_channels,
         draw_grid,
         draw_pages,
@@ -91,6 +93,8 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     # artifact -> arrays
     "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
     "Settings", "RUNNERS",
+    # a photo -> what in it speaks for a class
+    "class_activation", "ClassActivation",
     # arrays -> pictures, verdicts, times
     "draw_grid", "draw_pages", "draw_channels", "GridStyle", "Picture", "save_picture", "save_pictures", "table",
     "verify", "verify_candidate", "Report", "Verdict", "benchmark",
