@@ -45,8 +45,8 @@ class LinearHead:
     """From the scores to the average."""
     constant: Constants
     of_classes: bool
-    """Whether each score has weights of its own, behind the average or in a convolution right before it: otherwise it
-    is a channel of the layer, as in a network without its classifier."""
+    """Whether each score has weights of its own, behind the average or in a 1 x 1 convolution before it: otherwise
+    it is a channel of the layer, as in a network without its classifier."""
 
     def weights(self, class_: int, classes: int) -> NDArray[np.float64] | None:
         """Return what a class's score weighs the mean of each channel with; None if the shapes don't fit."""
@@ -157,7 +157,7 @@ class ClassGraph:
             pools.insert(0, node)
         layer = node.input[0]
         step_name = _step_of(self._maker[layer]) if layer in self._maker else layer
-        of_classes = weighs or self._is_convolved(layer)
+        of_classes = weighs or self._is_convolved_by_pixel(layer)
         return LinearHead(layer, step_name, tuple(pools), tuple(back), self._constant, of_classes)
 
     def _before_closing(self, value: str) -> tuple[str, str | None]:
@@ -171,10 +171,10 @@ class ClassGraph:
         axes = listed_axes(node, self._constant) if node is not None and node.op_type == "ReduceMean" else None
         return axes is not None and len(axes) == 1
 
-    def _is_convolved(self, value: str) -> bool:
+    def _is_convolved_by_pixel(self, value: str) -> bool:
         while (node := self._maker.get(value)) is not None and node.op_type in _ACTIVATIONS:
             value = node.input[0]
-        return node is not None and node.op_type == "Conv"
+        return node is not None and node.op_type == "Conv" and LINEAR["Conv"](node, self._constant) is not None
 
     def _constant(self, name: str) -> NDArray[np.float64] | None:
         """Return what a constant holds; None for what is computed from the model's input."""
