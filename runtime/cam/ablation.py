@@ -38,8 +38,9 @@ def ablation_weights(run: ClassRun, layer: Output, classes: Sequence[int], chann
 
     run.on_phase(f"leaving out {len(channels)} channels of {layer.name}")
     of_whole = scores(whole)
-    for start in range(0, len(channels), run.batch):
-        part = list(channels[start : start + run.batch])
+    step = run.batch(layer, run.result)
+    for start in range(0, len(channels), step):
+        part = list(channels[start : start + step])
         arrays = np.repeat(whole, len(part), axis=0)
         np.moveaxis(arrays, axis, 1)[range(len(part)), part] = 0
         weights[:, part] = (of_whole - scores(arrays)).T

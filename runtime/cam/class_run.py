@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import RunnerUnavailable, UsageError, first_line
 from ..artifact.folder import Artifact
-from ..artifact.manifest import ONNX_FILE, Output, fixed_batch
+from ..artifact.manifest import ONNX_FILE, Output
 from ..artifact.onnx_file import is_onnx
 from ..maps.channel_mean import channels_of
 from ..runners.base import RestOfModel, Runner
@@ -59,7 +59,7 @@ class ClassRun:
             ArtifactError: the artifact isn't for images.
             ImageError: the photo can't be read.
         """
-        if artifact.is_averaged:
+        if any(each.averaged is not None for each in artifact.manifest.outputs):
             raise UsageError(
                 f"{artifact.path} has only means over the channels, of which none can be weighed.\n"
                 "Give the full probe: export without --no-full."
@@ -143,10 +143,10 @@ class ClassRun:
         sizes = {"N": 1, "H": height, "W": width}
         return deepest_layer(self.manifest, sizes, self.graph, self.head)
 
-    @property
-    def batch(self) -> int:
-        """How many images are run together."""
-        if fixed_batch(self.manifest.inputs) is not None:
+    def batch(self, *outputs: Output) -> int:
+        """Return how many images are run together, so that these outputs have one of each."""
+        shapes = [self.manifest.inputs[0].shape, *(each.shape for each in outputs)]
+        if any(shape[0] != "N" for shape in shapes):
             return 1
         height, width = (self.image.shape[axis] for axis in self.spatial_axes)
         return max(1, min(_AT_ONCE, _PIXELS_AT_ONCE // int(height * width)))

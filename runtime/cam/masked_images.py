@@ -35,8 +35,9 @@ def masked_image_weights(run: ClassRun, layer: Output, classes: Sequence[int], c
     name, runner = run.result.name, run.runner([run.result.name])
     tried = [channel for channel in channels if np.ptp(tensor[channel]) > 0]
     run.on_phase(f"showing {len(tried)} masked photos to {runner.name}")
-    for start in range(0, len(tried), run.batch):
-        part = tried[start : start + run.batch]
+    step = run.batch(run.result)
+    for start in range(0, len(tried), step):
+        part = tried[start : start + step]
         masked = np.concatenate([run.image * _mask(run, tensor[channel]) for channel in part])
         scores = runner.run({run.input_name: masked})[name]
         weights[:, part] = run.probabilities_of(scores)[:, classes].T

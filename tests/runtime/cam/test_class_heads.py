@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from onnx import numpy_helper
 from onnx_making import constant, node, save, value, weight
 
 from export.onnx_artifact import export_onnx
@@ -152,10 +153,15 @@ def used(nodes):
 def made(tmp_path):
     """Return the artifact of a file with a head."""
 
-    def make(head, folder="artifact"):
+    def make(head, folder="artifact", results=(), weights=()):
         nodes = [*MAPS, *head]
         file = save(
-            tmp_path / "theirs.onnx", nodes, [value("x", "n", 3, 8, 8)], [head[-1].output[0]], used(nodes), opset=18
+            tmp_path / "theirs.onnx",
+            nodes,
+            [value("x", "n", 3, 8, 8)],
+            results or [head[-1].output[0]],
+            [*used(nodes), *weights],
+            opset=18,
         )
         return open_artifact(export_onnx(load_onnx(file).probe, tmp_path / folder))
 
@@ -228,3 +234,57 @@ def test_an_embedding_of_length_1_has_no_classes(made):
     with pytest.raises(UsageError, match="e is a vector of length 1, as an embedding is: its 5 numbers are no classes"):
         class_activation(artifact, image, runner="onnx-cpu")
     assert class_activation(artifact, image, method="eigen", runner="onnx-cpu").class_ is None
+
+
+def test_a_model_that_returns_the_first_image_s_scores_only_is_given_one_at_a_time(made):
+    flat = OTHER_HEADS["two layers"][0]
+    ends = [constant("first", [0]), constant("second", [1])]
+    artifact = made([*flat, node("Slice", ["y", "first", "second", "first"], ["only"])], weights=ends, folder="first")
+    assert (artifact.manifest.inputs[0].shape[0], artifact.manifest.outputs[-1].shape) == ("N", (1, 5))
+    whole, image = made(flat), images(1)[0]
+    for method in ("score", "ablation"):
+        found, expected = (class_activation(each, image, 1, method, runner="onnx-cpu") for each in (artifact, whole))
+        np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-4, atol=1e-7)
+        assert np.ptp(found.weights) > 0
+
+
+def test_a_batch_that_the_file_holds_fixed_is_kept(made):
+    head = [*GAP, node("Reshape", ["pool", "one_row"], ["flat"]), *OTHER_HEADS["two layers"][0][2:]]
+    artifact = made(head, weights=[constant("one_row", [1, 6])], folder="fixed")
+    assert artifact.manifest.inputs[0].shape[0] == 1
+    whole, image = made(OTHER_HEADS["two layers"][0]), images(1)[0]
+    for method in ("score", "ablation"):
+        found, expected = (class_activation(each, image, 1, method, runner="onnx-cpu") for each in (artifact, whole))
+        np.testing.assert_allclose(found.weights, expected.weights, rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_no_classifier_has_a_map_by_eigen_only(made):
+    up = node("Resize", ["maps", "", "factors"], ["up"], mode="nearest")
+    factors = constant("factors", [1, 1, 2, 2], "float32")
+    artifact, image = made([up, node("Conv", ["up", "conv_head"], ["mask"])], weights=[factors]), images(1)[0]
+    with pytest.raises(UsageError, match=r"of theirs no result is N x classes: mask \(N x 5 x 12 x 12\)\."):
+        class_activation(artifact, image, runner="onnx-cpu")
+    found = class_activation(artifact, image, method="eigen", runner="onnx-cpu")
+    assert (found.layer, found.map.shape) == ("maps", (6, 6))
+
+
+def test_of_several_results_none_is_guessed(made):
+    two = [*LINEAR_HEADS["Gemm, as it is"], node("Gemm", ["flat", "turned"], ["z"], transB=1)]
+    artifact = made(two, results=["y", "z"])
+    with pytest.raises(UsageError, match=r"several results could be scores of classes: y \(N x 5\), z \(N x 5\)\."):
+        class_activation(artifact, images(1)[0], runner="onnx-cpu")
+
+
+def test_a_layer_that_is_one_of_several_results_of_its_node_is_cut_there(made):
+    halves = [
+        node("Split", ["maps", "three"], ["left", "right"], axis=1),
+        node("Concat", ["right", "left"], ["joined"], axis=1),
+        node("GlobalMaxPool", ["joined"], ["top"]),
+        node("Flatten", ["top"], ["flat"]),
+        node("Gemm", ["flat", "head"], ["y"]),
+    ]
+    artifact, image = made(halves, weights=[constant("three", [3, 3])]), images(1)[0]
+    found = class_activation(artifact, image, 2, "ablation", layer="left", runner="onnx-cpu")
+    maps = open_runner(artifact, "onnx-cpu").run({"x": image})["maps"][0]
+    row = numpy_helper.to_array(WEIGHTS[2])[3:, 2]
+    np.testing.assert_allclose(found.weights, row * maps[:3].max(axis=(1, 2)), rtol=1e-4, atol=1e-6)
