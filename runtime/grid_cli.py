@@ -57,6 +57,9 @@ def grid(
     ] = False,
     runner: RuntimeOption = "onnx",
     provider: ProviderOption = "auto",
+    show_photo: Annotated[
+        bool, typer.Option("--photo/--no-photo", help="Whether the first tile is the photo as the model saw it.")
+    ] = True,
     *,
     style: "GridStyle",
     quiet: QuietOption = False,
@@ -80,6 +83,8 @@ def grid(
         raise typer.BadParameter("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce")
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
+    if style.overlay and not show_photo:
+        raise typer.BadParameter("--overlay draws the maps over the photo: omit --no-photo")
     picture_format(file)
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
     opened = open_artifact(artifact)
@@ -97,13 +102,15 @@ def grid(
         photo = PhotoRun(opened, image, open_runner, image_size(input_size))
         if channels is None:
             chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
-            pages = grid_pages(photo.maps(chosen, style.reduce), chosen, style, title)
+            maps = photo.maps(chosen, style.reduce)
+            pages = grid_pages(maps, chosen, style, title, photo.seen() if show_photo else None)
         else:
             from .maps.channel_grid import channel_pages
 
             known_outputs(opened.manifest, [channels])
             output = next(each for each in opened.manifest.outputs if each.name == channels)
-            pages = channel_pages(photo.tensors([channels]), output, top, style, f"{title} · {channels}")
+            tensors, seen = photo.tensors([channels]), photo.seen() if show_photo else None
+            pages = channel_pages(tensors, output, top, style, f"{title} · {channels}", seen)
     by = run_by(ran[0], provider)
     if all_pages:
         files = save_pictures(pages.pictures(), file)
