@@ -134,7 +134,7 @@ def _maps(run: ClassRun, name: str, layer: Output, classes: Sequence[int], top: 
     method, tensor = METHODS[name], run.channels(layer)
     if method.weigh is None:
         return [ClassActivation(REDUCTIONS["pca"].reduce(tensor), name, layer.name, None, None, None)]
-    most = top or method.tries
+    most = top or method.tries if method.one_by_one else None
     channels = _strongest(tensor, most)
     rows = load(method.weigh)(run, layer, classes, channels)
     probabilities = run.probabilities_of(run.scores[None])[0]

@@ -21,6 +21,8 @@ class Method:
     """Whether what speaks against the class is left out of the map (the papers' ReLU)."""
     tries: int | None = None
     """How many channels are tried one by one, the strongest, unless a number is given; None for all."""
+    one_by_one: bool = True
+    """Whether channels are tried one by one."""
 
 
 METHODS = {
@@ -29,6 +31,7 @@ METHODS = {
         "the map's mean is the class's score but for the bias (Zhou et al., 2016)",
         "runtime.cam.exact:exact_weights",
         positive=False,
+        one_by_one=False,
     ),
     "ablation": Method(
         "a channel counts what the class's score, before a softmax, loses where that channel is 0 (Desai and "
