@@ -12,7 +12,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .artifact.cli_options import REPORTS, parse_size
+from .artifact.cli_options import (
+    MODEL_FORMS,
+    REPORTS,
+    CaptureOption,
+    LeafOption,
+    MeanOption,
+    SeedOption,
+    SubmoduleOption,
+    WeightsOption,
+    parse_numbers,
+    parse_size,
+)
 from .maps.grid_style import (
     DEFAULT_STYLE,
     LARGEST_FONT,
@@ -28,6 +39,7 @@ from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch,
 
 __all__ = [
     "ArtifactArgument",
+    "DrawnArgument",
     "InputSizeOption",
     "Provider",
     "ProviderOption",
@@ -36,6 +48,7 @@ __all__ = [
     "RuntimeOption",
     "TrustOption",
     "image_size",
+    "takes_choices",
     "takes_reports",
     "takes_settings",
     "takes_style",
@@ -47,6 +60,14 @@ Runtime = Literal["onnx", "torchscript"]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
+]
+DrawnArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ARTIFACT|MODEL",
+        help=f"A folder written by `layerprobe export`, a model file from one, or a model: {MODEL_FORMS} Naming one "
+        "runs its source.",
+    ),
 ]
 InputSizeOption = Annotated[
     str | None,
@@ -137,6 +158,15 @@ _STYLE: dict[str, Any] = {
         bool, typer.Option("--aliases", help="Also draw outputs that repeat another tile: dropout, views, fresh norms.")
     ],
 }
+_CHOICES: dict[str, tuple[Any, Any]] = {
+    "weights": (WeightsOption, None),
+    "seed": (SeedOption, 0),
+    "mean": (MeanOption, None),
+    "std": (MeanOption, None),
+    "submodule": (SubmoduleOption, None),
+    "capture": (CaptureOption, "auto"),
+    "leaf": (LeafOption, None),
+}
 _LIVE_MODEL: dict[str, Any] = {
     "model": Annotated[
         str | None, typer.Option(metavar="MODEL", help="For --runner eager: the live model, named as for export.")
@@ -169,6 +199,16 @@ def takes_style() -> Callable[[Command], Command]:
     """Replace a command's parameter `style` with one option per choice; the command gets a `GridStyle`."""
     declared = {name: (annotation, getattr(DEFAULT_STYLE, name)) for name, annotation in _STYLE.items()}
     return _in_place_of("style", lambda given: GridStyle(**given), declared)
+
+
+def takes_choices() -> Callable[[Command], Command]:
+    """Replace a command's parameter `choices` with the options of a PyTorch model; the command gets those given."""
+
+    def made(given: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name: value for name, value in given.items() if value not in (_CHOICES[name][1], None)}
+        return found | {name: parse_numbers(found[name]) for name in ("mean", "std") if name in found}
+
+    return _in_place_of("choices", made, _CHOICES)
 
 
 def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:

@@ -3,23 +3,25 @@
 It imports what it needs when it runs, so that it starts fast. What a picture shows is in `maps/`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption
+from .artifact.by_name import load
+from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption, parse_size
+from .artifact.onnx_file import is_onnx
 from .artifact.plain_text import say
 from .cli_options import (
-    ArtifactArgument,
+    DrawnArgument,
     InputSizeOption,
     ProviderOption,
     RuntimeOption,
-    image_size,
+    takes_choices,
     takes_style,
 )
-from .maps.reductions import AUTO
 from .overwrite_check import refuse_unwritable
 from .terminal import phases, run_by
 
@@ -31,10 +33,16 @@ if TYPE_CHECKING:
 __all__ = ["grid"]
 
 
+_MODEL_CODE = "probe.cli:model_code"
+
+
 @takes_style()
+@takes_choices()
 def grid(
-    artifact: ArtifactArgument,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
+    artifact: DrawnArgument,
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="A photo; .npy, .npz or .safetensors for other inputs.")
+    ],
     file: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp,svg,pdf}", help="File for the picture.")
     ],
@@ -58,52 +66,59 @@ def grid(
     runner: RuntimeOption = "onnx",
     provider: ProviderOption = "auto",
     *,
+    choices: "Mapping[str, Any]",
     style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the feature maps of a photo, or one output's channels.
+    """Draw the feature maps of a photo, or one output's channels, of an artifact or of any model.
+
+    Example: layerprobe grid torchvision:resnet18 photo.jpg -o maps.png --weights best.pt --depth 2
 
     Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
 
     Example: layerprobe grid resnet18 photo.jpg -o channels.pdf --channels layer1.0.conv1 --top 16
     """
-    from .artifact.folder import open_artifact
-    from .artifact.selection import known_outputs, select_outputs
-    from .maps.feature_grid import grid_pages
+    from .drawn_model import names_model, opened_to_draw
     from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture, save_pictures
-    from .runners.registry import open_image_runner
     from .runs.photo_maps import PhotoRun
+    from .runs.photo_pages import check_choices, photo_pages
 
-    if channels is None and top is not None:
-        raise typer.BadParameter("--top chooses among the channels of one output: give --channels")
-    if channels is not None and (outputs or operations or depth or style.reduce != AUTO):
-        raise typer.BadParameter("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce")
+    check_choices(outputs or (), operations or (), depth, channels, top, style)
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
     picture_format(file)
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
-    opened = open_artifact(artifact)
-    recipe = opened.manifest.recipe
-    fresh = " (random weights)" if recipe and recipe.fresh_weights else ""
-    title = f"{opened.manifest.model}{fresh} · {image.name}"
+    size = parse_size(input_size, channels=True)
     ran: list[Runner] = []
-    with phases(quiet) as on_phase:
+    with phases(quiet) as on_phase, ExitStack() as stack:
+        if names_model(artifact) and not is_onnx(artifact):
+            stack.enter_context(load(_MODEL_CODE)())
+        drawn = stack.enter_context(
+            opened_to_draw(
+                artifact, image, runner=runner, provider=provider, size=size, choices=choices, on_phase=on_phase
+            )
+        )
+        manifest = drawn.artifact.manifest
+        fresh = " (random weights)" if manifest.recipe and manifest.recipe.fresh_weights else ""
+        title = f"{manifest.model}{fresh} · {image.name}"
 
         def open_runner(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
-            ran.append(open_image_runner(probe, runner, provider, outputs=names))
+            ran.append(drawn.open_runner(probe, names))
             on_phase(f"running {ran[-1].name}")
             return ran[-1]
 
-        photo = PhotoRun(opened, image, open_runner, image_size(input_size))
-        if channels is None:
-            chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
-            pages = grid_pages(photo.maps(chosen, style.reduce), chosen, style, title)
-        else:
-            from .maps.channel_grid import channel_pages
-
-            known_outputs(opened.manifest, [channels])
-            output = next(each for each in opened.manifest.outputs if each.name == channels)
-            pages = channel_pages(photo.tensors([channels]), output, top, style, f"{title} · {channels}")
+        pages = photo_pages(
+            PhotoRun(drawn.artifact, image, open_runner, drawn.size),
+            style,
+            title,
+            outputs=outputs or (),
+            operations=operations or (),
+            depth=depth,
+            channels=channels,
+            top=top,
+        )
+    for note in () if quiet else drawn.notes:
+        say(note, err=True)
     by = run_by(ran[0], provider)
     if all_pages:
         files = save_pictures(pages.pictures(), file)

@@ -5,7 +5,6 @@ What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from ..maps.feature_maps import FeatureMap, read_map
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
-from .preprocessing import preprocess_files
+from .photo_input import photo_inputs
 
 __all__ = ["PhotoRun"]
 
@@ -34,7 +33,8 @@ class PhotoRun:
 
     artifact: Artifact
     """Full, averaged or both."""
-    photo: Path
+    photo: Any
+    """As of `photo_inputs`."""
     open_runner: Callable[[Artifact, Sequence[str] | None], Runner]
     """Opens a probe for some outputs; for None, whole."""
     size: tuple[int, int] | None = None
@@ -71,9 +71,10 @@ class PhotoRun:
 
     def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
         # Of what is run: each manifest is compared with the copy in its own model file.
-        name, steps = probe.manifest.image_input(self.size)
-        batch = preprocess_files([self.photo], steps)
-        return self.open_runner(probe, names).run({name: batch})
+        manifest = probe.manifest
+        steps = manifest.image_input(self.size)[1] if manifest.preprocessing or self.size else None
+        inputs = photo_inputs(self.photo, manifest.inputs, steps, manifest.model)
+        return self.open_runner(probe, names).run(inputs)
 
     def _maps(
         self, probe: Artifact, outputs: Sequence[Output], reduce: str, noise: Mapping[str, float] | None = None

@@ -16,7 +16,7 @@ from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Preprocessing
 from .image_reading import read_image
 
-__all__ = ["preprocess", "preprocess_files", "scaled_pixels"]
+__all__ = ["preprocess", "preprocess_files", "preprocess_image", "scaled_pixels"]
 
 
 def preprocess(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
@@ -71,6 +71,19 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
             batch[index] = preprocess(image, steps)
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from error
+    return _laid_out(batch, steps)
+
+
+def preprocess_image(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
+    """Preprocess one picture into a batch of one, as `preprocess_files` does with files.
+
+    Raises:
+        ImageError: as of `preprocess`.
+    """
+    return _laid_out(preprocess(image, steps)[None], steps)
+
+
+def _laid_out(batch: NDArray[np.float32], steps: Preprocessing) -> NDArray[np.float32]:
     return batch if steps.layout == "NCHW" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
 
 
