@@ -119,7 +119,8 @@ def _opener(runner: str, provider: str) -> Callable[[Artifact, Sequence[str] | N
 
 def _refuse(made: Mapping[str, Any], whose: str, what: str) -> None:
     if made:
-        raise UsageError(f"{next(iter(made))} is chosen for {whose}, and {what}: omit it.")
+        name = next(iter(made))
+        raise UsageError(f"--{name} ({name}=) is for {whose}, and {what}: omit it.")
 
 
 def _height_and_width(size: Sequence[int]) -> tuple[int, int] | None:
