@@ -65,6 +65,9 @@ def grid(
     ] = False,
     runner: RuntimeOption = "onnx",
     provider: ProviderOption = "auto",
+    show_photo: Annotated[
+        bool, typer.Option("--photo/--no-photo", help="Whether the first tile is the photo as the model saw it.")
+    ] = True,
     *,
     choices: "Mapping[str, Any]",
     style: "GridStyle",
@@ -86,6 +89,8 @@ def grid(
     check_choices(outputs or (), operations or (), depth, channels, top, style)
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
+    if style.overlay and not show_photo:
+        raise typer.BadParameter("--overlay draws the maps over the photo: omit --no-photo")
     picture_format(file)
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
     size = parse_size(input_size, channels=True)
@@ -116,6 +121,7 @@ def grid(
             depth=depth,
             channels=channels,
             top=top,
+            show_photo=show_photo,
         )
     for note in () if quiet else drawn.notes:
         say(note, err=True)

@@ -27,6 +27,7 @@ def show(
     channels: str | None = None,
     top: int | None = None,
     page: int = 1,
+    show_photo: bool = True,
     title: str | None = None,
     input_size: int | Sequence[int] = (),
     preprocessing: Preprocessing | None = None,
@@ -48,6 +49,7 @@ def show(
         channels: an output, of which every channel is drawn instead.
         top: of its channels those that vary most over the image.
         page: which of the picture's `pages`, from 1 on.
+        show_photo: whether the first tile is the photo as the model sees it.
         title: a line above the grid; by default the model and the photo.
         input_size: height and width in pixels; by default the model's own, or 224.
         preprocessing: how the photo becomes a PyTorch model's input; by default as for `layerprobe export`, and
@@ -66,9 +68,17 @@ def show(
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     with opened_to_draw(model, photo, size=size, preprocessing=preprocessing, choices=made) as drawn:
         if title is None:
-            title = " · ".join(filter(None, (drawn.artifact.manifest.model, photo_name(photo))))
+            title = " · ".join(filter(None, (drawn.artifact.manifest.model, photo_name(photo, ""))))
         run = PhotoRun(drawn.artifact, photo, drawn.open_runner, drawn.size)
         pages = photo_pages(
-            run, style, title, outputs=patterns, operations=labels, depth=depth, channels=channels, top=top
+            run,
+            style,
+            title,
+            outputs=patterns,
+            operations=labels,
+            depth=depth,
+            channels=channels,
+            top=top,
+            show_photo=show_photo,
         )
     return pages.picture(page)

@@ -6,10 +6,12 @@ reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca a
 feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x 1, the same picture twice
 colour_scales.py: which value gets which colour: own or shared ends, clipping of outliers, symmetric around zero
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
+photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: blocks of a model by module paths; where a page may end
 page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 map_page.py: draws a page: title, names of blocks, tiles with colour bars, footer
+tile.py: one tile: a map, alone or over the photo, its frame, range and colour bar; text that fits
 footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
 channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)

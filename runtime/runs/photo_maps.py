@@ -5,18 +5,22 @@ What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..maps.feature_grid import refuse_mapless
 from ..maps.feature_maps import FeatureMap, read_map
+from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
-from .photo_input import photo_inputs
+from .photo_input import as_picture, photo_inputs, photo_name
+from .preprocessing import seen_photo
 
 __all__ = ["PhotoRun"]
 
@@ -69,11 +73,21 @@ class PhotoRun:
         """Return some outputs by name."""
         return self._run(self.artifact, names)
 
+    def seen(self) -> Photo | None:
+        """Return the photo for the picture of its maps, with what the model sees of it; None of tensors."""
+        if self._picture is None:
+            return None
+        return seen_photo(self._picture, self.artifact.manifest.image_input(self.size)[1], photo_name(self.photo))
+
+    @cached_property
+    def _picture(self) -> Image.Image | None:
+        return as_picture(self.photo)
+
     def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
         # Of what is run: each manifest is compared with the copy in its own model file.
-        manifest = probe.manifest
-        steps = manifest.image_input(self.size)[1] if manifest.preprocessing or self.size else None
-        inputs = photo_inputs(self.photo, manifest.inputs, steps, manifest.model)
+        manifest, given = probe.manifest, self._picture or self.photo
+        steps = manifest.image_input(self.size)[1] if self._picture or self.size else None
+        inputs = photo_inputs(given, manifest.inputs, steps, manifest.model, photo_name(self.photo))
         return self.open_runner(probe, names).run(inputs)
 
     def _maps(

@@ -42,6 +42,7 @@ def photo_pages(
     depth: int | None = None,
     channels: str | None = None,
     top: int | None = None,
+    show_photo: bool = True,
 ) -> MapPages:
     """Return the pages of the outputs that are chosen, or of one output's channels.
 
@@ -54,6 +55,7 @@ def photo_pages(
         depth: of the blocks.
         channels: the output whose channels are drawn instead.
         top: only so many of them.
+        show_photo: whether the first tile is the photo, if there is one.
 
     Raises:
         UsageError: they don't exist, or there is nothing to draw.
@@ -61,9 +63,11 @@ def photo_pages(
     known = run.artifact.manifest.outputs
     if channels is None:
         chosen = select_outputs(known, outputs, operations, depth)
-        return grid_pages(run.maps(chosen, style.reduce), chosen, style, title)
+        maps = run.maps(chosen, style.reduce)
+        return grid_pages(maps, chosen, style, title, run.seen() if show_photo else None)
     from ..maps.channel_grid import channel_pages
 
     known_outputs(run.artifact.manifest, [channels])
     output = next(each for each in known if each.name == channels)
-    return channel_pages(run.tensors([channels]), output, top, style, f"{title} · {channels}")
+    tensors, photo = run.tensors([channels]), run.seen() if show_photo else None
+    return channel_pages(tensors, output, top, style, f"{title} · {channels}", photo)
