@@ -86,6 +86,7 @@ def test_every_code_block_runs(tmp_path, photo, layerprobe, monkeypatch):
         "maps.png",
         "tensors.safetensors",
         "layer1.png",
+        "where.png",
         "class.png",
         "classes.png",
         "report.json",

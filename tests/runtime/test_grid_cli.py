@@ -106,7 +106,7 @@ def test_two_artifacts_are_compared_by_the_names_of_their_outputs(drawn, exporte
 
 def test_what_only_one_artifact_has_is_named(drawn, exported, photo):
     _, written = drawn(photo, "--against", exported("cnn3").path)
-    assert "4 outputs that only cnn2 has: maxpool, maxpool_1, maxpool_2, maxpool_3." in written
+    assert "4 outputs that only cnn2 has: maxpool, maxpool_1, maxpool_2, maxpool_3." in " ".join(written)
     assert "8 of other sizes in the two, without a difference: " in " ".join(written)
 
 
