@@ -19,6 +19,7 @@ from .artifact.manifest import Output as Output
 from .artifact.manifest import Preprocessing as Preprocessing
 from .artifact.selection import select_outputs as select_outputs
 from .bench.benchmarking import benchmark as benchmark
+from .cam.cam_pages import draw_class_activations as draw_class_activations
 from .cam.class_activation import ClassActivation as ClassActivation
 from .cam.class_activation import class_activation as class_activation
 from .maps.channel_grid import draw_channels as draw_channels

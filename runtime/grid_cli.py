@@ -116,10 +116,10 @@ def grid(
     models = [artifact, against] if against else [artifact]
     if cam is None:
         selection.check(style)
-    elif channels is not None or style.reduce != AUTO or not show_photo or len(models) * len(images) > 1:
-        raise typer.BadParameter(
-            "--cam draws its own maps over one photo: omit --channels, --reduce, --no-photo, --against and other photos"
-        )
+    elif len(models) * len(images) > 1:
+        raise typer.BadParameter("--cam draws one photo in one model: give one IMAGE, and omit --against")
+    elif channels is not None or style.reduce != AUTO or not show_photo:
+        raise typer.BadParameter("--cam draws its own maps over the photo: omit --channels, --reduce and --no-photo")
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
     if against and len(images) > 1:

@@ -46,6 +46,18 @@ def run_line(line: str, layerprobe: Callable[..., Any]) -> str:
     return subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=True).stdout
 
 
+def run_grad_cam(names: dict[str, Any], ran: str) -> None:
+    """Run the code of the page on Grad-CAM, but for the lines of the README's that it repeats, which have run."""
+    page = (ROOT / "docs" / "grad_cam.md").read_text()
+    for shown, quicker in QUICKLY.items():
+        page = page.replace(shown, quicker)
+    lines = [line for _, code in BLOCK.findall(page) for line in code.splitlines() if line]
+    new = [line for line in lines if line not in ran.splitlines()]
+    assert len(lines) - len(new) == 5, "the imports, the probe, its preprocessing and its artifact"
+    exec(compile("\n".join(new), "grad_cam.md", "exec"), names)
+    assert names["grad_cam"].max() > 0
+
+
 def test_every_code_block_runs(tmp_path, photo, layerprobe, monkeypatch):
     readme = (ROOT / "README.md").read_text()
     for shown, quicker in QUICKLY.items():
@@ -61,7 +73,9 @@ def test_every_code_block_runs(tmp_path, photo, layerprobe, monkeypatch):
         if language == "text":
             assert_printed(code, printed)
         elif language == "python":
-            exec(compile(code, "README.md", "exec"), {})
+            names: dict[str, Any] = {}
+            exec(compile(code, "README.md", "exec"), names)
+            run_grad_cam(names, code)
         elif code.startswith("make "):
             # Not really made: `make test` is what runs this test. That its targets are there is checked.
             subprocess.run(["bash", "-ec", code.replace("make ", "make --dry-run ")], cwd=ROOT, check=True)
@@ -73,6 +87,8 @@ def test_every_code_block_runs(tmp_path, photo, layerprobe, monkeypatch):
         "tensors.safetensors",
         "layer1.png",
         "where.png",
+        "class.png",
+        "classes.png",
         "report.json",
         "mine",
         "wide.png",
@@ -110,7 +126,7 @@ def test_the_rule_that_the_readme_states_is_the_one_that_is_used():
 
 
 def test_the_links_of_the_documents_lead_somewhere():
-    for name in ("README.md", "CONTRIBUTING.md", "artifacts/README.md", "tests/README.md"):
+    for name in ("README.md", "CONTRIBUTING.md", "artifacts/README.md", "tests/README.md", "docs/grad_cam.md"):
         document = ROOT / name
         for target in re.findall(r"\]\(([^)]+)\)", document.read_text()):
             assert (document.parent / target).exists(), target

@@ -125,9 +125,9 @@ def test_how_many_channels_were_tried_is_said_below(drawn, bright_quarter):
 REFUSED = {
     "a class that there isn't": (("--class", 3), "There is no class 3: p has 3, from 0 to 2."),
     "a method that there isn't": (("--method", "grad"), "There is no method 'grad': choose auto, exact, ablation"),
-    "channels": (("--channels", "relu"), "--cam draws its own maps over one photo: omit --channels"),
-    "a reduction": (("--reduce", "max"), "--cam draws its own maps over one photo: omit --channels, --reduce"),
-    "no photo": (("--no-photo",), "--cam draws its own maps over one photo"),
+    "channels": (("--channels", "relu"), "--cam draws its own maps over the photo: omit --channels"),
+    "a reduction": (("--reduce", "max"), "--cam draws its own maps over the photo: omit --channels, --reduce"),
+    "no photo": (("--no-photo",), "--cam draws its own maps over the photo"),
     "what has no pixels": (("--outputs", "flat"), "flat: no height and width, of which a map could be drawn."),
 }
 
