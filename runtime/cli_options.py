@@ -40,6 +40,7 @@ from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch,
 __all__ = [
     "ArtifactArgument",
     "DrawnArgument",
+    "DrawnSizeOption",
     "InputSizeOption",
     "Provider",
     "ProviderOption",
@@ -65,8 +66,16 @@ DrawnArgument = Annotated[
     Path,
     typer.Argument(
         metavar="ARTIFACT|MODEL",
-        help=f"A folder written by `layerprobe export`, a model file from one, or a model: {MODEL_FORMS} Naming one "
-        "runs its source.",
+        help="A folder written by `layerprobe export`, a model file from one, or a model, whose source then runs: "
+        + MODEL_FORMS,
+    ),
+]
+DrawnSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-size",
+        metavar="N|HxW",
+        help="Size of the image: for a model, or for an artifact exported with --dynamic-size.",
     ),
 ]
 InputSizeOption = Annotated[

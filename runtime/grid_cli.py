@@ -16,7 +16,7 @@ from .artifact.onnx_file import is_onnx
 from .artifact.plain_text import say
 from .cli_options import (
     DrawnArgument,
-    InputSizeOption,
+    DrawnSizeOption,
     ProviderOption,
     RuntimeOption,
     takes_choices,
@@ -46,7 +46,7 @@ def grid(
     file: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp,svg,pdf}", help="File for the picture.")
     ],
-    input_size: InputSizeOption = None,
+    input_size: DrawnSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     depth: DepthOption = None,
@@ -73,7 +73,9 @@ def grid(
     style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the feature maps of a photo, or one output's channels, of an artifact or of any model.
+    """Draw a photo's feature maps in a model, or one output's channels.
+
+    The model may be an artifact, or any model, which is then captured for this photo and not exported.
 
     Example: layerprobe grid torchvision:resnet18 photo.jpg -o maps.png --weights best.pt --depth 2
 
@@ -93,19 +95,25 @@ def grid(
         raise typer.BadParameter("--overlay draws the maps over the photo: omit --no-photo")
     picture_format(file)
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
-    size = parse_size(input_size, channels=True)
     ran: list[Runner] = []
     with phases(quiet) as on_phase, ExitStack() as stack:
         if names_model(artifact) and not is_onnx(artifact):
             stack.enter_context(load(_MODEL_CODE)())
         drawn = stack.enter_context(
             opened_to_draw(
-                artifact, image, runner=runner, provider=provider, size=size, choices=choices, on_phase=on_phase
+                artifact,
+                image,
+                runner=runner,
+                provider=provider,
+                size=parse_size(input_size, channels=True),
+                choices=choices,
+                on_phase=on_phase,
             )
         )
-        manifest = drawn.artifact.manifest
-        fresh = " (random weights)" if manifest.recipe and manifest.recipe.fresh_weights else ""
-        title = f"{manifest.model}{fresh} · {image.name}"
+        opened, size = drawn.artifact, drawn.size
+        recipe = opened.manifest.recipe
+        fresh = " (random weights)" if recipe and recipe.fresh_weights else ""
+        title = f"{opened.manifest.model}{fresh} · {image.name}"
 
         def open_runner(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
             ran.append(drawn.open_runner(probe, names))
@@ -113,7 +121,7 @@ def grid(
             return ran[-1]
 
         pages = photo_pages(
-            PhotoRun(drawn.artifact, image, open_runner, drawn.size),
+            PhotoRun(opened, image, open_runner, size),
             style,
             title,
             outputs=outputs or (),
