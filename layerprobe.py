@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         benchmark,
         channel_statistics,
         draw_channels,
+        draw_comparison,
         draw_grid,
         draw_pages,
         open_artifact,
@@ -98,8 +99,8 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
     "Settings", "RUNNERS",
     # arrays -> pictures, verdicts, times
-    "draw_grid", "draw_pages", "draw_channels", "GridStyle", "seen_photo", "Photo", "Picture", "save_picture",
-    "save_pictures", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
+    "draw_grid", "draw_pages", "draw_channels", "draw_comparison", "GridStyle", "seen_photo", "Photo", "Picture",
+    "save_picture", "save_pictures", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
     # what can go wrong
     "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
     "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",

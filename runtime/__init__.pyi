@@ -20,6 +20,7 @@ from .artifact.manifest import Preprocessing as Preprocessing
 from .artifact.selection import select_outputs as select_outputs
 from .bench.benchmarking import benchmark as benchmark
 from .maps.channel_grid import draw_channels as draw_channels
+from .maps.comparison import draw_comparison as draw_comparison
 from .maps.feature_grid import draw_grid as draw_grid
 from .maps.feature_grid import draw_pages as draw_pages
 from .maps.grid_style import GridStyle as GridStyle

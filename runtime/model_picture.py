@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .artifact.manifest import Preprocessing
+from .artifact.selection import select_outputs
 from .drawn_model import opened_to_draw
 from .maps.grid_style import DEFAULT_STYLE, GridStyle
 from .maps.picture import Picture
@@ -64,7 +65,7 @@ def show(
     made = {name: choices.pop(name) for name in _OF_MODELS if name in choices}
     style = style.but(**choices)
     patterns, labels = ([each] if isinstance(each, str) else list(each) for each in (outputs, operations))
-    check_choices(patterns, labels, depth, channels, top, style)
+    check_choices(style, channels, top, chosen=bool(patterns or labels or depth))
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     with opened_to_draw(model, photo, size=size, preprocessing=preprocessing, choices=made) as drawn:
         if title is None:
@@ -72,13 +73,11 @@ def show(
         run = PhotoRun(drawn.artifact, photo, drawn.open_runner, drawn.size)
         pages = photo_pages(
             run,
+            lambda manifest: select_outputs(manifest.outputs, patterns, labels, depth),
+            channels,
+            top,
             style,
             title,
-            outputs=patterns,
-            operations=labels,
-            depth=depth,
-            channels=channels,
-            top=top,
             show_photo=show_photo,
         )
     return pages.picture(page)

@@ -72,6 +72,7 @@ def test_every_code_block_runs(tmp_path, photo, layerprobe, monkeypatch):
         "maps.png",
         "tensors.safetensors",
         "layer1.png",
+        "where.png",
         "report.json",
         "mine",
         "wide.png",

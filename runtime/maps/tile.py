@@ -13,9 +13,20 @@ from .photo import Photo, photo_with_map
 from .picture import Box, Picture, Pixels, Text
 from .picture_text import font_of_size, shorten_front, text_length
 
-__all__ = ["INK", "SOFT_INK", "cmap_of", "draw_fitted", "draw_map", "draw_photo", "draw_range", "not_finite"]
+__all__ = [
+    "INK",
+    "SOFT_INK",
+    "cmap_of",
+    "draw_fitted",
+    "draw_heading",
+    "draw_map",
+    "draw_name",
+    "draw_photo",
+    "draw_range",
+    "not_finite",
+]
 
-INK, SOFT_INK, _FRAME = "#1c1c1c", "#666666", "#d4d4d4"
+INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#666666", "#d4d4d4", "#8fa3b5"
 _BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
 """Of a colour bar: its height, its least width, and the space beside it."""
 
@@ -82,6 +93,11 @@ def draw_range(
     draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
 
 
+def draw_name(picture: Picture, place: Place, text: str, size: int, width: int) -> None:
+    """Add a name in bold that begins at a baseline, cut in front to fit, where its end says the most."""
+    picture.parts.append(Text(*place, shorten_front(text, font_of_size(size, bold=True), width), size, INK, bold=True))
+
+
 def draw_fitted(
     picture: Picture, place: Place, text: str, size: int, width: int, ink: str = SOFT_INK, *, bold: bool = False
 ) -> None:
@@ -91,6 +107,14 @@ def draw_fitted(
     found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
     fitted = shorten_front(text, font_of_size(found, bold=bold), width)
     picture.parts.append(Text(*place, fitted, found, ink, bold=bold))
+
+
+def draw_heading(picture: Picture, place: Place, text: str, size: int, width: int) -> None:
+    """Add a rule above several tiles, and below it what they belong to."""
+    x, y = place
+    picture.parts.append(Box(x, y, width, 2, _RULE))
+    fitted = shorten_front(text, font_of_size(size, bold=True), width)
+    picture.parts.append(Text(x, y + 4 + size, fitted, size, _RULE, bold=True))
 
 
 def not_finite(values: NDArray[np.float64]) -> int:
