@@ -84,7 +84,8 @@ def check_columns(count: int, style: GridStyle) -> None:
     """
     most = COMPARISON_PAGE.most_columns
     if not 2 <= count <= most:
-        raise UsageError(f"A comparison takes 2 to {most} photos or models, which fit side by side, not {count}.")
+        given = "1 photo or model was" if count == 1 else f"{count} photos or models were"
+        raise UsageError(f"{given} given to compare: give 2 to {most}, which fit side by side.")
     if style.columns is not None:
         raise UsageError("A comparison has one column for each photo or model: omit --columns.")
     if style.reduce != AUTO and not REDUCTIONS[style.reduce].comparable:

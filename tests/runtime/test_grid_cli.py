@@ -132,7 +132,7 @@ def test_a_model_is_opened_once_for_all_photos(drawn, photo, wide_photo, monkeyp
     ("arguments", "code", "message"),
     [
         (("{photo}", "{photo}", "--against", "{art}"), 2, "--against compares two artifacts on one photo"),
-        (("{photo}",) * 9, 2, "takes 2 to 8 photos or models, which fit side by side, not 9"),
+        (("{photo}",) * 9, 2, "9 photos or models were given to compare: give 2 to 8"),
         (("{photo}", "{photo}", "--columns", "3"), 2, "omit --columns"),
         (("{photo}", "{photo}", "--reduce", "pca"), 2, "Choose one of mean, std, l2, max, abs-mean."),
         (("{photo}", "{broken}"), 3, "broken.jpg is not an image"),
