@@ -226,6 +226,17 @@ def test_a_network_without_its_classifier_has_no_classes(made):
     np.testing.assert_allclose(class_activation(artifact, image, 4, runner="onnx-cpu").map, channel)
 
 
+def test_a_layer_of_one_pixel_shows_nothing_and_is_not_the_default(made):
+    one_pixel = [
+        node("Conv", ["maps", "large"], ["pixel"], kernel_shape=[6, 6]),
+        node("GlobalAveragePool", ["pixel"], ["pool"]),
+        *LINEAR_HEADS["Gemm, as it is"][1:],
+    ]
+    artifact = made(one_pixel, weights=[weight("large", 6, 6, 6, 6)])
+    found = class_activation(artifact, images(1)[0], 1, runner="onnx-cpu")
+    assert (found.layer, found.method, found.map.shape) == ("maps", "ablation", (6, 6))
+
+
 def test_an_embedding_of_length_1_has_no_classes(made):
     artifact, image = (
         made([*LINEAR_HEADS["Gemm, as it is"], node("LpNormalization", ["y"], ["e"], axis=1)]),
