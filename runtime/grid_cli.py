@@ -81,7 +81,7 @@ def grid(
     style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the feature maps of a photo, one output's channels, or where a class is seen.
+    """Draw a photo's feature maps, one output's channels, or --cam.
 
     Several photos, or two artifacts with --against, are drawn side by side: a row for each output, in one scale, and
     of two also their difference.
