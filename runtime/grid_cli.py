@@ -81,7 +81,7 @@ def grid(
     style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw a photo's feature maps, one output's channels, or --cam.
+    """Draw the feature maps of a photo, or where a class is seen.
 
     Several photos, or two artifacts with --against, are drawn side by side: a row for each output, in one scale, and
     of two also their difference.
