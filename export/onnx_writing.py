@@ -63,5 +63,5 @@ def _copy(place: Place, stream: BinaryIO) -> None:
         while left:
             some = source.read(min(left, _CHUNK))
             if not some:
-                raise ValueError(f"it reaches beyond the end of {place.file.name}")
+                raise ValueError(f"a weight reaches beyond the end of {place.file.name!r}")
             left -= stream.write(some)

@@ -16,12 +16,13 @@ __main__.py: `python -m runtime`
 main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow imports
 commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
 library_messages.py: warnings and logs of libraries, which stay off stderr; those of a model's own source are shown
-cli.py: run, grid, bench, stats, demo: options and order of steps; reads --channels; --strict
+cli.py: run, bench, stats, demo: options and order of steps; --strict
+grid_cli.py: grid: which outputs, --channels, --page, --all-pages
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
-cli_options.py: options made from tables: settings, --runner, --trust, report forms
+cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
 overwrite_check.py: -o and report files: refuses to replace an input, the artifact or a file of the user's
-terminal.py: how tables, status lines, progress bars (from ten images on) and left-out runners are printed
+terminal.py: how tables, status lines, progress bars (from ten images on), left-out runners and what ran are printed
 demo.py: `layerprobe demo`: exports, draws and verifies the built-in models
 
 The public names are in `__init__.pyi`. Each is imported on first use, so that drawing a picture doesn't load what

@@ -1,43 +1,37 @@
-"""The subcommands that need an artifact or images, not PyTorch: run, grid, bench, stats, demo.
+"""The subcommands that need an artifact or images, not PyTorch: run, bench, stats, demo.
 
-`verify` and `compare` are in `verify_cli.py`. Each command imports what it needs when it runs, so that it starts fast.
+`grid` is in `grid_cli.py`, `verify` and `compare` are in `verify_cli.py`. Each command imports what it needs when it
+runs, so that it starts fast.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption, parse_size
+from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption
 from .artifact.errors import ImageError, UsageError
 from .artifact.plain_text import say
-from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_settings, takes_style
-from .maps.reductions import AUTO
+from .cli_options import (
+    ArtifactArgument,
+    InputSizeOption,
+    ProviderOption,
+    RunnersOption,
+    RuntimeOption,
+    TrustOption,
+    image_size,
+    takes_settings,
+)
 from .overwrite_check import refuse_to_overwrite, refuse_unwritable
-from .terminal import phases, print_left_out, print_table, progress
+from .terminal import phases, print_left_out, print_table, progress, run_by
 
 if TYPE_CHECKING:
-    from .artifact.folder import Artifact
-    from .maps.grid_style import GridStyle
-    from .runners.base import Runner
     from .runners.settings import Settings
 
-__all__ = ["bench", "demo", "grid", "run", "stats"]
+__all__ = ["bench", "demo", "run", "stats"]
 
 _LARGEST_BATCH = 65_536
-
-Provider = Literal["auto", "cuda", "cpu"]
-Runtime = Literal["onnx", "torchscript"]
-
-_RuntimeOption = Annotated[Runtime, typer.Option("--runner", help="Runtime that executes the model.")]
-_ProviderOption = Annotated[
-    Provider, typer.Option("--provider", help="auto uses CUDA where it works; cuda never falls back.")
-]
-_InputSizeOption = Annotated[
-    str | None,
-    typer.Option(metavar="N|HxW", help="Image size to use instead, if the model was exported with --dynamic-size."),
-]
 
 _StrictOption = Annotated[
     bool, typer.Option("--strict", help="Stop at the first image that can't be read, instead of leaving it out.")
@@ -60,12 +54,12 @@ def run(
         bool, typer.Option("--save-input", help="Also write what the model was given, as input:NAME.")
     ] = False,
     strict: _StrictOption = False,
-    input_size: _InputSizeOption = None,
+    input_size: InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     depth: DepthOption = None,
-    runner: _RuntimeOption = "onnx",
-    provider: _ProviderOption = "auto",
+    runner: RuntimeOption = "onnx",
+    provider: ProviderOption = "auto",
     settings: "Settings",
     quiet: QuietOption = False,
 ) -> None:
@@ -90,7 +84,7 @@ def run(
         raise typer.BadParameter("give either input files or --recorded-input")
     if recorded_input and input_size:
         raise typer.BadParameter("--input-size applies to images only: the recorded input has its own size")
-    size = _image_size(input_size)
+    size = image_size(input_size)
     refuse_unwritable(file, RUN_MARK, artifact, inputs or [])
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
@@ -103,7 +97,7 @@ def run(
     several = photos and len(found) > 1 and not strict
     found, broken = readable_images(found) if several else (found, {})
     session = open_image_runner(opened, runner, provider, settings, kept if outputs or operations or depth else None)
-    by = _run_by(session, provider)
+    by = run_by(session, provider)
     # A pipe may be stdout: then nothing else is printed there.
     to_stderr = is_stream(file)
     if recorded_input:
@@ -134,103 +128,6 @@ def _end_for_broken(broken: Mapping[Path, str], read: int) -> None:
             say(reason.partition("\n")[0], err=True)
         say(f"layerprobe: {len(broken)} of {len(broken) + read} images can't be read, and were left out.", err=True)
         raise typer.Exit(ImageError.exit_code)
-
-
-@takes_style()
-def grid(
-    artifact: ArtifactArgument,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
-    file: Annotated[
-        Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp,svg,pdf}", help="File for the picture.")
-    ],
-    input_size: _InputSizeOption = None,
-    outputs: OutputsOption = None,
-    operations: OperationsOption = None,
-    depth: DepthOption = None,
-    channels: Annotated[
-        str | None, typer.Option(metavar="OUTPUT", help="Draw every channel of this one output instead.")
-    ] = None,
-    top: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help="Only the N channels that vary most over the image (standard deviation)."
-        ),
-    ] = None,
-    page: Annotated[int, typer.Option(min=1, metavar="N", help="The page, if the tiles fill several.")] = 1,
-    all_pages: Annotated[
-        bool, typer.Option("--all-pages", help="All pages: in one PDF, or else as OUT-1, OUT-2, ...")
-    ] = False,
-    runner: _RuntimeOption = "onnx",
-    provider: _ProviderOption = "auto",
-    *,
-    style: "GridStyle",
-    quiet: QuietOption = False,
-) -> None:
-    """Draw the feature maps of a photo, or one output's channels.
-
-    Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
-
-    Example: layerprobe grid resnet18 photo.jpg -o channels.pdf --channels layer1.0.conv1 --top 16
-    """
-    from .artifact.folder import open_artifact
-    from .artifact.selection import known_outputs, select_outputs
-    from .maps.feature_grid import grid_pages
-    from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture, save_pictures
-    from .runners.registry import open_image_runner
-    from .runs.photo_maps import PhotoRun
-
-    if channels is None and top is not None:
-        raise typer.BadParameter("--top chooses among the channels of one output: give --channels")
-    if channels is not None and (outputs or operations or depth or style.reduce != AUTO):
-        raise typer.BadParameter("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce")
-    if all_pages and page > 1:
-        raise typer.BadParameter("give either --page or --all-pages")
-    picture_format(file)
-    refuse_unwritable(file, PICTURE_MARK, artifact, [image])
-    opened = open_artifact(artifact)
-    recipe = opened.manifest.recipe
-    fresh = " (random weights)" if recipe and recipe.fresh_weights else ""
-    title = f"{opened.manifest.model}{fresh} · {image.name}"
-    ran: list[Runner] = []
-    with phases(quiet) as on_phase:
-
-        def open_runner(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
-            ran.append(open_image_runner(probe, runner, provider, outputs=names))
-            on_phase(f"running {ran[-1].name}")
-            return ran[-1]
-
-        photo = PhotoRun(opened, image, open_runner, _image_size(input_size))
-        if channels is None:
-            chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
-            pages = grid_pages(photo.maps(chosen, style.reduce), chosen, style, title)
-        else:
-            from .maps.channel_grid import channel_pages
-
-            known_outputs(opened.manifest, [channels])
-            output = next(each for each in opened.manifest.outputs if each.name == channels)
-            pages = channel_pages(photo.tensors([channels]), output, top, style, f"{title} · {channels}")
-    by = _run_by(ran[0], provider)
-    if all_pages:
-        files = save_pictures(pages.pictures(), file)
-        say(f"{', '.join(map(str, files))}: pages: {pages.count}, {by}")
-        return
-    picture = pages.picture(page)
-    save_picture(picture, file)
-    which = f", page {page} of {pages.count}" if pages.count > 1 else ""
-    say(f"{file}: {picture.width} x {picture.height} px{which}, {by}")
-    if page < pages.count and not quiet:
-        say(
-            f"Next page: --page {page + 1}; --all-pages draws all. Or select fewer outputs (--depth, --outputs).",
-            err=True,
-        )
-
-
-def _run_by(runner: "Runner", provider: str) -> str:
-    """Return what ran a model, and why it wasn't the GPU if there is one that `auto` left unused."""
-    from .runners.cuda_support import why_gpu_is_unused
-
-    why = why_gpu_is_unused() if provider == "auto" and runner.name == "onnx-cpu" else None
-    return f"by {runner.name} on {runner.providers[0]}{f' (the GPU is not used: {why})' if why else ''}"
 
 
 @takes_settings()
@@ -330,12 +227,6 @@ def demo(
             raise typer.Exit(code)
 
     run_demo(folder, run_command, say)
-
-
-def _image_size(text: str | None) -> tuple[int, int] | None:
-    """Return height and width, or None if no size was given."""
-    size = parse_size(text)
-    return (size[0], size[1]) if size else None
 
 
 def _parse_batches(text: str) -> list[int]:

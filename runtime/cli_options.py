@@ -8,11 +8,11 @@ import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from .artifact.cli_options import REPORTS
+from .artifact.cli_options import REPORTS, parse_size
 from .maps.grid_style import (
     DEFAULT_STYLE,
     LARGEST_FONT,
@@ -26,12 +26,35 @@ from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
 from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
 
-__all__ = ["ArtifactArgument", "RunnersOption", "TrustOption", "takes_reports", "takes_settings", "takes_style"]
+__all__ = [
+    "ArtifactArgument",
+    "InputSizeOption",
+    "Provider",
+    "ProviderOption",
+    "RunnersOption",
+    "Runtime",
+    "RuntimeOption",
+    "TrustOption",
+    "image_size",
+    "takes_reports",
+    "takes_settings",
+    "takes_style",
+]
 
 Command = Callable[..., None]
+Provider = Literal["auto", "cuda", "cpu"]
+Runtime = Literal["onnx", "torchscript"]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
+]
+InputSizeOption = Annotated[
+    str | None,
+    typer.Option(metavar="N|HxW", help="Image size to use instead, if the model was exported with --dynamic-size."),
+]
+RuntimeOption = Annotated[Runtime, typer.Option("--runner", help="Runtime that executes the model.")]
+ProviderOption = Annotated[
+    Provider, typer.Option("--provider", help="auto uses CUDA where it works; cuda never falls back.")
 ]
 _PROGRAMS = [name for name, row in RUNNERS.items() if row.program]
 _DATA = [name for name in DEFAULT_RUNNERS if name not in _PROGRAMS]
@@ -123,6 +146,12 @@ _LIVE_MODEL: dict[str, Any] = {
         int | None, typer.Option(min=0, max=2**63 - 1, help="For --runner eager: the seed of fresh weights.")
     ],
 }
+
+
+def image_size(text: str | None) -> tuple[int, int] | None:
+    """Return height and width, or None if no size was given."""
+    size = parse_size(text)
+    return (size[0], size[1]) if size else None
 
 
 def takes_settings(*, live_model: bool = False) -> Callable[[Command], Command]:

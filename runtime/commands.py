@@ -25,7 +25,7 @@ COMMANDS = {
     "nodes": "probe.cli:nodes",
     "export": "export.cli:export",
     "run": "runtime.cli:run",
-    "grid": "runtime.cli:grid",
+    "grid": "runtime.grid_cli:grid",
     "verify": "runtime.verify_cli:verify",
     "compare": "runtime.verify_cli:compare",
     "bench": "runtime.cli:bench",

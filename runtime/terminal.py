@@ -10,7 +10,9 @@ from .artifact.plain_text import say, shown
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 
-__all__ = ["phases", "print_left_out", "print_table", "progress"]
+    from .runners.base import Runner
+
+__all__ = ["phases", "print_left_out", "print_table", "progress", "run_by"]
 
 _PROGRESS_FROM = 10
 """Number of images from which on a progress bar is shown."""
@@ -45,6 +47,14 @@ def print_left_out(reasons: Mapping[str, str], quiet: bool) -> None:
     """Print to stderr which runners are left out, and why."""
     for name, reason in () if quiet else reasons.items():
         say(f"{name} is left out: {reason}", err=True)
+
+
+def run_by(runner: "Runner", provider: str) -> str:
+    """Return what ran a model, and why it wasn't the GPU if there is one that `auto` left unused."""
+    from .runners.cuda_support import why_gpu_is_unused
+
+    why = why_gpu_is_unused() if provider == "auto" and runner.name == "onnx-cpu" else None
+    return f"by {runner.name} on {runner.providers[0]}{f' (the GPU is not used: {why})' if why else ''}"
 
 
 @contextmanager

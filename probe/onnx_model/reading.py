@@ -4,7 +4,7 @@ The weights stay in the file: what is read refers to them (`runtime/artifact/onn
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
@@ -17,6 +17,7 @@ from onnx import NodeProto, TensorProto
 
 from runtime.artifact.errors import ArtifactError, ModelError, first_line
 from runtime.artifact.onnx_file import OnnxFile, read_onnx
+from runtime.artifact.onnx_weights import place_of
 from runtime.artifact.plain_text import one_line
 from runtime.float64.contrib import PARTS
 from runtime.float64.nodes import reads, subgraphs
@@ -147,23 +148,13 @@ def _refuse_doubles(file: Path, what: str, names: Sequence[str]) -> None:
 
 def _check_weights(file: Path, model: onnx.ModelProto, folder: Path) -> None:
     """Refuse weights of impossible sizes, and those that reach beyond the end of the file that they are in."""
-    sizes: dict[str, int] = {}
     for tensor in model.graph.initializer:
         if any(size < 0 for size in tensor.dims):
             raise ModelError(f"{file}: the weight {tensor.name!r} has a negative size, {list(tensor.dims)}.")
-        if tensor.data_location != TensorProto.EXTERNAL:
-            continue
-        place = {each.key: each.value for each in tensor.external_data}
-        location = place.get("location", "")
-        if location not in sizes:
-            sizes[location] = (folder / location).stat().st_size
-        if _number(place, "offset") + _number(place, "length") > sizes[location]:
-            raise ModelError(f"{file}: the weight {tensor.name!r} reaches beyond the end of {location!r}.")
-
-
-def _number(place: Mapping[str, str], key: str) -> int:
-    text = place.get(key, "0")
-    return int(text) if text.isdecimal() else 0
+        try:
+            place_of(tensor, folder)
+        except ValueError as error:
+            raise ModelError(f"{file}: {error}.") from error
 
 
 def _order(file: Path, model: onnx.ModelProto) -> Sequence[int]:

@@ -1,6 +1,6 @@
 """The command-line options shared by commands of all three packages, and the headings that `--help` groups options by.
 
-The commands are in `probe/cli.py`, `export/cli.py`, `runtime/cli.py`.
+The commands are in `probe/cli.py`, `export/cli.py`, `runtime/cli.py` and `runtime/*_cli.py`.
 """
 
 from pathlib import Path

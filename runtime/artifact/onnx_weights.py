@@ -164,18 +164,24 @@ def place_of(tensor: "onnx.TensorProto", folder: Path) -> Place | None:
     """Return where a tensor's elements are; None if they are in the tensor.
 
     Raises:
-        ValueError: they reach beyond the file's end.
+        ValueError: they reach beyond the file's end, or the place is no number.
         OSError: there is no such file.
     """
     if tensor.data_location != _EXTERNAL:
         return None
     said = {entry.key: entry.value for entry in tensor.external_data}
-    offset, length = (int(said[key]) if said.get(key) else None for key in ("offset", "length"))
+    offset, length = (_whole(tensor.name, key, said.get(key, "")) for key in ("offset", "length"))
     file, start = folder / said.get("location", ""), offset or 0
     size = file.stat().st_size  # 0 of what is no regular file, which isn't opened here
-    if not 0 <= start <= size or not 0 <= (length or 0) <= size - start:
-        raise ValueError(f"it reaches beyond the end of {said.get('location')}")
+    if start > size or (length or 0) > size - start:
+        raise ValueError(f"the weight {tensor.name!r} reaches beyond the end of {said.get('location')!r}")
     return Place(file, start, size - start if length is None else length)
+
+
+def _whole(weight: str, key: str, text: str) -> int | None:
+    if text and not text.isdecimal():
+        raise ValueError(f"the weight {weight!r} has {text!r} as its {key}, which is no whole number")
+    return int(text) if text else None
 
 
 def forget_place(tensor: "onnx.TensorProto") -> None:

@@ -30,5 +30,6 @@ losses.py: what values may have lost since the nearest outputs, from node to nod
 inner_losses.py: what is lost inside subgraphs: branches and bodies of loops
 number_types.py: spacing and largest number of float16, bfloat16, float8, ...
 bit_noise.py: what float16, int8 or int4 explains of an error at each value: rounded weights and activations
+bias_use.py: the step of a bias beside the product of its input's and its weight's
 step_use.py: how far a range of whole steps is used: when it is clipped, too coarse, its zero point shifted
 """

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto
 
+from .bias_use import BiasUses
 from .losses import NO_SCALE, Scale, computing_type
 from .number_types import LARGEST, SIXTEEN_BITS, has_spacing, spacing
 from .quantization import integer_limits, spread
@@ -52,6 +53,7 @@ class BitNoise:
     """How each tensor of whole steps uses the range of its type."""
     weights: list[WeightUse] = field(default_factory=list)
     """The weights by which products are computed."""
+    biases: BiasUses = field(default_factory=BiasUses)
     overflows: dict[str, float] = field(default_factory=dict)
     """By value of float16, its largest size, where that is no number of float16."""
     clipped: set[str] = field(default_factory=set)
@@ -114,6 +116,7 @@ class BitNoise:
         if all(name in self._constants for name in node.input if name):
             self._constants.update(node.output)
         self._note_weights(node, inputs)
+        self.biases.note(node, inputs, self._constants)
         if any(name in self.clipped and name not in self.right for name in node.input):
             self.clipped.update(node.output)
         rule = _RULES.get(node.op_type)

@@ -6,6 +6,7 @@ reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca a
 feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x 1, the same picture twice
 colour_scales.py: which value gets which colour: own or shared ends, clipping of outliers, symmetric around zero
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
+photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: blocks of a model by module paths; where a page may end
 page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped

@@ -95,12 +95,14 @@ def _tiles(report: Report, tiles: list[OutputMaps]) -> str:
         f"{safe(runner.name)}</label>"
         for number, runner in runners
     )
+    inputs = ", ".join(dict.fromkeys(tile.recorded_input for tile in tiles))
     values, difference = (f'<i class="bar" style="background:{gradient(name)}"></i>' for name in (VALUES, DIFFERENCE))
     return (
-        '<h2 id="maps">Maps</h2><p class="soft">Each tile shows the mean over the channels for the first recorded '
-        "image, in float64 and in the runner, and the mean over the channels of the absolute difference. Float64 and "
-        f"runner share one scale, the range of float64 {values}; values outside take the colour of the nearer end. The "
-        f"difference is drawn from 0 {difference} to float32's own error at that output (1 ×), or to the largest in "
+        '<h2 id="maps">Maps</h2><p class="soft">Each tile shows the mean over the channels for the recorded input that '
+        f"the runner's numbers are of ({safe(inputs)}), in float64 and in the runner, and the mean over the channels "
+        "of the absolute difference. Float64 and runner share one scale, the range of float64 "
+        f"{values}; values outside take the colour of the nearer end. The difference is drawn from 0 {difference} to "
+        "float32's own error at that output (1 ×), or to the largest in "
         "any runner if that is more: dark is good. Vivid spots are not finite. “ONNX file” marks an output too large "
         "for the artifact to hold its whole float64 truth: the float64 value of the ONNX file takes its place, so a "
         "fault of the export doesn't show there. Outputs of 1 × 1 have no tile.</p>"

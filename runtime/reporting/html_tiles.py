@@ -44,6 +44,7 @@ def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
     badges = {
         runner.name: {each.name: output_badge(runner, each) for each in runner.outputs} for runner in report.runners
     }
+    several = len({tile.recorded_input for tile in tiles}) > 1
     figures = []
     for tile in tiles:
         # A map of one pixel shows nothing that its numbers don't.
@@ -51,7 +52,7 @@ def drift_tiles(report: Report, tiles: Sequence[OutputMaps]) -> str:
             continue
         index, output = facts[tile.output.name]
         largest = max(1.0, *(_top(maps.error) for maps in tile.runners.values()))
-        parts = [_caption(index, output, tile), '<div class="maps">', _reference(tile, side)]
+        parts = [_caption(index, output, tile, several), '<div class="maps">', _reference(tile, side)]
         for name, maps in tile.runners.items():
             parts.append(f'<div class="run" data-runner="{numbers.get(name, 0)}">')
             scale = tile.reference.range if tile.reference else maps.candidate.range
@@ -85,11 +86,12 @@ def _side_for(tiles: Iterable[OutputMaps]) -> int:
     return _SIDES[-1]
 
 
-def _caption(index: int, output: Output, tile: OutputMaps) -> str:
+def _caption(index: int, output: Output, tile: OutputMaps, several: bool) -> str:
     channels, height, width = tile.size
+    given = f" · {safe(tile.recorded_input)}" if several else ""
     return (
-        f'<figure id="t{index}"><figcaption><a href="#o{index}">{safe(output.name)}</a>'
-        f"<span>{safe(output.label)} · {channels} × {height} × {width}</span></figcaption>"
+        f'<figure><figcaption><a href="#o{index}">{safe(output.name)}</a>'
+        f"<span>{safe(output.label)} · {channels} × {height} × {width}{given}</span></figcaption>"
     )
 
 

@@ -14,9 +14,10 @@ from PIL import Image
 from ..artifact.errors import ImageError
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Preprocessing
+from ..maps.photo import Photo
 from .image_reading import read_image
 
-__all__ = ["preprocess", "preprocess_files", "scaled_pixels"]
+__all__ = ["preprocess", "preprocess_files", "scaled_pixels", "seen_photo"]
 
 
 def preprocess(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
@@ -42,12 +43,32 @@ def scaled_pixels(image: Image.Image, steps: Preprocessing) -> NDArray[np.float3
     Raises:
         ImageError: the resized picture or the crop would have more pixels than Pillow's decompression bomb limit.
     """
-    channels = len(steps.mean)
-    mode = "L" if channels == 1 else "RGB"
-    picture = image if image.mode == mode else image.convert(mode)
-    picture = _center_cropped(_resized(picture, steps), steps)
-    pixels = np.asarray(picture).reshape(picture.height, picture.width, channels)
+    picture = _center_cropped(_resized(_in_mode(image, steps), steps), steps)
+    pixels = np.asarray(picture).reshape(picture.height, picture.width, len(steps.mean))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
+
+
+def seen_photo(image: Image.Image, steps: Preprocessing, name: str) -> Photo:
+    """Return a photo for pictures, with what the model sees of it: resized and cropped, not normalised.
+
+    Args:
+        image: as `read_image` returns it.
+        steps: of the model (`Manifest.preprocessing`, or for another size `Manifest.image_input(size)[1]`).
+        name: what to call it: the file's name.
+
+    Raises:
+        ImageError: as of `scaled_pixels`.
+    """
+    resized = _resized(_in_mode(image, steps), steps)
+    height, width = steps.crop
+    left, top = _crop_start(resized.width, width), _crop_start(resized.height, height)
+    across, down = image.width / resized.width, image.height / resized.height
+    return Photo(
+        name,
+        np.asarray(image.convert("RGB")),
+        np.asarray(_center_cropped(resized, steps).convert("RGB")),
+        (left * across, top * down, (left + width) * across, (top + height) * down),
+    )
 
 
 def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArray[np.float32]:
@@ -72,6 +93,11 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
         except ImageError as error:
             raise ImageError(f"{path}: {error}") from error
     return batch if steps.layout == "NCHW" else np.ascontiguousarray(batch.transpose(0, 2, 3, 1))
+
+
+def _in_mode(image: Image.Image, steps: Preprocessing) -> Image.Image:
+    mode = "L" if len(steps.mean) == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _resized(picture: Image.Image, steps: Preprocessing) -> Image.Image:

@@ -51,7 +51,7 @@ class RunnerMaps:
 
 @dataclass
 class OutputMaps:
-    """One output in float64 and in the runners."""
+    """One output for one recorded input, in float64 and in the runners whose report is on that input."""
 
     output: Output
     size: tuple[int, int, int]
@@ -61,6 +61,7 @@ class OutputMaps:
     """The reference is the model's float64 truth or, for tensors too large to be kept whole, model.onnx evaluated in
     float64 where it agrees with the truth."""
     runners: dict[str, RunnerMaps] = field(default_factory=dict)
+    recorded_input: str = ""
 
 
 class DriftMaps:
@@ -70,15 +71,19 @@ class DriftMaps:
         tiles: by output, in the order of execution; only outputs with a height, a width and an array.
     """
 
+    _tiles: dict[tuple[str, str], OutputMaps]
+    """By output and recorded input."""
+
     def __init__(self, outputs: Sequence[Output]) -> None:
         """Take the outputs as the manifest lists them."""
         self._outputs = {output.name: output for output in outputs if output.has_map}
-        self._tiles: dict[str, OutputMaps] = {}
+        self._tiles = {}
 
     @property
     def tiles(self) -> list[OutputMaps]:
         """What was collected, in the order of execution."""
-        return [self._tiles[name] for name in self._outputs if name in self._tiles]
+        order = list(self._outputs)
+        return sorted(self._tiles.values(), key=lambda tile: order.index(tile.output.name))
 
     def add(
         self,
@@ -88,7 +93,7 @@ class DriftMaps:
         arrays: Mapping[str, NDArray[Any]],
         wrong_in_file: Collection[str] = (),
     ) -> None:
-        """Keep the maps of what a runner returned for the recorded input.
+        """Keep the maps of what a runner returned for a recorded input, instead of what it had for another one.
 
         Args:
             runner: its name.
@@ -97,17 +102,20 @@ class DriftMaps:
             arrays: output to array. Outputs that are missing or have another shape than the truth are left out.
             wrong_in_file: the outputs at which the ONNX file differs from the model: it can't stand for the truth.
         """
+        for tile in self._tiles.values():
+            tile.runners.pop(runner, None)
+        self._tiles = {key: tile for key, tile in self._tiles.items() if tile.runners}
         for name, kind, expected in self._expected(graph, reference, arrays, wrong_in_file):
             truth, array = reference.truths[name], arrays[name]
             if array.shape == truth.shape and array.size:
-                self._add(
-                    runner, self._outputs[name], array, expected, kind, drift_unit(truth, self._outputs[name].dtype)
-                )
+                output = self._outputs[name]
+                self._add(runner, output, reference.name, array, expected, kind, drift_unit(truth, output.dtype))
 
     def _add(
         self,
         runner: str,
         output: Output,
+        recorded_input: str,
         array: NDArray[Any],
         expected: NDArray[Any] | None,
         kind: Kind | Literal["map"],
@@ -119,7 +127,8 @@ class DriftMaps:
         except UsageError:  # the number of tokens is not the manifest's
             return
         size = (array.shape[channel_axis(layout)], mean.shape[0], mean.shape[1])
-        tile = self._tiles.setdefault(output.name, OutputMaps(output, size))
+        key = output.name, recorded_input
+        tile = self._tiles.setdefault(key, OutputMaps(output, size, recorded_input=recorded_input))
         error = None
         if expected is not None:
             with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..float64.bias_use import BiasUse
 from ..float64.bit_noise import BitNoise
 from ..float64.step_use import StepUse, WeightUse
 
@@ -30,6 +31,8 @@ _REACH = 0.6
 _MOST = 0.7
 """The share of weights of one kind that makes another an exception."""
 _LEAST_WEIGHTS = 3
+_SAME_STEP = 0.05
+"""How far, in parts of it, the step of a bias may be from that of the products: more than rounding makes of it."""
 
 
 class _At(NamedTuple):
@@ -45,6 +48,7 @@ class Steps:
         self._noise, self._outputs = noise, outputs
         self._used: list[_At] = []
         self._weights: list[tuple[str, WeightUse]] = []
+        self._biases: list[tuple[str, BiasUse]] = []
         self._overflows = 0
         self.overflow: float | None = None
         """The largest value on the way to this output, if float16 can't hold it."""
@@ -55,13 +59,14 @@ class Steps:
             owner = next((each for each in (use.real, use.given) if each in self._outputs), output)
             self._used.append(_At(owner, use))
         self._weights += [(output, use) for use in self._noise.weights[len(self._weights) :]]
+        self._biases += [(output, use) for use in self._noise.biases.found[len(self._biases) :]]
         new = list(self._noise.overflows.values())[self._overflows :]
         self._overflows, self.overflow = self._overflows + len(new), new[0] if new else None
 
     def faults(self) -> dict[str, list[str]]:
         """Return the outputs whose steps don't fit, each with how, as the end of a sentence."""
         found = defaultdict[str, list[str]](list)
-        for output, words in (*self._too_coarse(), *self._misplaced(), *self._half_used()):
+        for output, words in (*self._too_coarse(), *self._misplaced(), *self._half_used(), *self._biases_apart()):
             found[output].append(words)
         return dict(found)
 
@@ -117,3 +122,13 @@ class Steps:
         for output, reach in reached:
             if reach < _REACH * usual:
                 yield output, f"its weights use {reach:.0%} of their steps, those of the others {usual:.0%}"
+
+    def _biases_apart(self) -> Iterator[tuple[str, str]]:
+        apart = [abs(use.ratio - 1) > _SAME_STEP for _, use in self._biases]
+        # A tool may give every bias steps of its own and add it as a real number.
+        if sum(apart) > (1 - _MOST) * len(apart) or len(apart) - sum(apart) < _LEAST_WEIGHTS:
+            return
+        for (output, use), differs in zip(self._biases, apart, strict=True):
+            if differs:
+                words = f"is {use.ratio:.3g} times its input's times its weight's"
+                yield output, f"its bias's scale of {use.step:.3g} {words}"

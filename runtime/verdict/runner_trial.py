@@ -62,7 +62,7 @@ class RunnerTrial:
             judges: of each recorded input.
             runner: the runner.
             settings: how it was opened.
-            maps: collects its averaged maps, if given.
+            maps: collects its averaged maps, if given: of the input that the report is on.
             allow_fallback: let it pass where some of its compute nodes ran elsewhere than requested.
             all_closely: whether every input is judged operation by operation, and not those alone that are off.
             beside: runs the unprobed model while this thread splits the error.
@@ -104,9 +104,7 @@ class RunnerTrial:
         running = self._beside.start(partial(self._run_unprobed, tried))
         naming = self._beside.start(partial(prevented_by_probing, self._artifact, name, self._settings))
         report = first.report_of(self.facts, arrays)
-        if self._maps is not None:
-            self._on_phase(f"drawing the drift of {name}")
-            self._maps.add(name, first.graph, first.reference, arrays, first.wrong_in_file)
+        self._draw(first, arrays)
         results = self._results_of(arrays)
         del arrays
         hand_memory_back()
@@ -153,9 +151,16 @@ class RunnerTrial:
         except (ExecutionError, RunnerUnavailable) as failure:
             return judge.report_of_failure(self.facts, first_line(failure))
         report = judge.report_of(self.facts, arrays)
+        if report.verdict.fails:  # then it is shown instead of the report on the first input
+            self._draw(judge, arrays)
         if alone is None:
             return report
         return with_unprobed(report, judge.report_of_unprobed(self._results_of(arrays), alone, None, error))
+
+    def _draw(self, judge: Judge, arrays: _Arrays) -> None:
+        if self._maps is not None:
+            self._on_phase(f"drawing the drift of {self.facts.name}")
+            self._maps.add(self.facts.name, judge.graph, judge.reference, arrays, judge.wrong_in_file)
 
     def _results_of(self, arrays: _Arrays) -> dict[str, NDArray[Any]]:
         # Copied, or the memory of all outputs that a runtime returned together would be held.

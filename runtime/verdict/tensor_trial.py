@@ -33,7 +33,7 @@ def judge_tensors(
         name: what the report calls it.
         manifest: of the model.
         judges: of each recorded input.
-        maps: collects the averaged maps of tensors of the first recorded input, if given.
+        maps: collects the averaged maps, if given.
 
     Raises:
         InputError: it can't be read, has none of the outputs, or is of another input.
@@ -46,7 +46,7 @@ def judge_tensors(
     runner = RunnerFacts(name, providers, facts=facts, reads_onnx=file.metadata.get(FILE_KEY) == ONNX_FILE)
     part = partial_run(judge.graph, judge.reference, given.whole, given.samples)
     report = judge.report_of(runner, given.whole, part)
-    if maps is not None and judge is judges[0]:
+    if maps is not None:
         maps.add(name, judge.graph, judge.reference, given.whole, judge.wrong_in_file)
     return report.model_copy(update={"given": _summary(given, manifest)}), judge
 

@@ -47,7 +47,7 @@ def test_a_weight_that_was_cut_off_is_told(tmp_path: Path) -> None:
     model = read.model()
     places = [place_of(tensor, read.folder) for tensor in model.graph.initializer]
     (tmp_path / "w").write_bytes((tmp_path / "w").read_bytes()[:1000])
-    with pytest.raises(ValueError, match="it reaches beyond the end of w"):
+    with pytest.raises(ValueError, match="a weight reaches beyond the end of 'w'"):
         write_whole(model, places, BytesIO())
-    with pytest.raises(ValueError, match="it reaches beyond the end of w"):
+    with pytest.raises(ValueError, match="reaches beyond the end of 'w'"):
         place_of(model.graph.initializer[0], read.folder)

@@ -109,6 +109,31 @@ def test_steps_that_do_not_fit_are_said_with_their_numbers(files: dict[str, Path
     assert report.headline.count("its values start at 0") == 1
 
 
+def test_a_bias_that_hardly_counts_is_named_by_its_scale(files: dict[str, Path], judged: Judge, tmp_path: Path):
+    graph = Graph(onnx.load(files["QDQ"]))
+    bias = graph.weights(dims=1)[3]
+    small = np.minimum(np.abs(graph.constants[bias.input[0]]), 1)
+    bias.input[0] = graph.new(bias.input[0], small.astype(np.int32))
+    right = graph.constants[bias.input[1]]
+    onnx.save(graph.model, tmp_path / "before.onnx")
+    bias.input[1] = graph.new(bias.input[1], 2 * right)
+    onnx.save(graph.model, tmp_path / "after.onnx")
+    reports = [judged(tmp_path / name, runners=_FILE) for name in ("before.onnx", "after.onnx")]
+    # The first is another bias than the model's, which its scale has no part in.
+    assert ["its bias's scale" in report.headline for report in reports] == [False, True]
+    assert "is 2 times its input's times its weight's" in reports[1].headline
+
+
+def test_a_tool_may_give_every_bias_steps_of_its_own(files: dict[str, Path], judged: Judge, tmp_path: Path):
+    graph = Graph(onnx.load(files["QDQ"]))
+    for bias in graph.weights(dims=1):
+        whole, scale = (graph.constants[name] for name in bias.input[:2])
+        bias.input[0] = graph.new(bias.input[0], 4 * whole)
+        bias.input[1] = graph.new(bias.input[1], scale / np.float32(4))
+    onnx.save(graph.model, tmp_path / "finer.onnx")
+    assert judged(tmp_path / "finer.onnx", runners=_FILE).passed
+
+
 def test_a_layer_of_another_precision_is_told_and_passes(
     made: Made, files: dict[str, Path], judged: Judge, tmp_path: Path
 ):

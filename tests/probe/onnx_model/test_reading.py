@@ -187,6 +187,13 @@ def test_weights_that_are_missing_or_cut_short_are_named(with_data):
     )
 
 
+def test_a_place_that_is_no_number_is_named(with_data):
+    model = onnx.load(with_data, load_external_data=False)
+    next(each for each in model.graph.initializer[0].external_data if each.key == "length").value = "-8"
+    with_data.write_bytes(model.SerializeToString())
+    assert refusal(with_data) == "FILE: the weight 'w' has '-8' as its length, which is no whole number."
+
+
 @pytest.mark.parametrize("place", ["../secret", "/etc/passwd", "sub/../../secret", "..\\secret", ""])
 def test_weights_outside_the_folder_are_not_read(with_data, place):
     model = onnx.load(with_data, load_external_data=False)

@@ -117,6 +117,21 @@ def test_what_is_missing_or_of_another_shape_has_no_map(random):
     assert maps.tiles == []
 
 
+def test_a_runner_that_is_judged_on_another_input_has_the_maps_of_that(random):
+    noise, photo = random.normal(size=(2, 1, 8, 6, 6))
+    maps = DriftMaps([_entry("a"), _entry("b")])
+    first, other = _reference(a=noise, b=noise), dataclasses.replace(_reference(a=photo, b=photo), name="a photo")
+    for runner in ("onnx-cpu", "openvino"):
+        maps.add(runner, _Graph({}), first, {"a": noise.astype(np.float32), "b": noise.astype(np.float32)})
+    maps.add("openvino", _Graph({}), other, {"a": photo.astype(np.float32), "b": photo.astype(np.float32)})
+    assert [(tile.output.name, tile.recorded_input, list(tile.runners)) for tile in maps.tiles] == [
+        ("a", "noise", ["onnx-cpu"]),
+        ("a", "a photo", ["openvino"]),
+        ("b", "noise", ["onnx-cpu"]),
+        ("b", "a photo", ["openvino"]),
+    ]
+
+
 def test_a_small_map_keeps_the_mean_the_largest_error_and_a_nan():
     values = np.zeros((300, 5))
     values[150, 2] = 7
@@ -129,7 +144,7 @@ def test_a_small_map_keeps_the_mean_the_largest_error_and_a_nan():
 
 def _maps(tiles: list[OutputMaps]) -> DriftMaps:
     maps = DriftMaps([tile.output for tile in tiles])
-    maps._tiles = {tile.output.name: tile for tile in tiles}
+    maps._tiles = {(tile.output.name, tile.recorded_input): tile for tile in tiles}
     return maps
 
 
