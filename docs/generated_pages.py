@@ -5,6 +5,7 @@ anything from another host is an error.
 """
 
 import re
+import shlex
 import sys
 import tomllib
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from PIL import Image
 
-__all__ = ["LISTS", "gallery", "on_files", "on_page_markdown", "on_post_page"]
+__all__ = ["LISTS", "gallery", "gallery_file", "on_files", "on_page_markdown", "on_post_page"]
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the packages of this clone, whichever is installed
@@ -63,19 +65,37 @@ def on_post_page(output: str, **_: Any) -> str:
     return output
 
 
-def gallery() -> list[dict[str, str]]:
-    """Return the pictures of gallery.toml: each `file`, the `command` that makes it, its `title` and `text`."""
+def gallery() -> dict[str, Any]:
+    """Return gallery.toml: the commands that `prepare`, and each `picture`'s title, text and command."""
     with (ROOT / "docs" / "gallery.toml").open("rb") as table:
-        pictures: list[dict[str, str]] = tomllib.load(table)["picture"]
-    return pictures
+        return tomllib.load(table)
+
+
+def gallery_file(picture: dict[str, Any]) -> tuple[str, str]:
+    """Return the file that a picture's command writes, and the picture's own in docs/gallery/."""
+    words = shlex.split(picture["command"])
+    option = next(each for each in ("-o", "--html", "--picture") if each in words)
+    written = words[words.index(option) + 1]
+    return written, Path(written).with_suffix(".webp").name
 
 
 def _gallery() -> str:
-    return "\n".join(
-        f"## {each['title']}\n\n{each['text']}\n\n```bash\n{each['command']}\n```\n\n"
-        f"[![{each['title']}](gallery/{each['file']}){{ loading=lazy }}](gallery/{each['file']})\n"
-        for each in gallery()
-    )
+    sections = []
+    for each in gallery()["picture"]:
+        path = f"gallery/{gallery_file(each)[1]}"
+        with Image.open(ROOT / "docs" / path) as image:
+            size = f"width={image.width} height={image.height}"
+        picture = f"[![{each['title']}]({path}){{ loading=lazy {size} }}]({path})"
+        sections.append(f"## {each['title']}\n\n{each['text']}\n\n```bash\n{each['command']}\n```\n\n{picture}\n")
+    return "\n".join(sections)
+
+
+def _gallery_models() -> str:
+    blocks = [f"```bash\n{'\n'.join(gallery()['prepare'])}\n```"]
+    for file in ("trained.py", "others.py"):
+        code = (ROOT / "docs" / "gallery" / file).read_text(encoding="utf-8")
+        blocks.append(f'```python title="{file}"\n{code}```')
+    return "\n\n".join(blocks)
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
@@ -105,6 +125,7 @@ def _runners() -> str:
 LISTS: dict[str, Callable[[], str]] = {
     "commands": commands_as_markdown,
     "gallery": _gallery,
+    "gallery_models": _gallery_models,
     "runners": _runners,
     "verdicts": _verdicts,
 }
