@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Artifact,
         ArtifactError,
         CaptureError,
+        ClassActivation,
         ExecutionError,
         ExportError,
         FolderExists,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
         ModelError,
         Output,
         OutputError,
+        Photo,
         Picture,
         Preprocessing,
         Report,
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
         WeightsError,
         benchmark,
         channel_statistics,
+        class_activation,
         draw_channels,
         draw_grid,
         draw_pages,
@@ -72,6 +75,7 @@ if TYPE_CHECKING:
         read_image,
         save_picture,
         save_pictures,
+        seen_photo,
         select_outputs,
         table,
         verify,
@@ -91,9 +95,11 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     # artifact -> arrays
     "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
     "Settings", "RUNNERS",
+    # a photo -> what in it speaks for a class
+    "class_activation", "ClassActivation",
     # arrays -> pictures, verdicts, times
-    "draw_grid", "draw_pages", "draw_channels", "GridStyle", "Picture", "save_picture", "save_pictures", "table",
-    "verify", "verify_candidate", "Report", "Verdict", "benchmark",
+    "draw_grid", "draw_pages", "draw_channels", "GridStyle", "seen_photo", "Photo", "Picture", "save_picture",
+    "save_pictures", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
     # what can go wrong
     "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
     "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",

@@ -7,6 +7,7 @@ maps/: tensors -> pictures: mean over the channels, colours, tiles, pages, files
 float64/: an ONNX graph evaluated in float64, and what float32 may lose in each operator
 runs/: photos and arrays in, recorded tensors out; preprocessing
 bench/: what running costs: time and memory
+cam/: class activation maps of a photo, without gradients
 verdict/: who is wrong, where, by how much
 reporting/: a report as table, JSON, HTML, JUnit; comparison with a baseline
 notebook/: what Jupyter shows; statistics of tensors

@@ -19,10 +19,13 @@ from .artifact.manifest import Output as Output
 from .artifact.manifest import Preprocessing as Preprocessing
 from .artifact.selection import select_outputs as select_outputs
 from .bench.benchmarking import benchmark as benchmark
+from .cam.class_activation import ClassActivation as ClassActivation
+from .cam.class_activation import class_activation as class_activation
 from .maps.channel_grid import draw_channels as draw_channels
 from .maps.feature_grid import draw_grid as draw_grid
 from .maps.feature_grid import draw_pages as draw_pages
 from .maps.grid_style import GridStyle as GridStyle
+from .maps.photo import Photo as Photo
 from .maps.picture import Picture as Picture
 from .maps.picture_saving import save_picture as save_picture
 from .maps.picture_saving import save_pictures as save_pictures
@@ -36,6 +39,7 @@ from .runs.image_reading import read_image as read_image
 from .runs.image_statistics import channel_statistics as channel_statistics
 from .runs.preprocessing import preprocess as preprocess
 from .runs.preprocessing import preprocess_files as preprocess_files
+from .runs.preprocessing import seen_photo as seen_photo
 from .runs.recorded_run import open_run as open_run
 from .verdict.drift import OutputComparison as OutputComparison
 from .verdict.drift import compare_output as compare_output

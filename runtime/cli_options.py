@@ -6,6 +6,7 @@ Settings, runners and report forms are declared from their tables: `runners/sett
 
 import inspect
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -27,7 +28,9 @@ from .runners.registry import DEFAULT_RUNNERS, RUNNERS
 from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
 
 __all__ = [
+    "CAM_METHODS",
     "ArtifactArgument",
+    "CamChoices",
     "InputSizeOption",
     "Provider",
     "ProviderOption",
@@ -36,6 +39,7 @@ __all__ = [
     "RuntimeOption",
     "TrustOption",
     "image_size",
+    "takes_cam",
     "takes_reports",
     "takes_settings",
     "takes_style",
@@ -133,8 +137,41 @@ _STYLE: dict[str, Any] = {
     "font_size": Annotated[
         int | None, typer.Option(min=SMALLEST_FONT, max=LARGEST_FONT, metavar="PX", help="Of the names, in pixels.")
     ],
+    "overlay": Annotated[
+        bool, typer.Option("--overlay", help="Each map over the photo, with what the model didn't see dimmed.")
+    ],
     "aliases": Annotated[
         bool, typer.Option("--aliases", help="Also draw outputs that repeat another tile: dropout, views, fresh norms.")
+    ],
+}
+CAM_METHODS = "auto|exact|ablation|score|eigen"
+"""The rows of `cam/methods.py`, which a grid without class activation maps has no use for and doesn't import."""
+_CAM: dict[str, Any] = {
+    "cam": Annotated[
+        bool,
+        typer.Option(
+            "--cam",
+            help="Draw class activation maps over the photo, where a classifier sees a class: of the last layer before "
+            "its head, or of --outputs.",
+        ),
+    ],
+    "class_": Annotated[
+        list[int] | None,
+        typer.Option(
+            "--class",
+            min=0,
+            metavar="N",
+            help="For --cam: a class, by its number (the most probable). May be repeated.",
+        ),
+    ],
+    "method": Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar=CAM_METHODS,
+            help="For --cam: exact needs a head of an average and a linear layer; ablation runs what follows the "
+            "layer, without each channel; score runs the whole model on masked photos; eigen needs no class. auto: the "
+            "first that is possible. May be repeated.",
+        ),
     ],
 }
 _LIVE_MODEL: dict[str, Any] = {
@@ -169,6 +206,30 @@ def takes_style() -> Callable[[Command], Command]:
     """Replace a command's parameter `style` with one option per choice; the command gets a `GridStyle`."""
     declared = {name: (annotation, getattr(DEFAULT_STYLE, name)) for name, annotation in _STYLE.items()}
     return _in_place_of("style", lambda given: GridStyle(**given), declared)
+
+
+@dataclass(frozen=True)
+class CamChoices:
+    """Which class activation maps are requested."""
+
+    classes: tuple[int, ...]
+    """The most probable one, if empty."""
+    methods: tuple[str, ...]
+
+
+def takes_cam() -> Callable[[Command], Command]:
+    """Replace a command's parameter `cam` with --cam and its options; the command gets `CamChoices`, or None."""
+
+    def choices(given: Mapping[str, Any]) -> CamChoices | None:
+        if given["cam"]:
+            return CamChoices(tuple(given["class_"] or ()), tuple(given["method"] or ("auto",)))
+        if given["class_"] or given["method"]:
+            raise typer.BadParameter("--class and --method choose class activation maps: give --cam")
+        return None
+
+    return _in_place_of(
+        "cam", choices, {name: (each, None) for name, each in _CAM.items()} | {"cam": (_CAM["cam"], False)}
+    )
 
 
 def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:

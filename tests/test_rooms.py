@@ -25,7 +25,7 @@ FLOORS = {
         {"artifact"},
         {"runners", "maps", "float64"},
         {"runs", "bench"},
-        {"verdict"},
+        {"verdict", "cam"},
         {"reporting"},
         {"notebook"},
         {""},

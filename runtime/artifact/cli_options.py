@@ -26,9 +26,9 @@ HEADINGS = {
     name: heading
     for heading, names in {
         "Input": "given tensors input_size dynamic_size recorded_input save_input model weights seed mean std",
-        "What to run": "outputs operations depth channels top submodule capture leaf runner provider batch repeats "
-        "page all_pages averaged full trust allow_fallback",
-        "Picture": "reduce shared symmetric clip cmap columns width font_size aliases",
+        "What to run": "outputs operations depth channels cam class_ method top submodule capture leaf runner provider "
+        "batch repeats page all_pages averaged full trust allow_fallback",
+        "Picture": "show_photo overlay reduce shared symmetric clip cmap columns width font_size aliases",
         REPORTS: "everything skipped as_json json picture baseline",
         "Settings": "graph_optimization tf32 threads convolution_search",
     }.items()

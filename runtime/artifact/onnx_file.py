@@ -80,15 +80,27 @@ class OnnxFile:
         """
         model = self.model()
         graph = model.graph
-        needed = set(outputs)
-        _keep(graph.output, needed)
-        for index in reversed(range(len(graph.node))):
-            if needed.isdisjoint(graph.node[index].output):
-                del graph.node[index]
-            else:
-                needed.update(names_read(graph.node[index]))
-        _keep(graph.initializer, needed)
-        _keep(graph.value_info, needed)
+        _keep(graph.output, outputs)
+        _keep_computing(graph, outputs, given=None)
+        return replace(self, content=model.SerializeToString())
+
+    def after(self, layer: str, value: str) -> "OnnxFile":
+        """Return the rest of the model, which computes a value from one of its outputs, which is an input here.
+
+        The model's own inputs stay as far as the rest reads them: for the size of the batch, or on another path.
+
+        Raises:
+            ArtifactError: it is not an ONNX model.
+        """
+        model = self.model()
+        graph = model.graph
+        for output in graph.output:
+            if output.name == layer:
+                graph.input.append(output)
+        del graph.output[:]
+        graph.output.add().name = value
+        needed = _keep_computing(graph, [value], given=layer)
+        _keep(graph.input, needed)
         return replace(self, content=model.SerializeToString())
 
 
@@ -192,6 +204,23 @@ def _referring(content: mmap.mmap, weight: Field, name: str) -> Iterator[bytes]:
         for key, value in place.items():
             yield field(_EXTERNAL_DATA, field(1, key.encode()) + field(2, value.encode()))
         yield number_field(_DATA_LOCATION, _EXTERNAL)
+
+
+def _keep_computing(graph: "onnx.GraphProto", outputs: Sequence[str], given: str | None) -> set[str]:
+    """Delete what the outputs don't need, where the given value is an input, and return the values that they do."""
+    needed = set(outputs)
+    for index in reversed(range(len(graph.node))):
+        node = graph.node[index]
+        if needed.isdisjoint(name for name in node.output if name != given):
+            del graph.node[index]
+            continue
+        for place, name in enumerate(node.output):
+            if name == given:  # one of several results, as of Split: there mustn't be two of one name
+                node.output[place] = f"{name}::computed"
+        needed.update(names_read(node))
+    _keep(graph.initializer, needed)
+    _keep(graph.value_info, needed)
+    return needed
 
 
 def _keep(entries: Any, names: Collection[str]) -> None:

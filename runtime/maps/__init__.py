@@ -11,6 +11,7 @@ sections.py: blocks of a model by module paths; where a page may end
 page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 map_page.py: draws a page: title, names of blocks, tiles with colour bars, footer
+tile.py: one tile: a map, alone or over the photo, its frame, range and colour bar; text that fits
 footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
 channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)

@@ -16,6 +16,7 @@ from .footer import listed
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .map_page import MapPages
 from .page_layout import CHANNEL_PAGE
+from .photo import Photo
 from .picture import Picture
 
 __all__ = ["channel_pages", "draw_channels"]
@@ -28,6 +29,7 @@ def draw_channels(
     top: int | None = None,
     page: int = 1,
     title: str | None = None,
+    photo: Photo | None = None,
     style: GridStyle = DEFAULT_STYLE,
     **choices: Any,
 ) -> Picture:
@@ -39,6 +41,7 @@ def draw_channels(
         top: only so many, those that vary most over the image (by their standard deviation), in that order.
         page: which of the picture's `pages`, from 1 on. A page holds at most 100 tiles.
         title: a line above the grid.
+        photo: as of `draw_grid`.
         style: how it is to look. Its `reduce` doesn't apply.
         choices: fields of `GridStyle` by name, in place of the style's.
 
@@ -46,11 +49,16 @@ def draw_channels(
         UsageError: an unknown page, choice or colour map, a missing array or one that contradicts the output, no
             channel that varies, or a picture that would be too large.
     """
-    return channel_pages(arrays, output, top, style.but(**choices), title).picture(page)
+    return channel_pages(arrays, output, top, style.but(**choices), title, photo).picture(page)
 
 
 def channel_pages(
-    arrays: Mapping[str, Any], output: Output, top: int | None, style: GridStyle, title: str | None = None
+    arrays: Mapping[str, Any],
+    output: Output,
+    top: int | None,
+    style: GridStyle,
+    title: str | None = None,
+    photo: Photo | None = None,
 ) -> MapPages:
     """Return the pages of one output's channels; the arguments are those of `draw_channels`.
 
@@ -91,6 +99,7 @@ def channel_pages(
             f"by its number from 0 on{chosen}."
         ],
         closing=[f"{left_out}: {listed(list(map(str, dead)))}."] if dead else [],
+        photo=photo,
     )
 
 

@@ -14,6 +14,7 @@ from .footer import explained, left_out_notes, token_notes, usual_reduction
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .map_page import MapPages
 from .page_layout import OUTPUT_PAGE
+from .photo import Photo
 from .picture import Picture
 
 __all__ = ["draw_grid", "draw_pages", "grid_pages", "refuse_mapless"]
@@ -25,6 +26,7 @@ def draw_grid(
     *,
     page: int = 1,
     title: str | None = None,
+    photo: Photo | None = None,
     style: GridStyle = DEFAULT_STYLE,
     noise: Mapping[str, float] | None = None,
     **choices: Any,
@@ -37,6 +39,8 @@ def draw_grid(
             their patches; what is not drawn is named in the footer, with the reason.
         page: which of the picture's `pages`, from 1 on. A page holds at most 48 tiles.
         title: a line above the grid.
+        photo: what the first tile shows: `seen_photo(read_image(file), preprocessing, name)`. With `overlay=True` each
+            map lies over it.
         style: how it is to look.
         noise: by output of an averaged probe, how far a map may be off by rounding (`Reference.largest_noise`).
         choices: fields of `GridStyle` by name, as `reduce="pca"`, in place of the style's.
@@ -46,7 +50,7 @@ def draw_grid(
             to draw, or a picture that would be too large.
     """
     style = style.but(**choices)
-    return grid_pages(_read(arrays, outputs, style, noise), outputs, style, title).picture(page)
+    return grid_pages(_read(arrays, outputs, style, noise), outputs, style, title, photo).picture(page)
 
 
 def draw_pages(
@@ -54,6 +58,7 @@ def draw_pages(
     outputs: Sequence[Output],
     *,
     title: str | None = None,
+    photo: Photo | None = None,
     style: GridStyle = DEFAULT_STYLE,
     noise: Mapping[str, float] | None = None,
     **choices: Any,
@@ -64,11 +69,15 @@ def draw_pages(
         UsageError: as of `draw_grid`.
     """
     style = style.but(**choices)
-    return grid_pages(_read(arrays, outputs, style, noise), outputs, style, title).pictures()
+    return grid_pages(_read(arrays, outputs, style, noise), outputs, style, title, photo).pictures()
 
 
 def grid_pages(
-    maps: Sequence[FeatureMap], outputs: Sequence[Output], style: GridStyle, title: str | None = None
+    maps: Sequence[FeatureMap],
+    outputs: Sequence[Output],
+    style: GridStyle,
+    title: str | None = None,
+    photo: Photo | None = None,
 ) -> MapPages:
     """Return the pages of maps that were read one by one; those that show nothing are named in the footer.
 
@@ -89,6 +98,7 @@ def grid_pages(
         title=title,
         opening=explained(found.maps),
         closing=[*token_notes(outputs), *left_out],
+        photo=photo,
     )
 
 

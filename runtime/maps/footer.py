@@ -7,9 +7,10 @@ from ..artifact.manifest import Output
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
 from .feature_maps import LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
+from .photo import Photo
 from .reductions import REDUCTIONS
 
-__all__ = ["explained", "left_out_notes", "listed", "scale_notes", "token_notes", "usual_reduction"]
+__all__ = ["explained", "left_out_notes", "listed", "photo_notes", "scale_notes", "token_notes", "usual_reduction"]
 
 _NAMES_SHOWN = 6
 
@@ -49,6 +50,16 @@ def scale_notes(scales: Collection[ColourScale | None], style: GridStyle, *, sha
         why = ", since so few would take most of the colours" if style.clip is None else ""
         notes.append(f"{reads}: up to {percent} % of the pixels lie so far out and share the end's colour{why}.")
     return notes
+
+
+def photo_notes(photo: Photo | None, *, overlay: bool) -> list[str]:
+    """Return what is shown of the photo."""
+    if photo is None:
+        return []
+    if overlay:
+        cropped = " What the model didn't see is dimmed." if photo.is_cropped else ""
+        return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
+    return ["The photo is shown as the model saw it: resized and cropped, not normalised."]
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

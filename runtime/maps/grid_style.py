@@ -33,6 +33,8 @@ class GridStyle:
     where those few would take most of the colours."""
     cmap: str | None = None
     """The name of a matplotlib colour map. By default viridis, and RdBu_r where the scale is symmetric."""
+    overlay: bool = False
+    """Whether each map lies over its photo, interpolated, instead of showing its own few pixels."""
     aliases: bool = False
     """Whether to draw also what looks like an earlier tile: dropout in eval mode, a view, a fresh batch norm."""
     columns: int | None = None

@@ -11,24 +11,23 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_maps import colour_map_image, colour_table, finite_values, not_finite_colour
-from .colour_scales import SEQUENTIAL, ColourScale, own_scale, range_text, scales_of
+from ..artifact.errors import UsageError
+from .colour_maps import colour_table, not_finite_colour
+from .colour_scales import ColourScale, own_scale, range_text, scales_of
 from .feature_maps import FeatureMap
-from .footer import scale_notes
+from .footer import photo_notes, scale_notes
 from .grid_style import GridStyle
-from .page_layout import MARGIN, GridLayout, PageKind, fit, lay_out
+from .page_layout import MARGIN, GridLayout, PageKind, lay_out
+from .photo import Photo
 from .picture import Box, Picture, Pixels, Text
 from .picture_text import font_of_size, shorten_front, text_length
 from .sections import page_ranges, requested_page, sections_of
+from .tile import INK, SOFT_INK, cmap_of, draw_fitted, draw_map, draw_photo, draw_range, not_finite
 
 __all__ = ["MapPages"]
 
 _SWATCH = 12
-_BAR = 6
-"""The height of a tile's colour bar."""
-_LEAST_BAR = 16
-_BAR_GAP = 6
-_FRAME, _RULE, _INK, _SOFT_INK = "#d4d4d4", "#8fa3b5", "#1c1c1c", "#666666"
+_RULE = "#8fa3b5"
 
 
 @dataclass(frozen=True)
@@ -45,6 +44,13 @@ class MapPages:
     """The footer's first sentences: what a tile is."""
     closing: Sequence[str]
     """The footer's last sentences: what is left out."""
+    photo: Photo | None = None
+    """What the maps are of: the first tile of each page."""
+
+    def __post_init__(self) -> None:
+        """Check that there is a photo where the maps are to lie over it."""
+        if self.style.overlay and self.photo is None:
+            raise UsageError("Maps can be laid over a photo only if there is one: give photo=.")
 
     @cached_property
     def _ranges(self) -> list[range]:
@@ -77,13 +83,20 @@ class MapPages:
         maps = self.maps[shown.start : shown.stop]
         scales = self._scales[shown.start : shown.stop]
         sections = self._sections[shown.start : shown.stop]
-        notes = [*self.opening, *scale_notes(scales, self.style, shared=self.shared), *self.closing]
+        photo, whole = self.photo, self.style.overlay
+        notes = [
+            *self.opening,
+            *scale_notes(scales, self.style, shared=self.shared),
+            *photo_notes(photo, overlay=whole),
+            *self.closing,
+        ]
         title, pages = self.title, len(self._ranges)
         if pages > 1:
             notes.append(f"Page {page} of {pages}: tiles {shown.start + 1} to {shown.stop} of {len(self.maps)}.")
             title = f"{title} · page {page} of {pages}" if title else None
+        first = [(photo.pixels if whole else photo.seen).shape[:2]] if photo else []
         layout = lay_out(
-            [each.values.shape for each in maps],
+            first + [first[0] if whole else each.values.shape for each in maps],
             self.kind,
             self.style,
             names=[each.name for each in maps],
@@ -94,11 +107,14 @@ class MapPages:
         )
         picture = Picture(*layout.size, page=page, pages=pages)
         if title:
-            size, text = _fitted(title, layout.text + 4, picture.width - 2 * MARGIN, bold=True)
-            picture.parts.append(Text(MARGIN, MARGIN + layout.text, text, size, _INK, bold=True))
-        _draw_sections(picture, layout, sections)
-        for index, (map_, scale) in enumerate(zip(maps, scales, strict=True)):
-            _draw_tile(picture, layout, index, map_, scale, bar=not self.shared)
+            place, width = (MARGIN, MARGIN + layout.text), picture.width - 2 * MARGIN
+            draw_fitted(picture, place, title, layout.text + 4, width, INK, bold=True)
+        if photo:
+            _draw_photo(picture, layout, photo, whole=whole)
+        _draw_sections(picture, layout, [""] * len(first) + sections)
+        over = photo if whole else None
+        for index, (map_, scale) in enumerate(zip(maps, scales, strict=True), len(first)):
+            _draw_tile(picture, layout, index, map_, scale, bar=not self.shared, over=over)
         self._draw_footer(picture, layout, maps, scales)
         return picture
 
@@ -111,18 +127,18 @@ class MapPages:
     ) -> None:
         """Add the legend, as far as the tiles don't have one each, and the sentences below it."""
         scale = self._scales[0]
-        table = colour_table(_cmap_of(scale))
+        table = colour_table(cmap_of(scale))
         size = layout.text - 1
         low, high = range_text(scale) if scale else ("", "")
         legend: list[str | NDArray[np.uint8]] = [low, table, high] if self.shared and scale else []
         drawn = zip(maps, scales, strict=True)
-        not_finite = {_cmap_of(its) for each, its in drawn if finite_values(each.values).size < each.values.size}
-        legend += [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(not_finite)]
-        legend += ["not finite"] if not_finite else []
+        marked = {cmap_of(its) for each, its in drawn if not_finite(each.values)}
+        legend += [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(marked)]
+        legend += ["not finite"] if marked else []
         x, baseline = MARGIN, layout.notes_top + layout.text
         for part in legend:
             if isinstance(part, str):
-                picture.parts.append(Text(x, baseline, part, size, _SOFT_INK))
+                picture.parts.append(Text(x, baseline, part, size, SOFT_INK))
                 x += round(text_length(font_of_size(size), part)) + 8
             else:
                 width = _SWATCH if len(part) == 1 else 12 * _SWATCH
@@ -130,7 +146,7 @@ class MapPages:
                 x += width + 8
         first = 1 if legend else 0
         for index, note in enumerate(layout.notes):
-            picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.line, note, size, _SOFT_INK))
+            picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK))
 
 
 def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[str]) -> None:
@@ -148,70 +164,40 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[str]
                 picture.parts.append(Text(x, y + 4 + size, text, size, _RULE, bold=True))
 
 
+def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
+    """Add the first tile: the photo, with its name on one line and its size where maps have theirs."""
+    x, y = layout.corner(0)
+    y += layout.section_height + layout.titles_height
+    above = layout.line if layout.details else 0
+    baseline = y - layout.titles_height + layout.name_lines * layout.line - layout.line + layout.text
+    draw_fitted(picture, (x, baseline), photo.name, layout.text, layout.side, INK, bold=True)
+    height = draw_photo(picture, (x, y), layout.side, photo, whole=whole)
+    size = layout.text - (1 if above else 2)
+    place = (x, baseline + above) if above else (x, y + height + 6 + size)
+    draw_fitted(picture, place, photo.detail, size, layout.side)
+
+
 def _draw_tile(
-    picture: Picture, layout: GridLayout, index: int, map_: FeatureMap, scale: ColourScale | None, *, bar: bool
+    picture: Picture,
+    layout: GridLayout,
+    index: int,
+    map_: FeatureMap,
+    scale: ColourScale | None,
+    *,
+    bar: bool,
+    over: Photo | None,
 ) -> None:
     x, y = layout.corner(index)
     y += layout.section_height
     lines = layout.name_lines_of(map_.name)
     baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the lines end at the map
     for line in lines:
-        picture.parts.append(Text(x, baseline, line, layout.text, _INK, bold=True))
+        picture.parts.append(Text(x, baseline, line, layout.text, INK, bold=True))
         baseline += layout.line
     if map_.detail:
-        size, text = _fitted(map_.detail, layout.text - 1, layout.side)
-        picture.parts.append(Text(x, baseline, text, size, _SOFT_INK))
-    width, height = fit(map_.values.shape, layout.side)
+        draw_fitted(picture, (x, baseline), map_.detail, layout.text - 1, layout.side)
     y += layout.titles_height
-    table = colour_table(_cmap_of(scale))
-    ends = (scale.low, scale.high) if scale else None
-    picture.parts.append(Box(x - 1, y - 1, width + 2, height + 2, _FRAME, filled=False))
-    picture.parts.append(Pixels(x, y, width, height, colour_map_image(map_.values, table, ends)))
-    below = y + height + 6
-    _draw_range(picture, layout, (x, below), map_, scale, table if bar else None)
-
-
-def _draw_range(
-    picture: Picture,
-    layout: GridLayout,
-    place: tuple[int, int],
-    map_: FeatureMap,
-    scale: ColourScale | None,
-    table: NDArray[np.uint8] | None,
-) -> None:
-    """Add the ends of a tile's colours, with the colour bar between them if there is a table."""
-    (x, y), size = place, layout.text - 2
-    bad = map_.values.size - finite_values(map_.values).size
-    beyond = f" · {bad} not finite" if bad else ""
-    if table is None:  # the scale is in the footer, and the tile says what is its own
-        scale = own_scale(map_.values)
-    if scale is None:
-        texts = ("", beyond.removeprefix(" · "))
-    elif scale.lowest == scale.highest:
-        texts = "", f"constant {range_text(scale)[0]}{beyond}"
-    else:
-        low, high = range_text(scale)
-        texts = low, high + beyond
-    font = font_of_size(size)
-    left, right = (text_length(font, text) for text in texts)
-    room = layout.side - round(left + right) - 2 * _BAR_GAP
-    if texts[0] and table is not None and room >= _LEAST_BAR:
-        picture.parts.append(Text(x, y + size, texts[0], size, _SOFT_INK))
-        picture.parts.append(Text(x + layout.side - round(right), y + size, texts[1], size, _SOFT_INK))
-        bar = x + round(left) + _BAR_GAP
-        picture.parts.append(Pixels(bar, y + size - _BAR - 1, room, _BAR, table[None]))
-        return
-    size, text = _fitted(" to ".join(filter(None, texts)), size, layout.side)
-    picture.parts.append(Text(x, y + size, text, size, _SOFT_INK))
-
-
-def _cmap_of(scale: ColourScale | None) -> str:
-    return scale.cmap if scale else SEQUENTIAL
-
-
-def _fitted(text: str, size: int, width: int, *, bold: bool = False) -> tuple[int, str]:
-    """Return the size at which a line fits, smaller by a few pixels at most, and as much of its end as then fits."""
-    smallest = min(size, max(size - 4, 10))
-    sizes = range(size, smallest - 1, -1)
-    found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
-    return found, shorten_front(text, font_of_size(found, bold=bold), width)
+    below = y + draw_map(picture, (x, y), layout.side, map_.values, scale, over) + 6
+    # Without a bar the scale is in the footer, and the tile says what is its own.
+    ends = scale if bar else own_scale(map_.values)
+    draw_range(picture, (x, below), layout.side, layout.text - 2, ends, bar=bar, bad=not_finite(map_.values))

@@ -4,7 +4,8 @@ A runner is a file with a class that implements `_open` and `_compute`, and a ro
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
@@ -20,7 +21,7 @@ from .machine import Facts
 from .memory_need import refuse_large_outputs
 from .settings import DEFAULT_SETTINGS, Settings
 
-__all__ = ["BoundRun", "Runner", "refuse_bfloat16"]
+__all__ = ["BoundRun", "RestOfModel", "Runner", "refuse_bfloat16"]
 
 
 class BoundRun(Protocol):
@@ -38,6 +39,18 @@ class BoundRun(Protocol):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the outputs of the last run by name."""
         ...
+
+
+@dataclass(frozen=True)
+class RestOfModel:
+    """What a model computes from one of its outputs on, with what a caller puts in that output's place."""
+
+    layer: str
+    """The output that is given."""
+    inputs: tuple[str, ...]
+    """The model's own inputs that the rest reads as well."""
+    compute: Callable[[Mapping[str, NDArray[Any]]], NDArray[Any]]
+    """From the layer and these inputs, by name, to the one value."""
 
 
 class Runner(ABC):
@@ -111,6 +124,22 @@ class Runner(ABC):
             ExecutionError: the runtime failed.
         """
         return _Repeated(self, inputs)
+
+    def rest(self, artifact: Artifact, layer: str, value: str) -> RestOfModel:  # noqa: ARG002 - for those that can
+        """Return the model from one of its outputs on, in this runtime.
+
+        Args:
+            artifact: that this runner was opened on.
+            layer: the output that is given.
+            value: what is computed from it, a result or any other value of the graph.
+
+        Raises:
+            RunnerUnavailable: the runtime can't start in the middle of a model.
+            ArtifactError: the artifact's file is missing or altered.
+        """
+        raise RunnerUnavailable(
+            f"{self.name} runs {self.manifest.model} as a whole, not from {layer} on.\nUse --runner onnx."
+        )
 
     @cached_property
     def facts(self) -> Facts:

@@ -11,7 +11,7 @@ from ..artifact.errors import ExecutionError, UsageError
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Manifest, Output
 
-__all__ = ["bytes_of", "bytes_of_batch", "refuse_large_outputs", "refuse_too_large"]
+__all__ = ["bytes_of", "bytes_of_batch", "refuse_large_outputs", "refuse_too_large", "sizes_of"]
 
 _COPIES = 2
 """Of each output: the caller's array, and the runtime's own buffer."""
@@ -80,8 +80,12 @@ def bytes_of_batch(manifest: Manifest, batch: int) -> int:
 
 def bytes_of(entry: Input | Output, sizes: Mapping[str, int]) -> int:
     """Return the bytes of one tensor, where the sizes are those that its symbols stand for."""
-    elements = math.prod(size if isinstance(size, int) else _size(size, sizes) for size in entry.shape)
-    return elements * (_BYTES.get(entry.dtype) or np.dtype(entry.dtype).itemsize)
+    return math.prod(sizes_of(entry, sizes)) * (_BYTES.get(entry.dtype) or np.dtype(entry.dtype).itemsize)
+
+
+def sizes_of(entry: Input | Output, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return the shape of one tensor, where the sizes are those that its symbols stand for; 1 for what is unknown."""
+    return tuple(size if isinstance(size, int) else _size(size, sizes) for size in entry.shape)
 
 
 def _size(symbol: str, sizes: Mapping[str, int]) -> int:

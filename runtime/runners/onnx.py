@@ -11,10 +11,10 @@ from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
 from ..artifact.showing import shape_words
-from .base import BoundRun, Runner, refuse_bfloat16
+from .base import BoundRun, RestOfModel, Runner, refuse_bfloat16
 from .input_check import check_inputs
 from .machine import Facts
-from .onnx_session import misplaced_nodes, open_session, session_facts
+from .onnx_session import misplaced_nodes, open_file, open_session, session_facts
 
 __all__ = ["OnnxRunner"]
 
@@ -50,6 +50,20 @@ class OnnxRunner(Runner):
             return _InPlace(self._session, self.names, checked, device)
         except Exception as error:
             raise self._failure(error) from error
+
+    def rest(self, artifact: Artifact, layer: str, value: str) -> RestOfModel:
+        """Return the model from one of its outputs on: the graph is cut there, and nothing before it is computed."""
+        part = artifact.onnx().after(layer, value)
+        session = open_file(part, self.target, self.settings, self.manifest)
+        names = [each.name for each in session.get_inputs()]
+
+        def compute(arrays: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+            try:
+                return np.asarray(session.run([value], {name: arrays[name] for name in names})[0])
+            except Exception as error:
+                raise self._failure(error) from error
+
+        return RestOfModel(layer, tuple(name for name in names if name != layer), compute)
 
 
 class _InPlace:

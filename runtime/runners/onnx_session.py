@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,13 @@ from onnxruntime.capi.build_and_package_info import cuda_version
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
 from ..artifact.folder import Artifact
 from ..artifact.manifest import SIZE_NODE_PREFIX, Manifest
-from ..artifact.onnx_file import GRAPH_OF_MODEL
+from ..artifact.onnx_file import GRAPH_OF_MODEL, OnnxFile
 from ..artifact.protobuf import field
 from .cuda_support import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_no_tensorrt
 from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .settings import GraphOptimization, Settings
 
-__all__ = ["executed_in_order", "misplaced_nodes", "open_session", "session_facts", "session_options"]
+__all__ = ["executed_in_order", "misplaced_nodes", "open_file", "open_session", "session_facts", "session_options"]
 
 _CPU = "CPUExecutionProvider"
 _PROVIDERS = {"cpu": _CPU, "cuda": CUDA, "tensorrt": TENSORRT}
@@ -47,12 +48,24 @@ def open_session(
         RunnerUnavailable: the provider can't be used, or can't run this model.
         ArtifactError: the file is missing, altered, or not a valid model.
     """
+    cut = artifact.onnx(outputs)
+    if provider == "cpu" and len(outputs) > 1 and not artifact.is_averaged:
+        cut = replace(cut, content=executed_in_order(cut.content, outputs))
+    return open_file(cut, provider, settings, artifact.manifest)
+
+
+def open_file(file: OnnxFile, provider: str, settings: Settings, manifest: Manifest) -> onnxruntime.InferenceSession:
+    """Return a session for an ONNX file of the manifest's model, or a part of it, that actually uses the provider.
+
+    Raises:
+        RunnerUnavailable: the provider can't be used, or can't run this model.
+        ArtifactError: it is not a valid model.
+    """
     requested = f"The {'TensorRT' if provider == 'tensorrt' else provider.upper()} provider was requested, but"
     reason = {"cuda": why_no_cuda, "tensorrt": why_no_tensorrt}[provider]() if provider != "cpu" else None
     if reason:
         raise RunnerUnavailable(f"{requested} {reason}.\nUse --provider cpu, or auto.")
-    cut = artifact.onnx(outputs)
-    options = session_options(settings.graph_optimization, cut.folder)
+    options = session_options(settings.graph_optimization, file.folder)
     options.intra_op_num_threads = settings.threads or 0
     # Otherwise its threads keep spinning until the next run, and take the cores from whatever runs meanwhile.
     options.add_session_config_entry("session.force_spinning_stop", "1")
@@ -60,24 +73,21 @@ def open_session(
     if provider != "cpu":
         load_cuda_libraries()
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    content, file = cut.content, cut.path
-    if provider == "cpu" and len(outputs) > 1 and not artifact.is_averaged:
-        content = executed_in_order(content, outputs)
     try:
         session = onnxruntime.InferenceSession(
-            content, options, providers=_providers(provider, settings, artifact.manifest)
+            file.content, options, providers=_providers(provider, settings, manifest)
         )
     except Exception as error:
         if type(error).__name__ == "NotImplemented":
             # Not the artifact's fault: float64 convolutions, for example, exist in ONNX but not in ONNX Runtime.
             raise RunnerUnavailable(
-                f"onnx-{provider} can't run {artifact.manifest.model}: {first_line(error)}\nUse --runner torchscript."
+                f"onnx-{provider} can't run {manifest.model}: {first_line(error)}\nUse --runner torchscript."
             ) from error
         if provider != "cpu":
             raise RunnerUnavailable(
-                f"The {_PROVIDERS[provider]} can't open {file}: {first_line(error)}\nUse --provider cpu, or auto."
+                f"The {_PROVIDERS[provider]} can't open {file.path}: {first_line(error)}\nUse --provider cpu, or auto."
             ) from error
-        raise ArtifactError(f"{file} can't be loaded by ONNX Runtime: {first_line(error)}") from error
+        raise ArtifactError(f"{file.path} can't be loaded by ONNX Runtime: {first_line(error)}") from error
     if session.get_providers()[0] != _PROVIDERS[provider]:
         raise RunnerUnavailable(
             f"{requested} ONNX Runtime fell back to {session.get_providers()[0]}: a CUDA, cuDNN or TensorRT library is "

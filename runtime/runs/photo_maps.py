@@ -5,19 +5,23 @@ What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
+from PIL import Image
 
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..maps.feature_grid import refuse_mapless
 from ..maps.feature_maps import FeatureMap, read_map
+from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
-from .preprocessing import preprocess_files
+from .image_reading import read_image
+from .preprocessing import preprocess_files, seen_photo
 
 __all__ = ["PhotoRun"]
 
@@ -69,10 +73,18 @@ class PhotoRun:
         """Return some outputs by name."""
         return self._run(self.artifact, names)
 
+    def seen(self) -> Photo:
+        """Return the photo for the picture of its maps, with what the model sees of it."""
+        return seen_photo(self._image, self.artifact.manifest.image_input(self.size)[1], self.photo.name)
+
+    @cached_property
+    def _image(self) -> Image.Image:
+        return read_image(self.photo)
+
     def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
         # Of what is run: each manifest is compared with the copy in its own model file.
         name, steps = probe.manifest.image_input(self.size)
-        batch = preprocess_files([self.photo], steps)
+        batch = preprocess_files([self.photo], steps, lambda _path: self._image)
         return self.open_runner(probe, names).run({name: batch})
 
     def _maps(

@@ -4,7 +4,7 @@ Equal to torchvision on PIL input to the last bit. Reading files is `image_readi
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,8 +71,15 @@ def seen_photo(image: Image.Image, steps: Preprocessing, name: str) -> Photo:
     )
 
 
-def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArray[np.float32]:
+def preprocess_files(
+    paths: Sequence[str | Path], steps: Preprocessing, read: Callable[[str | Path], Image.Image] = read_image
+) -> NDArray[np.float32]:
     """Read and preprocess image files into one batch in the order of `paths`, N C H W or as the model has its axes.
+
+    Args:
+        paths: the files.
+        steps: of the model.
+        read: what reads a file, as `read_image` does.
 
     Raises:
         ImageError: a file, which the message names, can't be read or preprocessed; or the crop has more pixels than
@@ -87,7 +94,7 @@ def preprocess_files(paths: Sequence[str | Path], steps: Preprocessing) -> NDArr
         )
     batch = np.empty((len(paths), len(steps.mean), *steps.crop), dtype=np.float32)
     for index, path in enumerate(paths):
-        image = read_image(path)
+        image = read(path)
         try:
             batch[index] = preprocess(image, steps)
         except ImageError as error:

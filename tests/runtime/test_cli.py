@@ -130,7 +130,7 @@ def test_grid_draws_the_channels_of_one_output(exported, photo, tmp_path, layerp
     command = ("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.svg", "--channels")
     outcome = layerprobe(*command, "cnn2", "--top", 3)
     assert outcome.code == 0, outcome.err
-    assert (tmp_path / "maps.svg").read_text().count("<image") == 3 + 1, "the channels and one colour bar"
+    assert (tmp_path / "maps.svg").read_text().count("<image") == 1 + 3 + 1, "photo, channels, colour bar"
     assert "No output is called 'cn2'" in layerprobe(*command, "cn2").err
     assert layerprobe(*command, "cnn2", "--outputs", "cnn2").code == 2
     assert layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.svg", "--top", 3).code == 2
@@ -194,7 +194,7 @@ def test_grid_draws_repeated_tensors_only_when_asked(tmp_path, photo, layerprobe
     layerprobe("export", f"{tmp_path}/net.py:make", "-o", tmp_path / "art", "--input-size", 16)
     widths = []
     for options in ((), ("--aliases",)):
-        outcome = layerprobe("grid", tmp_path / "art", photo, "-o", tmp_path / "maps.png", "--columns", 2, *options)
+        outcome = layerprobe("grid", tmp_path / "art", photo, "-o", tmp_path / "maps.png", "--columns", 3, *options)
         assert outcome.code == 0, outcome.err
         with Image.open(tmp_path / "maps.png") as picture:
             widths.append(picture.width)

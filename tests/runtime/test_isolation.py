@@ -162,8 +162,8 @@ def test_help_and_grid_do_not_import_torch(orphan, photo, tmp_path):
                 assert not stop.code
         heavy = {"torch", "onnx", "matplotlib.pyplot", "pandas", "scipy"} & set(sys.modules)
         assert not heavy, heavy
-        # What takes a tenth of the time each: all of Pillow's formats, and what verdicts need.
-        slow = {"PIL.PdfImagePlugin", "runtime.artifact.reference", "safetensors"} & set(sys.modules)
+        # What takes a tenth of the time each: all of Pillow's formats, and what verdicts or class maps need.
+        slow = {"PIL.PdfImagePlugin", "runtime.artifact.reference", "safetensors", "runtime.cam"} & set(sys.modules)
         assert not slow, slow
     """
     done = _python(code, orphan, photo, tmp_path / "maps.jpg")

@@ -1,5 +1,6 @@
 """The grid of feature maps: its tiles, titles, footer and pages."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +12,8 @@ from runtime.artifact.errors import UsageError
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.colour_maps import colour_table, not_finite_colour
 from runtime.maps.feature_grid import draw_grid, draw_pages
+from runtime.maps.page_layout import OUTPUT_PAGE
+from runtime.maps.photo import Photo
 
 LONGEST_SIDE = 16_384
 
@@ -32,6 +35,30 @@ def test_columns_can_be_chosen(columns, rows):
     image = draw_grid(arrays, [output(name) for name in arrays], columns=columns)
     assert len(find_tiles(image)) == 5
     assert len(runs((np.ptp(np.asarray(image.image()).astype(int), axis=2) > 0).any(axis=1), 60)) == rows
+
+
+def test_a_photo_is_drawn_only_if_it_is_given_and_then_first():
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    photo = Photo("a_photo.jpg", pixels, pixels, (0, 0, 8, 8))
+    arrays = {"conv": random_maps(1, 2, 4, 4)}
+    first, second = find_tiles(draw_grid(arrays, [output("conv")], photo=photo))
+    assert np.array_equal(shrunk(first, 8, 8), pixels)
+    (alone,) = find_tiles(draw_grid(arrays, [output("conv")]))
+    assert np.array_equal(shrunk(second, 4, 4), shrunk(alone, 4, 4))
+
+
+def test_each_page_begins_with_the_photo(monkeypatch):
+    monkeypatch.setattr("runtime.maps.feature_grid.OUTPUT_PAGE", replace(OUTPUT_PAGE, most_tiles=3))
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    arrays = {str(index): random_maps(1, 2, 4, 4, seed=index) for index in range(6)}
+    pages = list(draw_pages(arrays, list(map(output, arrays)), photo=Photo("a.jpg", pixels, pixels, (0, 0, 8, 8))))
+    assert [len(find_tiles(page)) for page in pages] == [4, 4]
+    assert all(texts(page)[0] == "a.jpg" for page in pages)
+
+
+def test_maps_over_a_photo_need_one():
+    with pytest.raises(UsageError, match="give photo="):
+        draw_grid({"conv": random_maps(1, 2, 4, 4)}, [output("conv")], overlay=True)
 
 
 def test_the_first_image_of_a_batch_is_drawn():

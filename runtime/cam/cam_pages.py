@@ -1,0 +1,87 @@
+"""Class activation maps to pictures: each over the photo, with its class, probability, method and layer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..artifact.manifest import Output
+from ..maps.feature_maps import FeatureMap
+from ..maps.footer import token_notes
+from ..maps.grid_style import GridStyle
+from ..maps.map_page import MapPages
+from ..maps.page_layout import PageKind
+from ..maps.photo import Photo
+from .class_activation import ClassActivation, class_activations
+from .class_run import ClassRun
+from .layer_choice import layers_with_maps
+from .methods import METHODS
+
+__all__ = ["cam_pages", "pages_of_photo"]
+
+_PAGE = PageKind(most_tiles=24, most_columns=4, sides=range(320, 449))
+"""Large: what a map points at has to be recognised."""
+
+
+def pages_of_photo(
+    run: ClassRun,
+    photo: Photo,
+    classes: Sequence[int],
+    methods: Sequence[str],
+    layers: Sequence[Output],
+    top: int | None,
+    style: GridStyle,
+    title: str | None,
+) -> MapPages:
+    """Compute the maps of a photo and return their pages; the arguments are those of the two functions that do it."""
+    found = class_activations(run, classes, methods, layers_with_maps(layers) if layers else (), top)
+    return cam_pages(found, run.manifest.outputs, photo, style, title)
+
+
+def cam_pages(
+    found: Sequence[ClassActivation],
+    outputs: Sequence[Output],
+    photo: Photo,
+    style: GridStyle,
+    title: str | None = None,
+) -> MapPages:
+    """Return the pages of the maps over their photo, in the order in which they are given.
+
+    Args:
+        found: at least one.
+        outputs: of the model, among them their layers.
+        photo: that they are of.
+        style: how they are to look; they are drawn over the photo in any case.
+        title: a line above them.
+    """
+    layers = [output for output in outputs if any(each.layer == output.name for each in found)]
+    methods = dict.fromkeys(each.method for each in found)
+    return MapPages(
+        maps=[FeatureMap(_name(each), f"{each.method} · {each.layer}", "", each.map) for each in found],
+        style=replace(style, overlay=True),
+        kind=_PAGE,
+        shared=bool(style.shared),
+        title=title,
+        opening=[f"{name}: {METHODS[name].words}." for name in methods],
+        closing=[*_notes_on_tries(found), *token_notes(layers)],
+        photo=photo,
+    )
+
+
+def _name(found: ClassActivation) -> str:
+    if found.class_ is None or found.score is None:
+        return "whatever the class"
+    return f"class {found.class_} · {_percent(found.score)}"
+
+
+def _percent(score: float) -> str:
+    """Return `93.4 %`, and of what is rare so many digits as show that it isn't 0."""
+    return f"{score:.1%}".replace("%", " %") if score >= 0.0005 else f"{100 * score:.1g} %"
+
+
+def _notes_on_tries(found: Sequence[ClassActivation]) -> list[str]:
+    """Return how many channels were tried, where not all that respond were."""
+    notes = [
+        f"{each.method} tried the {each.tried} strongest of {each.weights.size} channels of {each.layer} (--top)."
+        for each in found
+        if each.tried is not None and each.weights is not None
+    ]
+    return list(dict.fromkeys(notes))

@@ -1,0 +1,110 @@
+"""One tile: its pixels in a frame, and below them the ends of its colours with the bar between; lines of text that fit.
+
+Where a tile is on its page is up to `page_layout.py`, which tiles there are to `map_page.py` and `comparison_page.py`.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .colour_maps import colour_map_image, colour_table, finite_values
+from .colour_scales import SEQUENTIAL, ColourScale, range_text
+from .page_layout import fit
+from .photo import Photo, photo_with_map
+from .picture import Box, Picture, Pixels, Text
+from .picture_text import font_of_size, shorten_front, text_length
+
+__all__ = ["INK", "SOFT_INK", "cmap_of", "draw_fitted", "draw_map", "draw_photo", "draw_range", "not_finite"]
+
+INK, SOFT_INK, _FRAME = "#1c1c1c", "#666666", "#d4d4d4"
+_BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
+"""Of a colour bar: its height, its least width, and the space beside it."""
+
+Place = tuple[int, int]
+"""x and y of the upper left corner."""
+
+
+def draw_map(
+    picture: Picture,
+    place: Place,
+    side: int,
+    values: NDArray[np.float64],
+    scale: ColourScale | None,
+    over: Photo | None = None,
+) -> int:
+    """Add a map, alone or over its photo, as large as a square of `side` holds. Returns its height."""
+    ends, cmap = (scale.low, scale.high) if scale else None, cmap_of(scale)
+    if over is None:
+        pixels = colour_map_image(values, colour_table(cmap), ends)
+        return _framed(picture, place, fit(values.shape, side), pixels)
+    width, height = fit(over.pixels.shape[:2], side)
+    return _framed(picture, place, (width, height), photo_with_map(over, (height, width), values, ends=ends, cmap=cmap))
+
+
+def draw_photo(picture: Picture, place: Place, side: int, photo: Photo, *, whole: bool) -> int:
+    """Add what the model saw of a photo, or the whole with that outlined. Returns its height."""
+    width, height = fit((photo.pixels if whole else photo.seen).shape[:2], side)
+    pixels = photo_with_map(photo, (height, width)) if whole else photo.seen
+    return _framed(picture, place, (width, height), pixels)
+
+
+def draw_range(
+    picture: Picture, place: Place, width: int, size: int, scale: ColourScale | None, *, bar: bool = True, bad: int = 0
+) -> None:
+    """Add the ends of a map's colours, with the colour bar between them.
+
+    Args:
+        picture: to add it to.
+        place: below the map.
+        width: of the line.
+        size: of the text.
+        scale: of the map; None where no value is finite.
+        bar: whether there is room for a bar, and it isn't in the footer.
+        bad: how many values aren't finite.
+    """
+    x, y = place
+    beyond = f" · {bad} not finite" if bad else ""
+    if scale is None:
+        texts = ("", beyond.removeprefix(" · "))
+    elif scale.lowest == scale.highest:
+        texts = "", f"constant {range_text(scale)[0]}{beyond}"
+    else:
+        low, high = range_text(scale)
+        texts = low, high + beyond
+    font = font_of_size(size)
+    left, right = (text_length(font, text) for text in texts)
+    room = width - round(left + right) - 2 * _BAR_GAP
+    if texts[0] and bar and room >= _LEAST_BAR:
+        picture.parts.append(Text(x, y + size, texts[0], size, SOFT_INK))
+        picture.parts.append(Text(x + width - round(right), y + size, texts[1], size, SOFT_INK))
+        colours = colour_table(cmap_of(scale))[None]
+        picture.parts.append(Pixels(x + round(left) + _BAR_GAP, y + size - _BAR - 1, room, _BAR, colours))
+        return
+    draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
+
+
+def draw_fitted(
+    picture: Picture, place: Place, text: str, size: int, width: int, ink: str = SOFT_INK, *, bold: bool = False
+) -> None:
+    """Add a line of text that begins at a baseline: smaller by a few pixels at most, and cut in front, to fit."""
+    smallest = min(size, max(size - 4, 10))
+    sizes = range(size, smallest - 1, -1)
+    found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
+    fitted = shorten_front(text, font_of_size(found, bold=bold), width)
+    picture.parts.append(Text(*place, fitted, found, ink, bold=bold))
+
+
+def not_finite(values: NDArray[np.float64]) -> int:
+    """Return how many values are NaN or infinite."""
+    return values.size - finite_values(values).size
+
+
+def cmap_of(scale: ColourScale | None) -> str:
+    """Return the colour map of a scale, also of none."""
+    return scale.cmap if scale else SEQUENTIAL
+
+
+def _framed(picture: Picture, place: Place, size: tuple[int, int], pixels: NDArray[np.uint8]) -> int:
+    (x, y), (width, height) = place, size
+    picture.parts.append(Box(x - 1, y - 1, width + 2, height + 2, _FRAME, filled=False))
+    picture.parts.append(Pixels(x, y, width, height, pixels))
+    return height
