@@ -5,9 +5,7 @@ anything from another host is an error.
 """
 
 import re
-import shlex
 import sys
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,8 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
-from PIL import Image
 
-__all__ = ["LISTS", "gallery", "gallery_file", "on_files", "on_page_markdown", "on_post_page"]
+__all__ = ["LISTS", "on_files", "on_page_markdown", "on_post_page"]
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))  # the packages of this clone, whichever is installed
@@ -37,6 +34,12 @@ _ELSEWHERE = (
 _LOADED = re.compile(
     r'<(?:script|img|iframe|link rel="(?:stylesheet|icon|preload)")[^>]*(?:src|href)="?(?:https?:)?//[^">]*'
 )
+_FIELDS = "    options:\n      show_if_no_docstring: true\n"
+_OPTIONS = {
+    "RUNNERS": "    options:\n      show_attribute_values: false\n",
+    **dict.fromkeys(["Preprocessing", "Manifest", "Input", "Output"], _FIELDS),
+}
+"""Of mkdocstrings, by the name: a table is shown elsewhere, and most fields of a manifest say enough by their names."""
 _DEVICES = {"cuda": "cuda", "tensorrt": "tensorrt"}
 """The extra by which ONNX Runtime works on a device."""
 
@@ -65,37 +68,17 @@ def on_post_page(output: str, **_: Any) -> str:
     return output
 
 
-def gallery() -> dict[str, Any]:
-    """Return gallery.toml: the commands that `prepare`, and each `picture`'s title, text and command."""
-    with (ROOT / "docs" / "gallery.toml").open("rb") as table:
-        return tomllib.load(table)
-
-
-def gallery_file(picture: dict[str, Any]) -> tuple[str, str]:
-    """Return the file that a picture's command writes, and the picture's own in docs/gallery/."""
-    words = shlex.split(picture["command"])
-    option = next(each for each in ("-o", "--html", "--picture") if each in words)
-    written = words[words.index(option) + 1]
-    return written, Path(written).with_suffix(".webp").name
-
-
-def _gallery() -> str:
-    sections = []
-    for each in gallery()["picture"]:
-        path = f"gallery/{gallery_file(each)[1]}"
-        with Image.open(ROOT / "docs" / path) as image:
-            size = f"width={image.width} height={image.height}"
-        picture = f"[![{each['title']}]({path}){{ loading=lazy {size} }}]({path})"
-        sections.append(f"## {each['title']}\n\n{each['text']}\n\n```bash\n{each['command']}\n```\n\n{picture}\n")
-    return "\n".join(sections)
-
-
-def _gallery_models() -> str:
-    blocks = [f"```bash\n{'\n'.join(gallery()['prepare'])}\n```"]
-    for file in ("trained.py", "others.py"):
-        code = (ROOT / "docs" / "gallery" / file).read_text(encoding="utf-8")
-        blocks.append(f'```python title="{file}"\n{code}```')
-    return "\n\n".join(blocks)
+def _names() -> str:
+    """For mkdocstrings: every name of `layerprobe`, under the headings that its table of contents has as comments."""
+    source = (ROOT / "layerprobe.py").read_text(encoding="utf-8")
+    contents = source.partition("__all__ = [")[2].partition("\n]")[0]
+    lines = []
+    for heading, name in re.findall(r'^    # (.+)$|"(\w+)"', contents, re.MULTILINE):
+        if heading:
+            lines.append(f"## {heading[0].upper()}{heading[1:]}\n".replace("->", "→"))
+        else:
+            lines.append(f"::: layerprobe.{name}\n{_OPTIONS.get(name, '')}")
+    return "\n".join(lines)
 
 
 def _table(heads: list[str], rows: list[list[str]]) -> str:
@@ -124,8 +107,7 @@ def _runners() -> str:
 
 LISTS: dict[str, Callable[[], str]] = {
     "commands": commands_as_markdown,
-    "gallery": _gallery,
-    "gallery_models": _gallery_models,
+    "names": _names,
     "runners": _runners,
     "verdicts": _verdicts,
 }

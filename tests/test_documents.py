@@ -16,7 +16,8 @@ from mkdocs.exceptions import PluginError
 import layerprobe as lp
 from code_blocks import QUICKLY, Reader, blocks_of, commands_of
 from conftest import ROOT
-from generated_pages import on_post_page
+from generated_pages import LISTS, on_post_page
+from make_gallery import commands_of_gallery, files_of_gallery, pictures_of_gallery
 from runtime import Verdict
 from runtime.commands import COMMANDS, app
 
@@ -39,7 +40,7 @@ def test_every_code_block_runs_and_prints_what_is_shown(tmp_path, photo, layerpr
 
 
 def test_only_pages_that_are_read_have_code_to_run():
-    for page in set(PAGES) - set(READ):
+    for page in set(PAGES) - {*READ, DOCS / "gallery.md"}:
         assert not [block.place for block in blocks_of(page) if block.language in ("bash", "python")]
 
 
@@ -54,16 +55,23 @@ def options_of(command: str) -> set[str]:
     found = group.get_command(None, command)
     assert found is not None, f"there is no command {command!r}"
     return {"--help", "-h", "--debug"} | {
-        option for parameter in found.params for option in (*parameter.opts, *parameter.secondary_opts)
+        option
+        for parameter in found.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("-")  # otherwise an argument
     }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_and_option_that_is_shown_exists(page):
     for line in commands_of(page):
-        _, command, *words = shlex.split(re.sub(r"\$\(.*?\)", "", line), comments=True)
-        options = {word for word in words if re.match(r"--?[a-z]", word)}
-        assert options <= options_of(command), f"{page.name}: {line}"
+        assert_options_exist(line, page.name)
+
+
+def assert_options_exist(line: str, where: str) -> None:
+    _, command, *words = shlex.split(re.sub(r"\$\(.*?\)", "", line), comments=True)
+    options = {word for word in words if re.match(r"--?[a-z]", word)}
+    assert options <= options_of(command), f"{where}: {line}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -73,9 +81,35 @@ def test_every_option_that_is_named_exists(page):
     assert set(named) <= known
 
 
-def test_every_public_name_is_in_the_page_of_python():
-    shown = re.findall(r"^::: layerprobe\.(\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
-    assert shown == list(lp.__all__)
+def test_every_public_name_is_in_the_page_of_python_once():
+    assert re.findall(r"^::: layerprobe\.(\w+)$", LISTS["names"](), re.MULTILINE) == lp.__all__
+    assert "<!-- list: names -->" in (DOCS / "api.md").read_text(encoding="utf-8")
+
+
+def test_every_command_and_option_is_in_the_page_of_commands():
+    page = LISTS["commands"]()
+    for command in COMMANDS:
+        section = page.partition(f"\n## {command}\n")[2].partition("\n## ")[0]
+        shown = set(re.findall(r"^`.*`$", section, re.MULTILINE))
+        for option in options_of(command) - {"--debug"}:
+            assert any(re.search(rf"(?<![\w-]){option}(?![\w-])", line) for line in shown), f"{command} {option}"
+
+
+def test_the_gallery_has_a_small_picture_for_each_command_and_nothing_else():
+    pictures = pictures_of_gallery()
+    bash = [block.code for block in blocks_of(DOCS / "gallery.md") if block.language == "bash"]
+    assert len(bash) == len(pictures) + 1
+    assert {line.strip() for block in bash for line in block.splitlines()} == {
+        *commands_of_gallery(),
+        *pictures.values(),
+    }
+    for name, command in pictures.items():
+        assert re.search(rf" (-o|--html|--picture) {name}\.\w+", command)
+    committed = list((DOCS / "gallery").iterdir())
+    assert sorted(file.name for file in committed) == sorted(f"{name}.webp" for name in pictures)
+    assert sum(file.stat().st_size for file in committed) < 1_500_000
+    for code in files_of_gallery().values():
+        compile(code, "gallery.md", "exec")
 
 
 def test_every_verdict_is_explained():
