@@ -2,6 +2,7 @@
 
     import layerprobe as lp
 
+    lp.show(model, "photo.jpg").save("maps.png")         # model and photo -> a picture of every map
     probe = lp.build_probe(model, example)               # model -> every tensor by name, in PyTorch
     artifact = lp.export_artifact(probe, "folder")       # -> a folder that needs neither the source nor PyTorch
     arrays = lp.open_runner(artifact).run({"x": images}) # -> NumPy arrays by name, in ONNX Runtime and others
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
         save_pictures,
         seen_photo,
         select_outputs,
+        show,
         table,
         verify,
         verify_candidate,
@@ -84,6 +86,8 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents is
+    # model and photo -> picture
+    "show",
     # model -> probe
     "build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11",
     # ONNX file of whatever origin -> probe

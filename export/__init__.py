@@ -3,7 +3,6 @@
 cli.py: the command `layerprobe export` and its options
 onnx_cli.py: the same command for an ONNX file, without PyTorch
 sources.py: a model or candidate of any kind -> an artifact made for one command, for `verify --against`
-photo_preprocessing.py: how a photo becomes the input, with --mean and --std, as the manifest lists it
 artifact_writing.py: export_artifact: the order of the steps; retries with a fixed batch where only one batch works
 cpu_copy.py: a probe on a GPU -> a copy on the CPU, where it is exported
 onnx_conversion.py: probe -> ONNX by torch.onnx: opset, dynamic axes, batch, names of outputs and nodes, folding

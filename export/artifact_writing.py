@@ -11,6 +11,7 @@ import onnx_ir as ir
 import torch
 
 from probe import Probe, average_probe
+from probe.manifest_making import manifest_of
 from probe.model.weights import weights_digest
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
@@ -31,7 +32,7 @@ from runtime.artifact.onnx_nodes import describe_nodes
 from runtime.artifact.plain_text import is_utf8
 from runtime.artifact.reference import save_references
 
-from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, manifest_of, write_manifest, write_operations
+from .artifact_files import EXTERNAL_DATA_ABOVE_BYTES, write_manifest, write_operations
 from .averaging.averaged_onnx import average_onnx
 from .cpu_copy import on_cpu
 from .export_hints import named_in, way_around

@@ -5,60 +5,47 @@ from typing import Annotated
 
 import typer
 
-from probe.cli import (
-    CaptureOption,
-    LeafOption,
-    ModelArgument,
-    SubmoduleOption,
-    model_at_work,
-    print_capture,
-    refuse_for_files,
-)
+from probe.cli import ModelArgument, model_at_work, print_capture, refuse_for_files
 from runtime.artifact.cli_options import (
+    CaptureOption,
+    DepthOption,
     InputFilesOption,
     InputSizeOption,
+    LeafOption,
+    MeanOption,
     OperationsOption,
     OutputsOption,
     QuietOption,
+    SeedOption,
+    SubmoduleOption,
+    WeightsOption,
+    parse_numbers,
     parse_size,
 )
 from runtime.artifact.onnx_file import is_onnx
 from runtime.artifact.plain_text import say
 
 from .onnx_cli import export_file
-from .photo_preprocessing import preprocessing_of
 
 __all__ = ["export"]
-
-_PER_CHANNEL = "Per channel, for pixels in 0 to 1; `layerprobe stats` prints both. The model's own by default."
-
-
-def _numbers(text: str | None) -> list[float] | None:
-    if text is None:
-        return None
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is not a list of numbers such as 0.485,0.456,0.406") from error
 
 
 def export(
     model: ModelArgument,
     folder: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="The artifact's folder.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing artifact.")] = False,
-    weights: Annotated[
-        Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; random by default.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of random weights.")] = 0,
+    weights: WeightsOption = None,
+    seed: SeedOption = 0,
     input_size: InputSizeOption = None,
     dynamic_size: Annotated[
         bool, typer.Option("--dynamic-size", help="Leave height and width open, if the model allows it.")
     ] = False,
     given: InputFilesOption = None,
-    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
-    std: Annotated[str | None, typer.Option(metavar="R,G,B", help=_PER_CHANNEL)] = None,
+    mean: MeanOption = None,
+    std: MeanOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
+    depth: DepthOption = None,
     averaged: Annotated[
         bool,
         typer.Option(
@@ -83,7 +70,7 @@ def export(
     Example: layerprobe export torchvision:resnet18 -o resnet18
     """
     # A mistake is reported before PyTorch is loaded, which takes seconds.
-    means, stds, size = _numbers(mean), _numbers(std), parse_size(input_size, channels=True)
+    means, stds, size = parse_numbers(mean), parse_numbers(std), parse_size(input_size, channels=True)
     if not (averaged or full):
         raise typer.BadParameter("--no-full leaves nothing to write: add --averaged")
     if is_onnx(model):
@@ -107,6 +94,7 @@ def export(
             std=stds,
             outputs=outputs or (),
             operations=operations or (),
+            depth=depth,
             overwrite=overwrite,
             quiet=quiet,
         )
@@ -116,31 +104,30 @@ def export(
 
     left_out: dict[str, str] = {}
     with model_at_work(quiet) as status:
-        from probe import build_probe, load_model, load_weights
+        from probe import build_probe
+        from probe.model.chosen_model import load_chosen
+        from probe.model.photo_preprocessing import preprocessing_of
 
         from . import export_artifact
         from .input_file import read_input_tensors
 
-        loaded = load_model(model, seed, size)
-        if weights:
-            status.update("reading the weights")
-            taken = load_weights(loaded.module, weights, loaded.name)
-            if taken and not quiet:
-                say(f"{weights}: the weights are read {', '.join(taken)}", err=True)
-        if submodule:
-            loaded = loaded.submodule(submodule)
+        loaded = load_chosen(model, seed=seed, input_size=size, weights=weights, submodule=submodule)
+        for note in () if quiet else loaded.notes:
+            say(note, err=True)
         preprocessing = preprocessing_of(loaded, means, stds)
         status.update("tracing")
-        probe = build_probe(
-            loaded.module,
-            *loaded.example,
-            kwargs=loaded.kwargs,
-            outputs=outputs or (),
-            operations=operations or (),
-            capture=capture,
-            dynamic_size=dynamic_size,
-            leaf_modules=leaf or (),
-        )
+        with loaded.telling_size():
+            probe = build_probe(
+                loaded.module,
+                *loaded.example,
+                kwargs=loaded.kwargs,
+                outputs=outputs or (),
+                operations=operations or (),
+                depth=depth,
+                capture=capture,
+                dynamic_size=dynamic_size,
+                leaf_modules=leaf or (),
+            )
         export_artifact(
             probe,
             folder,

@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 from numpy.typing import NDArray
 
+from probe.manifest_making import manifest_of
 from probe.onnx_model.probing import OnnxProbe
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
@@ -26,7 +27,6 @@ from runtime.artifact.reference import save_references
 from .artifact_files import (
     EXTERNAL_DATA_ABOVE_BYTES,
     LEFT_OUT_OF_ONNX,
-    manifest_of,
     write_manifest,
     write_operations,
 )

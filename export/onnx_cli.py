@@ -19,6 +19,7 @@ def export_file(
     std: Sequence[float] | None,
     outputs: Sequence[str],
     operations: Sequence[str],
+    depth: int | None,
     overwrite: bool,
     quiet: bool,
 ) -> None:
@@ -33,8 +34,8 @@ def export_file(
     with at_work(quiet, "reading the ONNX file") as status:
         loaded = load_onnx(file, inputs=inputs, size=size, mean=mean, std=std)
         probe = loaded.probe
-        if outputs or operations:
-            probe = probe.only(select_outputs(probe.outputs, outputs, operations))
+        if outputs or operations or depth:
+            probe = probe.only(select_outputs(probe.outputs, outputs, operations, depth))
         export_onnx(
             probe,
             folder,

@@ -8,12 +8,10 @@ from probe.cli import model_at_work
 from runtime.artifact.folder import Artifact
 from runtime.artifact.onnx_file import is_onnx
 
-from .photo_preprocessing import preprocessing_of
-
 if TYPE_CHECKING:
     from .candidate.source_values import SourceValues
 
-__all__ = ["write_artifact", "write_candidate_of"]
+__all__ = ["write_artifact", "write_candidate_of", "write_onnx_probe"]
 
 
 def write_artifact(
@@ -66,6 +64,40 @@ def write_artifact(
     _write_model(model, folder, inputs, on_phase, size, default_size, weights=weights, seed=seed)
 
 
+def write_onnx_probe(
+    model: str | Path,
+    file: Path,
+    size: Sequence[int] = (),
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> tuple[str, ...]:
+    """Write somebody's ONNX file with every value marked and its manifest inside, alone: for a picture.
+
+    Args:
+        model: the ONNX file.
+        file: where it is written.
+        size: of its images, where it leaves them open.
+        mean: per channel, for photos.
+        std: likewise.
+
+    Returns:
+        What had to be put right in the file.
+
+    Raises:
+        LayerprobeError: it can't be read, evaluated or written.
+    """
+    from probe.manifest_making import manifest_of
+    from probe.onnx_model.loading import load_onnx
+
+    from .onnx_artifact import write_onnx
+
+    loaded = load_onnx(model, size=size, mean=mean, std=std)
+    probe = loaded.probe
+    write_onnx(probe.file, manifest_of(probe, probe.name, loaded.preprocessing, probe.opset), file)
+    return tuple(f"{probe.name}: {note}" for note in probe.notes)
+
+
 def write_candidate_of(file: Path, source: Artifact, folder: Path, on_phase: Callable[[str], None]) -> "SourceValues":
     """Write the artifact of an ONNX file under the names of its source (`candidate/candidate_artifact.py`).
 
@@ -94,15 +126,16 @@ def _write_model(
     """Write a PyTorch model's artifact."""
     with model_at_work(quiet=True):
         # Imported here: PyTorch takes seconds, and ONNX files don't need it.
-        from probe import build_probe, load_model, load_weights
+        from probe import build_probe
+        from probe.model.chosen_model import load_chosen
+        from probe.model.photo_preprocessing import preprocessing_of
 
         from . import export_artifact
         from .input_file import read_input_tensors
 
-        loaded = load_model(model, seed, size, default_size)
-        if weights:
-            load_weights(loaded.module, weights, loaded.name)
-        probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs)
+        loaded = load_chosen(model, seed=seed, input_size=size, default_size=default_size, weights=weights)
+        with loaded.telling_size():
+            probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs)
         preprocessing = preprocessing_of(loaded)
         export_artifact(
             probe,

@@ -13,6 +13,8 @@ parts.py: which submodules can be probed if the whole model can't, as suggestion
 build.py: build_probe: the order of these steps; training mode warns; --dynamic-size, --capture, --leaf
 probe.py: the class Probe that build_probe returns; fixed batch, noise inputs
 averaging.py: averaged probe: each output replaced by its mean over the channels, N 1 H W, in PyTorch
+manifest_making.py: probe -> the manifest that describes it, for an artifact or for a picture
+live_model.py: a model in memory or by its name, captured for one photo: what `grid` and `show` draw without an export
 live_probe.py: a model's name -> its probe, for the runner `eager`
 onnx_model/: the same for an ONNX file that somebody else made, without PyTorch
 node_tree.py: what `layerprobe nodes` prints: outputs as a tree of modules, skipped steps

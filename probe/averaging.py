@@ -54,6 +54,7 @@ def average_probe(probe: Probe) -> Probe:
         skipped=(),
         traced=replace(probe.traced, module=module, origins=origins),
         nodes=nodes,
+        overwritten=frozenset(),
     )
 
 

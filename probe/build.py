@@ -10,12 +10,12 @@ import torch
 from torch import fx, nn
 
 from runtime.artifact.errors import CaptureError, ModelError, first_line
-from runtime.artifact.manifest import Skipped
+from runtime.artifact.manifest import Dimension, Skipped
 
 from .attempts import Attempts
 from .capture.labels import class_of
 from .capture.traced_model import TracedModel, return_named
-from .descriptions import choose_nodes, describe_inputs, describe_outputs
+from .descriptions import Selection, choose_nodes, describe_inputs, describe_outputs
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
@@ -29,7 +29,7 @@ from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
 from .other_inputs import another_call
 from .probe import CaptureMethod, Probe
 
-__all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe"]
+__all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe", "probe_of_call"]
 
 Capture = Literal["auto", "trace", "export"]
 _METHODS: tuple[CaptureMethod, ...] = ("trace", "export")
@@ -45,6 +45,7 @@ def build_probe(
     kwargs: Mapping[str, Any] | None = None,
     outputs: Sequence[str] = (),
     operations: Sequence[str] = (),
+    depth: int | None = None,
     capture: Capture = "auto",
     dynamic_size: bool = False,
     leaf_modules: Sequence[str | type[nn.Module]] = (),
@@ -65,6 +66,7 @@ def build_probe(
             the module's last output; all if empty. What the model itself returns is always kept.
         operations: labels of the outputs to keep, or globs of labels (`Conv2d`, `*Norm*`), in upper or lower case; all
             if empty. With `outputs`, both must match.
+        depth: keep only the last output of each block, the modules so deep, and of the layers above them.
         capture: `trace` for symbolic tracing, `export` for `torch.export`, `auto` for the first that works.
         dynamic_size: leave height and width of N C H W inputs open.
         leaf_modules: classes whose modules stay whole, with one output for what each returns, besides those of
@@ -72,10 +74,40 @@ def build_probe(
 
     Raises:
         ModelError: the model can't be captured, fails on the example, or its probe would compute something else.
-        UsageError: an entry of `outputs`, `operations` or `leaf_modules` matches nothing, or nothing matches both.
+        UsageError: an entry of `outputs`, `operations` or `leaf_modules` matches nothing, or nothing matches all.
     """
     model = checked_model(model)
     call = bind_example(model, example, kwargs or {})
+    wanted = (outputs, operations, depth)
+    return _build(model, call, wanted, capture, leaf_modules, dynamic_size=dynamic_size)
+
+
+def probe_of_call(
+    model: nn.Module,
+    call: Example,
+    capture: Capture = "auto",
+    leaf_modules: Sequence[str | type[nn.Module]] = (),
+) -> Probe:
+    """Return the probe of `model` for one call alone, whose shapes are fixed, in a third of the time.
+
+    It is compared with the model on this call, and on no other. The arguments are those of `build_probe`.
+
+    Raises:
+        ModelError, UsageError: as of `build_probe`.
+    """
+    return _build(checked_model(model), call, (), capture, leaf_modules, only_call=True)
+
+
+def _build(
+    model: nn.Module,
+    call: Example,
+    wanted: Selection,
+    capture: Capture,
+    leaf_modules: Sequence[str | type[nn.Module]],
+    *,
+    dynamic_size: bool = False,
+    only_call: bool = False,
+) -> Probe:
     check_dense(model, call.tensors)
     was_training = model.training
     if was_training:
@@ -83,7 +115,7 @@ def build_probe(
             f"{type(model).__name__} is in training mode; its probe is of the model after model.eval(), where dropout "
             "is off and batch norms use their running statistics.",
             TrainingModeWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
     # A copy from here on: the user's own model is neither run nor put into eval mode.
     model = eval_copy(model)
@@ -91,8 +123,9 @@ def build_probe(
     methods = _METHODS if capture == "auto" else (capture,)
     attempts = Attempts(model, call, methods, is_leaf, dynamic_size=dynamic_size)
     attempts.refuse_hopeless()
-    refuse_weight_writes(shared_copy(model), call)
-    returned, leaf_calls = run_model(model, call, is_leaf)
+    if not only_call:
+        refuse_weight_writes(shared_copy(model), call)
+    returned, leaf_calls = run_model(model, call, is_leaf, guarded=only_call)
     if not any(isinstance(leaf, torch.Tensor) for _, leaf in walk(returned)):
         raise ModelError(
             f"{type(model).__name__} returns {type(returned).__name__}: no tensor, and no tuple, list or dictionary "
@@ -111,11 +144,16 @@ def build_probe(
             ) from error
     for method, capture_once in attempts:
         try:
-            probe = _probe_graph(model, capture_once(), call, (outputs, operations), dynamic_size)
-            batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
-            another = another_call(model, *calls[-1], batched)
+            probe = _probe_graph(model, capture_once(), call, wanted, dynamic_size=dynamic_size, only_call=only_call)
+            if only_call:
+                another, compared = None, probe.only(probe.results.values())
+            else:
+                batched = frozenset(index for index, spec in enumerate(probe.inputs) if spec.shape[:1] == ("N",))
+                another, compared = another_call(model, *calls[-1], batched), probe
             for each, returned in (*calls, *([another[:2]] if another else [])):
-                compare_with_model(model, probe.module, probe.results, each, returned, exact=method == "trace")
+                compare_with_model(
+                    model, compared.module, probe.results, each, returned, exact=method == "trace", guarded=only_call
+                )
         except CaptureError as error:
             attempts.failures[method] = error  # the last way asks for the least, so its reason is the true one
         else:
@@ -174,20 +212,28 @@ def _probe_graph(
     model: nn.Module,
     traced: TracedModel,
     call: Example,
-    wanted: tuple[Sequence[str], Sequence[str]],
+    wanted: Selection,
+    *,
     dynamic_size: bool,
+    only_call: bool,
 ) -> Probe:
     """Return the probe of a graph, which still has to be compared with the model."""
-    with buffers_restored(traced.module):
-        observations = observe(traced, call)
+
+    def observed() -> dict[fx.Node, Observation]:
+        with buffers_restored(traced.module):
+            return observe(traced, call, computed=not only_call)
+
+    observations = observed()
     _refuse_written_constants(model, traced, observations)
     while settle_results(traced, observations):
-        with buffers_restored(traced.module):
-            observations = observe(traced, call)
+        observations = observed()
     results = find_results(traced, observations)
     if not results:
         raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that the model returns")
-    shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
+    if only_call:
+        shapes: dict[fx.Node, tuple[Dimension, ...]] = {node: each.shape for node, each in observations.items()}
+    else:
+        shapes = symbolic_shapes(traced, observations, call, dynamic_size=dynamic_size)
     names = {node: origin.name for node, origin in traced.origins.items() if node in observations}
     nodes, skipped = choose_nodes(traced, observations, set(results.values()), wanted)
     overwritten = {node for node in nodes.values() if observations[node].overwritten}
@@ -202,4 +248,5 @@ def _probe_graph(
         constants=call.constants,
         traced=traced,
         nodes=nodes,
+        overwritten=frozenset(overwritten),
     )

@@ -6,17 +6,22 @@ import shutil
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from runtime.artifact.cli_options import (
+    MODEL_FORMS,
+    Capture,
+    CaptureOption,
     DepthOption,
     InputFilesOption,
     InputSizeOption,
+    LeafOption,
     OperationsOption,
     OutputsOption,
     QuietOption,
+    SubmoduleOption,
     parse_size,
 )
 from runtime.artifact.onnx_file import is_onnx
@@ -34,18 +39,14 @@ if TYPE_CHECKING:
     from .probe import Probe
 
 __all__ = [
-    "CaptureOption",
-    "LeafOption",
     "ModelArgument",
-    "SubmoduleOption",
     "at_work",
     "model_at_work",
+    "model_code",
     "nodes",
     "print_capture",
     "refuse_for_files",
 ]
-
-Capture = Literal["auto", "trace", "export"]
 
 _FORMAT_VERSION = 1
 """The version of the JSON document that `nodes --json` prints."""
@@ -53,25 +54,7 @@ _FORMAT_VERSION = 1
 _OBJECTS = 50_000
 """How many objects are made between two searches for garbage; 700 by default, which takes a tenth of the time."""
 
-_FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory, package.module:factory or an ONNX file."
-
-ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_FORMS)]
-SubmoduleOption = Annotated[
-    str | None, typer.Option(metavar="PATH", help="Only this part of the model, with the input passed to it.")
-]
-CaptureOption = Annotated[
-    Capture,
-    typer.Option("--capture", help="torch.fx symbolic tracing, torch.export, or the first of the two that works."),
-]
-
-LeafOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--leaf",
-        metavar="CLASS",
-        help="Modules of this class stay whole: SqueezeExcitation, 'torchvision.ops.*'. May be repeated.",
-    ),
-]
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_FORMS)]
 
 
 def refuse_for_files(options: "Mapping[str, object]") -> None:
@@ -144,14 +127,16 @@ def _probe_of_model(
 ) -> "tuple[Probe, dict[str, str], str, str]":
     """Return a PyTorch model's probe, the class of each of its modules by path, its name and its own class."""
     with model_at_work(quiet) as status:
-        from . import build_probe, load_model
+        from . import build_probe
         from .capture.labels import class_of
+        from .model.chosen_model import load_chosen
 
-        loaded = load_model(model, input_size=size)
-        if submodule:
-            loaded = loaded.submodule(submodule)
+        loaded = load_chosen(model, input_size=size, submodule=submodule)
         status.update("tracing")
-        probe = build_probe(loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture, leaf_modules=leaf)
+        with loaded.telling_size():
+            probe = build_probe(
+                loaded.module, *loaded.example, kwargs=loaded.kwargs, capture=capture, leaf_modules=leaf
+            )
     print_capture(probe, quiet)
     if probe.fixed_batch is not None and any(len(each.shape) == 4 for each in probe.inputs) and not quiet:
         why = "the model fails on another, or returns a tensor of another rank"
@@ -183,7 +168,14 @@ def at_work(quiet: bool, phase: str) -> "Iterator[Status]":
 
 @contextmanager
 def model_at_work(quiet: bool) -> "Iterator[Status]":
-    """Yield a status line on stderr while a model is loaded and captured; what its own code prints goes there, too.
+    """Yield a status line on stderr while a model is loaded and captured, as in `model_code`."""
+    with model_code(), at_work(quiet, "loading the model") as status:
+        yield status
+
+
+@contextmanager
+def model_code() -> "Iterator[None]":
+    """Load and capture a model in the block; what its own code prints goes to stderr.
 
     PyTorch is imported in the block: half a million objects that all stay, among which garbage is seldom looked for.
     """
@@ -192,8 +184,7 @@ def model_at_work(quiet: bool) -> "Iterator[Status]":
 
         # `print_capture` says it in one line.
         warnings.simplefilter("ignore", TrainingModeWarning)
-        with at_work(quiet, "loading the model") as status:
-            yield status
+        yield
 
 
 @contextmanager
@@ -209,16 +200,8 @@ def _seldom_collected() -> "Iterator[None]":
 
 def print_capture(probe: "Probe | OnnxProbe", quiet: bool) -> None:
     """Print to stderr what is worth knowing of the capture."""
-    if quiet:
-        return
-    if probe.capture == "onnx":
-        for note in probe.notes:
-            say(f"{probe.name}: {note}", err=True)
-        return
-    if probe.was_training:
-        say(f"{probe.model_name} was in training mode: its probe is of the model in eval mode", err=True)
-    if probe.capture_reason:
-        say(f"captured with torch.export: {probe.capture_reason}", err=True)
+    for note in () if quiet else probe.notes:
+        say(f"{probe.name}: {note}" if probe.capture == "onnx" else note, err=True)
 
 
 def _document(model: str, probe: "Probe | OnnxProbe", outputs: "Sequence[Output]") -> str:

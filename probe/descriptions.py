@@ -12,7 +12,10 @@ from .capture.traced_model import TracedModel
 from .layout.layouts import infer_layouts
 from .observe.observation import Observation
 
-__all__ = ["choose_nodes", "describe_inputs", "describe_outputs", "dtype_name"]
+__all__ = ["Selection", "choose_nodes", "describe_inputs", "describe_outputs", "dtype_name"]
+
+Selection = tuple[()] | tuple[Sequence[str], Sequence[str], int | None]
+"""Names, labels and the depth of the outputs to keep, as of `select_outputs`; all if empty."""
 
 _UNINITIALISED = {"empty", "empty_like", "empty_permuted", "empty_strided", "new_empty", "new_empty_strided"}
 """What returns memory as it was found."""
@@ -22,7 +25,7 @@ def choose_nodes(
     traced: TracedModel,
     observations: dict[fx.Node, Observation],
     results: set[fx.Node],
-    wanted: tuple[Sequence[str], Sequence[str]],
+    wanted: Selection,
 ) -> tuple[dict[str, fx.Node], tuple[Skipped, ...]]:
     """Return the nodes that become outputs, by name, and the skipped ones, with reasons."""
     skipped = []

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -14,22 +15,32 @@ from .model.example import Example
 from .model.leaf_modules import LeafTest, count_leaf_calls
 from .model.shared_copy import shared_copy
 from .model.source_places import place_of
+from .model.weight_guard import weights_guarded
 from .observe.observation import observe
 from .observe.results import walk
 
 __all__ = ["run_model"]
 
 
-def run_model(model: nn.Module, call: Example, is_leaf: LeafTest) -> tuple[object, Counter[str]]:
+def run_model(
+    model: nn.Module, call: Example, is_leaf: LeafTest, *, guarded: bool = False
+) -> tuple[object, Counter[str]]:
     """Return what the model gives, and how often each of its leaf modules was called for it.
 
+    Args:
+        model: stays untouched.
+        call: what it is called with.
+        is_leaf: which of its modules are leaf modules.
+        guarded: whether nobody has seen yet that it doesn't write to its weights.
+
     Raises:
-        ModelError: it keeps state, or fails; the message names the shapes and, if tracing finds it, the node.
+        ModelError: it keeps state, writes to a weight where it is guarded, or fails; the message names the shapes and,
+            if tracing finds it, the node.
     """
     copy = shared_copy(model)
     before = _buffers(copy)
     try:
-        with count_leaf_calls(copy, is_leaf) as leaf_calls:
+        with count_leaf_calls(copy, is_leaf) as leaf_calls, weights_guarded(copy) if guarded else nullcontext():
             returned = call.run(copy)
     except ModelError:
         raise
@@ -43,9 +54,9 @@ def run_model(model: nn.Module, call: Example, is_leaf: LeafTest) -> tuple[objec
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in call.tensors)
         reason = region_reason(error)
         told = f"{reason}.\n{WAY_AROUND_REGIONS}" if reason else first_line(error)
-        raise ModelError(
-            f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {told}"
-        ) from error
+        refused = ModelError(f"{type(model).__name__} fails on an input of shape {shapes}{place_of(error)}: {told}")
+        refused.fails_on_input = True
+        raise refused from error
     after = _buffers(copy)
     # A model may fill a buffer in its first run and never change it again.
     if _changed(before, after):

@@ -13,8 +13,8 @@ import torch
 
 from .averaging import average_probe
 from .build import Capture, TrainingModeWarning, build_probe
-from .model.loading import load_model
-from .model.weights import load_weights, weights_digest
+from .model.chosen_model import load_chosen
+from .model.weights import weights_digest
 from .observe.results import walk
 
 __all__ = ["LiveProbe"]
@@ -52,11 +52,7 @@ class LiveProbe:
         # What the model's own code prints is not part of the result.
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore", TrainingModeWarning)
-            loaded = load_model(model, seed, input_size)
-            if weights:
-                load_weights(loaded.module, weights)
-            if submodule:
-                loaded = loaded.submodule(submodule)
+            loaded = load_chosen(model, seed=seed, input_size=input_size, weights=weights, submodule=submodule)
             self._probe = build_probe(
                 loaded.module,
                 *loaded.example,

@@ -1,6 +1,6 @@
 """What `build_probe` returns: the rewritten model, what is known of it, and other inputs that it takes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skippe
 from runtime.artifact.showing import ShowsOutputs
 from runtime.artifact.tensors import Tensors
 
-from .capture.traced_model import TracedModel
+from .capture.traced_model import TracedModel, return_named
 from .descriptions import dtype_name
 from .observe.shapes import SIZE_STEPS
 from .other_inputs import draw
@@ -39,6 +39,7 @@ class Probe(ShowsOutputs):
         constants: the arguments that are no tensors, by name: the probe computes what the model does with these.
         traced: the model's own graph, unchanged, from which the outputs can be computed without the probe.
         nodes: the node of each output in `traced`.
+        overwritten: those of the nodes whose tensors a later operation writes to.
         capture: how the graph was captured: by symbolic tracing (`trace`) or by `torch.export` (`export`).
         was_training: whether the model was in training mode; the probe is in eval mode all the same.
         capture_reason: why `auto` didn't use symbolic tracing; None if it did, or wasn't requested.
@@ -62,6 +63,7 @@ class Probe(ShowsOutputs):
     constants: Mapping[str, Constant] = field(default_factory=dict)
     own_values: bool = False
     least_batch: int = 1
+    overwritten: frozenset[fx.Node] = frozenset()
 
     def __call__(self, *inputs: torch.Tensor) -> Tensors[torch.Tensor]:
         """Return every output by name, in the order of execution."""
@@ -77,6 +79,13 @@ class Probe(ShowsOutputs):
         """The batch, if it isn't open: the model fails, or computes something else, in another one."""
         return fixed_batch(self.inputs)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is worth knowing of the capture."""
+        training = f"{self.model_name} was in training mode: its probe is of the model in eval mode"
+        captured = f"captured with torch.export: {self.capture_reason}"
+        return (*([training] if self.was_training else []), *([captured] if self.capture_reason else []))
+
     def with_fixed_batch(self) -> "Probe":
         """Return the same probe for the example's batch only."""
         batch = _batch_of(self.example)
@@ -89,6 +98,23 @@ class Probe(ShowsOutputs):
         inputs = tuple(each.model_copy(update={"shape": tuple(map(fixed, each.shape))}) for each in self.inputs)
         outputs = tuple(each.model_copy(update={"shape": tuple(map(fixed, each.shape))}) for each in self.outputs)
         return replace(self, inputs=inputs, outputs=outputs)
+
+    def only(self, names: Iterable[str]) -> "Probe":
+        """Return the probe of some of the outputs, over the same weights; what the model returns is not added."""
+        kept = set(names)
+        nodes = {name: node for name, node in self.nodes.items() if name in kept}
+        return replace(
+            self,
+            module=return_named(
+                self.traced.module,
+                nodes,
+                self.overwritten & set(nodes.values()),
+                type(self.module).__name__,
+                to_the_last=True,
+            ),
+            outputs=tuple(each for each in self.outputs if each.name in kept),
+            nodes=nodes,
+        )
 
     def noise_input(
         self, batch: int = 1, seed: int = 0, *, larger: bool | Mapping[str, int] = False

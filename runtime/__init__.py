@@ -22,6 +22,8 @@ grid_cli.py: grid: which outputs, --channels, --page, --all-pages
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
+drawn_model.py: an artifact, ONNX file, model's name or module -> what is drawn: captured for one photo, not exported
+show.py: lp.show: a model and a photo -> the picture
 overwrite_check.py: -o and report files: refuses to replace an input, the artifact or a file of the user's
 terminal.py: how tables, status lines, progress bars (from ten images on), left-out runners and what ran are printed
 demo.py: `layerprobe demo`: exports, draws and verifies the built-in models

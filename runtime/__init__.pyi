@@ -41,6 +41,7 @@ from .runs.preprocessing import preprocess as preprocess
 from .runs.preprocessing import preprocess_files as preprocess_files
 from .runs.preprocessing import seen_photo as seen_photo
 from .runs.recorded_run import open_run as open_run
+from .show import show as show
 from .verdict.drift import OutputComparison as OutputComparison
 from .verdict.drift import compare_output as compare_output
 from .verdict.report import Report as Report

@@ -13,7 +13,18 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from .artifact.cli_options import REPORTS, parse_size
+from .artifact.cli_options import (
+    MODEL_FORMS,
+    REPORTS,
+    CaptureOption,
+    LeafOption,
+    MeanOption,
+    SeedOption,
+    SubmoduleOption,
+    WeightsOption,
+    parse_numbers,
+    parse_size,
+)
 from .maps.grid_style import (
     DEFAULT_STYLE,
     LARGEST_FONT,
@@ -31,6 +42,7 @@ __all__ = [
     "CAM_METHODS",
     "ArtifactArgument",
     "CamChoices",
+    "DrawnArgument",
     "InputSizeOption",
     "Provider",
     "ProviderOption",
@@ -40,6 +52,7 @@ __all__ = [
     "TrustOption",
     "image_size",
     "takes_cam",
+    "takes_choices",
     "takes_reports",
     "takes_settings",
     "takes_style",
@@ -51,6 +64,14 @@ Runtime = Literal["onnx", "torchscript"]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
+]
+DrawnArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="ARTIFACT|MODEL",
+        help=f"A folder written by `layerprobe export`, a model file from one, or a model: {MODEL_FORMS} Naming one "
+        "runs its source.",
+    ),
 ]
 InputSizeOption = Annotated[
     str | None,
@@ -174,6 +195,15 @@ _CAM: dict[str, Any] = {
         ),
     ],
 }
+_CHOICES: dict[str, tuple[Any, Any]] = {
+    "weights": (WeightsOption, None),
+    "seed": (SeedOption, 0),
+    "mean": (MeanOption, None),
+    "std": (MeanOption, None),
+    "submodule": (SubmoduleOption, None),
+    "capture": (CaptureOption, "auto"),
+    "leaf": (LeafOption, None),
+}
 _LIVE_MODEL: dict[str, Any] = {
     "model": Annotated[
         str | None, typer.Option(metavar="MODEL", help="For --runner eager: the live model, named as for export.")
@@ -230,6 +260,16 @@ def takes_cam() -> Callable[[Command], Command]:
     return _in_place_of(
         "cam", choices, {name: (each, None) for name, each in _CAM.items()} | {"cam": (_CAM["cam"], False)}
     )
+
+
+def takes_choices() -> Callable[[Command], Command]:
+    """Replace a command's parameter `choices` with the options of a PyTorch model; the command gets those given."""
+
+    def made(given: Mapping[str, Any]) -> dict[str, Any]:
+        found = {name: value for name, value in given.items() if value not in (_CHOICES[name][1], None)}
+        return found | {name: parse_numbers(found[name]) for name in ("mean", "std") if name in found}
+
+    return _in_place_of("choices", made, _CHOICES)
 
 
 def takes_reports(*, of_runs: bool = False) -> Callable[[Command], Command]:

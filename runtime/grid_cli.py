@@ -3,21 +3,24 @@
 It imports what it needs when it runs, so that it starts fast. What a picture shows is in `maps/`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption
+from .artifact.by_name import load
+from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption, parse_size
+from .artifact.onnx_file import is_onnx
 from .artifact.plain_text import say
 from .cli_options import (
-    ArtifactArgument,
+    DrawnArgument,
     InputSizeOption,
     ProviderOption,
     RuntimeOption,
-    image_size,
     takes_cam,
+    takes_choices,
     takes_style,
 )
 from .maps.reductions import AUTO
@@ -33,11 +36,17 @@ if TYPE_CHECKING:
 __all__ = ["grid"]
 
 
+_MODEL_CODE = "probe.cli:model_code"
+
+
 @takes_cam()
 @takes_style()
+@takes_choices()
 def grid(
-    artifact: ArtifactArgument,
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")],
+    artifact: DrawnArgument,
+    image: Annotated[
+        Path, typer.Argument(metavar="IMAGE", help="A photo; .npy, .npz or .safetensors for other inputs.")
+    ],
     file: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp,svg,pdf}", help="File for the picture.")
     ],
@@ -68,10 +77,13 @@ def grid(
     ] = True,
     *,
     cam: "CamChoices | None",
+    choices: "Mapping[str, Any]",
     style: "GridStyle",
     quiet: QuietOption = False,
 ) -> None:
-    """Draw the feature maps of a photo, one output's channels, or where a class is seen.
+    """Draw the feature maps of a photo, or where a class is seen.
+
+    Example: layerprobe grid torchvision:resnet18 photo.jpg -o maps.png --weights best.pt --depth 2
 
     Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
 
@@ -79,52 +91,58 @@ def grid(
 
     Example: layerprobe grid resnet18 photo.jpg -o classes.png --cam --class 281 --class 207
     """
-    from .artifact.folder import open_artifact
-    from .artifact.selection import known_outputs, select_outputs
-    from .maps.feature_grid import grid_pages
+    from .drawn_model import names_model, opened_to_draw
     from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture, save_pictures
-    from .runners.registry import open_image_runner
     from .runs.photo_maps import PhotoRun
+    from .runs.photo_pages import check_choices, photo_pages
 
-    _refuse_contradictions(
-        style, cam, channels, top, chosen=bool(outputs or operations or depth), show_photo=show_photo
-    )
+    chosen = outputs or (), operations or (), depth
+    if cam is None:
+        check_choices(*chosen, channels, top, style, show_photo=show_photo)
+    else:
+        _check_cam(style, channels, show_photo=show_photo)
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
     picture_format(file)
     refuse_unwritable(file, PICTURE_MARK, artifact, [image])
-    opened = open_artifact(artifact)
-    recipe = opened.manifest.recipe
-    fresh = " (random weights)" if recipe and recipe.fresh_weights else ""
-    title = f"{opened.manifest.model}{fresh} · {image.name}"
+    size = parse_size(input_size, channels=True)
     ran: list[Runner] = []
-    with phases(quiet) as on_phase:
+    with phases(quiet) as on_phase, ExitStack() as stack:
+        if names_model(artifact) and not is_onnx(artifact):
+            stack.enter_context(load(_MODEL_CODE)())
+        drawn = stack.enter_context(
+            opened_to_draw(
+                artifact, image, runner=runner, provider=provider, size=size, choices=choices, on_phase=on_phase
+            )
+        )
+        manifest = drawn.artifact.manifest
+        fresh = " (random weights)" if manifest.recipe and manifest.recipe.fresh_weights else ""
+        title = f"{manifest.model}{fresh} · {image.name}"
 
         def open_runner(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
-            ran.append(open_image_runner(probe, runner, provider, outputs=names))
+            ran.append(drawn.open_runner(probe, names))
             on_phase(f"running {ran[-1].name}")
             return ran[-1]
 
-        photo = PhotoRun(opened, image, open_runner, image_size(input_size))
-        if cam is not None:
-            from .cam.cam_pages import pages_of_photo
-            from .cam.class_run import ClassRun
-
-            named = outputs or operations or depth
-            layers = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth) if named else []
-            run = ClassRun(opened, image, open_runner, image_size(input_size), on_phase)
-            pages = pages_of_photo(run, photo.seen(), cam.classes, cam.methods, layers, top, style, title)
-        elif channels is None:
-            chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
-            maps = photo.maps(chosen, style.reduce)
-            pages = grid_pages(maps, chosen, style, title, photo.seen() if show_photo else None)
+        run = PhotoRun(drawn.artifact, image, open_runner, drawn.size)
+        if cam is None:
+            pages = photo_pages(
+                run,
+                style,
+                title,
+                outputs=outputs or (),
+                operations=operations or (),
+                depth=depth,
+                channels=channels,
+                top=top,
+                show_photo=show_photo,
+            )
         else:
-            from .maps.channel_grid import channel_pages
+            from .cam.cam_pages import pages_of_photo
 
-            known_outputs(opened.manifest, [channels])
-            output = next(each for each in opened.manifest.outputs if each.name == channels)
-            tensors, seen = photo.tensors([channels]), photo.seen() if show_photo else None
-            pages = channel_pages(tensors, output, top, style, f"{title} · {channels}", seen)
+            pages = pages_of_photo(run, cam.classes, cam.methods, chosen, top, style, title, on_phase)
+    for note in () if quiet else drawn.notes:
+        say(note, err=True)
     by = run_by(ran[0], provider)
     if all_pages:
         files = save_pictures(pages.pictures(), file)
@@ -141,21 +159,6 @@ def grid(
         )
 
 
-def _refuse_contradictions(
-    style: "GridStyle",
-    cam: "CamChoices | None",
-    channels: str | None,
-    top: int | None,
-    *,
-    chosen: bool,
-    show_photo: bool,
-) -> None:
-    """Refuse options of which one would have no effect beside another."""
-    if channels is None and cam is None and top is not None:
-        raise typer.BadParameter("--top chooses among the channels of one output: give --channels, or --cam")
-    if cam is not None and (channels is not None or style.reduce != AUTO or not show_photo):
+def _check_cam(style: "GridStyle", channels: str | None, *, show_photo: bool) -> None:
+    if channels is not None or style.reduce != AUTO or not show_photo:
         raise typer.BadParameter("--cam draws its own maps over the photo: omit --channels, --reduce and --no-photo")
-    if channels is not None and (chosen or style.reduce != AUTO):
-        raise typer.BadParameter("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce")
-    if style.overlay and not show_photo:
-        raise typer.BadParameter("--overlay draws the maps over the photo: omit --no-photo")

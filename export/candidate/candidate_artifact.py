@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from probe.manifest_making import making_manifest
 from probe.onnx_model.reading import described, read_sound_model
 from runtime.artifact.errors import ModelError
 from runtime.artifact.folder import Artifact
@@ -28,7 +29,7 @@ from runtime.artifact.onnx_nodes import ExportedNodes
 from runtime.artifact.reference import Reference, save_references
 from runtime.float64.graph import Float64Graph, Unknown
 
-from ..artifact_files import LEFT_OUT_OF_ONNX, making_manifest, write_manifest, write_operations
+from ..artifact_files import LEFT_OUT_OF_ONNX, write_manifest, write_operations
 from ..input_kinds import DRAWN, STRONG_NOISE
 from ..kept_tensors import Keep
 from ..onnx_artifact import write_onnx

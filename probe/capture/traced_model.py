@@ -1,6 +1,6 @@
 """A model as a graph of named nodes, however it was captured (`fx_trace.py`, `torch_export.py`)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from torch import fx
@@ -54,12 +54,18 @@ def qualify(name: str, module_path: str) -> str:
 
 
 def return_named(
-    module: fx.GraphModule, chosen: Mapping[str, fx.Node], overwritten: set[fx.Node], class_name: str
+    module: fx.GraphModule,
+    chosen: Mapping[str, fx.Node],
+    overwritten: Collection[fx.Node],
+    class_name: str,
+    *,
+    to_the_last: bool = False,
 ) -> fx.GraphModule:
     """Return a module over the same submodules whose forward returns `{name: tensor}` for the `chosen` nodes.
 
     `module` and its graph stay unchanged. A node in `overwritten` is returned as a clone taken right after it was
-    computed; the model's own operations continue on the original, in place, as they would in eager PyTorch.
+    computed; the model's own operations continue on the original, in place, as they would in eager PyTorch. Those after
+    the last of the chosen ones are dropped if it is to compute `to_the_last` only.
     """
     graph = fx.Graph()
     copies: dict[fx.Node, fx.Node] = {}
@@ -71,6 +77,10 @@ def return_named(
             with graph.inserting_after(tensor):
                 tensor = graph.call_method("clone", (tensor,))
         returned[name] = tensor
+    for node in reversed(list(graph.nodes)) if to_the_last else ():
+        if node in returned.values() or node.op == "placeholder":
+            break
+        graph.erase_node(node)
     graph.output(returned)
     # No dead code is eliminated: an in-place operation whose result is ignored still matters.
     return graph_module(module, graph, class_name)

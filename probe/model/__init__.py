@@ -1,6 +1,8 @@
 """The user's model, its weights and its example input: making them from a name, and leaving them as they were.
 
 loading.py: MODEL (torchvision:, timm:, file.py:factory), --seed -> module, example call; photo size, mean and std
+chosen_model.py: MODEL with --weights and --submodule -> the model, as every command takes it
+photo_preprocessing.py: how a photo becomes the input, with --mean and --std, as the manifest lists it
 variants.py: the built-in models cnn11, cnn2 and cnn3
 weights.py: --weights: a state dict from .safetensors, .pt or .pth, without running code; the hash of weights
 check.py: unwraps DataParallel, torch.compile; refuses TorchScript, lazy and meta models, sparse examples

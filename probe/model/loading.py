@@ -6,7 +6,8 @@ import inspect
 import keyword
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -23,7 +24,7 @@ from .example import Example, bind_example
 from .source_places import place_of
 from .submodule_calls import record_call
 
-__all__ = ["ImageInput", "LoadedModel", "load_model"]
+__all__ = ["ImageInput", "LoadedModel", "load_model", "loaded_module"]
 
 _VARIANTS: dict[str, Callable[[], nn.Module]] = {
     "cnn11": variants.CNN11,
@@ -49,6 +50,11 @@ class ImageInput:
     interpolation: str
 
 
+_IMAGENET = ImageInput(256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
+_IMAGE = (3, 224, 224)
+"""What `_IMAGENET` describes, C H W."""
+
+
 @dataclass(frozen=True)
 class LoadedModel:
     """A model with fresh weights, and what it is called with: `module(*example, **kwargs)`."""
@@ -60,6 +66,10 @@ class LoadedModel:
     kwargs: dict[str, Any]
     image: ImageInput | None
     """None unless the only tensor that the model is called with is an image, of one or three channels."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing of its weights."""
+    assumed_size: bool = False
+    """Whether neither the model nor the user says how large its images are."""
 
     @property
     def call(self) -> Example:
@@ -69,6 +79,22 @@ class LoadedModel:
             ModelError: it doesn't fit, or an argument is nothing that a probe takes.
         """
         return bind_example(self.module, self.example, self.kwargs)
+
+    @contextmanager
+    def telling_size(self) -> Iterator[None]:
+        """Capture it in the block: where it fails on an image whose size was assumed, the error says so.
+
+        Raises:
+            ModelError: it fails.
+        """
+        try:
+            yield
+        except ModelError as error:
+            if error.fails_on_input and self.assumed_size:
+                size = " x ".join(map(str, self.example[0].shape[2:]))
+                told = f"Images of {size} were assumed: --input-size (input_size=) says how large they are."
+                raise ModelError(f"{error}\n{told}") from error
+            raise
 
     def submodule(self, path: str) -> "LoadedModel":
         """Return the part of the model at `path`, and what the model calls it with.
@@ -184,11 +210,15 @@ def _from_timm(name: str, input_size: Sequence[int]) -> LoadedModel:
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models())
     module = _call_factory(f"timm:{name}", lambda: timm.create_model(name, pretrained=False))
-    config = timm.data.resolve_data_config({}, model=module)
+    return _with_image(f"timm:{name}", module, *_image_of_timm(module), input_size)
+
+
+def _image_of_timm(module: nn.Module) -> tuple[tuple[int, int, int], ImageInput]:
+    config = _import_zoo("timm.data", "timm").resolve_data_config({}, model=module)
     channels, height, width = config["input_size"]
     resize = round(max(height, width) / config["crop_pct"])
     image = ImageInput(resize, tuple(config["mean"]), tuple(config["std"]), config["interpolation"])
-    return _with_image(f"timm:{name}", module, (channels, height, width), image, input_size)
+    return (channels, height, width), image
 
 
 def _from_factory(
@@ -207,11 +237,8 @@ def _from_factory(
     if not isinstance(module, nn.Module):
         raise _no_module(name, module)
     module = checked_model(module)
-    image = ImageInput(256, _IMAGENET_MEAN, _IMAGENET_STD, "bilinear")
     if given is None:
-        convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
-        channels = next((part.in_channels for part in convolutions), 3)
-        return _with_image(name, module, (channels, 224, 224), image, input_size or default_size)
+        return loaded_module(name, module, input_size or default_size)
     if input_size:
         raise ModelError(f"{name} brings its own example input: omit --input-size.")
     # A named tuple is one argument, as a list is.
@@ -221,7 +248,26 @@ def _from_factory(
     # Preprocessing turns an image into floats.
     if others or first.ndim != 4 or first.shape[1] not in (1, 3) or not first.is_floating_point():
         return loaded
-    return replace(_with_image(name, module, (3, 224, 224), image, first.shape[1:]), example=args, kwargs=kwargs)
+    like_image = _with_image(name, module, _IMAGE, _IMAGENET, first.shape[1:])
+    return replace(like_image, example=args, kwargs=kwargs)
+
+
+def loaded_module(name: str, module: nn.Module, input_size: Sequence[int] = ()) -> LoadedModel:
+    """Return a module that comes without an example, called with an image on its device and in its dtype.
+
+    The image is what the module itself says (timm's models, torchvision's vision transformers), or as ImageNet's are.
+    """
+    convolutions = (part for part in module.modules() if isinstance(part, nn.Conv2d))
+    channels = next((part.in_channels for part in convolutions), 3)
+    shape, image = (channels, *_IMAGE[1:]), _IMAGENET
+    if isinstance(getattr(module, "pretrained_cfg", None), dict):
+        shape, image = _image_of_timm(module)
+    own = getattr(module, "image_size", None)
+    size = input_size or ((own, own) if isinstance(own, int) else ())
+    loaded = _with_image(name, module, shape, image, size)
+    weight = next((each for each in module.parameters() if each.is_floating_point()), torch.empty(0))
+    example = tuple(each.to(weight.device, weight.dtype) for each in loaded.example)
+    return replace(loaded, example=example, assumed_size=not size and image is _IMAGENET)
 
 
 def _import_zoo(module: str, package: str) -> Any:

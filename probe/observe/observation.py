@@ -55,8 +55,10 @@ class Observation:
     """Indices or keys, if `kind` is a tuple, list or dictionary."""
 
 
-def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]:
+def observe(traced: TracedModel, example: Example, *, computed: bool = True) -> dict[fx.Node, Observation]:
     """Run the traced model on the example (left unchanged) and return what each node returned.
+
+    Unless it is to be `computed`, its tensors have no values and take no memory, as far as torch can do without.
 
     Writes are detected by the version counters of an operation's inputs: torch increments the counter, which a tensor
     shares with its views, whenever an operation writes into it. So `relu_`, `+=`, `out=` and a write through a view are
@@ -69,10 +71,15 @@ def observe(traced: TracedModel, example: Example) -> dict[fx.Node, Observation]
     Raises:
         CaptureError: a node fails; the message names it, its source line and the shapes it got.
     """
-    recorder = _Recorder(traced)
-    # Tensors made in inference mode, which the caller may be in, have no version counters.
-    with torch.inference_mode(False), torch.no_grad():
-        recorder.run(*(tensor.clone() for tensor in example.tensors))
+    recorder = None
+    if not computed:
+        with torch_silenced(), contextlib.suppress(Exception):
+            recorder = _run_on_meta(traced, example)
+    if recorder is None:
+        recorder = _Recorder(traced)
+        # Tensors made in inference mode, which the caller may be in, have no version counters.
+        with torch.inference_mode(False), torch.no_grad():
+            recorder.run(*(tensor.clone() for tensor in example.tensors))
     found: dict[fx.Node, Observation] = {}
     for node, value in recorder.values.items():
         try:
@@ -123,22 +130,23 @@ def _describe(value: object, writes_before: int, overwritten: bool, written: boo
 
 def observe_shapes(traced: TracedModel, example: Example) -> dict[fx.Node, tuple[int, ...]] | Exception:
     """Return the tensors' shapes for inputs of another size, without computing; the error, if the graph fails there."""
-    with torch_silenced(), torch.inference_mode(False), torch.no_grad():
+    with torch_silenced():
         # On the meta device a ResNet-50 takes a fifth of the time: a FakeTensorMode wraps each weight and runs each
         # operation in Python. It knows the values of small constants, though, and keeps the tensors' devices.
         with contextlib.suppress(Exception):
-            return _run_on_meta(traced, example)
+            return _run_on_meta(traced, example).shapes()
         try:
-            return _run_faked(traced, example)
+            with torch.inference_mode(False), torch.no_grad():
+                return _run_faked(traced, example)
         except Exception as error:
             return error
 
 
-def _run_on_meta(traced: TracedModel, example: Example) -> dict[fx.Node, tuple[int, ...]]:
+def _run_on_meta(traced: TracedModel, example: Example) -> "_Recorder":
     recorder = _Recorder(traced, shared_copy(traced.module).to("meta"))
-    with torch.device("meta"):
+    with torch.inference_mode(False), torch.no_grad(), torch.device("meta"):
         recorder.run(*(tensor.to("meta") for tensor in example.tensors))
-    return recorder.shapes()
+    return recorder
 
 
 def _run_faked(traced: TracedModel, example: Example) -> dict[fx.Node, tuple[int, ...]]:
@@ -220,7 +228,7 @@ class _Recorder(fx.Interpreter):
             f"{', '.join(str(tuple(value.shape)) for value in inputs if isinstance(value, torch.Tensor))}.\n"
             f"{name} got {', '.join(map(str, shapes)) or 'no tensor'}: {first_line(error)}"
         )
-        failure.node = name
+        failure.node, failure.fails_on_input = name, True
         return failure
 
 

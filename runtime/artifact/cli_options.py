@@ -4,7 +4,7 @@ The commands are in `probe/cli.py`, `export/cli.py`, `runtime/cli.py` and `runti
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,12 +12,21 @@ from .errors import UsageError
 
 __all__ = [
     "HEADINGS",
+    "MODEL_FORMS",
     "REPORTS",
+    "Capture",
+    "CaptureOption",
     "DepthOption",
     "InputFilesOption",
+    "LeafOption",
+    "MeanOption",
     "OperationsOption",
     "OutputsOption",
     "QuietOption",
+    "SeedOption",
+    "SubmoduleOption",
+    "WeightsOption",
+    "parse_numbers",
     "parse_size",
 ]
 
@@ -36,6 +45,36 @@ HEADINGS = {
 }
 """By parameter: what `--help` groups its option under; the others are under Options."""
 
+MODEL_FORMS = "cnn11, cnn2, cnn3, torchvision:NAME, timm:NAME, file.py:factory, package.module:factory or an ONNX file."
+Capture = Literal["auto", "trace", "export"]
+
+WeightsOption = Annotated[
+    Path | None, typer.Option(metavar="F", help=".safetensors, or a .pt/.pth state dict; random by default.")
+]
+SeedOption = Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Seed of random weights.")]
+MeanOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="R,G,B",
+        help="Per channel, for pixels in 0 to 1; `layerprobe stats` prints both. The model's own by default.",
+    ),
+]
+"""Of `--mean` and of `--std`."""
+SubmoduleOption = Annotated[
+    str | None, typer.Option(metavar="PATH", help="Only this part of the model, with the input passed to it.")
+]
+CaptureOption = Annotated[
+    Capture,
+    typer.Option("--capture", help="torch.fx symbolic tracing, torch.export, or the first of the two that works."),
+]
+LeafOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--leaf",
+        metavar="CLASS",
+        help="Modules of this class stay whole: SqueezeExcitation, 'torchvision.ops.*'. May be repeated.",
+    ),
+]
 OutputsOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -71,6 +110,20 @@ InputSizeOption = Annotated[
     typer.Option(metavar="N|HxW|CxHxW", help="Size of the input image, in pixels; the model's own by default."),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results and errors.")]
+
+
+def parse_numbers(text: str | None) -> list[float] | None:
+    """Parse `0.485,0.456,0.406`; None stays None.
+
+    Raises:
+        UsageError: `text` is not a list of numbers.
+    """
+    if text is None:
+        return None
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not a list of numbers such as 0.485,0.456,0.406.") from error
 
 
 def parse_size(text: str | None, *, channels: bool = False) -> tuple[int, ...]:

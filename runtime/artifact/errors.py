@@ -71,6 +71,9 @@ class UsageError(LayerprobeError):
 class ModelError(LayerprobeError):
     """The model can't be found, built, captured, or run on its example input."""
 
+    fails_on_input = False
+    """Whether it runs, but not on the example: its size may be another."""
+
 
 class CaptureError(ModelError):
     """The model runs, but can't be captured as a graph this way; another way of capturing it may work."""

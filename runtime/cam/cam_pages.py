@@ -1,15 +1,18 @@
 """Class activation maps to pictures: each over the photo, with its class, probability, method and layer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
+from ..artifact.selection import select_outputs
 from ..maps.feature_maps import FeatureMap
 from ..maps.footer import token_notes
 from ..maps.grid_style import GridStyle
 from ..maps.map_page import MapPages
 from ..maps.page_layout import PageKind
 from ..maps.photo import Photo
+from ..runs.photo_maps import PhotoRun
 from .class_activation import ClassActivation, class_activations
 from .class_run import ClassRun
 from .layer_choice import layers_with_maps
@@ -22,18 +25,37 @@ _PAGE = PageKind(most_tiles=24, most_columns=4, sides=range(320, 449))
 
 
 def pages_of_photo(
-    run: ClassRun,
-    photo: Photo,
+    run: PhotoRun,
     classes: Sequence[int],
     methods: Sequence[str],
-    layers: Sequence[Output],
+    chosen: tuple[Sequence[str], Sequence[str], int | None],
     top: int | None,
     style: GridStyle,
     title: str | None,
+    on_phase: Callable[[str], None],
 ) -> MapPages:
-    """Compute the maps of a photo and return their pages; the arguments are those of the two functions that do it."""
-    found = class_activations(run, classes, methods, layers_with_maps(layers) if layers else (), top)
-    return cam_pages(found, run.manifest.outputs, photo, style, title)
+    """Compute the maps of a photo and return their pages.
+
+    Args:
+        run: of the photo.
+        classes: as of `class_activations`, like the methods and `top`.
+        methods: rows of `METHODS`, or auto.
+        chosen: outputs, labels and depth, as of `select_outputs`; the layer before the head if all are empty.
+        top: how many channels are tried.
+        style: how they are to look.
+        title: a line above.
+        on_phase: called with the name of each phase as it starts.
+
+    Raises:
+        UsageError: there is no photo, no such output, class or method, or the model has no classes.
+    """
+    photo = run.seen()
+    if photo is None:
+        raise UsageError("--cam draws maps over a photo, and this input is none.")
+    outputs = run.artifact.manifest.outputs
+    layers = layers_with_maps(select_outputs(outputs, *chosen)) if any(chosen) else ()
+    classifier = ClassRun(run.artifact, run.photo, run.open_runner, run.size, on_phase)
+    return cam_pages(class_activations(classifier, classes, methods, layers, top), outputs, photo, style, title)
 
 
 def cam_pages(

@@ -5,16 +5,19 @@ What it shows is up to `feature_grid.py`. Here it becomes an image; `vector_file
 
 import io
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from ..artifact.by_name import load
 from .picture_text import draw_line, font_of_size
 
 __all__ = ["Box", "Picture", "Pixels", "Text"]
 
 _PAPER = "#ffffff"
+_SAVE = "runtime.maps.picture_saving:save_picture"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Box:
 
 @dataclass
 class Picture:
-    """One page. `save_picture` writes it; `image()` returns it as Pillow's, and a notebook shows it."""
+    """One page. `save` writes it; `image()` returns it as Pillow's, and a notebook shows it."""
 
     width: int
     height: int
@@ -83,6 +86,14 @@ class Picture:
                 corners = (part.x, part.y, part.x + part.width - 1, part.y + part.height - 1)
                 draw.rectangle(corners, fill=part.ink if part.filled else None, outline=part.ink)
         return image
+
+    def save(self, path: str | Path) -> None:
+        """Write it, in the format of the suffix: see `save_picture`.
+
+        Raises:
+            UsageError, OutputError: as of `save_picture`.
+        """
+        load(_SAVE)(self, path)
 
     def _repr_png_(self) -> bytes:
         stream = io.BytesIO()

@@ -15,5 +15,5 @@ openvino.py: openvino: the ONNX file on the CPU
 torch_file.py: what torchscript and torch-export share: device, precision, threads, tensors and arrays
 torchscript.py: torchscript, torchscript-cuda: the .pt file, cut to some outputs
 torch_export.py: torch-export, torch-export-cuda: .pt2 files; refuses pickles in them
-eager.py: eager: the live model in PyTorch, rebuilt from its recipe; its weights are compared
+eager.py: eager: the live model in PyTorch, rebuilt from its recipe; its weights are compared; a model in memory
 """

@@ -1,10 +1,10 @@
-"""Runs the live model that an artifact was exported from, in eager PyTorch: arrays in, every output by name out.
+"""Runs a live model in eager PyTorch, arrays in, every output by name out: an artifact's own, or one in memory.
 
-It needs the model's Python source. Another package builds the model, and is imported only here, so that the rest of
-`runtime` works without it.
+The first needs the model's Python source. Another package builds the model, and is imported only here, so that the rest
+of `runtime` works without it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +20,49 @@ from .base import Runner
 from .settings import Settings
 from .torch_file import as_tensors, torch_facts, torch_set
 
-__all__ = ["EagerRunner"]
+__all__ = ["EagerRunner", "LiveRunner"]
 
 _PROBE = "probe.live_probe:LiveProbe"
 
+Compute = Callable[..., Mapping[str, torch.Tensor]]
+"""Tensors, in the order of the model's inputs -> outputs by name."""
 
-class EagerRunner(Runner):
-    """The live model's probe on the CPU; the model itself, unprobed, where only its results are requested.
+
+class _InPyTorch(Runner):
+    runtime = "PyTorch"
+    _live: Compute
+    """Set by `_open`."""
+
+    def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        with torch_set(self.settings):
+            found = self._live(*as_tensors(self.manifest, inputs, self.target))
+        return {name: as_array(found[name]) for name in self.names}
+
+
+class LiveRunner(_InPyTorch):
+    """A model in memory, described by an artifact without files."""
+
+    def __init__(
+        self, artifact: Artifact, only: Callable[[Sequence[str]], Compute], device: str, outputs: Sequence[str] | None
+    ) -> None:
+        """Take what returns the computation of some outputs, and the device that the model is on.
+
+        Raises:
+            UsageError: one of `outputs` is not an output of the model.
+        """
+        self._only = only
+        super().__init__(artifact, "eager", device, outputs=outputs)
+
+    def _open(self, artifact: Artifact) -> None:  # noqa: ARG002
+        self._live = self._only(self.names)
+
+
+class EagerRunner(_InPyTorch):
+    """The probe of an artifact's live model, on the CPU; the model itself, unprobed, where only its results are
+    requested.
 
     `settings` choose the model and its weights, where the manifest doesn't.
     """
-
-    runtime = "PyTorch"
 
     def _open(self, artifact: Artifact) -> None:
         """Build the model, and compare its weights with those that were exported.
@@ -43,7 +74,7 @@ class EagerRunner(Runner):
         settings = self.settings
         model = settings.model or _model_of(self.manifest)
         try:
-            self._live = _make(model, artifact, settings, self.names)
+            live = _make(model, artifact, settings, self.names)
         except LayerprobeError as error:
             if settings.model:
                 raise
@@ -52,22 +83,18 @@ class EagerRunner(Runner):
                 "`layerprobe export`."
             ) from error
         expected = self.manifest.weights
-        if expected is not None and self._live.digest != expected:
+        if expected is not None and live.digest != expected:
             kind = InputError if settings.model else RunnerUnavailable
             raise kind(
                 f"{model} as built here has other weights than the artifact, and would drift for that alone.\n"
                 "Give the exported weights: --weights F, or --seed N for fresh ones."
             )
-        missing = [name for name in self.names if name not in self._live.names]
+        missing = [name for name in self.names if name not in live.names]
         if missing:
             raise InputError(f"{model} has no output {missing[0]!r}: it isn't the model that was exported.")
+        self._live = live
         self.facts = torch_facts(settings, "cpu")
         self.facts |= {"execution_mode": "eager", "model": model, "weights_compared": expected is not None}
-
-    def _compute(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        with torch_set(self.settings):
-            found: dict[str, torch.Tensor] = self._live(*as_tensors(self.manifest, inputs))
-        return {name: as_array(found[name]) for name in self.names}
 
 
 def _model_of(manifest: Manifest) -> str:

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from ..artifact.errors import ImageError
 from .image_finding import no_such_path
 
-__all__ = ["read_image", "readable_images"]
+__all__ = ["read_image", "readable_images", "upright_rgb"]
 
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -81,6 +81,17 @@ def read_image(path: str | Path) -> Image.Image:
                 f"{path} can't be decoded, it is damaged or truncated: {error or type(error).__name__}.\n"
                 "Copy or download it again."
             ) from error
+
+
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return a picture of Pillow's, which stays unchanged, as `read_image` would return it from a file.
+
+    Raises:
+        ImageError: it has pixels without a defined range.
+    """
+    picture = _as_rgb(_upright(image), Path("the picture"))
+    picture.info.clear()
+    return picture
 
 
 def readable_images(files: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]:

@@ -15,7 +15,7 @@ from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
 from .image_finding import find_images
 
-__all__ = ["input_files", "is_photo", "read_input_file", "read_inputs"]
+__all__ = ["as_input", "input_files", "is_photo", "read_input_file", "read_inputs"]
 
 _NUMPY, _SAFETENSORS = (".npy", ".npz"), ".safetensors"
 
@@ -86,13 +86,13 @@ def read_input_file(
 
         if preprocessing is None or len(inputs) != 1:
             raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {by_name} writes one.")
-        return {names[0]: _as_input(preprocess_files([path], preprocessing), inputs[0])}
+        return {names[0]: as_input(preprocess_files([path], preprocessing), inputs[0])}
     with _opened(path, names[0]) as arrays:
         if set(arrays) != set(names):
             from .tensor_file import listed
 
             raise InputError(f"{takes}\n{path} has {listed(arrays)}: {by_name}")
-        return {spec.name: _as_input(arrays[spec.name], spec) for spec in inputs}
+        return {spec.name: as_input(arrays[spec.name], spec) for spec in inputs}
 
 
 @contextmanager
@@ -137,7 +137,8 @@ def _safetensors(path: Path) -> Mapping[str, NDArray[Any]]:
     return {name.removeprefix(INPUT_PREFIX): opened[name] for name in saved} if saved else opened
 
 
-def _as_input(array: NDArray[Any], spec: Input) -> NDArray[Any]:
+def as_input(array: NDArray[Any], spec: Input) -> NDArray[Any]:
+    """Return an array with its floating-point numbers rounded to the input's dtype."""
     # A runtime takes no array of another byte order, and NumPy has no bfloat16.
     dtype = "float32" if spec.dtype == "bfloat16" else spec.dtype
     wanted = dtype if array.dtype.kind == "f" and dtype.startswith("float") else array.dtype.newbyteorder("=")

@@ -6,7 +6,6 @@ What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
-from .image_reading import read_image
-from .preprocessing import preprocess_files, seen_photo
+from .photo_input import as_picture, photo_inputs, photo_name
+from .preprocessing import seen_photo
 
 __all__ = ["PhotoRun"]
 
@@ -38,7 +37,8 @@ class PhotoRun:
 
     artifact: Artifact
     """Full, averaged or both."""
-    photo: Path
+    photo: Any
+    """As of `photo_inputs`."""
     open_runner: Callable[[Artifact, Sequence[str] | None], Runner]
     """Opens a probe for some outputs; for None, whole."""
     size: tuple[int, int] | None = None
@@ -73,19 +73,22 @@ class PhotoRun:
         """Return some outputs by name."""
         return self._run(self.artifact, names)
 
-    def seen(self) -> Photo:
-        """Return the photo for the picture of its maps, with what the model sees of it."""
-        return seen_photo(self._image, self.artifact.manifest.image_input(self.size)[1], self.photo.name)
+    def seen(self) -> Photo | None:
+        """Return the photo for the picture of its maps, with what the model sees of it; None of tensors."""
+        if self._picture is None:
+            return None
+        return seen_photo(self._picture, self.artifact.manifest.image_input(self.size)[1], photo_name(self.photo))
 
     @cached_property
-    def _image(self) -> Image.Image:
-        return read_image(self.photo)
+    def _picture(self) -> Image.Image | None:
+        return as_picture(self.photo)
 
     def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
         # Of what is run: each manifest is compared with the copy in its own model file.
-        name, steps = probe.manifest.image_input(self.size)
-        batch = preprocess_files([self.photo], steps, lambda _path: self._image)
-        return self.open_runner(probe, names).run({name: batch})
+        manifest, given = probe.manifest, self._picture or self.photo
+        steps = manifest.image_input(self.size)[1] if self._picture or self.size else None
+        inputs = photo_inputs(given, manifest.inputs, steps, manifest.model, photo_name(self.photo))
+        return self.open_runner(probe, names).run(inputs)
 
     def _maps(
         self, probe: Artifact, outputs: Sequence[Output], reduce: str, noise: Mapping[str, float] | None = None

@@ -751,7 +751,7 @@ def test_strictly_the_first_broken_image_ends_a_command(command, exported, with_
         (("veirfy", "x"), ["No such command 'veirfy': did you mean verify?", "`layerprobe --help` shows the usage."]),
         (("nonsense",), ["No such command 'nonsense'.", "`layerprobe --help` shows the usage."]),
         (
-            ("grid", "torchvision:resnet18", "x.jpg", "-o", "x.png"),
+            ("run", "torchvision:resnet18", "x.jpg", "-o", "x.safetensors"),
             [
                 "torchvision:resnet18 does not exist.",
                 "That names a model. `layerprobe export torchvision:resnet18 -o resnet18` makes an artifact of it.",

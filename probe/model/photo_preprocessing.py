@@ -1,19 +1,20 @@
 """A PyTorch model -> how a photo becomes its input, with the options `--mean` and `--std` of the command line."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-import typer
+from pydantic import ValidationError
 
-if TYPE_CHECKING:
-    from probe import LoadedModel
-    from runtime.artifact.manifest import Preprocessing
+from runtime.artifact.errors import UsageError
+from runtime.artifact.manifest import Preprocessing
+
+from .loading import LoadedModel
 
 __all__ = ["preprocessing_of"]
 
 
 def preprocessing_of(
-    loaded: "LoadedModel", means: list[float] | None = None, stds: list[float] | None = None
-) -> "Preprocessing | None":
+    loaded: LoadedModel, means: Sequence[float] | None = None, stds: Sequence[float] | None = None
+) -> Preprocessing | None:
     """Return how a photo becomes the model's input, or None if its input isn't an image.
 
     Args:
@@ -22,16 +23,12 @@ def preprocessing_of(
         stds: likewise.
 
     Raises:
-        BadParameter: they don't fit the model.
+        UsageError: they don't fit the model.
     """
-    from pydantic import ValidationError
-
-    from runtime.artifact.manifest import Preprocessing
-
     image = loaded.image
     if image is None:
         if means or stds:
-            raise typer.BadParameter(f"{loaded.name} isn't called with a single image: omit --mean and --std")
+            raise UsageError(f"{loaded.name} isn't called with a single image: omit --mean and --std.")
         return None
     try:
         preprocessing = Preprocessing.model_validate(
@@ -46,7 +43,9 @@ def preprocessing_of(
     except ValidationError as error:
         first = error.errors()[0]
         where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-        raise typer.BadParameter(f"{where}: {what}" if where else what) from error
+        raise UsageError(f"--mean and --std: {f'{where}: ' if where else ''}{what}.") from error
     if len(preprocessing.mean) != len(image.mean):
-        raise typer.BadParameter(f"{loaded.name} takes {len(image.mean)} channels: pass that many numbers for each")
+        raise UsageError(
+            f"{loaded.name} takes {len(image.mean)} channels: pass that many numbers for --mean and --std."
+        )
     return preprocessing
