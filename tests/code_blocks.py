@@ -20,7 +20,7 @@ _BLOCK = re.compile(
 _INLINE = re.compile(r"`(layerprobe [^`\n]+)`")
 
 QUICKLY = {
-    r"layerprobe export torchvision:\w+": r"\g<0> --input-size 64",
+    r"layerprobe (export|grid) +torchvision:\w+": r"\g<0> --input-size 64",
     r"224, 224\)": "64, 64)",
     r"resize=256": "resize=73",
     r"--repeats \d+": "--repeats 2",
