@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         channel_statistics,
         class_activation,
         draw_channels,
+        draw_comparison,
         draw_grid,
         draw_pages,
         open_artifact,
@@ -102,8 +103,8 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     # a photo -> what in it speaks for a class
     "class_activation", "ClassActivation",
     # arrays -> pictures, verdicts, times
-    "draw_grid", "draw_pages", "draw_channels", "GridStyle", "seen_photo", "Photo", "Picture", "save_picture",
-    "save_pictures", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
+    "draw_grid", "draw_pages", "draw_channels", "draw_comparison", "GridStyle", "seen_photo", "Photo", "Picture",
+    "save_picture", "save_pictures", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",
     # what can go wrong
     "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
     "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",

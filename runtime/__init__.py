@@ -18,7 +18,7 @@ main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow impo
 commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
 library_messages.py: warnings and logs of libraries, which stay off stderr; those of a model's own source are shown
 cli.py: run, bench, stats, demo: options and order of steps; --strict
-grid_cli.py: grid: which outputs, --channels, --page, --all-pages
+grid_cli.py: grid: which outputs, --channels, --page, --all-pages; several photos or --against side by side
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate

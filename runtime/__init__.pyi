@@ -22,6 +22,7 @@ from .bench.benchmarking import benchmark as benchmark
 from .cam.class_activation import ClassActivation as ClassActivation
 from .cam.class_activation import class_activation as class_activation
 from .maps.channel_grid import draw_channels as draw_channels
+from .maps.comparison import draw_comparison as draw_comparison
 from .maps.feature_grid import draw_grid as draw_grid
 from .maps.feature_grid import draw_pages as draw_pages
 from .maps.grid_style import GridStyle as GridStyle

@@ -120,6 +120,9 @@ _SETTINGS: dict[str, Any] = {
     ],
 }
 _STYLE: dict[str, Any] = {
+    "overlay": Annotated[
+        bool, typer.Option("--overlay", help="Each map over the whole photo, with what the model didn't see dimmed.")
+    ],
     "reduce": Annotated[
         str,
         typer.Option(
@@ -157,9 +160,6 @@ _STYLE: dict[str, Any] = {
     ],
     "font_size": Annotated[
         int | None, typer.Option(min=SMALLEST_FONT, max=LARGEST_FONT, metavar="PX", help="Of the names, in pixels.")
-    ],
-    "overlay": Annotated[
-        bool, typer.Option("--overlay", help="Each map over the photo, with what the model didn't see dimmed.")
     ],
     "aliases": Annotated[
         bool, typer.Option("--aliases", help="Also draw outputs that repeat another tile: dropout, views, fresh norms.")

@@ -3,7 +3,7 @@
 It imports what it needs when it runs, so that it starts fast. What a picture shows is in `maps/`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,11 +30,12 @@ from .terminal import phases, run_by
 if TYPE_CHECKING:
     from .artifact.folder import Artifact
     from .cli_options import CamChoices
+    from .drawn_model import DrawnModel
     from .maps.grid_style import GridStyle
+    from .maps.pages import Pages
     from .runners.base import Runner
 
 __all__ = ["grid"]
-
 
 _MODEL_CODE = "probe.cli:model_code"
 
@@ -44,12 +45,24 @@ _MODEL_CODE = "probe.cli:model_code"
 @takes_choices()
 def grid(
     artifact: DrawnArgument,
-    image: Annotated[
-        Path, typer.Argument(metavar="IMAGE", help="A photo; .npy, .npz or .safetensors for other inputs.")
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGE",
+            help="A photo, or several to compare side by side; .npy, .npz or .safetensors for other inputs.",
+        ),
     ],
     file: Annotated[
         Path, typer.Option("-o", "--output", metavar="OUT.{jpg,png,webp,svg,pdf}", help="File for the picture.")
     ],
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="ARTIFACT",
+            help="A second artifact or model of the same architecture, to compare on one photo. --weights and the like "
+            "are the first one's.",
+        ),
+    ] = None,
     input_size: InputSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
@@ -73,7 +86,7 @@ def grid(
     runner: RuntimeOption = "onnx",
     provider: ProviderOption = "auto",
     show_photo: Annotated[
-        bool, typer.Option("--photo/--no-photo", help="Whether the first tile is the photo as the model saw it.")
+        bool, typer.Option("--photo/--no-photo", help="Whether the photo is shown first, as the model saw it.")
     ] = True,
     *,
     cam: "CamChoices | None",
@@ -83,68 +96,111 @@ def grid(
 ) -> None:
     """Draw the feature maps of a photo, or where a class is seen.
 
+    Several photos, or two models with --against, are drawn side by side: a row for each output, in one scale, and of
+    two also their difference.
+
     Example: layerprobe grid torchvision:resnet18 photo.jpg -o maps.png --weights best.pt --depth 2
 
-    Example: layerprobe grid resnet18 photo.jpg -o maps.png --outputs 'layer1.*'
-
     Example: layerprobe grid resnet18 photo.jpg -o channels.pdf --channels layer1.0.conv1 --top 16
+
+    Example: layerprobe grid resnet18 cat.jpg dog.jpg -o both.png --outputs 'layer1.*'
 
     Example: layerprobe grid resnet18 photo.jpg -o classes.png --cam --class 281 --class 207
     """
     from .drawn_model import names_model, opened_to_draw
-    from .maps.picture_saving import PICTURE_MARK, picture_format, save_picture, save_pictures
+    from .maps.picture_saving import PICTURE_MARK, picture_format
     from .runs.photo_maps import PhotoRun
-    from .runs.photo_pages import check_choices, photo_pages
+    from .runs.photo_pages import Selection, pages_side_by_side, photo_pages
 
-    chosen = outputs or (), operations or (), depth
+    selection = Selection(outputs or (), operations or (), depth, channels, top, show_photo)
+    models = [artifact, against] if against else [artifact]
     if cam is None:
-        check_choices(*chosen, channels, top, style, show_photo=show_photo)
-    else:
-        _check_cam(style, channels, show_photo=show_photo)
+        selection.check(style)
+    elif channels is not None or style.reduce != AUTO or not show_photo or len(models) * len(images) > 1:
+        raise typer.BadParameter(
+            "--cam draws its own maps over one photo: omit --channels, --reduce, --no-photo, --against and other photos"
+        )
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
+    if against and len(images) > 1:
+        raise typer.BadParameter("--against compares two models on one photo: give only one")
+    if len(models) * len(images) > 1:
+        from .maps.comparison import check_columns
+
+        check_columns(len(models) * len(images), style)
     picture_format(file)
-    refuse_unwritable(file, PICTURE_MARK, artifact, [image])
+    for each in models:
+        refuse_unwritable(file, PICTURE_MARK, each, images)
     size = parse_size(input_size, channels=True)
-    ran: list[Runner] = []
     with phases(quiet) as on_phase, ExitStack() as stack:
-        if names_model(artifact) and not is_onnx(artifact):
+        if any(names_model(each) and not is_onnx(each) for each in models):
             stack.enter_context(load(_MODEL_CODE)())
-        drawn = stack.enter_context(
-            opened_to_draw(
-                artifact, image, runner=runner, provider=provider, size=size, choices=choices, on_phase=on_phase
+        opened = [
+            stack.enter_context(
+                opened_to_draw(
+                    each,
+                    images[0],
+                    runner=runner,
+                    provider=provider,
+                    size=size,
+                    choices=choices if each is artifact else {},
+                    on_phase=on_phase,
+                )
             )
-        )
-        manifest = drawn.artifact.manifest
-        fresh = " (random weights)" if manifest.recipe and manifest.recipe.fresh_weights else ""
-        title = f"{manifest.model}{fresh} · {image.name}"
-
-        def open_runner(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
-            ran.append(drawn.open_runner(probe, names))
-            on_phase(f"running {ran[-1].name}")
-            return ran[-1]
-
-        run = PhotoRun(drawn.artifact, image, open_runner, drawn.size)
-        if cam is None:
-            pages = photo_pages(
-                run,
-                style,
-                title,
-                outputs=outputs or (),
-                operations=operations or (),
-                depth=depth,
-                channels=channels,
-                top=top,
-                show_photo=show_photo,
-            )
+            for each in models
+        ]
+        runners = _LastRunner(on_phase)
+        runs = [PhotoRun(each.artifact, image, runners.opener(each), each.size) for each in opened for image in images]
+        title = _title(opened[0].artifact)
+        if len(runs) > 1:
+            heads = _told_apart([Path(each) for each in models] if against else images)
+            of_all = " and ".join(heads) if len(heads) == 2 else f"{len(heads)} photos"
+            title = f"{of_all} · {images[0].name}" if against else f"{title} · {of_all}"
+            pages = pages_side_by_side(dict(zip(heads, runs, strict=True)), selection, style, title)
+        elif cam is None:
+            pages = photo_pages(runs[0], selection, style, f"{title} · {images[0].name}")
         else:
             from .cam.cam_pages import pages_of_photo
 
-            pages = pages_of_photo(run, cam.classes, cam.methods, chosen, top, style, title, on_phase)
-    for note in () if quiet else drawn.notes:
+            title = f"{title} · {images[0].name}"
+            pages = pages_of_photo(runs[0], cam.classes, cam.methods, selection, style, title, on_phase)
+    for note in () if quiet else dict.fromkeys(note for each in opened for note in each.notes):
         say(note, err=True)
-    by = run_by(ran[0], provider)
-    if all_pages:
+    _save(pages, file, page if not all_pages else None, run_by(runners.last, provider), quiet=quiet)
+
+
+class _LastRunner:
+    """Opens runners, and keeps the last one for the next photo."""
+
+    def __init__(self, on_phase: Callable[[str], None]) -> None:
+        self._on_phase = on_phase
+        self._wanted: tuple[object, ...] = ()
+        self._opened: Runner | None = None
+
+    @property
+    def last(self) -> "Runner":
+        assert self._opened is not None
+        return self._opened
+
+    def opener(self, drawn: "DrawnModel") -> "Callable[[Artifact, Sequence[str] | None], Runner]":
+        """Return what opens a model's probes."""
+
+        def opened(probe: "Artifact", names: Sequence[str] | None) -> "Runner":
+            wanted = id(drawn), probe.is_averaged, names
+            if self._opened is None or self._wanted != wanted:
+                self._opened = None  # before the next takes its memory
+                self._wanted, self._opened = wanted, drawn.open_runner(probe, names)
+                self._on_phase(f"running {self.last.name}")
+            return self.last
+
+        return opened
+
+
+def _save(pages: "Pages", file: Path, page: int | None, by: str, *, quiet: bool) -> None:
+    """Write one page, or all for None, and say what was written."""
+    from .maps.picture_saving import save_picture, save_pictures
+
+    if page is None:
         files = save_pictures(pages.pictures(), file)
         say(f"{', '.join(map(str, files))}: pages: {pages.count}, {by}")
         return
@@ -159,6 +215,18 @@ def grid(
         )
 
 
-def _check_cam(style: "GridStyle", channels: str | None, *, show_photo: bool) -> None:
-    if channels is not None or style.reduce != AUTO or not show_photo:
-        raise typer.BadParameter("--cam draws its own maps over the photo: omit --channels, --reduce and --no-photo")
+def _title(artifact: "Artifact") -> str:
+    recipe = artifact.manifest.recipe
+    return f"{artifact.manifest.model}{' (random weights)' if recipe and recipe.fresh_weights else ''}"
+
+
+def _told_apart(paths: Sequence[Path]) -> list[str]:
+    """Return a name for each file or folder: the end of its path that no other has; numbered, if it is repeated."""
+    parts = [path.absolute().parts for path in paths]
+    names = []
+    for index, mine in enumerate(parts):
+        others = [each for each in parts if each != mine]
+        length = next(n for n in range(1, len(mine) + 1) if all(each[-n:] != mine[-n:] for each in others))
+        same = f" ({parts[:index].count(mine) + 1})" if parts.count(mine) > 1 else ""
+        names.append("/".join(mine[-length:]) + same)
+    return names

@@ -9,7 +9,7 @@ from .maps.grid_style import DEFAULT_STYLE, GridStyle
 from .maps.picture import Picture
 from .runs.photo_input import photo_name
 from .runs.photo_maps import PhotoRun
-from .runs.photo_pages import check_choices, photo_pages
+from .runs.photo_pages import Selection, photo_pages
 
 __all__ = ["show"]
 
@@ -64,21 +64,12 @@ def show(
     made = {name: choices.pop(name) for name in _OF_MODELS if name in choices}
     style = style.but(**choices)
     patterns, labels = ([each] if isinstance(each, str) else list(each) for each in (outputs, operations))
-    check_choices(patterns, labels, depth, channels, top, style, show_photo=show_photo)
+    selection = Selection(patterns, labels, depth, channels, top, show_photo)
+    selection.check(style)
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     with opened_to_draw(model, photo, size=size, preprocessing=preprocessing, choices=made) as drawn:
         if title is None:
             title = " · ".join(filter(None, (drawn.artifact.manifest.model, photo_name(photo, ""))))
         run = PhotoRun(drawn.artifact, photo, drawn.open_runner, drawn.size)
-        pages = photo_pages(
-            run,
-            style,
-            title,
-            outputs=patterns,
-            operations=labels,
-            depth=depth,
-            channels=channels,
-            top=top,
-            show_photo=show_photo,
-        )
+        pages = photo_pages(run, selection, style, title)
     return pages.picture(page)

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from ..artifact.selection import select_outputs
 from ..maps.feature_maps import FeatureMap
 from ..maps.footer import token_notes
 from ..maps.grid_style import GridStyle
@@ -13,6 +12,7 @@ from ..maps.map_page import MapPages
 from ..maps.page_layout import PageKind
 from ..maps.photo import Photo
 from ..runs.photo_maps import PhotoRun
+from ..runs.photo_pages import Selection
 from .class_activation import ClassActivation, class_activations
 from .class_run import ClassRun
 from .layer_choice import layers_with_maps
@@ -28,8 +28,7 @@ def pages_of_photo(
     run: PhotoRun,
     classes: Sequence[int],
     methods: Sequence[str],
-    chosen: tuple[Sequence[str], Sequence[str], int | None],
-    top: int | None,
+    selection: Selection,
     style: GridStyle,
     title: str | None,
     on_phase: Callable[[str], None],
@@ -38,10 +37,9 @@ def pages_of_photo(
 
     Args:
         run: of the photo.
-        classes: as of `class_activations`, like the methods and `top`.
+        classes: as of `class_activations`, like the methods.
         methods: rows of `METHODS`, or auto.
-        chosen: outputs, labels and depth, as of `select_outputs`; the layer before the head if all are empty.
-        top: how many channels are tried.
+        selection: the layers, that before the head if none is named, and how many of their channels are tried.
         style: how they are to look.
         title: a line above.
         on_phase: called with the name of each phase as it starts.
@@ -52,10 +50,11 @@ def pages_of_photo(
     photo = run.seen()
     if photo is None:
         raise UsageError("--cam draws maps over a photo, and this input is none.")
-    outputs = run.artifact.manifest.outputs
-    layers = layers_with_maps(select_outputs(outputs, *chosen)) if any(chosen) else ()
+    manifest = run.artifact.manifest
+    layers = layers_with_maps(selection.of(manifest)) if selection.is_of_some else ()
     classifier = ClassRun(run.artifact, run.photo, run.open_runner, run.size, on_phase)
-    return cam_pages(class_activations(classifier, classes, methods, layers, top), outputs, photo, style, title)
+    found = class_activations(classifier, classes, methods, layers, selection.top)
+    return cam_pages(found, manifest.outputs, photo, style, title)
 
 
 def cam_pages(

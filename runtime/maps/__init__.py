@@ -10,11 +10,15 @@ photo.py: Photo: a photo and the part that the model saw; a map over it (--overl
 sections.py: blocks of a model by module paths; where a page may end
 page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
-map_page.py: draws a page: title, names of blocks, tiles with colour bars, footer
+pages.py: what all pages have: their number, the title, the legend and sentences of the footer
+map_page.py: draws a page of tiles: names of blocks, the photo, maps with colour bars
 tile.py: one tile: a map, alone or over the photo, its frame, range and colour bar; text that fits
 footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
 channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)
+comparison_page.py: draws a page of rows: a column for each photo or model (--against), one scale a row, difference
+comparison.py: draw_comparison: outputs of several runs matched by name; what only one has
+channel_comparison.py: the same for one output's channels
 picture.py: Picture: a page as a list of pixels, text and boxes; as an image
 picture_saving.py: JPG, PNG, WebP, SVG, PDF by suffix; quality; names of several pages (--all-pages)
 vector_file.py: PDF and SVG by matplotlib; text stays text

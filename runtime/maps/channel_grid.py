@@ -3,7 +3,7 @@
 A page of maps becomes a picture in `map_page.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,15 @@ from .page_layout import CHANNEL_PAGE
 from .photo import Photo
 from .picture import Picture
 
-__all__ = ["channel_pages", "draw_channels"]
+__all__ = [
+    "channel_pages",
+    "channel_style",
+    "channels_explained",
+    "channels_to_draw",
+    "constant_channels",
+    "draw_channels",
+    "ranked",
+]
 
 
 def draw_channels(
@@ -65,6 +73,37 @@ def channel_pages(
     Raises:
         UsageError: as of `draw_channels`, but for the page.
     """
+    tensor = channels_to_draw(arrays, output)
+    drawn, dead = ranked(tensor, output, top)
+    style = channel_style(style)
+    return MapPages(
+        maps=[FeatureMap(str(number), "", "", tensor[number].astype(np.float64)) for number in drawn],
+        style=style,
+        kind=CHANNEL_PAGE,
+        shared=bool(style.shared),
+        title=title,
+        opening=channels_explained("tile", output, tensor, len(drawn) if top else None),
+        closing=constant_channels(dead, len(tensor)),
+        photo=photo,
+    )
+
+
+def channel_style(style: GridStyle) -> GridStyle:
+    """Return the style of channels: a channel's zero means that the unit doesn't respond, and one scale for all shows
+    which responds most.
+    """
+    return style.but(
+        symmetric=True if style.symmetric is None else style.symmetric,
+        shared=True if style.shared is None else style.shared,
+    )
+
+
+def channels_to_draw(arrays: Mapping[str, Any], output: Output) -> NDArray[Any]:
+    """Return an output's channels, C H W.
+
+    Raises:
+        UsageError: it has none, or the array is missing or contradicts the output.
+    """
     if not output.has_map:
         raise UsageError(f"{output.name} has no channels to draw: it has no height and width.")
     if output.averaged is not None:
@@ -72,42 +111,37 @@ def channel_pages(
             f"{output.name} is the mean of {output.averaged} channels, which are not here.\n"
             "Draw the full probe's tensors: export without --no-full."
         )
-    if top is not None and top < 1:
-        raise UsageError(f"The {top} strongest channels were requested; it takes at least 1.")
-    tensor = output_tensor(arrays, output)
-    channels, height, width = tensor.shape
-    drawn, dead = _ranked(tensor, top)
-    if not drawn:
-        size = f"{channels} channels of {height} × {width} pixels"
-        raise UsageError(f"Nothing to draw: {output.name} has {size}, all of them constant over the image.")
-    chosen = f", the {len(drawn)} that vary most over the image (standard deviation), in that order" if top else ""
-    # A channel's zero means that the unit doesn't respond, and one scale shows which responds most.
-    style = style.but(
-        symmetric=True if style.symmetric is None else style.symmetric,
-        shared=True if style.shared is None else style.shared,
-    )
+    return output_tensor(arrays, output)
+
+
+def channels_explained(what: str, output: Output, tensor: NDArray[Any], strongest: int | None) -> list[str]:
+    """Return what a tile, or a row, is."""
+    chosen = f", the {strongest} that vary most over the image (standard deviation), in that order" if strongest else ""
+    shape = " × ".join(map(str, tensor.shape))
+    return [f"Each {what} is one channel of {output.name} ({output.label} · {shape}), by its number from 0 on{chosen}."]
+
+
+def constant_channels(dead: Sequence[int], channels: int) -> list[str]:
+    """Return which channels are left out."""
     are = "is" if len(dead) == 1 else "are"
     left_out = f"{len(dead)} of the {channels} channels {are} constant over the image and left out"
-    return MapPages(
-        maps=[FeatureMap(str(number), "", "", tensor[number].astype(np.float64)) for number in drawn],
-        style=style,
-        kind=CHANNEL_PAGE,
-        shared=bool(style.shared),
-        title=title,
-        opening=[
-            f"Each tile is one channel of {output.name} ({output.label} · {channels} × {height} × {width}), "
-            f"by its number from 0 on{chosen}."
-        ],
-        closing=[f"{left_out}: {listed(list(map(str, dead)))}."] if dead else [],
-        photo=photo,
-    )
+    return [f"{left_out}: {listed(list(map(str, dead)))}."] if dead else []
 
 
-def _ranked(tensor: NDArray[Any], top: int | None) -> tuple[list[int], list[int]]:
-    """Return the numbers of the channels to draw, and of those that are constant."""
+def ranked(tensor: NDArray[Any], output: Output, top: int | None) -> tuple[list[int], list[int]]:
+    """Return the numbers of the channels to draw, and of those that are constant.
+
+    Raises:
+        UsageError: all are constant, or none is asked for.
+    """
+    if top is not None and top < 1:
+        raise UsageError(f"The {top} strongest channels were requested; it takes at least 1.")
     lowest, highest = tensor.min(axis=(1, 2)), tensor.max(axis=(1, 2))
     varying = lowest != highest  # a NaN differs from itself, and is shown
     numbers, dead = np.flatnonzero(varying), np.flatnonzero(~varying)
+    if not numbers.size:
+        size = f"{len(tensor)} channels of {' × '.join(map(str, tensor.shape[1:]))} pixels"
+        raise UsageError(f"Nothing to draw: {output.name} has {size}, all of them constant over the image.")
     if top is not None:
         with np.errstate(all="ignore"):
             spread = np.nan_to_num(tensor.std(axis=(1, 2), dtype=np.float64), nan=np.inf)

@@ -4,7 +4,7 @@ The colours themselves are in `colour_maps.py`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .colour_maps import finite_values
 from .grid_style import GridStyle
 
-__all__ = ["DIVERGING", "SEQUENTIAL", "ColourScale", "own_scale", "range_text", "scales_of"]
+__all__ = ["DIVERGING", "SEQUENTIAL", "ColourScale", "difference_scales", "own_scale", "range_text", "scales_of"]
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
 _WHOLE_RANGE = GridStyle(clip=0)
@@ -44,16 +44,42 @@ def scales_of(maps: Sequence[NDArray[np.float64]], style: GridStyle, *, shared: 
         style: what is chosen.
         shared: whether all have the same.
     """
-    finite = [finite_values(values) for values in maps]
-    if not shared:
-        return [_scale(values, style) for values in finite]
-    one = _scale(np.concatenate(finite), style) if finite else None
-    return [one] * len(maps)
+    return _scales(maps, style, _scale, shared=shared)
+
+
+def difference_scales(
+    maps: Sequence[NDArray[np.float64]], style: GridStyle, *, shared: bool
+) -> list[ColourScale | None]:
+    """Return the scale of each difference of two maps: diverging, as far below 0 as above, whatever its signs are."""
+    return _scales(maps, style, _difference_scale, shared=shared)
 
 
 def own_scale(values: NDArray[np.float64]) -> ColourScale | None:
     """Return the scale from a map's lowest to its highest value; None where none is finite."""
     return _scale(finite_values(values), _WHOLE_RANGE)
+
+
+def _scales(
+    maps: Sequence[NDArray[np.float64]],
+    style: GridStyle,
+    scale_of: Callable[[NDArray[np.float64], GridStyle], ColourScale | None],
+    *,
+    shared: bool,
+) -> list[ColourScale | None]:
+    finite = [finite_values(values) for values in maps]
+    if not shared:
+        return [scale_of(values, style) for values in finite]
+    one = scale_of(np.concatenate(finite), style) if finite else None
+    return [one] * len(maps)
+
+
+def _difference_scale(values: NDArray[np.float64], style: GridStyle) -> ColourScale | None:
+    if not values.size:
+        return None
+    lowest, highest = float(values.min()) + 0.0, float(values.max()) + 0.0  # not -0
+    low, high = _clipped(values, lowest, highest, style.clip)
+    end = max(-low, high) or 1.0  # so that no difference has the colour of 0
+    return ColourScale(-end, end, DIVERGING, lowest, highest)
 
 
 def _scale(values: NDArray[np.float64], style: GridStyle) -> ColourScale | None:
@@ -92,8 +118,10 @@ def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: f
 
 def range_text(scale: ColourScale) -> tuple[str, str]:
     """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant."""
+    if scale.lowest == scale.highest:
+        return (f"{scale.lowest:.4g}".replace("-", "−"),) * 2
     texts = ((f"{scale.low:.{digits}g}", f"{scale.high:.{digits}g}") for digits in range(3, 18))
-    low, high = next((pair for pair in texts if pair[0] != pair[1]), (f"{scale.low:.4g}",) * 2)
+    low, high = next(pair for pair in texts if pair[0] != pair[1])
     if scale.lowest < scale.low:
         low = f"{scale.lowest:.3g} … {low}"
     if scale.highest > scale.high:

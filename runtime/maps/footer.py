@@ -10,16 +10,25 @@ from .grid_style import GridStyle
 from .photo import Photo
 from .reductions import REDUCTIONS
 
-__all__ = ["explained", "left_out_notes", "listed", "photo_notes", "scale_notes", "token_notes", "usual_reduction"]
+__all__ = [
+    "clip_notes",
+    "explained",
+    "left_out_notes",
+    "listed",
+    "photo_notes",
+    "scale_notes",
+    "token_notes",
+    "usual_reduction",
+]
 
 _NAMES_SHOWN = 6
 
 
-def explained(maps: Sequence[FeatureMap]) -> list[str]:
-    """Return what a tile shows, and what one that is marked shows."""
+def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
+    """Return what a tile, or a row, shows, and what one that is marked shows."""
     counts = Counter(each.reduction for each in maps)
     usual = usual_reduction(maps)
-    notes = [f"Each tile is one output, in the order of execution: {REDUCTIONS[usual].words}."]
+    notes = [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual].words}."]
     return notes + [
         f"{counts[name]} marked {name}, whose {usual} shows nothing: {REDUCTIONS[name].words}."
         for name in counts
@@ -32,34 +41,42 @@ def usual_reduction(maps: Sequence[FeatureMap]) -> str:
     return next((name for name in REDUCTIONS if any(each.reduction == name for each in maps)), "mean")
 
 
-def scale_notes(scales: Collection[ColourScale | None], style: GridStyle, *, shared: bool) -> list[str]:
-    """Return how the tiles are coloured."""
+def scale_notes(
+    scales: Collection[ColourScale | None], style: GridStyle, *, shared: bool, what: str = "tile"
+) -> list[str]:
+    """Return how the tiles, or rows, are coloured."""
     known = [each for each in scales if each is not None]
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
-    whole = (
-        "All tiles share one scale" if shared else "Each tile is coloured from its own lowest to its own highest value"
-    )
+    own = f"Each {what} is coloured from its own lowest to its own highest value"
+    whole = f"All {what}s share one scale" if shared else own
     # Also where a map is as high as it is low by itself.
     both_signs = any(each.low == -each.high != 0 for each in known)
     symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
-    notes = [f"{whole} ({colours}){symmetric}."]
-    clipped = next((each for each in known if each.lowest < each.low or each.highest > each.high), None)
-    if clipped:
-        reads = range_text(clipped)[clipped.highest > clipped.high]
-        percent = "1" if style.clip is None else f"{style.clip:g}"
-        why = ", since so few would take most of the colours" if style.clip is None else ""
-        notes.append(f"{reads}: up to {percent} % of the pixels lie so far out and share the end's colour{why}.")
-    return notes
+    return [f"{whole} ({colours}){symmetric}."]
 
 
-def photo_notes(photo: Photo | None, *, overlay: bool) -> list[str]:
-    """Return what is shown of the photo."""
-    if photo is None:
+def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:
+    """Return what an end with two numbers says, if there is one."""
+    clipped = next((each for each in scales if each and (each.lowest < each.low or each.highest > each.high)), None)
+    if clipped is None:
+        return []
+    reads = range_text(clipped)[clipped.highest > clipped.high]
+    percent = "1" if style.clip is None else f"{style.clip:g}"
+    why = ", since so few would take most of the colours" if style.clip is None else ""
+    return [f"{reads}: up to {percent} % of the pixels lie so far out and share the end's colour{why}."]
+
+
+def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
+    """Return what is shown of the photos."""
+    if not photos:
         return []
     if overlay:
-        cropped = " What the model didn't see is dimmed." if photo.is_cropped else ""
+        cropped = " What the model didn't see is dimmed." if any(each.is_cropped for each in photos) else ""
         return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
-    return ["The photo is shown as the model saw it: resized and cropped, not normalised."]
+    shown = "The photo is" if len(photos) == 1 else "The photos are"
+    return [
+        f"{shown} shown as the model saw {'it' if len(photos) == 1 else 'them'}: resized and cropped, not normalised."
+    ]
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

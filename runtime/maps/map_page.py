@@ -1,49 +1,32 @@
-"""Maps to pictures: the pages, and on each a title, the tiles with their texts and colour bars, and the footer.
+"""Maps to pages of tiles: the names of blocks, the photo, and each map with its texts and colour bar.
 
 Which maps, and what is said of them, is up to `feature_grid.py` and `channel_grid.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..artifact.errors import UsageError
-from .colour_maps import colour_table, not_finite_colour
-from .colour_scales import ColourScale, own_scale, range_text, scales_of
+from .colour_scales import ColourScale, own_scale, scales_of
 from .feature_maps import FeatureMap
-from .footer import photo_notes, scale_notes
-from .grid_style import GridStyle
-from .page_layout import MARGIN, GridLayout, PageKind, lay_out
+from .footer import clip_notes, photo_notes, scale_notes
+from .page_layout import GridLayout, lay_out
+from .pages import Pages, draw_footer
 from .photo import Photo
-from .picture import Box, Picture, Pixels, Text
-from .picture_text import font_of_size, shorten_front, text_length
-from .sections import page_ranges, requested_page, sections_of
-from .tile import INK, SOFT_INK, cmap_of, draw_fitted, draw_map, draw_photo, draw_range, not_finite
+from .picture import Picture, Text
+from .sections import sections_of
+from .tile import INK, cmap_of, draw_fitted, draw_heading, draw_map, draw_photo, draw_range, not_finite
 
 __all__ = ["MapPages"]
 
-_SWATCH = 12
-_RULE = "#8fa3b5"
-
 
 @dataclass(frozen=True)
-class MapPages:
-    """All pages of some maps, at least one."""
+class MapPages(Pages):
+    """All pages of some maps."""
 
     maps: Sequence[FeatureMap]
-    style: GridStyle
-    kind: PageKind
-    shared: bool
-    """Whether all tiles have one scale."""
-    title: str | None
-    opening: Sequence[str]
-    """The footer's first sentences: what a tile is."""
-    closing: Sequence[str]
-    """The footer's last sentences: what is left out."""
     photo: Photo | None = None
     """What the maps are of: the first tile of each page."""
 
@@ -52,9 +35,13 @@ class MapPages:
         if self.style.overlay and self.photo is None:
             raise UsageError("Maps can be laid over a photo only if there is one: give photo=.")
 
-    @cached_property
-    def _ranges(self) -> list[range]:
-        return page_ranges([each.path for each in self.maps], self.kind.most_tiles)
+    @property
+    def _entries(self) -> str:
+        return "tiles"
+
+    @property
+    def _paths(self) -> list[str]:
+        return [each.path for each in self.maps]
 
     @cached_property
     def _scales(self) -> list[ColourScale | None]:
@@ -62,91 +49,40 @@ class MapPages:
 
     @cached_property
     def _sections(self) -> list[str]:
-        return sections_of([each.path for each in self.maps])
+        return sections_of(self._paths)
 
-    @property
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._ranges)
-
-    def pictures(self) -> Iterator[Picture]:
-        """Draw one page after the other."""
-        return (self.picture(number) for number in range(1, len(self._ranges) + 1))
-
-    def picture(self, page: int) -> Picture:
-        """Draw one page, from 1 on.
-
-        Raises:
-            UsageError: there is no such page, or no such colour map, or the picture would be too large.
-        """
-        shown = self._ranges[requested_page(page, len(self._ranges))]
-        maps = self.maps[shown.start : shown.stop]
-        scales = self._scales[shown.start : shown.stop]
-        sections = self._sections[shown.start : shown.stop]
-        photo, whole = self.photo, self.style.overlay
-        notes = [
-            *self.opening,
-            *scale_notes(scales, self.style, shared=self.shared),
-            *photo_notes(photo, overlay=whole),
-            *self.closing,
-        ]
-        title, pages = self.title, len(self._ranges)
-        if pages > 1:
-            notes.append(f"Page {page} of {pages}: tiles {shown.start + 1} to {shown.stop} of {len(self.maps)}.")
-            title = f"{title} · page {page} of {pages}" if title else None
+    def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
+        photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
         first = [(photo.pixels if whole else photo.seen).shape[:2]] if photo else []
-        layout = lay_out(
+        return lay_out(
             first + [first[0] if whole else each.values.shape for each in maps],
             self.kind,
             self.style,
             names=[each.name for each in maps],
-            notes=notes,
-            has_title=bool(title),
+            notes=[
+                *self.opening,
+                *scale_notes(self._scales[shown], self.style, shared=self.shared),
+                *clip_notes(self._scales[shown], self.style),
+                *photo_notes([photo] if photo else [], overlay=whole),
+                *self.closing,
+                *notes,
+            ],
+            has_title=has_title,
             details=any(each.detail for each in maps),
-            sections=any(sections),
+            sections=any(self._sections[shown]),
         )
-        picture = Picture(*layout.size, page=page, pages=pages)
-        if title:
-            place, width = (MARGIN, MARGIN + layout.text), picture.width - 2 * MARGIN
-            draw_fitted(picture, place, title, layout.text + 4, width, INK, bold=True)
+
+    def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
+        photo, whole, first = self.photo, self.style.overlay, 1 if self.photo else 0
         if photo:
             _draw_photo(picture, layout, photo, whole=whole)
-        _draw_sections(picture, layout, [""] * len(first) + sections)
-        over = photo if whole else None
-        for index, (map_, scale) in enumerate(zip(maps, scales, strict=True), len(first)):
-            _draw_tile(picture, layout, index, map_, scale, bar=not self.shared, over=over)
-        self._draw_footer(picture, layout, maps, scales)
-        return picture
-
-    def _draw_footer(
-        self,
-        picture: Picture,
-        layout: GridLayout,
-        maps: Sequence[FeatureMap],
-        scales: Sequence[ColourScale | None],
-    ) -> None:
-        """Add the legend, as far as the tiles don't have one each, and the sentences below it."""
+        _draw_sections(picture, layout, [""] * first + self._sections[shown])
+        drawn = list(zip(self.maps[shown], self._scales[shown], strict=True))
+        for index, (map_, scale) in enumerate(drawn, first):
+            _draw_tile(picture, layout, index, map_, scale, bar=not self.shared, over=photo if whole else None)
         scale = self._scales[0]
-        table = colour_table(cmap_of(scale))
-        size = layout.text - 1
-        low, high = range_text(scale) if scale else ("", "")
-        legend: list[str | NDArray[np.uint8]] = [low, table, high] if self.shared and scale else []
-        drawn = zip(maps, scales, strict=True)
-        marked = {cmap_of(its) for each, its in drawn if not_finite(each.values)}
-        legend += [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(marked)]
-        legend += ["not finite"] if marked else []
-        x, baseline = MARGIN, layout.notes_top + layout.text
-        for part in legend:
-            if isinstance(part, str):
-                picture.parts.append(Text(x, baseline, part, size, SOFT_INK))
-                x += round(text_length(font_of_size(size), part)) + 8
-            else:
-                width = _SWATCH if len(part) == 1 else 12 * _SWATCH
-                picture.parts.append(Pixels(x, baseline - _SWATCH + 1, width, _SWATCH, part[None]))
-                x += width + 8
-        first = 1 if legend else 0
-        for index, note in enumerate(layout.notes):
-            picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK))
+        marked = [cmap_of(its) for map_, its in drawn if not_finite(map_.values)]
+        draw_footer(picture, layout, [scale] if self.shared and scale else [], marked)
 
 
 def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[str]) -> None:
@@ -159,9 +95,7 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[str]
                 first, *others = tiles
                 x, y = layout.corner(first)
                 width = layout.corner((others or [first])[-1])[0] + layout.side - x
-                picture.parts.append(Box(x, y, width, 2, _RULE))
-                text = shorten_front(block, font_of_size(size, bold=True), width)
-                picture.parts.append(Text(x, y + 4 + size, text, size, _RULE, bold=True))
+                draw_heading(picture, (x, y), block, size, width)
 
 
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:

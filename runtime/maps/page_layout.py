@@ -11,7 +11,7 @@ from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .picture_text import break_name, font_of_size, wrap
 
-__all__ = ["CHANNEL_PAGE", "MARGIN", "OUTPUT_PAGE", "GridLayout", "PageKind", "fit", "lay_out"]
+__all__ = ["CHANNEL_PAGE", "COMPARISON_PAGE", "MARGIN", "OUTPUT_PAGE", "GridLayout", "PageKind", "fit", "lay_out"]
 
 MARGIN = 32
 _GUTTER, _ROW_GAP = 24, 22
@@ -42,6 +42,8 @@ OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
 shows just a corner of it."""
 CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
 """The channels of one output, which have short names."""
+COMPARISON_PAGE = PageKind(8, 8, range(224, 289))
+"""Runs side by side, where `most_tiles` are rows: of two and their difference, about 800 x 2,900 pixels."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class GridLayout:
     @property
     def grid_width(self) -> int:
         """Of the tiles without the margins."""
-        return self.columns * (self.side + _GUTTER) - _GUTTER
+        return self.span(self.columns)
 
     @property
     def notes_top(self) -> int:
@@ -103,6 +105,10 @@ class GridLayout:
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
         return break_name(name, font_of_size(self.text, bold=True), self.side)
+
+    def span(self, columns: int) -> int:
+        """The width of so many tiles beside one another."""
+        return columns * (self.side + _GUTTER) - _GUTTER
 
     def corner(self, index: int) -> tuple[int, int]:
         """The upper left corner of a tile, its titles included."""
@@ -120,6 +126,7 @@ def lay_out(
     has_title: bool = False,
     details: bool = True,
     sections: bool = False,
+    heads: bool = False,
 ) -> GridLayout:
     """The layout with the largest tiles, from the preferred side down, that keeps the picture within its limits.
 
@@ -132,6 +139,7 @@ def lay_out(
         has_title: whether a line is kept free above the tiles.
         details: whether the tiles have a line below the name.
         sections: whether each row has a line for the blocks' names.
+        heads: whether a line is kept free below the title for the columns' names.
 
     Raises:
         UsageError: with this many columns, or in this width, no size fits.
@@ -157,7 +165,7 @@ def lay_out(
             details=details,
             sections=sections,
             text=text,
-            header=2 * text + 10 if has_title else 0,
+            header=(2 * text + 10) * has_title + (2 * text + 10) * heads,
             notes=wrap(notes, font_of_size(text - 1), footer_width),
         )
         if max(layout.size) <= _LONGEST_SIDE:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AUTO", "AUTO_ORDER", "REDUCTIONS", "Reduction"]
+__all__ = ["AUTO", "AUTO_COMPARED", "AUTO_ORDER", "REDUCTIONS", "Reduction"]
 
 _SAME_ENERGY = 0.05
 _Reduce = Callable[["NDArray[Any]"], "NDArray[np.float64]"]
@@ -27,6 +27,8 @@ class Reduction:
     """C H W to H W; a map that varies by less than some machine epsilons of it varies by rounding alone."""
     words: str
     """What a map is, for the footer."""
+    comparable: bool = True
+    """Whether two maps can be compared: whether their values don't depend on what is found in each tensor alone."""
 
 
 def _mean(tensor: "NDArray[Any]") -> "NDArray[np.float64]":
@@ -113,7 +115,10 @@ REDUCTIONS = {
     "max": Reduction(_max, _max_magnitude, "the largest of the channels"),
     "abs-mean": Reduction(_abs_mean, _abs_mean, "the mean of the channels' absolute values"),
     "pca": Reduction(
-        _principal, _l2, "the channels' first principal component over the image, high where they are large"
+        _principal,
+        _l2,
+        "the channels' first principal component over the image, high where they are large",
+        comparable=False,
     ),
 }
 """By name."""
@@ -121,3 +126,5 @@ REDUCTIONS = {
 AUTO = "auto"
 AUTO_ORDER = ("mean", "pca")
 """What `auto` tries in turn until a map shows something. The second does, unless every channel is constant."""
+AUTO_COMPARED = ("mean", "abs-mean")
+"""The same where maps are compared: a principal component is another direction in each tensor."""

@@ -15,7 +15,7 @@ from .picture_text import font_of_size, shorten_front, text_length
 
 __all__ = ["INK", "SOFT_INK", "cmap_of", "draw_fitted", "draw_map", "draw_photo", "draw_range", "not_finite"]
 
-INK, SOFT_INK, _FRAME = "#1c1c1c", "#666666", "#d4d4d4"
+INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#666666", "#d4d4d4", "#8fa3b5"
 _BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
 """Of a colour bar: its height, its least width, and the space beside it."""
 
@@ -91,6 +91,14 @@ def draw_fitted(
     found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
     fitted = shorten_front(text, font_of_size(found, bold=bold), width)
     picture.parts.append(Text(*place, fitted, found, ink, bold=bold))
+
+
+def draw_heading(picture: Picture, place: Place, text: str, size: int, width: int) -> None:
+    """Add a rule above several tiles, and below it what they belong to."""
+    x, y = place
+    picture.parts.append(Box(x, y, width, 2, _RULE))
+    fitted = shorten_front(text, font_of_size(size, bold=True), width)
+    picture.parts.append(Text(x, y + 4 + size, fitted, size, _RULE, bold=True))
 
 
 def not_finite(values: NDArray[np.float64]) -> int:

@@ -1,77 +1,128 @@
-"""A photo's run -> the pages of its maps, or of one output's channels: what `grid` and `show` draw."""
+"""Photos' runs -> the pages of their maps, or of one output's channels, alone or side by side."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from ..artifact.errors import UsageError
+from ..artifact.folder import Artifact
+from ..artifact.manifest import Manifest, Output
 from ..artifact.selection import known_outputs, select_outputs
 from ..maps.feature_grid import grid_pages
 from ..maps.grid_style import GridStyle
-from ..maps.map_page import MapPages
+from ..maps.pages import Pages
 from ..maps.reductions import AUTO
 from .photo_maps import PhotoRun
 
-__all__ = ["check_choices", "photo_pages"]
+__all__ = ["Selection", "pages_side_by_side", "photo_pages"]
 
 
-def check_choices(
-    outputs: Sequence[str],
-    operations: Sequence[str],
-    depth: int | None,
-    channels: str | None,
-    top: int | None,
-    style: GridStyle,
-    *,
-    show_photo: bool,
-) -> None:
-    """Check what is to be drawn, before anything is run; the arguments are those of `photo_pages`.
+@dataclass(frozen=True)
+class Selection:
+    """What of a run is drawn."""
+
+    outputs: Sequence[str] = ()
+    """As of `select_outputs`, like the next two; all if all are empty."""
+    operations: Sequence[str] = ()
+    depth: int | None = None
+    channels: str | None = None
+    """The output whose channels are drawn instead."""
+    top: int | None = None
+    """Only so many of them."""
+    show_photo: bool = True
+    """Whether the photo is shown first, if there is one."""
+
+    def check(self, style: GridStyle) -> None:
+        """Check it before anything is run.
+
+        Raises:
+            UsageError: two choices exclude each other.
+        """
+        if self.channels is None and self.top is not None:
+            raise UsageError("--top chooses among the channels of one output: give --channels.")
+        if self.channels is not None and (self.is_of_some or style.reduce != AUTO):
+            raise UsageError("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce.")
+        if style.overlay and not self.show_photo:
+            raise UsageError("--overlay draws the maps over the photo: omit --no-photo.")
+
+    @property
+    def is_of_some(self) -> bool:
+        """Whether it names outputs."""
+        return bool(self.outputs or self.operations or self.depth)
+
+    def of(self, manifest: Manifest) -> list[Output]:
+        """Return the outputs.
+
+        Raises:
+            UsageError: there are none.
+        """
+        return select_outputs(manifest.outputs, self.outputs, self.operations, self.depth)
+
+    def with_channels(self, manifest: Manifest) -> Output:
+        """Return the output whose channels are drawn.
+
+        Raises:
+            UsageError: there is no such output.
+        """
+        assert self.channels is not None
+        known_outputs(manifest, [self.channels])
+        return next(each for each in manifest.outputs if each.name == self.channels)
+
+
+def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
+    """Return the pages of one photo.
 
     Raises:
-        UsageError: two choices exclude each other.
+        UsageError: what is selected doesn't exist, or there is nothing to draw.
     """
-    if channels is None and top is not None:
-        raise UsageError("--top chooses among the channels of one output: give --channels.")
-    if channels is not None and (outputs or operations or depth or style.reduce != AUTO):
-        raise UsageError("--channels draws one output as it is: omit --outputs, --op, --depth and --reduce.")
-    if style.overlay and not show_photo:
-        raise UsageError("--overlay draws the maps over the photo: omit --no-photo.")
-
-
-def photo_pages(
-    run: PhotoRun,
-    style: GridStyle,
-    title: str,
-    *,
-    outputs: Sequence[str] = (),
-    operations: Sequence[str] = (),
-    depth: int | None = None,
-    channels: str | None = None,
-    top: int | None = None,
-    show_photo: bool = True,
-) -> MapPages:
-    """Return the pages of the outputs that are chosen, or of one output's channels.
-
-    Args:
-        run: of the photo.
-        style: how they are to look.
-        title: the line above.
-        outputs: as of `select_outputs`, like the next two.
-        operations: labels.
-        depth: of the blocks.
-        channels: the output whose channels are drawn instead.
-        top: only so many of them.
-        show_photo: whether the first tile is the photo, if there is one.
-
-    Raises:
-        UsageError: they don't exist, or there is nothing to draw.
-    """
-    known, photo = run.artifact.manifest.outputs, run.seen() if show_photo else None
+    manifest, photo = run.artifact.manifest, run.seen() if selection.show_photo else None
     if style.overlay and photo is None:
         raise UsageError("--overlay draws the maps over a photo, and this input is none: omit it.")
-    if channels is None:
-        chosen = select_outputs(known, outputs, operations, depth)
+    if selection.channels is None:
+        chosen = selection.of(manifest)
         return grid_pages(run.maps(chosen, style.reduce), chosen, style, title, photo)
     from ..maps.channel_grid import channel_pages
 
-    known_outputs(run.artifact.manifest, [channels])
-    output = next(each for each in known if each.name == channels)
-    return channel_pages(run.tensors([channels]), output, top, style, f"{title} · {channels}", photo)
+    output = selection.with_channels(manifest)
+    heading = f"{title} · {output.name}"
+    return channel_pages(run.tensors([output.name]), output, selection.top, style, heading, photo)
+
+
+def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style: GridStyle, title: str) -> Pages:
+    """Return the pages of several photos, or of two artifacts, by what to call them.
+
+    Raises:
+        UsageError: as of `photo_pages`, or they have nothing in common.
+    """
+    first = next(iter(runs.values())).artifact
+    seen = {head: run.seen() for head, run in runs.items()}  # what can't be read ends it before a model is run
+    if style.overlay and None in seen.values():
+        raise UsageError("--overlay draws the maps over photos, and one of these inputs is none: omit it.")
+    if selection.channels is None:
+        from ..maps.comparison import Column, comparison_pages
+
+        columns = {
+            head: Column(
+                selection.of(first.manifest) if run.artifact is first else _selected(selection, run.artifact),
+                run.maps,
+                seen[head] if selection.show_photo else None,
+            )
+            for head, run in runs.items()
+        }
+        return comparison_pages(columns, style, title)
+    from ..maps.channel_comparison import channel_comparison
+    from ..maps.channel_grid import channels_to_draw
+
+    of_each = {head: selection.with_channels(run.artifact.manifest) for head, run in runs.items()}
+    tensors = {head: channels_to_draw(run.tensors([selection.channels]), of_each[head]) for head, run in runs.items()}
+    photos = [photo for photo in seen.values() if photo is not None]
+    shown = photos if selection.show_photo and len(photos) == len(runs) else ()
+    output = next(iter(of_each.values()))
+    return channel_comparison(tensors, output, selection.top, style, f"{title} · {output.name}", shown)
+
+
+def _selected(selection: Selection, artifact: Artifact) -> list[Output]:
+    """Return what is selected of a second artifact, which need not have it."""
+    try:
+        return selection.of(artifact.manifest)
+    except UsageError:
+        return []

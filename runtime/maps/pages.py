@@ -1,0 +1,125 @@
+"""What all pages of a picture have in common: how many there are, the title above, the legend and sentences below.
+
+What is between them is up to `map_page.py` and `comparison_page.py`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .colour_maps import colour_table, not_finite_colour
+from .colour_scales import ColourScale, range_text
+from .grid_style import GridStyle
+from .page_layout import MARGIN, GridLayout, PageKind
+from .picture import Picture, Pixels, Text
+from .picture_text import font_of_size, text_length
+from .sections import page_ranges, requested_page
+from .tile import INK, SOFT_INK, draw_fitted
+
+__all__ = ["Pages", "draw_footer"]
+
+_SWATCH = 12
+_NEXT = "  "
+"""Between two scales of a legend."""
+
+
+@dataclass(frozen=True)
+class Pages(ABC):
+    """All pages of a picture, at least one."""
+
+    style: GridStyle
+    kind: PageKind
+    shared: bool
+    """Whether all maps have one scale."""
+    title: str | None
+    opening: Sequence[str]
+    """The footer's first sentences: what a tile is."""
+    closing: Sequence[str]
+    """The footer's last sentences: what is left out."""
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._ranges)
+
+    def pictures(self) -> Iterator[Picture]:
+        """Draw one page after the other."""
+        return (self.picture(number) for number in range(1, self.count + 1))
+
+    def picture(self, page: int) -> Picture:
+        """Draw one page, from 1 on.
+
+        Raises:
+            UsageError: there is no such page, or no such colour map, or the picture would be too large.
+        """
+        shown = self._ranges[requested_page(page, self.count)]
+        title, notes = self.title, list[str]()
+        if self.count > 1:
+            of_all = f"{shown.start + 1} to {shown.stop} of {self._ranges[-1].stop}"
+            notes = [f"Page {page} of {self.count}: {self._entries} {of_all}."]
+            title = f"{title} · page {page} of {self.count}" if title else None
+        layout = self._layout(slice(shown.start, shown.stop), notes, has_title=bool(title))
+        picture = Picture(*layout.size, page=page, pages=self.count)
+        if title:
+            place, width = (MARGIN, MARGIN + layout.text), picture.width - 2 * MARGIN
+            draw_fitted(picture, place, title, layout.text + 4, width, INK, bold=True)
+        self._draw(picture, layout, slice(shown.start, shown.stop))
+        return picture
+
+    @cached_property
+    def _ranges(self) -> list[range]:
+        return page_ranges(self._paths, self.kind.most_tiles)
+
+    @property
+    @abstractmethod
+    def _entries(self) -> str:
+        """What a page has several of, in the footer's words: tiles, rows."""
+
+    @property
+    @abstractmethod
+    def _paths(self) -> list[str]:
+        """The module of each entry, in order, by which a page ends where a block does."""
+
+    @abstractmethod
+    def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
+        """Lay out a page of some entries, with these last sentences in its footer."""
+
+    @abstractmethod
+    def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
+        """Draw what is below the title."""
+
+
+def draw_footer(
+    picture: Picture, layout: GridLayout, scales: Sequence[ColourScale], not_finite: Iterable[str] = ()
+) -> None:
+    """Add the legend, as far as the tiles don't have one each, and the sentences below it.
+
+    Args:
+        picture: to add it to.
+        layout: has the sentences.
+        scales: what all tiles share.
+        not_finite: the colour maps of those with values that aren't finite.
+    """
+    size = layout.text - 1
+    legend: list[str | NDArray[np.uint8]] = []
+    for scale in scales:
+        low, high = range_text(scale)
+        legend += [*([_NEXT] if legend else []), low, colour_table(scale.cmap), high]
+    marked = [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(set(not_finite))]
+    legend += [*marked, "not finite"] if marked else []
+    x, baseline = MARGIN, layout.notes_top + layout.text
+    for part in legend:
+        if isinstance(part, str):
+            picture.parts.append(Text(x, baseline, part, size, SOFT_INK))
+            x += round(text_length(font_of_size(size), part)) + 8
+        else:
+            width = _SWATCH if len(part) == 1 else 12 * _SWATCH
+            picture.parts.append(Pixels(x, baseline - _SWATCH + 1, width, _SWATCH, part[None]))
+            x += width + 8
+    first = 1 if legend else 0
+    for index, note in enumerate(layout.notes):
+        picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK))
