@@ -69,6 +69,7 @@ bench: install
 	$(SCRIPT) benchmarks.main_path artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.large_models artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.candidates artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.class_maps artifacts/benchmarks.md
 
 # The peers are nobody else's dependencies.
 bench-peers: install

@@ -66,6 +66,7 @@ if TYPE_CHECKING:
         channel_statistics,
         class_activation,
         draw_channels,
+        draw_class_activations,
         draw_comparison,
         draw_grid,
         draw_pages,
@@ -101,7 +102,7 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     "open_runner", "preprocess_files", "preprocess", "read_image", "channel_statistics", "open_run", "Runner",
     "Settings", "RUNNERS",
     # a photo -> what in it speaks for a class
-    "class_activation", "ClassActivation",
+    "class_activation", "draw_class_activations", "ClassActivation",
     # arrays -> pictures, verdicts, times
     "draw_grid", "draw_pages", "draw_channels", "draw_comparison", "GridStyle", "seen_photo", "Photo", "Picture",
     "save_picture", "save_pictures", "table", "verify", "verify_candidate", "Report", "Verdict", "benchmark",

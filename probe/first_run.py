@@ -45,6 +45,9 @@ def run_model(
     except ModelError:
         raise
     except Exception as error:
+        if guarded:
+            # Inside torch's own control flow no guard works. What else fails here fails again.
+            return run_model(model, call, is_leaf)
         try:
             observe(trace(shared_copy(model), call, is_leaf), call)
         except CaptureError as failure:

@@ -23,7 +23,7 @@ verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exi
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
 drawn_model.py: an artifact, ONNX file, model's name or module -> what is drawn: captured for one photo, not exported
-show.py: lp.show: a model and a photo -> the picture
+model_picture.py: lp.show: a model and a photo -> the picture
 overwrite_check.py: -o and report files: refuses to replace an input, the artifact or a file of the user's
 terminal.py: how tables, status lines, progress bars (from ten images on), left-out runners and what ran are printed
 demo.py: `layerprobe demo`: exports, draws and verifies the built-in models

@@ -19,6 +19,7 @@ from .artifact.manifest import Output as Output
 from .artifact.manifest import Preprocessing as Preprocessing
 from .artifact.selection import select_outputs as select_outputs
 from .bench.benchmarking import benchmark as benchmark
+from .cam.cam_pages import draw_class_activations as draw_class_activations
 from .cam.class_activation import ClassActivation as ClassActivation
 from .cam.class_activation import class_activation as class_activation
 from .maps.channel_grid import draw_channels as draw_channels
@@ -30,6 +31,7 @@ from .maps.photo import Photo as Photo
 from .maps.picture import Picture as Picture
 from .maps.picture_saving import save_picture as save_picture
 from .maps.picture_saving import save_pictures as save_pictures
+from .model_picture import show as show
 from .model_source import verify_candidate as verify_candidate
 from .notebook.statistics import table as table
 from .runners.base import Runner as Runner
@@ -42,7 +44,6 @@ from .runs.preprocessing import preprocess as preprocess
 from .runs.preprocessing import preprocess_files as preprocess_files
 from .runs.preprocessing import seen_photo as seen_photo
 from .runs.recorded_run import open_run as open_run
-from .show import show as show
 from .verdict.drift import OutputComparison as OutputComparison
 from .verdict.drift import compare_output as compare_output
 from .verdict.report import Report as Report

@@ -43,6 +43,7 @@ __all__ = [
     "ArtifactArgument",
     "CamChoices",
     "DrawnArgument",
+    "DrawnSizeOption",
     "InputSizeOption",
     "Provider",
     "ProviderOption",
@@ -69,8 +70,16 @@ DrawnArgument = Annotated[
     Path,
     typer.Argument(
         metavar="ARTIFACT|MODEL",
-        help=f"A folder written by `layerprobe export`, a model file from one, or a model: {MODEL_FORMS} Naming one "
-        "runs its source.",
+        help="A folder written by `layerprobe export`, a model file from one, or a model, whose source then runs: "
+        + MODEL_FORMS,
+    ),
+]
+DrawnSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input-size",
+        metavar="N|HxW",
+        help="Size of the image: for a model, or for an artifact exported with --dynamic-size.",
     ),
 ]
 InputSizeOption = Annotated[

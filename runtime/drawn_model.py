@@ -21,7 +21,7 @@ from .runners.base import Runner
 from .runners.registry import open_image_runner
 from .runs.photo_input import photo_inputs
 
-__all__ = ["DrawnModel", "names_model", "opened_to_draw"]
+__all__ = ["DrawnModel", "opened_to_draw", "runs_source"]
 
 _OPEN_LIVE, _WRITE_ONNX = "probe.live_model:open_live", "export.sources:write_onnx_probe"
 _LIVE_RUNNER = "runtime.runners.eager:LiveRunner"
@@ -43,7 +43,12 @@ class DrawnModel:
     """What is worth knowing of how the model was captured."""
 
 
-def names_model(model: str | Path) -> bool:
+def runs_source(model: str | Path) -> bool:
+    """Return whether it names a PyTorch model, whose source is run."""
+    return _names_model(model) and not is_onnx(model)
+
+
+def _names_model(model: str | Path) -> bool:
     """Return whether a text names a model, or an ONNX file of anybody's, and not an artifact: what exists wins."""
     text = str(model)
     source, _, factory = text.rpartition(":")
@@ -83,7 +88,7 @@ def opened_to_draw(
     """
     made = dict(choices or {}) | ({"preprocessing": preprocessing} if preprocessing else {})
     named = isinstance(model, str | Path)
-    if isinstance(model, Artifact) or (named and not names_model(model)):
+    if isinstance(model, Artifact) or (named and not _names_model(model)):
         _refuse(made, "a model", f"{model.path if isinstance(model, Artifact) else model} is an artifact")
         artifact = open_artifact(model)
         yield DrawnModel(artifact, _opener(runner, provider), _height_and_width(size))

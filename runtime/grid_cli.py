@@ -12,11 +12,10 @@ import typer
 
 from .artifact.by_name import load
 from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption, parse_size
-from .artifact.onnx_file import is_onnx
 from .artifact.plain_text import say
 from .cli_options import (
     DrawnArgument,
-    InputSizeOption,
+    DrawnSizeOption,
     ProviderOption,
     RuntimeOption,
     takes_cam,
@@ -58,12 +57,12 @@ def grid(
     against: Annotated[
         Path | None,
         typer.Option(
-            metavar="ARTIFACT",
-            help="A second artifact or model of the same architecture, to compare on one photo. --weights and the like "
-            "are the first one's.",
+            metavar="ARTIFACT|MODEL",
+            help="A second one of the same architecture, to compare on one photo. --weights and the like are those of "
+            "the first that is a MODEL.",
         ),
     ] = None,
-    input_size: InputSizeOption = None,
+    input_size: DrawnSizeOption = None,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     depth: DepthOption = None,
@@ -96,6 +95,8 @@ def grid(
 ) -> None:
     """Draw the feature maps of a photo, or where a class is seen.
 
+    A model that is no artifact is captured for this photo, and not exported.
+
     Several photos, or two models with --against, are drawn side by side: a row for each output, in one scale, and of
     two also their difference.
 
@@ -107,7 +108,7 @@ def grid(
 
     Example: layerprobe grid resnet18 photo.jpg -o classes.png --cam --class 281 --class 207
     """
-    from .drawn_model import names_model, opened_to_draw
+    from .drawn_model import opened_to_draw, runs_source
     from .maps.picture_saving import PICTURE_MARK, picture_format
     from .runs.photo_maps import PhotoRun
     from .runs.photo_pages import Selection, pages_side_by_side, photo_pages
@@ -116,10 +117,10 @@ def grid(
     models = [artifact, against] if against else [artifact]
     if cam is None:
         selection.check(style)
-    elif channels is not None or style.reduce != AUTO or not show_photo or len(models) * len(images) > 1:
-        raise typer.BadParameter(
-            "--cam draws its own maps over one photo: omit --channels, --reduce, --no-photo, --against and other photos"
-        )
+    elif len(models) * len(images) > 1:
+        raise typer.BadParameter("--cam draws one photo in one model: give one IMAGE, and omit --against")
+    elif channels is not None or style.reduce != AUTO or not show_photo:
+        raise typer.BadParameter("--cam draws its own maps over the photo: omit --channels, --reduce and --no-photo")
     if all_pages and page > 1:
         raise typer.BadParameter("give either --page or --all-pages")
     if against and len(images) > 1:
@@ -132,8 +133,9 @@ def grid(
     for each in models:
         refuse_unwritable(file, PICTURE_MARK, each, images)
     size = parse_size(input_size, channels=True)
+    live = [each for each in models if runs_source(each)]
     with phases(quiet) as on_phase, ExitStack() as stack:
-        if any(names_model(each) and not is_onnx(each) for each in models):
+        if live:
             stack.enter_context(load(_MODEL_CODE)())
         opened = [
             stack.enter_context(
@@ -143,7 +145,7 @@ def grid(
                     runner=runner,
                     provider=provider,
                     size=size,
-                    choices=choices if each is artifact else {},
+                    choices=choices if each is (live or models)[0] else {},
                     on_phase=on_phase,
                 )
             )

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from ..maps.channel_mean import channel_axis
 from .class_run import ClassRun, Weights
@@ -24,10 +25,16 @@ def ablation_weights(run: ClassRun, layer: Output, classes: Sequence[int], chann
     The model is run from the layer on only, several channels as one batch.
 
     Raises:
+        UsageError: the layer is quantized, or there is no ONNX file.
         RunnerUnavailable: the runtime can't start in the middle of a model.
         LayerprobeError: the runner failed.
     """
     whole, axis = run.tensor(layer.name), channel_axis(layer.layout)
+    if whole.dtype.kind != "f":
+        raise UsageError(
+            f"{layer.name} holds whole steps ({whole.dtype}), of which 0 need not mean nothing.\n"
+            "Choose a layer in floating point with --outputs, or another method: score or eigen."
+        )
     rest = run.rest(layer)
     weights = np.zeros((len(classes), whole.shape[axis]))
 

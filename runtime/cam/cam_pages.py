@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from ..maps.feature_maps import FeatureMap
 from ..maps.footer import token_notes
-from ..maps.grid_style import GridStyle
+from ..maps.grid_style import DEFAULT_STYLE, GridStyle
 from ..maps.map_page import MapPages
 from ..maps.page_layout import PageKind
 from ..maps.photo import Photo
+from ..maps.picture import Picture
 from ..runs.photo_maps import PhotoRun
 from ..runs.photo_pages import Selection
 from .class_activation import ClassActivation, class_activations
@@ -18,10 +20,37 @@ from .class_run import ClassRun
 from .layer_choice import layers_with_maps
 from .methods import METHODS
 
-__all__ = ["cam_pages", "pages_of_photo"]
+__all__ = ["cam_pages", "draw_class_activations", "pages_of_photo"]
 
 _PAGE = PageKind(most_tiles=24, most_columns=4, sides=range(320, 449))
 """Large: what a map points at has to be recognised."""
+
+
+def draw_class_activations(
+    found: Sequence[ClassActivation],
+    photo: Photo,
+    *,
+    page: int = 1,
+    title: str | None = None,
+    style: GridStyle = DEFAULT_STYLE,
+    **choices: Any,
+) -> Picture:
+    """Draw class activation maps over their photo, as `layerprobe grid --cam` does.
+
+    Args:
+        found: as `class_activation` returns them.
+        photo: that they are of: `seen_photo(read_image(file), preprocessing, name)`.
+        page: which of the picture's `pages`, from 1 on.
+        title: a line above them.
+        style: how they are to look.
+        choices: fields of `GridStyle` by name, in place of the style's.
+
+    Raises:
+        UsageError: there is none, an unknown page, choice or colour map, or a picture that would be too large.
+    """
+    if not found:
+        raise UsageError("There is no class activation map to draw: give at least one.")
+    return cam_pages(found, (), photo, style.but(**choices), title).picture(page)
 
 
 def pages_of_photo(
@@ -68,7 +97,7 @@ def cam_pages(
 
     Args:
         found: at least one.
-        outputs: of the model, among them their layers.
+        outputs: of the model, for what is said of tokens.
         photo: that they are of.
         style: how they are to look; they are drawn over the photo in any case.
         title: a line above them.

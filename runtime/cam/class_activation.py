@@ -148,7 +148,7 @@ def _maps(run: ClassRun, name: str, layer: Output, classes: Sequence[int], top: 
 
 
 def _strongest(tensor: NDArray[Any], most: int | None) -> list[int]:
-    """Return the channels that are not 0 everywhere, at most so many: those with the largest sums of squares."""
+    """Return the channels that are finite, and not 0 everywhere, at most so many: those of the largest squares."""
     energy = np.einsum("chw,chw->c", tensor, tensor, dtype=np.float64, casting="unsafe")
     order = np.argsort(-energy, kind="stable")[:most]
-    return [int(channel) for channel in order if energy[channel] > 0]
+    return [int(channel) for channel in order if 0 < energy[channel] < np.inf]

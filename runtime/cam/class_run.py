@@ -14,6 +14,7 @@ from ..artifact.manifest import ONNX_FILE, Output
 from ..artifact.onnx_file import is_onnx
 from ..maps.channel_mean import channels_of
 from ..runners.base import RestOfModel, Runner
+from ..runners.input_check import check_inputs
 from ..runs.preprocessing import preprocess_files
 from .class_head import ClassGraph, LinearHead
 from .class_scores import class_result, probabilities
@@ -58,6 +59,7 @@ class ClassRun:
             UsageError: the artifact has only the averaged probe, or the array is not one image.
             ArtifactError: the artifact isn't for images.
             ImageError: the photo can't be read.
+            InputError: the model doesn't take a single image, or one of this size.
         """
         if any(each.averaged is not None for each in artifact.manifest.outputs):
             raise UsageError(
@@ -67,15 +69,17 @@ class ClassRun:
         self.artifact, self.manifest, self.on_phase = artifact, artifact.manifest, on_phase
         self._open_runner = open_runner
         if isinstance(photo, np.ndarray):
-            if len(self.manifest.inputs) != 1 or photo.shape[:1] != (1,):
+            if len(self.manifest.inputs) != 1 or photo.ndim != 4 or len(photo) != 1:
+                takes = ", ".join(each.described for each in self.manifest.inputs)
                 raise UsageError(
-                    f"{self.manifest.model} was given an array of shape {photo.shape}: give one image, N = 1, to a "
-                    "model of one input."
+                    f"{self.manifest.model} takes {takes}; it was given an array of shape {photo.shape}.\n"
+                    "Give one image, N = 1, to a model of one input of four axes."
                 )
-            self.input_name, self.image = self.manifest.inputs[0].name, photo
+            self.input_name, given = self.manifest.inputs[0].name, photo
         else:
             self.input_name, steps = self.manifest.image_input(size)
-            self.image = preprocess_files([photo], steps)
+            given = preprocess_files([photo], steps)
+        self.image = check_inputs(self.manifest, {self.input_name: given})[self.input_name]
         layout = self.manifest.preprocessing.layout if self.manifest.preprocessing else "NCHW"
         self.spatial_axes = layout.index("H"), layout.index("W")
         self.ran: dict[tuple[str, ...], Runner] = {}

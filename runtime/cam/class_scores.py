@@ -83,4 +83,4 @@ def probabilities(scores: NDArray[Any], closing: str | None) -> NDArray[np.float
 
 
 def _has_classes(result: Output) -> bool:
-    return len(result.shape) >= 2 and all(size == 1 for size in result.shape[2:]) and result.dtype.startswith("float")
+    return len(result.shape) >= 2 and all(size == 1 for size in result.shape[2:]) and "float" in result.dtype

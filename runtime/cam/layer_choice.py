@@ -46,10 +46,11 @@ def deepest_layer(
             raise _not_exported(manifest, head.step)
         if by_name[head.layer].has_map:
             return by_name[head.layer]
+    able = [each for each in manifest.outputs if each.has_map and "float" in each.dtype]
     found = [
         (pixels, each)
-        for each in manifest.outputs
-        if each.has_map and (graph is None or each.name in graph.needed) and (pixels := _pixels(each, sizes)) > 1
+        for each in able
+        if (graph is None or each.name in graph.needed) and (pixels := _pixels(each, sizes)) > 1
     ]
     if not found:
         raise UsageError(

@@ -1,7 +1,7 @@
 """The step of a bias in whole steps beside that of the products that it is added to: integers add up only in one.
 
 Whatever quantized a file gave the bias of a Conv or Gemm the scale of its input times that of its weight. Where these
-differ, one of the three was changed afterwards.
+differ, one of the three was changed afterwards; which one, the error that it makes tells.
 """
 
 from collections.abc import Collection, Sequence
@@ -16,19 +16,42 @@ __all__ = ["BiasUse", "BiasUses"]
 
 Array = NDArray[Any]
 _INPUT, _WEIGHT, _BIAS = range(3)
+_SAME_STEP = 0.05
+"""How far, in parts of it, the step of a bias may be from that of the products: more than rounding makes of it."""
+_LEAST_PART = 0.25
+"""Of the excess that must be in the error: a ReLU behind the bias takes some of it away."""
+_SIGNIFICANT = 5.0
+"""Standard deviations by which that part must differ from none."""
+_LEAST_CHANNELS = 4
 
 
 @dataclass(frozen=True)
 class BiasUse:
-    """The steps of a bias and of the products, in the channel where they differ most."""
+    """A bias whose step is not that of the products."""
 
     step: float
-    product: float
+    """In the channel where it differs most."""
+    ratio: float
+    """Of it to that of the products."""
+    excess: Array
+    """C: what of the bias is too much, if the step of the products is the right one."""
 
-    @property
-    def ratio(self) -> float:
-        """How many times the step of the products that of the bias is."""
-        return self.step / self.product
+    def explains(self, error: Array) -> bool:
+        """Return whether an error, computed minus right, has the excess in it, channel by channel.
+
+        A bias in steps of its own is right if it was made in them, and then it hasn't; nor if the step of the input or
+        the weight is the one that was changed.
+        """
+        channels = self.excess.size
+        axis = next((place for place in (1, -1) if error.ndim > 1 and error.shape[place] == channels), None)
+        if axis is None or channels < _LEAST_CHANNELS:
+            return False
+        means = np.moveaxis(error, axis, 0).reshape(channels, -1).mean(axis=1)
+        power = float(self.excess @ self.excess)
+        part = float(means @ self.excess) / power
+        rest = means - part * self.excess
+        deviation = float(np.sqrt(rest @ rest / (channels - 1) / power))
+        return part > max(_LEAST_PART, _SIGNIFICANT * deviation)
 
 
 class BiasUses:
@@ -55,18 +78,19 @@ class BiasUses:
                 self._biases[node.output[0]] = whole.ravel()
         elif len(node.input) > _BIAS and node.input[_BIAS] in self._biases:
             steps = [self._steps[name] for name in node.input if name in self._steps]
-            if len(steps) == len(node.input):
+            if len(steps) == len(node.input) and steps[_INPUT].size == 1:
                 # Of Gemm, by which quantizers multiply the step, too.
                 beta = next((each.f for each in node.attribute if each.name == "beta"), 1.0)
-                products = steps[_INPUT] * steps[_WEIGHT] * beta if steps[_INPUT].size == 1 else np.zeros(0)
-                self._add(self._biases[node.input[_BIAS]], steps[_BIAS], products)
+                products = steps[_INPUT] * steps[_WEIGHT] * beta
+                self._compare(self._biases[node.input[_BIAS]], steps[_BIAS], products)
 
-    def _add(self, bias: Array, step: Array, product: Array) -> None:
+    def _compare(self, bias: Array, step: Array, product: Array) -> None:
         if step.size not in (1, bias.size) or product.size not in (1, bias.size):
             return
         step, product = np.broadcast_to(step, bias.size), np.broadcast_to(product, bias.size)
         counts = (bias != 0) & (step > 0) & (product > 0)
-        if np.any(counts):
-            apart = np.abs(np.log(step[counts] / product[counts]))
-            worst = np.flatnonzero(counts)[np.argmax(apart)]
-            self.found.append(BiasUse(float(step[worst]), float(product[worst])))
+        ratio = np.where(counts, step, 1.0) / np.where(counts, product, 1.0)
+        worst = int(np.argmax(np.abs(np.log(ratio))))
+        if abs(ratio[worst] - 1) > _SAME_STEP:
+            excess = np.where(counts, bias * (step - product), 0.0)
+            self.found.append(BiasUse(float(step[worst]), float(ratio[worst]), excess))

@@ -54,6 +54,7 @@ class BitNoise:
     weights: list[WeightUse] = field(default_factory=list)
     """The weights by which products are computed."""
     biases: BiasUses = field(default_factory=BiasUses)
+    """Those whose steps aren't those of their products."""
     overflows: dict[str, float] = field(default_factory=dict)
     """By value of float16, its largest size, where that is no number of float16."""
     clipped: set[str] = field(default_factory=set)

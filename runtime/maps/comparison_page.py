@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ..artifact.errors import UsageError
 from .colour_scales import ColourScale, difference_scales, own_scale, scales_of
 from .footer import clip_notes, photo_notes, scale_notes
-from .page_layout import GridLayout, lay_out
+from .page_layout import GridLayout, lay_out, least_width
 from .pages import Pages, draw_footer
 from .photo import Photo
 from .picture import Picture
-from .tile import INK, cmap_of, draw_fitted, draw_heading, draw_map, draw_photo, draw_range, not_finite
+from .tile import cmap_of, draw_fitted, draw_heading, draw_map, draw_name, draw_photo, draw_range, not_finite
 
 __all__ = ["ComparisonPages", "MapRow"]
 
@@ -66,6 +66,11 @@ class ComparisonPages(Pages):
             raise UsageError(f"{len(self.heads)} columns have {len(self.photos)} photos: give one of each, or none.")
         if self.style.overlay and not self.photos:
             raise UsageError("Maps can be laid over photos only if there are some: give photos=.")
+        least = least_width(self._columns)
+        if self.style.width is not None and self.style.width < least:
+            raise UsageError(
+                f"{self._columns} columns don't fit in {self.style.width} pixels: give a width of at least {least}."
+            )
 
     @property
     def _entries(self) -> str:
@@ -142,7 +147,7 @@ class ComparisonPages(Pages):
                 draw_heading(picture, (x, y - 2 * layout.text - 6), head, layout.text, layout.side)
                 continue
             photo = self.photos[index] if index < len(self.photos) else None
-            draw_fitted(picture, (x, y + layout.text), head, layout.text, layout.side, INK, bold=True)
+            draw_name(picture, (x, y + layout.text), head, layout.text, layout.side)
             place = x, y + layout.text + layout.line
             draw_fitted(picture, place, photo.detail if photo else _ORDER, layout.text - 1, layout.side)
             if photo:
@@ -160,7 +165,7 @@ class ComparisonPages(Pages):
         x, y = layout.corner(index)
         width = layout.span(len(row.maps))
         named = y + layout.text + (layout.line if layout.details and not row.detail else 0)
-        draw_fitted(picture, (x, named), row.name, layout.text, width, INK, bold=True)
+        draw_name(picture, (x, named), row.name, layout.text, width)
         if row.detail:
             draw_fitted(picture, (x, y + layout.text + layout.line), row.detail, layout.text - 1, width)
         y += layout.titles_height

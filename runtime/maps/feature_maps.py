@@ -117,7 +117,8 @@ def worth_drawing(maps: Iterable[FeatureMap], *, aliases: bool = False, shared: 
     found = FeatureMaps()
     seen = _Pictures(shared)
     for map_ in maps:
-        why, said = map_.left_out, f" ({_number(map_.values)})" if map_.values.size > 1 else ""
+        why = map_.left_out
+        said = f" ({_number(map_.values)})" if why in ("constant", "rounding") else ""
         if why is None and not aliases:
             twin = seen.like(map_)
             why, said = ("repeat", f" = {twin}") if twin else (None, "")

@@ -17,7 +17,7 @@ from .pages import Pages, draw_footer
 from .photo import Photo
 from .picture import Picture, Text
 from .sections import sections_of
-from .tile import INK, cmap_of, draw_fitted, draw_heading, draw_map, draw_photo, draw_range, not_finite
+from .tile import INK, cmap_of, draw_fitted, draw_heading, draw_map, draw_name, draw_photo, draw_range, not_finite
 
 __all__ = ["MapPages"]
 
@@ -104,7 +104,7 @@ def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bo
     y += layout.section_height + layout.titles_height
     above = layout.line if layout.details else 0
     baseline = y - layout.titles_height + layout.name_lines * layout.line - layout.line + layout.text
-    draw_fitted(picture, (x, baseline), photo.name, layout.text, layout.side, INK, bold=True)
+    draw_name(picture, (x, baseline), photo.name, layout.text, layout.side)
     height = draw_photo(picture, (x, y), layout.side, photo, whole=whole)
     size = layout.text - (1 if above else 2)
     place = (x, baseline + above) if above else (x, y + height + 6 + size)

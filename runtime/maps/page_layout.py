@@ -11,7 +11,17 @@ from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .picture_text import break_name, font_of_size, wrap
 
-__all__ = ["CHANNEL_PAGE", "COMPARISON_PAGE", "MARGIN", "OUTPUT_PAGE", "GridLayout", "PageKind", "fit", "lay_out"]
+__all__ = [
+    "CHANNEL_PAGE",
+    "COMPARISON_PAGE",
+    "MARGIN",
+    "OUTPUT_PAGE",
+    "GridLayout",
+    "PageKind",
+    "fit",
+    "lay_out",
+    "least_width",
+]
 
 MARGIN = 32
 _GUTTER, _ROW_GAP = 24, 22
@@ -175,6 +185,11 @@ def lay_out(
         f"{tiles} tiles in rows of {columns} are too many to stay legible in one picture{within} (at most "
         f"{_LONGEST_SIDE:,} pixels per side). Choose other columns, or fewer outputs (--columns, --outputs)."
     )
+
+
+def least_width(columns: int) -> int:
+    """The width that a picture needs for so many columns."""
+    return columns * (_SMALLEST_SIDE + _GUTTER) - _GUTTER + 2 * MARGIN
 
 
 def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 Reading and preprocessing photos is in `runs/`; where a photo lies on a page is up to `map_page.py`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ _OUTLINE = np.array([255, 255, 255], np.uint8), np.array([28, 28, 28], np.uint8)
 """The crop's outline: light within, dark outside, so that it shows on any photo."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Photo:
     """A photo and what the model saw of it. `runs.preprocessing.seen_photo` makes one of an image file."""
 
@@ -35,6 +35,7 @@ class Photo:
     """H W 3 (RGB): what is left after resize and crop, not normalised; grey where the model takes one channel."""
     region: tuple[float, float, float, float]
     """Where `seen` lies in `pixels`: left, top, right, bottom in the photo's pixels; beyond it where it was padded."""
+    _scaled: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def detail(self) -> str:
@@ -48,6 +49,14 @@ class Photo:
         height, width = self.pixels.shape[:2]
         left, top, right, bottom = self.region
         return left >= 1 or top >= 1 or right <= width - 1 or bottom <= height - 1
+
+    def scaled(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """Return a copy of the whole photo in another size, height and width; made once for all maps of a page."""
+        if size not in self._scaled:
+            image = Image.fromarray(self.pixels).resize(size[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0)
+            self._scaled.clear()
+            self._scaled[size] = np.asarray(image)
+        return self._scaled[size].copy()
 
 
 def map_over_photo(
@@ -110,8 +119,7 @@ def photo_with_map(
         UsageError: there is no such colour map.
     """
     height, width = size
-    whole = Image.fromarray(photo.pixels).resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
-    pixels = np.array(whole)
+    pixels = photo.scaled(size)
     left, top, right, bottom = _placed(photo, size)
     inside = _within((top, bottom), height), _within((left, right), width)
     if values is not None:

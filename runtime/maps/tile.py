@@ -13,7 +13,18 @@ from .photo import Photo, photo_with_map
 from .picture import Box, Picture, Pixels, Text
 from .picture_text import font_of_size, shorten_front, text_length
 
-__all__ = ["INK", "SOFT_INK", "cmap_of", "draw_fitted", "draw_map", "draw_photo", "draw_range", "not_finite"]
+__all__ = [
+    "INK",
+    "SOFT_INK",
+    "cmap_of",
+    "draw_fitted",
+    "draw_heading",
+    "draw_map",
+    "draw_name",
+    "draw_photo",
+    "draw_range",
+    "not_finite",
+]
 
 INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#666666", "#d4d4d4", "#8fa3b5"
 _BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
@@ -80,6 +91,11 @@ def draw_range(
         picture.parts.append(Pixels(x + round(left) + _BAR_GAP, y + size - _BAR - 1, room, _BAR, colours))
         return
     draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
+
+
+def draw_name(picture: Picture, place: Place, text: str, size: int, width: int) -> None:
+    """Add a name in bold that begins at a baseline, cut in front to fit, where its end says the most."""
+    picture.parts.append(Text(*place, shorten_front(text, font_of_size(size, bold=True), width), size, INK, bold=True))
 
 
 def draw_fitted(

@@ -62,6 +62,7 @@ def evaluate_low_precision(
         elif not found.failed and value.dtype.kind == "f" and name in right:
             found = _measured(found, value, right[name], explained.own, clipped=name in noise.clipped)
             file.corrections[name] = truth.sampled(right[name]) - truth.sampled(value)
+            steps.compare_biases(name, value - right[name])
         file.comparisons.append(found)
     _allow_usual_clipping(file, noise.clipped, steps.usually_clipped)
     _add_quantization_faults(file, steps)

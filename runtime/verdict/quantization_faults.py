@@ -8,9 +8,10 @@ compared with the file's others.
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..float64.bias_use import BiasUse
 from ..float64.bit_noise import BitNoise
@@ -31,8 +32,6 @@ _REACH = 0.6
 _MOST = 0.7
 """The share of weights of one kind that makes another an exception."""
 _LEAST_WEIGHTS = 3
-_SAME_STEP = 0.05
-"""How far, in parts of it, the step of a bias may be from that of the products: more than rounding makes of it."""
 
 
 class _At(NamedTuple):
@@ -48,7 +47,8 @@ class Steps:
         self._noise, self._outputs = noise, outputs
         self._used: list[_At] = []
         self._weights: list[tuple[str, WeightUse]] = []
-        self._biases: list[tuple[str, BiasUse]] = []
+        self._biases: list[tuple[str, str]] = []
+        self._pending: list[BiasUse] = []
         self._overflows = 0
         self.overflow: float | None = None
         """The largest value on the way to this output, if float16 can't hold it."""
@@ -59,14 +59,22 @@ class Steps:
             owner = next((each for each in (use.real, use.given) if each in self._outputs), output)
             self._used.append(_At(owner, use))
         self._weights += [(output, use) for use in self._noise.weights[len(self._weights) :]]
-        self._biases += [(output, use) for use in self._noise.biases.found[len(self._biases) :]]
+        self._pending, self._noise.biases.found = self._noise.biases.found, []
         new = list(self._noise.overflows.values())[self._overflows :]
         self._overflows, self.overflow = self._overflows + len(new), new[0] if new else None
+
+    def compare_biases(self, output: str, error: NDArray[Any]) -> None:
+        """Take the error of this output, computed minus right, in which the biases on the way to it have their part."""
+        self._biases += [
+            (output, f"its bias's scale of {use.step:.3g} is {use.ratio:.3g} times its input's times its weight's")
+            for use in self._pending
+            if use.explains(error)
+        ]
 
     def faults(self) -> dict[str, list[str]]:
         """Return the outputs whose steps don't fit, each with how, as the end of a sentence."""
         found = defaultdict[str, list[str]](list)
-        for output, words in (*self._too_coarse(), *self._misplaced(), *self._half_used(), *self._biases_apart()):
+        for output, words in (*self._too_coarse(), *self._misplaced(), *self._half_used(), *self._biases):
             found[output].append(words)
         return dict(found)
 
@@ -122,13 +130,3 @@ class Steps:
         for output, reach in reached:
             if reach < _REACH * usual:
                 yield output, f"its weights use {reach:.0%} of their steps, those of the others {usual:.0%}"
-
-    def _biases_apart(self) -> Iterator[tuple[str, str]]:
-        apart = [abs(use.ratio - 1) > _SAME_STEP for _, use in self._biases]
-        # A tool may give every bias steps of its own and add it as a real number.
-        if sum(apart) > (1 - _MOST) * len(apart) or len(apart) - sum(apart) < _LEAST_WEIGHTS:
-            return
-        for (output, use), differs in zip(self._biases, apart, strict=True):
-            if differs:
-                words = f"is {use.ratio:.3g} times its input's times its weight's"
-                yield output, f"its bias's scale of {use.step:.3g} {words}"

@@ -239,6 +239,8 @@ def test_export_selects_and_says_what_was_written(layerprobe, theirs, tmp_path):
     assert layerprobe("export", theirs, "-o", folder).code == 2
     done = layerprobe("export", theirs, "-o", folder, "--overwrite", "--op", "Conv")
     assert open_artifact(folder).manifest.output_names == ["conv", "y"]
+    done = layerprobe("export", theirs, "-o", folder, "--overwrite", "--depth", 1)
+    assert open_artifact(folder).manifest.output_names == ["relu", "y"]
 
 
 def test_a_changed_mean_is_written_and_one_of_another_number_of_channels_refused(layerprobe, theirs, tmp_path):
@@ -306,7 +308,7 @@ def test_an_artifact_is_benched(layerprobe, artifact):
     assert "onnx-cpu" in done.out
 
 
-@pytest.mark.parametrize("command", [["run", "-o", "t.safetensors"], ["grid", "-o", "t.png"], ["bench"]])
+@pytest.mark.parametrize("command", [["run", "-o", "t.safetensors"], ["bench"]])
 def test_commands_for_artifacts_say_how_to_make_one_of_a_file(layerprobe, theirs, photo, command):
     name, *options = command
     done = layerprobe(name, theirs, *([photo] if name != "bench" else []), *options)
@@ -318,7 +320,7 @@ def test_commands_for_artifacts_say_how_to_make_one_of_a_file(layerprobe, theirs
     ]
 
 
-def test_a_file_of_anothers_is_listed_exported_and_verified_without_torch(theirs, tmp_path):
+def test_a_file_of_anothers_is_listed_drawn_exported_and_verified_without_torch(theirs, tmp_path, photo):
     code = """
 import sys
 class Block:
@@ -327,9 +329,10 @@ class Block:
             raise ModuleNotFoundError(f"{name} is blocked in this test", name=name)
 sys.meta_path.insert(0, Block())
 from runtime.main import main
-file, folder = sys.argv[1:]
+file, folder, photo = sys.argv[1:]
 for command in (
     ["nodes", file],
+    ["grid", file, photo, "-o", f"{folder}.png"],
     ["export", file, "-o", folder],
     ["verify", file, "--runner", "onnx-cpu"],
     ["verify", folder, "--runner", "onnx-cpu"],
@@ -341,7 +344,10 @@ for command in (
 print("alone")
 """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(theirs), str(tmp_path / "made")], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(theirs), str(tmp_path / "made"), str(photo)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("alone\n")

@@ -268,8 +268,9 @@ def _scale_of_dynamic(graph: Graph) -> Iterator[Callable[[], Fault]]:
         yield plant
 
 
-def _doubled(steps: np.ndarray, scale: np.ndarray, *zero: np.ndarray) -> tuple[np.ndarray, ...]:
-    return steps, scale * np.float32(2), *zero
+def _doubled(steps: np.ndarray, scale: np.ndarray, *zero: np.ndarray) -> tuple[np.ndarray, ...] | None:
+    # What is 0 stays so: a fresh network's biases.
+    return (steps, scale * np.float32(2), *zero) if np.any(steps) else None
 
 
 def _halved_steps(steps: np.ndarray, scale: np.ndarray, *zero: np.ndarray) -> tuple[np.ndarray, ...]:

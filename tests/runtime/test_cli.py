@@ -84,6 +84,16 @@ def test_export_takes_labels_and_keeps_what_the_model_returns(tmp_path, layerpro
     assert names == ["batchnorm1", "batchnorm1_1", "batchnorm1_2", "batchnorm1_3", "fc"]
 
 
+def test_export_takes_a_depth_and_keeps_what_the_model_returns(tmp_path, layerprobe):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef make():\n    block = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh())\n"
+        "    return nn.Sequential(block, nn.Flatten(), nn.Identity())\n"
+    )
+    command = ("export", f"{tmp_path}/net.py:make", "-o", tmp_path / "art", "--input-size", 8)
+    assert layerprobe(*command, "--depth", 1).code == 0
+    assert open_artifact(tmp_path / "art").manifest.output_names == ["0.1", "1", "2"]
+
+
 def test_onnx_and_torchscript_write_the_same(exported, photo, tmp_path, layerprobe):
     for runner in ("onnx", "torchscript"):
         outcome = layerprobe(
@@ -185,6 +195,8 @@ def test_depth_selects_one_output_of_each_block(tmp_path, photo, layerprobe):
     assert not {"0.0", "1.0"} & set(svg_texts(tmp_path / "maps.svg"))
     assert layerprobe("run", tmp_path / "art", photo, "-o", tmp_path / "t.safetensors", "--depth", 1).code == 0
     assert set(load_file(tmp_path / "t.safetensors")) == {"0.1", "1.1", "2"}
+    listed = layerprobe("nodes", f"{tmp_path}/net.py:make", "--input-size", 16, "--depth", 1, "--json").out
+    assert [each["name"] for each in json.loads(listed)["outputs"]] == ["0.1", "1.1", "2"]
 
 
 def test_grid_draws_repeated_tensors_only_when_asked(tmp_path, photo, layerprobe):

@@ -122,7 +122,7 @@ def test_channels_of_several_photos_stand_side_by_side(drawn, photo, wide_photo)
 def test_a_model_is_opened_once_for_all_photos(drawn, photo, wide_photo, monkeypatch):
     opened = []
     monkeypatch.setattr(
-        "runtime.runners.registry.open_image_runner",
+        "runtime.drawn_model.open_image_runner",
         lambda *given, real=open_image_runner, **named: opened.append(given) or real(*given, **named),
     )
     assert drawn(photo, wide_photo, photo, "--outputs", "cnn2")[0].code == 0
@@ -132,7 +132,7 @@ def test_a_model_is_opened_once_for_all_photos(drawn, photo, wide_photo, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("{photo}", "{photo}", "--against", "{art}"), 2, "--against compares two artifacts on one photo"),
+        (("{photo}", "{photo}", "--against", "{art}"), 2, "--against compares two models on one photo"),
         (("{photo}",) * 9, 2, "9 photos or models were given to compare: give 2 to 8"),
         (("{photo}", "{photo}", "--columns", "3"), 2, "omit --columns"),
         (("{photo}", "{photo}", "--reduce", "pca"), 2, "Choose one of mean, std, l2, max, abs-mean."),

@@ -82,6 +82,7 @@ def test_onnx_runs_draws_records_and_verifies_without_torch_probe_and_export(orp
         for command in (
             ["run", sys.argv[1], sys.argv[2], "-o", sys.argv[3] + "/t.safetensors"],
             ["grid", sys.argv[1], sys.argv[2], "-o", sys.argv[3] + "/maps.png"],
+            ["grid", sys.argv[1], sys.argv[2], "-o", sys.argv[3] + "/class.png", "--cam", "--class", "1"],
             ["verify", sys.argv[1], "--runner", "onnx-cpu"],
             ["bench", sys.argv[1], "--runner", "onnx-cpu", "--repeats", "2"],
         ):

@@ -109,21 +109,6 @@ def test_steps_that_do_not_fit_are_said_with_their_numbers(files: dict[str, Path
     assert report.headline.count("its values start at 0") == 1
 
 
-def test_a_bias_that_hardly_counts_is_named_by_its_scale(files: dict[str, Path], judged: Judge, tmp_path: Path):
-    graph = Graph(onnx.load(files["QDQ"]))
-    bias = graph.weights(dims=1)[3]
-    small = np.minimum(np.abs(graph.constants[bias.input[0]]), 1)
-    bias.input[0] = graph.new(bias.input[0], small.astype(np.int32))
-    right = graph.constants[bias.input[1]]
-    onnx.save(graph.model, tmp_path / "before.onnx")
-    bias.input[1] = graph.new(bias.input[1], 2 * right)
-    onnx.save(graph.model, tmp_path / "after.onnx")
-    reports = [judged(tmp_path / name, runners=_FILE) for name in ("before.onnx", "after.onnx")]
-    # The first is another bias than the model's, which its scale has no part in.
-    assert ["its bias's scale" in report.headline for report in reports] == [False, True]
-    assert "is 2 times its input's times its weight's" in reports[1].headline
-
-
 def test_a_tool_may_give_every_bias_steps_of_its_own(files: dict[str, Path], judged: Judge, tmp_path: Path):
     graph = Graph(onnx.load(files["QDQ"]))
     for bias in graph.weights(dims=1):
@@ -134,17 +119,25 @@ def test_a_tool_may_give_every_bias_steps_of_its_own(files: dict[str, Path], jud
     assert judged(tmp_path / "finer.onnx", runners=_FILE).passed
 
 
+@pytest.mark.parametrize(
+    ("told", "place", "other"),
+    [
+        ("a layer left in float", 2, {"point": "float32, most others int8 with a scale per channel"}),
+        # Its bias stays in the steps of the channels.
+        ("one scale for all channels", 1, {"side": "int8 with one scale, most others int8 with a scale per channel"}),
+    ],
+)
 def test_a_layer_of_another_precision_is_told_and_passes(
-    made: Made, files: dict[str, Path], judged: Judge, tmp_path: Path
+    told: str, place: int, other: dict[str, str], made: Made, files: dict[str, Path], judged: Judge, tmp_path: Path
 ):
-    kind, plant = TOLD["a layer left in float"]
+    kind, plant = TOLD[told]
     weights = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(made.file).graph.initializer}
     graph = Graph(onnx.load(files[kind]), weights)
-    list(plant(graph))[2]()
+    list(plant(graph))[place]()
     onnx.save(graph.model, tmp_path / "mixed.onnx")
     report = judged(tmp_path / "mixed.onnx", runners=_FILE)
     assert report.passed
-    assert report.runners[0].other_kinds == {"point": "float32, most others int8 with a scale per channel"}
+    assert report.runners[0].other_kinds == other
 
 
 def test_a_file_in_half_precision_is_judged_by_its_bits(made: Made, judged: Judge, tmp_path: Path):

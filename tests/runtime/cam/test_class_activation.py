@@ -184,6 +184,16 @@ def test_each_runtime_gives_the_same_exact_map(artifacts, image):
     np.testing.assert_allclose(*maps, atol=1e-5)
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("method", ["exact", "ablation", "score", "eigen"])
+def test_a_gpu_gives_the_map_of_the_cpu(method, artifacts, image):
+    on_gpu, on_cpu = (
+        class_activation(artifacts["averaged"], image, 0, method, runner=runner).map
+        for runner in ("onnx-cuda", "onnx-cpu")
+    )
+    np.testing.assert_allclose(on_gpu, on_cpu, atol=1e-4 * np.abs(on_cpu).max())
+
+
 def test_auto_is_exact_where_the_head_allows_it_else_ablation_else_score(artifacts, image):
     def method(name, runner):
         return class_activation(artifacts[name], image, runner=runner).method

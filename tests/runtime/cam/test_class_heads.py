@@ -288,3 +288,47 @@ def test_a_layer_that_is_one_of_several_results_of_its_node_is_cut_there(made):
     maps = open_runner(artifact, "onnx-cpu").run({"x": image})["maps"][0]
     row = numpy_helper.to_array(WEIGHTS[2])[3:, 2]
     np.testing.assert_allclose(found.weights, row * maps[:3].max(axis=(1, 2)), rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_is_weighed_like_single(tmp_path):
+    """The rest of this model reads the size of the batch from its input, in the model's own type."""
+
+    def artifact(dtype):
+        row = [
+            node("Shape", ["x"], ["size"], end=1),
+            node("Concat", ["size", "left"], ["shape"], axis=0),
+            node("Reshape", ["pool", "shape"], ["flat"]),
+        ]
+        nodes = [*MAPS, *GAP, *row, *OTHER_HEADS["two layers"][0][2:]]
+        floats = [numpy_helper.from_array(numpy_helper.to_array(each).astype(dtype), each.name) for each in used(nodes)]
+        weights = [*floats, constant("left", [-1])]
+        file = tmp_path / f"{dtype}.onnx"
+        save(file, nodes, [value("x", "n", 3, 8, 8, dtype=dtype)], ["y"], weights, opset=18)
+        return open_artifact(export_onnx(load_onnx(file).probe, tmp_path / dtype))
+
+    half, single, image = artifact("float16"), artifact("float32"), images(1)[0]
+    for method in ("ablation", "score", "eigen"):
+        found, expected = (class_activation(each, image, 1, method, runner="onnx-cpu").map for each in (half, single))
+        np.testing.assert_allclose(found, expected, atol=2e-2 * np.abs(expected).max())
+
+
+def test_a_layer_of_whole_steps_is_not_the_default_and_can_not_be_ablated(made):
+    steps = [
+        node("QuantizeLinear", ["maps", "step", "zero"], ["whole"]),
+        node("DequantizeLinear", ["whole", "step", "zero"], ["back"]),
+        node("GlobalAveragePool", ["back"], ["pool"]),
+        *OTHER_HEADS["two layers"][0][1:],
+    ]
+    artifact, image = (
+        made(steps, weights=[constant("step", 0.1, "float32"), constant("zero", 3, "uint8")]),
+        images(1)[0],
+    )
+    assert class_activation(artifact, image, 1, runner="onnx-cpu").layer == "back"
+    with pytest.raises(UsageError, match=r"whole holds whole steps \(uint8\), of which 0 need not mean nothing\."):
+        class_activation(artifact, image, 1, "ablation", layer="whole", runner="onnx-cpu")
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 8, 8), (3, 8, 8)])
+def test_an_array_that_is_not_one_image_is_refused(shape, made):
+    with pytest.raises(UsageError, match=r"theirs takes x \(N x 3 x 8 x 8, float32\); it was given an array of shape"):
+        class_activation(made(LINEAR_HEADS["Gemm, turned"]), np.zeros(shape, np.float32), runner="onnx-cpu")

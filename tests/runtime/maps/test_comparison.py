@@ -97,6 +97,9 @@ def test_choices_that_make_no_sense_are_refused():
         draw_comparison(two, OUTPUTS, columns=3)
     with pytest.raises(UsageError, match="give photos="):
         draw_comparison(two, OUTPUTS, overlay=True)
+    with pytest.raises(UsageError, match="3 columns don't fit in 400 pixels: give a width of at least 448"):
+        draw_comparison(two, OUTPUTS, width=400)
+    assert draw_comparison(two, OUTPUTS, width=448).width <= 480
 
 
 def test_where_the_means_show_nothing_maps_are_the_mean_of_absolute_values_in_all_columns():

@@ -1,0 +1,311 @@
+"""`layerprobe grid MODEL` and `lp.show`: from a model to its picture, without an export."""
+
+import warnings
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import layerprobe as lp
+from probe import build_probe, load_model
+
+NET = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.block = nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(inplace=True))
+
+    def forward(self, x):
+        print("a word of the model's own")
+        return {"out": self.block(self.stem(x)), "size": x.shape[0]}
+
+
+class Head(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 2, 3), nn.Linear(2 * 30 * 30, 5)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).flatten(1))
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, left, right):
+        return self.conv(left) - self.conv(right)
+
+
+class Writing(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x):
+        self.conv.weight.data.mul_(0.9)
+        return self.conv(x)
+
+
+def make():
+    torch.manual_seed(0)
+    return Net(), torch.zeros(1, 3, 32, 32)
+
+
+def head():
+    return Head().eval()
+
+
+def pair():
+    return Pair(), (torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16))
+
+
+def writing():
+    return Writing(), torch.zeros(1, 3, 16, 16)
+
+
+def audio():
+    return nn.Conv1d(1, 2, 5), torch.zeros(1, 1, 400)
+"""
+
+
+@pytest.fixture
+def net(tmp_path):
+    (tmp_path / "net.py").write_text(NET)
+    return tmp_path / "net.py"
+
+
+@pytest.fixture
+def drawn(tmp_path, photo, layerprobe):
+    """Draw as SVG and return the outcome, and the texts in the picture in the order of drawing."""
+
+    def draw(model, *options, image=photo):
+        file = tmp_path / "maps.svg"
+        outcome = layerprobe("grid", model, image, "-o", file, *options)
+        texts = ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}text") if outcome.code == 0 else ()
+        return outcome, [each.text for each in texts]
+
+    return draw
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True)).eval()
+
+
+def tiles(texts):
+    """The names of the outputs that have a tile, with their details and ranges, but not the title."""
+    return texts[1:]
+
+
+def test_a_model_is_drawn_as_its_artifact_is(drawn, exported):
+    outcome, of_model = drawn("cnn3")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.endswith("by eager on cpu\n")
+    _, of_artifact = drawn(exported("cnn3").path)
+    assert of_model[0] == "cnn3 (random weights) · grace_hopper.jpg"
+    assert tiles(of_model) == tiles(of_artifact)
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (("--outputs", "stem"), ["stem"]),
+        (("--op", "relu"), ["block.1"]),
+        (("--depth", "1"), ["stem", "block.1"]),
+        (("--reduce", "std"), ["stem", "block.0", "block.1"]),
+        (("--channels", "stem", "--top", "2"), None),
+    ],
+)
+def test_all_that_chooses_what_a_grid_shows_works_on_a_model(drawn, net, options, names):
+    outcome, texts = drawn(f"{net}:make", "--no-photo", *options)
+    assert outcome.code == 0
+    assert names is None or [each for each in texts if each in ("stem", "block.0", "block.1")] == names
+    assert "a word of the model's own" not in outcome.out
+
+
+def test_what_a_model_overwrites_in_place_is_drawn_as_it_was(drawn, net):
+    _, texts = drawn(f"{net}:make", "--no-photo", "--outputs", "block.0")
+    lowest = texts[3]
+    assert lowest.startswith("−")  # the ReLU after it has cut that off
+
+
+def test_a_models_weights_and_preprocessing_are_chosen_as_for_export(drawn, net, tmp_path, layerprobe, photo):
+    model = load_model(f"{net}:make").module
+    with torch.no_grad():
+        model.stem.weight.mul_(3)
+    torch.save({"state_dict": model.state_dict()}, tmp_path / "best.pt")
+    options = ("--weights", tmp_path / "best.pt", "--mean", "0.1,0.2,0.3", "--std", "1,2,3")
+    outcome, of_model = drawn(f"{net}:make", *options)
+    assert [each for each in outcome.err.splitlines() if each != "a word of the model's own"] == [
+        f"{tmp_path / 'best.pt'}: the weights are read from its entry 'state_dict'",
+        "Net was in training mode: its probe is of the model in eval mode",
+    ]
+    layerprobe("export", f"{net}:make", "-o", tmp_path / "art", *options)
+    _, of_artifact = drawn(tmp_path / "art")
+    assert tiles(of_model) == tiles(of_artifact)
+
+
+def test_somebodys_onnx_file_is_drawn_at_once(drawn, exported, tmp_path, layerprobe, photo):
+    torch.onnx.export(
+        nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()).eval(), (torch.zeros(1, 3, 16, 16),), tmp_path / "theirs.onnx"
+    )
+    outcome, texts = drawn(tmp_path / "theirs.onnx", "--provider", "cpu", "--op", "Relu", "--no-photo")
+    assert outcome.code == 0
+    assert outcome.out.endswith("by onnx-cpu on CPUExecutionProvider\n")
+    assert texts[:2] == ["theirs · grace_hopper.jpg", "relu"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["maps.svg", "theirs.onnx", "theirs.onnx.data"]
+
+
+def test_a_folder_of_that_name_is_an_artifact_and_no_model(drawn, exported, tmp_path, monkeypatch):
+    (tmp_path / "cnn2").symlink_to(exported("cnn2").path)
+    monkeypatch.chdir(tmp_path)
+    outcome, _ = drawn("cnn2", "--provider", "cpu")
+    assert outcome.out.endswith("by onnx-cpu on CPUExecutionProvider\n")
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "code", "said"),
+    [
+        ("cnn2", ("--provider", "cpu"), 2, "A PyTorch model runs in PyTorch itself: omit --provider"),
+        ("cnn2", ("--runner", "torchscript"), 2, "A PyTorch model runs in PyTorch itself: omit --runner"),
+        ("{art}", ("--seed", "1"), 2, "--seed (seed=) is for a model, and {art} is an artifact: omit it."),
+        ("{lone}.pt", (), 4, "is a lone program, for --runner torchscript"),
+        ("no-folder", (), 3, "`layerprobe export MODEL -o no-folder` makes one."),
+        ("{net}", (), 3, "needs a factory"),
+        ("{net}:mak", (), 3, "has no factory 'mak'. The nearest: make."),
+        ("torchvision:resnet81", (), 3, "The nearest: resnet18"),
+        ("{net}:head", (), 3, "Images of 224 x 224 were assumed: --input-size (input_size=) says how large they are."),
+        ("{net}:writing", (), 3, "writes to the parameter conv.weight"),
+        ("{net}:pair", (), 3, "takes left (1 x 3 x 16 x 16, float32), right (1 x 3 x 16 x 16, float32)."),
+        ("{net}:audio", (), 3, "takes input (1 x 1 x 400, float32)."),
+        ("{net}:make", ("--outputs", "stm"), 2, "The nearest: stem"),
+        ("{net}:make", ("--submodule", "blok"), 3, "blok"),
+    ],
+)
+def test_what_cannot_be_drawn_is_told(drawn, exported, tmp_path, net, model, options, code, said):
+    names = {"art": tmp_path / "art", "lone": tmp_path / "lone", "net": net}
+    (tmp_path / "art").symlink_to(exported("cnn2").path)
+    (tmp_path / "lone.pt").write_bytes((exported("cnn2").path / "model.torchscript.pt").read_bytes())
+    outcome, _ = drawn(model.format(**names), *options)
+    assert outcome.code == code
+    assert said.format(**names) in outcome.err
+    assert len(outcome.err.partition("layerprobe: ")[2].splitlines()) <= 3
+
+
+def test_the_size_of_the_image_can_be_said(drawn, net):
+    outcome, texts = drawn(f"{net}:head", "--input-size", "32", "--no-photo")
+    assert (outcome.code, texts[2]) == (0, "Conv2d · 2 × 30 × 30")
+
+
+def test_a_model_of_two_images_is_drawn_from_a_file_of_arrays(drawn, net, tmp_path):
+    left, right = np.random.default_rng(0).normal(size=(2, 1, 3, 16, 16)).astype(np.float32)
+    np.savez(tmp_path / "pair.npz", left=left, right=right)
+    outcome, texts = drawn(f"{net}:pair", image=tmp_path / "pair.npz")
+    assert outcome.code == 0
+    assert texts[0].endswith("net.py:pair · pair.npz")
+    assert {"conv", "conv_1", "sub"} <= set(texts)
+
+
+def test_a_photo_is_a_file_a_picture_pixels_or_a_tensor(small, photo):
+    steps = lp.Preprocessing(resize=40, crop=(32, 32), mean=[0.5] * 3, std=[0.5] * 3)
+    picture = Image.open(photo)
+    pixels = np.asarray(picture)
+    tensor = torch.from_numpy(lp.preprocess_files([photo, photo], steps))
+    rgb = torch.from_numpy(pixels.copy()).permute(2, 0, 1)  # as torchvision reads it
+    choices = {"show_photo": False, "title": "maps", "preprocessing": steps}
+    pictures = [
+        lp.show(small, each, **choices)._repr_png_()
+        for each in (photo, str(photo), picture, pixels, rgb, tensor, tensor[0], tensor.numpy(), {"input": tensor[:1]})
+    ]
+    assert all(each == pictures[0] for each in pictures)
+
+
+def test_a_module_a_probe_and_an_artifact_give_one_picture(exported, photo, monkeypatch, tmp_path):
+    artifact = exported("cnn2")
+    loaded = load_model("cnn2")
+    steps = artifact.manifest.preprocessing
+    named = lp.show("cnn2", photo, title="maps", preprocessing=steps)._repr_png_()
+    assert lp.show(loaded.module, photo, title="maps", preprocessing=steps)._repr_png_() == named
+    probe = build_probe(loaded.module, torch.zeros(1, 3, 64, 64))
+    assert lp.show(probe, photo, title="maps", preprocessing=steps)._repr_png_() == named
+    assert lp.show(artifact, photo, title="maps").height == lp.show(artifact.path, photo, title="maps").height
+    lp.show(probe, photo, "cnn2", width=640).save(tmp_path / "maps.png")
+    assert Image.open(tmp_path / "maps.png").width == 640
+
+
+def test_a_module_is_as_it_was_after_it_was_drawn(photo):
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm2d(3)
+            self.register_buffer("calls", torch.zeros(1))
+
+        def forward(self, x):
+            if self.training:
+                self.calls += 1
+            return self.norm(x)
+
+    model = Counting()
+    heard = []
+    model.norm.register_forward_hook(lambda *given: heard.append(given))
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        lp.show(model, photo, input_size=16)
+    assert [each.category.__name__ for each in told] == ["TrainingModeWarning"]
+    assert [each.training for each in model.modules()] == [True, True]
+    assert all(torch.equal(each, before[name]) for name, each in model.state_dict().items())
+    assert all(each.grad is None and each.requires_grad for each in model.parameters())
+
+
+def test_a_module_says_itself_how_large_its_images_are(photo):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3))
+    model.image_size = 20
+    assert lp.show(model, photo, page=1, show_photo=False).parts[2].text == "Conv2d · 2 × 18 × 18"
+    assert lp.show(model, photo, input_size=(12, 16), show_photo=False).parts[2].text == "Conv2d · 2 × 10 × 14"
+
+
+def test_a_model_in_half_precision_is_drawn(photo):
+    model = nn.Sequential(nn.Conv2d(3, 2, 3)).bfloat16()
+    assert lp.show(model.eval(), photo, input_size=16).pages == 1
+
+
+def test_only_what_is_drawn_is_kept_in_memory(small, photo, monkeypatch):
+    whole = lp.show(small, photo, input_size=32)._repr_png_()
+    monkeypatch.setattr("runtime.runs.photo_maps._AT_ONCE_BYTES", 1)  # each output in a run of its own
+    assert lp.show(small, photo, input_size=32)._repr_png_() == whole
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (({"model": 1}, None), "A dict can't be drawn"),
+        (("small", "no.jpg"), "no.jpg"),
+        (("small", np.zeros((8, 8, 3))), "Pixels are uint8; these are float64, 8 x 8 x 3."),
+        (("small", np.zeros((8, 8, 2), np.uint8)), "Pixels are H W, H W C or C H W"),
+        (("small", {"x": np.zeros((1, 3, 8, 8))}), "It was given x."),
+        (("small", torch.zeros(1, 4, 8, 8)), "fails"),
+    ],
+)
+def test_what_show_is_not_made_for_is_told(arguments, said, small):
+    model, photo = arguments
+    with pytest.raises(lp.LayerprobeError, match=said.replace("(", r"\(")):
+        lp.show(small if model == "small" else model, photo)
+
+
+def test_a_choice_that_does_not_exist_is_told(small, photo):
+    with pytest.raises(lp.UsageError, match="A grid has no choice 'colour'"):
+        lp.show(small, photo, colour="red")
+    with pytest.raises(lp.UsageError, match="weights= and submodule= are for a model's name"):
+        lp.show(small, photo, weights="best.pt")
