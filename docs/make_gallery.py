@@ -18,7 +18,7 @@ from PIL import Image
 __all__ = ["commands_of_gallery", "files_of_gallery", "main", "pictures_of_gallery"]
 
 DOCS = Path(__file__).parent
-HEIGHTS = {"report": (0, 1400), "right": (0, 1200)}
+HEIGHTS = {"report": (0, 1420), "where": (1870, 3225)}
 """In pixels, from and to where an HTML page is shown."""
 LARGEST_WIDTH = 1400
 QUALITY = 80

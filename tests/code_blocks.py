@@ -70,10 +70,17 @@ class Reader:
     """Runs the command line in this process, where torch is loaded already."""
     printed: list[str] = field(default_factory=list)
     """By the last bash block."""
+    names: dict[str, Any] = field(default_factory=dict)
+    """Of the Python blocks of the document: a later one goes on where an earlier one ended."""
     _done: dict[str, str] = field(default_factory=dict)
 
-    def follow(self, block: Block) -> None:
-        """Do what a block says; fail if it doesn't work, or prints something else."""
+    def read(self, document: Path) -> None:
+        """Do what the blocks of a document say; fail if one doesn't work, or prints something else."""
+        self.names = {"__name__": "block"}
+        for block in blocks_of(document):
+            self._follow(block)
+
+    def _follow(self, block: Block) -> None:
         code = block.code
         for shown, quicker in QUICKLY.items():
             code = re.sub(shown, quicker, code)
@@ -82,7 +89,7 @@ class Reader:
         elif block.title is not None:
             Path(block.title).write_text(block.code, encoding="utf-8")
         elif block.language == "python":
-            exec(compile(code, block.place, "exec"), {"__name__": "block"})
+            exec(compile(code, block.place, "exec"), self.names)
         elif block.mark != "slow":
             expected = int((block.mark or "exit 0").removeprefix("exit "))
             printed = [self._run(line, expected, block.place) for line in code.splitlines()]
