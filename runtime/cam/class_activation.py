@@ -12,7 +12,7 @@ from ..artifact.by_name import load
 from ..artifact.errors import RunnerUnavailable, UsageError
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import Output
-from ..artifact.selection import known_outputs
+from ..artifact.selection import select_outputs
 from ..maps.reductions import REDUCTIONS
 from ..runners.registry import open_runner
 from ..runners.settings import Settings
@@ -63,7 +63,8 @@ def class_activation(
         photo: a file, or an array of one image as the model takes it.
         class_: its number; the most probable one if None.
         method: `exact`, `ablation`, `score`, `eigen`, or `auto`: the first of them that is possible.
-        layer: the output whose channels are weighed; by default the last before the head with a height and a width.
+        layer: the output whose channels are weighed, or a module (`layer4`), whose last output counts; by default the
+            last before the head with a height and a width.
         top: of `ablation` and `score`, how many channels are tried, the strongest; by default 512 of `score`, and all
             of `ablation`.
         runner: a row of `RUNNERS`; by default ONNX Runtime, on CUDA if that works.
@@ -82,8 +83,7 @@ def class_activation(
     run = ClassRun(opened, photo, open_it, size)
     layers = []
     if layer is not None:
-        known_outputs(opened.manifest, [layer])
-        layers = layers_with_maps([each for each in opened.manifest.outputs if each.name == layer])
+        layers = layers_with_maps(select_outputs(opened.manifest.outputs, [layer]))[-1:]
     return class_activations(run, [] if class_ is None else [class_], [method], layers, top)[0]
 
 

@@ -4,7 +4,7 @@ Where the maps are averaged and then only weighed, a class's score is a sum over
 from the result back, whatever its nodes are called.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -82,7 +82,7 @@ class LinearHead:
             axes = listed_axes(node, self.constant)
             return None if axes is None else [axis % len(shape) for axis in axes]
         given = attributes_of(node)
-        covers = node.op_type == "GlobalAveragePool" or list(given["kernel_shape"]) == list(shape[2:])
+        covers = node.op_type == "GlobalAveragePool" or list(given.get("kernel_shape", ())) == list(shape[2:])
         return list(range(2, len(shape))) if covers and not any(given.get("pads", ())) else None
 
 
@@ -102,7 +102,7 @@ class ClassGraph:
         """
         self._file, self._result = file, result
         self._model = file.model()
-        self._maker = {name: node for node in self._model.graph.node for name in node.output if name}
+        self._maker = _makers(self._model.graph.node)
         self._weights = {tensor.name: tensor for tensor in self._model.graph.initializer}
         self.scores, self.closing = self._before_closing(result)
 
@@ -140,7 +140,7 @@ class ClassGraph:
             node = self._maker.get(value)
             if node is not None and node.op_type in _POOLS:
                 break
-            step = LINEAR[node.op_type](node, self._constant) if node is not None and node.op_type in LINEAR else None
+            step = self._back(node)
             if node is None or step is None:
                 what = f"{node.op_type} ({_step_of(node)})" if node is not None else "no average"
                 raise UsageError(
@@ -167,6 +167,12 @@ class ClassGraph:
             return str(node.input[0]), str(node.op_type)
         return self._result, None
 
+    def _back(self, node: "NodeProto | None") -> Back | None:
+        try:
+            return LINEAR[node.op_type](node, self._constant) if node is not None else None
+        except (IndexError, KeyError):  # no such operator, or without its inputs
+            return None
+
     def _averages_one_axis(self, node: "NodeProto | None") -> bool:
         axes = listed_axes(node, self._constant) if node is not None and node.op_type == "ReduceMean" else None
         return axes is not None and len(axes) == 1
@@ -178,19 +184,37 @@ class ClassGraph:
 
     def _constant(self, name: str) -> NDArray[np.float64] | None:
         """Return what a constant holds; None for what is computed from the model's input."""
-        node = self._maker.get(name)
-        if node is not None and node.op_type == "Identity":
-            return self._constant(node.input[0])
-        if node is not None and node.op_type == "Constant":
-            value: Any = next(iter(attributes_of(node).values()))
-            return self._read(name, value) if hasattr(value, "dims") else np.asarray(value, float)
-        return self._read(name, self._weights[name]) if name in self._weights else None
+        while (node := self._maker.get(name)) is not None and node.op_type == "Identity":
+            name = node.input[0]
+        if node is None:
+            return self._read(name, self._weights[name]) if name in self._weights else None
+        value: Any = next(iter(attributes_of(node).values()), None) if node.op_type == "Constant" else None
+        return self._read(name, value) if hasattr(value, "dims") else _numbers(value)
 
     def _read(self, name: str, tensor: Any) -> NDArray[np.float64]:
         try:
             return read_weight(tensor, self._file.folder).astype(np.float64)
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file.path}: the weight {name} can't be read: {first_line(error)}") from error
+
+
+def _makers(nodes: "Iterable[NodeProto]") -> "dict[str, NodeProto]":
+    """Return by value the node that makes it, if that reads only what was made before: so no walk goes in circles."""
+    listed = list(nodes)
+    later = {name for node in listed for name in node.output if name}
+    found: dict[str, NodeProto] = {}
+    for node in listed:
+        if later.isdisjoint(names_read(node)) and (node.input or node.op_type == "Constant"):
+            found.update((name, node) for name in node.output if name)
+            later.difference_update(node.output)
+    return found
+
+
+def _numbers(value: Any) -> NDArray[np.float64] | None:
+    try:
+        return None if value is None else np.asarray(value, float)
+    except (TypeError, ValueError):  # a text
+        return None
 
 
 def _step_of(node: "NodeProto") -> str:

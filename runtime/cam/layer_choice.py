@@ -44,7 +44,7 @@ def deepest_layer(
     if head is not None:
         if head.layer not in by_name:
             raise _not_exported(manifest, head.step)
-        if by_name[head.layer].has_map:
+        if by_name[head.layer].has_map and _pixels(by_name[head.layer], sizes) > 1:
             return by_name[head.layer]
     able = [each for each in manifest.outputs if each.has_map and "float" in each.dtype]
     found = [

@@ -3,7 +3,7 @@
 Maps are matched by their output's name. A page of rows becomes a picture in `comparison_page.py`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -13,9 +13,9 @@ import numpy as np
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from .comparison_page import ComparisonPages, MapRow
-from .feature_grid import refuse_mapless
+from .feature_grid import marked, refuse_mapless
 from .feature_maps import FeatureMap, read_map, worth_drawing
-from .footer import explained, left_out_notes, listed, token_notes, usual_reduction
+from .footer import explained, left_out_notes, listed, token_notes
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .page_layout import COMPARISON_PAGE
 from .photo import Photo
@@ -84,7 +84,8 @@ def check_columns(count: int, style: GridStyle) -> None:
     """
     most = COMPARISON_PAGE.most_columns
     if not 2 <= count <= most:
-        raise UsageError(f"{count} photos or models were given to compare: give 2 to {most}, which fit side by side.")
+        given = "1 photo or model was" if count == 1 else f"{count} photos or models were"
+        raise UsageError(f"{given} given to compare: give 2 to {most}, which fit side by side.")
     if style.columns is not None:
         raise UsageError("A comparison has one column for each photo or model: omit --columns.")
     if style.reduce != AUTO and not REDUCTIONS[style.reduce].comparable:
@@ -103,14 +104,15 @@ def comparison_pages(columns: Mapping[str, Column], style: GridStyle, title: str
     """
     check_columns(len(columns), style)
     names, alone = _matched(columns)
-    maps = list(_read(columns, names, style.reduce))
-    joined = [_joined(each) for each in maps]
+    maps = _read(columns, names, style.reduce)
+    joined = [_joined(maps[name]) for name in names]
     found = worth_drawing(joined, aliases=style.aliases, shared=bool(style.shared))
     left_out = [*alone, *left_out_notes(found.left_out)]
     if not found.maps:
         raise UsageError(f"Nothing to draw of the {len(names)} outputs: {' '.join(left_out)}")
-    drawn, usual = {each.name for each in found.maps}, usual_reduction(found.maps)
-    rows = [_row(each, usual) for each in maps if each[0].name in drawn]
+    rows = [
+        MapRow(row.name, row.detail, row.path, [each.values for each in maps[row.name]]) for row in marked(found.maps)
+    ]
     apart = [row.name for row in rows if len(columns) == 2 and row.difference is None]
     if apart:
         left_out.append(f"{len(apart)} of other sizes in the two, without a difference: {listed(apart)}.")
@@ -160,8 +162,8 @@ def _few(names: Sequence[str]) -> str:
     return f"{', '.join(names[:_NAMED])}{more}" if names else "none of them"
 
 
-def _read(columns: Mapping[str, Column], names: Sequence[str], reduce: str) -> Iterator[list[FeatureMap]]:
-    """Yield each output's maps, one of each column, all by the same reduction."""
+def _read(columns: Mapping[str, Column], names: Sequence[str], reduce: str) -> dict[str, list[FeatureMap]]:
+    """Return each output's maps, one of each column, all by the same reduction."""
     first, *others = AUTO_COMPARED if reduce == AUTO else (reduce,)
     found = _read_one(columns, names, first)
     for other in others:
@@ -173,7 +175,7 @@ def _read(columns: Mapping[str, Column], names: Sequence[str], reduce: str) -> I
         ]
         again = _read_one(columns, unseen, other) if unseen else {}
         found |= {name: maps for name, maps in again.items() if any(each.left_out is None for each in maps)}
-    yield from (found[name] for name in names)
+    return found
 
 
 def _read_one(columns: Mapping[str, Column], names: Sequence[str], reduce: str) -> dict[str, list[FeatureMap]]:
@@ -193,9 +195,3 @@ def _joined(maps: Sequence[FeatureMap]) -> FeatureMap:
         return replace(maps[0], values=values, left_out="flat")
     constants_differ = set(reasons) == {"constant"} and values.min() != values.max()
     return replace(maps[0], values=values, left_out=reasons[0] if all(reasons) and not constants_differ else None)
-
-
-def _row(maps: Sequence[FeatureMap], usual: str) -> MapRow:
-    first, marked = maps[0], "" if maps[0].reduction == usual else f" · {maps[0].reduction}"
-    values = [each.values for each in maps]
-    return MapRow(first.name, f"{first.detail}{marked}", first.path, values)

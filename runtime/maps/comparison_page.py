@@ -100,7 +100,7 @@ class ComparisonPages(Pages):
 
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         whole, rows = self.style.overlay, self.rows[shown]
-        heads = [(each.pixels if whole else each.seen).shape[:2] for each in self.photos]
+        heads = [each.shape(whole) for each in self.photos]
         shapes = [*heads, *(each.shape for row in rows for each in row.maps)]
         scales, differences = self._scales[shown], self._difference_scales[shown]
         differs = []
@@ -135,7 +135,8 @@ class ComparisonPages(Pages):
         marked = []
         for index, (row, scale, difference) in enumerate(rows, 1 if self.photos else 0):
             self._draw_row(picture, layout, index * layout.columns, row, scale, difference)
-            marked += [cmap_of(scale)] if not_finite(row.values) else []
+            both = [(row.values, scale), (row.difference, difference)]
+            marked += [cmap_of(its) for values, its in both if values is not None and not_finite(values)]
         shared = [self._scales[0], *self._difference_scales[: int(self._differs)]] if self.shared else []
         draw_footer(picture, layout, [each for each in shared if each], marked)
 

@@ -17,7 +17,7 @@ from .page_layout import OUTPUT_PAGE
 from .photo import Photo
 from .picture import Picture
 
-__all__ = ["draw_grid", "draw_pages", "grid_pages", "refuse_mapless"]
+__all__ = ["draw_grid", "draw_pages", "grid_pages", "marked", "refuse_mapless"]
 
 
 def draw_grid(
@@ -91,7 +91,7 @@ def grid_pages(
         refuse_mapless(outputs)
         raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out)}")
     return MapPages(
-        maps=_marked(found.maps),
+        maps=marked(found.maps),
         style=style,
         kind=OUTPUT_PAGE,
         shared=shared,
@@ -118,7 +118,7 @@ def _read(
     return [read_map(arrays, output, style.reduce, noise) for output in outputs]
 
 
-def _marked(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
+def marked(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
     """Return the maps, with the reduction in the detail of those that have another than usual."""
     usual = usual_reduction(maps)
     return [

@@ -53,7 +53,7 @@ class MapPages(Pages):
 
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
-        first = [(photo.pixels if whole else photo.seen).shape[:2]] if photo else []
+        first = [photo.shape(whole)] if photo else []
         return lay_out(
             first + [first[0] if whole else each.values.shape for each in maps],
             self.kind,

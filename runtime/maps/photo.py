@@ -29,31 +29,35 @@ class Photo:
     """A photo and what the model saw of it. `runs.preprocessing.seen_photo` makes one of an image file."""
 
     name: str
-    pixels: NDArray[np.uint8]
-    """H W 3 (RGB): the whole photo, upright."""
+    image: Image.Image
+    """The whole photo, upright, in RGB. Millions of pixels: they become an array at the size that is drawn only."""
     seen: NDArray[np.uint8]
     """H W 3 (RGB): what is left after resize and crop, not normalised; grey where the model takes one channel."""
     region: tuple[float, float, float, float]
-    """Where `seen` lies in `pixels`: left, top, right, bottom in the photo's pixels; beyond it where it was padded."""
+    """Where `seen` lies in `image`: left, top, right, bottom in the photo's pixels; beyond it where it was padded."""
     _scaled: dict[tuple[int, int], NDArray[np.uint8]] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def detail(self) -> str:
         """The sizes, width first, as photo viewers say them: `224 × 224 of 640 × 480`."""
-        seen, whole = (f"{pixels.shape[1]} × {pixels.shape[0]}" for pixels in (self.seen, self.pixels))
+        seen, whole = (f"{width} × {height}" for height, width in map(self.shape, (False, True)))
         return f"{seen} of {whole}"
+
+    def shape(self, whole: bool) -> tuple[int, int]:
+        """Return height and width of the whole photo, or of what the model saw."""
+        return (self.image.height, self.image.width) if whole else (self.seen.shape[0], self.seen.shape[1])
 
     @property
     def is_cropped(self) -> bool:
         """Whether the model saw less than the whole photo, by more than a pixel."""
-        height, width = self.pixels.shape[:2]
+        height, width = self.shape(whole=True)
         left, top, right, bottom = self.region
         return left >= 1 or top >= 1 or right <= width - 1 or bottom <= height - 1
 
     def scaled(self, size: tuple[int, int]) -> NDArray[np.uint8]:
         """Return a copy of the whole photo in another size, height and width; made once for all maps of a page."""
         if size not in self._scaled:
-            image = Image.fromarray(self.pixels).resize(size[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0)
+            image = self.image.resize(size[::-1], Image.Resampling.LANCZOS, reducing_gap=3.0)
             self._scaled.clear()
             self._scaled[size] = np.asarray(image)
         return self._scaled[size].copy()
@@ -160,7 +164,7 @@ def _resized_map(
 
 def _placed(photo: Photo, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """The region in pixels of the photo in another size."""
-    down, across = (new / old for new, old in zip(size, photo.pixels.shape[:2], strict=True))
+    down, across = (new / old for new, old in zip(size, photo.shape(whole=True), strict=True))
     left, top, right, bottom = photo.region
     left, right, top, bottom = round(left * across), round(right * across), round(top * down), round(bottom * down)
     return left, top, max(right, left + 1), max(bottom, top + 1)

@@ -47,13 +47,13 @@ def draw_map(
     if over is None:
         pixels = colour_map_image(values, colour_table(cmap), ends)
         return _framed(picture, place, fit(values.shape, side), pixels)
-    width, height = fit(over.pixels.shape[:2], side)
+    width, height = fit(over.shape(whole=True), side)
     return _framed(picture, place, (width, height), photo_with_map(over, (height, width), values, ends=ends, cmap=cmap))
 
 
 def draw_photo(picture: Picture, place: Place, side: int, photo: Photo, *, whole: bool) -> int:
     """Add what the model saw of a photo, or the whole with that outlined. Returns its height."""
-    width, height = fit((photo.pixels if whole else photo.seen).shape[:2], side)
+    width, height = fit(photo.shape(whole), side)
     pixels = photo_with_map(photo, (height, width)) if whole else photo.seen
     return _framed(picture, place, (width, height), pixels)
 

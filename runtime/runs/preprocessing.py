@@ -65,7 +65,7 @@ def seen_photo(image: Image.Image, steps: Preprocessing, name: str) -> Photo:
     across, down = image.width / resized.width, image.height / resized.height
     return Photo(
         name,
-        np.asarray(image.convert("RGB")),
+        image if image.mode == "RGB" else image.convert("RGB"),
         np.asarray(_center_cropped(resized, steps).convert("RGB")),
         (left * across, top * down, (left + width) * across, (top + height) * down),
     )

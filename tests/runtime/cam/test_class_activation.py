@@ -212,6 +212,11 @@ def test_top_tries_the_channels_of_most_energy_only(artifacts, image):
     assert (some.tried, whole.tried) == (3, None)
 
 
+def test_a_layer_may_be_named_by_its_module(artifacts, image):
+    found = class_activation(artifacts["flattened"], image, 0, "eigen", layer="features", runner="onnx-cpu")
+    assert found.layer == "features.3"
+
+
 REFUSED = {
     "a class beyond the last": ({"class_": 5}, r"There is no class 5: head has 5, from 0 to 4\."),
     "a class below 0": ({"class_": -1}, r"There is no class -1: head has 5, from 0 to 4\."),

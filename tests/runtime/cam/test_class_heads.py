@@ -8,6 +8,8 @@ from onnx_making import constant, node, save, value, weight
 from export.onnx_artifact import export_onnx
 from probe.onnx_model.loading import load_onnx
 from runtime import UsageError, class_activation, open_artifact, open_runner
+from runtime.artifact.onnx_file import read_onnx
+from runtime.cam.class_head import ClassGraph
 
 MAPS = [node("Conv", ["x", "w", "b"], ["conv"], kernel_shape=[3, 3]), node("Relu", ["conv"], ["maps"])]
 GAP = [node("GlobalAveragePool", ["maps"], ["pool"])]
@@ -226,6 +228,17 @@ def test_a_network_without_its_classifier_has_no_classes(made):
     np.testing.assert_allclose(class_activation(artifact, image, 4, runner="onnx-cpu").map, channel)
 
 
+def test_a_layer_of_one_pixel_shows_nothing_and_is_not_the_default(made):
+    one_pixel = [
+        node("Conv", ["maps", "large"], ["pixel"], kernel_shape=[6, 6]),
+        node("GlobalAveragePool", ["pixel"], ["pool"]),
+        *LINEAR_HEADS["Gemm, as it is"][1:],
+    ]
+    artifact = made(one_pixel, weights=[weight("large", 6, 6, 6, 6)])
+    found = class_activation(artifact, images(1)[0], 1, runner="onnx-cpu")
+    assert (found.layer, found.method, found.map.shape) == ("maps", "ablation", (6, 6))
+
+
 def test_an_embedding_of_length_1_has_no_classes(made):
     artifact, image = (
         made([*LINEAR_HEADS["Gemm, as it is"], node("LpNormalization", ["y"], ["e"], axis=1)]),
@@ -332,3 +345,28 @@ def test_a_layer_of_whole_steps_is_not_the_default_and_can_not_be_ablated(made):
 def test_an_array_that_is_not_one_image_is_refused(shape, made):
     with pytest.raises(UsageError, match=r"theirs takes x \(N x 3 x 8 x 8, float32\); it was given an array of shape"):
         class_activation(made(LINEAR_HEADS["Gemm, turned"]), np.zeros(shape, np.float32), runner="onnx-cpu")
+
+
+CIRCLES = {
+    "identities": [node("Identity", ["z"], ["y"]), node("Identity", ["y"], ["z"])],
+    "a layer of itself": [node("MatMul", ["y", "head"], ["y"])],
+    "averages": [node("ReduceMean", ["z"], ["y"], axes=[3]), node("ReduceMean", ["y"], ["z"], axes=[2])],
+    "no inputs": [node("Gemm", [], ["y"])],
+    "one input": [node("Gemm", ["x"], ["y"])],
+    "a constant of nothing": [node("Constant", [], ["c"]), node("MatMul", ["x", "c"], ["y"])],
+    "a constant of texts": [node("Constant", [], ["c"], value_string="no"), node("Mul", ["x", "c"], ["y"])],
+    "thousands of identities": [
+        node("Identity", ["x"], ["i0"]),
+        *(node("Identity", [f"i{number}"], [f"i{number + 1}"]) for number in range(3000)),
+        node("Mul", ["x", "i3000"], ["y"]),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CIRCLES)
+def test_a_graph_that_no_runtime_would_take_is_read_to_its_end(name, tmp_path):
+    file = save(tmp_path / "circle.onnx", CIRCLES[name], [value("x", 1, 3, 8, 8)], ["y"], WEIGHTS)
+    graph = ClassGraph(read_onnx(file), "y")
+    assert graph.needed >= {"y"}
+    with pytest.raises(UsageError, match="An exact map needs global average pooling"):
+        graph.linear_head()

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from map_pictures import output, random_maps, texts
 from runtime.artifact.errors import UsageError
@@ -84,7 +85,7 @@ def test_runs_of_different_models_are_refused_with_what_each_has():
 
 @pytest.mark.parametrize("count", [0, 1, 9])
 def test_two_to_eight_fit_side_by_side(count):
-    with pytest.raises(UsageError, match=f"^{count} photos or models .* give 2 to 8"):
+    with pytest.raises(UsageError, match=f"^{count} photos? or models? .* given to compare: give 2 to 8"):
         draw_comparison({str(seed): run(seed) for seed in range(count)}, OUTPUTS)
     assert len(rows_of(draw_comparison({str(seed): run(seed) for seed in range(8)}, OUTPUTS))[0]) == 8
 
@@ -151,7 +152,7 @@ def test_a_page_holds_eight_rows():
 
 def test_photos_stand_above_their_columns_and_below_their_maps():
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    photos = {head: Photo(head, pixels, pixels[2:6, 2:6], (2, 2, 6, 6)) for head in ("a", "b")}
+    photos = {head: Photo(head, Image.fromarray(pixels), pixels[2:6, 2:6], (2, 2, 6, 6)) for head in ("a", "b")}
     runs = {"a": run(0), "b": run(1)}
     picture = draw_comparison(runs, OUTPUTS, photos=photos)
     assert [len(row) for row in rows_of(picture)] == [2, 3, 3]

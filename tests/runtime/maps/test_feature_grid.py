@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from map_pictures import LONG_NAME, expected_colours, find_tiles, output, random_maps, runs, shrunk, texts
 from runtime.artifact.errors import UsageError
@@ -39,7 +40,7 @@ def test_columns_can_be_chosen(columns, rows):
 
 def test_a_photo_is_drawn_only_if_it_is_given_and_then_first():
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
-    photo = Photo("a_photo.jpg", pixels, pixels, (0, 0, 8, 8))
+    photo = Photo("a_photo.jpg", Image.fromarray(pixels), pixels, (0, 0, 8, 8))
     arrays = {"conv": random_maps(1, 2, 4, 4)}
     first, second = find_tiles(draw_grid(arrays, [output("conv")], photo=photo))
     assert np.array_equal(shrunk(first, 8, 8), pixels)
@@ -51,7 +52,11 @@ def test_each_page_begins_with_the_photo(monkeypatch):
     monkeypatch.setattr("runtime.maps.feature_grid.OUTPUT_PAGE", replace(OUTPUT_PAGE, most_tiles=3))
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     arrays = {str(index): random_maps(1, 2, 4, 4, seed=index) for index in range(6)}
-    pages = list(draw_pages(arrays, list(map(output, arrays)), photo=Photo("a.jpg", pixels, pixels, (0, 0, 8, 8))))
+    pages = list(
+        draw_pages(
+            arrays, list(map(output, arrays)), photo=Photo("a.jpg", Image.fromarray(pixels), pixels, (0, 0, 8, 8))
+        )
+    )
     assert [len(find_tiles(page)) for page in pages] == [4, 4]
     assert all(texts(page)[0] == "a.jpg" for page in pages)
 

@@ -77,7 +77,7 @@ def test_what_is_shown_is_what_the_model_sees(channels):
     model_sees = np.rint(scaled_pixels(image, asked) * 255).transpose(1, 2, 0)
     assert photo.seen.shape == (20, 16, 3)
     assert np.array_equal(photo.seen, np.broadcast_to(model_sees, photo.seen.shape))
-    assert np.array_equal(photo.pixels, np.asarray(image))
+    assert np.array_equal(np.asarray(photo.image), np.asarray(image))
     assert photo.detail == "16 × 20 of 64 × 48"
 
 
