@@ -13,6 +13,7 @@ from typing import Any
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 __all__ = ["LISTS", "on_files", "on_page_markdown", "on_post_page"]
 
@@ -52,8 +53,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Replace the markers of a page by the lists that they name."""
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
+    """Replace the markers of a page by the lists that they name; long tables of results are not searched."""
+    if page.file.src_uri.startswith("artifacts/") and page.file.name != "index":
+        page.meta["search"] = {"exclude": True}
     return re.sub(r"^<!-- list: (\w+) -->$", lambda found: LISTS[found[1]](), markdown, flags=re.MULTILINE)
 
 
