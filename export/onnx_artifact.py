@@ -51,7 +51,7 @@ def export_onnx(
     """Write the probe of an ONNX file as an artifact and return its folder.
 
     Args:
-        probe: what `probe_onnx` returned.
+        probe: that of `load_onnx`.
         folder: the artifact's folder; parents are created. It appears complete or not at all.
         name: the model's name in the manifest; the file's by default.
         preprocessing: how a photo becomes the input; None if the input isn't an image.
