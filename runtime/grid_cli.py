@@ -78,7 +78,10 @@ def grid(
             "the strongest are tried (512 by score).",
         ),
     ] = None,
-    page: Annotated[int, typer.Option(min=1, metavar="N", help="The page, if the tiles fill several.")] = 1,
+    page: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="The page of all tiles, if they fill several (an overview of blocks)."),
+    ] = None,
     all_pages: Annotated[
         bool, typer.Option("--all-pages", help="All pages: in one PDF, or else as OUT-1, OUT-2, ...")
     ] = False,
@@ -113,7 +116,9 @@ def grid(
     from .runs.photo_maps import PhotoRun
     from .runs.photo_pages import Selection, pages_side_by_side, photo_pages, picture_title
 
-    selection = Selection(outputs or (), operations or (), depth, channels, top, show_photo)
+    selection = Selection(
+        outputs or (), operations or (), depth, channels, top, show_photo, page is None and not all_pages
+    )
     models = [artifact, against] if against else [artifact]
     if cam is None:
         selection.check(style)
@@ -121,7 +126,7 @@ def grid(
         raise typer.BadParameter("--cam draws one photo in one model: give one IMAGE, and omit --against")
     elif channels is not None or style.reduce != AUTO or not show_photo:
         raise typer.BadParameter("--cam draws its own maps over the photo: omit --channels, --reduce and --no-photo")
-    if all_pages and page > 1:
+    if all_pages and page is not None:
         raise typer.BadParameter("give either --page or --all-pages")
     if against and len(images) > 1:
         raise typer.BadParameter("--against compares two models on one photo: give only one")
@@ -168,7 +173,7 @@ def grid(
             pages = pages_of_photo(runs[0], cam.classes, cam.methods, selection, style, title, on_phase)
     for note in () if quiet else dict.fromkeys(note for each in opened for note in each.notes):
         say(note, err=True)
-    _save(pages, file, page if not all_pages else None, run_by(runners.last, provider), quiet=quiet)
+    _save(pages, file, None if all_pages else page or 1, run_by(runners.last, provider), quiet=quiet)
 
 
 class _LastRunner:

@@ -26,7 +26,7 @@ def show(
     depth: int | None = None,
     channels: str | None = None,
     top: int | None = None,
-    page: int = 1,
+    page: int | None = None,
     show_photo: bool = True,
     title: str | None = None,
     input_size: int | Sequence[int] = (),
@@ -48,7 +48,7 @@ def show(
         depth: only the last output of each block, of the modules so deep.
         channels: an output, of which every channel is drawn instead.
         top: of its channels those that vary most over the image.
-        page: which of the picture's `pages`, from 1 on.
+        page: which of the picture's `pages`, from 1 on; by default, of more tiles than a page holds, those of blocks.
         show_photo: whether the first tile is the photo as the model sees it.
         title: a line above the grid; by default the model and the photo.
         input_size: height and width in pixels; by default the model's own, or 224.
@@ -64,7 +64,7 @@ def show(
     made = {name: choices.pop(name) for name in _OF_MODELS if name in choices}
     style = style.but(**choices)
     patterns, labels = ([each] if isinstance(each, str) else list(each) for each in (outputs, operations))
-    selection = Selection(patterns, labels, depth, channels, top, show_photo)
+    selection = Selection(patterns, labels, depth, channels, top, show_photo, overview=page is None)
     selection.check(style)
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     with opened_to_draw(model, photo, size=size, preprocessing=preprocessing, choices=made) as drawn:
@@ -72,4 +72,4 @@ def show(
             title = picture_title(drawn.artifact.manifest, photo_name(photo, ""))
         run = PhotoRun(drawn.artifact, photo, drawn.open_runner, drawn.size)
         pages = photo_pages(run, selection, style, title)
-    return pages.picture(page)
+    return pages.picture(page or 1)

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
+from .colour_maps import value_range
 from .feature_maps import FeatureMap, read_map, worth_drawing
 from .footer import explained, left_out_notes, token_notes, usual_reduction
 from .grid_style import DEFAULT_STYLE, GridStyle
@@ -18,6 +19,9 @@ from .photo import Photo
 from .picture import Picture
 
 __all__ = ["draw_grid", "draw_pages", "grid_pages", "marked", "refuse_mapless"]
+
+_WEAK = 1e-4
+"""Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
 
 
 def draw_grid(
@@ -90,13 +94,14 @@ def grid_pages(
     if not found.maps:
         refuse_mapless(outputs)
         raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out)}")
+    drawn, weak = _marked_weak(marked(found.maps))
     return MapPages(
-        maps=marked(found.maps),
+        maps=drawn,
         style=style,
         kind=OUTPUT_PAGE,
         shared=shared,
         title=title,
-        opening=explained(found.maps),
+        opening=[*explained(found.maps), *weak],
         closing=[*token_notes(outputs), *left_out],
         photo=photo,
     )
@@ -121,6 +126,19 @@ def _read(
 def marked(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
     """Return the maps, with the reduction in the detail of those that have another than usual."""
     usual = usual_reduction(maps)
-    return [
-        each if each.reduction == usual else replace(each, detail=f"{each.detail} · {each.reduction}") for each in maps
-    ]
+    return [each if each.reduction == usual else _with(each, each.reduction) for each in maps]
+
+
+def _marked_weak(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
+    """Return the maps with a mark on those that hardly vary beside the others, and what it means, if there are any."""
+    spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
+    weak = [span < _WEAK * max(spans) for span in spans]
+    count = sum(weak)
+    note = f"{count} marked weak vary by less than a ten-thousandth of what the strongest tile does."
+    return [_with(each, "weak") if is_weak else each for each, is_weak in zip(maps, weak, strict=True)], (
+        [note] if count else []
+    )
+
+
+def _with(map_: FeatureMap, mark: str) -> FeatureMap:
+    return replace(map_, detail=f"{map_.detail} · {mark}")

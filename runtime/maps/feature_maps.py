@@ -4,6 +4,7 @@ How a tensor becomes a map is in `reductions.py`; drawing maps is in `feature_gr
 """
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -167,7 +168,10 @@ def _shows_nothing(
 
 def _detail(output: Output, tensor: NDArray[Any]) -> str:
     channels, height, width = tensor.shape
-    return f"{output.label} · {output.averaged or channels} × {height} × {width}"
+    size = f"{output.averaged or channels} × {height} × {width}"
+    # An operation without a module of its own is called by its label already.
+    named = re.sub(r"_\d+$", "", output.name.rpartition(".")[2]) == output.label
+    return size if named else f"{output.label} · {size}"
 
 
 class _Pictures:

@@ -49,10 +49,11 @@ def scale_notes(
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     own = f"Each {what} is coloured from its own lowest to its own highest value"
     whole = f"All {what}s share one scale" if shared else own
+    apart = f" A colour is another value in each {what}." if not shared and len(known) > 1 else ""
     # Also where a map is as high as it is low by itself.
     both_signs = any(each.low == -each.high != 0 for each in known)
     symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
-    return [f"{whole} ({colours}){symmetric}."]
+    return [f"{whole} ({colours}){symmetric}.{apart}"]
 
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:

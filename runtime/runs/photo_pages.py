@@ -1,14 +1,17 @@
 """Photos' runs -> the pages of their maps, or of one output's channels, alone or side by side."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..artifact.errors import UsageError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest, Output
 from ..artifact.selection import known_outputs, select_outputs
 from ..maps.feature_grid import grid_pages
+from ..maps.feature_maps import FeatureMap
 from ..maps.grid_style import GridStyle
+from ..maps.map_page import MapPages
 from ..maps.pages import Pages
 from ..maps.reductions import AUTO
 from .photo_maps import PhotoRun
@@ -30,6 +33,8 @@ class Selection:
     """Only so many of them."""
     show_photo: bool = True
     """Whether the photo is shown first, if there is one."""
+    overview: bool = False
+    """Whether of more maps than a page holds those of whole blocks are drawn, where nothing else is chosen."""
 
     def check(self, style: GridStyle) -> None:
         """Check it before anything is run.
@@ -48,6 +53,11 @@ class Selection:
     def is_of_some(self) -> bool:
         """Whether it names outputs."""
         return bool(self.outputs or self.operations or self.depth)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an overview may be drawn."""
+        return self.overview and not self.is_of_some
 
     def of(self, manifest: Manifest) -> list[Output]:
         """Return the outputs.
@@ -85,7 +95,11 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
         raise UsageError("--overlay draws the maps over a photo, and this input is none: omit it.")
     if selection.channels is None:
         chosen = selection.of(manifest)
-        return grid_pages(run.maps(chosen, style.reduce), chosen, style, title, photo)
+        maps = run.maps(chosen, style.reduce)
+        pages = grid_pages(maps, chosen, style, title, photo)
+        if pages.count > 1 and selection.is_open:
+            return _overview(pages, chosen, lambda some: grid_pages(_of(maps, some), some, style, title, photo))
+        return pages
     from ..maps.channel_grid import channel_pages
 
     output = selection.with_channels(manifest)
@@ -106,6 +120,9 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     if selection.channels is None:
         from ..maps.comparison import Column, comparison_pages
 
+        depth, blocks = _depth_of_a_page(first.manifest) if selection.is_open else None, ""
+        if depth is not None:
+            selection, blocks = replace(selection, depth=depth), _blocks(depth)
         columns = {
             head: Column(
                 selection.of(first.manifest) if run.artifact is first else _selected(selection, run.artifact),
@@ -114,7 +131,8 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
             )
             for head, run in runs.items()
         }
-        return comparison_pages(columns, style, title)
+        pages = comparison_pages(columns, style, title)
+        return replace(pages, opening=[f"An overview: {blocks}.", *pages.opening]) if blocks else pages
     from ..maps.channel_comparison import channel_comparison
     from ..maps.channel_grid import channels_to_draw
 
@@ -124,6 +142,51 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     shown = photos if selection.show_photo and len(photos) == len(runs) else ()
     output = next(iter(of_each.values()))
     return channel_comparison(tensors, output, selection.top, style, f"{title} · {output.name}", shown)
+
+
+def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[list[Output]], MapPages]) -> MapPages:
+    """Return one page of the deepest blocks that fit on it, or the whole if there are no blocks."""
+    best = whole
+    for depth in itertools.count(1):
+        try:
+            some = select_outputs(outputs, depth=depth)
+            pages = pages_of(some)
+        except UsageError:  # no module is so deep, or none of these shows anything
+            break
+        if pages.count > 1 or len(some) == len(outputs):
+            break
+        best = pages
+        said = f"An overview: {_blocks(depth)}. All {len(whole.maps)} tiles are on {whole.count} pages: --all-pages."
+    return best if best is whole else replace(best, opening=[said, *best.opening])
+
+
+def _depth_of_a_page(manifest: Manifest) -> int | None:
+    """Return how deep the blocks are that fit on a page of comparisons, at least 1; None if all outputs fit."""
+    from ..maps.page_layout import COMPARISON_PAGE
+
+    def rows(outputs: Sequence[Output]) -> int:
+        return sum(each.has_map and each.alias_of is None and each.shape[2:] != (1, 1) for each in outputs)
+
+    best = None
+    if rows(manifest.outputs) > COMPARISON_PAGE.most_tiles:
+        for depth in itertools.count(1):
+            try:
+                some = select_outputs(manifest.outputs, depth=depth)
+            except UsageError:
+                break
+            if best and rows(some) > COMPARISON_PAGE.most_tiles:
+                break
+            best = depth
+    return best
+
+
+def _blocks(depth: int) -> str:
+    return f"the last output of each block, up to {depth} deep (--depth {depth})"
+
+
+def _of(maps: Sequence[FeatureMap], outputs: Sequence[Output]) -> list[FeatureMap]:
+    names = {output.name for output in outputs}
+    return [each for each in maps if each.name in names]
 
 
 def _selected(selection: Selection, artifact: Artifact) -> list[Output]:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import nn
 
 import layerprobe as lp
+from map_pictures import texts
 from probe import build_probe, load_model
 
 NET = """
@@ -309,3 +310,37 @@ def test_a_choice_that_does_not_exist_is_told(small, photo):
         lp.show(small, photo, colour="red")
     with pytest.raises(lp.UsageError, match="weights= and submodule= are for a model's name"):
         lp.show(small, photo, weights="best.pt")
+
+
+def deep_model():
+    """Return a model of more maps than a page holds: 4 stages of 4 blocks of 4 convolutions, and one before them."""
+    torch.manual_seed(0)
+
+    def several(make, count):
+        return nn.Sequential(*(make() for _ in range(count)))
+
+    stages = several(lambda: several(lambda: several(lambda: nn.Conv2d(3, 3, 3, padding=1), 4), 4), 4)
+    return nn.Sequential(nn.Conv2d(3, 3, 1), stages)
+
+
+def test_of_more_maps_than_a_page_holds_those_of_blocks_are_drawn_unless_others_are_asked_for():
+    model, image = deep_model(), torch.rand(1, 3, 8, 8)
+    overview = lp.show(model, image)
+    stages = [f"1.{stage}.{block}.3" for stage in range(4) for block in range(4)]
+    assert [text for text in texts(overview) if text in {"0", *stages}] == ["0", *stages]
+    footer = " ".join(texts(overview))
+    assert "An overview: the last output of each block, up to 3 deep (--depth 3). All 65 tiles are on 2 pages" in footer
+    assert (overview.pages, lp.show(model, image, page=2).pages, lp.show(model, image, "*").pages) == (1, 2, 2)
+    assert "An overview" not in " ".join(texts(lp.show(model, image, depth=2)))
+
+
+def test_a_comparison_of_more_rows_than_a_page_holds_is_one_of_blocks(tmp_path, photo, layerprobe):
+    (tmp_path / "deep.py").write_text(
+        "import torch\nfrom torch import nn\n\n\ndef make():\n    torch.manual_seed(0)\n    return nn.Sequential("
+        "*(nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(5))) for _ in range(3)))\n"
+    )
+    given = ("grid", f"{tmp_path / 'deep.py'}:make", photo, photo, "-o", tmp_path / "both.svg", "--input-size", 16)
+    assert layerprobe(*given).out.endswith("by eager on cpu\n")
+    written = [each.text for each in ElementTree.parse(tmp_path / "both.svg").iter("{http://www.w3.org/2000/svg}text")]
+    assert [text for text in written if text in ("0.4", "1.4", "2.4", "0.3")] == ["0.4", "1.4", "2.4"]
+    assert "An overview: the last output of each block, up to 1 deep (--depth 1)." in " ".join(written)

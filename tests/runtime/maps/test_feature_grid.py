@@ -333,6 +333,24 @@ def test_the_footer_says_what_a_tile_is_and_how_it_is_coloured():
     )
 
 
+def test_what_hardly_varies_beside_the_others_is_marked():
+    names = ("strong", "faint", "lost")
+    arrays = {
+        name: random_maps(1, 2, 4, 4, seed=seed) * 10.0**-power
+        for seed, (name, power) in enumerate(zip(names, (0, 3, 6), strict=True))
+    }
+    written = texts(draw_grid(arrays, [output(name) for name in names]))
+    assert [text for text in written if "Conv2d" in text] == ["Conv2d · 2 × 4 × 4"] * 2 + ["Conv2d · 2 × 4 × 4 · weak"]
+    footer = " ".join(written)
+    assert "1 marked weak vary by less than a ten-thousandth of what the strongest tile does." in footer
+    assert "(viridis). A colour is another value in each tile." in footer
+
+
+@pytest.mark.parametrize(("name", "detail"), [("block.add_1", "2 × 4 × 4"), ("add.1", "add · 2 × 4 × 4")])
+def test_a_label_that_the_name_has_is_not_repeated(name, detail):
+    assert detail in texts(draw_grid({name: random_maps(1, 2, 4, 4)}, [output(name, label="add")]))
+
+
 def test_a_colour_bar_with_its_numbers_is_below_each_tile():
     maps = np.array([[[[0.0, 0.5], [0.25, 1.0]]]])
     picture = draw_grid({"conv": maps}, [output("conv")])
