@@ -111,7 +111,7 @@ def grid(
     from .drawn_model import opened_to_draw, runs_source
     from .maps.picture_saving import PICTURE_MARK, picture_format
     from .runs.photo_maps import PhotoRun
-    from .runs.photo_pages import Selection, pages_side_by_side, photo_pages
+    from .runs.photo_pages import Selection, pages_side_by_side, photo_pages, picture_title
 
     selection = Selection(outputs or (), operations or (), depth, channels, top, show_photo)
     models = [artifact, against] if against else [artifact]
@@ -153,18 +153,18 @@ def grid(
         ]
         runners = _LastRunner(on_phase)
         runs = [PhotoRun(each.artifact, image, runners.opener(each), each.size) for each in opened for image in images]
-        title = _title(opened[0].artifact)
+        manifest = opened[0].artifact.manifest
         if len(runs) > 1:
             heads = _told_apart([Path(each) for each in models] if against else images)
             of_all = " and ".join(heads) if len(heads) == 2 else f"{len(heads)} photos"
-            title = f"{of_all} · {images[0].name}" if against else f"{title} · {of_all}"
+            title = f"{of_all} · {images[0].name}" if against else picture_title(manifest, of_all)
             pages = pages_side_by_side(dict(zip(heads, runs, strict=True)), selection, style, title)
         elif cam is None:
-            pages = photo_pages(runs[0], selection, style, f"{title} · {images[0].name}")
+            pages = photo_pages(runs[0], selection, style, picture_title(manifest, images[0].name))
         else:
             from .cam.cam_pages import pages_of_photo
 
-            title = f"{title} · {images[0].name}"
+            title = picture_title(manifest, images[0].name)
             pages = pages_of_photo(runs[0], cam.classes, cam.methods, selection, style, title, on_phase)
     for note in () if quiet else dict.fromkeys(note for each in opened for note in each.notes):
         say(note, err=True)
@@ -215,11 +215,6 @@ def _save(pages: "Pages", file: Path, page: int | None, by: str, *, quiet: bool)
             f"Next page: --page {page + 1}; --all-pages draws all. Or select fewer outputs (--depth, --outputs).",
             err=True,
         )
-
-
-def _title(artifact: "Artifact") -> str:
-    recipe = artifact.manifest.recipe
-    return f"{artifact.manifest.model}{' (random weights)' if recipe and recipe.fresh_weights else ''}"
 
 
 def _told_apart(paths: Sequence[Path]) -> list[str]:

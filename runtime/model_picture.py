@@ -9,7 +9,7 @@ from .maps.grid_style import DEFAULT_STYLE, GridStyle
 from .maps.picture import Picture
 from .runs.photo_input import photo_name
 from .runs.photo_maps import PhotoRun
-from .runs.photo_pages import Selection, photo_pages
+from .runs.photo_pages import Selection, photo_pages, picture_title
 
 __all__ = ["show"]
 
@@ -69,7 +69,7 @@ def show(
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     with opened_to_draw(model, photo, size=size, preprocessing=preprocessing, choices=made) as drawn:
         if title is None:
-            title = " · ".join(filter(None, (drawn.artifact.manifest.model, photo_name(photo, ""))))
+            title = picture_title(drawn.artifact.manifest, photo_name(photo, ""))
         run = PhotoRun(drawn.artifact, photo, drawn.open_runner, drawn.size)
         pages = photo_pages(run, selection, style, title)
     return pages.picture(page)

@@ -4,7 +4,7 @@ Only the format's data types are here. Reading and checking the files is in `fol
 """
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
@@ -331,8 +331,9 @@ class Manifest(ShowsOutputs, _Entry):
 
     @property
     def title(self) -> str:
-        """What it is called where it is shown."""
-        return self.model
+        """What it is called where it is shown: of a factory in a file, without the file's folder."""
+        file, _, factory = self.model.rpartition(":")
+        return f"{PurePath(file).name}:{factory}" if file.endswith(".py") else self.model
 
     def image_input(self, size: tuple[int, int] | None = None) -> tuple[str, Preprocessing]:
         """Return the name of the input that takes images, and how a photo is preprocessed for it.

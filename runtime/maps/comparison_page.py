@@ -170,22 +170,35 @@ class ComparisonPages(Pages):
         if row.detail:
             draw_fitted(picture, (x, y + layout.text + layout.line), row.detail, layout.text - 1, width)
         y += layout.titles_height
-        heights = [
+        sizes = [
             draw_map(picture, (layout.corner(index + place)[0], y), layout.side, values, scale, over)
             for place, (values, over) in enumerate(zip(row.maps, self._over, strict=True))
         ]
-        bar, size, below = not self.shared, layout.text - 2, y + max(heights) + _BELOW
+        bar, size, below = not self.shared, layout.text - 2, y + max(height for _, height in sizes) + _BELOW
         ends = scale if bar else own_scale(row.values)
-        draw_range(picture, (x, below), width, size, ends, bar=bar, bad=not_finite(row.values))
+        draw_range(
+            picture,
+            (x, below),
+            width - layout.side + _bar_width(sizes[-1], layout),
+            size,
+            ends,
+            bar=bar,
+            bad=not_finite(row.values),
+        )
         if row.difference is not None:
             x = layout.corner(index + len(row.maps))[0]
-            draw_map(picture, (x, y), layout.side, row.difference, difference)
+            drawn = draw_map(picture, (x, y), layout.side, row.difference, difference)
             if not row.difference.any():
                 draw_fitted(picture, (x, below + size), "no difference", size, layout.side)
                 return
             ends = difference if bar else own_scale(row.difference)
-            draw_range(picture, (x, below), layout.side, size, ends, bar=bar, bad=not_finite(row.difference))
+            place, room = (x, below), _bar_width(drawn, layout)
+            draw_range(picture, place, room, size, ends, bar=bar, bad=not_finite(row.difference))
 
     @property
     def _over(self) -> Sequence[Photo | None]:
         return self.photos if self.style.overlay else [None] * len(self.heads)
+
+
+def _bar_width(size: tuple[int, int], layout: GridLayout) -> int:
+    return max(size[0], layout.side // 2)  # the numbers stay below a narrow map

@@ -131,7 +131,8 @@ def _draw_tile(
     if map_.detail:
         draw_fitted(picture, (x, baseline), map_.detail, layout.text - 1, layout.side)
     y += layout.titles_height
-    below = y + draw_map(picture, (x, y), layout.side, map_.values, scale, over) + 6
+    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
-    draw_range(picture, (x, below), layout.side, layout.text - 2, ends, bar=bar, bad=not_finite(map_.values))
+    room = max(width, layout.side // 2)  # the numbers stay below a narrow map
+    draw_range(picture, (x, y + height + 6), room, layout.text - 2, ends, bar=bar, bad=not_finite(map_.values))

@@ -41,8 +41,8 @@ def draw_map(
     values: NDArray[np.float64],
     scale: ColourScale | None,
     over: Photo | None = None,
-) -> int:
-    """Add a map, alone or over its photo, as large as a square of `side` holds. Returns its height."""
+) -> tuple[int, int]:
+    """Add a map, alone or over its photo, as large as a square of `side` holds. Returns its width and height."""
     ends, cmap = (scale.low, scale.high) if scale else None, cmap_of(scale)
     if over is None:
         pixels = colour_map_image(values, colour_table(cmap), ends)
@@ -55,7 +55,7 @@ def draw_photo(picture: Picture, place: Place, side: int, photo: Photo, *, whole
     """Add what the model saw of a photo, or the whole with that outlined. Returns its height."""
     width, height = fit(photo.shape(whole), side)
     pixels = photo_with_map(photo, (height, width)) if whole else photo.seen
-    return _framed(picture, place, (width, height), pixels)
+    return _framed(picture, place, (width, height), pixels)[1]
 
 
 def draw_range(
@@ -127,8 +127,8 @@ def cmap_of(scale: ColourScale | None) -> str:
     return scale.cmap if scale else SEQUENTIAL
 
 
-def _framed(picture: Picture, place: Place, size: tuple[int, int], pixels: NDArray[np.uint8]) -> int:
+def _framed(picture: Picture, place: Place, size: tuple[int, int], pixels: NDArray[np.uint8]) -> tuple[int, int]:
     (x, y), (width, height) = place, size
     picture.parts.append(Box(x - 1, y - 1, width + 2, height + 2, _FRAME, filled=False))
     picture.parts.append(Pixels(x, y, width, height, pixels))
-    return height
+    return size

@@ -13,7 +13,7 @@ from ..maps.pages import Pages
 from ..maps.reductions import AUTO
 from .photo_maps import PhotoRun
 
-__all__ = ["Selection", "pages_side_by_side", "photo_pages"]
+__all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,12 @@ class Selection:
         assert self.channels is not None
         known_outputs(manifest, [self.channels])
         return next(each for each in manifest.outputs if each.name == self.channels)
+
+
+def picture_title(manifest: Manifest, photo: str = "") -> str:
+    """Return what a picture is called: the model, whether its weights are random, and the photo."""
+    fresh = " (random weights)" if manifest.recipe and manifest.recipe.fresh_weights else ""
+    return " · ".join(filter(None, (f"{manifest.title}{fresh}", photo)))
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
