@@ -57,6 +57,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Replace the markers of a page by the lists that they name; long tables of results are not searched."""
     if page.file.src_uri.startswith("artifacts/") and page.file.name != "index":
         page.meta["search"] = {"exclude": True}
+    if page.file.src_dir:  # of docs/, from where the rest of the repository is one folder up, and here it isn't
+        markdown = markdown.replace("](../", "](")
     return re.sub(r"^<!-- list: (\w+) -->$", lambda found: LISTS[found[1]](), markdown, flags=re.MULTILINE)
 
 

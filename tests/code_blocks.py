@@ -84,7 +84,7 @@ class Reader:
         code = block.code
         for shown, quicker in QUICKLY.items():
             code = re.sub(shown, quicker, code)
-        if block.language == "text":
+        if block.language in ("text", "output"):
             self._assert_printed(block)
         elif block.title is not None:
             Path(block.title).write_text(block.code, encoding="utf-8")
