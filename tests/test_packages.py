@@ -3,8 +3,10 @@
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
+from importlib.metadata import metadata
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +48,13 @@ def test_layerprobe_lists_each_name_once_and_for_type_checkers_too():
 def test_layerprobe_says_that_a_name_is_unknown():
     with pytest.raises(AttributeError, match="no attribute 'build_prob'"):
         _ = layerprobe.build_prob
+
+
+def test_where_the_package_is_listed_no_link_leads_nowhere():
+    description = metadata("layerprobe").get_payload()
+    assert description.startswith("# layerprobe\n")
+    assert "How verdicts work has the reasons" in description
+    assert [link for link in re.findall(r"\]\(([^)]*)\)", description) if not link.startswith("https:")] == []
 
 
 def test_layerprobe_takes_paths_where_it_takes_artifacts(exported):
