@@ -3,7 +3,7 @@
 import ctypes
 import io
 import sys
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from ..artifact.errors import how_to_install
 
 __all__ = [
     "CUDA",
+    "CUDNN",
     "TENSORRT",
     "load_cuda_libraries",
     "load_driver",
@@ -29,6 +30,7 @@ _LIBRARIES = (
     else ("libcudart.so.{}", "libcublasLt.so.{}", "libcublas.so.{}", "libcurand.so.10")
 )
 """What ONNX Runtime's CUDA provider can't be loaded without, by CUDA's major version."""
+CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -93,17 +95,21 @@ def why_no_driver() -> str | None:
 
 def _missing_library() -> str | None:
     """Return which of CUDA's libraries can't be loaded, and what installs it; None if they are all there."""
-    import onnxruntime
-
     load_cuda_libraries()
-    major = str(getattr(onnxruntime, "cuda_version", "")).partition(".")[0]
-    for library in _LIBRARIES if major else ():
-        name = library.format(major)
+    for name in _needed_libraries():
         try:
             ctypes.CDLL(name)
         except OSError:
             return f"{name} can't be loaded: {how_to_install('cuda')}"
     return None
+
+
+def _needed_libraries() -> list[str]:
+    """Return the names of the libraries for the CUDA that ONNX Runtime is built for; none if it is built without."""
+    import onnxruntime
+
+    major = str(getattr(onnxruntime, "cuda_version", "")).partition(".")[0]
+    return [library.format(major) for library in _LIBRARIES] if major else []
 
 
 def load_driver() -> ctypes.CDLL | None:
@@ -121,6 +127,26 @@ def load_cuda_libraries() -> None:
     """
     import onnxruntime
 
+    _load_from_other_folders()
     # It prints what it doesn't find; `_missing_library` says that in our own words.
     with redirect_stdout(io.StringIO()):
         onnxruntime.preload_dlls(directory="")
+
+
+def _load_from_other_folders() -> None:
+    """Load what nvidia packages have that are in another folder of packages than ONNX Runtime.
+
+    It finds only those beside itself, and otherwise takes the system's: a virtual environment that sees PyTorch outside
+    of it would then have a cuDNN that PyTorch refuses, since a process has only one.
+    """
+    import onnxruntime
+
+    beside, packages = Path(onnxruntime.__file__).parents[1] / "nvidia", find_spec("nvidia")
+    folders = [Path(each) for each in (packages.submodule_search_locations or ())] if packages else []
+    others = [folder for folder in folders if folder != beside]
+    for name in (*_needed_libraries(), CUDNN) if others else ():
+        if next(beside.rglob(name), None) is None:
+            library = next((path for folder in others for path in folder.rglob(name)), None)
+            if library is not None:
+                with suppress(OSError):  # it is as if it weren't there
+                    ctypes.CDLL(str(library))

@@ -10,14 +10,12 @@ from pathlib import Path
 
 from ..artifact.folder import Artifact
 from ..artifact.versioned_json import Line
-from .cuda_support import load_driver
+from .cuda_support import CUDNN, load_driver
 
 __all__ = ["Facts", "cpu_name", "cuda_library_facts", "describe_environment", "gpu_bytes_used", "gpu_facts"]
 
 Facts = dict[Line, Line | int | bool]
 """What may explain a drift, by name, as in the report of `verify`."""
-
-_CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
 
 
 def cpu_name() -> str:
@@ -88,7 +86,7 @@ def cuda_library_facts(cuda: str) -> Facts:
     except (OSError, AttributeError):
         pass
     try:
-        version = ctypes.CDLL(_CUDNN).cudnnGetVersion
+        version = ctypes.CDLL(CUDNN).cudnnGetVersion
     except (OSError, AttributeError):
         return facts
     version.restype = ctypes.c_size_t

@@ -106,6 +106,8 @@ def session_options(level: GraphOptimization, weights: Path | None = None) -> on
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    # Not the session's: cuDNN's plans that fail are errors there, before another algorithm is taken.
+    onnxruntime.set_default_logger_severity(4)
     if weights is not None:
         # As bytes: a folder's name need not be UTF-8.
         folder: Any = os.fsencode(weights)

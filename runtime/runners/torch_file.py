@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 import torch
 from numpy.typing import NDArray
 
-from ..artifact.errors import ArtifactError, RunnerUnavailable
+from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
 from ..artifact.plain_text import is_utf8
@@ -36,8 +36,9 @@ class TorchFileRunner(Runner):
     file: ClassVar[str]
 
     def _open(self, artifact: Artifact) -> None:
-        if self.target == "cuda" and not torch.cuda.is_available():
-            raise RunnerUnavailable("CUDA was requested, but PyTorch finds no GPU it can use.\nUse --provider cpu.")
+        reason = _why_no_cuda() if self.target == "cuda" else None
+        if reason:
+            raise RunnerUnavailable(f"CUDA was requested, but {reason}.\nUse --provider cpu.")
         file = artifact.file(self.file)
         try:
             opened = self._load_quietly(_readable(file))
@@ -93,6 +94,18 @@ class TorchFileRunner(Runner):
     @abstractmethod
     def _own_facts(self) -> Facts:
         """Return the facts that are specific to this kind of file."""
+
+
+def _why_no_cuda() -> str | None:
+    """Return the reason why PyTorch can't use CUDA, or None if it can."""
+    if not torch.cuda.is_available():
+        return "PyTorch finds no GPU it can use"
+    try:
+        torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    except RuntimeError as error:
+        # Another cuDNN than PyTorch's was found first, by the loader's path or by what ran earlier in this process.
+        return f"PyTorch can't use the cuDNN that is loaded: {first_line(error)}"
+    return None
 
 
 def _readable(file: Path) -> Path | BytesIO:

@@ -99,6 +99,17 @@ def test_what_is_broken_is_named(
     assert "in the file's integers" in report.headline
 
 
+def test_a_fault_shows_whatever_runner_is_chosen(files: dict[str, Path], judged: Judge, tmp_path: Path):
+    # A runner is judged by what the file means in few bits, and so passes: the file has to be judged beside it.
+    graph = Graph(onnx.load(files["QDQ"]))
+    list(FAULTS["scale of a weight doubled"][1](graph))[4]()
+    onnx.save(graph.model, tmp_path / "faulty.onnx")
+    report = judged(tmp_path / "faulty.onnx", runners=("onnx-cpu",))
+    assert [each.name for each in report.runners] == ["onnx-float64", "onnx-cpu"]
+    assert report.headline.startswith("BatchNorm2d norm2 ")
+    assert not report.passed
+
+
 def test_steps_that_do_not_fit_are_said_with_their_numbers(files: dict[str, Path], judged: Judge, tmp_path: Path):
     graph = Graph(onnx.load(files["QDQ"]))
     next(FAULTS["zero point of an activation behind a ReLU"][1](graph))()

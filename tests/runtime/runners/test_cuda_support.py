@@ -14,8 +14,10 @@ from export import export_artifact
 from probe import build_probe, load_model
 from runtime import RunnerUnavailable, Settings, open_artifact, verify
 from runtime.bench.benchmarking import benchmark
-from runtime.runners.cuda_support import why_no_cuda
+from runtime.runners.cuda_support import load_cuda_libraries, why_no_cuda
 from runtime.runners.onnx import OnnxRunner
+from runtime.runners.torch_export import TorchExportRunner
+from runtime.runners.torchscript import TorchScriptRunner
 from runtime.verdict.verdict_kinds import Verdict
 
 NO_GPU_BUILD = "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
@@ -81,11 +83,47 @@ def test_a_library_that_is_missing_beside_a_driver_is_named_with_what_installs_i
     assert (done.code, f"on CPUExecutionProvider (the GPU is not used: {said}" in done.out) == (0, True)
 
 
+@pytest.mark.skipif(NO_GPU_BUILD or sys.platform != "linux", reason="onnxruntime has no CUDA build here")
+def test_libraries_in_another_folder_of_packages_are_taken_before_the_systems(monkeypatch, tmp_path):
+    # ONNX Runtime in a virtual environment that sees PyTorch outside of it: a second cuDNN would stop PyTorch.
+    major = onnxruntime.cuda_version.partition(".")[0]
+    outside = [f"cu{major}/lib/libcublasLt.so.{major}", "cudnn/lib/libcudnn.so.9"]
+    for name in outside:
+        library = tmp_path / "outside" / "nvidia" / name
+        library.parent.mkdir(parents=True, exist_ok=True)
+        library.touch()
+    inside = tmp_path / "inside" / "onnxruntime"
+    inside.mkdir(parents=True)
+    loaded = []
+    monkeypatch.syspath_prepend(tmp_path / "outside")
+    monkeypatch.delitem(sys.modules, "nvidia", raising=False)
+    monkeypatch.setattr(onnxruntime, "__file__", str(inside / "__init__.py"))
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda directory: loaded.append("the loader's path"))
+    monkeypatch.setattr("ctypes.CDLL", loaded.append)
+    load_cuda_libraries()
+    wanted = [str(tmp_path / "outside" / "nvidia" / name) for name in outside]
+    assert [name for name in loaded if name in wanted] == wanted
+    assert loaded[-1] == "the loader's path"
+
+
+@pytest.mark.parametrize("runner", [TorchScriptRunner, TorchExportRunner])
+def test_a_cudnn_that_pytorch_refuses_is_no_bug_of_ours(exported, monkeypatch, runner):
+    def refuse():
+        raise RuntimeError("cuDNN version incompatibility: compiled against (9, 19, 0)\nbut found (9, 14, 0)")
+
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.backends.cudnn.version", refuse)
+    with pytest.raises(RunnerUnavailable, match="can't use the cuDNN that is loaded: cuDNN version incompatibility"):
+        runner(open_artifact(exported("cnn2").path), "on-cuda", "cuda")
+
+
 @pytest.mark.skipif(NO_GPU_BUILD or why_no_cuda() is None, reason="needs a CUDA build, and no GPU")
 def test_a_session_that_fell_back_to_the_cpu_is_an_error(exported, monkeypatch, capfd):
     monkeypatch.setattr("runtime.runners.onnx_session.why_no_cuda", lambda: None)
     with pytest.raises(RunnerUnavailable, match="fell back to CPUExecutionProvider"):
         OnnxRunner(open_artifact(exported("cnn2").path), "onnx-cuda", "cuda")
+    # What ONNX Runtime's own logger calls an error of a library or of cuDNN, before it takes another way.
+    assert "onnxruntime:Default" not in capfd.readouterr().err
 
 
 @pytest.mark.cuda
