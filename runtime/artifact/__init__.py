@@ -10,7 +10,7 @@ by_name.py: imports what a table names as package.module:name
 cli_options.py: options shared by nodes, export and run: --outputs, --input, --input-size, --quiet; help's headings
 versioned_json.py: reads JSON with a format version; refuses another version, double keys, wrong fields
 consistency.py: whether what a manifest says of tensors can be true: names, dtypes, symbols, layouts, sizes
-manifest.py: types of manifest.json: Input, Output, Recipe, ...; file names; which input has the batch, if open
+manifest.py: types of manifest.json, also what `nodes --json` prints: Input, Output, Recipe, ...; names of files
 embedded_manifest.py: the copy of the manifest inside model files: reading it, and whether it says the same
 file_hash.py: SHA-256 of a file, kept while the file stays as it is; what tells that a file has changed
 protobuf.py: protobuf's fields on the wire, without reading large ones

@@ -94,7 +94,7 @@ DepthOption = Annotated[
         "--depth",
         min=1,
         metavar="N",
-        help="Only each block's last output: of the modules N deep, and layers above them.",
+        help="Only what each block returns: the modules N deep, and layers and blocks above them.",
     ),
 ]
 InputFilesOption = Annotated[

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from itertools import zip_longest
 from typing import TypeVar
 
 from .errors import UsageError
@@ -30,8 +31,9 @@ def select_outputs(
             output has the name of a module (`layer4`), its path selects the module's last output, as in torchvision's
             `create_feature_extractor`. All outputs, if empty.
         operations: labels or globs of them (`*Norm*`), case-insensitive. Any label, if empty.
-        depth: only the last output of each module so deep (1: `layer4`, 2: `layer4.1`), and of each layer above that
-            depth; of a module that is called several times, of each call. Any output, if None.
+        depth: only the last output of each module so deep (1: `layer4`, 2: `layer4.1`), of each layer above that depth,
+            and of each block above it that ends with an operation of its own, as a sum;
+            of a module that is called several times, of each call. Any output, if None.
 
     Raises:
         UsageError: a pattern, an operation or the depth matches nothing, or nothing matches all.
@@ -71,11 +73,14 @@ def _last_of_blocks(candidates: Sequence[AnyOrigin], depth: int) -> list[AnyOrig
     containers = set(_module_paths(each.module_path.rpartition(".")[0] for each in candidates))
     found: list[AnyOrigin] = []
     before = ""
-    for each in candidates:
+    for each, after in zip_longest(candidates, candidates[1:]):
         parts = each.module_path.split(".")
         block = ".".join(parts[:depth])
-        # What a module computes between its own modules is in none of them: a sum, a concatenation.
         if not block or (len(parts) < depth and block in containers):
+            # What a module computes between its own modules is in none of them; but the last of it is what the block
+            # returns: the sum with its input.
+            if block and not (after and f"{after.module_path}.".startswith(f"{block}.")):
+                found.append(each)
             before = ""
             continue
         if block == before:

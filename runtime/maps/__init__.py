@@ -4,7 +4,7 @@ grid_style.py: GridStyle: every choice of a grid (--reduce, --clip, --symmetric,
 channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
 reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
 feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x 1, the same picture twice
-colour_scales.py: which value gets which colour: own or shared ends, clipping of outliers, symmetric around zero
+colour_scales.py: default colour maps; which value gets which colour, also of differences: ends, clipping, symmetry
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: blocks of a model by module paths; where a page may end

@@ -134,10 +134,11 @@ def _marked_weak(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str
     spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
     weak = [span < _WEAK * max(spans) for span in spans]
     count = sum(weak)
-    note = f"{count} marked weak vary by less than a ten-thousandth of what the strongest tile does."
-    return [_with(each, "weak") if is_weak else each for each, is_weak in zip(maps, weak, strict=True)], (
-        [note] if count else []
-    )
+    note = f"{count} marked weak, and fainter, vary by less than a ten-thousandth of what the strongest tile does."
+    drawn = [
+        replace(_with(each, "weak"), weak=True) if is_weak else each for each, is_weak in zip(maps, weak, strict=True)
+    ]
+    return drawn, [note] if count else []
 
 
 def _with(map_: FeatureMap, mark: str) -> FeatureMap:

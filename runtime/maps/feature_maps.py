@@ -60,6 +60,8 @@ class FeatureMap:
     """A row of `REDUCTIONS`; empty for a channel."""
     left_out: LeftOut | None = None
     """Why it shows nothing, if it does."""
+    weak: bool = False
+    """Whether it hardly varies beside the others, and is drawn fainter."""
 
 
 @dataclass

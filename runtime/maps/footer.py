@@ -49,7 +49,7 @@ def scale_notes(
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     own = f"Each {what} is coloured from its own lowest to its own highest value"
     whole = f"All {what}s share one scale" if shared else own
-    apart = f" A colour is another value in each {what}." if not shared and len(known) > 1 else ""
+    apart = f" Colours of different {what}s don't compare." if not shared and len(known) > 1 else ""
     # Also where a map is as high as it is low by itself.
     both_signs = any(each.low == -each.high != 0 for each in known)
     symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
@@ -75,9 +75,7 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
         cropped = " What the model didn't see is dimmed." if any(each.is_cropped for each in photos) else ""
         return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
     shown = "The photo is" if len(photos) == 1 else "The photos are"
-    return [
-        f"{shown} shown as the model saw {'it' if len(photos) == 1 else 'them'}: resized and cropped, not normalised."
-    ]
+    return [f"{shown} shown as the model saw {'it' if len(photos) == 1 else 'them'}, before normalisation."]
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

@@ -131,7 +131,7 @@ def _draw_tile(
     if map_.detail:
         draw_fitted(picture, (x, baseline), map_.detail, layout.text - 1, layout.side)
     y += layout.titles_height
-    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over)
+    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.weak)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
     room = max(width, layout.side // 2)  # the numbers stay below a narrow map

@@ -30,6 +30,9 @@ INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#666666", "#d4d4d4", "#8fa3b5"
 _BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
 """Of a colour bar: its height, its least width, and the space beside it."""
 
+_FAINT = 0.4
+"""Of its colours, over white, that a map keeps which hardly varies beside the others."""
+
 Place = tuple[int, int]
 """x and y of the upper left corner."""
 
@@ -41,11 +44,15 @@ def draw_map(
     values: NDArray[np.float64],
     scale: ColourScale | None,
     over: Photo | None = None,
+    *,
+    faint: bool = False,
 ) -> tuple[int, int]:
     """Add a map, alone or over its photo, as large as a square of `side` holds. Returns its width and height."""
     ends, cmap = (scale.low, scale.high) if scale else None, cmap_of(scale)
     if over is None:
         pixels = colour_map_image(values, colour_table(cmap), ends)
+        if faint:
+            pixels = 255 - ((255 - pixels) * _FAINT).astype(np.uint8)
         return _framed(picture, place, fit(values.shape, side), pixels)
     width, height = fit(over.shape(whole=True), side)
     return _framed(picture, place, (width, height), photo_with_map(over, (height, width), values, ends=ends, cmap=cmap))

@@ -4,7 +4,7 @@ forms.py: table of the forms that go into files, each an option (--json, --html,
 ranking.py: order of the outputs in every form: culprit first, worst first
 outcome_words.py: words for a runner, an output, inputs, a candidate: the same in every form
 table.py: the terminal's table: how many outputs, columns that fit, closing line of each runner
-json_report.py: writes and reads a report's JSON
+json_report.py: writes and reads a report's JSON, whose form is that of verdict/report.py
 schema.py: artifacts/report.schema.json
 baseline.py: --baseline: what got worse since an earlier report, and by how much more it may be
 junit.py: JUnit XML for Jenkins and GitLab: what fails and what is skipped; text that XML can't hold

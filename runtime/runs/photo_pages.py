@@ -181,7 +181,7 @@ def _depth_of_a_page(manifest: Manifest) -> int | None:
 
 
 def _blocks(depth: int) -> str:
-    return f"the last output of each block, up to {depth} deep (--depth {depth})"
+    return f"what each block returns, up to {depth} deep (--depth {depth})"
 
 
 def _of(maps: Sequence[FeatureMap], outputs: Sequence[Output]) -> list[FeatureMap]:

@@ -9,7 +9,7 @@ missing_tensors.py: outputs that such a file lacks, or has a sample of: operatio
 given_inputs.py: --input: the user's own input, without a recorded truth: the file in float64 stands in
 judge.py: all runners on one recorded input: a runner's verdict from its outputs', placement, inherited errors
 beside.py: the second thread in which a file is evaluated while a runner runs
-drift.py: one output against its truth: drift, the limits that pass, shape, NaN, cosine, SQNR, unproven
+drift.py: one output against its truth: drift, all limits (16, and 4 of the file itself), shape, NaN, SQNR, unproven
 error_shares.py: an operation's own (introduced) error, and what it inherited from its inputs
 file_values.py: whether the ONNX file itself computes what the model means, in float64; at which outputs not
 node_differences.py: what is wrong there in the file: attributes and operators against those exported

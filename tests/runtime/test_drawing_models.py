@@ -329,7 +329,7 @@ def test_of_more_maps_than_a_page_holds_those_of_blocks_are_drawn_unless_others_
     stages = [f"1.{stage}.{block}.3" for stage in range(4) for block in range(4)]
     assert [text for text in texts(overview) if text in {"0", *stages}] == ["0", *stages]
     footer = " ".join(texts(overview))
-    assert "An overview: the last output of each block, up to 3 deep (--depth 3). All 65 tiles are on 2 pages" in footer
+    assert "An overview: what each block returns, up to 3 deep (--depth 3). All 65 tiles are on 2 pages" in footer
     assert (overview.pages, lp.show(model, image, page=2).pages, lp.show(model, image, "*").pages) == (1, 2, 2)
     assert "An overview" not in " ".join(texts(lp.show(model, image, depth=2)))
 
@@ -343,4 +343,4 @@ def test_a_comparison_of_more_rows_than_a_page_holds_is_one_of_blocks(tmp_path, 
     assert layerprobe(*given).out.endswith("by eager on cpu\n")
     written = [each.text for each in ElementTree.parse(tmp_path / "both.svg").iter("{http://www.w3.org/2000/svg}text")]
     assert [text for text in written if text in ("0.4", "1.4", "2.4", "0.3")] == ["0.4", "1.4", "2.4"]
-    assert "An overview: the last output of each block, up to 1 deep (--depth 1)." in " ".join(written)
+    assert "An overview: what each block returns, up to 1 deep (--depth 1)." in " ".join(written)

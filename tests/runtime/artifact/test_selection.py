@@ -94,11 +94,26 @@ def test_a_depth_selects_the_last_output_of_each_block_and_of_each_of_its_calls(
     assert select(depth=depth) == chosen
 
 
-def test_what_a_module_computes_between_its_own_modules_is_in_none_of_them():
+def test_of_what_a_module_computes_between_its_own_modules_only_what_it_returns_is_an_output_of_blocks():
     names = select(depth=3)
-    assert "layer1.0.add" not in names
+    assert "layer1.0.add" in names
     assert "relu" not in names
     assert "layer1.0.conv1" in names
+
+
+def test_a_sum_between_modules_is_none_of_the_blocks():
+    inside = [
+        Origin(name=name, label="", module_path=path, operation="", source_file=None, source_line=None)
+        for name, path in (
+            ("block.a.conv", "block.a.conv"),
+            ("block.add", "block"),
+            ("block.b.conv", "block.b.conv"),
+            ("block.add_1", "block"),
+            ("out", ""),
+        )
+    ]
+    assert [each.name for each in select_outputs(inside, depth=2)] == ["block.a.conv", "block.b.conv", "block.add_1"]
+    assert [each.name for each in select_outputs(inside, depth=1)] == ["block.add_1"]
 
 
 def test_a_depth_and_other_choices_must_all_hold():

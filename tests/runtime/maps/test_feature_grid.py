@@ -342,8 +342,8 @@ def test_what_hardly_varies_beside_the_others_is_marked():
     written = texts(draw_grid(arrays, [output(name) for name in names]))
     assert [text for text in written if "Conv2d" in text] == ["Conv2d · 2 × 4 × 4"] * 2 + ["Conv2d · 2 × 4 × 4 · weak"]
     footer = " ".join(written)
-    assert "1 marked weak vary by less than a ten-thousandth of what the strongest tile does." in footer
-    assert "(viridis). A colour is another value in each tile." in footer
+    assert "1 marked weak, and fainter, vary by less than a ten-thousandth of what the strongest tile does." in footer
+    assert "(viridis). Colours of different tiles don't compare." in footer
 
 
 @pytest.mark.parametrize(("name", "detail"), [("block.add_1", "2 × 4 × 4"), ("add.1", "add · 2 × 4 × 4")])
