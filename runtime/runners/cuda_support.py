@@ -31,6 +31,8 @@ _LIBRARIES = (
 )
 """What ONNX Runtime's CUDA provider can't be loaded without, by CUDA's major version."""
 CUDNN = "cudnn64_9.dll" if sys.platform == "win32" else "libcudnn.so.9"
+_PLACE = "*/bin/**/{}" if sys.platform == "win32" else "*/lib/{}"
+"""A library in the folder of all nvidia packages."""
 _DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 
 
@@ -145,8 +147,9 @@ def _load_from_other_folders() -> None:
     folders = [Path(each) for each in (packages.submodule_search_locations or ())] if packages else []
     others = [folder for folder in folders if folder != beside]
     for name in (*_needed_libraries(), CUDNN) if others else ():
-        if next(beside.rglob(name), None) is None:
-            library = next((path for folder in others for path in folder.rglob(name)), None)
+        place = _PLACE.format(name)
+        if not any(beside.glob(place)):
+            library = next((path for folder in others for path in folder.glob(place)), None)
             if library is not None:
                 with suppress(OSError):  # it is as if it weren't there
                     ctypes.CDLL(str(library))
