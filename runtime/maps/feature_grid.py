@@ -5,6 +5,7 @@ Arrays become maps in `feature_maps.py`, and a page of maps a picture in `map_pa
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import compress
 from typing import Any
 
 from ..artifact.errors import UsageError
@@ -82,8 +83,12 @@ def grid_pages(
     style: GridStyle,
     title: str | None = None,
     photo: Photo | None = None,
+    *,
+    omit_weak: bool = False,
 ) -> MapPages:
     """Return the pages of maps that were read one by one; those that show nothing are named in the footer.
+
+    With `omit_weak` also those that hardly vary beside the others; else they are drawn fainter.
 
     Raises:
         UsageError: none shows anything.
@@ -94,14 +99,24 @@ def grid_pages(
     if not found.maps:
         refuse_mapless(outputs)
         raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out)}")
-    drawn, weak = _marked_weak(marked(found.maps))
+    drawn, opening = marked(found.maps), explained(found.maps)
+    weak = _are_weak(drawn)
+    if any(weak) and omit_weak:
+        left_out = left_out_notes(found.left_out | {"weak": [each.name for each in compress(drawn, weak)]})
+        drawn = [each for each, is_weak in zip(drawn, weak, strict=True) if not is_weak]
+    elif any(weak):
+        opening.append(f"{sum(weak)} marked weak, and fainter, vary by less than a ten-thousandth of the strongest.")
+        drawn = [
+            replace(_with(each, "weak"), weak=True) if is_weak else each
+            for each, is_weak in zip(drawn, weak, strict=True)
+        ]
     return MapPages(
         maps=drawn,
         style=style,
         kind=OUTPUT_PAGE,
         shared=shared,
         title=title,
-        opening=[*explained(found.maps), *weak],
+        opening=opening,
         closing=[*token_notes(outputs), *left_out],
         photo=photo,
     )
@@ -129,16 +144,9 @@ def marked(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
     return [each if each.reduction == usual else _with(each, each.reduction) for each in maps]
 
 
-def _marked_weak(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
-    """Return the maps with a mark on those that hardly vary beside the others, and what it means, if there are any."""
+def _are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
     spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
-    weak = [span < _WEAK * max(spans) for span in spans]
-    count = sum(weak)
-    note = f"{count} marked weak, and fainter, vary by less than a ten-thousandth of what the strongest tile does."
-    drawn = [
-        replace(_with(each, "weak"), weak=True) if is_weak else each for each, is_weak in zip(maps, weak, strict=True)
-    ]
-    return drawn, [note] if count else []
+    return [span < _WEAK * max(spans) for span in spans]
 
 
 def _with(map_: FeatureMap, mark: str) -> FeatureMap:

@@ -24,15 +24,19 @@ __all__ = ["LEFT_OUT", "FeatureMap", "FeatureMaps", "LeftOut", "output_tensor", 
 _ROUNDING = 8
 """Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
 over the channels is 0 by definition, it is less than 1 in a Swin-T."""
-_HALF_A_COLOUR = 1 / 512
-"""Of a map's range: two maps that differ less than that have the same picture, in 256 colours."""
+_ALIKE = 0.02
+"""Of a map's range: two maps that nowhere differ by more look the same."""
 
-LeftOut = Literal["flat", "point", "constant", "rounding", "repeat"]
+LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "weak"]
 
 LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
     "repeat": (
-        "output that has the same picture as another is left out (--aliases draws it)",
-        "outputs that have the same picture as another are left out (--aliases draws them)",
+        "output that looks like another is left out (--aliases draws it)",
+        "outputs that look like another are left out (--aliases draws them)",
+    ),
+    "weak": (
+        "output varies by less than a ten-thousandth of the strongest and is left out (--outputs draws it)",
+        "outputs vary by less than a ten-thousandth of the strongest and are left out (--outputs draws them)",
     ),
     "rounding": (
         "output whose map varies only by rounding is left out",
@@ -184,13 +188,13 @@ class _Pictures:
         self._drawn: dict[tuple[int, ...], list[tuple[str, float, NDArray[np.float64]]]] = {}
 
     def like(self, map_: FeatureMap) -> str | None:
-        """Return the name of the earlier map that has the same picture; keep this one, if none has."""
+        """Return the name of the earlier map that looks the same; keep this one, if none has."""
         values = map_.values
         low, high = value_range(values) or (0.0, 0.0)
         # Halved, because the range may be larger than the largest float64.
         half = high / 2 - low / 2
         picture = values / 2 if self._shared else (values / 2 - low / 2) / (half or 1.0)
-        apart = _HALF_A_COLOUR * (half if self._shared else 1.0)
+        apart = _ALIKE * (half if self._shared else 1.0)
         pixel = float(picture[picture.shape[0] // 2, picture.shape[1] // 2])
         drawn = self._drawn.setdefault(values.shape, [])
         for name, theirs, other in drawn:

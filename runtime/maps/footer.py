@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _NAMES_SHOWN = 6
+_REPEATS_SHOWN = 2
 
 
 def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
@@ -30,7 +31,7 @@ def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
     usual = usual_reduction(maps)
     notes = [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual].words}."]
     return notes + [
-        f"{counts[name]} marked {name}, whose {usual} shows nothing: {REDUCTIONS[name].words}."
+        f"{counts[name]} marked {name}, as their {usual} shows nothing: {REDUCTIONS[name].words}."
         for name in counts
         if name != usual
     ]
@@ -74,17 +75,18 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
     if overlay:
         cropped = " What the model didn't see is dimmed." if any(each.is_cropped for each in photos) else ""
         return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
-    shown = "The photo is" if len(photos) == 1 else "The photos are"
-    return [f"{shown} shown as the model saw {'it' if len(photos) == 1 else 'them'}, before normalisation."]
+    shown, them = ("The photo is", "it") if len(photos) == 1 else ("The photos are", "them")
+    return [f"{shown} shown as the model saw {them}, resized and cropped, before normalisation."]
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
     """Return what is not drawn, and why."""
-    return [
-        f"{len(names)} {one if len(names) == 1 else several}: {listed(names)}."
-        for kind, (one, several) in LEFT_OUT.items()
-        if (names := left_out.get(kind))
-    ]
+    found = []
+    for kind, (one, several) in LEFT_OUT.items():
+        if names := left_out.get(kind):
+            few = listed(names, _REPEATS_SHOWN if kind == "repeat" else _NAMES_SHOWN)
+            found.append(f"{len(names)} {one if len(names) == 1 else several}: {few}.")
+    return found
 
 
 def token_notes(outputs: Sequence[Output]) -> list[str]:
@@ -106,8 +108,8 @@ def _extra_tokens(output: Output) -> int:
     return output.tokens.before + output.tokens.after if output.tokens else 0
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], shown: int = _NAMES_SHOWN) -> str:
     """Return the names in a row, the last ones counted where there are many."""
-    if len(names) <= _NAMES_SHOWN + 1:
+    if len(names) <= shown + 1:
         return ", ".join(names)
-    return f"{', '.join(names[:_NAMES_SHOWN])} and {len(names) - _NAMES_SHOWN} more"
+    return f"{', '.join(names[:shown])} and {len(names) - shown} more"

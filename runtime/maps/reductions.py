@@ -117,7 +117,7 @@ REDUCTIONS = {
     "pca": Reduction(
         _principal,
         _l2,
-        "the channels' first principal component over the image, high where they are large",
+        "the first principal component of the channels, its sign such that it is high where the channels are strong",
         comparable=False,
     ),
 }

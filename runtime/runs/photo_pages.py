@@ -19,6 +19,10 @@ from .photo_maps import PhotoRun
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
 
 
+_LEGIBLE = 32
+"""Tiles of an overview, whose names are read also where the page is small."""
+
+
 @dataclass(frozen=True)
 class Selection:
     """What of a run is drawn."""
@@ -96,10 +100,12 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
     if selection.channels is None:
         chosen = selection.of(manifest)
         maps = run.maps(chosen, style.reduce)
-        pages = grid_pages(maps, chosen, style, title, photo)
-        if pages.count > 1 and selection.is_open:
-            return _overview(pages, chosen, lambda some: grid_pages(_of(maps, some), some, style, title, photo))
-        return pages
+
+        def pages_of(some: Sequence[Output]) -> MapPages:
+            return grid_pages(_of(maps, some), some, style, title, photo, omit_weak=selection.is_open)
+
+        pages = pages_of(chosen)
+        return _overview(pages, chosen, pages_of) if pages.count > 1 and selection.is_open else pages
     from ..maps.channel_grid import channel_pages
 
     output = selection.with_channels(manifest)
@@ -144,7 +150,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     return channel_comparison(tensors, output, selection.top, style, f"{title} · {output.name}", shown)
 
 
-def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[list[Output]], MapPages]) -> MapPages:
+def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]) -> MapPages:
     """Return one page of the deepest blocks that fit on it, or the whole if there are no blocks."""
     best = whole
     for depth in itertools.count(1):
@@ -153,7 +159,7 @@ def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[li
             pages = pages_of(some)
         except UsageError:  # no module is so deep, or none of these shows anything
             break
-        if pages.count > 1 or len(some) == len(outputs):
+        if len(some) == len(outputs) or (best is not whole and len(pages.maps) > _LEGIBLE) or pages.count > 1:
             break
         best = pages
         said = f"An overview: {_blocks(depth)}. All {len(whole.maps)} tiles are on {whole.count} pages: --all-pages."

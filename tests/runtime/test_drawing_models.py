@@ -344,3 +344,14 @@ def test_a_comparison_of_more_rows_than_a_page_holds_is_one_of_blocks(tmp_path, 
     written = [each.text for each in ElementTree.parse(tmp_path / "both.svg").iter("{http://www.w3.org/2000/svg}text")]
     assert [text for text in written if text in ("0.4", "1.4", "2.4", "0.3")] == ["0.4", "1.4", "2.4"]
     assert "An overview: what each block returns, up to 1 deep (--depth 1)." in " ".join(written)
+
+
+def test_what_hardly_varies_is_left_out_unless_it_is_asked_for():
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Conv2d(3, 3, 3, bias=False) for _ in range(2)))
+    with torch.no_grad():
+        model[1].weight.mul_(1e-6)
+    image = torch.rand(1, 3, 12, 12)
+    said = "1 output varies by less than a ten-thousandth of the strongest and is left out (--outputs draws it): 1."
+    assert said in " ".join(texts(lp.show(model, image)))
+    assert "Conv2d · 3 × 8 × 8 · weak" in texts(lp.show(model, image, ["0", "1"]))

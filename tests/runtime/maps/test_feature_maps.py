@@ -85,7 +85,7 @@ def test_where_the_mean_is_zero_by_construction_another_reduction_is_drawn_and_n
     assert len(find_tiles(picture)) == 2
     assert "LayerNorm · 96 × 8 × 8 · pca" in texts(picture)
     assert "Conv2d · 4 × 8 × 8" in texts(picture)
-    assert "1 marked pca, whose mean shows nothing: the channels' first principal component" in footer(picture)
+    assert "1 marked pca, as their mean shows nothing: the first principal component of the channels" in footer(picture)
 
 
 def test_a_reduction_that_is_asked_for_is_not_replaced():
@@ -146,10 +146,8 @@ def test_what_has_the_same_picture_as_an_earlier_tile_is_left_out_and_counted():
     outputs[2], outputs[3] = output("permute", "NHWC"), output("patches", "NLC", tokens=(0, 4, 4, 0))
     picture = draw_grid(arrays, outputs)
     assert [text for text in texts(picture) if text in arrays] == ["conv", "half", "relu", "small"]
-    said = "dropout = conv, permute = conv, patches = conv, bn = conv, doubled = relu"
-    assert f"5 outputs that have the same picture as another are left out (--aliases draws them): {said}." in footer(
-        picture
-    )
+    said = "dropout = conv, permute = conv and 3 more"
+    assert f"5 outputs that look like another are left out (--aliases draws them): {said}." in footer(picture)
     assert len(find_tiles(draw_grid(arrays, outputs, aliases=True))) == 9
 
 
