@@ -6,6 +6,7 @@ What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
+from .input_files import is_photo
 from .photo_input import as_picture, photo_inputs, photo_name
 from .preprocessing import seen_photo
 
@@ -81,6 +83,8 @@ class PhotoRun:
 
     @cached_property
     def _picture(self) -> Image.Image | None:
+        if isinstance(self.photo, str | Path) and is_photo(Path(self.photo)):
+            self.artifact.manifest.image_input(self.size)  # a model without images says so, whatever the file is
         return as_picture(self.photo)
 
     def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:

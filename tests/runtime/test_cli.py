@@ -162,9 +162,9 @@ class Centred(nn.Module):
 @pytest.mark.parametrize(
     ("options", "drawn"),
     [
-        (("--averaged",), {"0": "Conv2d · 6 × 14 × 14", "2.sub": "sub · 6 × 14 × 14 · pca"}),
+        (("--averaged",), {"0": "Conv2d · 6 × 14 × 14", "2.sub": "6 × 14 × 14 · pca"}),
         (("--averaged", "--no-full"), {"0": "Conv2d · 6 × 14 × 14"}),
-        ((), {"0": "Conv2d · 6 × 14 × 14", "2.sub": "sub · 6 × 14 × 14 · pca"}),
+        ((), {"0": "Conv2d · 6 × 14 × 14", "2.sub": "6 × 14 × 14 · pca"}),
     ],
 )
 def test_grid_says_what_the_layer_has_and_draws_what_its_mean_does_not_show(
