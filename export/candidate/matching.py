@@ -270,8 +270,9 @@ def _match(name: str, tensor: Tensor, found: Matches, source: Source, values: Va
             if match.output not in found.by_output or match.distance < _AS_NEAR * improved.get(match.output, 0.0)
         ]
         nearest = min(known, key=lambda match: match.distance, default=None)
-        if nearest and nearest.alignment.order is None:
-            # What is as it was found is not what the source makes of it by moving its axes: that may be the fault.
+        if nearest and nearest.alignment.order is None and carried is not None:
+            # What is as it was found is not what the source makes of it by moving its axes: that may be the fault. What
+            # is computed anew may only be near it.
             close = [match for match in close if match.alignment.order is None or match.distance < nearest.distance]
         if nearest:
             # Behind a block that adds next to nothing, what was found is exact and what is still to come is near.
