@@ -187,7 +187,7 @@ def test_grid_says_what_the_layer_has_and_draws_what_its_mean_does_not_show(
 def test_depth_selects_one_output_of_each_block(tmp_path, photo, layerprobe):
     (tmp_path / "net.py").write_text(
         "from torch import nn\ndef make():\n    block = lambda i: nn.Sequential(nn.Conv2d(i, 4, 3), nn.Tanh())\n"
-        "    return nn.Sequential(block(3), block(4), nn.Sigmoid())\n"
+        "    return nn.Sequential(block(3), block(4), nn.MaxPool2d(3, 1))\n"
     )
     layerprobe("export", f"{tmp_path}/net.py:make", "-o", tmp_path / "art", "--input-size", 16)
     assert layerprobe("grid", tmp_path / "art", photo, "-o", tmp_path / "maps.svg", "--depth", 1).code == 0
