@@ -1,7 +1,6 @@
 """Photos' runs -> the pages of their maps, or of one output's channels, alone or side by side."""
 
-import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..artifact.errors import UsageError
@@ -17,7 +16,6 @@ from ..maps.reductions import AUTO
 from .photo_maps import PhotoRun
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
-
 
 _LEGIBLE = 32
 """Tiles of an overview, whose names are read also where the page is small."""
@@ -153,13 +151,14 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
 def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]) -> MapPages:
     """Return one page of the deepest blocks that fit on it, or the whole if there are no blocks."""
     best = whole
-    for depth in itertools.count(1):
-        try:
-            some = select_outputs(outputs, depth=depth)
-            pages = pages_of(some)
-        except UsageError:  # no module is so deep, or none of these shows anything
+    for depth, some in _by_depth(outputs):
+        if len(some) == len(outputs):
             break
-        if len(some) == len(outputs) or (best is not whole and len(pages.maps) > _LEGIBLE) or pages.count > 1:
+        try:
+            pages = pages_of(some)
+        except UsageError:  # none of these shows anything
+            break
+        if pages.count > 1 or (best is not whole and len(pages.maps) > _LEGIBLE):
             break
         best = pages
         said = f"An overview: {_blocks(depth)}. All {len(whole.maps)} tiles are on {whole.count} pages: --all-pages."
@@ -175,15 +174,18 @@ def _depth_of_a_page(manifest: Manifest) -> int | None:
 
     best = None
     if rows(manifest.outputs) > COMPARISON_PAGE.most_tiles:
-        for depth in itertools.count(1):
-            try:
-                some = select_outputs(manifest.outputs, depth=depth)
-            except UsageError:
-                break
+        for depth, some in _by_depth(manifest.outputs):
             if best and rows(some) > COMPARISON_PAGE.most_tiles:
                 break
             best = depth
     return best
+
+
+def _by_depth(outputs: Sequence[Output]) -> Iterator[tuple[int, list[Output]]]:
+    """Yield what blocks return, from the outermost blocks to the deepest layers, with their depth."""
+    paths = [output.module_path for output in outputs if output.module_path]
+    for depth in range(1, max((path.count(".") + 1 for path in paths), default=0) + 1):
+        yield depth, select_outputs(outputs, depth=depth)
 
 
 def _blocks(depth: int) -> str:

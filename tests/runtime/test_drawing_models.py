@@ -355,3 +355,31 @@ def test_what_hardly_varies_is_left_out_unless_it_is_asked_for():
     said = "1 output varies by less than a ten-thousandth of the strongest and is left out (--outputs draws it): 1."
     assert said in " ".join(texts(lp.show(model, image)))
     assert "Conv2d · 3 × 8 × 8 · weak" in texts(lp.show(model, image, ["0", "1"]))
+
+
+class Functional(nn.Module):
+    """One convolution, and more functions behind it than a page holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        for step in range(60):
+            x = torch.sin(x * (step + 2))
+        return x
+
+
+def test_an_overview_ends_at_the_deepest_layers(tmp_path, photo, layerprobe):
+    torch.manual_seed(0)
+    overview = " ".join(texts(lp.show(Functional(), torch.rand(1, 3, 12, 12))))
+    assert "An overview: what each block returns, up to 1 deep (--depth 1)." in overview
+    (tmp_path / "functional.py").write_text(
+        "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.conv = nn.Conv2d(3, 2, 3)\n\n    def forward(self, x):\n"
+        "        x = self.conv(x)\n        for step in range(9):\n            x = x.roll(step + 1, 2)\n"
+        "        return x\n"
+    )
+    given = ("grid", f"{tmp_path / 'functional.py'}:Net", photo, photo, "-o", tmp_path / "both.png")
+    assert layerprobe(*given, "--input-size", 16).out.endswith("by eager on cpu\n")
