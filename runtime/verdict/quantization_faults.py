@@ -43,7 +43,7 @@ class Steps:
     """The steps in which the outputs of a file are computed, collected while it is walked through."""
 
     def __init__(self, noise: BitNoise, outputs: Collection[str], reach: Mapping[str, float]) -> None:
-        """Take what the walk collects, the outputs, and how many times as large they are on other inputs of the kind."""
+        """Take what the walk collects, the outputs, and how many times as large they are on other inputs of a kind."""
         self._noise, self._outputs, self._reach = noise, outputs, reach
         self._used: list[_At] = []
         self._weights: list[tuple[str, WeightUse]] = []
