@@ -13,16 +13,30 @@ from numpy.typing import NDArray
 from .colour_maps import finite_values
 from .grid_style import GridStyle
 
-__all__ = ["DIVERGING", "SEQUENTIAL", "ColourScale", "difference_scales", "own_scale", "range_text", "scales_of"]
+__all__ = [
+    "ACCENT",
+    "DIVERGING",
+    "SEQUENTIAL",
+    "ColourScale",
+    "difference_scales",
+    "own_scale",
+    "range_text",
+    "scales_of",
+]
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
+ACCENT = "magma"
+"""Of maps by another reduction than the others of their page."""
 _WHOLE_RANGE = GridStyle(clip=0)
 _CLIPPED_BY_DEFAULT = 1.0
 """Percent of the pixels at either end."""
 _FEWEST_PIXELS = 20
 """Of a map that is clipped by default: in a smaller one, a single pixel is a large part."""
-_WASHED_OUT = 0.3
-"""Of a map's range: if all but the clipped pixels lie within this part of it, those few take most of the colours."""
+_WASHED_OUT = 0.6
+"""Of a map's range: if all but the clipped pixels lie within this part of it, those few take many of the colours. Of
+normally distributed values, they lie within 0.66 of it."""
+_FAR = 0.2
+"""Of a map's range: how far an end lies from the others that is clipped."""
 
 
 @dataclass(frozen=True)
@@ -109,21 +123,25 @@ def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: f
         if inner >= _WASHED_OUT * (highest / 2 - lowest / 2):
             return lowest, highest
         # An end that is near the others stays: a map with one peak keeps its darkest pixels apart.
+        far = _FAR * (highest / 2 - lowest / 2)
         return (
-            low if low / 2 - lowest / 2 > inner else lowest,
-            high if highest / 2 - high / 2 > inner else highest,
+            low if low / 2 - lowest / 2 > far else lowest,
+            high if highest / 2 - high / 2 > far else highest,
         )
     return low, high
 
 
-def range_text(scale: ColourScale) -> tuple[str, str]:
-    """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant."""
+def range_text(scale: ColourScale, *, short: bool = False) -> tuple[str, str]:
+    """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant.
+
+    In short, `≤ −0.25`: how far what shares the end's colour lies isn't said.
+    """
     if scale.lowest == scale.highest:
         return (f"{scale.lowest:.4g}".replace("-", "−"),) * 2
     texts = ((f"{scale.low:.{digits}g}", f"{scale.high:.{digits}g}") for digits in range(3, 18))
     low, high = next(pair for pair in texts if pair[0] != pair[1])
     if scale.lowest < scale.low:
-        low = f"{scale.lowest:.3g} … {low}"
+        low = f"≤ {low}" if short else f"{scale.lowest:.3g} … {low}"
     if scale.highest > scale.high:
-        high = f"{high} … {scale.highest:.3g}"
+        high = f"≥ {high}" if short else f"{high} … {scale.highest:.3g}"
     return low.replace("-", "−"), high.replace("-", "−")

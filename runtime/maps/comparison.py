@@ -15,7 +15,7 @@ from ..artifact.manifest import Output
 from .comparison_page import ComparisonPages, MapRow
 from .feature_grid import marked, refuse_mapless
 from .feature_maps import FeatureMap, read_map, worth_drawing
-from .footer import explained, left_out_notes, listed, token_notes
+from .footer import badge_notes, explained, left_out_notes, listed, token_notes
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .page_layout import COMPARISON_PAGE
 from .photo import Photo
@@ -126,7 +126,7 @@ def comparison_pages(columns: Mapping[str, Column], style: GridStyle, title: str
         shared=bool(style.shared),
         title=title,
         opening=explained(found.maps, "row"),
-        closing=[*token_notes(outputs), *left_out],
+        closing=[*badge_notes(found.maps), *token_notes(outputs), *left_out],
     )
 
 

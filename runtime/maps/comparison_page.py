@@ -116,7 +116,7 @@ class ComparisonPages(Pages):
             self.style.but(columns=self._columns),
             names=[""],  # a row's name has its whole width
             notes=[
-                *self.opening,
+                *([] if has_title else self.opening),
                 *scale_notes(scales, self.style, shared=self.shared, what="row"),
                 *differs,
                 *clip_notes([*scales, *differences], self.style),
@@ -124,6 +124,7 @@ class ComparisonPages(Pages):
                 *self.closing,
                 *notes,
             ],
+            caption=self.opening if has_title else (),
             has_title=has_title,
             details=bool(heads) or any(each.detail for each in rows),
             heads=not heads,

@@ -4,25 +4,20 @@ Arrays become maps in `feature_maps.py`, and a page of maps a picture in `map_pa
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import compress
 from typing import Any
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from .colour_maps import value_range
-from .feature_maps import FeatureMap, read_map, worth_drawing
-from .footer import explained, left_out_notes, token_notes, usual_reduction
+from .feature_maps import WEAK, FeatureMap, read_map, worth_drawing
+from .footer import badge_notes, explained, left_out_notes, token_notes, usual_reduction
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .map_page import MapPages
+from .overview import are_weak, badged, differing, strongest_and_last, with_branches
 from .page_layout import OUTPUT_PAGE
 from .photo import Photo
 from .picture import Picture
 
 __all__ = ["draw_grid", "draw_pages", "grid_pages", "marked", "refuse_mapless"]
-
-_WEAK = 1e-4
-"""Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
 
 
 def draw_grid(
@@ -84,11 +79,12 @@ def grid_pages(
     title: str | None = None,
     photo: Photo | None = None,
     *,
-    omit_weak: bool = False,
+    thin: bool = False,
 ) -> MapPages:
     """Return the pages of maps that were read one by one; those that show nothing are named in the footer.
 
-    With `omit_weak` also those that hardly vary beside the others; else they are drawn fainter.
+    What hardly varies beside the others is drawn fainter. With `thin` only the last of it in each block, and none that
+    hardly differs from the one before it.
 
     Raises:
         UsageError: none shows anything.
@@ -99,25 +95,21 @@ def grid_pages(
     if not found.maps:
         refuse_mapless(outputs)
         raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out)}")
-    drawn, opening = marked(found.maps), explained(found.maps)
-    weak = _are_weak(drawn)
-    if any(weak) and omit_weak:
-        left_out = left_out_notes(found.left_out | {"weak": [each.name for each in compress(drawn, weak)]})
-        drawn = [each for each, is_weak in zip(drawn, weak, strict=True) if not is_weak]
-    elif any(weak):
-        opening.append(f"{sum(weak)} marked weak, and fainter, vary by less than a ten-thousandth of the strongest.")
-        drawn = [
-            replace(_with(each, "weak"), weak=True) if is_weak else each
-            for each, is_weak in zip(drawn, weak, strict=True)
-        ]
+    drawn = marked(found.maps)
+    if thin and not style.aliases:
+        drawn, similar = differing(drawn)
+        drawn, weak = strongest_and_last(with_branches(drawn, found.repeats))
+        left_out = left_out_notes({"similar": similar, "weak": weak} | found.left_out)
+    else:
+        drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]
     return MapPages(
         maps=drawn,
         style=style,
         kind=OUTPUT_PAGE,
         shared=shared,
         title=title,
-        opening=opening,
-        closing=[*token_notes(outputs), *left_out],
+        opening=explained(drawn),
+        closing=[*badge_notes(drawn), *token_notes(outputs), *left_out],
         photo=photo,
     )
 
@@ -139,15 +131,6 @@ def _read(
 
 
 def marked(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
-    """Return the maps, with the reduction in the detail of those that have another than usual."""
+    """Return the maps, with the reduction as a badge of those that have another than usual."""
     usual = usual_reduction(maps)
-    return [each if each.reduction == usual else _with(each, each.reduction) for each in maps]
-
-
-def _are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
-    spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
-    return [span < _WEAK * max(spans) for span in spans]
-
-
-def _with(map_: FeatureMap, mark: str) -> FeatureMap:
-    return replace(map_, detail=f"{map_.detail} · {mark}")
+    return [each if each.reduction == usual else badged(each, each.reduction) for each in maps]

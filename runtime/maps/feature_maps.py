@@ -5,7 +5,7 @@ How a tensor becomes a map is in `reductions.py`; drawing maps is in `feature_gr
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -19,24 +19,40 @@ from .channel_mean import channels_of
 from .colour_maps import value_range
 from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
-__all__ = ["LEFT_OUT", "FeatureMap", "FeatureMaps", "LeftOut", "output_tensor", "read_map", "worth_drawing"]
+__all__ = [
+    "LEFT_OUT",
+    "WEAK",
+    "FeatureMap",
+    "FeatureMaps",
+    "LeftOut",
+    "output_tensor",
+    "read_map",
+    "size_text",
+    "worth_drawing",
+]
 
 _ROUNDING = 8
 """Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
 over the channels is 0 by definition, it is less than 1 in a Swin-T."""
 _ALIKE = 0.02
 """Of a map's range: two maps that nowhere differ by more look the same."""
+WEAK = "weak"
+"""The badge of a map that hardly varies beside the others."""
 
-LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "weak"]
+LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "weak"]
 
 LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
     "repeat": (
         "output that looks like another is left out (--aliases draws it)",
         "outputs that look like another are left out (--aliases draws them)",
     ),
+    "similar": (
+        "output hardly differs from the tile before it and is left out (--outputs draws it)",
+        "outputs hardly differ from the tile before them and are left out (--outputs draws them)",
+    ),
     "weak": (
-        "output varies by less than a ten-thousandth of the strongest and is left out (--outputs draws it)",
-        "outputs vary by less than a ten-thousandth of the strongest and are left out (--outputs draws them)",
+        "more weak output is left out (--outputs draws it)",
+        "more weak outputs are left out (--outputs draws them)",
     ),
     "rounding": (
         "output whose map varies only by rounding is left out",
@@ -54,18 +70,32 @@ class FeatureMap:
     """What one tile shows."""
 
     name: str
-    detail: str
-    """`Conv2d · 64 × 56 × 56`; may be empty."""
+    operation: str
+    """`Conv2d`; empty where the name says it."""
     path: str
     """The module it ran in: neighbours of one block belong together."""
     values: NDArray[np.float64]
     """H W; 0 0 where there is none."""
+    size: tuple[int, ...] = ()
+    """C H W of the tensor; empty for a channel."""
     reduction: str = ""
     """A row of `REDUCTIONS`; empty for a channel."""
     left_out: LeftOut | None = None
     """Why it shows nothing, if it does."""
-    weak: bool = False
-    """Whether it hardly varies beside the others, and is drawn fainter."""
+    badges: tuple[str, ...] = ()
+    """What is unusual about it, each in a word or two: rows of `BADGES`, and reductions."""
+    stands_for: int = 1
+    """Of an overview: how many maps end with this one, since the one before it."""
+
+    @property
+    def detail(self) -> str:
+        """All of it in a line: `Conv2d · 64 × 56 × 56 · pca`."""
+        return " · ".join(filter(None, (self.operation, size_text(self.size), *self.badges)))
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether it hardly varies beside the others, and is drawn fainter."""
+        return WEAK in self.badges
 
 
 @dataclass
@@ -74,7 +104,9 @@ class FeatureMaps:
 
     maps: list[FeatureMap] = field(default_factory=list)
     left_out: dict[LeftOut, list[str]] = field(default_factory=dict)
-    """Each kind's outputs, with what is to be said of one: `bn1 = conv1`, `relu (0)`."""
+    """Each kind's outputs, with what is to be said of one: `bn1 ≈ conv1`, `relu (0)`."""
+    repeats: list[tuple[FeatureMap, FeatureMap]] = field(default_factory=list)
+    """Each that looks like one that is drawn, and that one."""
 
 
 def read_map(
@@ -107,7 +139,8 @@ def read_map(
         with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
             values = row.reduce(tensor)
             left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
-        tried.append(FeatureMap(output.name, _detail(output, tensor), output.module_path, values, name, left_out))
+        size = output.averaged or tensor.shape[0], *tensor.shape[1:]
+        tried.append(FeatureMap(output.name, _operation(output), output.module_path, values, size, name, left_out))
         if left_out not in ("constant", "rounding"):
             return tried[-1]
     return tried[0]
@@ -128,7 +161,9 @@ def worth_drawing(maps: Iterable[FeatureMap], *, aliases: bool = False, shared: 
         said = f" ({_number(map_.values)})" if why in ("constant", "rounding") else ""
         if why is None and not aliases:
             twin = seen.like(map_)
-            why, said = ("repeat", f" = {twin}") if twin else (None, "")
+            if twin:
+                why, said = "repeat", f" ≈ {twin.name}"
+                found.repeats.append((map_, twin))
         if why:
             found.left_out.setdefault(why, []).append(map_.name + said)
         else:
@@ -172,23 +207,25 @@ def _shows_nothing(
     return "rounding" if high - low <= _ROUNDING * epsilon * float(row.magnitude(tensor).max()) else None
 
 
-def _detail(output: Output, tensor: NDArray[Any]) -> str:
-    channels, height, width = tensor.shape
-    size = f"{output.averaged or channels} × {height} × {width}"
+def size_text(size: Sequence[int]) -> str:
+    """Return `64 × 56 × 56`."""
+    return " × ".join(map(str, size))
+
+
+def _operation(output: Output) -> str:
     # An operation without a module of its own is called by its label already.
-    named = re.sub(r"_\d+$", "", output.name.rpartition(".")[2]) == output.label
-    return size if named else f"{output.label} · {size}"
+    return "" if re.sub(r"_\d+$", "", output.name.rpartition(".")[2]) == output.label else output.label
 
 
 class _Pictures:
-    """What was drawn: of each map its name, one pixel and all of them, by its size."""
+    """What was drawn: each map, one of its pixels and all of them, by its size."""
 
     def __init__(self, shared: bool) -> None:
         self._shared = shared
-        self._drawn: dict[tuple[int, ...], list[tuple[str, float, NDArray[np.float64]]]] = {}
+        self._drawn: dict[tuple[int, ...], list[tuple[FeatureMap, float, NDArray[np.float64]]]] = {}
 
-    def like(self, map_: FeatureMap) -> str | None:
-        """Return the name of the earlier map that looks the same; keep this one, if none has."""
+    def like(self, map_: FeatureMap) -> FeatureMap | None:
+        """Return the earlier map that looks the same; keep this one, if none does."""
         values = map_.values
         low, high = value_range(values) or (0.0, 0.0)
         # Halved, because the range may be larger than the largest float64.
@@ -197,11 +234,11 @@ class _Pictures:
         apart = _ALIKE * (half if self._shared else 1.0)
         pixel = float(picture[picture.shape[0] // 2, picture.shape[1] // 2])
         drawn = self._drawn.setdefault(values.shape, [])
-        for name, theirs, other in drawn:
+        for earlier, theirs, other in drawn:
             # Of most maps one pixel says it. A NaN is not apart.
             if not abs(pixel - theirs) > apart and np.allclose(picture, other, rtol=0, atol=apart, equal_nan=True):
-                return name
-        drawn.append((map_.name, pixel, picture))
+                return earlier
+        drawn.append((map_, pixel, picture))
         return None
 
 

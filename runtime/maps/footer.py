@@ -5,12 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
-from .feature_maps import LEFT_OUT, FeatureMap, LeftOut
+from .feature_maps import LEFT_OUT, WEAK, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .photo import Photo
 from .reductions import REDUCTIONS
 
 __all__ = [
+    "badge_notes",
     "clip_notes",
     "explained",
     "left_out_notes",
@@ -21,20 +22,32 @@ __all__ = [
     "usual_reduction",
 ]
 
+_BADGES = {
+    WEAK: "WEAK, and fainter: it varies by less than a ten-thousandth of the strongest.",
+    "branch": "BRANCH: what the block adds to its input; the sum looks like the input (≈) and is left out.",
+}
 _NAMES_SHOWN = 6
 _REPEATS_SHOWN = 2
 
 
 def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
     """Return what a tile, or a row, shows, and what one that is marked shows."""
-    counts = Counter(each.reduction for each in maps)
+    return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
+
+
+def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
+    """Return what the tiles' badges say."""
     usual = usual_reduction(maps)
-    notes = [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual].words}."]
-    return notes + [
-        f"{counts[name]} marked {name}, as their {usual} shows nothing: {REDUCTIONS[name].words}."
-        for name in counts
-        if name != usual
+    reductions = Counter(each.reduction for each in maps if each.reduction != usual)
+    notes = [
+        f"{name.upper()}: {REDUCTIONS[name].words}, of {count} whose {usual} shows nothing."
+        for name, count in reductions.items()
     ]
+    marked = {badge for each in maps for badge in each.badges}
+    notes += [words for badge, words in _BADGES.items() if badge in marked]
+    if any(badge.startswith("+") for badge in marked):
+        notes.append("+N ≈: so many after it hardly differ from it (correlation of at least 0.97) and are left out.")
+    return notes
 
 
 def usual_reduction(maps: Sequence[FeatureMap]) -> str:
@@ -62,10 +75,11 @@ def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list
     clipped = next((each for each in scales if each and (each.lowest < each.low or each.highest > each.high)), None)
     if clipped is None:
         return []
-    reads = range_text(clipped)[clipped.highest > clipped.high]
+    end = int(clipped.highest > clipped.high)
+    reads, short = range_text(clipped)[end], range_text(clipped, short=True)[end]
     percent = "1" if style.clip is None else f"{style.clip:g}"
-    why = ", since so few would take most of the colours" if style.clip is None else ""
-    return [f"{reads}: up to {percent} % of the pixels lie so far out and share the end's colour{why}."]
+    why = ", since so few would take many of the colours" if style.clip is None else ""
+    return [f"{reads}, or {short}: up to {percent} % of the pixels lie so far out and share the end's colour{why}."]
 
 
 def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:

@@ -4,22 +4,47 @@ Which maps, and what is said of them, is up to `feature_grid.py` and `channel_gr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import accumulate
 
 from ..artifact.errors import UsageError
-from .colour_scales import ColourScale, own_scale, scales_of
-from .feature_maps import FeatureMap
-from .footer import clip_notes, photo_notes, scale_notes
+from .colour_scales import ACCENT, SEQUENTIAL, ColourScale, own_scale, scales_of
+from .feature_maps import WEAK, FeatureMap, size_text
+from .footer import clip_notes, photo_notes, scale_notes, usual_reduction
 from .page_layout import GridLayout, lay_out
 from .pages import Pages, draw_footer
 from .photo import Photo
 from .picture import Picture, Text
-from .sections import sections_of
-from .tile import INK, cmap_of, draw_fitted, draw_heading, draw_map, draw_name, draw_photo, draw_range, not_finite
+from .sections import Section, sections_of
+from .tile import (
+    INK,
+    cmap_of,
+    draw_detail,
+    draw_fitted,
+    draw_heading,
+    draw_map,
+    draw_name,
+    draw_photo,
+    draw_range,
+    not_finite,
+)
 
 __all__ = ["MapPages"]
+
+_PHOTO = Section("input", "", 1, 1, is_weak=False)
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A map, and what is written above it."""
+
+    map: FeatureMap
+    name: str
+    detail: str
+    badges: Sequence[str]
+    is_short: bool
+    """Whether the name goes on with the section's."""
 
 
 @dataclass(frozen=True)
@@ -45,57 +70,115 @@ class MapPages(Pages):
 
     @cached_property
     def _scales(self) -> list[ColourScale | None]:
-        return scales_of([each.values for each in self.maps], self.style, shared=self.shared)
-
-    @cached_property
-    def _sections(self) -> list[str]:
-        return sections_of(self._paths)
+        found = scales_of([each.values for each in self.maps], self.style, shared=self.shared)
+        if self.shared or self.style.cmap is not None:
+            return found
+        usual = usual_reduction(self.maps)
+        return [
+            replace(scale, cmap=ACCENT) if scale and scale.cmap == SEQUENTIAL and map_.reduction != usual else scale
+            for scale, map_ in zip(found, self.maps, strict=True)
+        ]
 
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
         first = [photo.shape(whole)] if photo else []
+        sections = sections_of(maps)
+        tiles = _tiles(maps, sections)
         return lay_out(
             first + [first[0] if whole else each.values.shape for each in maps],
             self.kind,
             self.style,
-            names=[each.name for each in maps],
+            names=[each.name for each in tiles],
             notes=[
-                *self.opening,
+                *([] if has_title else self.opening),
                 *scale_notes(self._scales[shown], self.style, shared=self.shared),
                 *clip_notes(self._scales[shown], self.style),
                 *photo_notes([photo] if photo else [], overlay=whole),
                 *self.closing,
                 *notes,
             ],
+            caption=self.opening if has_title else (),
+            groups=[1] * len(first) + [each.count for each in sections] if sections else (),
             has_title=has_title,
-            details=any(each.detail for each in maps),
-            sections=any(self._sections[shown]),
+            details=any(each.detail or each.badges for each in tiles),
+            sections=bool(sections),
         )
 
     def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
-        photo, whole, first = self.photo, self.style.overlay, 1 if self.photo else 0
+        photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
+        first = 1 if photo else 0
+        sections = sections_of(maps)
         if photo:
             _draw_photo(picture, layout, photo, whole=whole)
-        _draw_sections(picture, layout, [""] * first + self._sections[shown])
-        drawn = list(zip(self.maps[shown], self._scales[shown], strict=True))
-        for index, (map_, scale) in enumerate(drawn, first):
-            _draw_tile(picture, layout, index, map_, scale, bar=not self.shared, over=photo if whole else None)
-        scale = self._scales[0]
-        marked = [cmap_of(its) for map_, its in drawn if not_finite(map_.values)]
-        draw_footer(picture, layout, [scale] if self.shared and scale else [], marked)
+        if sections:
+            _draw_sections(picture, layout, [_PHOTO] * first + sections)
+        scales = self._scales[shown]
+        for index, (tile, scale) in enumerate(zip(_tiles(maps, sections), scales, strict=True), first):
+            _draw_tile(picture, layout, index, tile, scale, bar=not self.shared, over=photo if whole else None)
+        marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
+        shared = self._scales[0]
+        draw_footer(
+            picture,
+            layout,
+            [shared] if self.shared and shared else [],
+            marked,
+            {} if self.shared else self._legend(shown),
+        )
+
+    def _legend(self, shown: slice) -> dict[str, str]:
+        """What each colour map of a page means, where there are several."""
+        found: dict[str, dict[str, None]] = {}
+        for map_, scale in zip(self.maps[shown], self._scales[shown], strict=True):
+            if scale:
+                found.setdefault(scale.cmap, {})[map_.reduction] = None
+        return {cmap: ", ".join(names) for cmap, names in found.items()} if len(found) > 1 else {}
 
 
-def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[str]) -> None:
-    """Add a rule above the tiles of each block, and its name where it begins, and where its next row does."""
+def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Tile]:
+    """The maps with their texts, less what is said above several of them."""
+    around = [section for section in sections for _ in range(section.count)] or [None] * len(maps)
+    return [
+        _Tile(
+            map_,
+            section.short(map_.name) if section else map_.name,
+            map_.operation
+            if section and section.size == size_text(map_.size)
+            else " · ".join(filter(None, (map_.operation, size_text(map_.size)))),
+            [each for each in map_.badges if not (section and section.is_weak and each == WEAK)],
+            bool(section) and section.short(map_.name) != map_.name,
+        )
+        for map_, section in zip(maps, around, strict=True)
+    ]
+
+
+def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Section]) -> None:
+    """Add a rule above the tiles of each section, and its name where it begins, and where its next row does."""
     size = layout.text - 2
-    for row in range(0, len(sections), layout.columns):
-        places = range(row, min(row + layout.columns, len(sections)))
-        for block, tiles in groupby(places, key=lambda index: sections[index]):
-            if block:
-                first, *others = tiles
-                x, y = layout.corner(first)
-                width = layout.corner((others or [first])[-1])[0] + layout.side - x
-                draw_heading(picture, (x, y), block, size, width)
+    starts = accumulate((each.count for each in sections), initial=0)
+    for section, start in zip(sections, starts, strict=False):
+        tiles = range(start, start + section.count)
+        for row in sorted({layout.places[tile][0] for tile in tiles}):
+            here = [tile for tile in tiles if layout.places[tile][0] == row]
+            x, y = layout.corner(here[0])
+            begins = here[0] == start
+            draw_heading(
+                picture,
+                (x, y),
+                section.name,
+                size,
+                layout.corner(here[-1])[0] + layout.side - x,
+                beside=section.size,
+                at_end=_said_of(section) if begins else (),
+                is_weak=section.is_weak,
+            )
+
+
+def _said_of(section: Section) -> Sequence[str]:
+    """What is worth saying of a section, in more words and in fewer."""
+    if section.is_weak:
+        return "the signal fades: each varies by under 1/10,000 of the strongest", "the signal fades", "weak"
+    counted = f"{section.count} of {section.of}"
+    return (f"{counted} maps", counted) if section.of > section.count else ()
 
 
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
@@ -115,23 +198,23 @@ def _draw_tile(
     picture: Picture,
     layout: GridLayout,
     index: int,
-    map_: FeatureMap,
+    tile: _Tile,
     scale: ColourScale | None,
     *,
     bar: bool,
     over: Photo | None,
 ) -> None:
+    map_ = tile.map
     x, y = layout.corner(index)
     y += layout.section_height
-    lines = layout.name_lines_of(map_.name)
+    lines = layout.name_lines_of(tile.name)
     baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the lines end at the map
     for line in lines:
         picture.parts.append(Text(x, baseline, line, layout.text, INK, bold=True))
         baseline += layout.line
-    if map_.detail:
-        draw_fitted(picture, (x, baseline), map_.detail, layout.text - 1, layout.side)
+    draw_detail(picture, (x, baseline), tile.detail, tile.badges, layout.text - 1, layout.side)
     y += layout.titles_height
-    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.weak)
+    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.is_weak)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
     room = max(width, layout.side // 2)  # the numbers stay below a narrow map

@@ -6,6 +6,7 @@ It handles sizes and text, not values; drawing is in `feature_grid.py`, which ti
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
@@ -33,6 +34,8 @@ _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most l
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH = 480  # of the picture: holds the footer's legend
 _ONE_ROW = 4  # tiles
+_SPLIT = 0.3
+"""What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
 """Width to height that a page comes near to: of a screen, and of paper."""
 
@@ -74,8 +77,12 @@ class GridLayout:
     text: int
     """Font size of the names; the other text is one smaller."""
     header: int
+    caption: list[str]
+    """The lines below the title."""
     notes: list[str]
     """The footer's lines."""
+    places: Sequence[tuple[int, int]]
+    """Row and column of each tile."""
 
     @property
     def line(self) -> int:
@@ -122,7 +129,7 @@ class GridLayout:
 
     def corner(self, index: int) -> tuple[int, int]:
         """The upper left corner of a tile, its titles included."""
-        row, column = divmod(index, self.columns)
+        row, column = self.places[index]
         return MARGIN + column * (self.side + _GUTTER), MARGIN + self.header + row * self._row_height
 
 
@@ -133,6 +140,8 @@ def lay_out(
     *,
     names: Sequence[str],
     notes: Sequence[str],
+    caption: Sequence[str] = (),
+    groups: Sequence[int] = (),
     has_title: bool = False,
     details: bool = True,
     sections: bool = False,
@@ -146,6 +155,8 @@ def lay_out(
         style: has the columns, the width and the font size that are asked for.
         names: the text above each tile.
         notes: the footer's sentences.
+        caption: the sentences below the title.
+        groups: how many tiles, one after the other, belong together: they stay in one row if possible.
         has_title: whether a line is kept free above the tiles.
         details: whether the tiles have a line below the name.
         sections: whether each row has a line for the blocks' names.
@@ -155,27 +166,30 @@ def lay_out(
         UsageError: with this many columns, or in this width, no size fits.
     """
     tiles, different = len(shapes), set(shapes)
-    part = 15 if details else 12
-    columns = min(style.columns or _columns(tiles, kind, different, style, lines=4 if details else 2), tiles)
+    part = 13 if details else 12
+    columns, places = _arranged(tiles, groups, kind, different, style, lines=(4 if details else 2) + 1.5 * sections)
     if style.width is None:
         sides = range(_preferred_side(different, kind.sides), _SMALLEST_SIDE - 1, -4)
     else:
         side = (style.width - 2 * MARGIN + _GUTTER) // columns - _GUTTER
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
-        text = style.font_size or min(max(round(side / part), 11), 17)
+        text = style.font_size or min(max(round(side / part), 11), 19)
         name_font = font_of_size(text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * MARGIN)
+        under_title = wrap(caption, font_of_size(text), footer_width)
         layout = GridLayout(
             side=side,
             columns=columns,
-            rows=-(-tiles // columns),
+            rows=places[-1][0] + 1 if places else 0,
             map_height=max(fit(shape, side)[1] for shape in different),
             name_lines=max(len(break_name(name, name_font, side)) for name in names),
             details=details,
             sections=sections,
             text=text,
-            header=(2 * text + 10) * has_title + (2 * text + 10) * heads,
+            header=(2 * text + 16) * has_title + _lines_height(under_title, text) + (2 * text + 10) * heads,
+            caption=under_title,
+            places=places,
             notes=wrap(notes, font_of_size(text - 1), footer_width),
         )
         if max(layout.size) <= _LONGEST_SIDE:
@@ -198,24 +212,64 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _columns(tiles: int, kind: PageKind, shapes: set[tuple[int, ...]], style: GridStyle, lines: int) -> int:
-    """How many columns make a page neither a strip nor end in a row that is nearly empty."""
+def _lines_height(lines: Sequence[str], text: int) -> int:
+    return len(lines) * round(text * 1.35) + text if lines else 0
+
+
+def _arranged(
+    tiles: int,
+    groups: Sequence[int],
+    kind: PageKind,
+    shapes: set[tuple[int, ...]],
+    style: GridStyle,
+    lines: float,
+) -> tuple[int, list[tuple[int, int]]]:
+    """How many columns make a page neither a strip nor end in a row that is nearly empty, and each tile's place."""
+    regular = [1] * tiles
+    if style.columns:
+        columns = min(style.columns, tiles)
+        whole, filled = _places(groups or regular, columns), _places(regular, columns)
+        return columns, whole if whole[-1][0] == filled[-1][0] else filled
     most = min(kind.most_columns, tiles)
     if style.width is not None:
         least = max(_LEGIBLE_SIDE, _LEGIBLE_LETTERS * (style.font_size or 0))
         most = max(min(most, (style.width - 2 * MARGIN + _GUTTER) // (least + _GUTTER)), 1)
     if tiles <= _ONE_ROW:
-        return most
+        return most, _places(regular, most)
     side = _preferred_side(shapes, kind.sides)
     row = max(fit(shape, side)[1] for shape in shapes) + lines * side / 15 * 1.35 + _ROW_GAP
 
-    def cost(columns: int) -> float:
-        rows = -(-tiles // columns)
-        empty = (rows * columns - tiles) / columns
+    def cost(found: tuple[int, list[tuple[int, int]]]) -> float:
+        columns, places = found
+        rows, last = places[-1][0] + 1, places[-1][1] + 1
+        empty = 1 - last / columns
+        gaps = rows - tiles / columns - empty
         strip = abs(math.log(columns * (side + _GUTTER) / (rows * row * _ASPECT)))
-        return 1.5 * strip + empty + (empty > 0.65)
+        return 1.5 * strip + empty + (empty > 0.65) + gaps + _SPLIT * _splits(groups, places)
 
-    return min(range(1, most + 1), key=cost)
+    ways = [regular, groups] if groups else [regular]
+    return min(((columns, _places(way, columns)) for columns in range(1, most + 1) for way in ways), key=cost)
+
+
+def _places(groups: Sequence[int], columns: int) -> list[tuple[int, int]]:
+    """Row and column of each tile; a group that a row could hold isn't split."""
+    found: list[tuple[int, int]] = []
+    row, column = 0, 0
+    for tiles in groups:
+        if column + tiles > columns >= tiles:
+            row, column = row + 1, 0
+        for _ in range(tiles):
+            if column == columns:
+                row, column = row + 1, 0
+            found.append((row, column))
+            column += 1
+    return found
+
+
+def _splits(groups: Sequence[int], places: Sequence[tuple[int, int]]) -> int:
+    """How many rows go on with the group of the one before."""
+    starts = {*accumulate(groups)}
+    return sum(column == 0 and index > 0 and index not in starts for index, (_, column) in enumerate(places))
 
 
 def _preferred_side(shapes: set[tuple[int, ...]], sides: range) -> int:

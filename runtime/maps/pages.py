@@ -4,7 +4,7 @@ What is between them is up to `map_page.py` and `comparison_page.py`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,8 @@ from .tile import INK, SOFT_INK, draw_fitted
 __all__ = ["Pages", "draw_footer"]
 
 _SWATCH = 12
+_PART = " · "
+"""Between the parts of a title."""
 _NEXT = "  "
 """Between two scales of a legend."""
 
@@ -37,7 +39,7 @@ class Pages(ABC):
     """Whether all maps have one scale."""
     title: str | None
     opening: Sequence[str]
-    """The footer's first sentences: what a tile is."""
+    """The caption: what a tile is."""
     closing: Sequence[str]
     """The footer's last sentences: what is left out."""
 
@@ -65,8 +67,7 @@ class Pages(ABC):
         layout = self._layout(slice(shown.start, shown.stop), notes, has_title=bool(title))
         picture = Picture(*layout.size, page=page, pages=self.count)
         if title:
-            place, width = (MARGIN, MARGIN + layout.text), picture.width - 2 * MARGIN
-            draw_fitted(picture, place, title, layout.text + 4, width, INK, bold=True)
+            _draw_header(picture, layout, title)
         self._draw(picture, layout, slice(shown.start, shown.stop))
         return picture
 
@@ -86,15 +87,37 @@ class Pages(ABC):
 
     @abstractmethod
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
-        """Lay out a page of some entries, with these last sentences in its footer."""
+        """Lay out a page of some entries, with these last sentences in its footer; without a title, there is no caption
+        either, and what it says is in the footer.
+        """
 
     @abstractmethod
     def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
         """Draw what is below the title."""
 
 
+def _draw_header(picture: Picture, layout: GridLayout, title: str) -> None:
+    """Add the title, of which the first part, the model, stands out, and the caption."""
+    size, width = layout.text + 5, picture.width - 2 * MARGIN
+    x, baseline = MARGIN, MARGIN + layout.text
+    first, *others = title.split(_PART)
+    rest = "".join(f"{_PART}{each}" for each in others)
+    bold = text_length(font_of_size(size, bold=True), first)
+    if bold + text_length(font_of_size(size - 2), rest) <= width:
+        picture.parts.append(Text(x, baseline, first, size, INK, bold=True))
+        picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
+    else:
+        draw_fitted(picture, (x, baseline), title, size - 1, width, INK, bold=True)
+    for index, line in enumerate(layout.caption, 1):
+        picture.parts.append(Text(x, baseline + 8 + index * layout.line, line, layout.text, INK))
+
+
 def draw_footer(
-    picture: Picture, layout: GridLayout, scales: Sequence[ColourScale], not_finite: Iterable[str] = ()
+    picture: Picture,
+    layout: GridLayout,
+    scales: Sequence[ColourScale],
+    not_finite: Iterable[str] = (),
+    named: Mapping[str, str] | None = None,
 ) -> None:
     """Add the legend, as far as the tiles don't have one each, and the sentences below it.
 
@@ -103,14 +126,17 @@ def draw_footer(
         layout: has the sentences.
         scales: what all tiles share.
         not_finite: the colour maps of those with values that aren't finite.
+        named: what each of several colour maps means.
     """
     size = layout.text - 1
     legend: list[str | NDArray[np.uint8]] = []
     for scale in scales:
         low, high = range_text(scale)
         legend += [*([_NEXT] if legend else []), low, colour_table(scale.cmap), high]
+    for cmap, meaning in (named or {}).items():
+        legend += [*([_NEXT] if legend else []), colour_table(cmap), meaning]
     marked = [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(set(not_finite))]
-    legend += [*marked, "not finite"] if marked else []
+    legend += [*([_NEXT] if legend else []), *marked, "not finite"] if marked else []
     x, baseline = MARGIN, layout.notes_top + layout.text
     for part in legend:
         if isinstance(part, str):

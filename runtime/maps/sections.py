@@ -5,11 +5,13 @@ How large a tile is, and where it is on its page, is in `page_layout.py`.
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import dataclass
+from itertools import groupby, pairwise
 
 from ..artifact.errors import UsageError
+from .feature_maps import FeatureMap, size_text
 
-__all__ = ["page_ranges", "requested_page", "sections_of"]
+__all__ = ["Section", "blocks_of", "page_ranges", "requested_page", "sections_of"]
 
 _LARGEST_SHARE = 0.5
 """Of the tiles: a block that holds more is no division, and those in it are taken."""
@@ -17,7 +19,51 @@ _SLACK = 0.4
 """Of a page's tiles, by which it may be shorter or longer to end where a block ends."""
 
 
-def sections_of(paths: Sequence[str]) -> list[str]:
+@dataclass(frozen=True)
+class Section:
+    """Some neighbours, and what all of them have, so that it is said once."""
+
+    name: str
+    """The module that holds them; empty if there is none."""
+    size: str
+    """`64 × 56 × 56`; `56 × 56` where the channels differ, `56 × 56 → 28 × 28` where the resolution does, too."""
+    count: int
+    of: int
+    """How many maps they stand for in an overview; as many as there are, elsewhere."""
+    is_weak: bool
+
+    def short(self, name: str) -> str:
+        """Return an output's name without that of the section."""
+        return name.removeprefix(f"{self.name}.")
+
+
+def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
+    """Return the sections of maps, which hold all of them; none where they would say nothing.
+
+    A block of a model is one. What is alone in its block joins its neighbours in the module around it, as far as they
+    have the same height and width, or all are weak.
+    """
+    if not all(each.size for each in maps):
+        return []
+    blocks = blocks_of([each.path for each in maps])
+    parents = _parents([each.path for each in maps])
+
+    def key(index: int) -> tuple[object, ...]:
+        map_, block = maps[index], blocks[index]
+        if block:
+            return block, map_.is_weak
+        # How a signal fades is one story, over all resolutions.
+        return "", map_.is_weak, parents[index], () if map_.is_weak else map_.size[1:]
+
+    found = [
+        _section([maps[index] for index in indexes], blocks[first] or parents[first])
+        for first, indexes in ((each[0], each) for each in (list(group) for _, group in groupby(range(len(maps)), key)))
+    ]
+    several = any(each.count > 1 for each in found)
+    return found if several and (len(found) > 1 or found[0].name) else []
+
+
+def blocks_of(paths: Sequence[str]) -> list[str]:
     """Return the block of each tile, the same for neighbours in one; empty for what is in none, or alone in one.
 
     The blocks are the modules at one depth: `layer1`, or `features.1` where `features` holds nearly everything.
@@ -25,14 +71,7 @@ def sections_of(paths: Sequence[str]) -> list[str]:
     Args:
         paths: the module of each tile.
     """
-    parts = [path.split(".") if path else [] for path in paths]
-    depth, deepest = 1, max((len(each) for each in parts), default=0)
-    while depth < deepest:
-        counts = Counter(".".join(each[:depth]) for each in parts if len(each) > depth)
-        if not counts or max(counts.values()) <= _LARGEST_SHARE * len(paths):
-            break
-        depth += 1
-    blocks = [".".join(each[:depth]) for each in parts]
+    blocks = [".".join(each) for each in _cut(paths)]
     # The path of one layer alone would only repeat its name.
     neighbours = zip(["", *blocks], blocks, [*blocks[1:], ""], strict=False)
     return [block if block in (before, after) else "" for before, block, after in neighbours]
@@ -86,3 +125,36 @@ def _shared(one: str, other: str) -> int:
             break
         count += 1
     return count
+
+
+def _section(maps: Sequence[FeatureMap], name: str) -> Section:
+    sizes = list(dict.fromkeys(each.size for each in maps))
+    resolutions = list(dict.fromkeys(size[1:] for size in sizes))
+    if len(sizes) == 1:
+        size = size_text(sizes[0])
+    else:
+        size = " → ".join(map(size_text, dict.fromkeys((resolutions[0], resolutions[-1]))))
+    return Section(
+        name=name if len(maps) > 1 else "",
+        size=size,
+        count=len(maps),
+        of=sum(each.stands_for for each in maps),
+        is_weak=all(each.is_weak for each in maps),
+    )
+
+
+def _cut(paths: Sequence[str]) -> list[list[str]]:
+    """Return the paths' parts, down to the depth of the blocks."""
+    parts = [path.split(".") if path else [] for path in paths]
+    depth, deepest = 1, max((len(each) for each in parts), default=0)
+    while depth < deepest:
+        counts = Counter(".".join(each[:depth]) for each in parts if len(each) > depth)
+        if not counts or max(counts.values()) <= _LARGEST_SHARE * len(paths):
+            break
+        depth += 1
+    return [each[:depth] for each in parts]
+
+
+def _parents(paths: Sequence[str]) -> list[str]:
+    """Return the module around each tile's block."""
+    return [".".join(each[:-1]) for each in _cut(paths)]

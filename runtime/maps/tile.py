@@ -3,6 +3,8 @@
 Where a tile is on its page is up to `page_layout.py`, which tiles there are to `map_page.py` and `comparison_page.py`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ __all__ = [
     "INK",
     "SOFT_INK",
     "cmap_of",
+    "draw_detail",
     "draw_fitted",
     "draw_heading",
     "draw_map",
@@ -26,9 +29,13 @@ __all__ = [
     "not_finite",
 ]
 
-INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#666666", "#d4d4d4", "#8fa3b5"
+INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#5f5f5f", "#d4d4d4", "#33628c"
+_BADGES = {"weak": "#b3540a", "branch": "#33628c"}
+_REDUCTION_BADGE, _COUNT_BADGE = "#8c2981", "#5f5f5f"
+"""Of another reduction than most tiles have: from the middle of its colour map; and of how many look alike."""
 _BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
 """Of a colour bar: its height, its least width, and the space beside it."""
+_BADGE_EDGE, _PAPER = 6, "#ffffff"
 
 _FAINT = 0.4
 """Of its colours, over white, that a map keeps which hardly varies beside the others."""
@@ -91,6 +98,11 @@ def draw_range(
     font = font_of_size(size)
     left, right = (text_length(font, text) for text in texts)
     room = width - round(left + right) - 2 * _BAR_GAP
+    if scale and bar and room < _LEAST_BAR < width and (scale.lowest < scale.low or scale.highest > scale.high):
+        low, high = range_text(scale, short=True)
+        texts = low, high + beyond
+        left, right = (text_length(font, text) for text in texts)
+        room = width - round(left + right) - 2 * _BAR_GAP
     if texts[0] and bar and room >= _LEAST_BAR:
         picture.parts.append(Text(x, y + size, texts[0], size, SOFT_INK))
         picture.parts.append(Text(x + width - round(right), y + size, texts[1], size, SOFT_INK))
@@ -116,12 +128,63 @@ def draw_fitted(
     picture.parts.append(Text(*place, fitted, found, ink, bold=bold))
 
 
-def draw_heading(picture: Picture, place: Place, text: str, size: int, width: int) -> None:
-    """Add a rule above several tiles, and below it what they belong to."""
+def draw_heading(
+    picture: Picture,
+    place: Place,
+    text: str,
+    size: int,
+    width: int,
+    *,
+    beside: str = "",
+    at_end: Sequence[str] = (),
+    is_weak: bool = False,
+) -> None:
+    """Add a rule above several tiles, and below it what they belong to.
+
+    Args:
+        picture: to add it to.
+        place: of the rule.
+        text: the name, in bold; cut in front to fit.
+        size: of the text.
+        width: of the rule.
+        beside: what all have, after the name, if there is room.
+        at_end: what is said at the rule's other end, if there is room: the first that fits.
+        is_weak: whether they are marked so.
+    """
     x, y = place
-    picture.parts.append(Box(x, y, width, 2, _RULE))
-    fitted = shorten_front(text, font_of_size(size, bold=True), width)
-    picture.parts.append(Text(x, y + 4 + size, fitted, size, _RULE, bold=True))
+    ink = _BADGES["weak"] if is_weak else _RULE
+    picture.parts.append(Box(x, y, width, 2, ink))
+    bold, regular, baseline = font_of_size(size, bold=True), font_of_size(size), y + 5 + size
+    fitted = shorten_front(text, bold, width)
+    if fitted:
+        picture.parts.append(Text(x, baseline, fitted, size, ink, bold=True))
+    gap = size // 2
+    taken = text_length(bold, fitted) + gap if fitted else 0.0
+    if beside and taken + text_length(regular, beside) <= width:
+        picture.parts.append(Text(x + round(taken), baseline, beside, size, SOFT_INK))
+        taken += text_length(regular, beside) + gap
+    lengths = {each: text_length(regular, each) for each in at_end}
+    said = next((each for each, length in lengths.items() if taken + gap + length <= width), None)
+    if said:
+        start = x + width - round(lengths[said])
+        picture.parts.append(Text(start, baseline, said, size, ink if is_weak else SOFT_INK))
+
+
+def draw_detail(picture: Picture, place: Place, text: str, badges: Sequence[str], size: int, width: int) -> None:
+    """Add a line of text that begins at a baseline, with the badges at its end."""
+    x, baseline = place
+    font = font_of_size(size - 3, bold=True)
+    end = x + width
+    for badge in reversed(badges):
+        label = badge.upper()
+        length = round(text_length(font, label))
+        end -= length + 2 * _BADGE_EDGE
+        ink = _BADGES.get(badge, _COUNT_BADGE if badge.startswith("+") else _REDUCTION_BADGE)
+        picture.parts.append(Box(end, baseline - size + 1, length + 2 * _BADGE_EDGE, size + 2, ink))
+        picture.parts.append(Text(end + _BADGE_EDGE, baseline - 2, label, size - 3, _PAPER, bold=True))
+        end -= _BADGE_EDGE
+    if text:
+        draw_fitted(picture, place, text, size, end - x)
 
 
 def not_finite(values: NDArray[np.float64]) -> int:

@@ -11,6 +11,7 @@ from ..maps.feature_grid import grid_pages
 from ..maps.feature_maps import FeatureMap
 from ..maps.grid_style import GridStyle
 from ..maps.map_page import MapPages
+from ..maps.overview import with_counts
 from ..maps.pages import Pages
 from ..maps.reductions import AUTO
 from .photo_maps import PhotoRun
@@ -81,9 +82,20 @@ class Selection:
 
 
 def picture_title(manifest: Manifest, photo: str = "") -> str:
-    """Return what a picture is called: the model, whether its weights are random, and the photo."""
-    fresh = " (random weights)" if manifest.recipe and manifest.recipe.fresh_weights else ""
-    return " · ".join(filter(None, (f"{manifest.title}{fresh}", photo)))
+    """Return what a picture is called: the model, where its weights are from, and the photo."""
+    return " · ".join(filter(None, (manifest.title, _weights(manifest), photo)))
+
+
+def _weights(manifest: Manifest) -> str:
+    """Return what is known of a model's weights."""
+    recipe = manifest.recipe
+    if manifest.capture == "onnx":
+        return "weights of the ONNX file"
+    if recipe is None:
+        return "weights as they were in memory"
+    if recipe.weights_file:
+        return "weights from a file"
+    return f"random weights, seed {recipe.seed}" if recipe.fresh_weights else "weights as its source makes them"
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
@@ -100,10 +112,11 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
         maps = run.maps(chosen, style.reduce)
 
         def pages_of(some: Sequence[Output]) -> MapPages:
-            return grid_pages(_of(maps, some), some, style, title, photo, omit_weak=selection.is_open)
+            return grid_pages(_of(maps, some), some, style, title, photo, thin=selection.is_open)
 
         pages = pages_of(chosen)
-        return _overview(pages, chosen, pages_of) if pages.count > 1 and selection.is_open else pages
+        crowded = selection.is_open and len(pages.maps) > _LEGIBLE
+        return _overview(pages, chosen, pages_of) if crowded else pages
     from ..maps.channel_grid import channel_pages
 
     output = selection.with_channels(manifest)
@@ -161,8 +174,11 @@ def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[Se
         if pages.count > 1 or (best is not whole and len(pages.maps) > _LEGIBLE):
             break
         best = pages
-        said = f"An overview: {_blocks(depth)}. All {len(whole.maps)} tiles are on {whole.count} pages: --all-pages."
-    return best if best is whole else replace(best, opening=[said, *best.opening])
+        said = f"{len(pages.maps)} of {len(whole.maps)} maps: {_blocks(depth)}; --all-pages draws all."
+    if best is whole:
+        return whole
+    maps = with_counts(best.maps, {each.name for each in whole.maps}, [each.name for each in outputs])
+    return replace(best, maps=maps, opening=[*best.opening, said])
 
 
 def _depth_of_a_page(manifest: Manifest) -> int | None:
