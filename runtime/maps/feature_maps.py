@@ -20,6 +20,7 @@ from .colour_maps import value_range
 from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
 __all__ = [
+    "BRANCH",
     "LEFT_OUT",
     "WEAK",
     "FeatureMap",
@@ -36,8 +37,9 @@ _ROUNDING = 8
 over the channels is 0 by definition, it is less than 1 in a Swin-T."""
 _ALIKE = 0.02
 """Of a map's range: two maps that nowhere differ by more look the same."""
-WEAK = "weak"
-"""The badge of a map that hardly varies beside the others."""
+WEAK, BRANCH = "weak", "branch"
+"""The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
+the input."""
 
 LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "weak"]
 
@@ -47,8 +49,8 @@ LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
         "outputs that look like another are left out (--aliases draws them)",
     ),
     "similar": (
-        "output hardly differs from the tile before it and is left out (--outputs draws it)",
-        "outputs hardly differ from the tile before them and are left out (--outputs draws them)",
+        "output hardly differs from the tile before it, marked +N ≈, and is left out (--outputs draws it)",
+        "outputs hardly differ from the tile before them, marked +N ≈, and are left out (--outputs draws them)",
     ),
     "weak": (
         "more weak output is left out (--outputs draws it)",

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
-from .feature_maps import LEFT_OUT, WEAK, FeatureMap, LeftOut
+from .feature_maps import BRANCH, LEFT_OUT, WEAK, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .photo import Photo
 from .reductions import REDUCTIONS
@@ -23,8 +23,8 @@ __all__ = [
 ]
 
 _BADGES = {
-    WEAK: "WEAK, and fainter: it varies by less than a ten-thousandth of the strongest.",
-    "branch": "BRANCH: what the block adds to its input; the sum looks like the input (≈) and is left out.",
+    WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
+    BRANCH: "Branch: what a block adds to its input, where the sum looks like the input (≈) and is left out.",
 }
 _NAMES_SHOWN = 6
 _REPEATS_SHOWN = 2
@@ -44,9 +44,7 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
         for name, count in reductions.items()
     ]
     marked = {badge for each in maps for badge in each.badges}
-    notes += [words for badge, words in _BADGES.items() if badge in marked]
-    if any(badge.startswith("+") for badge in marked):
-        notes.append("+N ≈: so many after it hardly differ from it (correlation of at least 0.97) and are left out.")
+    return notes + [words for badge, words in _BADGES.items() if badge in marked]
     return notes
 
 
@@ -75,11 +73,10 @@ def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list
     clipped = next((each for each in scales if each and (each.lowest < each.low or each.highest > each.high)), None)
     if clipped is None:
         return []
-    end = int(clipped.highest > clipped.high)
-    reads, short = range_text(clipped)[end], range_text(clipped, short=True)[end]
+    reads = range_text(clipped)[clipped.highest > clipped.high]
     percent = "1" if style.clip is None else f"{style.clip:g}"
     why = ", since so few would take many of the colours" if style.clip is None else ""
-    return [f"{reads}, or {short}: up to {percent} % of the pixels lie so far out and share the end's colour{why}."]
+    return [f"{reads} (in short ≤, ≥): up to {percent} % of the pixels lie so far out, in the end's colour{why}."]
 
 
 def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
@@ -98,7 +95,7 @@ def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
     found = []
     for kind, (one, several) in LEFT_OUT.items():
         if names := left_out.get(kind):
-            few = listed(names, _REPEATS_SHOWN if kind == "repeat" else _NAMES_SHOWN)
+            few = listed(names, _REPEATS_SHOWN if kind in ("repeat", "similar") else _NAMES_SHOWN)
             found.append(f"{len(names)} {one if len(names) == 1 else several}: {few}.")
     return found
 

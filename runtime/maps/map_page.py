@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .colour_scales import ACCENT, SEQUENTIAL, ColourScale, own_scale, scales_of
-from .feature_maps import WEAK, FeatureMap, size_text
+from .feature_maps import BRANCH, WEAK, FeatureMap, size_text
 from .footer import clip_notes, photo_notes, scale_notes, usual_reduction
 from .page_layout import GridLayout, lay_out
 from .pages import Pages, draw_footer
@@ -32,7 +32,7 @@ from .tile import (
 
 __all__ = ["MapPages"]
 
-_PHOTO = Section("input", "", 1, 1, is_weak=False)
+_PHOTO = Section("input", "", 1, 1)
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,6 @@ class _Tile:
     name: str
     detail: str
     badges: Sequence[str]
-    is_short: bool
-    """Whether the name goes on with the section's."""
 
 
 @dataclass(frozen=True)
@@ -136,19 +134,22 @@ class MapPages(Pages):
 
 def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Tile]:
     """The maps with their texts, less what is said above several of them."""
-    around = [section for section in sections for _ in range(section.count)] or [None] * len(maps)
+    if not sections:
+        return [_Tile(each, each.name, _joined(each.operation, size_text(each.size)), each.badges) for each in maps]
+    around = [section for section in sections for _ in range(section.count)]
     return [
         _Tile(
             map_,
-            section.short(map_.name) if section else map_.name,
-            map_.operation
-            if section and section.size == size_text(map_.size)
-            else " · ".join(filter(None, (map_.operation, size_text(map_.size)))),
-            [each for each in map_.badges if not (section and section.is_weak and each == WEAK)],
-            bool(section) and section.short(map_.name) != map_.name,
+            section.short(map_.name),
+            _joined(map_.operation, section.rest(map_.size)),
+            [each for each in map_.badges if each not in section.badges],
         )
         for map_, section in zip(maps, around, strict=True)
     ]
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Section]) -> None:
@@ -169,16 +170,18 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
                 layout.corner(here[-1])[0] + layout.side - x,
                 beside=section.size,
                 at_end=_said_of(section) if begins else (),
-                is_weak=section.is_weak,
+                is_weak=WEAK in section.badges,
             )
 
 
 def _said_of(section: Section) -> Sequence[str]:
     """What is worth saying of a section, in more words and in fewer."""
-    if section.is_weak:
+    counted = f"{section.count} of {section.of} maps" if section.of > section.count else ""
+    if WEAK in section.badges:
         return "the signal fades: each varies by under 1/10,000 of the strongest", "the signal fades", "weak"
-    counted = f"{section.count} of {section.of}"
-    return (f"{counted} maps", counted) if section.of > section.count else ()
+    if BRANCH in section.badges:
+        return _joined("branches only: the sums look like the input", counted), _joined("branches", counted), "branch"
+    return (counted,) if counted else ()
 
 
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
@@ -210,7 +213,7 @@ def _draw_tile(
     lines = layout.name_lines_of(tile.name)
     baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the lines end at the map
     for line in lines:
-        picture.parts.append(Text(x, baseline, line, layout.text, INK, bold=True))
+        picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=True))
         baseline += layout.line
     draw_detail(picture, (x, baseline), tile.detail, tile.badges, layout.text - 1, layout.side)
     y += layout.titles_height

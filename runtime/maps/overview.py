@@ -11,13 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .colour_maps import value_range
-from .feature_maps import WEAK, FeatureMap
+from .feature_maps import BRANCH, WEAK, FeatureMap
 from .sections import blocks_of
 
-__all__ = ["BRANCH", "are_weak", "badged", "differing", "strongest_and_last", "with_branches", "with_counts"]
+__all__ = ["are_weak", "badged", "differing", "strongest_and_last", "with_branches", "with_counts"]
 
-BRANCH = "branch"
-"""The badge of what a block adds to its input, where the sum looks like the input."""
 _WEAK = 1e-4
 """Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
 _SIMILAR = 0.97

@@ -10,7 +10,7 @@ from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
-from .picture_text import break_name, font_of_size, wrap
+from .picture_text import break_name, font_of_size, text_length, wrap
 
 __all__ = [
     "CHANNEL_PAGE",
@@ -75,7 +75,9 @@ class GridLayout:
     sections: bool
     """Whether a line above each row names the blocks."""
     text: int
-    """Font size of the names; the other text is one smaller."""
+    """Font size; most text is one smaller."""
+    name_text: int
+    """Of the names."""
     header: int
     caption: list[str]
     """The lines below the title."""
@@ -121,7 +123,7 @@ class GridLayout:
 
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
-        return break_name(name, font_of_size(self.text, bold=True), self.side)
+        return break_name(name, font_of_size(self.name_text, bold=True), self.side)
 
     def span(self, columns: int) -> int:
         """The width of so many tiles beside one another."""
@@ -175,7 +177,8 @@ def lay_out(
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
         text = style.font_size or min(max(round(side / part), 11), 19)
-        name_font = font_of_size(text, bold=True)
+        name_text = _name_size(names, text, side)
+        name_font = font_of_size(name_text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * MARGIN)
         under_title = wrap(caption, font_of_size(text), footer_width)
         layout = GridLayout(
@@ -187,6 +190,7 @@ def lay_out(
             details=details,
             sections=sections,
             text=text,
+            name_text=name_text,
             header=(2 * text + 16) * has_title + _lines_height(under_title, text) + (2 * text + 10) * heads,
             caption=under_title,
             places=places,
@@ -210,6 +214,13 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     """Width and height at which a map of `shape` (H W) fills a square of `side`."""
     height, width = (max(round(n * side / max(shape)), _THINNEST) for n in shape)
     return width, height
+
+
+def _name_size(names: Sequence[str], text: int, side: int) -> int:
+    """Some names a little too long for one line make all smaller; longer ones get a second line."""
+    sizes = range(text, max(text - 4, 10), -1)
+    fits = (size for size in sizes if all(text_length(font_of_size(size, bold=True), each) <= side for each in names))
+    return next(fits, text)
 
 
 def _lines_height(lines: Sequence[str], text: int) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from ..artifact.errors import UsageError
-from .feature_maps import FeatureMap, size_text
+from .feature_maps import BRANCH, WEAK, FeatureMap, size_text
 
 __all__ = ["Section", "blocks_of", "page_ranges", "requested_page", "sections_of"]
 
@@ -30,11 +30,18 @@ class Section:
     count: int
     of: int
     """How many maps they stand for in an overview; as many as there are, elsewhere."""
-    is_weak: bool
+    badges: frozenset[str] = frozenset()
+    """Those of `WEAK` and `BRANCH` that all have."""
 
     def short(self, name: str) -> str:
-        """Return an output's name without that of the section."""
-        return name.removeprefix(f"{self.name}.")
+        """Return an output's name without that of the section: `.0.conv1`."""
+        return name.removeprefix(self.name) if self.name and name.startswith(f"{self.name}.") else name
+
+    def rest(self, size: tuple[int, ...]) -> str:
+        """Return what the section doesn't say of a size: nothing, the channels or all of it."""
+        if self.size == size_text(size):
+            return ""
+        return f"{size[0]} ch" if self.size == size_text(size[1:]) else size_text(size)
 
 
 def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
@@ -139,7 +146,7 @@ def _section(maps: Sequence[FeatureMap], name: str) -> Section:
         size=size,
         count=len(maps),
         of=sum(each.stands_for for each in maps),
-        is_weak=all(each.is_weak for each in maps),
+        badges=frozenset({WEAK, BRANCH}.intersection(*(each.badges for each in maps))),
     )
 
 

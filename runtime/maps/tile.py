@@ -33,11 +33,11 @@ INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#5f5f5f", "#d4d4d4", "#33628c"
 _BADGES = {"weak": "#b3540a", "branch": "#33628c"}
 _REDUCTION_BADGE, _COUNT_BADGE = "#8c2981", "#5f5f5f"
 """Of another reduction than most tiles have: from the middle of its colour map; and of how many look alike."""
-_BAR, _LEAST_BAR, _BAR_GAP = 6, 16, 6
-"""Of a colour bar: its height, its least width, and the space beside it."""
+_BAR, _LEAST_BAR, _USUAL_BAR, _BAR_GAP = 6, 16, 48, 6
+"""Of a colour bar: its height, its least width, that for which numbers are shortened, and the space beside it."""
 _BADGE_EDGE, _PAPER = 6, "#ffffff"
 
-_FAINT = 0.4
+_FAINT = 0.55
 """Of its colours, over white, that a map keeps which hardly varies beside the others."""
 
 Place = tuple[int, int]
@@ -98,7 +98,7 @@ def draw_range(
     font = font_of_size(size)
     left, right = (text_length(font, text) for text in texts)
     room = width - round(left + right) - 2 * _BAR_GAP
-    if scale and bar and room < _LEAST_BAR < width and (scale.lowest < scale.low or scale.highest > scale.high):
+    if scale and bar and room < _USUAL_BAR and (scale.lowest < scale.low or scale.highest > scale.high):
         low, high = range_text(scale, short=True)
         texts = low, high + beyond
         left, right = (text_length(font, text) for text in texts)
@@ -163,11 +163,12 @@ def draw_heading(
     if beside and taken + text_length(regular, beside) <= width:
         picture.parts.append(Text(x + round(taken), baseline, beside, size, SOFT_INK))
         taken += text_length(regular, beside) + gap
-    lengths = {each: text_length(regular, each) for each in at_end}
+    small = font_of_size(size - 1)
+    lengths = {each: text_length(small, each) for each in at_end}
     said = next((each for each, length in lengths.items() if taken + gap + length <= width), None)
     if said:
         start = x + width - round(lengths[said])
-        picture.parts.append(Text(start, baseline, said, size, ink if is_weak else SOFT_INK))
+        picture.parts.append(Text(start, baseline, said, size - 1, ink if is_weak else SOFT_INK))
 
 
 def draw_detail(picture: Picture, place: Place, text: str, badges: Sequence[str], size: int, width: int) -> None:

@@ -18,8 +18,9 @@ from .photo_maps import PhotoRun
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
 
-_LEGIBLE = 32
-"""Tiles of an overview, whose names are read also where the page is small."""
+_CROWDED, _LEGIBLE, _TELLING = 32, 28, 6
+"""Tiles from which on there is an overview; how many it has at most, so that its names are read also where the page is
+small, and at least."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _weights(manifest: Manifest) -> str:
         return "weights as they were in memory"
     if recipe.weights_file:
         return "weights from a file"
-    return f"random weights, seed {recipe.seed}" if recipe.fresh_weights else "weights as its source makes them"
+    return f"random weights, seed {recipe.seed}" if recipe.fresh_weights else "weights as its code sets them"
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
@@ -115,7 +116,7 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
             return grid_pages(_of(maps, some), some, style, title, photo, thin=selection.is_open)
 
         pages = pages_of(chosen)
-        crowded = selection.is_open and len(pages.maps) > _LEGIBLE
+        crowded = selection.is_open and len(pages.maps) > _CROWDED
         return _overview(pages, chosen, pages_of) if crowded else pages
     from ..maps.channel_grid import channel_pages
 
@@ -173,8 +174,9 @@ def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[Se
             break
         if pages.count > 1 or (best is not whole and len(pages.maps) > _LEGIBLE):
             break
-        best = pages
-        said = f"{len(pages.maps)} of {len(whole.maps)} maps: {_blocks(depth)}; --all-pages draws all."
+        if len(pages.maps) >= _TELLING or whole.count > 1:
+            best = pages
+            said = f"An overview, {len(pages.maps)} of {len(whole.maps)} maps: {_blocks(depth)}. --all-pages draws all."
     if best is whole:
         return whole
     maps = with_counts(best.maps, {each.name for each in whole.maps}, [each.name for each in outputs])
