@@ -98,7 +98,8 @@ def grid_pages(
     drawn = marked(found.maps)
     if thin and not style.aliases:
         drawn, similar = differing(drawn)
-        drawn, weak = strongest_and_last(with_branches(drawn, found.repeats))
+        drawn, weak = strongest_and_last(drawn)
+        drawn = with_branches(drawn, found.repeats)
         left_out = left_out_notes({"similar": similar, "weak": weak} | found.left_out)
     else:
         drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
-from .colour_scales import SEQUENTIAL, ColourScale, range_text
+from .colour_scales import SEQUENTIAL, ColourScale
 from .feature_maps import BRANCH, LEFT_OUT, WEAK, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .photo import Photo
@@ -26,7 +26,7 @@ _BADGES = {
     WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
     BRANCH: "Branch: what a block adds to its input, where the sum looks like the input (≈) and is left out.",
 }
-_NAMES_SHOWN = 6
+_NAMES_SHOWN = 4
 _REPEATS_SHOWN = 2
 
 
@@ -70,13 +70,11 @@ def scale_notes(
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:
     """Return what an end with two numbers says, if there is one."""
-    clipped = next((each for each in scales if each and (each.lowest < each.low or each.highest > each.high)), None)
-    if clipped is None:
+    if not any(each and (each.lowest < each.low or each.highest > each.high) for each in scales):
         return []
-    reads = range_text(clipped)[clipped.highest > clipped.high]
     percent = "1" if style.clip is None else f"{style.clip:g}"
     why = ", since so few would take many of the colours" if style.clip is None else ""
-    return [f"{reads} (in short ≤, ≥): up to {percent} % of the pixels lie so far out, in the end's colour{why}."]
+    return [f"≤, ≥ and …: up to {percent} % of the pixels lie farther out and share the end's colour{why}."]
 
 
 def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:

@@ -129,7 +129,9 @@ class MapPages(Pages):
         for map_, scale in zip(self.maps[shown], self._scales[shown], strict=True):
             if scale:
                 found.setdefault(scale.cmap, {})[map_.reduction] = None
-        return {cmap: ", ".join(names) for cmap, names in found.items()} if len(found) > 1 else {}
+        usual = usual_reduction(self.maps)
+        names = {cmap: [each if each == usual else each.upper() for each in found[cmap]] for cmap in found}
+        return {cmap: ", ".join(each) for cmap, each in names.items()} if len(found) > 1 else {}
 
 
 def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Tile]:
@@ -158,20 +160,21 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
     starts = accumulate((each.count for each in sections), initial=0)
     for section, start in zip(sections, starts, strict=False):
         tiles = range(start, start + section.count)
+        said = _said_of(section)  # once, in the first row that has room
         for row in sorted({layout.places[tile][0] for tile in tiles}):
             here = [tile for tile in tiles if layout.places[tile][0] == row]
             x, y = layout.corner(here[0])
-            begins = here[0] == start
-            draw_heading(
+            done = draw_heading(
                 picture,
                 (x, y),
                 section.name,
                 size,
                 layout.corner(here[-1])[0] + layout.side - x,
                 beside=section.size,
-                at_end=_said_of(section) if begins else (),
+                at_end=said,
                 is_weak=WEAK in section.badges,
             )
+            said = () if done else said
 
 
 def _said_of(section: Section) -> Sequence[str]:

@@ -70,7 +70,8 @@ def strongest_and_last(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], li
 
 
 def with_branches(maps: Sequence[FeatureMap], repeats: Collection[tuple[FeatureMap, FeatureMap]]) -> list[FeatureMap]:
-    """Return the maps, marked where their block's sum isn't drawn since it looks like what the block was given.
+    """Return the maps, those that aren't weak marked where their block's sum isn't drawn, as it looks like what the
+    block was given.
 
     Args:
         maps: that are drawn.
@@ -78,7 +79,9 @@ def with_branches(maps: Sequence[FeatureMap], repeats: Collection[tuple[FeatureM
     """
     blocks = {each.path for each, twin in repeats if each.path and not _within(twin.path, each.path)}
     return [
-        badged(each, BRANCH) if any(_within(each.path, block) and each.path != block for block in blocks) else each
+        badged(each, BRANCH)
+        if not each.is_weak and any(_within(each.path, block) and each.path != block for block in blocks)
+        else each
         for each in maps
     ]
 

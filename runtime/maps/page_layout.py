@@ -34,7 +34,7 @@ _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most l
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH = 480  # of the picture: holds the footer's legend
 _ONE_ROW = 4  # tiles
-_SPLIT = 0.3
+_SPLIT = 0.45
 """What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
 """Width to height that a page comes near to: of a screen, and of paper."""

@@ -138,8 +138,8 @@ def draw_heading(
     beside: str = "",
     at_end: Sequence[str] = (),
     is_weak: bool = False,
-) -> None:
-    """Add a rule above several tiles, and below it what they belong to.
+) -> str | None:
+    """Add a rule above several tiles, and below it what they belong to. Returns which of `at_end` is said.
 
     Args:
         picture: to add it to.
@@ -169,6 +169,7 @@ def draw_heading(
     if said:
         start = x + width - round(lengths[said])
         picture.parts.append(Text(start, baseline, said, size - 1, ink if is_weak else SOFT_INK))
+    return said
 
 
 def draw_detail(picture: Picture, place: Place, text: str, badges: Sequence[str], size: int, width: int) -> None:
