@@ -32,9 +32,11 @@ _CLIPPED_BY_DEFAULT = 1.0
 """Percent of the pixels at either end."""
 _FEWEST_PIXELS = 20
 """Of a map that is clipped by default: in a smaller one, a single pixel is a large part."""
-_WASHED_OUT = 0.6
+_WASHED_OUT = 0.45
 """Of a map's range: if all but the clipped pixels lie within this part of it, those few take many of the colours. Of
-normally distributed values, they lie within 0.66 of it."""
+50,000 normally distributed values, they lie within 0.5 of it."""
+_MANY_PIXELS, _WASHED_OUT_FEW = 100, 0.3
+"""With fewer pixels, what is clipped is one of them, and less is."""
 _FAR = 0.2
 """Of a map's range: how far an end lies from the others that is clipped."""
 
@@ -120,10 +122,11 @@ def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: f
     if clip is None:
         # Halved, because the range may be larger than the largest float64.
         inner = high / 2 - low / 2
-        if inner >= _WASHED_OUT * (highest / 2 - lowest / 2):
+        whole = highest / 2 - lowest / 2
+        washed_out, far = (_WASHED_OUT, _FAR * whole) if values.size >= _MANY_PIXELS else (_WASHED_OUT_FEW, inner)
+        if inner >= washed_out * whole:
             return lowest, highest
         # An end that is near the others stays: a map with one peak keeps its darkest pixels apart.
-        far = _FAR * (highest / 2 - lowest / 2)
         return (
             low if low / 2 - lowest / 2 > far else lowest,
             high if highest / 2 - high / 2 > far else highest,

@@ -26,7 +26,8 @@ _BADGES = {
     WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
     BRANCH: "Branch: what a block adds to its input, where the sum looks like the input (≈) and is left out.",
 }
-_NAMES_SHOWN = 4
+_NAMES_SHOWN = 6
+_LEFT_OUT_SHOWN = 4
 _REPEATS_SHOWN = 2
 
 
@@ -93,7 +94,7 @@ def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
     found = []
     for kind, (one, several) in LEFT_OUT.items():
         if names := left_out.get(kind):
-            few = listed(names, _REPEATS_SHOWN if kind in ("repeat", "similar") else _NAMES_SHOWN)
+            few = listed(names, _REPEATS_SHOWN if kind in ("repeat", "similar") else _LEFT_OUT_SHOWN)
             found.append(f"{len(names)} {one if len(names) == 1 else several}: {few}.")
     return found
 

@@ -73,7 +73,9 @@ class MapPages(Pages):
             return found
         usual = usual_reduction(self.maps)
         return [
-            replace(scale, cmap=ACCENT) if scale and scale.cmap == SEQUENTIAL and map_.reduction != usual else scale
+            replace(scale, cmap=ACCENT)
+            if scale and scale.cmap == SEQUENTIAL and map_.reduction not in ("", usual)
+            else scale
             for scale, map_ in zip(found, self.maps, strict=True)
         ]
 

@@ -32,7 +32,8 @@ _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the raster formats'
 _SMALLEST_SIDE = 112  # less leaves no room for a title
 _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
-_LEAST_WIDTH = 480  # of the picture: holds the footer's legend
+_LEAST_WIDTH, _USUAL_WIDTH = 480, 624
+"""Of the picture: holds the footer's legend; and its sentences in a few lines, where no width is asked for."""
 _ONE_ROW = 4  # tiles
 _SPLIT = 0.45
 """What a group in two rows costs, of a row that stays empty."""
@@ -85,6 +86,8 @@ class GridLayout:
     """The footer's lines."""
     places: Sequence[tuple[int, int]]
     """Row and column of each tile."""
+    least_width: int
+    """Of the picture."""
 
     @property
     def line(self) -> int:
@@ -119,7 +122,7 @@ class GridLayout:
     def size(self) -> tuple[int, int]:
         """Width and height of the picture."""
         height = self.notes_top + (len(self.notes) + 1) * self.line + 8 + MARGIN
-        return max(self.grid_width + 2 * MARGIN, _LEAST_WIDTH), height
+        return max(self.grid_width + 2 * MARGIN, self.least_width), height
 
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
@@ -170,6 +173,7 @@ def lay_out(
     tiles, different = len(shapes), set(shapes)
     part = 13 if details else 12
     columns, places = _arranged(tiles, groups, kind, different, style, lines=(4 if details else 2) + 1.5 * sections)
+    least = _LEAST_WIDTH if style.width else _USUAL_WIDTH
     if style.width is None:
         sides = range(_preferred_side(different, kind.sides), _SMALLEST_SIDE - 1, -4)
     else:
@@ -179,7 +183,7 @@ def lay_out(
         text = style.font_size or min(max(round(side / part), 11), 19)
         name_text = _name_size(names, text, side)
         name_font = font_of_size(name_text, bold=True)
-        footer_width = max(columns * (side + _GUTTER) - _GUTTER, _LEAST_WIDTH - 2 * MARGIN)
+        footer_width = max(columns * (side + _GUTTER) - _GUTTER, least - 2 * MARGIN)
         under_title = wrap(caption, font_of_size(text), footer_width)
         layout = GridLayout(
             side=side,
@@ -194,6 +198,7 @@ def lay_out(
             header=(2 * text + 16) * has_title + _lines_height(under_title, text) + (2 * text + 10) * heads,
             caption=under_title,
             places=places,
+            least_width=least,
             notes=wrap(notes, font_of_size(text - 1), footer_width),
         )
         if max(layout.size) <= _LONGEST_SIDE:

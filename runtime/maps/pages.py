@@ -105,7 +105,8 @@ def _draw_header(picture: Picture, layout: GridLayout, title: str) -> None:
     bold = text_length(font_of_size(size, bold=True), first)
     if bold + text_length(font_of_size(size - 2), rest) <= width:
         picture.parts.append(Text(x, baseline, first, size, INK, bold=True))
-        picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
+        if rest:
+            picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
     else:
         draw_fitted(picture, (x, baseline), title, size - 1, width, INK, bold=True)
     for index, line in enumerate(layout.caption, 1):

@@ -121,7 +121,7 @@ def draw_fitted(
     picture: Picture, place: Place, text: str, size: int, width: int, ink: str = SOFT_INK, *, bold: bool = False
 ) -> None:
     """Add a line of text that begins at a baseline: smaller by a few pixels at most, and cut in front, to fit."""
-    smallest = min(size, max(size - 4, 10))
+    smallest = min(size, max(size - 6, 10))
     sizes = range(size, smallest - 1, -1)
     found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
     fitted = shorten_front(text, font_of_size(found, bold=bold), width)

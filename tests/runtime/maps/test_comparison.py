@@ -45,7 +45,9 @@ def test_two_runs_share_one_scale_a_row_and_the_third_column_is_the_second_less_
         assert np.array_equal(row[1], colour_map_image(second, colour_table("viridis"), ends))
         assert np.array_equal(row[2], colour_map_image(second - first, colour_table("RdBu_r"), (-far, far)))
     written = texts(picture)
-    assert written[:6] == ["resnet18", "cat.jpg", "dog.jpg", "difference", "conv", "Conv2d · 3 × 6 × 6"]
+    start = written.index("cat.jpg")
+    assert written[0] == "resnet18"
+    assert written[start:][:5] == ["cat.jpg", "dog.jpg", "difference", "conv", "Conv2d · 3 × 6 × 6"]
     assert "Difference: dog.jpg less cat.jpg" in " ".join(written)
 
 
@@ -146,7 +148,9 @@ def test_a_page_holds_eight_rows():
     first, second = (draw_comparison(runs, outputs, page=page, title="net") for page in (1, 2))
     assert first.pages == 2
     assert len(rows_of(first)) + len(rows_of(second)) == 9
-    assert texts(first)[:4] == ["net · page 1 of 2", "a", "b", "difference"]
+    written = texts(first)
+    assert "".join(written[:2]) == "net · page 1 of 2"
+    assert written[written.index("a") :][:3] == ["a", "b", "difference"]
     assert texts(second)[-1].startswith("Page 2 of 2: rows ")
 
 

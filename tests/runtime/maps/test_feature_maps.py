@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from map_pictures import find_tiles, output, random_maps, texts
+from map_pictures import expected_colours, find_tiles, output, random_maps, shrunk, texts
 from runtime.artifact.errors import UsageError
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.feature_grid import draw_grid
@@ -83,9 +83,16 @@ def test_where_the_mean_is_zero_by_construction_another_reduction_is_drawn_and_n
     outputs = [output("conv"), output("norm", label="LayerNorm")]
     picture = draw_grid({"conv": random_maps(1, 4, 8, 8), "norm": maps}, outputs)
     assert len(find_tiles(picture)) == 2
-    assert "LayerNorm · 96 × 8 × 8 · pca" in texts(picture)
-    assert "Conv2d · 4 × 8 × 8" in texts(picture)
-    assert "1 marked pca, as their mean shows nothing: the first principal component of the channels" in footer(picture)
+    written = texts(picture)
+    assert written[written.index("norm") :][1:3] == ["PCA", "LayerNorm · 96 × 8 × 8"]
+    assert "Conv2d · 4 × 8 × 8" in written
+    assert "PCA: the first principal component of the channels, its sign such that" in footer(picture)
+    assert "of 1 whose mean shows nothing." in footer(picture)
+    assert [text for text in written if text in ("mean", "PCA")] == ["PCA", "mean", "PCA"], "the legend has both"
+    values = read_map({"norm": maps}, outputs[1]).values
+    assert np.array_equal(shrunk(find_tiles(picture)[1], 8, 8), expected_colours(values, "magma")), (
+        "by a colour map of its own"
+    )
 
 
 def test_a_reduction_that_is_asked_for_is_not_replaced():
@@ -146,7 +153,7 @@ def test_what_has_the_same_picture_as_an_earlier_tile_is_left_out_and_counted():
     outputs[2], outputs[3] = output("permute", "NHWC"), output("patches", "NLC", tokens=(0, 4, 4, 0))
     picture = draw_grid(arrays, outputs)
     assert [text for text in texts(picture) if text in arrays] == ["conv", "half", "relu", "small"]
-    said = "dropout = conv, permute = conv and 3 more"
+    said = "dropout ≈ conv, permute ≈ conv and 3 more"
     assert f"5 outputs that look like another are left out (--aliases draws them): {said}." in footer(picture)
     assert len(find_tiles(draw_grid(arrays, outputs, aliases=True))) == 9
 
