@@ -100,7 +100,7 @@ def grid_pages(
         drawn, similar = differing(drawn)
         drawn, weak = strongest_and_last(drawn)
         drawn = with_branches(drawn, found.repeats)
-        left_out = left_out_notes({"similar": similar, "weak": weak} | found.left_out)
+        left_out = left_out_notes({**found.left_out, "similar": similar, "weak": weak})
     else:
         drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]
     return MapPages(
