@@ -112,12 +112,12 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
         chosen = selection.of(manifest)
         maps = run.maps(chosen, style.reduce)
 
-        def pages_of(some: Sequence[Output]) -> MapPages:
-            return grid_pages(_of(maps, some), some, style, title, photo, thin=selection.is_open)
+        def pages_of(some: Sequence[Output], *, thin: bool = selection.is_open) -> MapPages:
+            return grid_pages(_of(maps, some), some, style, title, photo, thin=thin)
 
         pages = pages_of(chosen)
         crowded = selection.is_open and len(pages.maps) > _CROWDED
-        return _overview(pages, chosen, pages_of) if crowded else pages
+        return _overview(pages, pages_of(chosen, thin=False), chosen, pages_of) if crowded else pages
     from ..maps.channel_grid import channel_pages
 
     output = selection.with_channels(manifest)
@@ -162,8 +162,17 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     return channel_comparison(tensors, output, selection.top, style, f"{title} · {output.name}", shown)
 
 
-def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]) -> MapPages:
-    """Return one page of the deepest blocks that fit on it, or the whole if there are no blocks."""
+def _overview(
+    whole: MapPages, every: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]
+) -> MapPages:
+    """Return one page of the deepest blocks that fit on it, or the whole if there are no blocks.
+
+    Args:
+        whole: of all outputs, thinned.
+        every: of all outputs.
+        outputs: all.
+        pages_of: returns the pages of some, thinned.
+    """
     best = whole
     for depth, some in _by_depth(outputs):
         if len(some) == len(outputs):
@@ -174,12 +183,12 @@ def _overview(whole: MapPages, outputs: Sequence[Output], pages_of: Callable[[Se
             break
         if pages.count > 1 or (best is not whole and len(pages.maps) > _LEGIBLE):
             break
-        if len(pages.maps) >= _TELLING or whole.count > 1:
+        if _TELLING <= len(pages.maps) < len(whole.maps) or whole.count > 1:
             best = pages
-            said = f"An overview, {len(pages.maps)} of {len(whole.maps)} maps: {_blocks(depth)}. --all-pages draws all."
+            said = f"An overview: {_blocks(depth)}. {len(best.maps)} of {len(every.maps)} maps; --all-pages draws all."
     if best is whole:
         return whole
-    maps = with_counts(best.maps, {each.name for each in whole.maps}, [each.name for each in outputs])
+    maps = with_counts(best.maps, {each.name for each in every.maps}, [each.name for each in outputs])
     return replace(best, maps=maps, opening=[*best.opening, said])
 
 

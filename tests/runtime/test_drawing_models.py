@@ -106,7 +106,7 @@ def small():
 
 def tiles(texts):
     """The names of the outputs that have a tile, with their details and ranges, but not the title."""
-    return texts[1:]
+    return texts[2:]
 
 
 def test_a_model_is_drawn_as_its_artifact_is(drawn, exported):
@@ -114,7 +114,7 @@ def test_a_model_is_drawn_as_its_artifact_is(drawn, exported):
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.endswith("by eager on cpu\n")
     _, of_artifact = drawn(exported("cnn3").path)
-    assert of_model[0] == "cnn3 (random weights) · grace_hopper.jpg"
+    assert "".join(of_model[:2]) == "cnn3 · random weights, seed 0 · grace_hopper.jpg"
     assert tiles(of_model) == tiles(of_artifact)
 
 
@@ -327,9 +327,15 @@ def test_of_more_maps_than_a_page_holds_those_of_blocks_are_drawn_unless_others_
     model, image = deep_model(), torch.rand(1, 3, 8, 8)
     overview = lp.show(model, image)
     stages = [f"1.{stage}.{block}.3" for stage in range(4) for block in range(4)]
-    assert [text for text in texts(overview) if text in {"0", *stages}] == ["0", *stages]
-    footer = " ".join(texts(overview))
-    assert "An overview: what each block returns, up to 3 deep (--depth 3). All 65 tiles are on 2 pages" in footer
+    written = texts(overview)
+    assert [text for text in written if text in {"0", *(f".{name[4:]}" for name in stages)}] == [
+        "0",
+        *[f".{block}.3" for block in range(4)] * 4,
+    ]
+    assert [text for text in written if text in {"1.0", "1.1", "1.2", "1.3"}] == ["1.0", "1.1", "1.2", "1.3"]
+    said = "An overview: what each block returns, up to 3 deep (--depth 3). 17 of 65 maps; --all-pages draws all."
+    assert said in " ".join(written)
+    assert written.count("4 of 16 maps") == 4, "each rule says how many it stands for"
     assert (overview.pages, lp.show(model, image, page=2).pages, lp.show(model, image, "*").pages) == (1, 2, 2)
     assert "An overview" not in " ".join(texts(lp.show(model, image, depth=2)))
 
@@ -346,15 +352,53 @@ def test_a_comparison_of_more_rows_than_a_page_holds_is_one_of_blocks(tmp_path, 
     assert "An overview: what each block returns, up to 1 deep (--depth 1)." in " ".join(written)
 
 
-def test_what_hardly_varies_is_left_out_unless_it_is_asked_for():
+def test_of_what_hardly_varies_the_last_of_a_block_is_drawn_and_said_to_be_weak():
     torch.manual_seed(0)
-    model = nn.Sequential(*(nn.Conv2d(3, 3, 3, bias=False) for _ in range(2)))
+    stages = (nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1, bias=False) for _ in range(3))) for _ in range(2))
+    model = nn.Sequential(*stages).eval()
     with torch.no_grad():
-        model[1].weight.mul_(1e-6)
+        model[1][0].weight.mul_(1e-6)
+    image = torch.rand(1, 3, 20, 20)
+    written = texts(lp.show(model, image))
+    assert [text for text in written if text in (".0", ".1", ".2", "1.2")] == [".0", ".1", ".2", "1.2"]
+    assert "the signal fades" in written
+    assert "2 more weak outputs are left out (--outputs draws them): 1.0, 1.1." in " ".join(written)
+    asked = texts(lp.show(model, image, ["0.2", "1.0"]))
+    assert "WEAK" in asked[asked.index("1.0") :]
+
+
+def test_neighbours_that_hardly_differ_are_counted_on_the_first_of_them():
+    torch.manual_seed(0)
+    model = nn.Sequential(*(nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))).eval()
+    with torch.no_grad():
+        model[1].weight.copy_(torch.eye(3)[..., None, None] * torch.eye(3)[1] * torch.eye(3)[1][:, None])
+        model[1].weight.add_(0.02 * torch.randn(3, 3, 3, 3))
     image = torch.rand(1, 3, 12, 12)
-    said = "1 output varies by less than a ten-thousandth of the strongest and is left out (--outputs draws it): 1."
-    assert said in " ".join(texts(lp.show(model, image)))
-    assert "Conv2d · 3 × 8 × 8 · weak" in texts(lp.show(model, image, ["0", "1"]))
+    written = texts(lp.show(model, image))
+    assert written[written.index("0") + 1] == "+1 ≈"
+    assert "1" not in written
+    assert "1 output hardly differs from the tile before it, marked +N ≈, and is left out" in " ".join(written)
+    assert "1" in texts(lp.show(model, image, ["0", "1"]))
+
+
+class Residual(nn.Module):
+    """A block whose branch is scaled to next to nothing, as a fresh layer scale does it."""
+
+    def __init__(self):
+        super().__init__()
+        self.branch = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU())
+
+    def forward(self, x):
+        return x + 1e-6 * self.branch(x)
+
+
+def test_where_a_blocks_sum_looks_like_its_input_the_branch_is_drawn_and_said_to_be_one():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 3, 3), Residual(), nn.Conv2d(3, 3, 3)).eval()
+    written = texts(lp.show(model, torch.rand(1, 3, 12, 12)))
+    assert {"branches only: the sums look like the input", "branches", "branch", "BRANCH"} & set(written)
+    assert "Branch: what a block adds to its input, where the sum looks like the input (≈)" in " ".join(written)
+    assert "1.add" not in written
 
 
 class Functional(nn.Module):
