@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 from runtime.artifact.manifest import Output, TokenGrid
 from runtime.maps.picture import Picture, Text
 
-__all__ = ["LONG_NAME", "expected_colours", "find_tiles", "output", "random_maps", "runs", "shrunk", "texts"]
+__all__ = [
+    "LONG_NAME",
+    "expected_colours",
+    "find_tiles",
+    "output",
+    "random_maps",
+    "runs",
+    "shrunk",
+    "texts",
+    "with_title",
+]
 
 LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_and_on"
 
@@ -69,6 +79,11 @@ def shrunk(tile: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8
     rows = (np.arange(height) * 2 + 1) * tile.shape[0] // (2 * height)
     columns = (np.arange(width) * 2 + 1) * tile.shape[1] // (2 * width)
     return tile[np.ix_(rows, columns)]
+
+
+def with_title(written: list[str]) -> list[str]:
+    """The texts of a picture, with the parts of its title as one."""
+    return ["".join(written[:2]), *written[2:]] if written[1:] and written[1].startswith(" · ") else written
 
 
 def texts(picture: Picture) -> list[str]:

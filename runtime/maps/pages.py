@@ -67,7 +67,7 @@ class Pages(ABC):
         layout = self._layout(slice(shown.start, shown.stop), notes, has_title=bool(title))
         picture = Picture(*layout.size, page=page, pages=self.count)
         if title:
-            _draw_header(picture, layout, title)
+            _draw_title(picture, layout, title)
         self._draw(picture, layout, slice(shown.start, shown.stop))
         return picture
 
@@ -96,8 +96,8 @@ class Pages(ABC):
         """Draw what is below the title."""
 
 
-def _draw_header(picture: Picture, layout: GridLayout, title: str) -> None:
-    """Add the title, of which the first part, the model, stands out, and the caption."""
+def _draw_title(picture: Picture, layout: GridLayout, title: str) -> None:
+    """Add the title, of which the first part, the model, stands out."""
     size, width = layout.text + 5, picture.width - 2 * MARGIN
     x, baseline = MARGIN, MARGIN + layout.text
     first, *others = title.split(_PART)
@@ -109,8 +109,6 @@ def _draw_header(picture: Picture, layout: GridLayout, title: str) -> None:
             picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
     else:
         draw_fitted(picture, (x, baseline), title, size - 1, width, INK, bold=True)
-    for index, line in enumerate(layout.caption, 1):
-        picture.parts.append(Text(x, baseline + 8 + index * layout.line, line, layout.text, INK))
 
 
 def draw_footer(
@@ -120,7 +118,7 @@ def draw_footer(
     not_finite: Iterable[str] = (),
     named: Mapping[str, str] | None = None,
 ) -> None:
-    """Add the legend, as far as the tiles don't have one each, and the sentences below it.
+    """Add the caption below the title, the legend, as far as the tiles don't have one each, and the sentences below it.
 
     Args:
         picture: to add it to.
@@ -129,6 +127,9 @@ def draw_footer(
         not_finite: the colour maps of those with values that aren't finite.
         named: what each of several colour maps means.
     """
+    for index, line in enumerate(layout.caption, 1):
+        below = MARGIN + layout.text + 8 + index * layout.line
+        picture.parts.append(Text(MARGIN, below, line, layout.text, INK))
     size = layout.text - 1
     legend: list[str | NDArray[np.uint8]] = []
     for scale in scales:

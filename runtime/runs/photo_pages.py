@@ -88,12 +88,12 @@ def picture_title(manifest: Manifest, photo: str = "") -> str:
 
 
 def _weights(manifest: Manifest) -> str:
-    """Return what is known of a model's weights."""
+    """Return what is known of a model's weights; empty if nothing is."""
     recipe = manifest.recipe
     if manifest.capture == "onnx":
         return "weights of the ONNX file"
-    if recipe is None:
-        return "weights as they were in memory"
+    if recipe is None:  # whoever had the model in memory knows
+        return ""
     if recipe.weights_file:
         return "weights from a file"
     return f"random weights, seed {recipe.seed}" if recipe.fresh_weights else "weights as its code sets them"

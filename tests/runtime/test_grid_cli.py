@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn, zeros
 
 from export import export_artifact
+from map_pictures import with_title
 from probe import build_probe
 from runtime import Preprocessing
 from runtime.runners.registry import open_image_runner
@@ -22,7 +23,7 @@ def drawn(exported, tmp_path, layerprobe):
         file = tmp_path / "maps.svg"
         outcome = layerprobe("grid", (artifact or exported("cnn2")).path, *arguments, "-o", file)
         texts = ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}text") if outcome.code == 0 else ()
-        return outcome, [each.text for each in texts]
+        return outcome, with_title([each.text for each in texts])
 
     return draw
 

@@ -7,6 +7,7 @@ import pytest
 from onnx_making import constant, node, save, value
 from PIL import Image
 
+from map_pictures import with_title
 from runtime import class_activation
 from runtime.cam.methods import AUTO, METHODS
 from runtime.cli_options import CAM_METHODS
@@ -59,7 +60,7 @@ def drawn(theirs, folder, tmp_path, layerprobe):
         if outcome.code:
             return outcome, [], 0
         tree = ElementTree.parse(file)
-        texts = [each.text for each in tree.iter("{http://www.w3.org/2000/svg}text")]
+        texts = with_title([each.text for each in tree.iter("{http://www.w3.org/2000/svg}text")])
         return outcome, texts, sum(1 for _ in tree.iter("{http://www.w3.org/2000/svg}image"))
 
     return draw

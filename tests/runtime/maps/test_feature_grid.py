@@ -92,8 +92,8 @@ def test_every_tile_has_its_titles():
     maps[0, :, 0, 0], maps[0, :, 2, 4] = -0.5, [1, 2]
     written = texts(draw_grid({"layer1.0.conv1": maps}, [output("layer1.0.conv1")], title="resnet18"))
     said = "Each tile is one output, in the order of execution: the mean over the channels."
-    assert (written[0], " ".join(written[1:3])) == ("resnet18", said)
-    assert written[3:7] == ["layer1.0.conv1", "Conv2d · 2 × 3 × 5", "−0.5", "1.5"]
+    assert said in " ".join(written)
+    assert written[:5] == ["resnet18", "layer1.0.conv1", "Conv2d · 2 × 3 × 5", "−0.5", "1.5"]
 
 
 def test_range_has_the_digits_that_tell_its_ends_apart():
