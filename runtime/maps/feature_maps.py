@@ -85,7 +85,7 @@ class FeatureMap:
     left_out: LeftOut | None = None
     """Why it shows nothing, if it does."""
     badges: tuple[str, ...] = ()
-    """What is unusual about it, each in a word or two: rows of `BADGES`, and reductions."""
+    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 ≈`."""
     stands_for: int = 1
     """Of an overview: how many maps end with this one, since the one before it."""
 

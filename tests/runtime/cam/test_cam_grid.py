@@ -72,7 +72,8 @@ def test_the_photo_and_the_most_probable_class_are_drawn_and_named(drawn, bright
     assert "by onnx-cpu on CPUExecutionProvider" in outcome.out
     scores = np.exp(3 * np.array([0, 1 / 4, 3 / 4]))  # green, red and dark: their parts of the photo
     probability = f"{100 * scores[2] / scores.sum():.1f}"
-    assert texts[:4] == ["colours · quarter.png", "quarter.png", "32 × 32 of 32 × 32", f"class 2 · {probability} %"]
+    title = "colours · weights of the ONNX file · quarter.png"
+    assert texts[:4] == [title, "quarter.png", "32 × 32 of 32 × 32", f"class 2 · {probability} %"]
     assert texts[4] == "exact · small"
     assert pictures == 3, "the photo, the map and its colour bar"
     written = " ".join(texts)
