@@ -27,6 +27,8 @@ __all__ = [
     "OPERATIONS_FILE",
     "REFERENCE_FILE",
     "SIZE_NODE_PREFIX",
+    "TEST_PHOTO_FILE",
+    "TEST_VECTORS_FILE",
     "TORCHSCRIPT_FILE",
     "TORCH_EXPORT_FILE",
     "Candidate",
@@ -58,6 +60,9 @@ REFERENCE_FILE = "reference.safetensors"
 OPERATIONS_FILE = "operations.json"
 """What the ONNX nodes of each output were when they were exported (`onnx_nodes.py`). The averaged probe has no such
 record: between its outputs lies the whole model."""
+TEST_PHOTO_FILE = "test_photo.png"
+TEST_VECTORS_FILE = "test_vectors.safetensors"
+"""What the test photo's pixels must become, so that preprocessing in another language can be checked."""
 AVERAGED_MANIFEST_FILE = "averaged.json"
 """The averaged probe's own manifest, beside that of the full one."""
 AVERAGED_FILES = {
@@ -131,18 +136,30 @@ class Preprocessing(_Entry):
     """Pixels that the shorter side is resized to."""
     crop: tuple[Pixels, Pixels]
     """Height and width of the centre crop."""
-    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
-    """Per channel, in units of the scaled image (0 to 1)."""
-    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]]
+    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]] | None
+    """Per channel, in units of the scaled image (0 to 1). None where the model itself scales and normalises: its input
+    is the cropped pixels, uint8."""
+    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]] | None
+    channels: Literal[1, 3] | None = None
+    """Of the pixels, grey or RGB, where `mean` and `std` are None, and only there."""
     interpolation: Interpolation = "bilinear"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     """Where the model's input has its channels."""
 
     @model_validator(mode="after")
     def _channels_agree(self) -> "Preprocessing":
-        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}: both need 1 or 3")
+        given = [each is not None for each in (self.mean, self.std)]
+        if given != [self.channels is None] * 2:
+            raise ValueError("either mean and std are given, or channels")
+        means, stds = len(self.mean or ()), len(self.std or ())
+        if self.channels is None and (means != stds or means not in (1, 3)):
+            raise ValueError(f"mean has {means} channels and std {stds}: both need 1 or 3")
         return self
+
+    @property
+    def depth(self) -> int:
+        """How many channels the pixels have: 1 is grey, 3 is RGB."""
+        return self.channels or len(self.mean or ())
 
 
 @pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
