@@ -12,7 +12,6 @@ import torch
 
 from probe import Probe, average_probe
 from probe.manifest_making import manifest_of
-from probe.model.weights import weights_digest
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
     AVERAGED_FILES,
@@ -222,8 +221,7 @@ def _write_torch_export(program: torch.export.ExportedProgram, manifest: Manifes
 def _describe(
     probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int, recipe: Recipe | None
 ) -> Manifest:
-    weights = weights_digest(probe.traced.module)
-    return manifest_of(probe, name, preprocessing, opset, torch.__version__, recipe=recipe, weights=weights)
+    return manifest_of(probe, name, preprocessing, opset, torch.__version__, recipe=recipe, weights=probe.weights)
 
 
 def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:

@@ -5,7 +5,7 @@ Only the format's data types are here. Reading and checking the files is in `fol
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -37,6 +37,7 @@ __all__ = [
     "Input",
     "Interpolation",
     "Manifest",
+    "Normalisation",
     "Origin",
     "Output",
     "Preprocessing",
@@ -129,6 +130,20 @@ def fixed_batch(inputs: Sequence[Input]) -> int | None:
     return batch if isinstance(batch, int) else None
 
 
+class Normalisation(_Entry):
+    """What makes numbers around 0 of pixels: (pixel / 255 - mean) / std."""
+
+    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
+    """Per channel, in units of the scaled image (0 to 1)."""
+    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]]
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}: both need 1 or 3")
+        return self
+
+
 class Preprocessing(_Entry):
     """How a photo becomes the input: torchvision's Resize, CenterCrop, ToTensor, Normalize, in this order."""
 
@@ -137,29 +152,36 @@ class Preprocessing(_Entry):
     crop: tuple[Pixels, Pixels]
     """Height and width of the centre crop."""
     mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]] | None
-    """Per channel, in units of the scaled image (0 to 1). None where the model itself scales and normalises: its input
-    is the cropped pixels, uint8."""
+    """As of `Normalisation`; None where the model itself normalises: its input is the cropped pixels, uint8."""
     std: list[Annotated[float, Field(gt=1e-7, le=1e6)]] | None
-    channels: Literal[1, 3] | None = None
-    """Of the pixels, grey or RGB, where `mean` and `std` are None, and only there."""
     interpolation: Interpolation = "bilinear"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     """Where the model's input has its channels."""
+    in_model: Normalisation | None = None
+    """What the model itself does, where `mean` and `std` are None."""
 
     @model_validator(mode="after")
-    def _channels_agree(self) -> "Preprocessing":
-        given = [each is not None for each in (self.mean, self.std)]
-        if given != [self.channels is None] * 2:
-            raise ValueError("either mean and std are given, or channels")
-        means, stds = len(self.mean or ()), len(self.std or ())
-        if self.channels is None and (means != stds or means not in (1, 3)):
-            raise ValueError(f"mean has {means} channels and std {stds}: both need 1 or 3")
+    def _normalised_once(self) -> Self:
+        if (self.mean is None, self.std is None) != (self.in_model is not None,) * 2:
+            raise ValueError("mean and std are given, or else in_model has them")
+        if self.mean is not None and self.std is not None:
+            Normalisation(mean=self.mean, std=self.std)
         return self
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The mean and std, whether or not the model applies them itself."""
+        return self.in_model or Normalisation(mean=self.mean or [], std=self.std or [])
+
+    def on_pixels(self) -> "Preprocessing":
+        """Return what is left to do for the model that normalises by itself."""
+        steps = {"mean": None, "std": None, "layout": "NHWC", "in_model": self.normalisation}
+        return self.model_copy(update=steps)
 
     @property
     def depth(self) -> int:
         """How many channels the pixels have: 1 is grey, 3 is RGB."""
-        return self.channels or len(self.mean or ())
+        return len(self.normalisation.mean)
 
 
 @pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))
