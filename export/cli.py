@@ -99,6 +99,7 @@ def export(
             size=size,
             mean=means,
             std=stds,
+            in_model=in_model,
             outputs=outputs or (),
             operations=operations or (),
             depth=depth,
