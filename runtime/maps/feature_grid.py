@@ -80,11 +80,12 @@ def grid_pages(
     photo: Photo | None = None,
     *,
     thin: bool = False,
+    few: bool = False,
 ) -> MapPages:
     """Return the pages of maps that were read one by one; those that show nothing are named in the footer.
 
     What hardly varies beside the others is drawn fainter. With `thin` only the last of it in each block, and none that
-    hardly differs from the one before it.
+    looks like one before it; with `few`, at a glance.
 
     Raises:
         UsageError: none shows anything.
@@ -97,10 +98,10 @@ def grid_pages(
         raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out)}")
     drawn = marked(found.maps)
     if thin and not style.aliases:
-        drawn, similar = differing(drawn)
         drawn, weak = strongest_and_last(drawn)
+        drawn, similar, noise = differing(drawn, few=few)
         drawn = with_branches(drawn, found.repeats)
-        left_out = left_out_notes({**found.left_out, "similar": similar, "weak": weak})
+        left_out = left_out_notes({**found.left_out, "similar": similar, "noise": noise, "weak": weak})
     else:
         drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]
     return MapPages(

@@ -41,28 +41,17 @@ WEAK, BRANCH = "weak", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
 
-LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "weak"]
+LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "noise", "weak"]
 
 LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
-    "repeat": (
-        "output that looks like another is left out (--aliases draws it)",
-        "outputs that look like another are left out (--aliases draws them)",
-    ),
-    "similar": (
-        "output hardly differs from the tile before it, marked +N ≈, and is left out (--outputs draws it)",
-        "outputs hardly differ from the tile before them, marked +N ≈, and are left out (--outputs draws them)",
-    ),
-    "weak": (
-        "more weak output is left out (--outputs draws it)",
-        "more weak outputs are left out (--outputs draws them)",
-    ),
-    "rounding": (
-        "output whose map varies only by rounding is left out",
-        "outputs whose maps vary only by rounding are left out",
-    ),
-    "constant": ("output that is constant over the image is left out", "outputs constant over the image are left out"),
-    "point": ("output of 1 × 1 pixel is left out", "outputs of 1 × 1 pixel are left out"),
-    "flat": ("output without height and width is left out", "outputs without height and width are left out"),
+    "repeat": ("looks like another", "look like another"),
+    "similar": ("looks like an earlier tile, +N ≈", "look like earlier tiles, +N ≈"),
+    "noise": ("is noise like an earlier tile, +N ≈", "are noise like earlier tiles, +N ≈"),
+    "weak": ("is weak, too", "are weak, too"),
+    "rounding": ("varies only by rounding", "vary only by rounding"),
+    "constant": ("is constant over the image", "are constant over the image"),
+    "point": ("has 1 × 1 pixel", "have 1 × 1 pixel"),
+    "flat": ("has no height and width", "have no height and width"),
 }
 """Why an output is not drawn, in the footer's words: of one, and of several."""
 
@@ -86,8 +75,23 @@ class FeatureMap:
     """Why it shows nothing, if it does."""
     badges: tuple[str, ...] = ()
     """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 ≈`."""
+    block: str = ""
+    """What its tile is called in place of its operation: `block 3`."""
     stands_for: int = 1
     """Of an overview: how many maps end with this one, since the one before it."""
+
+    @property
+    def title(self) -> str:
+        """What its tile is called: the operation; that of a function, after the block it is in: `block 3 · add`."""
+        if self.block or not self.size:
+            return self.block
+        if self.operation:
+            return self.operation
+        own = re.sub(r"_\d+$", "", self.name.rpartition(".")[2])
+        within = self.path.rpartition(".")[2]
+        if within.isdecimal():
+            within = f"block {within}"
+        return own if not within or within == self.name.rpartition(".")[2] else f"{within} · {own}"
 
     @property
     def detail(self) -> str:

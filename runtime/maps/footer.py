@@ -27,8 +27,8 @@ _BADGES = {
     BRANCH: "Branch: what a block adds to its input, where the sum looks like the input (≈) and is left out.",
 }
 _NAMES_SHOWN = 6
-_LEFT_OUT_SHOWN = 4
-_REPEATS_SHOWN = 2
+_ALL_SHOWN = 2
+"""Names of what is left out for one reason; of more, one is an example."""
 
 
 def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
@@ -46,7 +46,6 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
     ]
     marked = {badge for each in maps for badge in each.badges}
     return notes + [words for badge, words in _BADGES.items() if badge in marked]
-    return notes
 
 
 def usual_reduction(maps: Sequence[FeatureMap]) -> str:
@@ -62,7 +61,7 @@ def scale_notes(
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     own = f"Each {what} is coloured from its own lowest to its own highest value"
     whole = f"All {what}s share one scale" if shared else own
-    apart = f" Colours of different {what}s don't compare." if not shared and len(known) > 1 else ""
+    apart = f" Different {what}s don't compare." if not shared and len(known) > 1 else ""
     # Also where a map is as high as it is low by itself.
     both_signs = any(each.low == -each.high != 0 for each in known)
     symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
@@ -90,13 +89,15 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
-    """Return what is not drawn, and why."""
+    """Return what is not drawn, and why: how many, and a few of them."""
     found = []
     for kind, (one, several) in LEFT_OUT.items():
         if names := left_out.get(kind):
-            few = listed(names, _REPEATS_SHOWN if kind in ("repeat", "similar") else _LEFT_OUT_SHOWN)
-            found.append(f"{len(names)} {one if len(names) == 1 else several}: {few}.")
-    return found
+            few = names[: 1 if len(names) > _ALL_SHOWN else _ALL_SHOWN]
+            more = ", …" if len(few) < len(names) else ""
+            found.append(f"{len(names)} {one if len(names) == 1 else several} ({', '.join(few)}{more})")
+    how = " (--outputs and --aliases draw them)" if set(left_out) & {"repeat", "similar", "noise", "weak"} else ""
+    return [f"Left out{how}: {'; '.join(found)}."] if found else []
 
 
 def token_notes(outputs: Sequence[Output]) -> list[str]:

@@ -4,14 +4,14 @@ Which maps, and what is said of them, is up to `feature_grid.py` and `channel_gr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
 from ..artifact.errors import UsageError
-from .colour_scales import ACCENT, SEQUENTIAL, ColourScale, own_scale, scales_of
+from .colour_scales import ColourScale, own_scale, scales_of
 from .feature_maps import BRANCH, WEAK, FeatureMap, size_text
-from .footer import clip_notes, photo_notes, scale_notes, usual_reduction
+from .footer import clip_notes, photo_notes, scale_notes
 from .page_layout import GridLayout, lay_out
 from .pages import Pages, draw_footer
 from .photo import Photo
@@ -19,6 +19,7 @@ from .picture import Picture, Text
 from .sections import Section, sections_of
 from .tile import (
     INK,
+    SOFT_INK,
     cmap_of,
     draw_detail,
     draw_fitted,
@@ -32,7 +33,7 @@ from .tile import (
 
 __all__ = ["MapPages"]
 
-_PHOTO = Section("input", "", 1, 1)
+_PHOTO = Section("input", "", None, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class _Tile:
 
     map: FeatureMap
     name: str
+    title: str
     detail: str
     badges: Sequence[str]
 
@@ -68,16 +70,7 @@ class MapPages(Pages):
 
     @cached_property
     def _scales(self) -> list[ColourScale | None]:
-        found = scales_of([each.values for each in self.maps], self.style, shared=self.shared)
-        if self.shared or self.style.cmap is not None:
-            return found
-        usual = usual_reduction(self.maps)
-        return [
-            replace(scale, cmap=ACCENT)
-            if scale and scale.cmap == SEQUENTIAL and map_.reduction not in ("", usual)
-            else scale
-            for scale, map_ in zip(found, self.maps, strict=True)
-        ]
+        return scales_of([each.values for each in self.maps], self.style, shared=self.shared)
 
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
@@ -100,7 +93,7 @@ class MapPages(Pages):
             caption=self.opening if has_title else (),
             groups=[1] * len(first) + [each.count for each in sections] if sections else (),
             has_title=has_title,
-            details=any(each.detail or each.badges for each in tiles),
+            details=any(each.title or each.detail or each.badges for each in tiles),
             sections=bool(sections),
         )
 
@@ -117,39 +110,29 @@ class MapPages(Pages):
             _draw_tile(picture, layout, index, tile, scale, bar=not self.shared, over=photo if whole else None)
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
         shared = self._scales[0]
-        draw_footer(
-            picture,
-            layout,
-            [shared] if self.shared and shared else [],
-            marked,
-            {} if self.shared else self._legend(shown),
-        )
-
-    def _legend(self, shown: slice) -> dict[str, str]:
-        """What each colour map of a page means, where there are several."""
-        found: dict[str, dict[str, None]] = {}
-        for map_, scale in zip(self.maps[shown], self._scales[shown], strict=True):
-            if scale:
-                found.setdefault(scale.cmap, {})[map_.reduction] = None
-        usual = usual_reduction(self.maps)
-        names = {cmap: [each if each == usual else each.upper() for each in found[cmap]] for cmap in found}
-        return {cmap: ", ".join(each) for cmap, each in names.items()} if len(found) > 1 else {}
+        draw_footer(picture, layout, [shared] if self.shared and shared else [], marked)
 
 
 def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Tile]:
     """The maps with their texts, less what is said above several of them."""
-    if not sections:
-        return [_Tile(each, each.name, _joined(each.operation, size_text(each.size)), each.badges) for each in maps]
-    around = [section for section in sections for _ in range(section.count)]
+    around: Sequence[Section | None] = [section for section in sections for _ in range(section.count)]
     return [
         _Tile(
             map_,
-            section.short(map_.name),
-            _joined(map_.operation, section.rest(map_.size)),
-            [each for each in map_.badges if each not in section.badges],
+            map_.name,
+            map_.title,
+            _size(map_, section),
+            [each for each in map_.badges if each != BRANCH and (section is None or each not in section.badges)],
         )
-        for map_, section in zip(maps, around, strict=True)
+        for map_, section in zip(maps, around or [None] * len(maps), strict=True)
     ]
+
+
+def _size(map_: FeatureMap, section: Section | None) -> str:
+    """What the section doesn't say of a map's size."""
+    if section is None:
+        return size_text(map_.size)
+    return "" if section.channels else f"{map_.size[0]} ch"
 
 
 def _joined(*parts: str) -> str:
@@ -158,7 +141,6 @@ def _joined(*parts: str) -> str:
 
 def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Section]) -> None:
     """Add a rule above the tiles of each section, and its name where it begins, and where its next row does."""
-    size = layout.text - 2
     starts = accumulate((each.count for each in sections), initial=0)
     for section, start in zip(sections, starts, strict=False):
         tiles = range(start, start + section.count)
@@ -170,9 +152,9 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
                 picture,
                 (x, y),
                 section.name,
-                size,
+                layout.text - 1,
                 layout.corner(here[-1])[0] + layout.side - x,
-                beside=section.size,
+                beside=section.beside,
                 at_end=said,
                 is_weak=WEAK in section.badges,
             )
@@ -217,13 +199,25 @@ def _draw_tile(
     y += layout.section_height
     lines = layout.name_lines_of(tile.name)
     baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the lines end at the map
-    for line in lines:
-        picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=True))
+    if layout.details:
+        draw_detail(picture, (x, baseline), tile.title, tile.detail, tile.badges, layout.text, layout.side)
         baseline += layout.line
-    draw_detail(picture, (x, baseline), tile.detail, tile.badges, layout.text - 1, layout.side)
+    for line in lines:
+        ink = SOFT_INK if layout.details else INK
+        picture.parts.append(Text(x, baseline, line, layout.name_text, ink, bold=not layout.details))
+        baseline += layout.line
     y += layout.titles_height
     width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.is_weak)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
     room = max(width, layout.side // 2)  # the numbers stay below a narrow map
-    draw_range(picture, (x, y + height + 6), room, layout.text - 2, ends, bar=bar, bad=not_finite(map_.values))
+    draw_range(
+        picture,
+        (x, y + height + 6),
+        room,
+        layout.text - 2,
+        ends,
+        bar=bar,
+        bad=not_finite(map_.values),
+        faint=map_.is_weak,
+    )

@@ -35,7 +35,9 @@ _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH, _USUAL_WIDTH = 480, 624
 """Of the picture: holds the footer's legend; and its sentences in a few lines, where no width is asked for."""
 _ONE_ROW = 4  # tiles
-_SPLIT = 0.45
+_SMALLER = 3
+"""Pixels, by which a name is smaller than the title above it."""
+_SPLIT = 0.12
 """What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
 """Width to height that a page comes near to: of a screen, and of paper."""
@@ -72,7 +74,7 @@ class GridLayout:
     name_lines: int
     """How many lines the longest name takes, at most two."""
     details: bool
-    """Whether the tiles have a line below the name."""
+    """Whether the tiles have a line above the name, their title; the name is then smaller."""
     sections: bool
     """Whether a line above each row names the blocks."""
     text: int
@@ -126,7 +128,7 @@ class GridLayout:
 
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
-        return break_name(name, font_of_size(self.name_text, bold=True), self.side)
+        return break_name(name, font_of_size(self.name_text, bold=not self.details), self.side)
 
     def span(self, columns: int) -> int:
         """The width of so many tiles beside one another."""
@@ -163,7 +165,7 @@ def lay_out(
         caption: the sentences below the title.
         groups: how many tiles, one after the other, belong together: they stay in one row if possible.
         has_title: whether a line is kept free above the tiles.
-        details: whether the tiles have a line below the name.
+        details: whether the tiles have a line above the name, which is then smaller.
         sections: whether each row has a line for the blocks' names.
         heads: whether a line is kept free below the title for the columns' names.
 
@@ -171,7 +173,7 @@ def lay_out(
         UsageError: with this many columns, or in this width, no size fits.
     """
     tiles, different = len(shapes), set(shapes)
-    part = 13 if details else 12
+    part = 12
     columns, places = _arranged(tiles, groups, kind, different, style, lines=(4 if details else 2) + 1.5 * sections)
     least = _LEAST_WIDTH if style.width else _USUAL_WIDTH
     if style.width is None:
@@ -181,8 +183,8 @@ def lay_out(
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
         text = style.font_size or min(max(round(side / part), 11), 19)
-        name_text = _name_size(names, text, side)
-        name_font = font_of_size(name_text, bold=True)
+        name_text = _name_size(names, text - _SMALLER if details else text, side, bold=not details)
+        name_font = font_of_size(name_text, bold=not details)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, least - 2 * MARGIN)
         under_title = wrap(caption, font_of_size(text), footer_width)
         layout = GridLayout(
@@ -221,10 +223,10 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _name_size(names: Sequence[str], text: int, side: int) -> int:
+def _name_size(names: Sequence[str], text: int, side: int, *, bold: bool) -> int:
     """Some names a little too long for one line make all smaller; longer ones get a second line."""
     sizes = range(text, max(text - 4, 10), -1)
-    fits = (size for size in sizes if all(text_length(font_of_size(size, bold=True), each) <= side for each in names))
+    fits = (size for size in sizes if all(text_length(font_of_size(size, bold=bold), each) <= side for each in names))
     return next(fits, text)
 
 
@@ -261,7 +263,7 @@ def _arranged(
         empty = 1 - last / columns
         gaps = rows - tiles / columns - empty
         strip = abs(math.log(columns * (side + _GUTTER) / (rows * row * _ASPECT)))
-        return 1.5 * strip + empty + (empty > 0.65) + gaps + _SPLIT * _splits(groups, places)
+        return 1.5 * strip + 1.5 * empty + (empty > 0.65) + 2 * gaps + _SPLIT * _splits(groups, places)
 
     ways = [regular, groups] if groups else [regular]
     return min(((columns, _places(way, columns)) for columns in range(1, most + 1) for way in ways), key=cost)

@@ -117,7 +117,7 @@ REDUCTIONS = {
     "pca": Reduction(
         _principal,
         _l2,
-        "the first principal component of the channels, its sign such that it is high where the channels are strong",
+        "the first principal component of the channels, high where they are strong",
         comparable=False,
     ),
 }

@@ -21,53 +21,37 @@ _SLACK = 0.4
 
 @dataclass(frozen=True)
 class Section:
-    """Some neighbours, and what all of them have, so that it is said once."""
+    """Some neighbours of one height and width, and what all of them have, so that it is said once."""
 
     name: str
-    """The module that holds them; empty if there is none."""
-    size: str
-    """`64 × 56 × 56`; `56 × 56` where the channels differ, `56 × 56 → 28 × 28` where the resolution does, too."""
+    """`56 × 56`, or what else they are."""
+    within: str
+    """The module that holds them; empty if there is none, or one alone, whose name says it."""
+    channels: int | None
+    """Of each; None where they differ."""
     count: int
     of: int
     """How many maps they stand for in an overview; as many as there are, elsewhere."""
     badges: frozenset[str] = frozenset()
     """Those of `WEAK` and `BRANCH` that all have."""
 
-    def short(self, name: str) -> str:
-        """Return an output's name without that of the section: `.0.conv1`."""
-        return name.removeprefix(self.name) if self.name and name.startswith(f"{self.name}.") else name
-
-    def rest(self, size: tuple[int, ...]) -> str:
-        """Return what the section doesn't say of a size: nothing, the channels or all of it."""
-        if self.size == size_text(size):
-            return ""
-        return f"{size[0]} ch" if self.size == size_text(size[1:]) else size_text(size)
+    @property
+    def beside(self) -> str:
+        """What is said after its name."""
+        return " · ".join(filter(None, (f"{self.channels} ch" if self.channels else "", self.within)))
 
 
 def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
     """Return the sections of maps, which hold all of them; none where they would say nothing.
 
-    A block of a model is one. What is alone in its block joins its neighbours in the module around it, as far as they
-    have the same height and width, or all are weak.
+    A section is what follows one another at one height and width: a stage of the model. What is weak has its own.
     """
     if not all(each.size for each in maps):
         return []
-    blocks = blocks_of([each.path for each in maps])
-    parents = _parents([each.path for each in maps])
-
-    def key(index: int) -> tuple[object, ...]:
-        map_, block = maps[index], blocks[index]
-        if block:
-            return block, map_.is_weak
-        # How a signal fades is one story, over all resolutions.
-        return "", map_.is_weak, parents[index], () if map_.is_weak else map_.size[1:]
-
-    found = [
-        _section([maps[index] for index in indexes], blocks[first] or parents[first])
-        for first, indexes in ((each[0], each) for each in (list(group) for _, group in groupby(range(len(maps)), key)))
-    ]
-    several = any(each.count > 1 for each in found)
-    return found if several and (len(found) > 1 or found[0].name) else []
+    groups = groupby(maps, key=lambda each: (each.size[1:], each.is_weak))
+    found = [_section(list(group)) for _, group in groups]
+    several = len(found) < len(maps)
+    return found if several and (len(found) > 1 or found[0].within) else []
 
 
 def blocks_of(paths: Sequence[str]) -> list[str]:
@@ -134,20 +118,28 @@ def _shared(one: str, other: str) -> int:
     return count
 
 
-def _section(maps: Sequence[FeatureMap], name: str) -> Section:
-    sizes = list(dict.fromkeys(each.size for each in maps))
-    resolutions = list(dict.fromkeys(size[1:] for size in sizes))
-    if len(sizes) == 1:
-        size = size_text(sizes[0])
-    else:
-        size = " → ".join(map(size_text, dict.fromkeys((resolutions[0], resolutions[-1]))))
+def _section(maps: Sequence[FeatureMap]) -> Section:
+    channels = {each.size[0] for each in maps}
     return Section(
-        name=name if len(maps) > 1 else "",
-        size=size,
+        name=size_text(maps[0].size[1:]),
+        within=_common([each.path for each in maps]) if len(maps) > 1 else "",
+        channels=channels.pop() if len(channels) == 1 else None,
         count=len(maps),
         of=sum(each.stands_for for each in maps),
         badges=frozenset({WEAK, BRANCH}.intersection(*(each.badges for each in maps))),
     )
+
+
+def _common(paths: Sequence[str]) -> str:
+    """Return the module around all paths: `layer1`; with the first and last of its parts if it holds more, too."""
+    parts = [path.split(".") for path in paths]
+    depth = 0
+    while all(len(each) > depth and each[depth] == parts[0][depth] for each in parts):
+        depth += 1
+    around, last = parts[0][:depth], (parts[0][depth : depth + 1], parts[-1][depth : depth + 1])
+    if all(each and each[0].isdecimal() for each in last):
+        return ".".join([*around, f"{last[0][0]}–{last[1][0]}"])
+    return ".".join(around)
 
 
 def _cut(paths: Sequence[str]) -> list[list[str]]:
@@ -160,8 +152,3 @@ def _cut(paths: Sequence[str]) -> list[list[str]]:
             break
         depth += 1
     return [each[:depth] for each in parts]
-
-
-def _parents(paths: Sequence[str]) -> list[str]:
-    """Return the module around each tile's block."""
-    return [".".join(each[:-1]) for each in _cut(paths)]

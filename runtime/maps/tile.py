@@ -35,6 +35,8 @@ _REDUCTION_BADGE, _COUNT_BADGE = "#8c2981", "#5f5f5f"
 """Of another reduction than most tiles have: from the middle of its colour map; and of how many look alike."""
 _BAR, _LEAST_BAR, _USUAL_BAR, _BAR_GAP = 6, 16, 48, 6
 """Of a colour bar: its height, its least width, that for which numbers are shortened, and the space beside it."""
+_BAR_SHARE = 0.42
+"""Of a tile's width, that its colour bar takes."""
 _BADGE_EDGE, _PAPER = 6, "#ffffff"
 
 _FAINT = 0.55
@@ -59,7 +61,7 @@ def draw_map(
     if over is None:
         pixels = colour_map_image(values, colour_table(cmap), ends)
         if faint:
-            pixels = 255 - ((255 - pixels) * _FAINT).astype(np.uint8)
+            pixels = _faded(pixels)
         return _framed(picture, place, fit(values.shape, side), pixels)
     width, height = fit(over.shape(whole=True), side)
     return _framed(picture, place, (width, height), photo_with_map(over, (height, width), values, ends=ends, cmap=cmap))
@@ -73,7 +75,15 @@ def draw_photo(picture: Picture, place: Place, side: int, photo: Photo, *, whole
 
 
 def draw_range(
-    picture: Picture, place: Place, width: int, size: int, scale: ColourScale | None, *, bar: bool = True, bad: int = 0
+    picture: Picture,
+    place: Place,
+    width: int,
+    size: int,
+    scale: ColourScale | None,
+    *,
+    bar: bool = True,
+    bad: int = 0,
+    faint: bool = False,
 ) -> None:
     """Add the ends of a map's colours, with the colour bar between them.
 
@@ -85,6 +95,7 @@ def draw_range(
         scale: of the map; None where no value is finite.
         bar: whether there is room for a bar, and it isn't in the footer.
         bad: how many values aren't finite.
+        faint: whether the map is.
     """
     x, y = place
     beyond = f" · {bad} not finite" if bad else ""
@@ -107,7 +118,12 @@ def draw_range(
         picture.parts.append(Text(x, y + size, texts[0], size, SOFT_INK))
         picture.parts.append(Text(x + width - round(right), y + size, texts[1], size, SOFT_INK))
         colours = colour_table(cmap_of(scale))[None]
-        picture.parts.append(Pixels(x + round(left) + _BAR_GAP, y + size - _BAR - 1, room, _BAR, colours))
+        # Of one length and at one place in most tiles; of less only where the numbers need the room.
+        usual = round(width * _BAR_SHARE)
+        start = x + (width - usual) // 2
+        if max(left, right) + _BAR_GAP > (width - usual) / 2:
+            start, usual = x + round(left) + _BAR_GAP, room
+        picture.parts.append(Pixels(start, y + size - _BAR - 1, usual, _BAR, _faded(colours) if faint else colours))
         return
     draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
 
@@ -172,21 +188,36 @@ def draw_heading(
     return said
 
 
-def draw_detail(picture: Picture, place: Place, text: str, badges: Sequence[str], size: int, width: int) -> None:
-    """Add a line of text that begins at a baseline, with the badges at its end."""
+def draw_detail(
+    picture: Picture, place: Place, title: str, text: str, badges: Sequence[str], size: int, width: int
+) -> None:
+    """Add a line that begins at a baseline: a title in bold, text after it, and the badges at its end."""
     x, baseline = place
-    font = font_of_size(size - 3, bold=True)
+    font = font_of_size(size - 4, bold=True)
     end = x + width
     for badge in reversed(badges):
         label = badge.upper()
         length = round(text_length(font, label))
         end -= length + 2 * _BADGE_EDGE
         ink = _BADGES.get(badge, _COUNT_BADGE if badge.startswith("+") else _REDUCTION_BADGE)
-        picture.parts.append(Box(end, baseline - size + 1, length + 2 * _BADGE_EDGE, size + 2, ink))
-        picture.parts.append(Text(end + _BADGE_EDGE, baseline - 2, label, size - 3, _PAPER, bold=True))
+        picture.parts.append(Box(end, baseline - size + 2, length + 2 * _BADGE_EDGE, size + 1, ink))
+        picture.parts.append(Text(end + _BADGE_EDGE, baseline - 2, label, size - 4, _PAPER, bold=True))
         end -= _BADGE_EDGE
-    if text:
-        draw_fitted(picture, place, text, size, end - x)
+    smallest = max(size - 6, 10)
+    found = next(
+        (each for each in range(size, smallest, -1) if _line_length(title, text, each) <= end - x),
+        smallest,
+    )
+    if title:
+        draw_fitted(picture, (x, baseline), title, found, end - x, INK, bold=True)
+        x += round(text_length(font_of_size(found, bold=True), title)) + found // 2
+    if text and end - x > 2 * found:
+        draw_fitted(picture, (x, baseline), text, found - 2, end - x)
+
+
+def _line_length(title: str, text: str, size: int) -> float:
+    gap = size // 2 if title and text else 0
+    return text_length(font_of_size(size, bold=True), title) + gap + text_length(font_of_size(size - 2), text)
 
 
 def not_finite(values: NDArray[np.float64]) -> int:
@@ -197,6 +228,10 @@ def not_finite(values: NDArray[np.float64]) -> int:
 def cmap_of(scale: ColourScale | None) -> str:
     """Return the colour map of a scale, also of none."""
     return scale.cmap if scale else SEQUENTIAL
+
+
+def _faded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return 255 - ((255 - pixels) * _FAINT).astype(np.uint8)
 
 
 def _framed(picture: Picture, place: Place, size: tuple[int, int], pixels: NDArray[np.uint8]) -> tuple[int, int]:

@@ -11,16 +11,15 @@ from ..maps.feature_grid import grid_pages
 from ..maps.feature_maps import FeatureMap
 from ..maps.grid_style import GridStyle
 from ..maps.map_page import MapPages
-from ..maps.overview import with_counts
+from ..maps.overview import means_say_little, with_counts
 from ..maps.pages import Pages
-from ..maps.reductions import AUTO
+from ..maps.reductions import AUTO, AUTO_ORDER
 from .photo_maps import PhotoRun
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
 
-_CROWDED, _LEGIBLE, _TELLING = 32, 28, 6
-"""Tiles from which on there is an overview; how many it has at most, so that its names are read also where the page is
-small, and at least."""
+_CROWDED, _TELLING = 32, 6
+"""Maps from which on an overview is of blocks only; how many it has at least."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +95,7 @@ def _weights(manifest: Manifest) -> str:
         return ""
     if recipe.weights_file:
         return "weights from a file"
-    return f"random weights, seed {recipe.seed}" if recipe.fresh_weights else "weights as its code sets them"
+    return f"untrained: random weights, seed {recipe.seed}" if recipe.fresh_weights else "weights as its code sets them"
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
@@ -112,12 +111,22 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
         chosen = selection.of(manifest)
         maps = run.maps(chosen, style.reduce)
 
-        def pages_of(some: Sequence[Output], *, thin: bool = selection.is_open) -> MapPages:
-            return grid_pages(_of(maps, some), some, style, title, photo, thin=thin)
+        def pages_of(some: Sequence[Output], **how: bool) -> MapPages:
+            return grid_pages(_of(maps, some), some, style, title, photo, **how)
 
-        pages = pages_of(chosen)
-        crowded = selection.is_open and len(pages.maps) > _CROWDED
-        return _overview(pages, pages_of(chosen, thin=False), chosen, pages_of) if crowded else pages
+        if not selection.is_open or style.aliases:
+            return pages_of(chosen)
+        every = pages_of(chosen)
+        some, said = _overview(every, chosen, pages_of)
+        pages = pages_of(some, thin=True, few=bool(said))
+        if said and style.reduce == AUTO and not run.artifact.is_averaged and means_say_little(_of(maps, some)):
+            maps = run.maps(some, AUTO_ORDER[-1])
+            others = pages_of(some, thin=True, few=True)
+            # In a fresh transformer the first component of all blocks is the same.
+            pages = others if len(others.maps) >= min(_TELLING, len(pages.maps)) else pages
+        shown = with_counts(pages.maps, {each.name for each in every.maps}, [each.name for each in chosen])
+        whole = max(len(every.maps), sum(each.stands_for for each in shown))
+        return replace(pages, maps=shown, opening=[*pages.opening, *_shown(len(shown), whole, said)])
     from ..maps.channel_grid import channel_pages
 
     output = selection.with_channels(manifest)
@@ -163,33 +172,39 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
 
 
 def _overview(
-    whole: MapPages, every: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]
-) -> MapPages:
-    """Return one page of the deepest blocks that fit on it, or the whole if there are no blocks.
+    every: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]
+) -> tuple[Sequence[Output], str]:
+    """Return the outputs of the deepest blocks that aren't too many, and what they are in words; all, if there are no
+    blocks.
 
     Args:
-        whole: of all outputs, thinned.
         every: of all outputs.
         outputs: all.
-        pages_of: returns the pages of some, thinned.
+        pages_of: returns the pages of some.
     """
-    best = whole
+    best, said = outputs, ""
+    if len(every.maps) <= _CROWDED:
+        return best, said
     for depth, some in _by_depth(outputs):
         if len(some) == len(outputs):
             break
         try:
-            pages = pages_of(some)
+            maps = len(pages_of(some).maps)
         except UsageError:  # none of these shows anything
             break
-        if pages.count > 1 or (best is not whole and len(pages.maps) > _LEGIBLE):
+        if maps > _CROWDED:
             break
-        if _TELLING <= len(pages.maps) < len(whole.maps) or whole.count > 1:
-            best = pages
-            said = f"An overview: {_blocks(depth)}. {len(best.maps)} of {len(every.maps)} maps; --all-pages draws all."
-    if best is whole:
-        return whole
-    maps = with_counts(best.maps, {each.name for each in every.maps}, [each.name for each in outputs])
-    return replace(best, maps=maps, opening=[*best.opening, said])
+        if maps >= _TELLING:
+            best, said = some, _blocks(depth)
+    return best, said
+
+
+def _shown(maps: int, of: int, said: str) -> list[str]:
+    """Return how many maps an overview shows, and of what."""
+    if maps == of:
+        return []
+    what = said or "those that look different"
+    return [f"{maps} of {of} maps: {what}. --all-pages draws all."]
 
 
 def _depth_of_a_page(manifest: Manifest) -> int | None:
@@ -216,7 +231,7 @@ def _by_depth(outputs: Sequence[Output]) -> Iterator[tuple[int, list[Output]]]:
 
 
 def _blocks(depth: int) -> str:
-    return f"what each block returns, up to {depth} deep (--depth {depth})"
+    return f"what each block returns (--depth {depth})"
 
 
 def _of(maps: Sequence[FeatureMap], outputs: Sequence[Output]) -> list[FeatureMap]:

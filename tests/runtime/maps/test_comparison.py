@@ -122,7 +122,7 @@ def test_an_output_that_is_constant_in_each_is_drawn_where_the_constants_differ(
     low["relu"] = high["relu"]
     picture = draw_comparison({"a": low, "b": high}, OUTPUTS)
     assert len(rows_of(picture)) == 1
-    assert "1 output that is constant over the image is left out: relu (1)." in texts(picture)
+    assert "Left out: 1 is constant over the image (relu (1))." in texts(picture)
 
 
 def test_an_output_is_repeated_only_if_it_is_in_every_run():

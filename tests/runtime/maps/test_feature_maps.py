@@ -84,11 +84,10 @@ def test_where_the_mean_is_zero_by_construction_another_reduction_is_drawn_and_n
     picture = draw_grid({"conv": random_maps(1, 4, 8, 8), "norm": maps}, outputs)
     assert len(find_tiles(picture)) == 2
     written = texts(picture)
-    assert written[written.index("norm") :][1:3] == ["PCA", "LayerNorm · 96 × 8 × 8"]
-    assert "Conv2d · 4 × 8 × 8" in written
-    assert "PCA: the first principal component of the channels, its sign such that" in footer(picture)
+    assert written[: written.index("norm")][-3:] == ["PCA", "LayerNorm", "96 × 8 × 8"]
+    assert {"Conv2d", "4 × 8 × 8"} < set(written)
+    assert "PCA: the first principal component of the channels, high where they are strong" in footer(picture)
     assert "of 1 whose mean shows nothing." in footer(picture)
-    assert [text for text in written if text in ("mean", "PCA")] == ["PCA", "mean", "PCA"], "the legend has both"
     values = read_map({"norm": maps}, outputs[1]).values
     assert np.array_equal(shrunk(find_tiles(picture)[1], 8, 8), expected_colours(values, "magma")), (
         "by a colour map of its own"
@@ -99,7 +98,7 @@ def test_a_reduction_that_is_asked_for_is_not_replaced():
     arrays = {"conv": random_maps(1, 4, 8, 8), "norm": layer_normed()}
     picture = draw_grid(arrays, [output("conv"), output("norm")], reduce="mean")
     assert len(find_tiles(picture)) == 1
-    assert "1 output whose map varies only by rounding is left out: norm (" in footer(picture)
+    assert "Left out: 1 varies only by rounding (norm (" in footer(picture)
 
 
 def test_auto_needs_no_further_reduction_than_its_last():
@@ -133,13 +132,13 @@ def test_what_shows_nothing_is_named_with_the_reason_and_its_value():
     }
     picture = draw_grid(arrays, [output(name) for name in arrays])
     assert len(find_tiles(picture)) == 1
-    assert "2 outputs constant over the image are left out: dead (0), quarter (0.25)." in footer(picture)
-    assert "2 outputs of 1 × 1 pixel are left out: pool, squeezed." in footer(picture)
+    assert "2 are constant over the image (dead (0), quarter (0.25))" in footer(picture)
+    assert "2 have 1 × 1 pixel (pool, squeezed)" in footer(picture)
 
 
 def test_where_all_shows_nothing_the_error_says_why():
     arrays = {"dead": np.zeros((1, 3, 8, 8)), "pool": random_maps(1, 8, 1, 1)}
-    with pytest.raises(UsageError, match=r"Nothing to draw of the 2 outputs: 1 output that is constant .*: dead \(0\)"):
+    with pytest.raises(UsageError, match=r"Nothing to draw of the 2 outputs: .*1 is constant .* \(dead \(0\)\)"):
         draw_grid(arrays, [output(name) for name in arrays])
 
 
@@ -153,8 +152,8 @@ def test_what_has_the_same_picture_as_an_earlier_tile_is_left_out_and_counted():
     outputs[2], outputs[3] = output("permute", "NHWC"), output("patches", "NLC", tokens=(0, 4, 4, 0))
     picture = draw_grid(arrays, outputs)
     assert [text for text in texts(picture) if text in arrays] == ["conv", "half", "relu", "small"]
-    said = "dropout ≈ conv, permute ≈ conv and 3 more"
-    assert f"5 outputs that look like another are left out (--aliases draws them): {said}." in footer(picture)
+    said = "5 look like another (dropout ≈ conv, …)"
+    assert f"Left out (--outputs and --aliases draw them): {said}." in footer(picture)
     assert len(find_tiles(draw_grid(arrays, outputs, aliases=True))) == 9
 
 
