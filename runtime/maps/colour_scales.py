@@ -14,7 +14,6 @@ from .colour_maps import finite_values
 from .grid_style import GridStyle
 
 __all__ = [
-    "ACCENT",
     "DIVERGING",
     "SEQUENTIAL",
     "ColourScale",
@@ -25,8 +24,6 @@ __all__ = [
 ]
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
-ACCENT = "magma"
-"""Of maps by another reduction than the others of their page."""
 _WHOLE_RANGE = GridStyle(clip=0)
 _CLIPPED_BY_DEFAULT = 1.0
 """Percent of the pixels at either end."""

@@ -89,8 +89,8 @@ class FeatureMap:
             return self.operation
         own = re.sub(r"_\d+$", "", self.name.rpartition(".")[2])
         within = self.path.rpartition(".")[2]
-        if within.isdecimal():
-            within = f"block {within}"
+        if numbered := re.fullmatch(r"(?:(?:.*_)?([a-z]+)_?)?(\d+)", within):  # encoder_layer_3, layer3, 3
+            within = f"{numbered[1] or 'block'} {numbered[2]}"
         return own if not within or within == self.name.rpartition(".")[2] else f"{within} · {own}"
 
     @property

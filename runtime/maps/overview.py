@@ -83,9 +83,10 @@ def differing(maps: Sequence[FeatureMap], *, few: bool = False) -> tuple[list[Fe
         if twins.count(None) <= MOST_SHOWN:
             break
     for limit in _STRICTER:
-        if twins.count(None) >= min(_FEWEST, len(maps)):
+        more = _twins(maps, pictures, noise, limit)
+        if twins.count(None) >= min(_FEWEST, len(maps)) or more.count(None) > MOST_SHOWN:
             break
-        twins = _twins(maps, pictures, noise, limit)
+        twins = more
     alike: dict[int, int] = {}
     for twin in twins:
         if twin is not None:

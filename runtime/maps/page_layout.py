@@ -263,7 +263,7 @@ def _arranged(
         empty = 1 - last / columns
         gaps = rows - tiles / columns - empty
         strip = abs(math.log(columns * (side + _GUTTER) / (rows * row * _ASPECT)))
-        return 1.5 * strip + 1.5 * empty + (empty > 0.65) + 2 * gaps + _SPLIT * _splits(groups, places)
+        return 1.2 * strip + 1.5 * empty + (empty > 0.65) + 6 * gaps + _SPLIT * _splits(groups, places)
 
     ways = [regular, groups] if groups else [regular]
     return min(((columns, _places(way, columns)) for columns in range(1, most + 1) for way in ways), key=cost)

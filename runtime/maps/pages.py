@@ -4,7 +4,7 @@ What is between them is up to `map_page.py` and `comparison_page.py`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -116,7 +116,6 @@ def draw_footer(
     layout: GridLayout,
     scales: Sequence[ColourScale],
     not_finite: Iterable[str] = (),
-    named: Mapping[str, str] | None = None,
 ) -> None:
     """Add the caption below the title, the legend, as far as the tiles don't have one each, and the sentences below it.
 
@@ -125,7 +124,6 @@ def draw_footer(
         layout: has the sentences.
         scales: what all tiles share.
         not_finite: the colour maps of those with values that aren't finite.
-        named: what each of several colour maps means.
     """
     for index, line in enumerate(layout.caption, 1):
         below = MARGIN + layout.text + 8 + index * layout.line
@@ -135,8 +133,6 @@ def draw_footer(
     for scale in scales:
         low, high = range_text(scale)
         legend += [*([_NEXT] if legend else []), low, colour_table(scale.cmap), high]
-    for cmap, meaning in (named or {}).items():
-        legend += [*([_NEXT] if legend else []), colour_table(cmap), meaning]
     marked = [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(set(not_finite))]
     legend += [*([_NEXT] if legend else []), *marked, "not finite"] if marked else []
     x, baseline = MARGIN, layout.notes_top + layout.text

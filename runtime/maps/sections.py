@@ -51,7 +51,8 @@ def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
     groups = groupby(maps, key=lambda each: (each.size[1:], each.is_weak))
     found = [_section(list(group)) for _, group in groups]
     several = len(found) < len(maps)
-    return found if several and (len(found) > 1 or found[0].within) else []
+    telling = len(found) > 1 or found[0].within or found[0].of > len(maps)
+    return found if several and telling else []
 
 
 def blocks_of(paths: Sequence[str]) -> list[str]:

@@ -274,8 +274,8 @@ def test_a_module_is_as_it_was_after_it_was_drawn(photo):
 def test_a_module_says_itself_how_large_its_images_are(photo):
     model = nn.Sequential(nn.Conv2d(1, 2, 3))
     model.image_size = 20
-    assert "18 × 18" in texts(lp.show(model, photo, page=1, show_photo=False))
-    assert "10 × 14" in texts(lp.show(model, photo, input_size=(12, 16), show_photo=False))
+    assert "2 × 18 × 18" in texts(lp.show(model, photo, page=1, show_photo=False))
+    assert "2 × 10 × 14" in texts(lp.show(model, photo, input_size=(12, 16), show_photo=False))
 
 
 def test_a_model_in_half_precision_is_drawn(photo):
@@ -419,7 +419,8 @@ class Functional(nn.Module):
 def test_an_overview_ends_at_the_deepest_layers(tmp_path, photo, layerprobe):
     torch.manual_seed(0)
     overview = " ".join(texts(lp.show(Functional(), torch.rand(1, 3, 12, 12))))
-    assert "An overview: what each block returns, up to 1 deep (--depth 1)." in overview
+    assert "1 of 61 maps: those that look different. --all-pages draws all." in overview
+    assert "60 are noise like earlier tiles" in overview
     (tmp_path / "functional.py").write_text(
         "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
         "        super().__init__()\n        self.conv = nn.Conv2d(3, 2, 3)\n\n    def forward(self, x):\n"

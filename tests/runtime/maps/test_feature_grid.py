@@ -355,6 +355,7 @@ def test_what_hardly_varies_beside_the_others_is_marked():
         ("add.1", "add.1", "add"),
         ("block.add_1", "block", "block · add"),
         ("features.3.add", "features.3", "block 3 · add"),
+        ("encoder.encoder_layer_3.add", "encoder.encoder_layer_3", "layer 3 · add"),
     ],
 )
 def test_a_tile_is_called_by_its_operation_and_that_of_a_function_after_its_block(name, path, title):
