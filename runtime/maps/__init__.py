@@ -7,7 +7,7 @@ feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x
 colour_scales.py: default colour maps; which value gets which colour, also of differences: ends, clipping, symmetry
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
-sections.py: neighbours of one resolution, what is said above them; blocks of a model by module paths; where a page may end
+sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
 overview.py: what an overview leaves out or marks: what looks alike (+N ≈), noise, weak maps, branches of blocks
 page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped

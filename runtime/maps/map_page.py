@@ -116,16 +116,14 @@ class MapPages(Pages):
 def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Tile]:
     """The maps with their texts, less what is said above several of them."""
     around: Sequence[Section | None] = [section for section in sections for _ in range(section.count)]
-    return [
-        _Tile(
-            map_,
-            map_.name,
-            map_.title,
-            _size(map_, section),
-            [each for each in map_.badges if each != BRANCH and (section is None or each not in section.badges)],
-        )
-        for map_, section in zip(maps, around or [None] * len(maps), strict=True)
-    ]
+    return [_tile(map_, section) for map_, section in zip(maps, around or [None] * len(maps), strict=True)]
+
+
+def _tile(map_: FeatureMap, section: Section | None) -> _Tile:
+    if not map_.size and map_.operation:  # a class, and what shows it
+        return _Tile(map_, map_.operation, map_.name, "", map_.badges)
+    said = {BRANCH, *(section.badges if section else ())}  # a branch's title says it
+    return _Tile(map_, map_.name, map_.title, _size(map_, section), [each for each in map_.badges if each not in said])
 
 
 def _size(map_: FeatureMap, section: Section | None) -> str:
