@@ -24,10 +24,10 @@ class Artifact {
     const fs::path file = folder_ / "manifest.json";
     std::error_code ignored;
     if (!fs::exists(file, ignored))
-      throw Error(plain(folder_.u8string()) +
+      throw Error(shown(folder_) +
                   " has no manifest.json: it is not an artifact.\n`layerprobe export MODEL -o FOLDER` makes one.");
-    document_ = json::parse(detail::read_document(file), plain(file.u8string()));
-    manifest_ = detail::read_manifest(document_, plain(file.u8string()));
+    document_ = json::parse(detail::read_document(file), shown(file));
+    manifest_ = detail::read_manifest(document_, shown(file));
   }
 
   const Manifest& manifest() const { return manifest_; }
@@ -62,7 +62,7 @@ class Artifact {
     std::string field = "a field";
     for (const auto& [name, value] : std::get<json::Object>(beside.data))
       if (const json::Value* found = inside.find(name); found == nullptr || !(*found == value)) field = plain(name);
-    throw Error(plain(folder_.u8string()) + ": the manifest was altered: its " + field +
+    throw Error(shown(folder_) + ": the manifest was altered: its " + field +
                 " is another in the copy inside the model file.\nCopy the folder again, or export it again.");
   }
 
@@ -81,9 +81,9 @@ class Artifact {
  private:
   void check(const std::string& name) const {
     const auto listed = manifest_.files.find(name);
-    if (listed == manifest_.files.end()) throw Error(plain(folder_.u8string()) + " has no " + plain(name) + ".");
+    if (listed == manifest_.files.end()) throw Error(shown(folder_) + " has no " + plain(name) + ".");
     if (sha256_of_file(folder_ / name) != listed->second)
-      throw Error(plain((folder_ / name).u8string()) +
+      throw Error(shown(folder_ / name) +
                   " was altered after the export: its SHA-256 differs from the manifest's.\n"
                   "Copy the folder again, or export it again.");
   }

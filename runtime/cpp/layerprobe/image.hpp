@@ -64,7 +64,7 @@ inline Image with_channels(const Image& image, std::int64_t channels) {
 /// Reads a binary PPM of 8 bits (P6, 255), RGB. Most programs for pictures write it: `convert photo.jpg photo.ppm`.
 inline Image read_ppm(const fs::path& path) {
   std::ifstream stream = detail::open_regular(path, 3 * detail::most_pixels + 65536);
-  const std::string what = plain(path.u8string());
+  const std::string what = shown(path);
   const auto number = [&](std::int64_t most) {
     int next = stream.get();
     while (next == '#' || next == ' ' || (next >= '\t' && next <= '\r')) {

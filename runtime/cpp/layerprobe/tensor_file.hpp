@@ -61,7 +61,7 @@ class TensorFile {
     std::uint64_t begin, end;
   };
 
-  std::string shown() const { return plain(path_.u8string()); }
+  std::string shown() const { return layerprobe::shown(path_); }
 
   [[noreturn]] void fail(const std::string& why) const {
     throw Error(shown() + " can't be read as safetensors: " + why + ".");
