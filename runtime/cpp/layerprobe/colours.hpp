@@ -44,7 +44,7 @@ inline std::uint8_t hex_byte(std::string_view digits, std::size_t at) {
 }  // namespace detail
 
 /// Colours of a map (matplotlib's viridis) between two ends, by default its own. Values beyond them get the end's
-/// colour, a constant map the lowest one, and what is not finite a red that is not in the table.
+/// colour, a constant map the lowest one, and what is not finite magenta.
 inline Image coloured(const Map& map, std::optional<std::pair<double, double>> ends = std::nullopt) {
   Image image = detail::blank(map.height, map.width, 3);
   const auto [low, high] = ends ? *ends : range_of(map).value_or(std::pair{0.0, 0.0});
@@ -54,7 +54,7 @@ inline Image coloured(const Map& map, std::optional<std::pair<double, double>> e
     const double value = map.values[at];
     std::uint8_t* pixel = &image.pixels[3 * at];
     if (!std::isfinite(value)) {
-      pixel[0] = 255, pixel[1] = 0, pixel[2] = 70;
+      pixel[0] = 255, pixel[1] = 0, pixel[2] = 255;
       continue;
     }
     const double place = (value / 2 - low / 2) / (half != 0.0 ? half : 1.0);

@@ -73,11 +73,13 @@ inline const Dtype& dtype_named(std::string_view name) {
 
 /// The number of elements, or an Error where it is over 2^40.
 inline std::int64_t elements_of(const std::vector<std::int64_t>& shape) {
+  constexpr std::int64_t most = std::int64_t{1} << 40;
   std::int64_t count = 1;
   for (const std::int64_t size : shape) {
-    if (size < 0 || size > std::int64_t{1} << 40) throw Error("A tensor's axis is negative or too long.");
+    if (size < 0) throw Error("A tensor's axis is negative.");
+    // Divided, because the product may be larger than any integer.
+    if (size != 0 && count > most / size) throw Error("A tensor has more than 2^40 elements.");
     count *= size;
-    if (count > std::int64_t{1} << 40) throw Error("A tensor has more than 2^40 elements.");
   }
   return count;
 }
