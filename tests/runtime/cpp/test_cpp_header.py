@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from code_blocks import blocks_of
 from conftest import ROOT
 from runtime import open_artifact, open_runner
 from runtime.artifact.manifest import Interpolation, Preprocessing
@@ -128,6 +129,17 @@ def test_a_photo_that_python_refuses_is_refused_in_the_same_words(program, tmp_p
     save_file({"a": thin}, tmp_path / "p", {"a": steps_of(256, (224, 224), 3, "NCHW", "bilinear").model_dump_json()})
     message = program("preprocess", tmp_path / "p", tmp_path / "made", code=3)
     assert "A photo of 10000 x 1 pixels, resized so that its shorter side is 256, would have over" in message
+
+
+def test_the_program_of_the_documentation_makes_the_input_of_a_photo(exported, tmp_path, photo):
+    artifact = exported("cnn2")
+    (source,) = (block.code for block in blocks_of(ROOT / "docs" / "deploy.md") if block.title == "prepare.cpp")
+    (tmp_path / "prepare.cpp").write_text(source)
+    Image.open(photo).convert("RGB").save(tmp_path / "photo.ppm")
+    subprocess.run(["g++", "-std=c++17", f"-I{HEADERS}", "prepare.cpp", "-o", "prepare"], cwd=tmp_path, check=True)
+    subprocess.run(["./prepare", artifact.path, "photo.ppm", "x.safetensors"], cwd=tmp_path, check=True)
+    made = load_file(tmp_path / "x.safetensors")
+    assert (made["x"] == python_input(np.asarray(Image.open(photo)), artifact.manifest.preprocessing)).all()
 
 
 # Artifacts
