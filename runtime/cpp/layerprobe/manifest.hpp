@@ -64,8 +64,8 @@ inline std::vector<float> channels_of(const json::Field& field, double least, do
 }
 
 inline Preprocessing read_preprocessing(const json::Field& field) {
-  constexpr std::array<std::string_view, 7> known{"channels", "crop", "interpolation", "layout", "mean",
-                                                  "resize",   "std"};
+  constexpr std::array<std::string_view, 7> known{"crop",   "in_model", "interpolation", "layout", "mean",
+                                                  "resize", "std"};
   // Elsewhere a field that is unknown can be passed over. Here it would be a rule, and the input would be another.
   for (const auto& [name, value] : field.object())
     if (!std::binary_search(known.begin(), known.end(), name)) field.fail("'" + plain(name) + "' is unknown here");
@@ -76,14 +76,14 @@ inline Preprocessing read_preprocessing(const json::Field& field) {
   steps.resize = field["resize"].integer(1, longest);
   steps.height = crop[0].integer(1, longest), steps.width = crop[1].integer(1, longest);
   steps.interpolation = field["interpolation"].text(), steps.layout = field["layout"].text();
-  if (!field["mean"].is_null() || !field["std"].is_null()) {
-    steps.mean = channels_of(field["mean"], -1e6, 1e6), steps.std = channels_of(field["std"], 1e-7, 1e6);
-    steps.channels = static_cast<std::int64_t>(steps.mean.size());
-    if (steps.mean.size() != steps.std.size()) field.fail("mean and std need a number for each channel");
-  } else {
-    steps.channels = field["channels"].integer(1, 3);
-  }
-  if (steps.channels != 1 && steps.channels != 3) field.fail("a photo has 1 or 3 channels");
+  const bool in_model = field["mean"].is_null() && field["std"].is_null();
+  const json::Field normalisation = in_model ? field["in_model"] : field;
+  const auto mean = channels_of(normalisation["mean"], -1e6, 1e6),
+             deviation = channels_of(normalisation["std"], 1e-7, 1e6);
+  if (mean.size() != deviation.size() || (mean.size() != 1 && mean.size() != 3))
+    normalisation.fail("mean and std need a number for each of 1 or 3 channels");
+  steps.channels = static_cast<std::int64_t>(mean.size());
+  if (!in_model) steps.mean = mean, steps.std = deviation;
   if (std::find(std::begin(interpolations), std::end(interpolations), steps.interpolation) == std::end(interpolations))
     field["interpolation"].fail("'" + steps.interpolation + "' is none of Pillow's filters");
   if (steps.layout != "NCHW" && steps.layout != "NHWC") field["layout"].fail("it is neither NCHW nor NHWC");

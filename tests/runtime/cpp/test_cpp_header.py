@@ -115,13 +115,29 @@ def test_a_rule_that_the_headers_do_not_know_is_refused(program, tmp_path):
         '"interpolation":"wavelet"': "none of Pillow's filters",
         '"layout":"CHWN"': "neither NCHW nor NHWC",
         '"resize":0': "from 1 to 1048576",
-        '"std":[0.1,0.2]': "a number for each channel",
+        '"std":[0.1,0.2]': "a number for each of 1 or 3 channels",
         '"crop":[99999,99999]': "pixels",
     }.items():
         name, _, value = change.partition(":")
         asked = json.loads(steps_of(*STEPS[0], "bilinear").model_dump_json()) | {json.loads(name): json.loads(value)}
         save_file({"a": np.zeros((4, 4, 3), np.uint8)}, tmp_path / "p", {"a": json.dumps(asked)})
         assert message in program("preprocess", tmp_path / "p", tmp_path / "made", code=3)
+
+
+def test_pixels_are_the_input_of_a_model_that_normalises_itself(program, tmp_path):
+    rng = np.random.default_rng(0)
+    photos = {str(channels): rng.integers(0, 256, (48, 48, 3), dtype=np.uint8) for channels in (1, 3)}
+    steps = {"resize": 48, "crop": [48, 48], "interpolation": "bilinear", "layout": "NHWC", "mean": None, "std": None}
+    asked = {
+        name: json.dumps(steps | {"in_model": {"mean": [0.5] * int(name), "std": [1] * int(name)}}) for name in photos
+    }
+    save_file(photos, tmp_path / "photos", asked)
+    program("preprocess", tmp_path / "photos", tmp_path / "made")
+    made = load_file(tmp_path / "made")
+    assert (made["input:3"] == photos["3"][None]).all()
+    assert (made["input:1"][0, :, :, 0] == np.asarray(Image.fromarray(photos["1"]).convert("L"))).all()
+    save_file(photos, tmp_path / "photos", dict.fromkeys(photos, json.dumps(steps)))
+    assert "it has no 'in_model'" in program("preprocess", tmp_path / "photos", tmp_path / "made", code=3)
 
 
 def test_a_photo_that_python_refuses_is_refused_in_the_same_words(program, tmp_path):
