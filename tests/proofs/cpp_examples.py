@@ -44,7 +44,7 @@ class Row(NamedTuple):
     largest_drift: float
     at: str
     photo: str
-    """Whether the photo's input is Python's, `equal`; `none` where the model takes no photo."""
+    """Whether the photo's input is Python's, `equal`; `none` where the artifact has no preprocessing."""
 
     @property
     def is_right(self) -> bool:
@@ -106,7 +106,8 @@ def page_of(rows: list[Row]) -> str:
         "",
         "What `runtime/cpp/examples` computed, judged as `layerprobe verify --tensors` does, on "
         f"{time.strftime('%Y-%m-%d')}. Drift is in multiples of eager float32's own error, up to 16 passes. `photo`: "
-        "whether the input that the headers make of a photo is Python's to the bit.",
+        "whether the input that the headers make of a photo is Python's to the bit; none: the artifact "
+        "was exported without preprocessing.",
         "",
         *(f"`{name}` was not built: its runtime's headers were not found.\n" for name in missing),
         "| model | runtime | outputs | verdict | largest drift | at | photo |",
