@@ -27,6 +27,7 @@ _ELSEWHERE = (
     "artifacts/*.md",
     "artifacts/report.schema.json",
     "artifacts/gallery/*",
+    "runtime/cpp/README.md",
     "tests/README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
