@@ -1,0 +1,147 @@
+"""Photos of every kind and size with what Python makes of them, in one file that another language can check itself by.
+
+`write_pixels` writes decoded pixels, as any decoder would give them; `write_files` image files, for one decoder.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import cbook
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import save_file
+
+from runtime.artifact.manifest import Preprocessing
+from runtime.runs.image_reading import read_image, upright_rgb
+from runtime.runs.preprocessing import preprocess, seen_photo
+
+MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+FILTERS = ("bilinear", "bicubic", "nearest", "lanczos", "box", "hamming")
+ORIENTATION = 274
+
+
+@dataclass
+class Case:
+    name: str
+    pixels: NDArray[Any]
+    """H W C or H W."""
+    steps: Preprocessing
+    image: Image.Image | None = None
+    """As Pillow holds it, where that isn't the pixels as an array."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What the decoder tells beside the pixels: `space`, `orientation`."""
+
+
+def steps(resize: int = 40, crop: tuple[int, int] = (32, 32), interpolation: Any = "bilinear", **other: Any) -> Any:
+    return Preprocessing(**{"resize": resize, "crop": crop, "mean": MEAN, "std": STD, **other}, interpolation=interpolation)
+
+
+def photo() -> NDArray[np.uint8]:
+    """The photo that matplotlib brings."""
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        return np.asarray(Image.open(file).convert("RGB"))
+
+
+def natural(random: np.random.Generator, width: int, height: int) -> NDArray[np.uint8]:
+    """A part of the photo, stretched to this size; or noise; or a gradient."""
+    kind = random.integers(6)
+    if kind == 0:
+        return random.integers(0, 256, (height, width, 3), np.uint8)
+    if kind == 1:
+        ramp = np.linspace(0, 255, width)[None, :, None] * np.linspace(0, 1, height)[:, None, None]
+        return np.broadcast_to(ramp, (height, width, 3)).astype(np.uint8)
+    source = photo()
+    top, left = (int(random.integers(0, size - 64)) for size in source.shape[:2])
+    down, across = int(random.integers(8, source.shape[0] - top)), int(random.integers(8, source.shape[1] - left))
+    part = Image.fromarray(source[top : top + down, left : left + across])
+    return np.asarray(part.resize((width, height), Image.Resampling.BICUBIC))
+
+
+def cases() -> Iterator[Case]:
+    random = np.random.default_rng(19)
+    yield from _photos(random)
+    yield from _sizes(random)
+    yield from _kinds(random)
+
+
+def _photos(random: np.random.Generator) -> Iterator[Case]:
+    for number in range(150):
+        width, height = (int(size) for size in random.integers(20, 300, 2))
+        crop = tuple(int(size) for size in random.integers(1, 80, 2)) if number % 3 else (64, 64)
+        resize = int(random.integers(1, 120)) if number % 3 else 72
+        asked = steps(resize, crop, FILTERS[number % 6 if number % 2 else number % 4 // 2])
+        yield Case(f"photo {number}", natural(random, width, height), asked)
+    whole = photo()
+    for filter_ in FILTERS:
+        yield Case(f"whole photo, {filter_}", whole, steps(256, (224, 224), filter_))
+    yield Case("whole photo, NHWC", whole, steps(64, (48, 64), layout="NHWC"))
+
+
+def _sizes(random: np.random.Generator) -> Iterator[Case]:
+    for width, height in ((1, 1), (1, 500), (500, 1), (4000, 3), (3, 4000), (2, 2), (32, 32), (33, 32), (40, 40)):
+        pixels = random.integers(0, 256, (height, width, 3), np.uint8)
+        for filter_ in FILTERS:
+            yield Case(f"{width} x {height}, {filter_}", pixels, steps(interpolation=filter_))
+        yield Case(f"{width} x {height}, padded", pixels, steps(3, (9, 12)))
+    large = np.asarray(Image.fromarray(photo()).resize((3000, 2000), Image.Resampling.BICUBIC))
+    yield Case("3000 x 2000", large, steps(232, (224, 224)))
+    # Half a pixel on each side: torchvision rounds to the even one.
+    for size in range(33, 40):
+        yield Case(f"crop of {size}", natural(random, size, size), steps(size, (32, 30)))
+
+
+def _kinds(random: np.random.Generator) -> Iterator[Case]:
+    rgb = natural(random, 90, 70)
+    grey = np.asarray(Image.fromarray(rgb).convert("L"))
+    alpha = random.integers(0, 256, grey.shape, np.uint8)
+    inks = random.integers(0, 256, (70, 90, 4), np.uint8)
+    wide = random.integers(0, 65536, grey.shape, np.uint16)
+    of_one = {"mean": [0.1307], "std": [0.3081]}
+    rgba, grey_alpha = np.dstack([rgb, alpha]), np.dstack([grey, alpha])
+    yield Case("grey", grey, steps())
+    yield Case("grey for a model of grey", grey, steps(**of_one))
+    yield Case("colour for a model of grey", rgb, steps(**of_one))
+    yield Case("colour for a model of grey, NHWC", rgb, steps(**of_one, layout="NHWC"))
+    yield Case("grey with alpha", grey_alpha, steps(), Image.fromarray(grey_alpha, "LA"))
+    yield Case("alpha", rgba, steps())
+    yield Case("CMYK", inks, steps(), Image.fromarray(inks, "CMYK"), {"space": "cmyk"})
+    yield Case("16 bits of grey", wide, steps())
+    for orientation in range(10):
+        image = Image.fromarray(rgb)
+        image.getexif()[ORIENTATION] = orientation
+        yield Case(f"EXIF {orientation}", rgb, steps(40, (30, 36)), image, {"orientation": orientation})
+
+
+def write_pixels(file: Path) -> int:
+    """Write all cases as safetensors: `K/pixels`, `K/photo`, `K/cropped`, `K/input`; return how many there are."""
+    tensors: dict[str, NDArray[Any]] = {}
+    told = []
+    for number, case in enumerate(cases()):
+        image = case.image or Image.fromarray(case.pixels)
+        upright = upright_rgb(image)
+        expected = _expected(upright, case.steps)
+        tensors[f"{number}/pixels"] = np.ascontiguousarray(np.atleast_3d(case.pixels))
+        if case.facts or case.pixels.shape != (*upright.size[::-1], 3):
+            tensors[f"{number}/photo"] = np.ascontiguousarray(upright)
+        tensors |= {f"{number}/{name}": array for name, array in expected.items()}
+        told.append({"name": case.name, "steps": case.steps.model_dump(), "seen": _seen(upright, case.steps), **case.facts})
+    save_file(tensors, file, metadata={"cases": json.dumps(told)})
+    return len(told)
+
+
+def _expected(upright: Image.Image, asked: Preprocessing) -> dict[str, NDArray[Any]]:
+    array = preprocess(upright, asked)[None]
+    return {
+        "cropped": np.ascontiguousarray(seen_photo(upright, asked, "photo").seen),
+        "input": array if asked.layout == "NCHW" else np.ascontiguousarray(array.transpose(0, 2, 3, 1)),
+    }
+
+
+def _seen(upright: Image.Image, asked: Preprocessing) -> list[float]:
+    return list(seen_photo(upright, asked, "photo").region)
