@@ -145,3 +145,80 @@ def _expected(upright: Image.Image, asked: Preprocessing) -> dict[str, NDArray[A
 
 def _seen(upright: Image.Image, asked: Preprocessing) -> list[float]:
     return list(seen_photo(upright, asked, "photo").region)
+
+
+def write_files(folder: Path) -> int:
+    """Write image files, and in `expected.safetensors` their upright pixels as Python reads them, `K/photo`, and
+    `K/input`; return how many there are.
+    """
+    random = np.random.default_rng(20)
+    folder.mkdir()
+    for name, content in _files(random):
+        if isinstance(content, bytes):
+            (folder / name).write_bytes(content)
+        else:
+            image, options = content
+            image.save(folder / name, **options)
+    tensors: dict[str, NDArray[Any]] = {}
+    names = sorted(file.name for file in folder.iterdir())
+    for number, name in enumerate(names):
+        upright = read_image(folder / name)
+        tensors[f"{number}/photo"] = np.ascontiguousarray(upright)
+        tensors[f"{number}/input"] = preprocess(upright, steps())[None]
+    save_file(
+        tensors, folder / "expected.safetensors", metadata={"files": json.dumps(names), "steps": steps().model_dump_json()}
+    )
+    return len(names)
+
+
+def _files(random: np.random.Generator) -> Iterator[tuple[str, Any]]:
+    rgb = natural(random, 60, 46)
+    colour = Image.fromarray(rgb)
+    alpha = Image.fromarray(random.integers(0, 256, rgb.shape[:2], np.uint8))
+    grey, palette = colour.convert("L"), colour.quantize(32)
+    inks = Image.fromarray(random.integers(0, 256, (46, 60, 4), np.uint8), "CMYK")
+    for name, image, options in (
+        ("rgb.png", colour, {}),
+        ("grey.png", grey, {}),
+        ("black_and_white.png", colour.convert("1"), {}),
+        ("palette.png", palette, {}),
+        ("palette_transparent.png", palette, {"transparency": 3}),
+        ("grey_alpha.png", Image.merge("LA", [grey, alpha]), {}),
+        ("rgb_alpha.png", Image.merge("RGBA", [*colour.split(), alpha]), {}),
+        ("grey_16.png", Image.fromarray(random.integers(0, 65536, (46, 60), np.uint16)), {}),
+        ("rgb.webp", colour, {"lossless": True}),
+        ("inks.tif", inks, {}),
+        ("inks.jpg", inks, {"quality": 100, "subsampling": 0}),
+        ("turned.png", colour, {"exif": _turned(6)}),
+        ("turned.webp", colour, {"lossless": True, "exif": _turned(5)}),
+        ("turned.tif", colour, {"exif": _turned(8)}),
+        ("turned_by_xmp.jpg", colour, {"quality": 95, "xmp": _xmp(3)}),
+        ("exif_over_xmp.jpg", colour, {"quality": 95, "exif": _turned(7), "xmp": _xmp(3)}),
+        ("no_orientation.jpg", colour, {"quality": 95, "exif": _turned(9)}),
+        *((f"exif_{turn}.jpg", colour, {"quality": 95, "exif": _turned(turn)}) for turn in range(1, 9)),
+    ):
+        yield name, (image, options)
+    for kind, channels in ((2, 3), (4, 2), (6, 4)):  # which Pillow doesn't write
+        yield f"{channels}_channels_16.png", _png_of_16_bits(random.integers(0, 65536, (46, 60, channels)), kind)
+
+
+def _turned(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    return exif
+
+
+def _xmp(orientation: int) -> bytes:
+    return b'<x:xmpmeta><rdf:Description tiff:Orientation="%d"/></x:xmpmeta>' % orientation
+
+
+def _png_of_16_bits(values: NDArray[np.int64], kind: int) -> bytes:
+    height, width = values.shape[:2]
+    rows = values.astype(">u2").reshape(height, -1)
+    bodies = (
+        b"IHDR" + struct.pack(">IIBBBBB", width, height, 16, kind, 0, 0, 0),
+        b"IDAT" + zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows)),
+        b"IEND",
+    )
+    chunks = [struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body)) for body in bodies]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
