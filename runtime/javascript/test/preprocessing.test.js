@@ -11,13 +11,13 @@ import sharp from "sharp";
 import { ImageError, imageInput, preprocess, readSafetensors } from "layerprobe";
 import { decodePhoto } from "layerprobe/sharp_photo";
 
-import { fromPython, skip } from "./from_python.js";
+import { fromPython, skip } from "../testing/from_python.js";
 
 test("every photo becomes the input that it becomes in Python, to the bit", { skip }, async () => {
   const { tensors, metadata } = readSafetensors(await readFile(path.join(fromPython, "photos.safetensors")));
   const cases = JSON.parse(metadata.get("cases") ?? "[]");
   const wrong = [];
-  for (const [number, { name, steps, seen, space, orientation }] of cases.entries()) {
+  for (const [number, { name, steps, region, space, orientation }] of cases.entries()) {
     const [pixels, cropped, input] = ["pixels", "cropped", "input"].map((part) => tensors.get(`${number}/${part}`));
     const [height, width, channels] = pixels?.shape ?? [];
     const data = /** @type {Uint8Array} */ (pixels?.data);
@@ -30,7 +30,7 @@ test("every photo becomes the input that it becomes in Python, to the bit", { sk
       ["input", found.input.data, input?.data],
       ["input's shape", found.input.shape, input?.shape],
       ["crop's shape", found.cropped.shape, cropped?.shape],
-      ["region", [left, top, right, bottom], seen],
+      ["region", [left, top, right, bottom], region],
     ]) {
       if (!same(ours, theirs)) wrong.push(`${name}: the ${what} differs`);
     }

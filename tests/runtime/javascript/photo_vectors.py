@@ -39,7 +39,7 @@ class Case:
 
 
 def steps(resize: int = 40, crop: tuple[int, int] = (32, 32), interpolation: Any = "bilinear", **other: Any) -> Any:
-    return Preprocessing(**{"resize": resize, "crop": crop, "mean": MEAN, "std": STD, **other}, interpolation=interpolation)
+    return Preprocessing(resize=resize, crop=crop, interpolation=interpolation, **{"mean": MEAN, "std": STD, **other})
 
 
 def photo() -> NDArray[np.uint8]:
@@ -130,7 +130,8 @@ def write_pixels(file: Path) -> int:
         if case.facts or case.pixels.shape != (*upright.size[::-1], 3):
             tensors[f"{number}/photo"] = np.ascontiguousarray(upright)
         tensors |= {f"{number}/{name}": array for name, array in expected.items()}
-        told.append({"name": case.name, "steps": case.steps.model_dump(), "seen": _seen(upright, case.steps), **case.facts})
+        region = seen_photo(upright, case.steps, "photo").region
+        told.append({"name": case.name, "steps": case.steps.model_dump(), "region": list(region), **case.facts})
     save_file(tensors, file, metadata={"cases": json.dumps(told)})
     return len(told)
 
@@ -141,10 +142,6 @@ def _expected(upright: Image.Image, asked: Preprocessing) -> dict[str, NDArray[A
         "cropped": np.ascontiguousarray(seen_photo(upright, asked, "photo").seen),
         "input": array if asked.layout == "NCHW" else np.ascontiguousarray(array.transpose(0, 2, 3, 1)),
     }
-
-
-def _seen(upright: Image.Image, asked: Preprocessing) -> list[float]:
-    return list(seen_photo(upright, asked, "photo").region)
 
 
 def write_files(folder: Path) -> int:
@@ -165,9 +162,8 @@ def write_files(folder: Path) -> int:
         upright = read_image(folder / name)
         tensors[f"{number}/photo"] = np.ascontiguousarray(upright)
         tensors[f"{number}/input"] = preprocess(upright, steps())[None]
-    save_file(
-        tensors, folder / "expected.safetensors", metadata={"files": json.dumps(names), "steps": steps().model_dump_json()}
-    )
+    told = {"files": json.dumps(names), "steps": steps().model_dump_json()}
+    save_file(tensors, folder / "expected.safetensors", metadata=told)
     return len(names)
 
 
