@@ -20,10 +20,18 @@ import { SchemaError, dictionary, flag, line, list, matching, nullable, number, 
  * @typedef {object} Preprocessing how a photo becomes the input
  * @property {number} resize what the shorter side becomes, in pixels
  * @property {readonly [height: number, width: number]} crop
- * @property {readonly number[]} mean per channel, of colours from 0 to 1
- * @property {readonly number[]} std
+ * @property {readonly number[] | null} mean per channel, of colours from 0 to 1; null where the model itself normalises:
+ *   its input is the cropped pixels, uint8
+ * @property {readonly number[] | null} std
  * @property {import("./resize.js").Interpolation} interpolation
  * @property {"NCHW" | "NHWC"} layout of the model's input
+ * @property {Normalisation | null} [in_model] what the model itself does, where `mean` and `std` are null
+ */
+
+/**
+ * @typedef {object} Normalisation what makes numbers around 0 of colours from 0 to 1
+ * @property {readonly number[]} mean
+ * @property {readonly number[]} std
  */
 
 /**
@@ -92,25 +100,33 @@ function constant(value, path) {
 
 const input = record({ name: line, shape: list(dimension), dtype: line });
 
+const means = list(number(-1e6, 1e6));
+const deviations = list(number(1e-7, 1e6));
+
 const steps = record(
   {
     resize: pixels,
     crop: list(pixels, 2, 2),
-    mean: list(number(-1e6, 1e6)),
-    std: list(number(1e-7, 1e6)),
+    mean: nullable(means),
+    std: nullable(deviations),
     interpolation: oneOf(["nearest", "bilinear", "bicubic", "lanczos", "box", "hamming"]),
     layout: oneOf(["NCHW", "NHWC"]),
+    in_model: nullable(record({ mean: means, std: deviations })),
   },
-  { interpolation: "bilinear", layout: "NCHW" },
+  { interpolation: "bilinear", layout: "NCHW", in_model: null },
 );
 
 /** @type {import("./schema.js").Check} */
 function preprocessing(value, path) {
-  const { mean, std, ...rest } = steps(value, path);
+  const found = steps(value, path);
+  if ([found.mean, found.std].some((each) => (each === null) !== (found.in_model !== null))) {
+    throw new SchemaError(path, "mean and std are given, or else in_model has them");
+  }
+  const { mean, std } = found.in_model ?? found;
   if (mean.length !== std.length || ![1, 3].includes(mean.length)) {
     throw new SchemaError(path, `mean has ${mean.length} channels and std ${std.length}: both need 1 or 3`);
   }
-  return Object.freeze({ mean, std, ...rest });
+  return found;
 }
 
 const output = record(

@@ -19,9 +19,7 @@ const PIECE_BYTES = 2 ** 30;
  * @returns {Place}
  */
 export function folder(folder) {
-  /** @param {string} file */
-  const pathOf = (file) => path.join(folder, file);
-  return { name: folder, read: (file, most) => readRegular(pathOf(file), most), path: pathOf };
+  return { name: folder, read: (file, most) => readRegular(path.join(folder, file), most) };
 }
 
 /**

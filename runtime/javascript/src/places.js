@@ -10,7 +10,6 @@ import { ArtifactError, firstLine } from "./errors.js";
  * @property {string} name for messages
  * @property {(file: string, most: number) => Promise<Uint8Array | undefined>} read the content of a file, undefined if
  *   there is none; refuses more than `most` bytes
- * @property {(file: string) => string} [path] a file's path, where it is on a disk
  */
 
 /**

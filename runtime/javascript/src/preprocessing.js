@@ -15,7 +15,8 @@ import { roundHalfEven, shapeWords } from "./tensor.js";
 /**
  * @typedef {object} Preprocessed
  * @property {Tensor} cropped what the model sees: uint8, H W 3
- * @property {Tensor} input what it is given: float32, normalised, 1 C H W or 1 H W C
+ * @property {Tensor} input what it is given, 1 C H W or 1 H W C: float32, normalised; uint8, the pixels themselves, where
+ *   the model normalises them
  * @property {Picture} photo the whole photo, upright, RGB
  * @property {{left: number, top: number, right: number, bottom: number}} region of the photo that the model sees, in its
  *   pixels; it reaches beyond the photo where that is smaller than the crop
@@ -30,7 +31,7 @@ import { roundHalfEven, shapeWords } from "./tensor.js";
  */
 export function preprocess(pixels, steps, layout = steps.layout) {
   const photo = toRgb(pixels);
-  const picture = steps.mean.length === 1 ? toGrey(photo) : photo;
+  const picture = (steps.in_model ?? steps).mean?.length === 1 ? toGrey(photo) : photo;
   const [width, height] = resizedSize(photo, steps.resize);
   if (width !== photo.width || height !== photo.height) {
     const what = `An image of ${photo.width} x ${photo.height} pixels, resized so that its shorter side is ${steps.resize},`;
@@ -50,7 +51,7 @@ export function preprocess(pixels, steps, layout = steps.layout) {
   const [across, down] = [photo.width / width, photo.height / height];
   return {
     cropped: { dtype: "uint8", shape: [cropHeight, cropWidth, 3], data: toRgb(cropped).data.slice() },
-    input: normalised(cropped, steps, layout),
+    input: inputOf(cropped, steps, layout),
     photo,
     region: {
       left: left * across,
@@ -134,22 +135,29 @@ function padded(picture, width, height, left, top) {
  * @param {"NCHW" | "NHWC"} layout
  * @returns {Tensor}
  */
-function normalised({ width, height, channels, data }, { mean, std }, layout) {
-  // One rounding to float32 after each step, as NumPy does it: the 256 results of a channel are a table.
-  const tables = mean.map((_, channel) =>
-    Float32Array.from({ length: 256 }, (_, value) => {
-      const centred = Math.fround(Math.fround(value / 255) - Math.fround(mean[channel]));
-      return centred / Math.fround(std[channel]);
-    }),
-  );
+function inputOf({ width, height, channels, data }, { mean, std }, layout) {
   const size = width * height;
-  const input = new Float32Array(size * channels);
   const [perPixel, perChannel] = layout === "NCHW" ? [1, size] : [channels, 1];
-  tables.forEach((table, channel) => {
+  const input = mean && std ? new Float32Array(size * channels) : new Uint8Array(size * channels);
+  for (let channel = 0; channel < channels; channel++) {
+    const table = mean && std && normalised(mean[channel], std[channel]);
     for (let pixel = 0; pixel < size; pixel++) {
-      input[pixel * perPixel + channel * perChannel] = table[data[pixel * channels + channel]];
+      const value = data[pixel * channels + channel];
+      input[pixel * perPixel + channel * perChannel] = table ? table[value] : value;
     }
-  });
+  }
   const shape = layout === "NCHW" ? [1, channels, height, width] : [1, height, width, channels];
-  return { dtype: "float32", shape, data: input };
+  return { dtype: mean && std ? "float32" : "uint8", shape, data: input };
+}
+
+/**
+ * @param {number} mean
+ * @param {number} std
+ * @returns {Float32Array} what each of the 256 values becomes: rounded to float32 after each step, as NumPy does it
+ */
+function normalised(mean, std) {
+  return Float32Array.from({ length: 256 }, (_, value) => {
+    const centred = Math.fround(Math.fround(value / 255) - Math.fround(mean));
+    return centred / Math.fround(std);
+  });
 }

@@ -19,6 +19,7 @@ import { DTYPES, castFloat32, shapeWords } from "./tensor.js";
 
 /** Errors only: what ONNX Runtime would say else is of no use to whoever sees a page or a terminal. */
 const ERRORS_ONLY = 3;
+const LARGEST_SIZE = 2 ** 31 - 1;
 
 /** A model that is open in ONNX Runtime. */
 export class OnnxRunner {
@@ -149,8 +150,6 @@ function chosen(manifest, names) {
 async function opened(artifact, { file, content, weights }, ort, options) {
   const { place } = artifact;
   try {
-    // onnxruntime-node reads weights that are in another file by the model's path only; onnxruntime-web is given them.
-    if (weights.size && place.path) return await ort.InferenceSession.create(place.path(file), options);
     const externalData = [...weights].map(([path, data]) => ({ path, data }));
     return await ort.InferenceSession.create(content, weights.size ? { ...options, externalData } : options);
   } catch (error) {
@@ -190,8 +189,16 @@ function fits(inside, listed) {
   return (
     type === listed.dtype &&
     shape.length === listed.shape.length &&
-    shape.every((/** @type {Dimension} */ size, /** @type {number} */ axis) => typeof size === "string" || size === listed.shape[axis])
+    shape.every((/** @type {Dimension} */ size, /** @type {number} */ axis) => isOpen(size) || size === listed.shape[axis])
   );
+}
+
+/**
+ * @param {Dimension | null} size as ONNX Runtime tells it
+ * @returns {boolean} whether any size fits: a symbol; without one, onnxruntime-web gives -1 as an unsigned number
+ */
+function isOpen(size) {
+  return typeof size !== "number" || size > LARGEST_SIZE;
 }
 
 /**

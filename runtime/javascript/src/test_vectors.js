@@ -5,6 +5,7 @@ import { InputError } from "./errors.js";
 import { toRgb } from "./photo.js";
 import { preprocess } from "./preprocessing.js";
 import { readSafetensors } from "./safetensors.js";
+import { castFloat32 } from "./tensor.js";
 
 /** @typedef {import("./artifact.js").Artifact} Artifact */
 /** @typedef {import("./photo.js").Pixels} Pixels */
@@ -45,8 +46,8 @@ export async function checkPreprocessing(artifact, decoded) {
   const found = preprocess(pixels, steps);
   const difference =
     (decoded && differing("pixels", toRgb(decoded).data, expected.pixels)) ??
-    differing("cropped", found.cropped.data, expected.cropped) ??
-    differing("input", found.input.data, expected.input) ??
+    differing("cropped", inChannels(found.cropped, expected.cropped).data, expected.cropped) ??
+    differing("input", asInput(found.input, expected.input).data, expected.input) ??
     null;
   return { checked: true, equal: difference === null, difference };
 }
@@ -59,10 +60,31 @@ export async function checkPreprocessing(artifact, decoded) {
 function vectors(tensors, input) {
   const [pixels, cropped, normalised] = [tensors.get("pixels"), tensors.get("cropped"), tensors.get(`input:${input}`)];
   const isPhoto = pixels?.dtype === "uint8" && pixels.shape.length === 3 && pixels.shape[2] === 3;
-  if (!isPhoto || cropped?.dtype !== "uint8" || normalised?.dtype !== "float32") {
+  if (!isPhoto || cropped?.dtype !== "uint8" || !normalised) {
     throw new InputError(`${TEST_VECTORS} has no pixels, cropped and input:${input}.\nExport the artifact again.`);
   }
   return { pixels, cropped, input: normalised };
+}
+
+/**
+ * @param {Tensor} cropped H W 3
+ * @param {Tensor} expected H W C
+ * @returns {Tensor} of grey, one of the three equal channels
+ */
+function inChannels(cropped, expected) {
+  if (expected.shape[2] !== 1) return cropped;
+  const [height, width] = cropped.shape;
+  return { dtype: "uint8", shape: [height, width, 1], data: cropped.data.filter((_, place) => place % 3 === 0) };
+}
+
+/**
+ * @param {Tensor} input
+ * @param {Tensor} expected in the model's own type
+ * @returns {Tensor} rounded to that
+ */
+function asInput(input, { dtype }) {
+  const isFloat = dtype === "float16" || dtype === "float64";
+  return isFloat && input.dtype === "float32" ? castFloat32(input, dtype) : input;
 }
 
 /**
@@ -75,6 +97,7 @@ function differing(step, found, { data }) {
   if (found.length !== data.length) return { step, elements: data.length, largest: Infinity };
   let [elements, largest] = [0, 0];
   for (let place = 0; place < found.length; place++) {
+    // Of float16, in steps of its last bit.
     const distance = Math.abs(Number(found[place]) - Number(data[place]));
     if (distance !== 0) elements++;
     if (distance > largest) largest = distance;
