@@ -2,7 +2,6 @@
 
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, readdir, rm, symlink, writeFile } from "node:fs/promises";
-import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "node:test";
@@ -11,6 +10,7 @@ import { ArtifactError, atUrl, openArtifact } from "layerprobe";
 import { folder } from "layerprobe/node_folder";
 import { parseManifest } from "../src/manifest.js";
 import { weightFiles } from "../src/onnx_file.js";
+import { served } from "../testing/served.js";
 import { fromPython, skip } from "../testing/from_python.js";
 
 const cnn2 = path.join(fromPython, "cnn2");
@@ -47,14 +47,9 @@ function refusal(said) {
 }
 
 test("a folder, an address and files give the same artifact", { skip }, async (t) => {
-  const server = createServer(async (request, response) => {
-    const content = await readFile(path.join(cnn2, path.basename(String(request.url)))).catch(() => null);
-    response.writeHead(content ? 200 : 404).end(content);
-  });
-  await new Promise((ready) => server.listen(0, "127.0.0.1", () => ready(null)));
-  t.after(() => server.close());
-  const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-  const url = `http://127.0.0.1:${port}/cnn2`;
+  const { address, close } = await served({ cnn2 });
+  t.after(close);
+  const url = `${address}/cnn2`;
   const files = new Map();
   for (const name of await readdir(cnn2)) files.set(name, new Blob([await readFile(path.join(cnn2, name))]));
   const picked = [...files].map(([name, blob]) => Object.assign(blob, { name, webkitRelativePath: `cnn2/${name}` }));
@@ -66,8 +61,12 @@ test("a folder, an address and files give the same artifact", { skip }, async (t
     assert.deepEqual(await artifact.bytes("model.onnx"), await expected.bytes("model.onnx"));
   }
   assert.ok(!expected.isAveraged && (await expected.onnx()).weights.size === 0);
-  await assert.rejects(openArtifact(`${url}/missing/`).then((artifact) => artifact.bytes("x")), refusal(/has no x. It has: model.onnx/));
-  await assert.rejects(openArtifact(`http://127.0.0.1:${port + 1 - 2 * (port % 2)}/`), refusal(/can't be fetched/));
+  await assert.rejects(openArtifact(`${url}/missing/`), refusal(/cnn2\/missing has no manifest.json/));
+  await assert.rejects(expected.bytes("x"), refusal(/has no x. It has: .*model.onnx/));
+  const unreachable = () => Promise.reject(new TypeError("fetch failed"));
+  await assert.rejects(openArtifact(atUrl(url, { fetch: unreachable })), refusal(/cnn2\/manifest.json can't be fetched: fetch failed/));
+  const refused = () => Promise.resolve(new Response(null, { status: 403 }));
+  await assert.rejects(openArtifact(atUrl(url, { fetch: refused })), refusal(/the server answered 403/));
 });
 
 test("what is no artifact is said to be none", async (t) => {

@@ -11,41 +11,14 @@ import sharp from "sharp";
 import { ImageError, imageInput, preprocess, readSafetensors } from "layerprobe";
 import { decodePhoto } from "layerprobe/sharp_photo";
 
+import { comparePhotos, same } from "../testing/compare_photos.js";
 import { fromPython, skip } from "../testing/from_python.js";
 
 test("every photo becomes the input that it becomes in Python, to the bit", { skip }, async () => {
-  const { tensors, metadata } = readSafetensors(await readFile(path.join(fromPython, "photos.safetensors")));
-  const cases = JSON.parse(metadata.get("cases") ?? "[]");
-  const wrong = [];
-  for (const [number, { name, steps, region, space, orientation }] of cases.entries()) {
-    const [pixels, cropped, input] = ["pixels", "cropped", "input"].map((part) => tensors.get(`${number}/${part}`));
-    const [height, width, channels] = pixels?.shape ?? [];
-    const data = /** @type {Uint8Array} */ (pixels?.data);
-    const found = preprocess({ width, height, channels, data, space, orientation }, steps);
-    const photo = tensors.get(`${number}/photo`) ?? pixels;
-    const { left, top, right, bottom } = found.region;
-    for (const [what, ours, theirs] of [
-      ["photo", found.photo.data, photo?.data],
-      ["crop", found.cropped.data, cropped?.data],
-      ["input", found.input.data, input?.data],
-      ["input's shape", found.input.shape, input?.shape],
-      ["crop's shape", found.cropped.shape, cropped?.shape],
-      ["region", [left, top, right, bottom], region],
-    ]) {
-      if (!same(ours, theirs)) wrong.push(`${name}: the ${what} differs`);
-    }
-  }
+  const { count, wrong } = comparePhotos(await readFile(path.join(fromPython, "photos.safetensors")));
   assert.deepEqual(wrong, []);
-  assert.ok(cases.length > 200);
+  assert.ok(count > 200);
 });
-
-/**
- * @param {any} one
- * @param {any} other
- */
-function same(one, other) {
-  return one.length === other?.length && one.every((/** @type {any} */ each, /** @type {number} */ place) => Object.is(each, other[place]));
-}
 
 test("a photo's file, decoded by sharp, becomes what it becomes in Python, whatever its format and orientation", { skip }, async () => {
   const files = path.join(fromPython, "files");

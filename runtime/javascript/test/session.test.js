@@ -89,6 +89,17 @@ test("a model file of other outputs than the manifest's is refused", { skip }, a
   }
 });
 
+test("weights in a file beside the model are checked like it, and give the same", { skip }, async () => {
+  const artifact = await openArtifact(folder(path.join(fromPython, "weights_beside")));
+  assert.deepEqual([...(await artifact.onnx()).weights.keys()], ["model.onnx.data"]);
+  const [{ inputs }] = await recordedInputs(artifact);
+  const [beside, inside] = await Promise.all([artifact, await opened()].map((each) => openRunner(each, ort)));
+  assert.deepEqual((await beside.run(inputs)).get("fc"), (await inside.run(inputs)).get("fc"));
+
+  const unlisted = Object.create(artifact, { lists: { value: (/** @type {string} */ file) => file !== "model.onnx.data" && artifact.lists(file) } });
+  await assert.rejects(openRunner(unlisted, ort), /has weights in 'model.onnx.data', which the manifest doesn't list/);
+});
+
 test("the sample of a large tensor is Python's", { skip }, async () => {
   const { tensors, metadata } = readSafetensors(await readFile(path.join(fromPython, "samples.safetensors")));
   for (const [size, limit] of metadata) {

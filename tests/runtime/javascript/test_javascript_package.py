@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from altered_artifacts import IMPOSSIBLE, VALUES, copy_of, places, with_value
+from altered_artifacts import IMPOSSIBLE, VALUES, copy_of, places, rehash, with_value
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -63,6 +64,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, exported: Callable[[str], Art
     assert photo_vectors.write_pixels(folder / "photos.safetensors") > 200
     photo_vectors.write_files(folder / "files")
     copy_of(artifact.path, folder / "cnn2")
+    move_weights(copy_of(artifact.path, folder / "weights_beside"))
     write_manifests(artifact.path / "manifest.json", folder / "manifests.json")
     save_file(every_type(), folder / "types.safetensors", metadata={"text": 'ä\n"', "": "empty"})
     sampled = {str(size): sample_places(size, limit)[:: max(1, limit // 999)] for size, limit in SAMPLES.items()}
@@ -75,6 +77,18 @@ def data(tmp_path_factory: pytest.TempPathFactory, exported: Callable[[str], Art
     outputs = open_runner(artifact, "onnx-cpu").run({name: preprocess_files([photo], steps)})
     save_file(dict(outputs), folder / "photo_run.safetensors")
     return folder
+
+
+def move_weights(folder: Path) -> None:
+    """Put the weights into a file beside the model, as those of a large model are."""
+    onnx.save(
+        onnx.load(folder / "model.onnx"),
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="model.onnx.data",
+        size_threshold=1024,
+    )
+    rehash(folder, "model.onnx", "model.onnx.data")
 
 
 def every_type() -> dict[str, Any]:
@@ -148,4 +162,16 @@ def test_samples_of_what_node_computes_are_judged_too(
 ) -> None:
     run("node", "testing/record_runs.js", data / "cnn2", tmp_path, "sampled")
     judged = layerprobe("verify", data / "cnn2", "--tensors", tmp_path / "0.safetensors", "--runner", "onnx-float64")
+    assert judged.code == 0, judged.out
+
+
+def test_a_browser_makes_the_same_of_photos_and_what_it_computes_passes(
+    data: Path, layerprobe: Callable[..., Any]
+) -> None:
+    browser = os.environ.get("LAYERPROBE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed; LAYERPROBE_CHROMIUM is the path of its program")
+    run("node", "--test", "testing/in_browser.js", LAYERPROBE_TEST_DATA=str(data), LAYERPROBE_CHROMIUM=browser)
+    file = data / "from_browser.safetensors"
+    judged = layerprobe("verify", data / "cnn2", "--tensors", file, "--runner", "onnx-float64")
     assert judged.code == 0, judged.out
