@@ -16,6 +16,7 @@ __all__ = [
     "ODD_STEPS",
     "STRONGEST",
     "STRONG_NOISE",
+    "are_alike",
     "batch_of",
     "photo",
     "prime_above",
@@ -26,6 +27,7 @@ __all__ = [
 STRONG_NOISE = "strong noise"
 DRAWN = frozenset({"noise", STRONG_NOISE, "a photo", "the example's range", "values of a range"})
 """What inputs are called that nobody gave."""
+_SEVERAL = "a batch of "
 STRONGEST = (32.0, 4.0)
 """Times the noise, at one edge of the image; at the other it is as much weaker. The second where the first
 overflows."""
@@ -38,7 +40,13 @@ _AT_AN_END = 0.1
 
 def batch_of(images: int) -> str:
     """Return what an input is called that only tries another batch."""
-    return f"a batch of {images}"
+    return f"{_SEVERAL}{images}"
+
+
+def are_alike(one: str, other: str) -> bool:
+    """Return whether recorded inputs of these names are of the same kind: noise of any batch, or each a user's own."""
+    kinds = [name if name in DRAWN else "noise" if name.startswith(_SEVERAL) else "" for name in (one, other)]
+    return kinds[0] == kinds[1]
 
 
 def ramped(array: NDArray[Any], strongest: float) -> NDArray[Any]:

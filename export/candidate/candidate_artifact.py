@@ -99,7 +99,9 @@ def write_candidate(
     described_nodes = {name: each for name, each in source.exported_nodes().items() if name in manifest.output_names}
     write_operations(ExportedNodes(format_version=1, outputs=described_nodes), folder)
     values = SourceValues(
-        found.source.graph, {match.output: match.alignment for match in found.matches.by_value.values()}
+        found.source.graph,
+        {match.output: match.alignment for match in found.matches.by_value.values()},
+        references,
     )
     check_source(manifest, found, references[0])
     keep = Keep.beside((folder / ONNX_FILE).stat().st_size, len(outputs))

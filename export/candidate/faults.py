@@ -26,6 +26,7 @@ _OF_OTHER_WEIGHTS = 0.25
 """The share of faults among what was found, above which the file is another model's: with other weights, each
 convolution is at fault."""
 _MOST_PENDING = 24
+"""Tensors that may be something that is missing, but explain nothing."""
 _MOST_GUESSES = 6
 """For one tensor."""
 _LOOK_AHEAD = 16
@@ -178,8 +179,11 @@ def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
         pending = [value for value in found.pending if search.structure.is_unexplained(value, moved, found)]
     else:
         sizes = {search.source.tensors[name].size for name in missing}
-        pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
-    for value in pending[:_MOST_PENDING]:
+        pending = [
+            value for value, tensor in found.pending.items() if tensor.size in sizes and value not in found.alike
+        ]
+    tried = 0
+    for value in pending:
         guesses = [
             *_guesses(search, value, found, missing, like)[:_MOST_GUESSES],
             *_turned(search, value, found),
@@ -189,6 +193,9 @@ def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
         if scored:
             best = max(scored, key=lambda each: each[0])
             return max([best, *_later(search, *best, found)], key=lambda each: each[0].exact)[1]
+        tried += bool(guesses)
+        if tried == _MOST_PENDING:
+            break
     return None
 
 

@@ -1,13 +1,16 @@
 """The source's tensors, whole and in float64, in the layout in which a candidate has them."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.artifact.agreement import Alignment
+from runtime.artifact.reference import Reference
 from runtime.float64.graph import Float64Graph, Unknown
+
+from ..input_kinds import are_alike
 
 __all__ = ["RightOutput", "SourceValues"]
 
@@ -29,9 +32,13 @@ class SourceValues:
         inputs: by the recorded input's name, what the source is given.
     """
 
-    def __init__(self, graph: Float64Graph, alignments: Mapping[str, Alignment]) -> None:
-        """Take the source and, by output that the candidate computes, how it becomes the candidate's."""
-        self._graph, self.alignments = graph, alignments
+    def __init__(
+        self, graph: Float64Graph, alignments: Mapping[str, Alignment], references: Sequence[Reference]
+    ) -> None:
+        """Take the source and, by output that the candidate computes, how it becomes the candidate's; and all that is
+        recorded of it.
+        """
+        self._graph, self.alignments, self._references = graph, alignments, references
         self.inputs: dict[str, _Arrays] = {}
 
     def walk(self, recorded_input: str) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -47,6 +54,12 @@ class SourceValues:
     def of(self, recorded_input: str, names: Collection[str]) -> dict[str, NDArray[Any]]:
         """Return some outputs in the candidate's layout."""
         return {name: aligned for name, aligned in self.walk(recorded_input) if name in names}
+
+    def reach(self, recorded_input: str) -> dict[str, float]:
+        """Return, by output, how many times as large its values are on other recorded inputs of the same kind."""
+        alike = [each.scales for each in self._references if are_alike(each.name, recorded_input)]
+        scales = next(each.scales for each in self._references if each.name == recorded_input)
+        return {name: max(each[name] for each in alike) / scales[name] for name in self.alignments}
 
     def one_by_one(self, recorded_input: str) -> Callable[[str], RightOutput | None]:
         """Return what gives an output that the candidate computes, each once, at best in the order of execution."""

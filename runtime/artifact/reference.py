@@ -103,6 +103,11 @@ class Reference:
         return {name: facts.noise_floor * facts.scale for name, facts in self._facts().items()}
 
     @property
+    def scales(self) -> dict[str, float]:
+        """The truth's largest absolute value by output; read without the truths."""
+        return {name: facts.scale for name, facts in self._facts().items()}
+
+    @property
     def elements(self) -> int:
         """How many all outputs have together; read without the truths."""
         return sum(math.prod(facts.shape) for facts in self._facts().values())

@@ -51,6 +51,9 @@ class RightValues(Protocol):
     def of(self, recorded_input: str, names: Collection[str]) -> dict[str, NDArray[Any]]:
         """Return some outputs' tensors."""
 
+    def reach(self, recorded_input: str) -> Mapping[str, float]:
+        """Return, by output, how many times as large its values are on other recorded inputs of the same kind."""
+
     def one_by_one(self, recorded_input: str) -> Callable[[str], RightOutput | None]:
         """Return what gives an output, each once, at best in the order of execution; None for one that isn't known."""
 

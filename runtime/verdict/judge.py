@@ -106,7 +106,7 @@ class Judge:
     def _evaluate_file(self) -> FileValues:
         right, name = self._right_values, self.reference.name
         if right is not None and self._in_fewer_bits:
-            return evaluate_low_precision(self.graph, self.reference, self._dtypes, partial(right.of, name))
+            return evaluate_low_precision(self.graph, self.reference, self._dtypes, right)
         one_by_one = right.one_by_one(name) if right else None
         return evaluate_file(self.graph, self.reference, self._dtypes, one_by_one, measured=self._reports_file)
 

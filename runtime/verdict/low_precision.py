@@ -7,7 +7,7 @@ fault everywhere.
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
 from ..float64.number_types import LARGEST
 from .drift import FILE_PASSING_DRIFT, OutputComparison, compare_output, decibels
-from .file_values import FileValues
+from .file_values import FileValues, RightValues
 from .quantization_faults import Steps
 from .verdict_kinds import Verdict
 
@@ -35,17 +35,16 @@ def evaluate_low_precision(
     graph: Float64Graph,
     reference: Reference,
     dtypes: Mapping[str, str],
-    right_values: Callable[[Collection[str]], dict[str, NDArray[Any]]],
+    right_values: RightValues,
 ) -> FileValues:
     """Walk the file in float64, and judge each output computed from right inputs.
-
     The drift is the error's root mean square in multiples of what the bits explain, and passes up to the limit of the
     file's own (4 times, 12 dB).
     """
-    right: dict[str, NDArray[Any]] = {**reference.inputs, **right_values(list(dtypes))}
+    right: dict[str, NDArray[Any]] = {**reference.inputs, **right_values.of(reference.name, list(dtypes))}
     file = FileValues([], {})
     noise, walk = graph.walk_with_noise(reference.inputs, right)
-    steps = Steps(noise, frozenset(dtypes))
+    steps = Steps(noise, frozenset(dtypes), right_values.reach(reference.name))
     for name, value, explained in walk:
         steps.come_to(name)
         if isinstance(value, Unknown):

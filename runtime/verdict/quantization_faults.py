@@ -6,7 +6,7 @@ compared with the file's others.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -42,9 +42,9 @@ class _At(NamedTuple):
 class Steps:
     """The steps in which the outputs of a file are computed, collected while it is walked through."""
 
-    def __init__(self, noise: BitNoise, outputs: Collection[str]) -> None:
-        """Take what the walk collects."""
-        self._noise, self._outputs = noise, outputs
+    def __init__(self, noise: BitNoise, outputs: Collection[str], reach: Mapping[str, float]) -> None:
+        """Take what the walk collects, the outputs, and how many times as large they are on other inputs of a kind."""
+        self._noise, self._outputs, self._reach = noise, outputs, reach
         self._used: list[_At] = []
         self._weights: list[tuple[str, WeightUse]] = []
         self._biases: list[tuple[str, str]] = []
@@ -98,7 +98,7 @@ class Steps:
         return float(np.quantile([use.clipped for _, use in self._used], 0.75)) if self._used else 1.0
 
     def _too_coarse(self) -> Iterator[tuple[str, str]]:
-        used = [(output, self._of_all_in_its_range(use)) for output, use in self._used]
+        used = [(output, self._of_all_in_its_range(output, use)) for output, use in self._used]
         tested = [(output, use) for output, use in used if use.needed and use.given not in self._noise.inputs]
         for output, use in tested:
             others = [each.coarse_db for _, each in tested if (each.low, each.high) != (use.low, use.high)]
@@ -109,10 +109,14 @@ class Steps:
             if use.coarse_db - float(usual) > allowed and not use.is_of_operation:
                 yield output, f"its scale of {use.step:.3g} is {use.step / use.needed:.3g} times what its values need"
 
-    def _of_all_in_its_range(self, use: StepUse) -> StepUse:
-        """Return how a range is used by all tensors that have it: those that are concatenated get one."""
+    def _of_all_in_its_range(self, output: str, use: StepUse) -> StepUse:
+        """Return how a range is used by all tensors that have it, since those that are concatenated get one, and by all
+        inputs of the kind, since one image may reach half as far as the next.
+        """
         sharing = [each for _, each in self._used if (each.low, each.high) == (use.low, use.high)]
-        return replace(use, least=min(each.least for each in sharing), largest=max(each.largest for each in sharing))
+        reach = self._reach.get(output, 1.0)
+        least, largest = min(each.least for each in sharing), max(each.largest for each in sharing)
+        return replace(use, least=reach * least, largest=reach * largest)
 
     def _misplaced(self) -> Iterator[tuple[str, str]]:
         for output, use in self._used:
