@@ -129,11 +129,13 @@ function repeated(grey) {
  */
 function onWhite(data, colours) {
   const opaque = new Uint8Array((data.length / (colours + 1)) * colours);
-  for (let from = 0, to = 0; to < opaque.length; from += colours + 1, to += colours) {
-    const share = data[from + colours] << 7;
-    for (let colour = 0; colour < colours; colour++) {
-      const sum = data[from + colour] * share + 255 * ((255 << 7) - share) + (0x80 << 7);
-      opaque[to + colour] = ((sum >> 8) + sum) >> 15;
+  for (let from = 0, to = 0; to < opaque.length; from++) {
+    const alpha = data[from + colours];
+    const [share, white] = [alpha << 7, (255 * (255 - alpha)) << 7];
+    for (let colour = 0; colour < colours; colour++, from++, to++) {
+      const sum = data[from] * share + white + (0x80 << 7);
+      // Of most photos, all pixels are opaque.
+      opaque[to] = alpha === 255 ? data[from] : ((sum >> 8) + sum) >> 15;
     }
   }
   return opaque;

@@ -114,16 +114,26 @@ function resizedAcross(picture, { unchanged, first, count, start, values }) {
   const { width, height, channels, data } = picture;
   const newWidth = first.length;
   const result = new Uint8Array(newWidth * height * channels);
+  const half = 1 << (PRECISION_BITS - 1);
   for (let y = 0, to = 0; y < height; y++) {
     const row = y * width * channels;
     for (let x = 0; x < newWidth; x++) {
-      const [weight, taps] = [start[x], count[x]];
-      for (let channel = 0; channel < channels; channel++) {
-        let sum = 1 << (PRECISION_BITS - 1);
-        for (let tap = 0, at = row + first[x] * channels + channel; tap < taps; tap++, at += channels) {
-          sum = (sum + Math.imul(data[at], values[weight + tap])) | 0;
+      let at = row + first[x] * channels;
+      const [weight, end] = [start[x], start[x] + count[x]];
+      let [red, green, blue] = [half, half, half];
+      if (channels === 3) {
+        for (let tap = weight; tap < end; tap++, at += 3) {
+          const value = values[tap];
+          red = (red + Math.imul(data[at], value)) | 0;
+          green = (green + Math.imul(data[at + 1], value)) | 0;
+          blue = (blue + Math.imul(data[at + 2], value)) | 0;
         }
-        result[to++] = clipped(sum >> PRECISION_BITS);
+        result[to++] = clipped(red >> PRECISION_BITS);
+        result[to++] = clipped(green >> PRECISION_BITS);
+        result[to++] = clipped(blue >> PRECISION_BITS);
+      } else {
+        for (let tap = weight; tap < end; tap++, at++) red = (red + Math.imul(data[at], values[tap])) | 0;
+        result[to++] = clipped(red >> PRECISION_BITS);
       }
     }
   }
