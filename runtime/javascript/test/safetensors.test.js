@@ -59,6 +59,11 @@ for (const [what, [header, said]] of Object.entries(HOSTILE)) {
   });
 }
 
+test("metadata of megabytes are read: the facts of a large network's reference are one text", () => {
+  const text = 'a "name": '.repeat(1e6);
+  assert.equal(readSafetensors(writeSafetensors(new Map(), { text })).metadata.get("text"), text);
+});
+
 test("a header without end, and a file without one, are refused before anything is allocated", () => {
   const file = new Uint8Array(16).fill(0xff);
   assert.throws(() => readSafetensors(file), /its header is said to have/);
