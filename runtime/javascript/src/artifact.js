@@ -60,11 +60,15 @@ export class Artifact {
   async bytes(file) {
     const listed = !this.lists(file) && this.lists(AVERAGED_FILES[file] ?? "") ? AVERAGED_FILES[file] : file;
     if (!this.lists(listed)) {
-      throw new ArtifactError(`${this.place.name} has no ${listed}. It has: ${Object.keys(this.manifest.files).sort().join(", ")}.`);
+      throw new ArtifactError(
+        `${this.place.name} has no ${listed}. It has: ${Object.keys(this.manifest.files).sort().join(", ")}.`,
+      );
     }
     const content = await this.place.read(listed, Infinity);
     if (content === undefined) {
-      throw new ArtifactError(`${this.place.name}: ${listed} is missing.\nCopy the whole folder again, or export it again.`);
+      throw new ArtifactError(
+        `${this.place.name}: ${listed} is missing.\nCopy the whole folder again, or export it again.`,
+      );
     }
     if ((await sha256(content)) !== this.manifest.files[listed]) {
       throw new ArtifactError(
@@ -99,7 +103,9 @@ export class Artifact {
       }
     } catch (error) {
       if (error instanceof ArtifactError) throw error;
-      throw new ArtifactError(`${this.place.name}: ${file} can't be loaded as an ONNX model: ${oneLine(firstLine(error))}.`);
+      throw new ArtifactError(
+        `${this.place.name}: ${file} can't be loaded as an ONNX model: ${oneLine(firstLine(error))}.`,
+      );
     }
     return { file, content, weights };
   }
@@ -150,7 +156,9 @@ function asPlace(place) {
 export async function sha256(content) {
   const subtle = globalThis.crypto?.subtle;
   if (!subtle) {
-    throw new ArtifactError("This browser computes hashes on secure pages only.\nOpen the page by https, or from localhost.");
+    throw new ArtifactError(
+      "This browser computes hashes on secure pages only.\nOpen the page by https, or from localhost.",
+    );
   }
   const digest = await subtle.digest("SHA-256", /** @type {Uint8Array<ArrayBuffer>} */ (content));
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -167,7 +175,10 @@ export async function sha256(content) {
  */
 function refuseOtherCopy(manifest, copy, where, file) {
   if (copy === undefined) return;
-  const [beside, inside] = [manifest, parseManifest(copy, `${where}: ${file}`)].map((each) => ({ ...each, files: null }));
+  const [beside, inside] = [manifest, parseManifest(copy, `${where}: ${file}`)].map((each) => ({
+    ...each,
+    files: null,
+  }));
   const found = firstDifference(beside, inside, "");
   if (found === null) return;
   const { path, one, other } = found;

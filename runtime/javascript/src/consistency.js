@@ -75,7 +75,10 @@ function checkTensor(what, { shape, dtype }) {
   }
   const unknown = shape.find((size) => typeof size === "string" && !SYMBOL.test(size));
   if (unknown !== undefined) throw wrong(`${what} has the unknown size ${quoted(String(unknown))}`);
-  const elements = shape.reduce((/** @type {number} */ product, size) => product * (typeof size === "number" ? size || 1 : 1), 1);
+  const elements = shape.reduce(
+    (/** @type {number} */ product, size) => product * (typeof size === "number" ? size || 1 : 1),
+    1,
+  );
   if (elements > MOST_ELEMENTS) throw wrong(`${what} has the impossible size ${shape.join(" x ")}`);
 }
 

@@ -3,7 +3,7 @@
 // photo or pixels -> preprocess -> Tensor -> openRunner(artifact).run -> Map of name to Tensor -> recordedRun -> file
 
 export * from "./errors.js";
-export { DTYPES, castFloat32, numbers, shapeWords, sizeOf, tensor } from "./tensor.js";
+export { DTYPES, batch, castFloat32, numbers, shapeWords, sizeOf, tensor } from "./tensor.js";
 export { atUrl, ofFiles } from "./places.js";
 export { Artifact, openArtifact } from "./artifact.js";
 export { toGrey, toRgb } from "./photo.js";

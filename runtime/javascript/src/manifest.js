@@ -5,7 +5,19 @@ import { checkInputs, checkOutputs, checkResults } from "./consistency.js";
 import { ArtifactError, firstLine } from "./errors.js";
 import { parseJson } from "./json.js";
 import { oneLine } from "./plain_text.js";
-import { SchemaError, dictionary, flag, line, list, matching, nullable, number, oneOf, record, whole } from "./schema.js";
+import {
+  SchemaError,
+  dictionary,
+  flag,
+  line,
+  list,
+  matching,
+  nullable,
+  number,
+  oneOf,
+  record,
+  whole,
+} from "./schema.js";
 
 /** @typedef {number | string} Dimension a size, or a symbol such as `N` (batch), which stands for any size */
 
@@ -220,7 +232,8 @@ const manifest = record(
  */
 export function parseManifest(bytes, source) {
   /** @param {string} reason */
-  const refused = (reason) => new ArtifactError(`${source} is not a valid manifest: ${reason}.\nExport the artifact again.`);
+  const refused = (reason) =>
+    new ArtifactError(`${source} is not a valid manifest: ${reason}.\nExport the artifact again.`);
   /** @type {any} */
   let content;
   try {

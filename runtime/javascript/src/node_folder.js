@@ -38,10 +38,12 @@ async function readRegular(file, most) {
     const free = process.availableMemory?.() ?? freemem();
     if (facts.size > free) {
       const [size, left] = [facts.size, free].map((bytes) => Math.round(bytes / 1e6).toLocaleString("en-US"));
-      throw new ArtifactError(`${file} has ${size} MB; ${left} MB of memory are free.\nUse a machine with more memory.`);
+      throw new ArtifactError(
+        `${file} has ${size} MB; ${left} MB of memory are free.\nUse a machine with more memory.`,
+      );
     }
     const content = new Uint8Array(facts.size);
-    for (let at = 0; at < content.length; ) {
+    for (let at = 0; at < content.length;) {
       const { bytesRead } = await handle.read(content, at, Math.min(PIECE_BYTES, content.length - at), at);
       if (!bytesRead) throw new ArtifactError(`${file} became shorter while it was read.\nTry again.`);
       at += bytesRead;

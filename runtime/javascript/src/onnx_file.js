@@ -39,7 +39,8 @@ export function onnxMetadata(content, key) {
     if (entry.number !== METADATA) continue;
     const parts = new Map([...fields(content, entry.start, entry.end)].map((part) => [part.number, part]));
     const [name, value] = [parts.get(KEY), parts.get(VALUE)];
-    if (name && textIn(content, name) === key) found = value ? content.subarray(value.start, value.end) : new Uint8Array();
+    if (name && textIn(content, name) === key)
+      found = value ? content.subarray(value.start, value.end) : new Uint8Array();
   }
   return found;
 }
@@ -85,7 +86,9 @@ function locationOf(content, tensor) {
   for (const part of fields(content, tensor.start, tensor.end)) {
     if (part.number === DATA_LOCATION) external = numberIn(content, part) === EXTERNAL;
     if (part.number !== EXTERNAL_DATA) continue;
-    const entry = new Map([...fields(content, part.start, part.end)].map((each) => [each.number, textIn(content, each)]));
+    const entry = new Map(
+      [...fields(content, part.start, part.end)].map((each) => [each.number, textIn(content, each)]),
+    );
     if (entry.get(KEY) === "location") location = entry.get(VALUE) ?? "";
   }
   return external ? location : undefined;

@@ -50,7 +50,7 @@ function ofJpeg(file) {
   const view = viewOf(file);
   /** @type {Blocks} */
   const found = {};
-  for (let at = 2; at + 4 <= file.length && file[at] === 0xff; ) {
+  for (let at = 2; at + 4 <= file.length && file[at] === 0xff;) {
     const marker = file[at + 1];
     if (marker === 0xff) {
       at += 1; // a fill byte
@@ -94,7 +94,7 @@ function ofWebp(file) {
   const view = viewOf(file);
   /** @type {Blocks} */
   const found = {};
-  for (let at = 12; at + 8 <= file.length; ) {
+  for (let at = 12; at + 8 <= file.length;) {
     const size = view.getUint32(at + 4, true);
     const content = file.subarray(at + 8, at + 8 + size);
     const kind = latin(file, at, at + 4);

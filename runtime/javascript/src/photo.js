@@ -187,7 +187,8 @@ function upright(picture, orientation) {
   // In the stored picture: one pixel to the right and one down in the upright one, and where that one starts.
   const across = (left ? -1 : 1) * channels;
   const down = (up ? -1 : 1) * picture.width * channels;
-  const start = (left ? (picture.width - 1) * channels : 0) + (up ? (picture.height - 1) * picture.width * channels : 0);
+  const start =
+    (left ? (picture.width - 1) * channels : 0) + (up ? (picture.height - 1) * picture.width * channels : 0);
   const [right, below] = exchanged ? [down, across] : [across, down];
   for (let y = 0, to = 0; y < height; y++) {
     for (let x = 0, from = start + y * below; x < width; x++, from += right) {

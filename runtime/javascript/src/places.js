@@ -28,7 +28,9 @@ export function atUrl(url, options = {}) {
       try {
         response = await (options.fetch ?? fetch)(address);
       } catch (error) {
-        throw new ArtifactError(`${address} can't be fetched: ${firstLine(error)}.\nCheck the address and the connection.`);
+        throw new ArtifactError(
+          `${address} can't be fetched: ${firstLine(error)}.\nCheck the address and the connection.`,
+        );
       }
       if (response.status === 404) return undefined;
       if (!response.ok) throw new ArtifactError(`${address} can't be fetched: the server answered ${response.status}.`);

@@ -22,7 +22,7 @@ const LONGEST_NUMBER = 10;
  * @throws {Error} it is not a message, or is truncated
  */
 export function* fields(message, start = 0, end = message.length) {
-  for (let at = start; at < end; ) {
+  for (let at = start; at < end;) {
     const [key, content] = numberAt(message, at, end);
     const kind = key % 8;
     let [from, length] = [content, LENGTH_OF_KIND.get(kind) ?? 0];

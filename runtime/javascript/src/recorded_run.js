@@ -40,7 +40,12 @@ export async function recordedInputs(artifact) {
     throw new ArtifactError(`${artifact.place.name}: the reference records no input.\nExport the artifact again.`);
   }
   /** @type {RecordedInput[]} */
-  const recorded = told.map(({ name }, number) => ({ number, name: oneLine(name), inputs: new Map(), sampled: new Map() }));
+  const recorded = told.map(({ name }, number) => ({
+    number,
+    name: oneLine(name),
+    inputs: new Map(),
+    sampled: new Map(),
+  }));
   for (const [key, tensor] of tensors) {
     const [prefix, number] = INPUT.exec(key) ?? [];
     if (prefix !== undefined) recorded[Number(number)]?.inputs.set(key.slice(prefix.length), tensor);

@@ -48,7 +48,12 @@ export function resize(picture, width, height, interpolation, region = { left: 0
   const [support, filter] = FILTERS[interpolation];
   const across = weights(picture.width, width, support, filter, region.left, region.width);
   const down = weights(picture.height, height, support, filter, region.top, region.height);
-  const needed = part(picture, { left: across.from, top: down.from, width: across.to - across.from, height: down.to - down.from });
+  const needed = part(picture, {
+    left: across.from,
+    top: down.from,
+    width: across.to - across.from,
+    height: down.to - down.from,
+  });
   // As Pillow does since version 13: where the height shrinks by more than twice what the width does.
   const tall = picture.height > height && picture.height - height > 2 * (picture.width - width);
   return tall ? resizedAcross(resizedDown(needed, down), across) : resizedDown(resizedAcross(needed, across), down);

@@ -58,7 +58,9 @@ export function readSafetensors(bytes) {
     end = entry.end;
   }
   if (start + end !== file.length) {
-    throw damaged(`it has ${file.length.toLocaleString("en-US")} bytes, and its header says ${(start + end).toLocaleString("en-US")}`);
+    throw damaged(
+      `it has ${file.length.toLocaleString("en-US")} bytes, and its header says ${(start + end).toLocaleString("en-US")}`,
+    );
   }
   const tensors = new Map(entries.map(([name, entry]) => [name, tensorAt(file, start, entry)]));
   return { tensors, metadata };
@@ -82,7 +84,9 @@ export function writeSafetensors(tensors, metadata = {}) {
   for (const [name, { dtype, shape, data }] of ordered) {
     const type = NAMES.get(dtype);
     if (!type || !(data instanceof DTYPES[dtype]) || data.length !== sizeOf(shape)) {
-      throw new InputError(`${shown(name)} (${shapeWords(shape)}, ${dtype}) can't be written: it has ${data.length} elements.`);
+      throw new InputError(
+        `${shown(name)} (${shapeWords(shape)}, ${dtype}) can't be written: it has ${data.length} elements.`,
+      );
     }
     if (name === "__metadata__") throw new InputError("A tensor can't be called __metadata__ in a safetensors file.");
     header[name] = { dtype: type, shape, data_offsets: [end, (end += data.byteLength)] };
@@ -116,7 +120,8 @@ export function writeSafetensors(tensors, metadata = {}) {
 function readHeader(file) {
   if (file.length < 8) throw damaged(`it has ${file.length} bytes`);
   const length = Number(new DataView(file.buffer, file.byteOffset, 8).getBigUint64(0, true));
-  if (length > LARGEST_HEADER_BYTES) throw damaged(`its header is said to have ${length.toLocaleString("en-US")} bytes`);
+  if (length > LARGEST_HEADER_BYTES)
+    throw damaged(`its header is said to have ${length.toLocaleString("en-US")} bytes`);
   if (8 + length > file.length) throw damaged("it is truncated in its header");
   /** @type {unknown} */
   let header;

@@ -66,7 +66,8 @@ export function number(least, most) {
  */
 export function whole(least, most) {
   return (value, path) => {
-    const fits = Number.isInteger(value) && /** @type {number} */ (value) >= least && /** @type {number} */ (value) <= most;
+    const fits =
+      Number.isInteger(value) && /** @type {number} */ (value) >= least && /** @type {number} */ (value) <= most;
     if (!fits) throw new SchemaError(path, `it is not a whole number from ${least} to ${most}`);
     return value;
   };

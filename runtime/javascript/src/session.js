@@ -49,7 +49,10 @@ export class OnnxRunner {
     const given = checkInputs(this.manifest, inputs instanceof Map ? inputs : new Map(Object.entries(inputs)));
     try {
       const feeds = Object.fromEntries(
-        [...given].map(([name, { dtype, data, shape }]) => [name, new this.ort.Tensor(/** @type {any} */ (dtype), data, shape)]),
+        [...given].map(([name, { dtype, data, shape }]) => [
+          name,
+          new this.ort.Tensor(/** @type {any} */ (dtype), data, shape),
+        ]),
       );
       const found = await this.session.run(feeds, [...this.outputs]);
       /** @type {Tensors} */
@@ -80,7 +83,9 @@ export async function openRunner(artifact, ort, options = {}) {
   const { manifest } = artifact;
   const outputs = chosen(manifest, options.outputs);
   if ([...manifest.inputs, ...manifest.outputs].some((entry) => entry.dtype === "bfloat16")) {
-    throw new RunnerUnavailable(`${manifest.model} computes in bfloat16, which ONNX Runtime lacks here.\nExport it in float32.`);
+    throw new RunnerUnavailable(
+      `${manifest.model} computes in bfloat16, which ONNX Runtime lacks here.\nExport it in float32.`,
+    );
   }
   const model = await artifact.onnx();
   const session = await opened(artifact, model, ort, { logSeverityLevel: ERRORS_ONLY, ...options.session });
@@ -114,7 +119,8 @@ function checkedInput(manifest, { name, shape, dtype }, inputs) {
   const isFloat = dtype === "float16" || dtype === "float32" || dtype === "float64";
   const tensor = isFloat && given.dtype === "float32" ? castFloat32(given, dtype) : given;
   const fits =
-    tensor.shape.length === shape.length && shape.every((size, axis) => typeof size === "string" || size === tensor.shape[axis]);
+    tensor.shape.length === shape.length &&
+    shape.every((size, axis) => typeof size === "string" || size === tensor.shape[axis]);
   if (!fits || tensor.dtype !== dtype || tensor.data.length === 0) {
     throw new InputError(
       `${manifest.model} takes ${name} (${shapeWords(shape)}, ${dtype}); ` +
@@ -170,7 +176,9 @@ function compareWithManifest(session, { manifest, place }) {
     const wrong = listed.findIndex((entry, place) => names[place] !== entry.name || !fits(facts?.[place], entry));
     if (names.length === listed.length && wrong < 0) continue;
     const [inside, beside] =
-      wrong < 0 ? [`${names.length} of them`, `${listed.length} of them`] : [words(names[wrong], facts?.[wrong]), words(listed[wrong].name, listed[wrong])];
+      wrong < 0
+        ? [`${names.length} of them`, `${listed.length} of them`]
+        : [words(names[wrong], facts?.[wrong]), words(listed[wrong].name, listed[wrong])];
     throw new ArtifactError(
       `${place.name}: the manifest's ${kind} are not those of ${ONNX_FILE}: the model has ${inside}, the manifest ${beside}.\n` +
         "Export the artifact again.",
@@ -189,7 +197,9 @@ function fits(inside, listed) {
   return (
     type === listed.dtype &&
     shape.length === listed.shape.length &&
-    shape.every((/** @type {Dimension} */ size, /** @type {number} */ axis) => isOpen(size) || size === listed.shape[axis])
+    shape.every(
+      (/** @type {Dimension} */ size, /** @type {number} */ axis) => isOpen(size) || size === listed.shape[axis],
+    )
   );
 }
 

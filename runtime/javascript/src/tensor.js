@@ -75,6 +75,31 @@ export function shapeWords(shape) {
 }
 
 /**
+ * Several inputs as one batch: the photos of `preprocess`, each N = 1, one after the other.
+ *
+ * @param {readonly Tensor[]} tensors of one type, and of one shape but for the first axis
+ * @returns {Tensor} joined along the first axis
+ * @throws {InputError} there are none, or they differ
+ */
+export function batch(tensors) {
+  const [first] = tensors;
+  const rest = first?.shape.slice(1).join();
+  const other = tensors.find(({ dtype, shape }) => dtype !== first.dtype || shape.slice(1).join() !== rest);
+  if (!first?.shape.length || other) {
+    const [one, two] = [first, other].map((each) => (each ? `${shapeWords(each.shape)}, ${each.dtype}` : "nothing"));
+    throw new InputError(`A batch is made of tensors of one shape and type; it was given ${one} and ${two}.`);
+  }
+  const data = new DTYPES[first.dtype](tensors.reduce((size, each) => size + each.data.length, 0));
+  let at = 0;
+  for (const each of tensors) {
+    data.set(/** @type {any} */ (each.data), at);
+    at += each.data.length;
+  }
+  const count = tensors.reduce((size, { shape }) => size + shape[0], 0);
+  return { dtype: first.dtype, shape: [count, ...first.shape.slice(1)], data };
+}
+
+/**
  * The elements as numbers: bits of float16 and bfloat16 as the numbers that they mean, 64-bit integers rounded to what
  * a number holds. Arrays of numbers are returned as they are, without a copy.
  *

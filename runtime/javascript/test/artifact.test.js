@@ -64,7 +64,10 @@ test("a folder, an address and files give the same artifact", { skip }, async (t
   await assert.rejects(openArtifact(`${url}/missing/`), refusal(/cnn2\/missing has no manifest.json/));
   await assert.rejects(expected.bytes("x"), refusal(/has no x. It has: .*model.onnx/));
   const unreachable = () => Promise.reject(new TypeError("fetch failed"));
-  await assert.rejects(openArtifact(atUrl(url, { fetch: unreachable })), refusal(/cnn2\/manifest.json can't be fetched: fetch failed/));
+  await assert.rejects(
+    openArtifact(atUrl(url, { fetch: unreachable })),
+    refusal(/cnn2\/manifest.json can't be fetched: fetch failed/),
+  );
   const refused = () => Promise.resolve(new Response(null, { status: 403 }));
   await assert.rejects(openArtifact(atUrl(url, { fetch: refused })), refusal(/the server answered 403/));
 });
@@ -93,7 +96,10 @@ test("a manifest that differs from its copy in the model file is refused, with t
   const target = await copied(t);
   await alterManifest(target, (manifest) => (manifest.preprocessing.mean[0] = 0.9));
   const artifact = await openArtifact(folder(target));
-  await assert.rejects(artifact.onnx(), refusal(/its preprocessing.mean.0 is 0.9, but 0.485 in the copy inside model.onnx/));
+  await assert.rejects(
+    artifact.onnx(),
+    refusal(/its preprocessing.mean.0 is 0.9, but 0.485 in the copy inside model.onnx/),
+  );
 });
 
 test("names that lead out of the folder, later versions and endless documents are refused", { skip }, async (t) => {
@@ -107,21 +113,32 @@ test("names that lead out of the folder, later versions and endless documents ar
   await assert.rejects(opened(), refusal(/has more than 16,777,216 bytes/));
 });
 
-test("what is no regular file is refused, not read for ever", { skip: process.platform === "win32" && "needs /dev/zero" }, async (t) => {
-  const target = await mkdtemp(path.join(tmpdir(), "endless-"));
-  t.after(() => rm(target, { recursive: true }));
-  await symlink("/dev/zero", path.join(target, "manifest.json"));
-  await assert.rejects(openArtifact(folder(target)), refusal(/it is not a regular file/));
-});
+test(
+  "what is no regular file is refused, not read for ever",
+  { skip: process.platform === "win32" && "needs /dev/zero" },
+  async (t) => {
+    const target = await mkdtemp(path.join(tmpdir(), "endless-"));
+    t.after(() => rm(target, { recursive: true }));
+    await symlink("/dev/zero", path.join(target, "manifest.json"));
+    await assert.rejects(openArtifact(folder(target)), refusal(/it is not a regular file/));
+  },
+);
 
 test("weights that are in files the manifest doesn't list, or constants that are in files, are refused", () => {
   const text = (/** @type {string} */ value) => [...new TextEncoder().encode(value)];
-  const field = (/** @type {number} */ number, /** @type {number[]} */ content) => [(number << 3) | 2, content.length, ...content];
+  const field = (/** @type {number} */ number, /** @type {number[]} */ content) => [
+    (number << 3) | 2,
+    content.length,
+    ...content,
+  ];
   const outside = [...field(13, [...field(1, text("location")), ...field(2, text("../secret"))]), (14 << 3) | 0, 1];
   const model = (/** @type {number[]} */ graph) => Uint8Array.from(field(7, graph));
   assert.deepEqual(weightFiles(model(field(5, outside))), ["../secret"]);
   assert.deepEqual(weightFiles(model(field(5, outside.slice(0, -2)))), []);
-  assert.throws(() => weightFiles(model(field(1, field(5, field(5, outside))))), /a constant of a node is said to be in a file/);
+  assert.throws(
+    () => weightFiles(model(field(1, field(5, field(5, outside))))),
+    /a constant of a node is said to be in a file/,
+  );
   assert.throws(() => weightFiles(Uint8Array.of(0x3a, 100, 1)), /truncated/);
   assert.throws(() => weightFiles(new Uint8Array(20).fill(0xff)), /not a protobuf message/);
 });

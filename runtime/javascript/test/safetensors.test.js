@@ -22,7 +22,9 @@ test("what is written is read again, whatever the names are", () => {
   const tensors = new Map(names.map((name, place) => [name, tensor("float32", [2], Float32Array.of(place, -0))]));
   tensors.set("odd", tensor("uint8", [3], Uint8Array.of(1, 2, 3)));
   tensors.set("half", tensor("float16", [1], Uint16Array.of(0x3c00)));
-  const back = readSafetensors(writeSafetensors(tensors, { __proto__: "no prototype", "layerprobe.file": "model.onnx" }));
+  const back = readSafetensors(
+    writeSafetensors(tensors, { __proto__: "no prototype", "layerprobe.file": "model.onnx" }),
+  );
   assert.deepEqual(new Map([...back.tensors].sort()), new Map([...tensors].sort()));
   assert.equal(back.metadata.get("layerprobe.file"), "model.onnx");
   // In a file that starts at an odd address of a larger buffer, elements can't be read in place.
@@ -55,7 +57,10 @@ for (const [what, [header, said]] of Object.entries(HOSTILE)) {
     const file = new Uint8Array(8 + text.length + 4);
     new DataView(file.buffer).setBigUint64(0, BigInt(text.length), true);
     file.set(text, 8);
-    assert.throws(() => readSafetensors(file), (error) => error instanceof InputError && said.test(error.message));
+    assert.throws(
+      () => readSafetensors(file),
+      (error) => error instanceof InputError && said.test(error.message),
+    );
   });
 }
 

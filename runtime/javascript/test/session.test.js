@@ -34,15 +34,25 @@ test("a photo gives every output by name, in the order of execution", { skip }, 
   const { name, preprocessing } = imageInput(artifact.manifest);
   const pixels = await decodePhoto(await readFile(path.join(fromPython, "photo.jpg")), sharp);
   const outputs = await runner.run({ [name]: preprocess(pixels, preprocessing).input });
-  assert.deepEqual([...outputs.keys()], artifact.manifest.outputs.map((output) => output.name));
+  assert.deepEqual(
+    [...outputs.keys()],
+    artifact.manifest.outputs.map((output) => output.name),
+  );
   for (const { name, shape } of artifact.manifest.outputs) {
-    assert.deepEqual(outputs.get(name)?.shape, shape.map((size) => (size === "N" ? 1 : size)), name);
+    assert.deepEqual(
+      outputs.get(name)?.shape,
+      shape.map((size) => (size === "N" ? 1 : size)),
+      name,
+    );
   }
   const expected = readSafetensors(await readFile(path.join(fromPython, "photo_run.safetensors"))).tensors;
   for (const [name, { data }] of outputs) {
     const theirs = /** @type {Float32Array} */ (expected.get(name)?.data);
     const scale = theirs.reduce((most, each) => Math.max(most, Math.abs(each)), 0);
-    assert.ok(data.every((each, place) => Math.abs(Number(each) - theirs[place]) <= 1e-5 * scale), name);
+    assert.ok(
+      data.every((each, place) => Math.abs(Number(each) - theirs[place]) <= 1e-5 * scale),
+      name,
+    );
   }
   await runner.release();
 });
@@ -58,9 +68,15 @@ test("only the outputs that are asked for are computed, and an unknown one is na
 
 test("inputs that the model doesn't take are refused before it runs", { skip }, async () => {
   const { manifest } = await opened();
-  const x = (/** @type {number[]} */ ...shape) => tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
+  const x = (/** @type {number[]} */ ...shape) =>
+    tensor("float32", shape, new Float32Array(shape.reduce((a, b) => a * b, 1)));
   assert.equal(checkInputs(manifest, new Map([["x", x(5, 3, 64, 64)]])).get("x")?.shape[0], 5);
-  for (const wrong of [new Map(), new Map([["y", x(1, 3, 64, 64)]]), new Map([["x", x(1, 3, 64, 65)]]), new Map([["x", x(0, 3, 64, 64)]])]) {
+  for (const wrong of [
+    new Map(),
+    new Map([["y", x(1, 3, 64, 64)]]),
+    new Map([["x", x(1, 3, 64, 65)]]),
+    new Map([["x", x(0, 3, 64, 64)]]),
+  ]) {
     assert.throws(() => checkInputs(manifest, wrong), InputError);
   }
   assert.throws(
@@ -96,7 +112,9 @@ test("weights in a file beside the model are checked like it, and give the same"
   const [beside, inside] = await Promise.all([artifact, await opened()].map((each) => openRunner(each, ort)));
   assert.deepEqual((await beside.run(inputs)).get("fc"), (await inside.run(inputs)).get("fc"));
 
-  const unlisted = Object.create(artifact, { lists: { value: (/** @type {string} */ file) => file !== "model.onnx.data" && artifact.lists(file) } });
+  const unlisted = Object.create(artifact, {
+    lists: { value: (/** @type {string} */ file) => file !== "model.onnx.data" && artifact.lists(file) },
+  });
   await assert.rejects(openRunner(unlisted, ort), /has weights in 'model.onnx.data', which the manifest doesn't list/);
 });
 
@@ -107,14 +125,27 @@ test("the sample of a large tensor is Python's", { skip }, async () => {
     const places = samplePlaces(Number(size), Number(limit)).filter((_, place) => place % every === 0);
     assert.deepEqual(BigInt64Array.from(places, BigInt), tensors.get(size)?.data);
   }
-  assert.deepEqual(sample(Float32Array.from({ length: 10 }, (_, place) => place), 4), Float32Array.of(0, 4, 5, 9));
+  assert.deepEqual(
+    sample(
+      Float32Array.from({ length: 10 }, (_, place) => place),
+      4,
+    ),
+    Float32Array.of(0, 4, 5, 9),
+  );
 });
 
 test("a run of a recorded input says which one it is, whole or as samples", { skip }, async () => {
   const recorded = (await recordedInputs(await opened()))[1];
   const outputs = new Map([["cnn1", tensor("float32", [1, 64, 64, 64], new Float32Array(262144))]]);
   const whole = readSafetensors(recordedRun(recorded, outputs, { facts: { device: "a phone" } }));
-  assert.deepEqual(whole.metadata, new Map([["device", "a phone"], ["layerprobe.recorded_input", "1"], ["layerprobe.file", "model.onnx"]]));
+  assert.deepEqual(
+    whole.metadata,
+    new Map([
+      ["device", "a phone"],
+      ["layerprobe.recorded_input", "1"],
+      ["layerprobe.file", "model.onnx"],
+    ]),
+  );
   assert.deepEqual([...whole.tensors.keys()].sort(), ["cnn1", "input:x"]);
   const small = readSafetensors(recordedRun(recorded, outputs, { sampled: true }));
   assert.deepEqual(JSON.parse(small.metadata.get("layerprobe.samples") ?? ""), { cnn1: [1, 64, 64, 64] });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { InputError, castFloat32, numbers, tensor } from "layerprobe";
+import { InputError, batch, castFloat32, numbers, tensor } from "layerprobe";
 
 test("elements of another type or number than the tensor's are refused", () => {
   assert.throws(() => tensor("float32", [2], new Float64Array(2)), InputError);
@@ -22,7 +22,17 @@ test("every float16 is read as what it means and written back as the same bits",
 });
 
 test("float32 is rounded to float16 as in NumPy: to the nearest, ties to even, beyond the range infinite", () => {
-  const given = Float32Array.of(1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519.99, 65520, -1e30, 2 ** -25, 3 * 2 ** -26, -0, NaN);
+  const given = Float32Array.of(
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    65519.99,
+    65520,
+    -1e30,
+    2 ** -25,
+    3 * 2 ** -26,
+    -0,
+    NaN,
+  );
   const bits = castFloat32(tensor("float32", [given.length], given), "float16").data;
   assert.deepEqual([...bits], [0x3c00, 0x3c02, 0x7bff, 0x7c00, 0xfc00, 0, 1, 0x8000, 0x7e00]);
 });
@@ -30,4 +40,11 @@ test("float32 is rounded to float16 as in NumPy: to the nearest, ties to even, b
 test("bfloat16 and 64-bit integers are read as numbers", () => {
   assert.deepEqual([...numbers(tensor("bfloat16", [2], Uint16Array.of(0x3f80, 0xc000)))], [1, -2]);
   assert.deepEqual([...numbers(tensor("int64", [2], BigInt64Array.of(-1n, 2n ** 40n)))], [-1, 2 ** 40]);
+});
+
+test("inputs become a batch, in their order; of different shapes they don't", () => {
+  const of = (/** @type {number[]} */ ...values) => tensor("float32", [1, values.length], Float32Array.from(values));
+  assert.deepEqual(batch([of(1, 2), of(3, 4), of(5, 6)]), tensor("float32", [3, 2], Float32Array.of(1, 2, 3, 4, 5, 6)));
+  assert.throws(() => batch([of(1), of(1, 2)]), /it was given 1 x 1, float32 and 1 x 2, float32/);
+  assert.throws(() => batch([]), InputError);
 });

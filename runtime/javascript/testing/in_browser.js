@@ -54,7 +54,10 @@ async function opened(name) {
   /** @type {string[]} */
   const errors = [];
   page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("console", (message) => message.type() === "error" && !message.text().includes("favicon") && errors.push(message.text()));
+  page.on(
+    "console",
+    (message) => message.type() === "error" && !message.text().includes("favicon") && errors.push(message.text()),
+  );
   await page.goto(`${server.address}/pages/${name}`);
   return { page, errors };
 }

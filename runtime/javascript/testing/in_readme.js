@@ -8,5 +8,7 @@ import { readFile } from "node:fs/promises";
  */
 export async function codeBlocks(language) {
   const text = await readFile(new URL("../README.md", import.meta.url), "utf8");
-  return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)].filter((found) => found[1] === language).map((found) => found[2]);
+  return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```$/gm)]
+    .filter((found) => found[1] === language)
+    .map((found) => found[2]);
 }

@@ -20,7 +20,9 @@ export async function served(folders) {
     const [, first, ...rest] = new URL(String(request.url), "http://localhost").pathname.split("/");
     const file = Object.hasOwn(folders, first) ? path.join(folders[first], ...rest) : "";
     const content = await readFile(file).catch(() => null);
-    response.writeHead(content ? 200 : 404, { "content-type": TYPES.get(path.extname(file)) ?? "application/octet-stream" });
+    response.writeHead(content ? 200 : 404, {
+      "content-type": TYPES.get(path.extname(file)) ?? "application/octet-stream",
+    });
     response.end(content);
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", () => ready(null)));
