@@ -5,11 +5,12 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples clean
+.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples install-web clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
-	@echo 'make test     lint, types and tests'
+	@echo 'make test     lint, types and tests; those of the JavaScript package if make install-web has run'
+	@echo 'make install-web  what the JavaScript package is tested with, in runtime/javascript/node_modules; needs Node'
 	@echo 'make docs     the site, into site/; fails on a link that leads nowhere'
 	@echo 'make gallery  the pictures of the gallery, each by the command beside it, into docs/gallery/; three minutes'
 	@echo 'make bench    time the main path, large models and candidates with their memory, into artifacts/benchmarks.md'
@@ -36,6 +37,13 @@ install: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# No package's own scripts: that of onnxruntime-node would download CUDA.
+install-web: runtime/javascript/node_modules/.installed
+
+runtime/javascript/node_modules/.installed: runtime/javascript/package.json runtime/javascript/package-lock.json
+	npm ci --prefix runtime/javascript --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # The demo needs none of what the tests do.
@@ -149,4 +157,4 @@ lock: install
 	    --constraint .venv/pins --no-annotate --no-emit-index-url --no-header --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info runtime/javascript/node_modules runtime/javascript/types .mypy_cache .ruff_cache .pytest_cache .hypothesis
