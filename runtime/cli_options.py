@@ -36,7 +36,7 @@ from .maps.grid_style import (
 from .maps.reductions import AUTO, REDUCTIONS
 from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
-from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
+from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings, WebBackend
 
 __all__ = [
     "CAM_METHODS",
@@ -61,7 +61,7 @@ __all__ = [
 
 Command = Callable[..., None]
 Provider = Literal["auto", "cuda", "cpu"]
-Runtime = Literal["onnx", "torchscript"]
+Runtime = Literal["onnx", "torchscript", "onnx-node", "onnx-web"]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
@@ -126,6 +126,10 @@ _SETTINGS: dict[str, Any] = {
     ],
     "convolution_search": Annotated[
         ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
+    ],
+    "web_backend": Annotated[
+        WebBackend,
+        typer.Option(help="For onnx-web: WebAssembly under Node, or WebAssembly or WebGPU in headless Chromium."),
     ],
 }
 _STYLE: dict[str, Any] = {

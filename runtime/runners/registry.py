@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..artifact.by_name import load
 from ..artifact.errors import RunnerUnavailable, UsageError, first_line, how_to_install
 from .cuda_support import why_no_cuda, why_no_driver, why_no_tensorrt
+from .node_support import why_no_package
 
 if TYPE_CHECKING:
     # The command line reads the table for its help, and needs neither NumPy nor a manifest for that.
@@ -88,6 +90,7 @@ class RunnerRow:
 _TORCH = Package("torch", "PyTorch", "export")
 _OPENVINO = Package("openvino", "OpenVINO", "openvino")
 _ONNX = "runtime.runners.onnx:OnnxRunner"
+_JAVASCRIPT = "runtime.runners.javascript:JavaScriptRunner"
 _TORCHSCRIPT = "runtime.runners.torchscript:TorchScriptRunner"
 _TORCH_EXPORT = "runtime.runners.torch_export:TorchExportRunner"
 
@@ -102,6 +105,9 @@ RUNNERS: dict[str, RunnerRow] = {
     ),
     "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH, file="model.pt2", program=True),
     "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver, file="model.pt2", program=True),
+    # Starting Node takes longer than the whole of a small model's `verify`, so they run by their names, or for `all`.
+    "onnx-node": RunnerRow(_JAVASCRIPT, "node", why_unavailable=partial(why_no_package, "onnxruntime-node")),
+    "onnx-web": RunnerRow(_JAVASCRIPT, "web", why_unavailable=partial(why_no_package, "onnxruntime-web")),
     "onnx-reference": RunnerRow("runtime.runners.onnx_reference:OnnxReferenceRunner"),
     "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH, file=None, program=True),
 }
@@ -112,8 +118,13 @@ UNTRUSTED = "it runs a program, and so only by its name (--runner) or with --tru
 
 DEFAULT_RUNNERS = tuple(name for name, row in RUNNERS.items() if row.default)
 
-_BY_PROVIDER = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}
-"""For each runtime that `run` and `grid` offer: its runner on the CPU, and the one on CUDA."""
+_BY_PROVIDER = {
+    "onnx": ("onnx-cpu", "onnx-cuda"),
+    "torchscript": ("torchscript", "torchscript-cuda"),
+    "onnx-node": ("onnx-node", None),
+    "onnx-web": ("onnx-web", None),
+}
+"""For each runtime that `run` and `grid` offer: its runner on the CPU, and the one on CUDA if it has one."""
 
 
 def why_unavailable(name: str) -> str | None:
@@ -179,7 +190,7 @@ def open_image_runner(
     settings: Settings | None = None,
     outputs: Sequence[str] | None = None,
 ) -> Runner:
-    """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto uses CUDA where it works.
+    """Open the runner for a `--runner` of `run` and `grid`, and a `--provider`; auto uses CUDA where it works.
 
     Cut to `outputs`, as by `open_runner`.
 
@@ -189,10 +200,10 @@ def open_image_runner(
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
     on_cpu, on_cuda = _BY_PROVIDER[runtime]
-    reason = why_unavailable(on_cuda)
+    reason = why_unavailable(on_cuda) if on_cuda else f"{runtime} has no such provider"
     if provider == "cuda" and reason:
         raise RunnerUnavailable(f"CUDA was requested, but {reason}.\nUse --provider cpu, or auto.")
-    if provider == "cpu" or reason:
+    if provider == "cpu" or reason or on_cuda is None:
         return open_runner(artifact, on_cpu, settings, outputs)
     try:
         runner = open_runner(artifact, on_cuda, settings, outputs)

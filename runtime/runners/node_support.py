@@ -1,0 +1,68 @@
+"""Whether Node, its packages and Chromium are there for the JavaScript runners, and if not, what to install.
+
+Packages of the current folder are not used: what lies beside an artifact of a stranger may be a program of his.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+from ..artifact.errors import RunnerUnavailable
+
+__all__ = ["BROWSER_PACKAGE", "PROGRAM", "find_chromium", "node_modules", "why_no_node", "why_no_package"]
+
+PROGRAM = Path(__file__).parents[1] / "javascript" / "runner" / "main.js"
+"""What Node runs."""
+BROWSER_PACKAGE = "playwright-core"
+_MODULES_VARIABLE, _CHROMIUM_VARIABLE = "LAYERPROBE_NODE_MODULES", "LAYERPROBE_CHROMIUM"
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
+"""What the browser's program may be called."""
+
+
+def why_no_node() -> str | None:
+    """Return the reason why no JavaScript can run here; None if Node is on the path."""
+    if shutil.which("node") is None:
+        return "Node is not installed (there is no `node` on the path): install Node 20 or later"
+    return None
+
+
+def why_no_package(*names: str) -> str | None:
+    """Return the reason why these npm packages can't run here; None if Node and they are there."""
+    reason = why_no_node()
+    if reason:
+        return reason
+    folder = node_modules()
+    missing = [name for name in names if not _has(folder, name)]
+    if not missing:
+        return None
+    if os.environ.get(_MODULES_VARIABLE):
+        return f"{folder} ({_MODULES_VARIABLE}) has no {' and no '.join(missing)}"
+    return (
+        f"the npm package {' and '.join(missing)} is not installed: `make install-web` in a clone, or `npm install "
+        f"--ignore-scripts {' '.join(missing)}` anywhere, with {_MODULES_VARIABLE} set to its node_modules folder"
+    )
+
+
+def node_modules() -> Path:
+    """Return the folder where the npm packages are looked for; it need not exist."""
+    return Path(os.environ.get(_MODULES_VARIABLE) or PROGRAM.parents[1] / "node_modules").absolute()
+
+
+def find_chromium() -> Path:
+    """Return the browser's program.
+
+    Raises:
+        RunnerUnavailable: there is none.
+    """
+    named = os.environ.get(_CHROMIUM_VARIABLE)
+    found = next(filter(None, map(shutil.which, [named] if named else _CHROMIUM)), None)
+    if found is None:
+        looked_for = f"{named} ({_CHROMIUM_VARIABLE}) is no program" if named else "it is not on the path"
+        raise RunnerUnavailable(
+            f"Chromium was requested, but {looked_for}.\nInstall chromium, or set {_CHROMIUM_VARIABLE} to its program."
+        )
+    return Path(found)
+
+
+def _has(folder: Path, package: str) -> bool:
+    return any((place / package / "package.json").is_file() for place in (folder, folder / "node_modules"))
