@@ -2,7 +2,8 @@
 
 import { readSafetensors, writeSafetensors } from "../src/safetensors.js";
 
-/** @typedef {{ name: string, dtype: string, shape: (number | string)[] }} Declared an input or output of the model */
+/** @typedef {{ name: string, dtype: string, shape: (number | string | null)[] }} Declared an input or output of
+ * the model; a size that is open is a text or null */
 /**
  * @typedef {object} Request what is opened, and how
  * @property {"native" | "wasm" | "wasm-browser" | "webgpu"} backend
@@ -22,6 +23,8 @@ import { readSafetensors, writeSafetensors } from "../src/safetensors.js";
  * @property {() => Promise<Uint8Array>} fetch
  * @property {() => Promise<void>} close
  */
+
+const LARGEST_SIZE = 2 ** 31 - 1;
 
 /** @implements {Running} */
 export class Engine {
@@ -87,7 +90,8 @@ export class Engine {
 
 /** @param {{ name: string, type: string, shape: (number | string)[] }} metadata */
 function declared({ name, type, shape }) {
-  return { name, dtype: type, shape };
+  // ONNX Runtime Web gives -1, an open size without a name, as an unsigned number.
+  return { name, dtype: type, shape: shape.map((size) => (Number(size) > LARGEST_SIZE ? null : size)) };
 }
 
 /** Of float16, what ONNX Runtime takes and gives where there is such an array; ours are its bits. */
