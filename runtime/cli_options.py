@@ -5,7 +5,7 @@ Settings, runners and report forms are declared from their tables: `runners/sett
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -52,6 +52,7 @@ __all__ = [
     "RuntimeOption",
     "TrustOption",
     "image_size",
+    "refuse_unused_backend",
     "takes_cam",
     "takes_choices",
     "takes_reports",
@@ -226,6 +227,16 @@ _LIVE_MODEL: dict[str, Any] = {
         int | None, typer.Option(min=0, max=2**63 - 1, help="For --runner eager: the seed of fresh weights.")
     ],
 }
+
+
+def refuse_unused_backend(settings: Settings, runners: Sequence[str]) -> None:
+    """Refuse --web-backend where nothing runs that it is for: another runner would seem to be judged.
+
+    Raises:
+        typer.BadParameter: it was given, and neither onnx-web nor all.
+    """
+    if settings.web_backend != DEFAULT_SETTINGS.web_backend and {"onnx-web", "all"}.isdisjoint(runners):
+        raise typer.BadParameter("--web-backend is for ONNX Runtime Web: add --runner onnx-web")
 
 
 def image_size(text: str | None) -> tuple[int, int] | None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -63,6 +62,8 @@ class RunnerRow:
     """The artifact's file that it executes; None for the live model."""
     program: bool = False
     """Whether what it executes is a program, which can do whatever the user can, and not data: it runs on request."""
+    npm: str | None = None
+    """The npm package that it needs, and with it Node."""
 
     def why_missing(self, artifact: Artifact) -> str | None:
         """Return why there is nothing for it to execute in the artifact; None if there is."""
@@ -106,8 +107,8 @@ RUNNERS: dict[str, RunnerRow] = {
     "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH, file="model.pt2", program=True),
     "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver, file="model.pt2", program=True),
     # Starting Node takes longer than the whole of a small model's `verify`, so they run by their names, or for `all`.
-    "onnx-node": RunnerRow(_JAVASCRIPT, "node", why_unavailable=partial(why_no_package, "onnxruntime-node")),
-    "onnx-web": RunnerRow(_JAVASCRIPT, "web", why_unavailable=partial(why_no_package, "onnxruntime-web")),
+    "onnx-node": RunnerRow(_JAVASCRIPT, "node", npm="onnxruntime-node"),
+    "onnx-web": RunnerRow(_JAVASCRIPT, "web", npm="onnxruntime-web"),
     "onnx-reference": RunnerRow("runtime.runners.onnx_reference:OnnxReferenceRunner"),
     "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH, file=None, program=True),
 }
@@ -138,6 +139,8 @@ def why_unavailable(name: str) -> str | None:
     row = RUNNERS[name]
     if row.package and find_spec(row.package.name) is None:
         return f"{row.package.called} is not installed: {how_to_install(row.package.extra)}"
+    if row.npm and (reason := why_no_package(row.npm)):
+        return reason
     try:
         return row.why_unavailable()
     except (ImportError, OSError) as error:

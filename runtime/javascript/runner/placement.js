@@ -9,6 +9,7 @@ const NODE = /VerifyEachNodeIsAssignedToAnEp\]\s+(\w+) \((.*)\)$/;
  * Return the nodes that run elsewhere than on a provider; null where all do, which the log doesn't list.
  * @param {string[]} log its lines, of a session whose log is verbose
  * @param {string} provider
+ * @throws {Error} the log doesn't say where any node runs
  */
 export function nodesElsewhere(log, provider) {
   /** @type {Node[]} */
@@ -24,5 +25,6 @@ export function nodesElsewhere(log, provider) {
       if (operation) elsewhere.push({ operation, name });
     }
   }
+  if (!place) throw new Error("ONNX Runtime's log doesn't say where its nodes run");
   return elsewhere;
 }
