@@ -58,8 +58,9 @@ class JavaScriptRunner(Runner):
             self._node = NodeProcess(PROGRAM)
             opened, _ = self._node.ask(request, cut.content)
         except NodeError as error:
+            instead = "--web-backend wasm" if backend in _IN_BROWSER else "--runner onnx-cpu"
             raise RunnerUnavailable(
-                f"{self.name} can't run {self.manifest.model}: {first_line(error)}\nUse --runner onnx-cpu."
+                f"{self.name} can't run {self.manifest.model}: {first_line(error)}\nUse {instead}."
             ) from error
         refuse_other_tensors(artifact, _declared(opened["inputs"]), _declared(opened["outputs"]), self.names)
         self.providers = [_PROVIDERS[backend]]

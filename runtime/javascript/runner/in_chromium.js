@@ -41,12 +41,7 @@ class Tab {
    * @param {string[]} flags
    */
   static async start(request, flags) {
-    const { chromium } = requireFrom(request.modules)("playwright-core");
-    const browser = await chromium.launch({
-      executablePath: request.chromium,
-      chromiumSandbox: process.getuid?.() !== 0, // root can't have it
-      args: ["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND", ...flags],
-    });
+    const browser = await launched(request, flags);
     const tab = new Tab(request, browser, await browser.newPage());
     await tab.page.route("**/*", answering(request, tab.offer));
     await tab.page.goto(ORIGIN);
@@ -71,9 +66,13 @@ class Tab {
    * @param {unknown} [argument]
    * @returns {Promise<any>}
    */
-  call(name, argument) {
+  async call(name, argument) {
     const called = { name, argument };
-    return this.page.evaluate(({ name, argument }) => /** @type {any} */ (window).model[name](argument), called);
+    try {
+      return await this.page.evaluate(({ name, argument }) => /** @type {any} */ (window).model[name](argument), called);
+    } catch (error) {
+      throw new Error(/** @type {Error} */ (error).message.replace(/^page\.evaluate: (Error: )?/, "in Chromium, "));
+    }
   }
 
   /**
@@ -118,5 +117,28 @@ class Tab {
 
   async close() {
     await this.browser.close();
+  }
+}
+
+/**
+ * Start the browser, which finds no host.
+ * @param {Request} request
+ * @param {string[]} flags
+ * @returns {Promise<import("playwright-core").Browser>}
+ */
+async function launched({ modules, chromium: program }, flags) {
+  const { chromium } = requireFrom(modules)("playwright-core");
+  try {
+    return await chromium.launch({
+      executablePath: program,
+      chromiumSandbox: process.getuid?.() !== 0, // root can't have it
+      args: ["--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND", ...flags],
+    });
+  } catch (error) {
+    // Playwright's message is the log of the start; what the browser itself said is in it.
+    const { message } = /** @type {Error} */ (error);
+    const said = [...message.matchAll(/\[err\] (.*?)(?:\x1b|$)/gm)].map(([, line]) => line);
+    const why = said.find((line) => /ERROR|FATAL/.test(line)) ?? said.at(-1) ?? "it ended at once";
+    throw new Error(`${program} doesn't start: ${why}`);
   }
 }
