@@ -18,7 +18,7 @@ from .input_check import check_inputs
 from .machine import Facts, cpu_name
 from .memory_need import refuse_large_outputs
 from .node_process import NodeError, NodeProcess
-from .node_support import BROWSER_PACKAGE, PROGRAM, find_chromium, node_modules, why_no_package
+from .node_support import PROGRAM, find_chromium, node_modules, why_no_browser
 from .onnx_session import computes_on_tensors
 
 __all__ = ["JavaScriptRunner"]
@@ -95,8 +95,7 @@ class JavaScriptRunner(Runner):
             raise self._failure(error) from error
 
     def _browser(self) -> str:
-        """Return the browser's program, after a check that what drives it is there, too."""
-        reason = why_no_package(BROWSER_PACKAGE)
+        reason = why_no_browser()
         if reason:
             raise RunnerUnavailable(f"--web-backend {self.settings.web_backend} was requested, but {reason}.")
         return str(find_chromium())

@@ -7,13 +7,12 @@ import os
 import shutil
 from pathlib import Path
 
-from ..artifact.errors import RunnerUnavailable
-
-__all__ = ["BROWSER_PACKAGE", "PROGRAM", "find_chromium", "node_modules", "why_no_node", "why_no_package"]
+__all__ = ["PROGRAM", "find_chromium", "node_modules", "why_no_browser", "why_no_node", "why_no_package"]
 
 PROGRAM = Path(__file__).parents[1] / "javascript" / "runner" / "main.js"
 """What Node runs."""
-BROWSER_PACKAGE = "playwright-core"
+_DRIVER = "playwright-core"
+"""The npm package that drives the browser."""
 _MODULES_VARIABLE, _CHROMIUM_VARIABLE = "LAYERPROBE_NODE_MODULES", "LAYERPROBE_CHROMIUM"
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 """What the browser's program may be called."""
@@ -48,20 +47,22 @@ def node_modules() -> Path:
     return Path(os.environ.get(_MODULES_VARIABLE) or PROGRAM.parents[1] / "node_modules").absolute()
 
 
-def find_chromium() -> Path:
-    """Return the browser's program.
+def why_no_browser() -> str | None:
+    """Return the reason why no browser can run here; None if Chromium and what drives it are there."""
+    reason = why_no_package(_DRIVER)
+    if reason or find_chromium():
+        return reason
+    named = os.environ.get(_CHROMIUM_VARIABLE)
+    if named:
+        return f"{named} ({_CHROMIUM_VARIABLE}) is no program"
+    return f"Chromium is not installed: install chromium, or set {_CHROMIUM_VARIABLE} to its program"
 
-    Raises:
-        RunnerUnavailable: there is none.
-    """
+
+def find_chromium() -> Path | None:
+    """Return the browser's program, if there is one."""
     named = os.environ.get(_CHROMIUM_VARIABLE)
     found = next(filter(None, map(shutil.which, [named] if named else _CHROMIUM)), None)
-    if found is None:
-        looked_for = f"{named} ({_CHROMIUM_VARIABLE}) is no program" if named else "it is not on the path"
-        raise RunnerUnavailable(
-            f"Chromium was requested, but {looked_for}.\nInstall chromium, or set {_CHROMIUM_VARIABLE} to its program."
-        )
-    return Path(found)
+    return Path(found) if found else None
 
 
 def _has(folder: Path, package: str) -> bool:
