@@ -24,6 +24,9 @@ import { readSafetensors, writeSafetensors } from "../src/safetensors.js";
  * @property {() => Promise<void>} close
  */
 
+/** How many bytes of a file or of tensors pass between a browser and Node at once: as base64, in a message. */
+export const PIECE = 2 ** 25;
+
 const LARGEST_SIZE = 2 ** 31 - 1;
 
 /** @implements {Running} */

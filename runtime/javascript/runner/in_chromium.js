@@ -1,8 +1,9 @@
 // onnxruntime-web in a page of a headless Chromium, by WebAssembly or WebGPU, driven by Playwright over a pipe.
 // page.js is the page's part, page_files.js what it may fetch.
 
+import { PIECE } from "./engine.js";
 import { requireFrom } from "./in_node.js";
-import { ORIGIN, PIECE, answering } from "./page_files.js";
+import { ORIGIN, answering } from "./page_files.js";
 import { nodesElsewhere } from "./placement.js";
 
 /** @typedef {import("./engine.js").Request} Request */

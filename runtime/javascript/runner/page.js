@@ -1,10 +1,8 @@
 // The page's part of in_chromium.js: opens and runs a model in this browser's ONNX Runtime Web.
 
-import { Engine } from "./engine.js";
+import { Engine, PIECE } from "./engine.js";
 
 const WEB = { "wasm-browser": "/ort/ort.wasm.min.mjs", webgpu: "/ort/ort.webgpu.min.mjs" };
-/** How much is fetched at once; as in page_files.js. */
-const PIECE = 2 ** 25;
 const VERBOSE = 0;
 
 /** @type {Engine} */

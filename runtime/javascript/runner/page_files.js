@@ -5,13 +5,11 @@ import { open, readFile } from "node:fs/promises";
 import { dirname, extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
+import { PIECE } from "./engine.js";
 import { requireFrom } from "./in_node.js";
 
 /** A browser trusts it as it does https: WebGPU and memory that threads share need that. */
 export const ORIGIN = "http://localhost/";
-
-/** How many bytes of a file or of tensors pass between the browser and Node at once: as base64, in a message. */
-export const PIECE = 2 ** 25;
 
 const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "..");
 const TYPES = /** @type {Record<string, string>} */ ({ ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" });

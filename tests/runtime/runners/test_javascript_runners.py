@@ -38,6 +38,20 @@ def small(tmp_path_factory):
 
 
 @pytest.fixture
+def planted(small, tmp_path):
+    """The same model, with weights of the first layer off by a thousandth in its file."""
+    folder = shutil.copytree(small.path, tmp_path / "planted")
+    with edited_model(folder) as model:
+        weight = next(tensor for tensor in model.graph.initializer if tensor.name == "0.weight")
+        weight.raw_data = (np.frombuffer(weight.raw_data, np.float32) * np.float32(1.001)).tobytes()
+    return open_artifact(folder)
+
+
+def blamed(runner):
+    return runner.culprit.output, str(runner.culprit.cause), str(runner.verdict)
+
+
+@pytest.fixture
 def program(tmp_path, monkeypatch):
     """A folder that is all of the path, for a stand-in of `node`."""
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -119,15 +133,31 @@ def test_a_browser_that_is_missing_or_does_not_start_is_named(small, layerprobe,
 
 @needs_node
 @needs_web
-def test_a_fault_in_the_file_is_named_the_same_in_python_node_and_web(small, tmp_path):
-    folder = shutil.copytree(small.path, tmp_path / "planted")
-    with edited_model(folder) as model:
-        weight = next(tensor for tensor in model.graph.initializer if tensor.name == "0.weight")
-        values = np.frombuffer(weight.raw_data, np.float32) * np.float32(1.001)
-        weight.raw_data = values.tobytes()
-    report = verify(folder, ["onnx-cpu", "onnx-node", "onnx-web"])
-    blamed = {each.name: (each.culprit.output, each.culprit.cause, str(each.verdict)) for each in report.runners}
-    assert blamed == dict.fromkeys(["onnx-cpu", "onnx-node", "onnx-web"], ("0", "export", "drift"))
+def test_a_fault_in_the_file_is_named_the_same_in_python_node_and_web(planted):
+    report = verify(planted, ["onnx-cpu", "onnx-node", "onnx-web"])
+    assert {each.name: blamed(each) for each in report.runners} == dict.fromkeys(
+        ["onnx-cpu", "onnx-node", "onnx-web"], ("0", "export", "drift")
+    )
+
+
+@needs_browser
+def test_a_fault_in_the_file_is_named_the_same_in_webgpu(planted):
+    (runner,) = verify(planted, ["onnx-web"], settings=Settings(web_backend="webgpu")).runners
+    assert blamed(runner) == ("0", "export", "drift")
+    assert (runner.providers, runner.misplaced) == (["webgpu"], [])
+    assert (runner.facts["runtime"], runner.facts["backend"]) == ("ONNX Runtime Web", "webgpu")
+    assert str(runner.facts["browser"]).startswith("Chromium ")
+    assert runner.facts["adapter"]
+
+
+@needs_browser
+def test_a_browser_computes_by_webassembly_what_python_does(small):
+    runner = open_runner(small, "onnx-web", Settings(web_backend="wasm-browser", threads=2))
+    assert (runner.providers, runner.facts["backend"], runner.facts["threads"]) == (["wasm"], "wasm", 2)
+    inputs = small.reference().inputs
+    expected = open_runner(small, "onnx-cpu").run(inputs)
+    for name, array in runner.run(inputs).items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5)
 
 
 @needs_node
@@ -225,22 +255,6 @@ def test_a_model_that_onnx_runtime_web_cannot_open_is_left_to_another_runner(sma
         RunnerUnavailable, match=r"onnx-web can't run Sequential: .*Convolve.*\nUse --runner onnx-cpu\."
     ):
         open_runner(open_artifact(folder), "onnx-web")
-
-
-@needs_browser
-@pytest.mark.parametrize(("backend", "provider"), [("wasm-browser", "wasm"), ("webgpu", "webgpu")])
-def test_a_browser_is_judged_by_what_it_computes(small, backend, provider):
-    runner = open_runner(small, "onnx-web", Settings(web_backend=backend, threads=1))
-    facts = runner.facts
-    assert runner.providers == [provider]
-    assert (facts["runtime"], facts["backend"], facts["threads"]) == ("ONNX Runtime Web", provider, 1)
-    assert str(facts["browser"]).startswith("Chromium ")
-    assert ("adapter" in facts) == (provider == "webgpu")
-    assert runner.misplaced == []
-    inputs = small.reference().inputs
-    expected = open_runner(small, "onnx-cpu").run(inputs)
-    for name, array in runner.run(inputs).items():
-        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5)
 
 
 def test_the_browser_is_looked_for_by_its_names(program, tmp_path, monkeypatch):
