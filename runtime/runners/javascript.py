@@ -55,8 +55,7 @@ class JavaScriptRunner(Runner):
             "chromium": chromium,
         }
         try:
-            self._node = NodeProcess(PROGRAM)
-            opened, _ = self._node.ask(request, cut.content)
+            self._node, opened = _opened(request, cut.content)
         except NodeError as error:
             instead = "--web-backend wasm" if backend in _IN_BROWSER else "--runner onnx-cpu"
             raise RunnerUnavailable(
@@ -139,6 +138,20 @@ class _InNode:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         return self._runner.fetch()
+
+
+def _opened(request: Mapping[str, Any], model: bytes) -> tuple[NodeProcess, dict[str, Any]]:
+    """Return a process that has opened a model, and what it says of it.
+
+    Raises:
+        NodeError: it can't; then it has ended.
+    """
+    node = NodeProcess(PROGRAM)
+    try:
+        return node, node.ask(request, model)[0]
+    except NodeError:
+        node.close()
+        raise
 
 
 def _declared(tensors: list[dict[str, Any]]) -> list[Declared]:

@@ -51,7 +51,10 @@ class NodeProcess:
         with ExitStack() as stack:
             # A browser that it starts keeps its profile there.
             self._folder = stack.enter_context(scratch_folder())
-            self._process = stack.enter_context(_running([node, str(program)], self._folder))
+            try:
+                self._process = stack.enter_context(_running([node, str(program)], self._folder))
+            except OSError as error:
+                raise NodeError(f"{node} can't be started: {error.strerror or error}") from error
             self._end = weakref.finalize(self, stack.pop_all().close)
 
     def ask(self, head: Mapping[str, Any], content: bytes = b"") -> tuple[dict[str, Any], bytes]:

@@ -4,7 +4,10 @@ Packages of the current folder are not used: what lies beside an artifact of a s
 """
 
 import os
+import re
 import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 
 __all__ = ["PROGRAM", "find_chromium", "node_modules", "why_no_browser", "why_no_node", "why_no_package"]
@@ -14,14 +17,21 @@ PROGRAM = Path(__file__).parents[1] / "javascript" / "runner" / "main.js"
 _DRIVER = "playwright-core"
 """The npm package that drives the browser."""
 _MODULES_VARIABLE, _CHROMIUM_VARIABLE = "LAYERPROBE_NODE_MODULES", "LAYERPROBE_CHROMIUM"
+_OLDEST_NODE = 20
+_SECONDS = 10
+"""After which a program `node` that says nothing is no Node."""
 _CHROMIUM = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 """What the browser's program may be called."""
 
 
 def why_no_node() -> str | None:
-    """Return the reason why no JavaScript can run here; None if Node is on the path."""
-    if shutil.which("node") is None:
-        return "Node is not installed (there is no `node` on the path): install Node 20 or later"
+    """Return the reason why no JavaScript can run here; None if Node is on the path, and new enough."""
+    node = shutil.which("node")
+    if node is None:
+        return f"Node is not installed (there is no `node` on the path): install Node {_OLDEST_NODE} or later"
+    version = _version(node)
+    if version and int(version.partition(".")[0]) < _OLDEST_NODE:
+        return f"Node {version} ({node}) is too old: install Node {_OLDEST_NODE} or later"
     return None
 
 
@@ -63,6 +73,17 @@ def find_chromium() -> Path | None:
     named = os.environ.get(_CHROMIUM_VARIABLE)
     found = next(filter(None, map(shutil.which, [named] if named else _CHROMIUM)), None)
     return Path(found) if found else None
+
+
+@cache
+def _version(node: str) -> str | None:
+    """Return the version that a program `node` prints; None where it prints none."""
+    try:
+        said = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=_SECONDS, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = re.fullmatch(r"v(\d+(?:\.\d+)*)", said.strip())
+    return found[1] if found else None
 
 
 def _has(folder: Path, package: str) -> bool:

@@ -72,6 +72,14 @@ def test_without_node_the_user_is_told_what_to_install(small, layerprobe, monkey
     assert "install Node 20 or later" in outcome.err
 
 
+def test_a_node_that_is_too_old_is_named_with_its_version(small, layerprobe, program):
+    program("echo v12.22.9")
+    outcome = layerprobe("verify", small.path, "--runner", "onnx-web")
+    assert outcome.code == 4
+    assert "Node 12.22.9 (" in outcome.err
+    assert "is too old: install Node 20 or later" in outcome.err
+
+
 def test_without_its_package_the_user_is_told_where_it_was_looked_for(
     small, layerprobe, monkeypatch, program, tmp_path
 ):
@@ -214,6 +222,13 @@ def test_a_node_that_ends_says_its_last_words(program, tmp_path):
         node.ask({"do": "run"})
 
 
+def test_a_node_that_is_no_program_is_told(program, tmp_path):
+    program("")
+    (tmp_path / "node").write_bytes(b"\x7fELF")
+    with pytest.raises(NodeError, match=r"node can't be started: Exec format error$"):
+        NodeProcess(tmp_path / "any.js")
+
+
 def test_an_interrupted_question_ends_node(program, tmp_path, monkeypatch):
     program("exec /bin/cat > /dev/null")
     node = NodeProcess(tmp_path / "any.js")
@@ -251,10 +266,13 @@ def test_a_model_that_onnx_runtime_web_cannot_open_is_left_to_another_runner(sma
     folder = shutil.copytree(small.path, tmp_path / "unknown")
     with edited_model(folder) as model:
         model.graph.node[0].op_type = "Convolve"
-    with pytest.raises(
-        RunnerUnavailable, match=r"onnx-web can't run Sequential: .*Convolve.*\nUse --runner onnx-cpu\."
-    ):
+    before = set(node_process._RUNNING)
+    told = r"onnx-web can't run Sequential: .*Convolve.*\nUse --runner onnx-cpu\."
+    with pytest.raises(RunnerUnavailable, match=told) as caught:
         open_runner(open_artifact(folder), "onnx-web")
+    started = set(node_process._RUNNING) - before
+    assert caught.tb  # which holds on to the process, and would keep it alive
+    assert [process.returncode for process in started] == [0]
 
 
 def test_the_browser_is_looked_for_by_its_names(program, tmp_path, monkeypatch):
