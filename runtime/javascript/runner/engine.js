@@ -65,7 +65,10 @@ export class Engine {
   async feed(bytes) {
     const { tensors } = readSafetensors(bytes);
     this.feeds = Object.fromEntries(
-      [...tensors].map(([name, { dtype, shape, data }]) => [name, new this.ort.Tensor(dtype, taken(dtype, data), shape)]),
+      [...tensors].map(([name, { dtype, shape, data }]) => [
+        name,
+        new this.ort.Tensor(dtype, taken(dtype, data), shape),
+      ]),
     );
   }
 

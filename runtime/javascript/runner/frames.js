@@ -30,7 +30,7 @@ function reader(chunks) {
   let rest = new Uint8Array(0);
   return async (/** @type {number} */ count) => {
     const taken = new Uint8Array(count);
-    for (let filled = 0; filled < count; ) {
+    for (let filled = 0; filled < count;) {
       if (rest.length === 0) {
         const next = await chunks.next();
         if (next.done) return null;

@@ -70,7 +70,10 @@ class Tab {
   async call(name, argument) {
     const called = { name, argument };
     try {
-      return await this.page.evaluate(({ name, argument }) => /** @type {any} */ (window).model[name](argument), called);
+      return await this.page.evaluate(
+        ({ name, argument }) => /** @type {any} */ (window).model[name](argument),
+        called,
+      );
     } catch (error) {
       throw new Error(/** @type {Error} */ (error).message.replace(/^page\.evaluate: (Error: )?/, "in Chromium, "));
     }

@@ -70,7 +70,7 @@ async function readAll(path) {
   const file = await open(path);
   try {
     const bytes = new Uint8Array((await file.stat()).size);
-    for (let done = 0; done < bytes.length; ) {
+    for (let done = 0; done < bytes.length;) {
       const { bytesRead } = await file.read(bytes, done, Math.min(MOST_AT_ONCE, bytes.length - done), done);
       if (bytesRead === 0) throw new Error(`${path} ended after ${done} of ${bytes.length} bytes`);
       done += bytesRead;

@@ -26,7 +26,10 @@ let engine;
 /** @type {Record<string, (head: any, bytes: Uint8Array) => Promise<{ head?: object, bytes?: Uint8Array } | void>>} */
 const REQUESTS = {
   open: async (request, model) => {
-    const { engine: opened, ...told } = await BACKENDS[/** @type {Request["backend"]} */ (request.backend)](request, model);
+    const { engine: opened, ...told } = await BACKENDS[/** @type {Request["backend"]} */ (request.backend)](
+      request,
+      model,
+    );
     engine = opened;
     return { head: { elsewhere: [], ...told, ...(await engine.declared()) } };
   },

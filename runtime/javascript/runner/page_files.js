@@ -12,7 +12,11 @@ import { requireFrom } from "./in_node.js";
 export const ORIGIN = "http://localhost/";
 
 const PACKAGE = join(dirname(fileURLToPath(import.meta.url)), "..");
-const TYPES = /** @type {Record<string, string>} */ ({ ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm" });
+const TYPES = /** @type {Record<string, string>} */ ({
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".wasm": "application/wasm",
+});
 /** Without these headers a page has no memory that threads share. */
 const ISOLATED = { "Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp" };
 const PAGE = '<!doctype html><title>layerprobe</title><script type="module" src="/package/runner/page.js"></script>';

@@ -22,7 +22,9 @@ test("nodes on the CPU are named, and those on the GPU aren't", () => {
 });
 
 test("where all nodes are in one place, the log lists none", () => {
-  const all = (/** @type {string} */ place) => [`VerifyEachNodeIsAssignedToAnEp]  All nodes placed on [${place}]. Number of nodes: 3`];
+  const all = (/** @type {string} */ place) => [
+    `VerifyEachNodeIsAssignedToAnEp]  All nodes placed on [${place}]. Number of nodes: 3`,
+  ];
   assert.deepEqual(nodesElsewhere(all(GPU), GPU), []);
   assert.equal(nodesElsewhere(all("CPUExecutionProvider"), GPU), null);
 });
