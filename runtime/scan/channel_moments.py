@@ -87,6 +87,15 @@ class ChannelMoments:
         """Return the statistics of some of the channels."""
         return ChannelMoments(**{each.name: getattr(self, each.name)[begin:end] for each in fields(self)})
 
+    def pooled(self) -> "ChannelMoments":
+        """Return the statistics of all channels together, as of one: merged by halves, in a fixed order."""
+        found = self
+        while len(found.count) > 1:
+            half = len(found.count) // 2
+            rest = [found.part(2 * half, 2 * half + 1)] if len(found.count) % 2 else []
+            found = self.joined([found.part(0, half).merged(found.part(half, 2 * half)), *rest])
+        return found
+
     @classmethod
     def joined(cls, parts: "list[ChannelMoments]") -> "ChannelMoments":
         """Return the channels of all parts, one after another."""
@@ -216,7 +225,9 @@ def moments_of(rows: Rows, values: NDArray[Any], images: Counts, known: ChannelM
         low_image=np.where(count > 0, images[rows.low.argmin(axis=0)], -1),
         high_image=np.where(count > 0, images[rows.high.argmax(axis=0)], -1),
     )
-    at_low = np.where(found.low == 0, found.zeros, _equal(values, rows.low, np.where(found.low == 0, np.nan, found.low)))
+    at_low = np.where(
+        found.low == 0, found.zeros, _equal(values, rows.low, np.where(found.low == 0, np.nan, found.low))
+    )
     at_low = np.where(found.low > known.low, 0, at_low)
     reached = np.where((found.high < known.high) | (found.high == 0), np.nan, found.high)
     at_high = np.where(found.high == 0, found.zeros, _equal(values, rows.high, reached))

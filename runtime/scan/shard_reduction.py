@@ -70,6 +70,11 @@ class ShardReduction:
         """List an image that can't be read, and why."""
         self.images.append(self._row(number, 0) | {"error": reason})
 
+    @property
+    def result_names(self) -> list[str]:
+        """The results that each image's row may have."""
+        return self._results
+
     def statistics(self) -> PartialStatistics:
         """Return the statistics of the images so far."""
         return PartialStatistics(self._read, ChannelMoments.joined(list(self._known.values())), self._counts)
