@@ -120,8 +120,7 @@ def read_shards(file: Path) -> list[Shard]:
     shards: list[Shard] = []
     try:
         with file.open(encoding="utf-8") as stream:
-            if json.loads(next(stream)) != {_KEY: 1}:
-                raise ValueError("it is of another version")
+            _refuse_another_version(next(stream))
             ranks: Counter[str] = Counter()
             first = 0
             for name, items in _entries(stream):
@@ -133,6 +132,11 @@ def read_shards(file: Path) -> list[Shard]:
     except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
         raise ArtifactError(f"{file} is damaged: {first_line(error)}.\nScan into another folder.") from error
     return shards
+
+
+def _refuse_another_version(line: str) -> None:
+    if json.loads(line) != {_KEY: 1}:
+        raise ValueError("it is of another version")
 
 
 def _entries(lines: Iterator[str]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -51,7 +51,7 @@ class PartialStatistics:
         places = np.flatnonzero(self.counts)
         arrays: dict[str, NDArray[Any]] = {each.name: getattr(self.moments, each.name) for each in fields(self.moments)}
         arrays |= {"places": places, "counts": self.counts.reshape(-1)[places]}
-        facts = {"images": self.images, "outputs": len(self.counts)}
+        facts = {"images": self.images}
         return bytes(save(arrays, {_KEY: json.dumps(facts)}))
 
     @classmethod
@@ -70,11 +70,15 @@ class PartialStatistics:
             counts[arrays.pop("places")] = arrays.pop("counts")
             moments = ChannelMoments(**arrays)
             found = cls(int(facts["images"]), moments, counts.reshape(outputs, BUCKETS))
-            if facts["outputs"] != outputs or any(len(getattr(moments, x.name)) != channels for x in fields(moments)):
-                raise ValueError("it is of other outputs")
+            _check_sizes(moments, channels)
         except Exception as error:  # of a damaged file, safetensors and NumPy raise many types
             raise ArtifactError(f"{source} is damaged: {first_line(error)}\nScan into another folder.") from error
         return found
+
+
+def _check_sizes(moments: ChannelMoments, channels: int) -> None:
+    if any(getattr(moments, each.name).shape != (channels,) for each in fields(moments)):
+        raise ValueError("it is of other outputs")
 
 
 def folded(parts: Sequence[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:

@@ -48,7 +48,7 @@ def require_parquet() -> None:
 
 
 def shown_path(item: str) -> str:
-    """Return a path as UTF-8, which a file's name need not be: other bytes become `\\xff`."""
+    """Return a path as UTF-8, which a file's name need not be: other bytes are escaped."""
     return os.fsencode(item).decode("utf-8", "backslashreplace")
 
 
