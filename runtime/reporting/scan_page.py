@@ -66,6 +66,7 @@ def _page(artifact: Artifact, found: ScanResult, folder: Path, by: str) -> str:
             "end of the range, other than 0, in at least half of the elements)."
         ),
         "rows": "\n".join(_rows(found)),
+        "comparison": _comparison(found),
         "broken": _broken(found, folder),
     }
     # In one pass, so that inserted text is not searched again.
@@ -190,6 +191,28 @@ def _spread(counts: NDArray[np.int64], edges: NDArray[np.float64]) -> NDArray[np
     below = np.interp(edges, places, values, left=0.0)
     below[0] = 0.0 if edges[0] <= low[0] else below[0]
     return np.diff(below)
+
+
+def _comparison(found: ScanResult) -> str:
+    if found.comparison is None:
+        return ""
+    comparison = found.comparison
+    top = "".join(
+        f" The top class of {safe(name)} is the same on {same:,} of {count:,} images."
+        for name, (same, count) in comparison.top.items()
+    )
+    rows = "".join(
+        f'<tr><th>{safe(row["output"])}</th><td class="number">{_number(row["median_drift"])}</td>'
+        f'<td class="number">{_number(row["max_drift"])}</td><td class="images">{safe(row["max_image"])}</td></tr>'
+        for row in comparison.outputs
+    )
+    return (
+        f'<h2>Against {safe(comparison.other)}</h2><p class="soft">The largest error of each image, relative to its '
+        f"largest element, in multiples of float32's noise floor of that output.{top} The images with the largest are "
+        "judged in worst.html, and their inputs are in worst/.</p>"
+        '<div class="scroll"><table><thead><tr><th>output</th><th class="number">median of the images</th>'
+        f'<th class="number">largest</th><th>on image</th></tr></thead><tbody>{rows}</tbody></table></div>'
+    )
 
 
 def _broken(found: ScanResult, folder: Path) -> str:

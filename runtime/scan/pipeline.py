@@ -8,7 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from .image_list import Shard
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
 
-__all__ = ["ScanJob", "Sink", "scan_shards"]
+__all__ = ["ScanJob", "Sink", "read_item", "scan_shards"]
 
 _Arrays = dict[str, NDArray[Any]]
 _Read = _Arrays | str
@@ -50,18 +50,28 @@ class ScanJob:
     """Where the images are."""
     batch: int
     input_size: tuple[int, int] | None = None
+    other: Runner | None = None
+    """Computes the same images, to be compared."""
 
     def read(self, item: str) -> _Read:
         """Return the inputs in a file, or the reason why it can't be read."""
-        path = self.folder / item
         try:
-            if is_photo(path):
-                name, steps = self.manifest.image_input(self.input_size)
-                return check_inputs(self.manifest, {name: preprocess_files([path], steps)})
-            arrays = read_input_file(path, self.manifest.inputs, None, self.manifest.model)
-            return check_inputs(self.manifest, arrays)
+            return read_item(self.manifest, self.folder / item, self.input_size)
         except LayerprobeError as error:
             return str(error)
+
+
+def read_item(manifest: Manifest, path: Path, input_size: tuple[int, int] | None) -> _Arrays:
+    """Return the inputs in a file by name.
+
+    Raises:
+        ImageError: a photo can't be read.
+        InputError: it has other inputs than the model takes.
+    """
+    if is_photo(path):
+        name, steps = manifest.image_input(input_size)
+        return check_inputs(manifest, {name: preprocess_files([path], steps)})
+    return check_inputs(manifest, read_input_file(path, manifest.inputs, None, manifest.model))
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,19 @@ class _Work:
     numbers: Sequence[int]
     read: Sequence["Future[_Read]"]
     last: bool
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """A batch of those images that could be read."""
+
+    arrays: _Arrays = field(default_factory=dict)
+    others: _Arrays | None = None
+    """The other runner's."""
+    numbers: Sequence[int] = ()
+    """Of each image, that of its file."""
+    rows: Sequence[int] = ()
+    """Of each image, its place in its file."""
 
 
 def scan_shards(
@@ -97,17 +120,17 @@ def scan_shards(
     buffers = cycle([_Buffers(job), _Buffers(job)])
     reductions: dict[int, ShardReduction] = {}
 
-    def reduce(work: _Work, arrays: _Arrays, numbers: list[int], rows: list[int], broken: dict[int, str]) -> None:
+    def reduce(work: _Work, computed: _Computed, broken: dict[int, str]) -> None:
         shard = work.shard
         known = reductions.get(shard.number)
         if known is None:
             known = reductions[shard.number] = ShardReduction(shard, job.outputs, job.manifest.result_names)
         for number, reason in broken.items():
             known.add_broken(number, reason)
-        if numbers:
-            known.add(arrays, numbers, rows)
+        if computed.numbers:
+            known.add(computed.arrays, computed.numbers, computed.rows, computed.others)
             if sink is not None:
-                sink(shard, arrays, numbers, rows)
+                sink(shard, computed.arrays, computed.numbers, computed.rows)
         on_images(len(work.numbers))
         if work.last:
             on_shard(reductions.pop(shard.number))
@@ -120,8 +143,7 @@ def scan_shards(
                 good = [(number, each) for number, each in read.items() if not isinstance(each, str)]
                 slot = next(buffers)
                 slot.wait()
-                arrays, numbers, rows = slot.compute(good) if good else ({}, [], [])
-                slot.reduced = reducer.submit(reduce, work, arrays, numbers, rows, broken)
+                slot.reduced = reducer.submit(reduce, work, slot.compute(good) if good else _Computed(), broken)
             for _ in range(2):
                 next(buffers).wait()
         finally:
@@ -158,7 +180,7 @@ class _Buffers:
         if self.reduced is not None:
             self.reduced.result()
 
-    def compute(self, read: Sequence[tuple[int, _Arrays]]) -> tuple[_Arrays, list[int], list[int]]:
+    def compute(self, read: Sequence[tuple[int, _Arrays]]) -> _Computed:
         """Return the outputs of a batch, and for each of its images the file's number and the row in the file."""
         names = [each.name for each in self._job.manifest.inputs]
         batched = self._job.manifest.inputs[0].shape[:1] == ("N",)
@@ -169,9 +191,13 @@ class _Buffers:
         if len(numbers) == self._job.batch == len(read) and self._bind(given[0]):
             for name in names:
                 np.concatenate([arrays[name] for arrays in given], out=self._inputs[name])
-            return self._run(), numbers, rows
+            return _Computed(self._run(), self._others(self._inputs), numbers, rows)
         stacked = {name: np.concatenate([arrays[name] for arrays in given]) for name in names} if len(given) > 1 else {}
-        return dict(self._job.runner.run(stacked or given[0])), numbers, rows
+        whole = stacked or given[0]
+        return _Computed(dict(self._job.runner.run(whole)), self._others(whole), numbers, rows)
+
+    def _others(self, inputs: _Arrays) -> _Arrays | None:
+        return dict(self._job.other.run(inputs)) if self._job.other is not None else None
 
     def _bind(self, one: Mapping[str, NDArray[Any]]) -> bool:
         """Put a full batch in place at the first one; return whether what is written into it is what runs."""

@@ -20,7 +20,7 @@ __all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
 
 _FILE = "scan.json"
 _MARK = '"images_below"'
-_PARTS = ("images", "summaries", "partial", "tensors")
+_PARTS = ("images", "summaries", "partial", "tensors", "differences")
 
 try:
     import fcntl
@@ -51,6 +51,8 @@ class ScanRecord(BaseModel):
     classes: bool
     keep: tuple[Line, ...]
     keep_dtype: Line
+    against: Line | None = None
+    """The runner that is compared."""
 
 
 def artifact_hash(artifact: Artifact) -> str:

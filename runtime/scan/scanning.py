@@ -2,8 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..artifact.errors import ImageError
@@ -13,6 +12,7 @@ from ..artifact.selection import select_outputs
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
+from .differences import Comparison, compared, noise_floors, write_differences
 from .image_list import Shard, added_shards, find_items, read_shards, write_shards
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
@@ -21,7 +21,7 @@ from .pipeline import ScanJob, scan_shards
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
-from .tables import require_parquet, shown_path, write_statistics, write_tables_of_shard
+from .tables import part_name, require_parquet, shown_path, write_statistics, write_tables_of_shard
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 
@@ -67,7 +67,11 @@ class ScanResult:
     earlier: int
     """Images that an earlier call had done."""
     paths: Callable[[int], str] = field(repr=False)
-    """From an image's number to its path below the folder."""
+    """From an image's number to its path below the folder, as it is shown."""
+    file_of: Callable[[int], Path] = field(repr=False)
+    """From an image's number to its file."""
+    comparison: Comparison | None = None
+    """With another runner."""
 
 
 def default_batch(outputs: Sequence[Output]) -> int:
@@ -82,6 +86,7 @@ def scan(
     folder: Path,
     target: Path,
     choices: Choices | None = None,
+    other: Runner | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
 ) -> ScanResult:
     """Run every image below `folder` once, and write the statistics of the runner's outputs into `target`.
@@ -95,6 +100,7 @@ def scan(
         folder: of images or of arrays.
         target: the folder to write.
         choices: the defaults if None.
+        other: a runner of the same outputs that is compared with `runner` on every image.
         on_progress: called with the number of images done, and of all; from another thread.
 
     Raises:
@@ -113,7 +119,8 @@ def scan(
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
     batch = fixed_batch(artifact.manifest.inputs) or choices.batch or default_batch(chosen)
-    record = _record(artifact, runner, outputs, folder, choices, kept, batch)
+    record = _record(artifact, runner, outputs, folder, choices, kept, batch, other)
+    floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
         shards = read_shards(target / "images.jsonl")
         # A sample that was drawn stays as it is.
@@ -128,18 +135,23 @@ def scan(
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         earlier = sum(len(each.items) for each in shards) - sum(len(each.items) for each in waiting)
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
-        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size)
+        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other)
         counter = _Counter(earlier, earlier + sum(len(each.items) for each in waiting), on_progress)
 
         def complete(reduction: ShardReduction) -> None:
             if keeper is not None:
                 keeper.flush()
             write_tables_of_shard(reduction, target)
+            if other is not None:
+                write_differences(reduction, floors, target / "differences" / part_name(reduction))
             # Last: with it, the shard counts as done.
             tree.add(numbers[reduction.shard.class_name], reduction.shard.rank, reduction.statistics())
 
         scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
-        return _finished(target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes)
+        found = _finished(
+            folder, target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes
+        )
+        return replace(found, comparison=compared(target, other.name, outputs)) if other is not None else found
 
 
 def _record(
@@ -150,6 +162,7 @@ def _record(
     choices: Choices,
     kept: Sequence[str],
     batch: int,
+    other: Runner | None,
 ) -> ScanRecord:
     return ScanRecord(
         model=artifact.manifest.model,
@@ -166,10 +179,12 @@ def _record(
         classes=choices.classes,
         keep=tuple(kept),
         keep_dtype=choices.keep_dtype,
+        against=other.name if other is not None else None,
     )
 
 
 def _finished(
+    folder: Path,
     target: Path,
     outputs: Sequence[ScannedOutput],
     left_out: dict[str, str],
@@ -187,17 +202,26 @@ def _finished(
     images = sum(len(each.items) for each in shards)
     if not whole.images:
         raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")
-    path_of = _paths(shards)
+    item_of = _items(shards)
 
     def tables() -> Iterator[tuple[str | None, PartialStatistics]]:
         yield None, whole
         if classes:
             yield from by_class.items()
 
-    write_statistics(target, outputs, tables(), path_of)
+    write_statistics(target, outputs, tables(), lambda number: shown_path(item_of(number)))
     if keeper is not None:
         keeper.write_index(target / "tensors.parquet")
-    return ScanResult(outputs, left_out, whole, images, images - whole.images, earlier, path_of)
+    return ScanResult(
+        outputs,
+        left_out,
+        whole,
+        images,
+        images - whole.images,
+        earlier,
+        lambda number: shown_path(item_of(number)),
+        lambda number: folder / item_of(number),
+    )
 
 
 def _first_reason(target: Path) -> str:
@@ -216,14 +240,15 @@ def broken_images(target: Path) -> Iterator[tuple[str, str]]:
                 yield image, error
 
 
-def _paths(shards: Sequence[Shard]) -> Callable[[int], str]:
+def _items(shards: Sequence[Shard]) -> Callable[[int], str]:
+    """Return what gives an image's path below the folder by its number."""
     firsts = [shard.first for shard in shards]
-    return partial(_path, shards, firsts)
 
+    def item(number: int) -> str:
+        shard = shards[bisect_right(firsts, number) - 1]
+        return shard.items[number - shard.first]
 
-def _path(shards: Sequence[Shard], firsts: Sequence[int], number: int) -> str:
-    shard = shards[bisect_right(firsts, number) - 1]
-    return shown_path(shard.items[number - shard.first])
+    return item
 
 
 class _Counter:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.tensor_summary import sample_places
+from .batch_differences import differences_of
 from .channel_moments import ChannelMoments, Rows, moments_of, reduced_rows
 from .image_list import Shard
 from .partial_statistics import PartialStatistics
@@ -38,19 +39,31 @@ class ShardReduction:
         """A row for each image: its path, number, row within its file, class, why it can't be read, its results."""
         self.summaries: list[dict[str, Any]] = []
         """For each batch and output, columns over the batch's images."""
+        self.differences: list[dict[str, Any]] = []
+        """Likewise, of what another runner computed."""
         self._read = 0
 
-    def add(self, arrays: Mapping[str, NDArray[Any]], numbers: Sequence[int], rows: Sequence[int]) -> None:
+    def add(
+        self,
+        arrays: Mapping[str, NDArray[Any]],
+        numbers: Sequence[int],
+        rows: Sequence[int],
+        others: Mapping[str, NDArray[Any]] | None = None,
+    ) -> None:
         """Reduce a batch.
 
         Args:
             arrays: the outputs by name.
             numbers: of each image, counted over all shards.
             rows: of each image, its place in its file.
+            others: what another runner computed.
         """
         given = np.asarray(numbers, np.int64)
         self._read += len(set(numbers))
         new = [self._row(number, row) for number, row in zip(numbers, rows, strict=True)]
+        if others is not None:
+            found_differences = differences_of(self._outputs, arrays, others, len(numbers))
+            self.differences += [{"number": given, "row": np.asarray(rows)} | each for each in found_differences]
         for index, each in enumerate(self._outputs):
             name = each.output.name
             values = each.by_channel(arrays[name], len(numbers))
@@ -64,6 +77,9 @@ class ShardReduction:
             if name in self._results and flat.shape[1] <= LARGEST_RESULT:
                 for entry, result in zip(new, arrays[name].reshape(len(numbers), -1), strict=True):
                     entry[name] = result.copy()
+                if others is not None:
+                    for entry, result in zip(new, others[name].reshape(len(numbers), -1), strict=True):
+                        entry[f"other:{name}"] = result.copy()
         self.images += new
 
     def add_broken(self, number: int, reason: str) -> None:

@@ -18,9 +18,9 @@ from .value_histogram import QUANTILES, bucket_edges, quantiles
 
 if TYPE_CHECKING:
     import pyarrow
-
 __all__ = [
     "dead_and_saturated",
+    "part_name",
     "require_parquet",
     "shown_path",
     "write_statistics",
@@ -73,13 +73,18 @@ def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
         columns[f"top:{name}"] = pa.array([None if each is None else _top(each) for each in values], pa.int32())
         floats = [None if each is None else each.astype(np.float32) for each in values]
         columns[f"result:{name}"] = pa.array(floats, pa.list_(pa.float32()))
-    write_table(folder / "images" / _part(reduction), pa.table(columns))
+        if reduction.differences:
+            others = [row.get(f"other:{name}") for row in rows]
+            tops = [None if each is None else _top(each) for each in others]
+            columns[f"other_top:{name}"] = pa.array(tops, pa.int32())
+    write_table(folder / "images" / part_name(reduction), pa.table(columns))
     if reduction.summaries:
         paths = {row["number"]: shown_path(row["image"]) for row in rows}
-        write_table(folder / "summaries" / _part(reduction), _summaries(reduction.summaries, paths))
+        write_table(folder / "summaries" / part_name(reduction), _summaries(reduction.summaries, paths))
 
 
-def _part(reduction: ShardReduction) -> str:
+def part_name(reduction: ShardReduction) -> str:
+    """Return the name of a shard's files."""
     return f"part-{reduction.shard.number:07d}.parquet"
 
 
