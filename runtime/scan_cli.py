@@ -39,7 +39,7 @@ def scan(
         str | None,
         typer.Option(
             metavar="RUNNER=RUNNER",
-            help="Compare two runners on every image (onnx-cpu=openvino); both are judged on the worst ones, as by verify.",
+            help="Compare two runners on every image (onnx-cpu=openvino); verify judges both on the worst ones.",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N images, the first ones.")] = None,
