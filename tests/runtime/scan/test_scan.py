@@ -227,7 +227,7 @@ def test_killed_it_goes_on_and_gives_the_same_bytes(exported, photos, scanned, t
         "artifact = open_artifact(sys.argv[1])\n"
         "def kill(done, of_all):\n    if done >= 24: os.kill(os.getpid(), signal.SIGKILL)\n"
         f"scan(artifact, open_runner(artifact, 'onnx-cpu'), Path(sys.argv[2]), Path(sys.argv[3]), "
-        f"Choices(batch={BATCH}, shard={SHARD}), kill)"
+        f"Choices(batch={BATCH}, shard={SHARD}), on_progress=kill)"
     )
     target = tmp_path / "s"
     command = [sys.executable, "-c", code, exported("cnn2").path, photos, target]
