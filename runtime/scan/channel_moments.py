@@ -155,15 +155,18 @@ def reduced_rows(values: NDArray[Any]) -> Rows:
         infinite=np.zeros(len(flat), np.int64),
     )
     step = max(1, _BLOCK // max(each, 1))
+    wide = np.empty((min(step, len(flat)), each))
     # Invalid: infinity less infinity, in rows that are then reduced once more without it.
     with np.errstate(all="ignore"):
         for begin in range(0, len(flat), step):
-            _reduce_block(flat[begin : begin + step], rows, slice(begin, begin + step))
+            block = flat[begin : begin + step]
+            _reduce_block(block, wide[: len(block)], rows, slice(begin, begin + step))
     return Rows(**{name.name: getattr(rows, name.name).reshape(images, channels) for name in fields(Rows)})
 
 
-def _reduce_block(block: NDArray[Any], rows: Rows, place: slice) -> None:
-    wide = block.astype(np.float64)
+def _reduce_block(block: NDArray[Any], wide: Floats, rows: Rows, place: slice) -> None:
+    """Reduce some rows; `wide` is memory for them in float64."""
+    np.copyto(wide, block)
     each = block.shape[1]
     if each == 1:
         total, squared = wide[:, 0], np.square(wide[:, 0])
@@ -235,7 +238,6 @@ def moments_of(rows: Rows, values: NDArray[Any], images: Counts, known: ChannelM
 
 def _equal(values: NDArray[Any], extremes: Floats, extreme: Floats) -> Counts:
     """Count, for each channel, the elements that equal the extreme; only images that reach it are looked through."""
-    counts = np.zeros(values.shape[1], np.int64)
-    for image, channel in zip(*np.nonzero(extremes == extreme), strict=True):
-        counts[channel] += np.count_nonzero(values[image, channel] == extreme[channel])
-    return counts
+    images, channels = np.nonzero(extremes == extreme)
+    reached = (values[images, channels] == extreme[channels, None]).sum(axis=1)
+    return np.bincount(channels, reached, minlength=values.shape[1]).astype(np.int64)

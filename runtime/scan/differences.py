@@ -172,7 +172,9 @@ def save_worst(
     for rank, worst in enumerate(comparison.worst, start=1):
         arrays = read_item(manifest, file_of(worst.number), input_size)
         batched = {each.name for each in manifest.inputs if each.shape[:1] == ("N",)}
-        one = {name: array[worst.row :][:1] if name in batched else array for name, array in arrays.items()}
+        one: dict[str, Any] = {
+            name: array[worst.row :][:1] if name in batched else array for name, array in arrays.items()
+        }
         file = folder / f"{rank}-{re.sub(r'[^A-Za-z0-9._-]', '_', worst.image)[-80:]}.npz"
         with replace_file(file, "") as stream:
             np.savez(stream, **one)

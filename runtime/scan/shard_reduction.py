@@ -71,7 +71,7 @@ class ShardReduction:
             known = self._known[name]
             self._known[name] = known.merged(moments_of(found, values, given, known))
             flat = values.reshape(len(numbers), -1)
-            sampled = flat if flat.shape[1] <= COUNTED else flat[:, sample_places(flat.shape[1], COUNTED)]
+            sampled = flat if flat.shape[1] <= COUNTED else flat.take(sample_places(flat.shape[1], COUNTED), axis=1)
             self._counts[index] += bucket_counts(sampled)
             self.summaries.append({"number": given, "row": np.asarray(rows)} | _summary(name, found, values.shape[2]))
             if name in self._results and flat.shape[1] <= LARGEST_RESULT:
