@@ -25,7 +25,7 @@ help:
 	@echo 'make candidate-faults  faults planted into files of eight other tools, into artifacts/candidate_faults.md; an hour'
 	@echo 'make quantized-candidates  right and faulty files in few bits, into artifacts/quantized_candidates.md; half an hour'
 	@echo 'make fuzzing  3,000 changed files through all commands: no crash, hang or harm; into artifacts/reliability.md; half an hour'
-	@echo 'make kills    300 kills of export, run and stats: nothing half written; into artifacts/reliability.md; half an hour'
+	@echo 'make kills    400 kills of export, run, stats and scan: nothing half written; into artifacts/reliability.md; half an hour'
 	@echo 'make cpp      build the C++ examples into build/cpp; ONNX Runtime is named by ARGS=-DORT_ROOT=FOLDER'
 	@echo 'make cpp-examples  run them on four models, judged, into artifacts/cpp.md; ARGS="--ort FOLDER"; ten minutes'
 	@echo 'make lock     choose the versions in requirements.lock anew'

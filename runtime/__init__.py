@@ -7,6 +7,7 @@ maps/: tensors -> pictures: mean over the channels, colours, tiles, pages, files
 float64/: an ONNX graph evaluated in float64, and what float32 may lose in each operator
 runs/: photos and arrays in, recorded tensors out; preprocessing
 bench/: what running costs: time and memory
+scan/: a folder of images through the model: statistics of every layer and channel, as Parquet
 cam/: class activation maps of a photo, without gradients
 verdict/: who is wrong, where, by how much
 reporting/: a report as table, JSON, HTML, JUnit; comparison with a baseline
@@ -20,6 +21,7 @@ library_messages.py: warnings and logs of libraries, which stay off stderr; thos
 cli.py: run, bench, stats, demo: options and order of steps; --strict
 grid_cli.py: grid: which outputs, --channels, --page, --all-pages; several photos or --against side by side
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
+scan_cli.py: scan: --limit, --sample, --classes, --keep; broken images, exit code 3
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
 drawn_model.py: an artifact, ONNX file, model's name or module -> what is drawn: captured for one photo, not exported

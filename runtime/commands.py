@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "runtime.verify_cli:verify",
     "compare": "runtime.verify_cli:compare",
     "bench": "runtime.cli:bench",
+    "scan": "runtime.scan_cli:scan",
     "stats": "runtime.cli:stats",
     "demo": "runtime.cli:demo",
 }

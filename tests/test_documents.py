@@ -22,7 +22,10 @@ from runtime import Verdict
 from runtime.commands import COMMANDS, app
 
 DOCS = ROOT / "docs"
-READ = [ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("index", "look", "verify", "deploy", "faq", "grad_cam"))]
+READ = [
+    ROOT / "README.md",
+    *(DOCS / f"{name}.md" for name in ("index", "look", "verify", "deploy", "scan", "faq", "grad_cam")),
+]
 """In the order in which they are read: a page may use what an earlier one has made."""
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 

@@ -28,7 +28,7 @@ FLOORS = {
         {"artifact"},
         {"runners", "maps", "float64"},
         {"runs", "bench"},
-        {"verdict", "cam"},
+        {"verdict", "cam", "scan"},
         {"reporting"},
         {"notebook"},
         {""},
