@@ -106,7 +106,7 @@ export class Losses {
     const inOne = sharesKernel(node) && rounds;
     const near = node.inputs.map((name) => {
       const scale = this.lost.get(name);
-      return scale && (inOne || !this.outputs.has(name)) ? map(scale.own, (each) => each / coarse) : null;
+      return scale && (inOne || !this.outputs.has(name)) ? times(scale.own, 1 / coarse) : null;
     });
     // By how much an output is off is given later. Its scale would keep all tensors before it in memory.
     const before = node.inputs.map((name) => (this.outputs.has(name) ? undefined : this.lost.get(name)));
@@ -124,7 +124,7 @@ export class Losses {
   /** @param {ScaledCall} call @param {(Scale | undefined)[]} before @param {number} coarse @param {number} least @returns {Scale} */
   scaleOf(call, before, coarse, least) {
     const bound = !call.rounds && !call.node.domain && WEIGHTED.has(call.node.opType) ? map(call.output, (each) => 2 * Math.abs(each)) : null;
-    const own = () => map(naturalScale(call), (each) => Math.max(each * coarse, least));
+    const own = () => atLeast(times(naturalScale(call), coarse), least);
     const scale = new Scale(own, (off) => this.moved(call, before, coarse, off), bound);
     // Now, so that a node without one counts as one that can't be recomputed.
     if (!bound) void scale.own;
@@ -135,9 +135,9 @@ export class Losses {
   moved(call, before, coarse, off) {
     const lost = call.node.inputs.map((name, place) => {
       const known = this.outputs.has(name) ? scalar(off.get(name) ?? 0) : before[place]?.withInputs(off);
-      return known ? map(known, (each) => each / coarse) : null;
+      return known ? times(known, 1 / coarse) : null;
     });
-    return map(naturalScale(call.with({ lost })), (each) => each * coarse);
+    return times(naturalScale(call.with({ lost })), coarse);
   }
 
   /** @param {Node} node @returns {number} ONNX's type in which it computes, its first input's unless it casts; 0 if not known */
@@ -149,6 +149,11 @@ export class Losses {
     return type;
   }
 }
+
+/** @param {Values} x @param {number} factor @returns {Values} nearly always by 1, without a copy */
+const times = (x, factor) => (factor === 1 ? x : map(x, (each) => each * factor));
+/** @param {Values} x @param {number} least @returns {Values} of what isn't negative, without a copy where `least` is 0 */
+const atLeast = (x, least) => (least ? map(x, (each) => Math.max(each, least)) : x);
 
 /** @param {ScaledCall} call @returns {Values} what each element of the output may lose, in multiples of epsilon */
 export function naturalScale(call) {

@@ -189,6 +189,12 @@ const LARGEST = { float16: 65504, float32: (2 - 2 ** -23) * 2 ** 127, bfloat16: 
 /** @param {Values} value @param {string} dtype @returns {Values} infinite where it exceeds that type's range */
 function asHeld(value, dtype) {
   const limit = LARGEST[dtype];
-  if (limit === undefined || value.data.every((each) => !(Math.abs(each) > limit))) return value;
+  if (limit === undefined || !exceeds(value.data, limit)) return value;
   return map(value, (each) => (Math.abs(each) > limit ? Math.sign(each) * Infinity : each));
+}
+
+/** @param {Numbers} data @param {number} limit @returns {boolean} */
+function exceeds(data, limit) {
+  for (const each of data) if (each > limit || each < -limit) return true;
+  return false;
 }
