@@ -1,22 +1,20 @@
 """Each operator in JavaScript's float64, and what it may lose, held against Python's."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from float64_cases import CASES, CHAINS, ROUNDED, model_of
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from float64_cases import CASES, CHAINS, ROUNDED, model_of
+from node_scripts import needs_node, run_script
 from runtime.artifact.onnx_file import OnnxFile
 from runtime.float64.graph import Float64Graph, Unknown
 
-PACKAGE = Path(__file__).parents[3] / "runtime" / "javascript"
 NAMES = [*CASES, *CHAINS]
 
-pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="needs Node, which this machine lacks")
+pytestmark = needs_node
 
 
 @pytest.fixture(scope="module", params=["a runtime's", "the file's"])
@@ -30,8 +28,7 @@ def evaluated(request, tmp_path_factory):
         tensors |= {f"{name}/input:{key}": np.ascontiguousarray(array) for key, array in inputs.items()}
     rounds = request.param == "a runtime's"
     save_file(tensors, folder / "cases.safetensors", metadata={"rounds": "yes" if rounds else "no"})
-    command = ["node", PACKAGE / "test" / "evaluate_cases.js", folder / "cases.safetensors", folder / "out.safetensors"]
-    subprocess.run([str(each) for each in command], check=True, timeout=60)
+    run_script("evaluate_cases.js", folder / "cases.safetensors", folder / "out.safetensors")
     with safe_open(folder / "out.safetensors", "np") as opened:
         found = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it can't be iterated
         return rounds, found, opened.metadata() or {}
