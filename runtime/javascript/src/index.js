@@ -1,4 +1,5 @@
-// The package's table of contents. A folder on a disk, which only Node has, is in "layerprobe/node_folder".
+// The package's table of contents. A folder on a disk, which only Node has, is in "layerprobe/node_folder"; judging what a
+// runtime computed, which drawing needs nothing of, in "layerprobe/verdict".
 //
 // photo or pixels -> preprocess -> Tensor -> openRunner(artifact).run -> Map of name to Tensor -> recordedRun -> file
 

@@ -8,7 +8,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, helper, numpy_helper
 
-__all__ = ["CASES", "CHAINS", "OPSETS", "ROUNDED", "model_of"]
+__all__ = ["CASES", "CHAINS", "HOSTILE", "OPSETS", "ROUNDED", "model_of"]
 
 _RANDOM = np.random.default_rng(11)
 
@@ -189,6 +189,31 @@ CASES: dict[str, tuple[_Arrays, dict[str, Any]]] = {
 }  # fmt: skip
 """By the operator's name and what is special: the inputs (None for one that is omitted) and the attributes."""
 
+HOSTILE: dict[str, tuple[_Arrays, dict[str, Any]]] = {
+    "Expand to a terabyte": ([_noise(1), _ints(2**20, 2**20)], {}),
+    "Expand to sizes below 0": ([_noise(1), _ints(-3, -5)], {}),
+    "ConstantOfShape of a terabyte": ([_ints(2**20, 2**20)], {}),
+    "Tile to a terabyte": ([_noise(2, 2), _ints(2**20, 2**20)], {}),
+    "Range without end": ([np.array(0, np.int64), np.array(2**50, np.int64), np.array(1, np.int64)], {}),
+    "Range of no step": ([np.array(0, np.int64), np.array(5, np.int64), np.array(0, np.int64)], {}),
+    "Pad by a terabyte": ([_noise(2, 2), _ints(2**30, 2**30, 0, 0), None], {}),
+    "Resize to a terabyte": ([_X, _EMPTY, _EMPTY, _ints(2, 4, 2**31, 2**31)], {"mode": "linear"}),
+    "Conv of no stride": ([_X, _noise(3, 4, 3, 3)], {"strides": [0, 0]}),
+    "Conv padded by a terabyte": ([_X, _noise(3, 4, 3, 3)], {"pads": [2**30, 2**30, 0, 0]}),
+    "Conv dilated without end": ([_X, _noise(3, 4, 3, 3)], {"dilations": [2**40, 1]}),
+    "Conv in no groups": ([_X, _noise(3, 4, 3, 3)], {"group": 0}),
+    "ConvTranspose of large strides": ([_X, _noise(4, 3, 3, 3)], {"strides": [2**40, 1]}),
+    "MaxPool of a large kernel": ([_X], {"kernel_shape": [2**30, 2**30], "pads": [2**29, 2**29, 2**29, 2**29]}),
+    "Gather beyond the end": ([_X, _ints(7)], {"axis": 1}),
+    "Transpose of an axis twice": ([_X], {"perm": [0, 0, 1, 2]}),
+    "Reshape of no size": ([_X, _ints(-1, -1)], {}),
+    "GroupNormalization in odd groups": ([_X, _noise(3), _noise(3)], {"num_groups": 3}),
+    "Softmax of another axis": ([_X], {"axis": 9}),
+    "NoSuchOperator": ([_X], {}),
+    "Cast to text": ([_X], {"to": onnx.TensorProto.STRING}),
+}
+"""What no evaluation may take memory or time for: each is refused, with a reason."""
+
 OPSETS = {"Swish": 24, "Clip": 13, "GroupNormalization": 20, "GroupNormalization by channel": 21}
 """Of cases that others than 20 are tried of."""
 
@@ -245,7 +270,7 @@ def model_of(name: str) -> tuple[ModelProto, dict[str, NDArray[Any]]]:
     if name in CHAINS:
         nodes, inputs, weights = CHAINS[name]
         return _model(nodes, inputs, weights, 20), inputs
-    arrays, attributes = CASES[name]
+    arrays, attributes = CASES.get(name) or HOSTILE[name]
     operator, _, _ = name.partition(" ")
     names = [f"x{place}" if array is not None else "" for place, array in enumerate(arrays)]
     # What is no image is a weight, as in a file: sizes, factors.

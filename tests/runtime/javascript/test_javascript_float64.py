@@ -7,7 +7,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from float64_cases import CASES, CHAINS, ROUNDED, model_of
+from float64_cases import CASES, CHAINS, HOSTILE, ROUNDED, model_of
 from node_scripts import needs_node, run_script
 from runtime.artifact.onnx_file import OnnxFile
 from runtime.float64.graph import Float64Graph, Unknown
@@ -22,7 +22,7 @@ def evaluated(request, tmp_path_factory):
     """Return what JavaScript computes of all cases, and in whose roundings: a runtime's, or the file's constants'."""
     folder = tmp_path_factory.mktemp("cases")
     tensors = {}
-    for name in NAMES:
+    for name in (*NAMES, *HOSTILE):
         model, inputs = model_of(name)
         tensors[f"{name}/model"] = np.frombuffer(model.SerializeToString(), np.uint8)
         tensors |= {f"{name}/input:{key}": np.ascontiguousarray(array) for key, array in inputs.items()}
@@ -58,3 +58,10 @@ def test_javascript_computes_what_python_does(name, evaluated):
     np.testing.assert_allclose(ours, value, rtol=1e-11, atol=least * np.max(np.abs(value), initial=1e-30))
     # Python's is in float32.
     np.testing.assert_allclose(our_scale, own, rtol=2e-3, atol=1e-6 * np.max(own, initial=1e-30))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_asks_for_too_much_is_refused_with_a_reason(name, evaluated):
+    _, found, unknown = evaluated
+    assert f"{name}/value:y" not in found
+    assert "can't be recomputed: " in unknown[f"{name}/unknown:y"]

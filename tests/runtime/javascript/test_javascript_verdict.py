@@ -17,6 +17,7 @@ from proofs.planted_faults import edited_model
 from runtime import open_artifact, open_runner
 from runtime.verdict.headline import headline
 from runtime.verdict.report import Report
+from runtime.verdict.verdict_kinds import Verdict
 from runtime.verdict.verification import verify
 
 OF_FILE = {"layerprobe.file": "model.onnx"}
@@ -33,6 +34,17 @@ def _put(tensor, array):
 
 def _node(model, operator, number=0):
     return [node for node in model.graph.node if node.op_type == operator][number]
+
+
+def _beyond_javascript(model):
+    """Pass a ReLU's result on through an operator that changes nothing, and that JavaScript's table lacks."""
+    relu = _node(model, "Relu")
+    name, relu.output[0] = relu.output[0], "before"
+    place = list(model.graph.node).index(relu)
+    shape = onnx.helper.make_node("Shape", ["before"], ["as before"])
+    same = onnx.helper.make_node("CenterCropPad", ["before", "as before"], [name])
+    model.graph.node.insert(place + 1, shape)
+    model.graph.node.insert(place + 2, same)
 
 
 def _one_weight(model):
@@ -121,6 +133,9 @@ GAPS = {"a part of the outputs", "a part of the outputs, one of them wrong", "sa
 """Where what several operations may lose together is tried at random, by another generator here than there."""
 CASES = [*RUNS, *FAULTS, "a right run beside a faulty file", "another recorded input", "an unknown file", "samples"]
 
+BEYOND = "an operator that JavaScript can't compute"
+BEYOND_AND_WRONG = "the same, and wrong"
+
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory, exported):
@@ -153,6 +168,12 @@ def judged(tmp_path_factory, exported):
     shapes = {name: run[name].shape for name in samples}
     sampled = {**OF_FILE, "layerprobe.samples": json.dumps(shapes)}
     add("samples", right, {**run, **{name: each.reshape(-1) for name, each in samples.items()}}, sampled)
+    unknown = folder / "unknown"
+    shutil.copytree(right, unknown)
+    with edited_model(unknown) as model:
+        _beyond_javascript(model)
+    add(BEYOND, unknown, run, OF_FILE)
+    add(BEYOND_AND_WRONG, unknown, _pixel(run), OF_FILE)
     run_script("judge_tensors.js", folder / "reports.json", *(each for place in places.values() for each in place))
     reports = dict(zip(places, json.loads((folder / "reports.json").read_text()), strict=True))
 
@@ -220,6 +241,20 @@ def test_a_planted_fault_is_named_with_what_is_wrong_there(judged):
     ours, _ = judged("another epsilon")
     assert "its epsilon is 0.001, the model's 1e-05" in ours["headline"]
     assert "The ONNX file is at fault" in ours["headline"]
+
+
+@needs_node
+def test_what_javascript_cannot_compute_is_judged_by_the_truth_and_named(judged):
+    (ours, theirs), (wrong, _) = judged(BEYOND), judged(BEYOND_AND_WRONG)
+    (runner,) = ours["runners"]
+    assert theirs.runners[1].verdict is Verdict.PASS
+    assert runner["verdict"] == "pass"
+    assert list(runner["not_recomputed"]) == ["relu"]
+    assert "CenterCropPad" in runner["not_recomputed"]["relu"]
+    assert ours["headline"].endswith("Judged by the truth alone, as JavaScript can't compute it in float64: relu.")
+    assert "CenterCropPad" in ours["left_out"]["onnx-float64"]
+    assert wrong["runners"][0]["verdict"] == "drift"
+    assert wrong["runners"][0]["culprit"]["output"] == "relu"
 
 
 def test_pythons_tables_are_those_of_javascript():

@@ -1,6 +1,6 @@
 // Operators that move elements, or copy them: Reshape, Transpose, Slice, Gather, Pad, Concat, ...
 
-import { NotComputed, Values, axisOf, broadcastShape, broadcastTo, copyStrided, sizeOf, stridesOf, transpose, zeros } from "./values.js";
+import { NotComputed, Values, axisOf, broadcastShape, broadcastTo, copyStrided, refuseTooMany, sizeOf, stridesOf, transpose, zeros } from "./values.js";
 
 /** @typedef {import("./calls.js").Call} Call */
 
@@ -172,6 +172,7 @@ export function pad(call) {
   axes.forEach((axis, number) => {
     const [before, after] = [pads[number], pads[number + axes.length]], size = out.shape[axis];
     if (!before && !after) return;
+    refuseTooMany([size + before + after]);
     // What is cropped is not there to be reflected.
     const [low, high] = [Math.max(0, -before), size - Math.max(0, -after)];
     const sources = Array.from({ length: Math.max(0, size + before + after) }, (_, place) => {

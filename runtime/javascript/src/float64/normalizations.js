@@ -68,6 +68,7 @@ export function instanceNormalization(call) {
 /** @param {Call} call N C *spatial, some channels of each image together @returns {Values[]} */
 export function groupNormalization(call) {
   const [x, gain, shift] = call.given(3), groups = call.int("num_groups"), together = x.size / x.shape[0] / groups;
+  if (x.shape[1] % groups) throw new NotComputed(`${x.shape[1]} channels don't make ${groups} groups`);
   const y = normalized(x.reshaped([x.shape[0], groups, together]), [2], call.float("epsilon")).reshaped(x.shape);
   // Before opset 21 there is a factor for each group.
   return [scaled(y, byChannel(repeated(gain, x.shape[1]), x.rank), byChannel(repeated(shift, x.shape[1]), x.rank))];
@@ -76,6 +77,7 @@ export function groupNormalization(call) {
 /** @param {Values} x of one axis @param {number} count @returns {Values} each element as often as it takes */
 export function repeated(x, count) {
   const times = count / x.size;
+  if (!Number.isInteger(times)) throw new NotComputed(`${x.size} factors are not those of ${count} channels`);
   return new Values([count], Float64Array.from({ length: count }, (_, place) => x.data[Math.floor(place / times)]));
 }
 

@@ -4,6 +4,7 @@
 
 /** @typedef {"float64" | "int64" | "int32" | "uint8" | "int8" | "bool"} Kind what its numbers are; all are held as doubles */
 
+/** Of one tensor: 1 GB. */
 const MOST_ELEMENTS = 2 ** 27;
 
 /** What can't be computed here; its message says why. */
@@ -38,7 +39,9 @@ export class Values {
 
   /** @param {readonly number[]} shape of as many elements @returns {Values} */
   reshaped(shape) {
-    if (sizeOf(shape) !== this.size) throw new NotComputed(`${this.size} elements don't make ${shape.join(" x ")}`);
+    if (sizeOf(shape) !== this.size || !shape.every(Number.isInteger)) {
+      throw new NotComputed(`${this.size} elements don't make ${shape.join(" x ")}`);
+    }
     return new Values(shape, this.data, this.kind);
   }
 
@@ -59,10 +62,14 @@ export function sizeOf(shape) {
  * @returns {Values} zeros
  */
 export function zeros(shape, kind = "float64") {
-  const size = sizeOf(shape);
-  if (!(size <= MOST_ELEMENTS)) throw new NotComputed(`a result of ${shape.join(" x ")} elements is too large`);
+  refuseTooMany(shape);
   if (shape.some((each) => !Number.isInteger(each) || each < 0)) throw new NotComputed(`${shape.join(" x ")} is no shape`);
-  return new Values([...shape], new Float64Array(size), kind);
+  return new Values([...shape], new Float64Array(sizeOf(shape)), kind);
+}
+
+/** A few bytes of a file ask for a tensor of any size. @param {readonly number[]} shape @throws {NotComputed} it is too large */
+export function refuseTooMany(shape) {
+  if (!(sizeOf(shape) <= MOST_ELEMENTS)) throw new NotComputed(`a result of ${shape.join(" x ")} elements is too large`);
 }
 
 /** @param {number} value @param {Kind} [kind] @returns {Values} */

@@ -171,7 +171,7 @@ class InputJudge {
     const { graph, reference, inputs, results, dtypes, file, input } = this, part = partialRun(graph, reference, inputs, arrays, samples);
     /** @type {import("./drift.js").OutputComparison[]} */
     let outputs = [];
-    const shares = new Map(), losses = new Map(), unknown = /** @type {Record<string, string>} */ ({});
+    const shares = new Map(), losses = new Map(), unknown = /** @type {Record<string, string>} */ (Object.create(null));
     for (const { comparison, share, loss, unknown: why } of sharesOfError(graph, reference, inputs, file, arrays, dtypes, part)) {
       outputs.push(comparison);
       if (share) shares.set(comparison.name, share);
@@ -224,7 +224,7 @@ function environmentOf({ model, versions }) {
 /** @param {Artifact["manifest"]} manifest @param {readonly Reference[]} references @returns {Record<string, string[]>} by output, what no recorded input exercises */
 function untriedOf({ outputs }, references) {
   /** @type {Record<string, string[]>} */
-  const found = {};
+  const found = Object.create(null);
   for (const { name, shape, layout } of outputs) {
     /** @template T @param {(reference: Reference) => T[] | undefined} of @returns {T[]} */
     const inAll = (of) => (of(references[0]) ?? []).filter((each) => references.every((reference) => of(reference)?.includes(each)));

@@ -144,7 +144,7 @@ function* inside(found, exported, opset) {
 
 /** @param {string} its @param {string} name @param {Described} here @param {Described} there @param {number} opset @returns {Generator<string>} */
 function* parameter(its, name, here, there, opset) {
-  const [found, exported] = [here, there].map((node) => node.parameters[name] ?? schemaOf(node.operator, opset)?.texts[name]);
+  const [found, exported] = [here, there].map((node) => (Object.hasOwn(node.parameters, name) ? node.parameters[name] : defaultOf(node.operator, name, opset)));
   if (comparable(name, found) === comparable(name, exported) || (name === "kernel_shape" && (found === undefined || exported === undefined))) return;
   // A weight's own name says more than ONNX's; a constant of the exporter's has none that does.
   const weight = [found, exported].map((each) => (typeof each === "object" && each ? each.name : "")).find((own) => own.includes("."));
@@ -154,6 +154,12 @@ function* parameter(its, name, here, there, opset) {
     const how = found.sum === exported.sum ? "with the same sum" : `its sum is ${found.sum}, the model's ${exported.sum}`;
     yield `${what} differs from the model's (${how})`;
   } else yield `${what} ${shown.includes(" ") ? "are" : "is"} ${shown}, the model's ${meant}`;
+}
+
+/** @param {string} operator @param {string} name @param {number} opset @returns {string | undefined} */
+function defaultOf(operator, name, opset) {
+  const texts = schemaOf(operator, opset)?.texts;
+  return texts && Object.hasOwn(texts, name) ? texts[name] : undefined;
 }
 
 /** What is compared: equal where two mean the same. @param {string} name @param {Parameter} given @returns {string | null} */
