@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install install-web demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
+.PHONY: help install install-web demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema javascript-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -134,6 +134,9 @@ kills: install
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/maps/colour_tables.npz
+
+javascript-tables: install
+	PYTHONPATH=. $(BIN)/python tests/make_javascript_tables.py
 
 report-schema: install
 	$(BIN)/python -c 'from runtime.reporting.schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json

@@ -21,9 +21,7 @@ _LIMITS = ("PASSING_DRIFT", "PASSING_ERROR", "FILE_PASSING_DRIFT", "FILE_RUNNER"
 
 def verdict_table() -> str:
     """Return verdict/verdict_table.js: each verdict's row, and the limits of `drift.py`."""
-    rows = {
-        row.value: {"fails": row.fails, "sign": row.sign, "tone": row.tone, "words": row.words} for row in Verdict
-    }
+    rows = {row.value: {"fails": row.fails, "sign": row.sign, "tone": row.tone, "words": row.words} for row in Verdict}
     kinds = " | ".join(f'"{name}"' for name in rows)
     limits = "\n".join(f"export const {name} = {json.dumps(getattr(drift, name))};" for name in _LIMITS)
     return (
@@ -40,14 +38,16 @@ def onnx_schemas() -> str:
         if schema.domain == "":
             found.setdefault(schema.name, {})[schema.since_version] = schema
     rows = {name: _versions(schemas) for name, schemas in sorted(found.items())}
+    value = "number | string | (number | string)[]"
     lines = ",\n".join(f"  {json.dumps(name)}: {json.dumps(row)}" for name, row in rows.items())
     return (
         f"{_HEAD}/**\n * @typedef {{object}} Schema\n"
         " * @property {string[]} inputs names; `...` as the last one: any number more, of no name\n"
-        " * @property {Record<string, number | string | (number | string)[]>} defaults of attributes\n"
+        " * @property {Defaults} defaults of attributes\n"
         " * @property {Record<string, string>} texts the same as `operations.json` has them\n */\n\n"
         f"export const NEWEST_OPSET = {onnx.defs.onnx_opset_version()};\n\n"
-        "/** @type {Record<string, [number, string[], Record<string, number | string | (number | string)[]>, Record<string, string>][]>} */\n"
+        f"/** @typedef {{Record<string, {value}>}} Defaults */\n\n"
+        "/** @type {Record<string, [number, string[], Defaults, Record<string, string>][]>} */\n"
         f"const SCHEMAS = {{\n{lines},\n}};\n\n"
         "/**\n * @param {string} operator\n * @param {number} opset\n * @returns {Schema | undefined}\n */\n"
         "export function schemaOf(operator, opset) {\n"

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from float64_cases import CASES, CHAINS, HOSTILE, ROUNDED, model_of
+from node_scripts import needs_node, run_script
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-from float64_cases import CASES, CHAINS, HOSTILE, ROUNDED, model_of
-from node_scripts import needs_node, run_script
 from runtime.artifact.onnx_file import OnnxFile
 from runtime.float64.graph import Float64Graph, Unknown
 

@@ -3,13 +3,15 @@
 /**
  * @typedef {object} Schema
  * @property {string[]} inputs names; `...` as the last one: any number more, of no name
- * @property {Record<string, number | string | (number | string)[]>} defaults of attributes
+ * @property {Defaults} defaults of attributes
  * @property {Record<string, string>} texts the same as `operations.json` has them
  */
 
 export const NEWEST_OPSET = 28;
 
-/** @type {Record<string, [number, string[], Record<string, number | string | (number | string)[]>, Record<string, string>][]>} */
+/** @typedef {Record<string, number | string | (number | string)[]>} Defaults */
+
+/** @type {Record<string, [number, string[], Defaults, Record<string, string>][]>} */
 const SCHEMAS = {
   "Abs": [[6, ["X"], {}, {}]],
   "Acos": [[7, ["input"], {}, {}]],
