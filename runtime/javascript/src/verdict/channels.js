@@ -38,9 +38,14 @@ export function channelStatistics({ shape, data }, axis) {
   return out;
 }
 
-/** @param {Values} tensor @param {number | null} axis @returns {Float64Array} the largest element of each channel, C */
-export function channelMaximum({ shape, data }, axis) {
-  const [before, channels, after] = byChannel(shape, axis), out = new Float64Array(channels).fill(-Infinity);
+/**
+ * @param {Values} tensor that broadcasts to one of `rank` axes
+ * @param {number} rank
+ * @param {number | null} axis of that one
+ * @returns {Float64Array} the largest element of each channel, C; a single one where it has no such axis
+ */
+export function channelMaximum({ shape, data }, rank, axis) {
+  const whole = [...new Array(rank - shape.length).fill(1), ...shape], [before, channels, after] = byChannel(whole, axis), out = new Float64Array(channels).fill(-Infinity);
   for (let outer = 0, at = 0; outer < before; outer++) {
     for (let channel = 0; channel < channels; channel++) {
       for (let inner = 0; inner < after; inner++, at++) if (data[at] > out[channel] || data[at] !== data[at]) out[channel] = data[at];

@@ -1,8 +1,8 @@
 // One output against its float64 truth: numbers and a verdict. The rule and its limits are Python's (runtime/verdict/drift.py).
 
-import { Values, broadcastTo } from "../float64/values.js";
+import { Values, sizeOf, stridesOf } from "../float64/values.js";
 import { channelMaximum, channelStatistics } from "./channels.js";
-import { sampled } from "./truths.js";
+import { placesIn, sampled } from "./truths.js";
 import { FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_DRIFT, UNPROVEN_NOISE, VERDICTS } from "./verdict_table.js";
 
 /** @typedef {import("./truths.js").Truth} Truth */
@@ -117,7 +117,7 @@ function sameNonfinite(truth, candidate, result, inFloat64) {
 function withChannels(truth, candidate, loss, given, dtype, [drift, most]) {
   const known = /** @type {Float64Array} */ (truth.channels), channels = known.length / 5;
   const own = channelStatistics(candidate, truth.channelAxis), relative = Math.max(truth.noiseFloor, epsilonOf(dtype));
-  const losses = !loss ? null : loss.rank ? channelMaximum(broadcastTo(loss, truth.shape), truth.channelAxis) : loss.data;
+  const losses = loss && channelMaximum(loss, truth.shape.length, truth.channelAxis);
   for (let channel = 0; channel < channels; channel++) {
     const size = Math.max(Math.abs(known[2 * channels + channel]), Math.abs(known[3 * channels + channel]));
     const unit = given ?? Math.max(known[4 * channels + channel], relative * size, TINY);
@@ -139,7 +139,23 @@ export function driftUnit(truth, dtype) {
 /** @param {Values} loss @param {Truth} truth @returns {Numbers} in the elements of the truth's sample */
 export function sampledLoss(loss, truth) {
   if (loss.size === 1) return new Float64Array(truth.sample.length).fill(loss.data[0]);
-  return sampled(truth, broadcastTo(loss, truth.shape).data);
+  if (loss.size === sizeOf(truth.shape)) return sampled(truth, loss.data);
+  return sampledBroadcast(loss, truth);
+}
+
+/** @param {Values} loss @param {Truth} truth @returns {Numbers} without making the whole tensor */
+function sampledBroadcast(loss, truth) {
+  const lacking = truth.shape.length - loss.rank, strides = stridesOf(loss.shape), places = placesIn(truth), out = new Float64Array(places.length);
+  const steps = truth.shape.map((_, axis) => (axis < lacking || loss.shape[axis - lacking] === 1 ? 0 : strides[axis - lacking]));
+  for (let each = 0; each < out.length; each++) {
+    let rest = places[each], at = 0;
+    for (let axis = steps.length - 1; axis >= 0 && rest; axis--) {
+      at += (rest % truth.shape[axis]) * steps[axis];
+      rest = Math.floor(rest / truth.shape[axis]);
+    }
+    out[each] = loss.data[at];
+  }
+  return out;
 }
 
 /** What an operation of this natural scale may lose by one rounding, in the tensor's own unit. @param {Values} scale @param {string} dtype @returns {Values} */

@@ -7,7 +7,7 @@
 // runner. Where the file itself is wrong, `expected + truth - file's value` takes its place: the fault is in both.
 
 import { Unknown } from "../float64/graph.js";
-import { Values, broadcastTo, map, scalar } from "../float64/values.js";
+import { Values, eachRow, map, scalar } from "../float64/values.js";
 import { compareOutput, driftUnit, errorFromTruth, failed, largestError, roundingLoss, sampledLoss } from "./drift.js";
 import { SHAKEN } from "./missing_tensors.js";
 import { ofSample, sampled } from "./truths.js";
@@ -170,16 +170,17 @@ function shareOf(result, value, loss, truth, dtype, correction, anotherFault) {
 
 /** @param {Values} result @param {Values} expected @param {Values} loss @returns {number} */
 function largestIntroduced(result, expected, loss) {
-  const whole = loss.size === 1 ? loss : broadcastTo(loss, expected.shape), alone = whole.size === 1;
   let found = 0;
-  for (let at = 0; at < expected.size; at++) {
-    const right = expected.data[at];
-    let error = Math.abs(result.data[at] - right);
-    // Whether an overflow becomes infinity or NaN depends on the order of the additions.
-    if (!Number.isFinite(error)) error = Number.isFinite(right) ? Infinity : 0;
-    const ratio = error / whole.data[alone ? 0 : at];
-    if (ratio > found) found = ratio;
-  }
+  eachRow(expected.shape, [loss.shape], (at, length, [from], [step]) => {
+    for (let k = 0; k < length; k++) {
+      const right = expected.data[at + k];
+      let error = Math.abs(result.data[at + k] - right);
+      // Whether an overflow becomes infinity or NaN depends on the order of the additions.
+      if (!Number.isFinite(error)) error = Number.isFinite(right) ? Infinity : 0;
+      const ratio = error / loss.data[from + k * step];
+      if (ratio > found) found = ratio;
+    }
+  });
   return found;
 }
 

@@ -88,14 +88,19 @@ const PLACES = new Map();
  * @returns {Numbers} the elements that `sample` holds of the truth
  */
 export function sampled(truth, data) {
-  const count = truth.sample.length, key = `${data.length} ${count}`;
-  if (data.length === count) return data;
+  if (data.length === truth.sample.length) return data;
+  const places = placesIn(truth), out = new Float64Array(places.length);
+  for (let each = 0; each < out.length; each++) out[each] = data[places[each]];
+  return out;
+}
+
+/** @param {Truth} truth @returns {Float64Array} the places of its sample in the flat tensor */
+export function placesIn(truth) {
+  const size = sizeOf(truth.shape), count = truth.sample.length, key = `${size} ${count}`;
   let places = PLACES.get(key);
   if (!places) {
     if (PLACES.size > 16) PLACES.clear();
-    PLACES.set(key, (places = samplePlaces(data.length, count)));
+    PLACES.set(key, (places = samplePlaces(size, count)));
   }
-  const out = new Float64Array(count);
-  for (let each = 0; each < count; each++) out[each] = data[places[each]];
-  return out;
+  return places;
 }
