@@ -16,7 +16,8 @@ import { valuesOf } from "../src/verdict/tensors.js";
 const [, , from, to] = process.argv;
 const { tensors, metadata } = readSafetensors(readFileSync(from));
 const rounds = metadata.get("rounds") !== "no";
-const out = new Map(), unknown = /** @type {Record<string, string>} */ ({});
+const out = new Map(),
+  unknown = /** @type {Record<string, string>} */ ({});
 const names = [...tensors.keys()].filter((key) => key.endsWith("/model")).map((key) => key.slice(0, -"/model".length));
 
 for (const name of names) {
@@ -28,10 +29,14 @@ for (const name of names) {
   const steps = [];
   if (rounds) steps.push(...graph.walkWithScales(inputs));
   else {
-    graph.walkJudging(inputs, (output, value, scale) => {
-      steps.push({ name: output, value, scale });
-      return value;
-    }, new Map());
+    graph.walkJudging(
+      inputs,
+      (output, value, scale) => {
+        steps.push({ name: output, value, scale });
+        return value;
+      },
+      new Map(),
+    );
   }
   for (const { name: output, value, scale } of steps) {
     if (value instanceof Unknown) {
@@ -39,8 +44,16 @@ for (const name of names) {
       continue;
     }
     const own = broadcastTo(scale.own, value.shape);
-    out.set(`${name}/value:${output}`, { dtype: "float64", shape: [...value.shape], data: Float64Array.from(value.data) });
-    out.set(`${name}/scale:${output}`, { dtype: "float64", shape: [...value.shape], data: Float64Array.from(own.data) });
+    out.set(`${name}/value:${output}`, {
+      dtype: "float64",
+      shape: [...value.shape],
+      data: Float64Array.from(value.data),
+    });
+    out.set(`${name}/scale:${output}`, {
+      dtype: "float64",
+      shape: [...value.shape],
+      data: Float64Array.from(own.data),
+    });
   }
 }
 writeFileSync(to, writeSafetensors(out, unknown));

@@ -108,7 +108,10 @@ export class ScaledCall extends Call {
     return found;
   }
 
-  /** @param {Values} scale @returns {Values} nearly nothing if neither the operation nor an attribute of it is rounded */
+  /**
+   * @param {Values} scale
+   * @returns {Values} nearly nothing if neither the operation nor an attribute of it is rounded
+   */
   own(scale) {
     const hasNumber = [...this.node.attributes.values()].some(({ kind }) => kind === "float" || kind === "floats");
     return this.rounds || hasNumber ? scale : map(scale, (each) => each * IN_FLOAT64);

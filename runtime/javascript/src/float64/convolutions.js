@@ -9,20 +9,30 @@ import { padded, positions, windowsOf } from "./windows.js";
 
 /** @param {Call} call N C *spatial, with weights O C/group *kernel @returns {Values[]} */
 export function conv(call) {
-  const [x, w] = call.given(2), b = call.inputs[2], group = call.int("group");
+  const [x, w] = call.given(2),
+    b = call.inputs[2],
+    group = call.int("group");
   check(call, x, w, w.shape[1] * group, group);
-  const windows = windowsOf(call, x.shape.slice(2), w.shape.slice(2)), { data, shape } = padded(x, windows, 0);
-  const outputs = w.shape[0], pixels = sizeOf(windows.out), out = zeros([x.shape[0], outputs, ...windows.out]);
-  const spatial = shape.slice(2), places = positions(windows.out, windows.strides, spatial);
-  const taps = positions(windows.kernel, windows.dilations, spatial), channel = sizeOf(spatial);
-  const inside = w.shape[1], each = outputs / group;
+  const windows = windowsOf(call, x.shape.slice(2), w.shape.slice(2)),
+    { data, shape } = padded(x, windows, 0);
+  const outputs = w.shape[0],
+    pixels = sizeOf(windows.out),
+    out = zeros([x.shape[0], outputs, ...windows.out]);
+  const spatial = shape.slice(2),
+    places = positions(windows.out, windows.strides, spatial);
+  const taps = positions(windows.kernel, windows.dilations, spatial),
+    channel = sizeOf(spatial);
+  const inside = w.shape[1],
+    each = outputs / group;
   for (let image = 0; image < x.shape[0]; image++) {
     for (let number = 0; number < group; number++) {
-      const from = (image * group + number) * inside * channel, at = (image * outputs + number * each) * pixels;
+      const from = (image * group + number) * inside * channel,
+        at = (image * outputs + number * each) * pixels;
       const weights = { data: w.data, begin: number * each * inside * taps.length };
       if (inside === 1 && each < TILE) byChannel(data, from, weights, each, places, taps, out.data, at);
       else {
-        const depth = inside * taps.length, rows = vectors(w.data, weights.begin, depth, 1, depth);
+        const depth = inside * taps.length,
+          rows = vectors(w.data, weights.begin, depth, 1, depth);
         product(each, pixels, depth, rows, gathering(data, from, places, taps, inside, channel), out.data, at);
       }
     }
@@ -30,10 +40,18 @@ export function conv(call) {
   return [withBias(out, b)];
 }
 
-/** @param {Call} call @param {Values} x @param {Values} w @param {number} channels that the weights take @param {number} group */
+/**
+ * @param {Call} call
+ * @param {Values} x
+ * @param {Values} w
+ * @param {number} channels that the weights take
+ * @param {number} group
+ */
 function check(call, x, w, channels, group) {
   if (x.rank !== w.rank || x.rank < 3 || x.shape[1] !== channels || !(group >= 1) || w.shape[0] % group) {
-    throw new NotComputed(`weights of ${w.shape.join(" x ")} in ${group} groups don't fit a tensor of ${x.shape.join(" x ")}`);
+    throw new NotComputed(
+      `weights of ${w.shape.join(" x ")} in ${group} groups don't fit a tensor of ${x.shape.join(" x ")}`,
+    );
   }
   const kernel = call.ints("kernel_shape");
   if (kernel && kernel.join() !== w.shape.slice(2).join()) {
@@ -55,7 +73,8 @@ function gathering(data, from, places, taps, inside, channel) {
   /** @param {Float64Array} to @param {number} at @param {number} first @param {number} count */
   return (to, at, first, count) => {
     for (let begin = 0; begin < count; begin += TILE) {
-      const last = first + count - 1, panel = first + begin;
+      const last = first + count - 1,
+        panel = first + begin;
       // What a window lacks to a whole tile is computed and left away.
       const [one, two] = [places[panel], places[Math.min(panel + 1, last)]];
       const [three, four] = [places[Math.min(panel + 2, last)], places[Math.min(panel + 3, last)]];
@@ -87,7 +106,8 @@ function gathering(data, from, places, taps, inside, channel) {
 function byChannel(data, from, weights, multiple, places, taps, out, at) {
   for (let each = 0; each < multiple; each++, at += places.length) {
     for (let tap = 0; tap < taps.length; tap++) {
-      const weight = weights.data[weights.begin + each * taps.length + tap], base = from + taps[tap];
+      const weight = weights.data[weights.begin + each * taps.length + tap],
+        base = from + taps[tap];
       for (let pixel = 0; pixel < places.length; pixel++) out[at + pixel] += weight * data[base + places[pixel]];
     }
   }
@@ -96,7 +116,8 @@ function byChannel(data, from, weights, multiple, places, taps, out, at) {
 /** @param {Values} out N O *spatial, which is written to @param {Values | null | undefined} b O */
 function withBias(out, b) {
   if (!b) return out;
-  const outputs = out.shape[1], pixels = sizeOf(out.shape.slice(2));
+  const outputs = out.shape[1],
+    pixels = sizeOf(out.shape.slice(2));
   for (let channel = 0; channel < out.shape[0] * outputs; channel++) {
     const bias = b.data[channel % outputs];
     for (let place = channel * pixels; place < (channel + 1) * pixels; place++) out.data[place] += bias;
@@ -106,12 +127,21 @@ function withBias(out, b) {
 
 /** @param {Call} call N C *spatial, with weights C O/group *kernel @returns {Values[]} */
 export function convTranspose(call) {
-  const [x, w] = call.given(2), b = call.inputs[2], group = call.int("group");
+  const [x, w] = call.given(2),
+    b = call.inputs[2],
+    group = call.int("group");
   check(call, x, w, w.shape[0], group);
-  const size = x.shape.slice(2), { strides, dilations, begins, ends, whole } = transposedPlaces(call, size, w.shape.slice(2));
-  const outputs = group * w.shape[1], kernel = w.shape.slice(2), pixels = sizeOf(size), channel = sizeOf(whole);
-  const places = positions(size, strides, whole), taps = positions(kernel, dilations, whole);
-  const full = zeros([x.shape[0], outputs, ...whole]), depth = x.shape[1] / group, rows = w.shape[1] * taps.length;
+  const size = x.shape.slice(2),
+    { strides, dilations, begins, ends, whole } = transposedPlaces(call, size, w.shape.slice(2));
+  const outputs = group * w.shape[1],
+    kernel = w.shape.slice(2),
+    pixels = sizeOf(size),
+    channel = sizeOf(whole);
+  const places = positions(size, strides, whole),
+    taps = positions(kernel, dilations, whole);
+  const full = zeros([x.shape[0], outputs, ...whole]),
+    depth = x.shape[1] / group,
+    rows = w.shape[1] * taps.length;
   const columns = new Float64Array(rows * pixels);
   for (let image = 0; image < x.shape[0]; image++) {
     for (let number = 0; number < group; number++) {
@@ -130,19 +160,27 @@ export function convTranspose(call) {
 
 /** @param {Call} call @param {number[]} size @param {number[]} kernel */
 function transposedPlaces(call, size, kernel) {
-  const axes = size.length, ones = new Array(axes).fill(1), automatic = call.text("auto_pad") || "NOTSET";
-  const strides = call.ints("strides") ?? ones, dilations = call.ints("dilations") ?? ones;
+  const axes = size.length,
+    ones = new Array(axes).fill(1),
+    automatic = call.text("auto_pad") || "NOTSET";
+  const strides = call.ints("strides") ?? ones,
+    dilations = call.ints("dilations") ?? ones;
   const extra = call.ints("output_padding") ?? new Array(axes).fill(0);
-  if (!["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"].includes(automatic)) throw new NotComputed(`auto_pad=${automatic} is not known`);
+  if (!["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"].includes(automatic))
+    throw new NotComputed(`auto_pad=${automatic} is not known`);
   // The size that all taps reach, before the padding is cut off.
   const sizes = size.map((length, i) => (length - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 + extra[i]);
   let wanted = call.ints("output_shape")?.slice(-axes);
   if (!wanted && automatic.startsWith("SAME")) wanted = size.map((length, i) => length * strides[i]);
   const pads = automatic === "VALID" ? undefined : call.ints("pads");
-  let begins = new Array(axes).fill(0), ends = sizes;
+  let begins = new Array(axes).fill(0),
+    ends = sizes;
   if (wanted) {
-    const sought = wanted, totals = sizes.map((length, i) => Math.max(0, length - sought[i]));
-    begins = totals.map((total) => (automatic === "SAME_UPPER" ? Math.floor(total / 2) : total - Math.floor(total / 2)));
+    const sought = wanted,
+      totals = sizes.map((length, i) => Math.max(0, length - sought[i]));
+    begins = totals.map((total) =>
+      automatic === "SAME_UPPER" ? Math.floor(total / 2) : total - Math.floor(total / 2),
+    );
     ends = begins.map((begin, i) => begin + sought[i]);
   } else if (pads) {
     begins = pads.slice(0, axes);
@@ -154,10 +192,17 @@ function transposedPlaces(call, size, kernel) {
 
 /** @param {Values} full N O *whole @param {number[]} begins @param {number[]} ends @returns {Values} */
 function cropped(full, begins, ends) {
-  const spatial = begins.map((begin, axis) => ends[axis] - begin), shape = [...full.shape.slice(0, 2), ...spatial];
+  const spatial = begins.map((begin, axis) => ends[axis] - begin),
+    shape = [...full.shape.slice(0, 2), ...spatial];
   if (shape.every((size, axis) => size === full.shape[axis])) return full;
-  const out = zeros(shape), strides = stridesOf(full.shape.slice(2)), inner = sizeOf(full.shape.slice(2));
-  const places = positions(spatial, spatial.map(() => 1), full.shape.slice(2));
+  const out = zeros(shape),
+    strides = stridesOf(full.shape.slice(2)),
+    inner = sizeOf(full.shape.slice(2));
+  const places = positions(
+    spatial,
+    spatial.map(() => 1),
+    full.shape.slice(2),
+  );
   const begin = begins.reduce((total, each, axis) => total + each * strides[axis], 0);
   for (let channel = 0; channel < shape[0] * shape[1]; channel++) {
     for (let pixel = 0; pixel < places.length; pixel++) {

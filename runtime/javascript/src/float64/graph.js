@@ -28,7 +28,9 @@ export class Unknown {
 /** @typedef {{ name: string, value: Result, scale: Scale }} Step an output in the order of execution */
 /** @typedef {(name: string, value: Result, scale: Scale) => Result} PassedOn what the nodes that use an output get */
 
-const STEP_KEY = "layerprobe.name", SIZE_NODE = "size::", OLDEST_OPSET = 7;
+const STEP_KEY = "layerprobe.name",
+  SIZE_NODE = "size::",
+  OLDEST_OPSET = 7;
 
 export class Float64Graph {
   /**
@@ -48,15 +50,27 @@ export class Float64Graph {
     const given = graph.inputs.filter(({ name }) => !this.weights.has(name));
     this.inputs = given.map(({ name }) => name);
     this.inputTypes = new Map(given.map(({ name, type }) => [name, type]));
-    const producers = new Map(this.nodes.flatMap((node, index) => node.outputs.filter(Boolean).map((name) => [name, index])));
+    const producers = new Map(
+      this.nodes.flatMap((node, index) => node.outputs.filter(Boolean).map((name) => [name, index])),
+    );
     const absent = outputs.find((name) => !producers.has(name));
-    if (absent !== undefined) throw new NotComputed(`the ONNX file does not compute ${absent}, which the manifest lists`);
-    const needs = this.nodes.map(reads), named = new Set([...outputs, ...this.inputs]);
+    if (absent !== undefined)
+      throw new NotComputed(`the ONNX file does not compute ${absent}, which the manifest lists`);
+    const needs = this.nodes.map(reads),
+      named = new Set([...outputs, ...this.inputs]);
     const found = new Map(outputs.map((name) => [name, nearestValues(name, producers, needs, named)]));
     /** By output: the nearest outputs and inputs of the model that it is computed from, in order. */
     this.inputsOf = new Map([...found].map(([name, { nearest }]) => [name, nearest]));
     /** By output: the model's operations between those and it. @type {Map<string, string[]>} */
-    this.unexported = new Map([...found].map(([name, { between }]) => [name, operationsOf(between.map((index) => this.nodes[index]), named)]));
+    this.unexported = new Map(
+      [...found].map(([name, { between }]) => [
+        name,
+        operationsOf(
+          between.map((index) => this.nodes[index]),
+          named,
+        ),
+      ]),
+    );
     /** The outputs that a single operation computes from those. */
     this.single = new Set(averaged ? [] : outputs.filter((name) => !this.unexported.get(name)?.length));
     this.scaled = new Set();
@@ -68,10 +82,16 @@ export class Float64Graph {
     this.steps = scheduled(this.nodes, needs, producers, outputs);
   }
 
-  /** A node of a constant is a weight of the graph: as this, it was rounded to its type. @param {Node} node @returns {boolean} */
+  /**
+   * A node of a constant is a weight of the graph: as this, it was rounded to its type.
+   *
+   * @param {Node} node
+   * @returns {boolean}
+   */
   keepAsWeight(node) {
     const value = node.attributes.get("value");
-    if (node.opType !== "Constant" || node.domain || value?.kind !== "tensor" || this.outputs.has(node.outputs[0])) return false;
+    if (node.opType !== "Constant" || node.domain || value?.kind !== "tensor" || this.outputs.has(node.outputs[0]))
+      return false;
     this.weights.set(node.outputs[0], value.value);
     return true;
   }
@@ -112,9 +132,12 @@ export class Float64Graph {
    * @returns {Generator<Step>}
    */
   *shakenWalk(inputs, seed, forced = new Map()) {
-    const random = generator(seed), apart = (/** @type {number} */ value, /** @type {number} */ scale) => value + (2 * random() - 1) * EPSILON * scale;
+    const random = generator(seed),
+      apart = (/** @type {number} */ value, /** @type {number} */ scale) =>
+        value + (2 * random() - 1) * EPSILON * scale;
     /** @type {PassedOn} */
-    const shaken = (_, value, scale) => (value instanceof Unknown || !value.isFloat ? value : zip(value, scale.own, apart));
+    const shaken = (_, value, scale) =>
+      value instanceof Unknown || !value.isFloat ? value : zip(value, scale.own, apart);
     /** @type {PassedOn} */
     const passedOn = (name, value, scale) => forced.get(name) ?? shaken(name, value, scale);
     for (const { name, value, scale } of this.steppedThrough(inputs, passedOn, new Losses(this.outputs, null))) {
@@ -137,7 +160,8 @@ export class Float64Graph {
     for (const { node, needs, doneWith, completes } of this.steps) {
       const { results, scales } = this.computed(node, needs, values, losses);
       node.outputs.filter(Boolean).forEach((name, index) => {
-        const value = results[index], scale = scales[index];
+        const value = results[index],
+          scale = scales[index];
         values.set(name, value);
         if (this.outputs.has(name)) {
           finished.set(name, { name, value, scale });
@@ -164,7 +188,8 @@ export class Float64Graph {
    * @returns {{ results: Result[], scales: Scale[] }} one for each output that has a name
    */
   computed(node, needs, values, losses) {
-    const names = node.outputs.filter(Boolean), scales = names.map(() => NO_SCALE);
+    const names = node.outputs.filter(Boolean),
+      scales = names.map(() => NO_SCALE);
     try {
       const inputs = new Map();
       for (const name of needs) {
@@ -177,27 +202,37 @@ export class Float64Graph {
       const evaluate = (others) => this.evaluated(node, others);
       const results = evaluate(places);
       if (!losses || !names.some((name) => this.scaled.has(name))) return { results, scales };
-      return { results, scales: losses.of(new Call(node, places, this.opset), results, evaluate, this.roundedType(node) !== null) };
+      return {
+        results,
+        scales: losses.of(new Call(node, places, this.opset), results, evaluate, this.roundedType(node) !== null),
+      };
     } catch (error) {
       // What a faulty file leads to has many types, such as a RangeError for a size.
       const reason = error instanceof Error ? error.message : String(error);
-      return { results: names.map(() => new Unknown(`${plain(node.opType)} can't be recomputed: ${plain(reason)}`)), scales };
+      return {
+        results: names.map(() => new Unknown(`${plain(node.opType)} can't be recomputed: ${plain(reason)}`)),
+        scales,
+      };
     }
   }
 
   /** @param {Node} node @param {(Values | null)[]} inputs @returns {Values[]} */
   evaluated(node, inputs) {
     const operator = node.domain ? undefined : OPERATORS.get(node.opType);
-    if (!operator) throw new NotComputed(`${node.domain ? `${node.domain}.` : ""}${node.opType} is not computed in JavaScript`);
-    if (this.opset > NEWEST_OPSET || this.opset < OLDEST_OPSET) throw new NotComputed(`opset ${this.opset} is not from ${OLDEST_OPSET} to ${NEWEST_OPSET}`);
-    const results = operator.compute(new Call(node, inputs, this.opset)), type = this.roundedType(node);
+    if (!operator)
+      throw new NotComputed(`${node.domain ? `${node.domain}.` : ""}${node.opType} is not computed in JavaScript`);
+    if (this.opset > NEWEST_OPSET || this.opset < OLDEST_OPSET)
+      throw new NotComputed(`opset ${this.opset} is not from ${OLDEST_OPSET} to ${NEWEST_OPSET}`);
+    const results = operator.compute(new Call(node, inputs, this.opset)),
+      type = this.roundedType(node);
     return type ? results.map((each) => roundedTo(each, type)) : results;
   }
 
   /** @param {Node} node @returns {string | null} the type of 16 bits to which an inserted cast rounds */
   roundedType(node) {
     const to = Number(node.attributes.get("to")?.value);
-    const narrow = this.rounds && node.opType === "Cast" && (to === FLOAT16 || to === BFLOAT16) && !node.metadata.has(STEP_KEY);
+    const narrow =
+      this.rounds && node.opType === "Cast" && (to === FLOAT16 || to === BFLOAT16) && !node.metadata.has(STEP_KEY);
     return narrow ? (TYPES.get(to)?.dtype ?? null) : null;
   }
 
@@ -226,7 +261,9 @@ const given = (forced) => (name, value) => forced.get(name) ?? value;
  * @returns {{ nearest: string[], between: number[] }} the nearest of the named values that it is computed from, and the nodes in between
  */
 export function nearestValues(output, producers, needs, named) {
-  const nearest = new Set(), seen = new Set(), waiting = [...needs[Number(producers.get(output))]].reverse();
+  const nearest = new Set(),
+    seen = new Set(),
+    waiting = [...needs[Number(producers.get(output))]].reverse();
   for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) {
     if (named.has(name)) nearest.add(name);
     else if (producers.has(name) && !seen.has(name)) {
@@ -238,12 +275,18 @@ export function nearestValues(output, producers, needs, named) {
   return { nearest: [...nearest], between: [...between].sort((one, other) => one - other) };
 }
 
-/** @param {Node[]} nodes @param {ReadonlySet<string>} named @returns {string[]} the operations that these nodes belong to */
+/**
+ * @param {Node[]} nodes
+ * @param {ReadonlySet<string>} named
+ * @returns {string[]} the operations that these nodes belong to
+ */
 function operationsOf(nodes, named) {
-  const found = nodes.filter(({ name }) => !name.startsWith(SIZE_NODE)).map(({ name, metadata }) => {
-    // Where another tool has removed the metadata, by the name: the export calls a node `operation/Conv::6`.
-    return metadata.get(STEP_KEY) ?? name.slice(0, Math.max(0, name.lastIndexOf("/")));
-  });
+  const found = nodes
+    .filter(({ name }) => !name.startsWith(SIZE_NODE))
+    .map(({ name, metadata }) => {
+      // Where another tool has removed the metadata, by the name: the export calls a node `operation/Conv::6`.
+      return metadata.get(STEP_KEY) ?? name.slice(0, Math.max(0, name.lastIndexOf("/")));
+    });
   return [...new Set(found)].filter((operation) => operation && !named.has(operation));
 }
 
@@ -257,9 +300,12 @@ function operationsOf(nodes, named) {
  */
 function scheduled(nodes, needs, producers, outputs) {
   /** @type {number[]} */
-  const order = [], placed = new Set(), completes = new Map();
+  const order = [],
+    placed = new Set(),
+    completes = new Map();
   for (const output of outputs) {
-    const waiting = [Number(producers.get(output))], missing = new Set();
+    const waiting = [Number(producers.get(output))],
+      missing = new Set();
     for (let index = waiting.pop(); index !== undefined; index = waiting.pop()) {
       if (placed.has(index) || missing.has(index)) continue;
       missing.add(index);
@@ -277,7 +323,10 @@ function scheduled(nodes, needs, producers, outputs) {
   return order.map((index) => ({
     node: nodes[index],
     needs: needs[index],
-    doneWith: [...needs[index].filter((name) => lastUse.get(name) === index), ...nodes[index].outputs.filter((name) => name && !lastUse.has(name))],
+    doneWith: [
+      ...needs[index].filter((name) => lastUse.get(name) === index),
+      ...nodes[index].outputs.filter((name) => name && !lastUse.has(name)),
+    ],
     completes: completes.get(index) ?? [],
   }));
 }

@@ -12,10 +12,19 @@ import { Values, larger, map, scalar, zip } from "./values.js";
 /** @typedef {import("./calls.js").Given} Given */
 /** @typedef {import("./onnx_file.js").Node} Node */
 
-/** Types in which a rounding costs more than in float32, and how many times as much. @type {ReadonlyMap<number, number>} */
-const COARSE = new Map([[FLOAT16, 2 ** -10 / EPSILON], [BFLOAT16, 2 ** -7 / EPSILON]]);
+/**
+ * Types in which a rounding costs more than in float32, and how many times as much.
+ *
+ * @type {ReadonlyMap<number, number>}
+ */
+const COARSE = new Map([
+  [FLOAT16, 2 ** -10 / EPSILON],
+  [BFLOAT16, 2 ** -7 / EPSILON],
+]);
 const FLOATS = new Set([FLOAT, DOUBLE, ...COARSE.keys()]);
-/** What a table may have lost, in multiples of epsilon times its largest value: sines of angles up to 2 pi lose that. */
+/**
+ * What a table may have lost, in multiples of epsilon times its largest value: sines of angles up to 2 pi lose that.
+ */
 const OF_TABLES = 4;
 
 /**
@@ -37,7 +46,10 @@ export class Scale {
 
   /** @param {Values} own @returns {Scale} of what is computed from no output */
   static of(own) {
-    return new Scale(() => own, () => own);
+    return new Scale(
+      () => own,
+      () => own,
+    );
   }
 
   /** @returns {Values} what its own operation may lose in each element, given its inputs */
@@ -55,7 +67,10 @@ export class Scale {
 /** Of integers and booleans, which are exact. */
 export const NO_SCALE = Scale.of(scalar(0));
 
-/** @param {Node} node whether runtimes may compute it together with what precedes it: then what is recorded before it need not be what it was computed from */
+/**
+ * @param {Node} node whether runtimes may compute it together with what precedes it: then what is recorded before it
+ *   need not be what it was computed from
+ */
 const sharesKernel = (node) => !node.domain && OPERATORS.get(node.opType)?.alone === false;
 
 /** What each value of a graph may have lost since the nearest outputs before it. */
@@ -101,7 +116,9 @@ export class Losses {
    * @returns {Scale[]}
    */
   of(call, results, evaluate, rounded) {
-    const { node } = call, exact = rounded || this.folded !== null, rounds = this.folded === null;
+    const { node } = call,
+      exact = rounded || this.folded !== null,
+      rounds = this.folded === null;
     const coarse = exact ? (this.computingType(node), 1) : (COARSE.get(this.computingType(node)) ?? 1);
     const inOne = sharesKernel(node) && rounds;
     const near = node.inputs.map((name) => {
@@ -121,9 +138,18 @@ export class Losses {
     });
   }
 
-  /** @param {ScaledCall} call @param {(Scale | undefined)[]} before @param {number} coarse @param {number} least @returns {Scale} */
+  /**
+   * @param {ScaledCall} call
+   * @param {(Scale | undefined)[]} before
+   * @param {number} coarse
+   * @param {number} least
+   * @returns {Scale}
+   */
   scaleOf(call, before, coarse, least) {
-    const bound = !call.rounds && !call.node.domain && WEIGHTED.has(call.node.opType) ? map(call.output, (each) => 2 * Math.abs(each)) : null;
+    const bound =
+      !call.rounds && !call.node.domain && WEIGHTED.has(call.node.opType)
+        ? map(call.output, (each) => 2 * Math.abs(each))
+        : null;
     const own = () => atLeast(times(naturalScale(call), coarse), least);
     const scale = new Scale(own, (off) => this.moved(call, before, coarse, off), bound);
     // Now, so that a node without one counts as one that can't be recomputed.
@@ -131,7 +157,13 @@ export class Losses {
     return scale;
   }
 
-  /** @param {ScaledCall} call @param {(Scale | undefined)[]} before @param {number} coarse @param {Map<string, number>} off @returns {Values} */
+  /**
+   * @param {ScaledCall} call
+   * @param {(Scale | undefined)[]} before
+   * @param {number} coarse
+   * @param {Map<string, number>} off
+   * @returns {Values}
+   */
   moved(call, before, coarse, off) {
     const lost = call.node.inputs.map((name, place) => {
       const known = this.outputs.has(name) ? scalar(off.get(name) ?? 0) : before[place]?.withInputs(off);
@@ -140,7 +172,10 @@ export class Losses {
     return times(naturalScale(call.with({ lost })), coarse);
   }
 
-  /** @param {Node} node @returns {number} ONNX's type in which it computes, its first input's unless it casts; 0 if not known */
+  /**
+   * @param {Node} node
+   * @returns {number} ONNX's type in which it computes, its first input's unless it casts; 0 if not known
+   */
   computingType(node) {
     const to = node.opType === "Cast" ? Number(node.attributes.get("to")?.value ?? 0) : 0;
     const like = node.opType === "CastLike" ? node.inputs.slice(1, 2) : node.inputs;
@@ -152,7 +187,11 @@ export class Losses {
 
 /** @param {Values} x @param {number} factor @returns {Values} nearly always by 1, without a copy */
 const times = (x, factor) => (factor === 1 ? x : map(x, (each) => each * factor));
-/** @param {Values} x @param {number} least @returns {Values} of what isn't negative, without a copy where `least` is 0 */
+/**
+ * @param {Values} x
+ * @param {number} least
+ * @returns {Values} of what isn't negative, without a copy where `least` is 0
+ */
 const atLeast = (x, least) => (least ? map(x, (each) => Math.max(each, least)) : x);
 
 /** @param {ScaledCall} call @returns {Values} what each element of the output may lose, in multiples of epsilon */
@@ -162,7 +201,11 @@ export function naturalScale(call) {
   return call.output.isFloat ? rule(call) : ofSteps(call);
 }
 
-/** @param {Values} result @param {Given[]} lost @returns {boolean} whether it may lose anything: floats, and integers to which rounding numbers led */
+/**
+ * @param {Values} result
+ * @param {Given[]} lost
+ * @returns {boolean} whether it may lose anything: floats, and integers to which rounding numbers led
+ */
 function loses(result, lost) {
   if (result.isFloat) return true;
   return result.kind !== "bool" && lost.some((each) => each?.data.some(Boolean));
@@ -170,7 +213,11 @@ function loses(result, lost) {
 
 const BITS = new DataView(new ArrayBuffer(8));
 
-/** @param {number} value @param {number} type @returns {boolean} whether it is one that people write down exactly (100, 0.5): its last bits are 0 */
+/**
+ * @param {number} value
+ * @param {number} type
+ * @returns {boolean} whether it is one that people write down exactly (100, 0.5): its last bits are 0
+ */
 function isRound(value, type) {
   if (type === FLOAT) BITS.setFloat32(0, value, true);
   else BITS.setFloat64(0, value, true);

@@ -5,7 +5,23 @@
 // which is in `operators.js`. They are those of layerprobe's runtime/float64/natural_scale.py.
 
 import { byChannel, repeated, softmaxAxis } from "./normalizations.js";
-import { Values, absolute, axisOf, broadcastTo, larger, largestFinite, map, mean, reduce, sameShape, scalar, sizeOf, sum, zeros, zip } from "./values.js";
+import {
+  Values,
+  absolute,
+  axisOf,
+  broadcastTo,
+  larger,
+  largestFinite,
+  map,
+  mean,
+  reduce,
+  sameShape,
+  scalar,
+  sizeOf,
+  sum,
+  zeros,
+  zip,
+} from "./values.js";
 
 /** @typedef {import("./calls.js").ScaledCall} ScaledCall */
 /** @typedef {(call: ScaledCall) => Values} Rule it returns a tensor that broadcasts to the output */
@@ -27,41 +43,57 @@ const ofSums = (terms, total) => map(total, (each) => Math.abs(each) * (Math.sqr
 
 /** @param {ScaledCall} call @returns {number} how many numbers each element of the output is the sum of */
 function termsOf(call) {
-  const [x, w] = call.inputs, kind = call.node.opType;
-  if (kind === "Conv" || kind === "ConvTranspose") return w ? Math.max(1, Math.floor(w.size / Math.max(1, w.shape[0]))) : 1;
+  const [x, w] = call.inputs,
+    kind = call.node.opType;
+  if (kind === "Conv" || kind === "ConvTranspose")
+    return w ? Math.max(1, Math.floor(w.size / Math.max(1, w.shape[0]))) : 1;
   if (!x) return 1;
   if (kind === "MatMul" || kind === "Gemm") return Math.max(1, x.shape[x.rank - (call.int("transA") ? 2 : 1)] ?? 1);
   return Math.max(1, Math.floor(x.size / Math.max(1, call.output.size)));
 }
 
-/** What is linear in each of some inputs, of all if none is named: |x| passed through it. @param {number[]} places @returns {Rule} */
-export const linear = (...places) => (call) => {
-  /** @type {Map<number, Values>} */
-  const sizes = new Map();
-  for (const [place, value] of call.inputs.entries()) {
-    if (value?.isFloat && (!places.length || places.includes(place))) sizes.set(place, map(value, (each) => Math.abs(each) + UNDERFLOW));
-  }
-  /** @param {Map<number, Values>} given */
-  const passed = (given) => absolute(call.evaluate(call.inputs.map((value, place) => given.get(place) ?? value)));
-  let scale = passed(sizes);
-  if (call.rounds) scale = add(scale, ofSums(termsOf(call), call.output));
-  // A mean or a sum has no weights that could be off.
-  else if (sizes.size === 1 && !places.length) scale = call.own(scale);
-  else {
-    // Weights that the exporter computed, as of weight_norm, are off one by one, or all by one factor.
-    const root = Math.sqrt(termsOf(call));
-    scale = zip(scale, call.output, (each, result) => each / root + 2 * Math.abs(result));
-  }
-  for (const { place, value, lost } of call.losses()) {
-    const more = sizes.has(place) ? passed(new Map(sizes).set(place, broadcastTo(lost, value.shape))) : moved(call, place, value, lost);
-    scale = add(scale, more);
-  }
-  return scale;
-};
+/**
+ * What is linear in each of some inputs, of all if none is named: |x| passed through it.
+ *
+ * @param {number[]} places
+ * @returns {Rule}
+ */
+export const linear =
+  (...places) =>
+  (call) => {
+    /** @type {Map<number, Values>} */
+    const sizes = new Map();
+    for (const [place, value] of call.inputs.entries()) {
+      if (value?.isFloat && (!places.length || places.includes(place)))
+        sizes.set(
+          place,
+          map(value, (each) => Math.abs(each) + UNDERFLOW),
+        );
+    }
+    /** @param {Map<number, Values>} given */
+    const passed = (given) => absolute(call.evaluate(call.inputs.map((value, place) => given.get(place) ?? value)));
+    let scale = passed(sizes);
+    if (call.rounds) scale = add(scale, ofSums(termsOf(call), call.output));
+    // A mean or a sum has no weights that could be off.
+    else if (sizes.size === 1 && !places.length) scale = call.own(scale);
+    else {
+      // Weights that the exporter computed, as of weight_norm, are off one by one, or all by one factor.
+      const root = Math.sqrt(termsOf(call));
+      scale = zip(scale, call.output, (each, result) => each / root + 2 * Math.abs(result));
+    }
+    for (const { place, value, lost } of call.losses()) {
+      const more = sizes.has(place)
+        ? passed(new Map(sizes).set(place, broadcastTo(lost, value.shape)))
+        : moved(call, place, value, lost);
+      scale = add(scale, more);
+    }
+    return scale;
+  };
 
 /** The largest scale of each channel of each image, since fast convolutions mix what lies side by side. @type {Rule} */
 export function convolved(call) {
-  const scale = linear()(call), kernel = call.inputs[1]?.shape.slice(2) ?? [];
+  const scale = linear()(call),
+    kernel = call.inputs[1]?.shape.slice(2) ?? [];
   if (!call.rounds || Math.max(...kernel) === 1) return scale;
   const pixels = scale.shape.map((_, axis) => axis).slice(2);
   const largest = reduce(scale, pixels, 0, (total, value) => (value > total && value < Infinity ? value : total));
@@ -72,21 +104,27 @@ export function convolved(call) {
 export function added(call) {
   const parts = call.inputs.map((_, place) => call.own(call.sizeOf(place)));
   for (const lost of call.lost) if (lost) parts.push(lost);
-  const total = parts.slice(1).reduce(add, parts[0]), count = call.inputs.length;
+  const total = parts.slice(1).reduce(add, parts[0]),
+    count = call.inputs.length;
   return call.node.opType === "Mean" ? map(total, (each) => each / count) : total;
 }
 
 /** @type {Rule} */
 export function multiplied(call) {
   let scale = call.own(absolute(call.output));
-  for (const { place, lost } of call.losses()) scale = add(scale, zip(lost, call.sizeOf(1 - place), (one, other) => one * other));
+  for (const { place, lost } of call.losses())
+    scale = add(
+      scale,
+      zip(lost, call.sizeOf(1 - place), (one, other) => one * other),
+    );
   return scale;
 }
 
 /** What takes values between elements, at positions that are rounded as well. @type {Rule} */
 export function sampled(call) {
   // Its factors are no values that pass through, and a little less of one is another size.
-  const alone = call.with({ lost: call.lost.map((lost, place) => (place ? null : lost)) }), [x] = call.inputs;
+  const alone = call.with({ lost: call.lost.map((lost, place) => (place ? null : lost)) }),
+    [x] = call.inputs;
   if (!x) return scalar(0);
   if (call.text("mode") === "nearest" || !call.text("mode")) return copied(0)(alone);
   let between = linear(0)(alone);
@@ -100,18 +138,26 @@ export function sampled(call) {
 
 // --- copies
 
-/** What moves its inputs (some, or all): what they lost before, or their own size. @param {number[]} places @returns {Rule} */
-export const copied = (...places) => (call) => {
-  const given = call.inputs.slice();
-  for (const { place, value, lost } of call.losses()) {
-    if (!places.length || places.includes(place)) given[place] = broadcastTo(lost, value.shape);
-  }
-  if (given.every((each, place) => each === call.inputs[place])) return call.own(absolute(call.output));
-  given.forEach((other, place) => {
-    if (other === call.inputs[place] && other?.isFloat && (!places.length || places.includes(place))) given[place] = call.own(call.sizeOf(place));
-  });
-  return absolute(call.evaluate(given));
-};
+/**
+ * What moves its inputs (some, or all): what they lost before, or their own size.
+ *
+ * @param {number[]} places
+ * @returns {Rule}
+ */
+export const copied =
+  (...places) =>
+  (call) => {
+    const given = call.inputs.slice();
+    for (const { place, value, lost } of call.losses()) {
+      if (!places.length || places.includes(place)) given[place] = broadcastTo(lost, value.shape);
+    }
+    if (given.every((each, place) => each === call.inputs[place])) return call.own(absolute(call.output));
+    given.forEach((other, place) => {
+      if (other === call.inputs[place] && other?.isFloat && (!places.length || places.includes(place)))
+        given[place] = call.own(call.sizeOf(place));
+    });
+    return absolute(call.evaluate(given));
+  };
 
 // --- element by element
 
@@ -133,11 +179,20 @@ export const elementwise = (own, steepest, values) => (call) => {
   return scale;
 };
 
-/** How far the output moves where an input moves by what it lost, up or down. @param {ScaledCall} call @param {number} place @param {Values} value @param {Values} lost */
+/**
+ * How far the output moves where an input moves by what it lost, up or down.
+ *
+ * @param {ScaledCall} call
+ * @param {number} place
+ * @param {Values} value
+ * @param {Values} lost
+ */
 function moved(call, place, value, lost) {
   const changes = [EPSILON, -EPSILON].map((step) => {
     const other = zip(value, lost, (each, loss) => each + step * loss);
-    return map(call.change(call.inputs.map((each, at) => (at === place ? other : each))), (each) => (Number.isFinite(each) ? each / EPSILON : 0));
+    return map(call.change(call.inputs.map((each, at) => (at === place ? other : each))), (each) =>
+      Number.isFinite(each) ? each / EPSILON : 0,
+    );
   });
   return maximum(changes[0], changes[1]);
 }
@@ -148,7 +203,11 @@ export const ofFirst = (_, x) => x;
 export const ofResult = (y) => y;
 /** @param {number} factor @returns {(y: Values) => Values} */
 export const ofResultTimes = (factor) => (y) => map(y, (each) => factor * each);
-/** 1, or the result where it is larger: what goes through exp has an absolute error, however small the result. @param {Values} y */
+/**
+ * 1, or the result where it is larger: what goes through exp has an absolute error, however small the result.
+ *
+ * @param {Values} y
+ */
 export const ofExp = (y) => map(y, (each) => Math.max(each, 1));
 /** @param {Values} y @param {Values} x */
 export const ofResultAndArgument = (y, x) => zip(y, x, (result, argument) => result * (1 + argument));
@@ -167,57 +226,87 @@ export function ofPower(y, x, exponent) {
 export function ofSoftmax(call) {
   const [given] = call.inputs;
   if (!given) return scalar(0);
-  const { x, axis } = softmaxAxis(call, given), largest = reduce(x, [axis], -Infinity, larger);
+  const { x, axis } = softmaxAxis(call, given),
+    largest = reduce(x, [axis], -Infinity, larger);
   const distance = zip(x, largest, (value, most) => (Number.isFinite(value) ? most - value : 0));
-  const parts = zip(x, largest, (value, most) => Math.exp(value - most)), share = zip(parts, sum(parts, [axis]), (each, total) => each / total);
+  const parts = zip(x, largest, (value, most) => Math.exp(value - most)),
+    share = zip(parts, sum(parts, [axis]), (each, total) => each / total);
   const sums = Math.sqrt(x.size / Math.max(1, largest.size)) / 4;
   let relative = call.own(map(distance, (each) => 1 + each + sums));
   if (call.lost[0]) relative = add(relative, broadcastTo(call.lost[0], given.shape).reshaped(x.shape));
   const weighted = zip(share, relative, (part, each) => part * each);
   const all = add(relative, sum(weighted, [axis]));
-  const scale = call.node.opType === "LogSoftmax" ? add(all, call.own(absolute(largest))) : zip(share, all, (part, each) => part * each);
+  const scale =
+    call.node.opType === "LogSoftmax"
+      ? add(all, call.own(absolute(largest)))
+      : zip(share, all, (part, each) => part * each);
   return scale.reshaped(given.shape);
 }
 
 /** @type {Rule} */
 export function ofBatchNorm(call) {
-  const rank = call.output.rank, [slope, shift, average, variance] = [1, 2, 3, 4].map((place) => byChannel(call.sizeOf(place), rank));
-  const epsilon = call.float("epsilon"), factor = zip(slope, variance, (each, square) => each / Math.sqrt(square + epsilon));
+  const rank = call.output.rank,
+    [slope, shift, average, variance] = [1, 2, 3, 4].map((place) => byChannel(call.sizeOf(place), rank));
+  const epsilon = call.float("epsilon"),
+    factor = zip(slope, variance, (each, square) => each / Math.sqrt(square + epsilon));
   let size = add(call.sizeOf(0), average);
   if (call.lost[0]) size = add(size, call.lost[0]);
-  const scale = add(zip(size, factor, (each, times) => each * times), shift);
+  const scale = add(
+    zip(size, factor, (each, times) => each * times),
+    shift,
+  );
   return call.losses().every(({ place }) => place === 0) ? scale : add(scale, ofUnknown(call));
 }
 
 /** (|x| + mean |x|) |r gamma| + |beta|, and the same of the variance, which is computed from x - mean. @type {Rule} */
 export function ofNorm(call) {
-  const [x] = call.inputs, kind = call.node.opType;
+  const [x] = call.inputs,
+    kind = call.node.opType;
   if (!x || !sameShape(call.output.shape, x.shape)) return ofUnknown(call);
   const { shape, axes } = together(call, x);
-  let elements = x.reshaped(shape), size = absolute(elements);
+  let elements = x.reshaped(shape),
+    size = absolute(elements);
   if (call.lost[0]) size = add(size, broadcastTo(call.lost[0], x.shape).reshaped(shape));
   if (kind !== "RMSNormalization") {
-    const average = mean(elements, axes), terms = elements.size / Math.max(1, average.size);
+    const average = mean(elements, axes),
+      terms = elements.size / Math.max(1, average.size);
     size = add(size, add(mean(size, axes), ofSums(Math.floor(terms), average)));
     elements = zip(elements, average, (value, middle) => value - middle);
   }
   const epsilon = kind === "MeanVarianceNormalization" ? 0 : call.float("epsilon");
-  const variance = map(mean(map(elements, (each) => each * each), axes), (each) => each + Math.max(epsilon, 1e-18));
+  const variance = map(
+    mean(
+      map(elements, (each) => each * each),
+      axes,
+    ),
+    (each) => each + Math.max(epsilon, 1e-18),
+  );
   const product = zip(elements, size, (each, other) => Math.abs(each) * other);
   const ofVariance = zip(mean(product, axes), variance, (each, square) => each / square);
-  const spread = add(size, zip(elements, ofVariance, (each, factor) => Math.abs(each) * (1 + factor)));
+  const spread = add(
+    size,
+    zip(elements, ofVariance, (each, factor) => Math.abs(each) * (1 + factor)),
+  );
   const scale = zip(spread, variance, (each, square) => each / Math.sqrt(square)).reshaped(x.shape);
   if (kind === "MeanVarianceNormalization") return scale;
   let [gain, shift] = [call.sizeOf(1), call.sizeOf(2)];
   if (kind !== "LayerNormalization" && kind !== "RMSNormalization") {
     [gain, shift] = [gain, shift].map((each) => byChannel(repeated(each, x.shape[1]), x.rank));
   }
-  return add(zip(scale, gain, (each, factor) => each * factor), shift);
+  return add(
+    zip(scale, gain, (each, factor) => each * factor),
+    shift,
+  );
 }
 
-/** @param {ScaledCall} call @param {Values} x @returns {{ shape: readonly number[], axes: number[] }} what is normalized together */
+/**
+ * @param {ScaledCall} call
+ * @param {Values} x
+ * @returns {{ shape: readonly number[], axes: number[] }} what is normalized together
+ */
 function together(call, x) {
-  const kind = call.node.opType, spatial = x.shape.map((_, axis) => axis).slice(2);
+  const kind = call.node.opType,
+    spatial = x.shape.map((_, axis) => axis).slice(2);
   if (kind === "LayerNormalization" || kind === "RMSNormalization") {
     const first = axisOf(call.int("axis"), x.rank);
     return { shape: x.shape, axes: x.shape.map((_, axis) => axis).slice(first) };
@@ -235,17 +324,20 @@ function together(call, x) {
 /** The largest value, and how far any element moves where the inputs move by what they lost, at random. @type {Rule} */
 export function ofUnknown(call) {
   let scale = largestFinite(absolute(call.output));
-  const losses = call.losses(), random = generator(0);
+  const losses = call.losses(),
+    random = generator(0);
   for (let trial = 0; trial < (losses.length ? 3 : 0); trial++) {
     const given = call.inputs.slice();
-    for (const { place, value, lost } of losses) given[place] = zip(value, lost, (each, loss) => each + (random() < 0.5 ? -EPSILON : EPSILON) * loss);
+    for (const { place, value, lost } of losses)
+      given[place] = zip(value, lost, (each, loss) => each + (random() < 0.5 ? -EPSILON : EPSILON) * loss);
     scale = Math.max(scale, largestFinite(call.change(given)) / EPSILON);
   }
   return scalar(scale);
 }
 
 /** A verdict allows 16 roundings of a runtime and 4 of a file, so that a whole step passes and two don't. */
-const STEP = 12, STEP_IN_FILE = 3;
+const STEP = 12,
+  STEP_IN_FILE = 3;
 
 /** Of whole numbers: where rounding numbers led to them, a step where they lie at a tie. @type {Rule} */
 export function ofSteps(call) {

@@ -79,27 +79,37 @@ export class Tensor {
   /** @returns {Uint8Array | null} its elements' bytes, little-endian; null where they are listed as numbers */
   bytes() {
     if (!this.place) return this.raw;
-    const whole = this.beside(this.place.get("location") ?? ""), begin = Number(this.place.get("offset") ?? 0);
+    const whole = this.beside(this.place.get("location") ?? ""),
+      begin = Number(this.place.get("offset") ?? 0);
     const length = this.place.has("length") ? Number(this.place.get("length")) : whole.length - begin;
-    if (!(begin >= 0 && length >= 0 && begin + length <= whole.length)) throw new NotMessage(`the weight ${this.name} reaches beyond its file`);
+    if (!(begin >= 0 && length >= 0 && begin + length <= whole.length))
+      throw new NotMessage(`the weight ${this.name} reaches beyond its file`);
     return whole.subarray(begin, begin + length);
   }
 
   /** @returns {Values} floats of 32 bits as they are, of 16 bits as doubles */
   read() {
-    const type = TYPES.get(this.type), count = sizeOf(this.shape), raw = this.bytes();
+    const type = TYPES.get(this.type),
+      count = sizeOf(this.shape),
+      raw = this.bytes();
     if (!type) throw new NotComputed(`constants of ONNX's type ${this.type} are not known`);
-    if (raw ? raw.length !== count * type.bytes : this.listed.reduce((total, each) => total + each.length, 0) !== count) {
+    if (
+      raw ? raw.length !== count * type.bytes : this.listed.reduce((total, each) => total + each.length, 0) !== count
+    ) {
       throw new NotMessage(`the elements of ${this.name} don't fit its shape`);
     }
     if (!raw) {
-      const bits = this.listed.flat(), small = type.bytes === 2 && type.kind === "float64";
+      const bits = this.listed.flat(),
+        small = type.bytes === 2 && type.kind === "float64";
       const view = new DataView(new ArrayBuffer(2));
-      const data = Float64Array.from(bits, (each) => (small ? (view.setUint16(0, each, true), type.read(view, 0)) : each));
+      const data = Float64Array.from(bits, (each) =>
+        small ? (view.setUint16(0, each, true), type.read(view, 0)) : each,
+      );
       return new Values(this.shape, data, type.kind);
     }
     if (type.dtype === "float32") return new Values(this.shape, new Float32Array(raw.slice().buffer), type.kind);
-    const data = new Float64Array(count), view = new DataView(raw.buffer, raw.byteOffset, raw.length);
+    const data = new Float64Array(count),
+      view = new DataView(raw.buffer, raw.byteOffset, raw.length);
     for (let place = 0; place < count; place++) data[place] = type.read(view, place * type.bytes);
     return new Values(this.shape, data, type.kind);
   }
@@ -112,7 +122,8 @@ function doubles(bytes) {
 
 /** @param {Uint8Array} bytes of a key and a value @returns {[string, string]} */
 function entry(bytes) {
-  let key = "", value = "";
+  let key = "",
+    value = "";
   for (const field of fields(bytes)) {
     if (field.number === 1) key = text(field);
     if (field.number === 2) value = text(field);
@@ -133,7 +144,8 @@ export function readOnnx(bytes, beside) {
   for (const field of fields(bytes)) {
     if (field.number === 7) graph = readGraph(field.bytes, beside, 0);
     if (field.number === 8) {
-      let domain = "", version = 0;
+      let domain = "",
+        version = 0;
       for (const part of fields(field.bytes)) {
         if (part.number === 1) domain = text(part);
         if (part.number === 2) version = integer(part);
@@ -163,7 +175,8 @@ function readGraph(bytes, beside, depth) {
 
 /** @param {Uint8Array} bytes */
 function readValue(bytes) {
-  let name = "", type = 0;
+  let name = "",
+    type = 0;
   for (const field of fields(bytes)) {
     if (field.number === 1) name = text(field);
     for (const kind of field.number === 2 ? fields(field.bytes) : []) {
@@ -176,7 +189,15 @@ function readValue(bytes) {
 /** @param {Uint8Array} bytes @param {Beside} beside @param {number} depth @returns {Node} */
 function readNode(bytes, beside, depth) {
   /** @type {Node} */
-  const node = { name: "", opType: "", domain: "", inputs: [], outputs: [], attributes: new Map(), metadata: new Map() };
+  const node = {
+    name: "",
+    opType: "",
+    domain: "",
+    inputs: [],
+    outputs: [],
+    attributes: new Map(),
+    metadata: new Map(),
+  };
   for (const field of fields(bytes)) {
     if (field.number === 1) node.inputs.push(text(field));
     else if (field.number === 2) node.outputs.push(text(field));
@@ -195,7 +216,8 @@ const KINDS = { 1: "float", 2: "int", 3: "string", 4: "tensor", 5: "graph", 6: "
 
 /** @param {Uint8Array} bytes @param {Beside} beside @param {number} depth @returns {[string, Attribute]} */
 function readAttribute(bytes, beside, depth) {
-  let name = "", type = 0;
+  let name = "",
+    type = 0;
   /** @type {Record<string, any>} */
   const found = { float: 0, int: 0, string: "", floats: [], ints: [], strings: [] };
   for (const field of fields(bytes)) {
@@ -225,7 +247,8 @@ export function reads(node) {
 
 /** @param {Graph} graph @returns {string[]} */
 function free(graph) {
-  const own = new Set([...graph.inputs.map(({ name }) => name), ...graph.weights.keys()]), names = [];
+  const own = new Set([...graph.inputs.map(({ name }) => name), ...graph.weights.keys()]),
+    names = [];
   for (const node of graph.nodes) {
     names.push(...reads(node).filter((name) => !own.has(name)));
     for (const name of node.outputs) own.add(name);

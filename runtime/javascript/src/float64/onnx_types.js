@@ -27,11 +27,16 @@ export const TYPES = new Map([
   [16, type("bfloat16", "float64", 2, (view, at) => bfloat16(view.getUint16(at, true)))],
 ]);
 
-export const FLOAT = 1, FLOAT16 = 10, DOUBLE = 11, BFLOAT16 = 16;
+export const FLOAT = 1,
+  FLOAT16 = 10,
+  DOUBLE = 11,
+  BFLOAT16 = 16;
 
 /** @param {number} bits @returns {number} */
 export function float16(bits) {
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
+  const sign = bits & 0x8000 ? -1 : 1,
+    exponent = (bits >> 10) & 31,
+    fraction = bits & 1023;
   if (exponent === 31) return fraction ? NaN : sign * Infinity;
   return exponent ? sign * 2 ** (exponent - 25) * (fraction + 1024) : sign * 2 ** -24 * fraction;
 }
@@ -48,7 +53,9 @@ export function bfloat16(bits) {
 export function float16Rounded(value) {
   const size = Math.abs(value);
   if (!(size < 65520)) return size >= 65520 ? Math.sign(value) * Infinity : value;
-  const step = 2 ** (Math.max(-14, Math.floor(Math.log2(size || 1e-9))) - 10), steps = size / step, below = Math.floor(steps);
+  const step = 2 ** (Math.max(-14, Math.floor(Math.log2(size || 1e-9))) - 10),
+    steps = size / step,
+    below = Math.floor(steps);
   const even = steps - below > 0.5 || (steps - below === 0.5 && below % 2) ? below + 1 : below;
   return Math.sign(value) * even * step;
 }

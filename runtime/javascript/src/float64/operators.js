@@ -28,12 +28,24 @@ const row = (compute, scale, alone = false) => ({ compute, scale, alone });
 const { unary, binary, parameterized, comparison } = each;
 const { linear, copied, elementwise, ofFirst, ofResult, ofExp } = rule;
 
-const moves = copied(), first = elementwise(ofFirst, 1), step = elementwise(ofFirst), result = elementwise(ofResult);
-const smooth = elementwise(ofFirst, 1.5), bounded = elementwise(ofExp, 1.8), logarithmic = elementwise(ofExp);
-const total = linear(), exact = rule.ofUnknown, fourfold = elementwise(rule.ofResultTimes(4));
-const steep = elementwise(rule.ofResultAndArgument), wave = elementwise(rule.ofArgument, 1);
+const moves = copied(),
+  first = elementwise(ofFirst, 1),
+  step = elementwise(ofFirst),
+  result = elementwise(ofResult);
+const smooth = elementwise(ofFirst, 1.5),
+  bounded = elementwise(ofExp, 1.8),
+  logarithmic = elementwise(ofExp);
+const total = linear(),
+  exact = rule.ofUnknown,
+  fourfold = elementwise(rule.ofResultTimes(4));
+const steep = elementwise(rule.ofResultAndArgument),
+  wave = elementwise(rule.ofArgument, 1);
 
-/** By name. The slopes are those of PyTorch's functions (1.13 for GELU and Swish, 1.76 for SELU). @type {Record<string, Operator>} */
+/**
+ * By name. The slopes are those of PyTorch's functions (1.13 for GELU and Swish, 1.76 for SELU).
+ *
+ * @type {Record<string, Operator>}
+ */
 const TABLE = {
   // Sums of products.
   Conv: row(conv, rule.convolved, true),
@@ -68,48 +80,110 @@ const TABLE = {
   ReduceMin: row(reduced.reduceMin, exact, true),
   ReduceProd: row(reduced.reduceProd, exact, true),
   ReduceLogSum: row(reduced.reduceLogSum, exact, true),
-  ArgMax: row(reduced.argument((value, best) => value > best), exact, true),
-  ArgMin: row(reduced.argument((value, best) => value < best), exact, true),
+  ArgMax: row(
+    reduced.argument((value, best) => value > best),
+    exact,
+    true,
+  ),
+  ArgMin: row(
+    reduced.argument((value, best) => value < best),
+    exact,
+    true,
+  ),
   CumSum: row(reduced.cumSum, total),
   // Arithmetic.
-  Add: row(binary((a, b) => a + b), rule.added),
-  Sub: row(binary((a, b) => a - b), rule.added),
-  Sum: row(each.variadic((a, b) => a + b), rule.added),
-  Mean: row(each.variadic((a, b) => a + b, true), rule.added),
-  Mul: row(binary((a, b) => a * b), rule.multiplied),
+  Add: row(
+    binary((a, b) => a + b),
+    rule.added,
+  ),
+  Sub: row(
+    binary((a, b) => a - b),
+    rule.added,
+  ),
+  Sum: row(
+    each.variadic((a, b) => a + b),
+    rule.added,
+  ),
+  Mean: row(
+    each.variadic((a, b) => a + b, true),
+    rule.added,
+  ),
+  Mul: row(
+    binary((a, b) => a * b),
+    rule.multiplied,
+  ),
   Div: row(each.divide, result),
   Mod: row(each.modulo, step),
-  Pow: row(binary((a, b) => a ** b), elementwise(rule.ofPower)),
+  Pow: row(
+    binary((a, b) => a ** b),
+    elementwise(rule.ofPower),
+  ),
   Max: row(each.variadic(larger), elementwise(ofResult, 1)),
   Min: row(each.variadic(smaller), elementwise(ofResult, 1)),
   Where: row(each.where, copied(1, 2)),
   // Activations and functions.
   Abs: row(unary(Math.abs), first),
-  Neg: row(unary((x) => -x), first),
-  Relu: row(unary((x) => (x < 0 ? 0 : x)), first),
+  Neg: row(
+    unary((x) => -x),
+    first,
+  ),
+  Relu: row(
+    unary((x) => (x < 0 ? 0 : x)),
+    first,
+  ),
   Clip: row(each.clip, first),
-  LeakyRelu: row(parameterized(["alpha"], (alpha) => (x) => (x < 0 ? alpha * x : x)), first),
+  LeakyRelu: row(
+    parameterized(["alpha"], (alpha) => (x) => (x < 0 ? alpha * x : x)),
+    first,
+  ),
   PRelu: row(each.preluOf, first),
-  ThresholdedRelu: row(parameterized(["alpha"], (alpha) => (x) => (x > alpha ? x : 0)), first),
-  Shrink: row(parameterized(["bias", "lambd"], (bias, lambd) => (x) => (x < -lambd ? x + bias : x > lambd ? x - bias : 0)), first),
-  HardSwish: row(unary((x) => (x * Math.min(6, Math.max(0, x + 3))) / 6), smooth),
+  ThresholdedRelu: row(
+    parameterized(["alpha"], (alpha) => (x) => (x > alpha ? x : 0)),
+    first,
+  ),
+  Shrink: row(
+    parameterized(["bias", "lambd"], (bias, lambd) => (x) => (x < -lambd ? x + bias : x > lambd ? x - bias : 0)),
+    first,
+  ),
+  HardSwish: row(
+    unary((x) => (x * Math.min(6, Math.max(0, x + 3))) / 6),
+    smooth,
+  ),
   Swish: row(each.swish, smooth),
   Gelu: row(each.gelu, smooth),
-  Mish: row(unary((x) => x * Math.tanh(each.softplus(x))), smooth),
+  Mish: row(
+    unary((x) => x * Math.tanh(each.softplus(x))),
+    smooth,
+  ),
   Floor: row(unary(Math.floor), step),
   Ceil: row(unary(Math.ceil), step),
   Round: row(unary(each.rounded), step),
   Sign: row(unary(Math.sign), step),
   Sqrt: row(unary(Math.sqrt), result),
-  Reciprocal: row(unary((x) => 1 / x), result),
-  Softsign: row(unary((x) => x / (1 + Math.abs(x))), result),
+  Reciprocal: row(
+    unary((x) => 1 / x),
+    result,
+  ),
+  Softsign: row(
+    unary((x) => x / (1 + Math.abs(x))),
+    result,
+  ),
   Sigmoid: row(unary(each.sigmoid), bounded),
-  HardSigmoid: row(parameterized(["alpha", "beta"], (alpha, beta) => (x) => Math.max(0, Math.min(1, alpha * x + beta))), bounded),
+  HardSigmoid: row(
+    parameterized(["alpha", "beta"], (alpha, beta) => (x) => Math.max(0, Math.min(1, alpha * x + beta))),
+    bounded,
+  ),
   Tanh: row(unary(Math.tanh), bounded),
   Erf: row(unary(each.erf), bounded),
-  Elu: row(parameterized(["alpha"], (alpha) => (x) => (x < 0 ? alpha * Math.expm1(x) : x)), bounded),
+  Elu: row(
+    parameterized(["alpha"], (alpha) => (x) => (x < 0 ? alpha * Math.expm1(x) : x)),
+    bounded,
+  ),
   Selu: row(parameterized(["alpha", "gamma"], each.selu), bounded),
-  Celu: row(parameterized(["alpha"], (alpha) => (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha))), bounded),
+  Celu: row(
+    parameterized(["alpha"], (alpha) => (x) => Math.max(0, x) + Math.min(0, alpha * Math.expm1(x / alpha))),
+    bounded,
+  ),
   Softplus: row(unary(each.softplus), bounded),
   Atan: row(unary(Math.atan), bounded),
   Log: row(unary(Math.log), logarithmic),
@@ -151,17 +225,57 @@ const TABLE = {
   ConstantOfShape: row(sizes.constantOfShape, exact, true),
   Range: row(sizes.range, exact, true),
   NonZero: row(sizes.nonZero, exact, true),
-  Equal: row(comparison((a, b) => a === b), exact, true),
-  Less: row(comparison((a, b) => a < b), exact, true),
-  LessOrEqual: row(comparison((a, b) => a <= b), exact, true),
-  Greater: row(comparison((a, b) => a > b), exact, true),
-  GreaterOrEqual: row(comparison((a, b) => a >= b), exact, true),
-  And: row(comparison((a, b) => Boolean(a && b)), exact, true),
-  Or: row(comparison((a, b) => Boolean(a || b)), exact, true),
-  Xor: row(comparison((a, b) => Boolean(a) !== Boolean(b)), exact, true),
-  Not: row(each.test((x) => x === 0), exact, true),
+  Equal: row(
+    comparison((a, b) => a === b),
+    exact,
+    true,
+  ),
+  Less: row(
+    comparison((a, b) => a < b),
+    exact,
+    true,
+  ),
+  LessOrEqual: row(
+    comparison((a, b) => a <= b),
+    exact,
+    true,
+  ),
+  Greater: row(
+    comparison((a, b) => a > b),
+    exact,
+    true,
+  ),
+  GreaterOrEqual: row(
+    comparison((a, b) => a >= b),
+    exact,
+    true,
+  ),
+  And: row(
+    comparison((a, b) => Boolean(a && b)),
+    exact,
+    true,
+  ),
+  Or: row(
+    comparison((a, b) => Boolean(a || b)),
+    exact,
+    true,
+  ),
+  Xor: row(
+    comparison((a, b) => Boolean(a) !== Boolean(b)),
+    exact,
+    true,
+  ),
+  Not: row(
+    each.test((x) => x === 0),
+    exact,
+    true,
+  ),
   IsNaN: row(each.test(Number.isNaN), exact, true),
-  IsInf: row(each.test((x) => x === Infinity || x === -Infinity), exact, true),
+  IsInf: row(
+    each.test((x) => x === Infinity || x === -Infinity),
+    exact,
+    true,
+  ),
 };
 
 /** @type {ReadonlyMap<string, Operator>} */

@@ -20,11 +20,14 @@ function pooled(call, x, fill, f) {
   if (kernel.some((width, axis) => Math.max(before[axis], after[axis]) > (width - 1) * dilations[axis])) {
     throw new NotComputed("pads are not smaller than the kernel");
   }
-  const { data, shape } = padded(x, windows, fill), out = zeros([...x.shape.slice(0, 2), ...windows.out], x.kind);
-  const places = positions(windows.out, windows.strides, shape.slice(2)), taps = positions(kernel, dilations, shape.slice(2));
+  const { data, shape } = padded(x, windows, fill),
+    out = zeros([...x.shape.slice(0, 2), ...windows.out], x.kind);
+  const places = positions(windows.out, windows.strides, shape.slice(2)),
+    taps = positions(kernel, dilations, shape.slice(2));
   const channel = sizeOf(shape.slice(2));
   for (let number = 0; number < x.shape[0] * x.shape[1]; number++) {
-    const from = number * channel, at = number * places.length;
+    const from = number * channel,
+      at = number * places.length;
     for (let pixel = 0; pixel < places.length; pixel++) {
       const base = from + places[pixel];
       let total = data[base + taps[0]];
@@ -43,7 +46,8 @@ export function maxPool(call) {
 
 /** @param {Call} call @returns {Values[]} */
 export function averagePool(call) {
-  const [x] = call.given(1), { out, windows } = pooled(call, x, 0, (total, value) => total + value);
+  const [x] = call.given(1),
+    { out, windows } = pooled(call, x, 0, (total, value) => total + value);
   const counts = elementsUnder(windows, call.int("count_include_pad") === 1);
   for (let place = 0; place < out.size; place++) out.data[place] /= counts[place % counts.length];
   return [out];
@@ -59,16 +63,26 @@ function elementsUnder({ size, kernel, strides, dilations, before, after, out },
     const [low, high] = includePadding ? [-before[axis], size[axis] + after[axis]] : [0, size[axis]];
     return Array.from({ length: count }, (_, window) => {
       const begin = window * strides[axis] - before[axis];
-      return Array.from({ length: kernel[axis] }, (_, tap) => begin + tap * dilations[axis]).filter((at) => at >= low && at < high).length;
+      return Array.from({ length: kernel[axis] }, (_, tap) => begin + tap * dilations[axis]).filter(
+        (at) => at >= low && at < high,
+      ).length;
     });
   });
-  return Float64Array.from(byAxis.reduce((products, counts) => products.flatMap((each) => counts.map((count) => each * count)), [1]));
+  return Float64Array.from(
+    byAxis.reduce((products, counts) => products.flatMap((each) => counts.map((count) => each * count)), [1]),
+  );
 }
 
 /** @param {Call} call @returns {Values[]} */
 export function lpPool(call) {
-  const [x] = call.given(1), p = call.float("p");
-  const { out } = pooled(call, map(x, (value) => Math.abs(value) ** p), 0, (total, value) => total + value);
+  const [x] = call.given(1),
+    p = call.float("p");
+  const { out } = pooled(
+    call,
+    map(x, (value) => Math.abs(value) ** p),
+    0,
+    (total, value) => total + value,
+  );
   return [map(out, (total) => total ** (1 / p))];
 }
 
@@ -77,7 +91,8 @@ const spatialAxes = (x) => x.shape.map((_, axis) => axis).slice(2);
 
 /** @param {Call} call @returns {Values[]} N C *spatial to N C 1 ... */
 export function globalAveragePool(call) {
-  const [x] = call.given(1), total = reduce(x, spatialAxes(x), 0, (sum, value) => sum + value);
+  const [x] = call.given(1),
+    total = reduce(x, spatialAxes(x), 0, (sum, value) => sum + value);
   return [map(total, (each) => each / (x.size / total.size))];
 }
 
@@ -89,6 +104,12 @@ export function globalMaxPool(call) {
 
 /** @param {Call} call @returns {Values[]} */
 export function globalLpPool(call) {
-  const [x] = call.given(1), p = call.float("p");
-  return [map(reduce(x, spatialAxes(x), 0, (sum, value) => sum + Math.abs(value) ** p), (total) => total ** (1 / p))];
+  const [x] = call.given(1),
+    p = call.float("p");
+  return [
+    map(
+      reduce(x, spatialAxes(x), 0, (sum, value) => sum + Math.abs(value) ** p),
+      (total) => total ** (1 / p),
+    ),
+  ];
 }

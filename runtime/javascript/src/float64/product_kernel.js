@@ -7,7 +7,8 @@
 /** Rows, and columns, of one tile, whose sums stay in registers. */
 export const TILE = 4;
 
-const I32 = 0x7f, V128 = 0x7b;
+const I32 = 0x7f,
+  V128 = 0x7b;
 
 /** @param {number} value @returns {number[]} an unsigned number in seven bits per byte */
 const leb = (value) => (value < 128 ? [value] : [(value & 127) | 128, ...leb(value >>> 7)]);
@@ -17,7 +18,9 @@ const get = (value) => [0x20, value];
 const set = (value) => [0x21, value];
 /** @param {number} value */
 const constant = (value) => [0x41, ...signed(value)];
-const ADD = [0x6a], MULTIPLY = [0x6c], LESS = [0x49];
+const ADD = [0x6a],
+  MULTIPLY = [0x6c],
+  LESS = [0x49];
 /** @param {number[]} code */
 const loop = (...code) => [0x03, 0x40, ...code, 0x0b];
 const AGAIN = [0x0d, 0];
@@ -27,7 +30,8 @@ const load = (offset) => [0xfd, 0x00, 3, ...leb(offset)];
 const loadTwice = (offset) => [0xfd, 0x0a, 3, ...leb(offset)];
 const STORE = [0xfd, 0x0b, 3, 0];
 const ZERO = [0xfd, 0x0c, ...new Array(16).fill(0)];
-const ADD_TWO = [0xfd, 0xf0, 0x01], MULTIPLY_TWO = [0xfd, 0xf2, 0x01];
+const ADD_TWO = [0xfd, 0xf0, 0x01],
+  MULTIPLY_TWO = [0xfd, 0xf2, 0x01];
 
 /** @param {number} value a small number that isn't negative, as a signed one on the wire */
 function signed(value) {
@@ -44,37 +48,107 @@ function body() {
   const sums = Array.from({ length: 2 * TILE }, (_, place) => SUMS + place);
   const clear = sums.flatMap((sum) => [...ZERO, ...set(sum)]);
   const step = [
-    ...get(PB), ...load(0), ...set(LEFT), ...get(PB), ...load(16), ...set(RIGHT),
+    ...get(PB),
+    ...load(0),
+    ...set(LEFT),
+    ...get(PB),
+    ...load(16),
+    ...set(RIGHT),
     ...Array.from({ length: TILE }, (_, row) => [
-      ...get(sums[2 * row]), ...get(PA), ...loadTwice(8 * row), ...get(LEFT), ...MULTIPLY_TWO, ...ADD_TWO, ...set(sums[2 * row]),
-      ...get(sums[2 * row + 1]), ...get(PA), ...loadTwice(8 * row), ...get(RIGHT), ...MULTIPLY_TWO, ...ADD_TWO, ...set(sums[2 * row + 1]),
+      ...get(sums[2 * row]),
+      ...get(PA),
+      ...loadTwice(8 * row),
+      ...get(LEFT),
+      ...MULTIPLY_TWO,
+      ...ADD_TWO,
+      ...set(sums[2 * row]),
+      ...get(sums[2 * row + 1]),
+      ...get(PA),
+      ...loadTwice(8 * row),
+      ...get(RIGHT),
+      ...MULTIPLY_TWO,
+      ...ADD_TWO,
+      ...set(sums[2 * row + 1]),
     ]).flat(),
-    ...get(PA), ...constant(8 * TILE), ...ADD, ...set(PA),
-    ...get(PB), ...constant(8 * TILE), ...ADD, ...set(PB),
-    ...get(PA), ...get(END), ...LESS, ...AGAIN,
+    ...get(PA),
+    ...constant(8 * TILE),
+    ...ADD,
+    ...set(PA),
+    ...get(PB),
+    ...constant(8 * TILE),
+    ...ADD,
+    ...set(PB),
+    ...get(PA),
+    ...get(END),
+    ...LESS,
+    ...AGAIN,
   ];
   const store = Array.from({ length: TILE }, (_, row) => [
-    ...get(PC), ...get(sums[2 * row]), ...STORE,
-    ...get(PC), ...constant(16), ...ADD, ...get(sums[2 * row + 1]), ...STORE,
-    ...get(PC), ...get(N), ...constant(8), ...MULTIPLY, ...ADD, ...set(PC),
+    ...get(PC),
+    ...get(sums[2 * row]),
+    ...STORE,
+    ...get(PC),
+    ...constant(16),
+    ...ADD,
+    ...get(sums[2 * row + 1]),
+    ...STORE,
+    ...get(PC),
+    ...get(N),
+    ...constant(8),
+    ...MULTIPLY,
+    ...ADD,
+    ...set(PC),
   ]).flat();
   const panel = [...get(K), ...constant(8 * TILE), ...MULTIPLY];
   return [
-    ...constant(0), ...set(ROW),
+    ...constant(0),
+    ...set(ROW),
     ...loop(
-      ...constant(0), ...set(COLUMN), ...get(B), ...set(PB),
-      ...get(A), ...panel, ...ADD, ...set(END),
+      ...constant(0),
+      ...set(COLUMN),
+      ...get(B),
+      ...set(PB),
+      ...get(A),
+      ...panel,
+      ...ADD,
+      ...set(END),
       ...loop(
-        ...clear, ...get(A), ...set(PA),
+        ...clear,
+        ...get(A),
+        ...set(PA),
         ...loop(...step),
-        ...get(C), ...get(COLUMN), ...constant(8), ...MULTIPLY, ...ADD, ...set(PC), ...store,
-        ...get(COLUMN), ...constant(TILE), ...ADD, ...set(COLUMN),
-        ...get(COLUMN), ...get(N), ...LESS, ...AGAIN,
+        ...get(C),
+        ...get(COLUMN),
+        ...constant(8),
+        ...MULTIPLY,
+        ...ADD,
+        ...set(PC),
+        ...store,
+        ...get(COLUMN),
+        ...constant(TILE),
+        ...ADD,
+        ...set(COLUMN),
+        ...get(COLUMN),
+        ...get(N),
+        ...LESS,
+        ...AGAIN,
       ),
-      ...get(END), ...set(A),
-      ...get(C), ...get(N), ...constant(8 * TILE), ...MULTIPLY, ...ADD, ...set(C),
-      ...get(ROW), ...constant(TILE), ...ADD, ...set(ROW),
-      ...get(ROW), ...get(M), ...LESS, ...AGAIN,
+      ...get(END),
+      ...set(A),
+      ...get(C),
+      ...get(N),
+      ...constant(8 * TILE),
+      ...MULTIPLY,
+      ...ADD,
+      ...set(C),
+      ...get(ROW),
+      ...constant(TILE),
+      ...ADD,
+      ...set(ROW),
+      ...get(ROW),
+      ...get(M),
+      ...LESS,
+      ...AGAIN,
     ),
   ];
 }
@@ -89,7 +163,14 @@ function assembled() {
   /** @param {string} name */
   const text = (name) => [name.length, ...new TextEncoder().encode(name)];
   return new Uint8Array([
-    0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
+    0,
+    0x61,
+    0x73,
+    0x6d,
+    1,
+    0,
+    0,
+    0,
     ...section(1, [1, 0x60, 6, I32, I32, I32, I32, I32, I32, 0]),
     ...section(3, [1, 0]),
     ...section(5, [1, 0, 1]),
@@ -98,7 +179,10 @@ function assembled() {
   ]);
 }
 
-/** @type {{ memory: WebAssembly.Memory, multiply: (a: number, b: number, c: number, m: number, n: number, k: number) => void } | null} */
+/**
+ * @type {{ memory: WebAssembly.Memory, multiply: (a: number, b: number, c: number, m: number, n: number, k: number) =>
+ *   void } | null}
+ */
 let opened = null;
 
 /**

@@ -4,7 +4,10 @@
 export class NotMessage extends Error {}
 
 const DECODER = new TextDecoder("utf-8", { fatal: true });
-const NUMBER = 0, EIGHT = 1, LENGTH = 2, FOUR = 5;
+const NUMBER = 0,
+  EIGHT = 1,
+  LENGTH = 2,
+  FOUR = 5;
 
 /**
  * @typedef {object} Field
@@ -18,8 +21,12 @@ const NUMBER = 0, EIGHT = 1, LENGTH = 2, FOUR = 5;
 export function* fields(bytes) {
   let at = 0;
   while (at < bytes.length) {
-    const [key, begin] = varint(bytes, at), number = Number(key >> 3n), wire = Number(key & 7n);
-    let value = 0n, from = begin, end = begin;
+    const [key, begin] = varint(bytes, at),
+      number = Number(key >> 3n),
+      wire = Number(key & 7n);
+    let value = 0n,
+      from = begin,
+      end = begin;
     if (wire === NUMBER) [value, end] = varint(bytes, begin);
     else if (wire === LENGTH) {
       const [length, content] = varint(bytes, begin);
@@ -68,7 +75,7 @@ export const integer = ({ value }) => Number(BigInt.asIntN(64, value));
 export function integers(field) {
   if (field.wire === NUMBER) return [integer(field)];
   const found = [];
-  for (let at = 0; at < field.bytes.length; ) {
+  for (let at = 0; at < field.bytes.length;) {
     const [value, end] = varint(field.bytes, at);
     found.push(Number(BigInt.asIntN(64, value)));
     at = end;

@@ -8,7 +8,9 @@ import { axesOf } from "./moving.js";
 
 /** @param {(x: Values, axes: number[], keep: boolean) => Values} f @returns {Operator} */
 const over = (f) => (call) => {
-  const [x] = call.given(1), named = axesOf(call, 1), keep = call.int("keepdims") === 1;
+  const [x] = call.given(1),
+    named = axesOf(call, 1),
+    keep = call.int("keepdims") === 1;
   if (!named?.length && call.int("noop_with_empty_axes")) return [x];
   return [f(x, named?.length ? named : x.shape.map((_, axis) => axis), keep)];
 };
@@ -28,14 +30,19 @@ export const reduceLogSum = over((x, axes, keep) => map(sum(x, axes, keep), Math
 
 /** @param {(value: number, best: number) => boolean} better @returns {Operator} */
 export const argument = (better) => (call) => {
-  const [x] = call.given(1), axis = axisOf(call.int("axis"), x.rank), last = call.int("select_last_index") === 1;
-  const kept = x.shape.map((size, each) => (each === axis ? 1 : size)), out = zeros(kept, "int64");
-  const after = x.shape.slice(axis + 1).reduce((product, size) => product * size, 1), length = x.shape[axis];
+  const [x] = call.given(1),
+    axis = axisOf(call.int("axis"), x.rank),
+    last = call.int("select_last_index") === 1;
+  const kept = x.shape.map((size, each) => (each === axis ? 1 : size)),
+    out = zeros(kept, "int64");
+  const after = x.shape.slice(axis + 1).reduce((product, size) => product * size, 1),
+    length = x.shape[axis];
   for (let at = 0; at < out.size; at++) {
     const begin = Math.floor(at / after) * length * after + (at % after);
     let best = 0;
     for (let place = 1; place < length; place++) {
-      const value = x.data[begin + place * after], known = x.data[begin + best * after];
+      const value = x.data[begin + place * after],
+        known = x.data[begin + best * after];
       if (better(value, known) || (last && value === known)) best = place;
     }
     out.data[at] = best;
@@ -45,8 +52,11 @@ export const argument = (better) => (call) => {
 
 /** @param {Call} call @returns {Values[]} */
 export function cumSum(call) {
-  const [x, along] = call.given(2), axis = axisOf(along.data[0], x.rank), out = zeros(x.shape, x.kind);
-  const after = x.shape.slice(axis + 1).reduce((product, size) => product * size, 1), length = x.shape[axis];
+  const [x, along] = call.given(2),
+    axis = axisOf(along.data[0], x.rank),
+    out = zeros(x.shape, x.kind);
+  const after = x.shape.slice(axis + 1).reduce((product, size) => product * size, 1),
+    length = x.shape[axis];
   const [exclusive, reverse] = [call.int("exclusive"), call.int("reverse")];
   for (let row = 0; row < x.size / Math.max(1, length); row++) {
     const begin = Math.floor(row / after) * length * after + (row % after);

@@ -8,7 +8,8 @@ import { NotComputed, Values, map, scalar, vector, zeros } from "./values.js";
 
 /** @param {Call} call @returns {Values[]} */
 export function shape(call) {
-  const [x] = call.given(1), end = call.attribute("end");
+  const [x] = call.given(1),
+    end = call.attribute("end");
   return [vector(x.shape.slice(call.int("start"), end === undefined || end === null ? undefined : Number(end)))];
 }
 
@@ -24,21 +25,26 @@ export function constant(call) {
   if (!given) throw new NotComputed("Constant without a value");
   const [name, { value }] = given;
   if (name === "value") return [value.read()];
-  if (name === "value_float" || name === "value_int") return [scalar(value, name === "value_float" ? "float64" : "int64")];
-  if (name === "value_floats" || name === "value_ints") return [vector(value, name === "value_floats" ? "float64" : "int64")];
+  if (name === "value_float" || name === "value_int")
+    return [scalar(value, name === "value_float" ? "float64" : "int64")];
+  if (name === "value_floats" || name === "value_ints")
+    return [vector(value, name === "value_floats" ? "float64" : "int64")];
   throw new NotComputed(`Constant of ${name}`);
 }
 
 /** @param {Call} call @returns {Values[]} */
 export function constantOfShape(call) {
-  const [sizes] = call.given(1), value = call.node.attributes.get("value")?.value.read(), out = zeros(sizes.list(), value?.kind);
+  const [sizes] = call.given(1),
+    value = call.node.attributes.get("value")?.value.read(),
+    out = zeros(sizes.list(), value?.kind);
   if (value) out.data.fill(value.data[0]);
   return [out];
 }
 
 /** @param {Call} call @returns {Values[]} to float64 where it is to a type of floats */
 export function cast(call) {
-  const [x] = call.given(1), type = TYPES.get(call.int("to"));
+  const [x] = call.given(1),
+    type = TYPES.get(call.int("to"));
   if (!type) throw new NotComputed(`Cast to type ${call.int("to")}`);
   return [castTo(x, type.kind)];
 }
@@ -55,7 +61,13 @@ function castTo(x, kind) {
   return map(x, kind === "bool" ? (value) => (value !== 0 ? 1 : 0) : Math.trunc, kind);
 }
 
-/** A cast that a converter to mixed precision inserted, which rounds. @param {Values} x @param {string} dtype @returns {Values} */
+/**
+ * A cast that a converter to mixed precision inserted, which rounds.
+ *
+ * @param {Values} x
+ * @param {string} dtype
+ * @returns {Values}
+ */
 export function roundedTo(x, dtype) {
   if (dtype !== "float16") throw new NotComputed(`a cast to ${dtype} that rounds`);
   return map(x, float16Rounded);
@@ -63,7 +75,8 @@ export function roundedTo(x, dtype) {
 
 /** @param {Call} call @returns {Values[]} */
 export function range(call) {
-  const [start, limit, delta] = call.given(3).map((each) => each.data[0]), count = Math.max(0, Math.ceil((limit - start) / delta));
+  const [start, limit, delta] = call.given(3).map((each) => each.data[0]),
+    count = Math.max(0, Math.ceil((limit - start) / delta));
   const out = zeros([count], call.given(1)[0].kind);
   for (let place = 0; place < count; place++) out.data[place] = start + place * delta;
   return [out];
@@ -71,7 +84,8 @@ export function range(call) {
 
 /** @param {Call} call @returns {Values[]} where elements aren't 0: by axis, rank x count */
 export function nonZero(call) {
-  const [x] = call.given(1), found = [];
+  const [x] = call.given(1),
+    found = [];
   for (let at = 0; at < x.size; at++) if (x.data[at] !== 0) found.push(at);
   const out = zeros([x.rank, found.length], "int64");
   found.forEach((at, number) => {

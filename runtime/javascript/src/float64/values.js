@@ -2,7 +2,10 @@
 //
 // Operators are in the files that `operators.js` lists.
 
-/** @typedef {"float64" | "int64" | "int32" | "uint8" | "int8" | "bool"} Kind what its numbers are; all are held as doubles */
+/**
+ * @typedef {"float64" | "int64" | "int32" | "uint8" | "int8" | "bool"} Kind what its numbers are; all are held as
+ *   doubles
+ */
 
 /** Of one tensor: 1 GB. */
 const MOST_ELEMENTS = 2 ** 27;
@@ -63,13 +66,20 @@ export function sizeOf(shape) {
  */
 export function zeros(shape, kind = "float64") {
   refuseTooMany(shape);
-  if (shape.some((each) => !Number.isInteger(each) || each < 0)) throw new NotComputed(`${shape.join(" x ")} is no shape`);
+  if (shape.some((each) => !Number.isInteger(each) || each < 0))
+    throw new NotComputed(`${shape.join(" x ")} is no shape`);
   return new Values([...shape], new Float64Array(sizeOf(shape)), kind);
 }
 
-/** A few bytes of a file ask for a tensor of any size. @param {readonly number[]} shape @throws {NotComputed} it is too large */
+/**
+ * A few bytes of a file ask for a tensor of any size.
+ *
+ * @param {readonly number[]} shape
+ * @throws {NotComputed} it is too large
+ */
 export function refuseTooMany(shape) {
-  if (!(sizeOf(shape) <= MOST_ELEMENTS)) throw new NotComputed(`a result of ${shape.join(" x ")} elements is too large`);
+  if (!(sizeOf(shape) <= MOST_ELEMENTS))
+    throw new NotComputed(`a result of ${shape.join(" x ")} elements is too large`);
 }
 
 /** @param {number} value @param {Kind} [kind] @returns {Values} */
@@ -121,7 +131,8 @@ export function sameShape(one, other) {
 
 /** @param {Values} x @param {(value: number) => number} f @param {Kind} [kind] @returns {Values} */
 export function map(x, f, kind = "float64") {
-  const { data } = x, out = new Float64Array(data.length);
+  const { data } = x,
+    out = new Float64Array(data.length);
   for (let place = 0; place < out.length; place++) out[place] = f(data[place]);
   return new Values(x.shape, out, kind);
 }
@@ -135,7 +146,10 @@ export function map(x, f, kind = "float64") {
  */
 export function zip(a, b, f, kind = "float64") {
   const shape = sameShape(a.shape, b.shape) ? a.shape : broadcastShape(a.shape, b.shape);
-  const out = zeros(shape, kind), { data } = out, x = a.data, y = b.data;
+  const out = zeros(shape, kind),
+    { data } = out,
+    x = a.data,
+    y = b.data;
   if (x.length === data.length && y.length === data.length) {
     for (let place = 0; place < data.length; place++) data[place] = f(x[place], y[place]);
   } else if (y.length === 1) {
@@ -159,14 +173,18 @@ export function zip(a, b, f, kind = "float64") {
  *     result, and in each tensor, with the step from one element to the next there (0 or 1)
  */
 export function eachRow(shape, shapes, visit) {
-  const rank = shape.length, size = sizeOf(shape);
+  const rank = shape.length,
+    size = sizeOf(shape);
   if (size === 0) return;
   const steps = shapes.map((own) => {
-    const strides = stridesOf(own), lacking = rank - own.length;
+    const strides = stridesOf(own),
+      lacking = rank - own.length;
     return shape.map((_, axis) => (axis < lacking || own[axis - lacking] === 1 ? 0 : strides[axis - lacking]));
   });
-  const length = rank ? shape[rank - 1] : 1, last = steps.map((each) => each[rank - 1] ?? 0);
-  const index = new Array(Math.max(0, rank - 1)).fill(0), from = shapes.map(() => 0);
+  const length = rank ? shape[rank - 1] : 1,
+    last = steps.map((each) => each[rank - 1] ?? 0);
+  const index = new Array(Math.max(0, rank - 1)).fill(0),
+    from = shapes.map(() => 0);
   for (let at = 0; at < size; at += length) {
     visit(at, length, from, last);
     for (let axis = rank - 2; axis >= 0; axis--) {
@@ -182,7 +200,9 @@ export function eachRow(shape, shapes, visit) {
 /** @param {Values} x @param {readonly number[]} shape @returns {Values} it, repeated along the axes of size 1 */
 export function broadcastTo(x, shape) {
   if (sameShape(x.shape, shape)) return x;
-  const out = zeros(shape, x.kind), { data } = out, from = x.data;
+  const out = zeros(shape, x.kind),
+    { data } = out,
+    from = x.data;
   if (!sameShape(broadcastShape(x.shape, shape), shape)) {
     throw new NotComputed(`${x.shape.join(" x ")} doesn't broadcast to ${shape.join(" x ")}`);
   }
@@ -204,7 +224,9 @@ export function broadcastTo(x, shape) {
 export function reduce(x, axes, start, f, keep = true) {
   const over = new Set(axes.map((axis) => axisOf(axis, x.rank)));
   const kept = x.shape.map((size, axis) => (over.has(axis) ? 1 : size));
-  const out = zeros(kept, x.kind), { data } = out, from = x.data;
+  const out = zeros(kept, x.kind),
+    { data } = out,
+    from = x.data;
   data.fill(start);
   eachRow(x.shape, [kept], (at, length, [to], [step]) => {
     if (step) for (let k = 0; k < length; k++) data[to + k] = f(data[to + k], from[at + k]);
@@ -227,7 +249,8 @@ export function sum(x, axes, keep = true) {
 
 /** @param {Values} x @param {readonly number[]} axes @param {boolean} [keep] @returns {Values} */
 export function mean(x, axes, keep = true) {
-  const total = sum(x, axes, keep), count = x.size / total.size;
+  const total = sum(x, axes, keep),
+    count = x.size / total.size;
   return map(total, (each) => each / count);
 }
 
@@ -245,7 +268,9 @@ export function largestFinite(x) {
 
 /** @param {Values} x @param {readonly number[]} order which of its axes each of the new ones is @returns {Values} */
 export function transpose(x, order) {
-  const shape = order.map((axis) => x.shape[axis]), strides = stridesOf(x.shape), steps = order.map((axis) => strides[axis]);
+  const shape = order.map((axis) => x.shape[axis]),
+    strides = stridesOf(x.shape),
+    steps = order.map((axis) => strides[axis]);
   const out = zeros(shape, x.kind);
   copyStrided(out.data, shape, x.data, 0, steps);
   return out;
@@ -261,9 +286,11 @@ export function transpose(x, order) {
  * @param {readonly number[]} steps by axis
  */
 export function copyStrided(to, shape, from, begin, steps) {
-  const rank = shape.length, size = to.length;
+  const rank = shape.length,
+    size = to.length;
   if (size === 0) return;
-  const length = rank ? shape[rank - 1] : 1, step = rank ? steps[rank - 1] : 0;
+  const length = rank ? shape[rank - 1] : 1,
+    step = rank ? steps[rank - 1] : 0;
   const index = new Array(rank).fill(0);
   for (let at = 0, source = begin; at < size; at += length) {
     if (step === 1) to.set(from.subarray(source, source + length), at);
@@ -279,7 +306,8 @@ export function copyStrided(to, shape, from, begin, steps) {
 
 /** @param {Values} x @returns {Values} absolute values, of floats or whole numbers */
 export function absolute(x) {
-  const { data } = x, out = new Float64Array(data.length);
+  const { data } = x,
+    out = new Float64Array(data.length);
   for (let place = 0; place < out.length; place++) out[place] = Math.abs(data[place]);
   return new Values(x.shape, out, x.kind);
 }

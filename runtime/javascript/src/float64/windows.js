@@ -23,18 +23,27 @@ import { NotComputed, Values, sizeOf, stridesOf, zeros } from "./values.js";
  * @throws {NotComputed} they contradict one another, or no window fits
  */
 export function windowsOf(call, size, kernel) {
-  const axes = size.length, ones = new Array(axes).fill(1), none = new Array(2 * axes).fill(0);
-  const strides = call.ints("strides") ?? ones, dilations = call.ints("dilations") ?? ones, pads = call.ints("pads") ?? none;
+  const axes = size.length,
+    ones = new Array(axes).fill(1),
+    none = new Array(2 * axes).fill(0);
+  const strides = call.ints("strides") ?? ones,
+    dilations = call.ints("dilations") ?? ones,
+    pads = call.ints("pads") ?? none;
   if (kernel.length !== axes || strides.length !== axes || dilations.length !== axes || pads.length !== 2 * axes) {
-    throw new NotComputed(`a kernel of ${kernel.join(" x ")} and its attributes don't fit a tensor of ${axes} spatial axes`);
+    throw new NotComputed(
+      `a kernel of ${kernel.join(" x ")} and its attributes don't fit a tensor of ${axes} spatial axes`,
+    );
   }
   const spans = kernel.map((width, axis) => (width - 1) * dilations[axis] + 1);
-  let before = pads.slice(0, axes), after = pads.slice(axes), out = ones.slice();
+  let before = pads.slice(0, axes),
+    after = pads.slice(axes),
+    out = ones.slice();
   const automatic = call.text("auto_pad") || "NOTSET";
   if (automatic === "SAME_UPPER" || automatic === "SAME_LOWER") {
     out = size.map((length, axis) => Math.ceil(length / strides[axis]));
     const totals = size.map((length, axis) => Math.max(0, (out[axis] - 1) * strides[axis] + spans[axis] - length));
-    const less = totals.map((total) => Math.floor(total / 2)), more = totals.map((total) => Math.ceil(total / 2));
+    const less = totals.map((total) => Math.floor(total / 2)),
+      more = totals.map((total) => Math.ceil(total / 2));
     [before, after] = automatic === "SAME_LOWER" ? [more, less] : [less, more];
   } else if (automatic === "VALID" || automatic === "NOTSET") {
     if (automatic === "VALID") before = after = new Array(axes).fill(0);
@@ -48,7 +57,8 @@ export function windowsOf(call, size, kernel) {
   } else {
     throw new NotComputed(`auto_pad=${automatic} is not known`);
   }
-  if (out.some((count) => count < 1)) throw new NotComputed(`a kernel of ${kernel.join(" x ")} does not fit into ${size.join(" x ")}`);
+  if (out.some((count) => count < 1))
+    throw new NotComputed(`a kernel of ${kernel.join(" x ")} does not fit into ${size.join(" x ")}`);
   return { size: [...size], kernel: [...kernel], strides, dilations, before, after, out };
 }
 
@@ -63,10 +73,15 @@ export function padded(x, windows, fill) {
   const reach = out.map((count, axis) => (count - 1) * strides[axis] + (kernel[axis] - 1) * dilations[axis] + 1);
   const whole = size.map((length, axis) => Math.max(before[axis] + length, reach[axis]));
   if (whole.every((length, axis) => length === size[axis] && !before[axis])) return x;
-  const wide = zeros([...x.shape.slice(0, 2), ...whole], x.kind), { data } = wide;
+  const wide = zeros([...x.shape.slice(0, 2), ...whole], x.kind),
+    { data } = wide;
   if (fill) data.fill(fill);
-  const steps = stridesOf(whole), channels = x.shape[0] * x.shape[1], inner = sizeOf(whole), length = size[size.length - 1];
-  const rows = sizeOf(size) / Math.max(1, length), begin = before.reduce((total, pad, axis) => total + pad * steps[axis], 0);
+  const steps = stridesOf(whole),
+    channels = x.shape[0] * x.shape[1],
+    inner = sizeOf(whole),
+    length = size[size.length - 1];
+  const rows = sizeOf(size) / Math.max(1, length),
+    begin = before.reduce((total, pad, axis) => total + pad * steps[axis], 0);
   const index = new Array(size.length).fill(0);
   for (let row = 0; row < rows; row++) {
     const to = begin + index.reduce((total, place, axis) => total + place * steps[axis], 0);
@@ -86,7 +101,9 @@ export function padded(x, windows, fill) {
  * @returns {Int32Array} where each of so many positions is in one padded channel, row by row
  */
 export function positions(counts, steps, shape) {
-  const strides = stridesOf(shape), found = new Int32Array(sizeOf(counts)), index = new Array(counts.length).fill(0);
+  const strides = stridesOf(shape),
+    found = new Int32Array(sizeOf(counts)),
+    index = new Array(counts.length).fill(0);
   for (let each = 0; each < found.length; each++) {
     found[each] = index.reduce((total, place, axis) => total + place * steps[axis] * strides[axis], 0);
     for (let axis = counts.length - 1; axis >= 0 && ++index[axis] === counts[axis]; axis--) index[axis] = 0;

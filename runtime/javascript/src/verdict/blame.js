@@ -35,14 +35,21 @@ export function findCulprit(outputs, shares, faults, unexported, passingError) {
   const wrong = outputs.filter(failed);
   if (!wrong.length) return null;
   if (wrong.every(({ name }) => (shares.get(name)?.introduced ?? Infinity) <= passingError)) {
-    const furthest = first(wrong, ({ drift }) => drift ?? Infinity), introduced = shares.get(furthest.name)?.introduced ?? null;
+    const furthest = first(wrong, ({ drift }) => drift ?? Infinity),
+      introduced = shares.get(furthest.name)?.introduced ?? null;
     return { ...culprit(furthest.name, "unknown", introduced), accumulated: true };
   }
-  const worst = first(wrong, severity), share = shares.get(worst.name), introduced = share?.introduced ?? Infinity;
+  const worst = first(wrong, severity),
+    share = shares.get(worst.name),
+    introduced = share?.introduced ?? Infinity;
   // Where the file is only a little wrong and the runner far more, the runtime is at fault.
-  const own = faults?.get(worst.name), isExport = own !== undefined && 2 * own >= (worst.max_abs ?? Infinity);
+  const own = faults?.get(worst.name),
+    isExport = own !== undefined && 2 * own >= (worst.max_abs ?? Infinity);
   const cause = isExport ? "export" : share && faults ? "runtime" : "unknown";
-  return { ...culprit(worst.name, cause, Number.isFinite(introduced) ? introduced : null), or_one_of: [...(unexported.get(worst.name) ?? [])] };
+  return {
+    ...culprit(worst.name, cause, Number.isFinite(introduced) ? introduced : null),
+    or_one_of: [...(unexported.get(worst.name) ?? [])],
+  };
 }
 
 /** @param {string} output @param {Culprit["cause"]} cause @param {number | null} introduced @returns {Culprit} */
@@ -50,7 +57,12 @@ function culprit(output, cause, introduced) {
   return { output, cause, introduced, or_one_of: [], accumulated: false, only_unprobed: false, differences: [] };
 }
 
-/** @template T @param {readonly T[]} all not empty @param {(each: T) => number} size @returns {T} the first of the largest */
+/**
+ * @template T
+ * @param {readonly T[]} all not empty
+ * @param {(each: T) => number} size
+ * @returns {T} the first of the largest
+ */
 export function first(all, size) {
   return all.reduce((best, each) => (size(each) > size(best) ? each : best));
 }

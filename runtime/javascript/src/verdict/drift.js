@@ -52,14 +52,19 @@ export const passingDrift = (runner) => (runner === FILE_RUNNER ? FILE_PASSING_D
 export function compareOutput(name, truth, candidate, dtype, { loss = null, inFloat64 = false } = {}) {
   if (!candidate) return uncompared(name, "missing");
   if (candidate.shape.join() !== truth.shape.join()) return uncompared(name, "shape");
-  const result = sampled(truth, candidate.data), expected = truth.sample;
+  const result = sampled(truth, candidate.data),
+    expected = truth.sample;
   if (!sameNonfinite(truth, candidate, result, inFloat64)) return uncompared(name, "nonfinite");
-  const unit = inFloat64 ? CANCELLED * truth.scale : driftUnit(truth, dtype), lost = loss ? sampledLoss(loss, truth) : null;
+  const unit = inFloat64 ? CANCELLED * truth.scale : driftUnit(truth, dtype),
+    lost = loss ? sampledLoss(loss, truth) : null;
   let [drift, most, errorPower, power, product, ownPower, known] = [0, 0, 0, 0, 0, 0, 0];
   for (let at = 0; at < expected.length; at++) {
-    const value = result[at], right = expected[at];
+    const value = result[at],
+      right = expected[at];
     if (!Number.isFinite(right)) continue;
-    const error = value - right, size = Math.abs(error), ratio = size / (lost ? Math.max(lost[at], unit) : unit);
+    const error = value - right,
+      size = Math.abs(error),
+      ratio = size / (lost ? Math.max(lost[at], unit) : unit);
     known++;
     if (ratio > drift) drift = ratio;
     if (size > most) most = size;
@@ -68,7 +73,8 @@ export function compareOutput(name, truth, candidate, dtype, { loss = null, inFl
     product += value * right;
     ownPower += value * value;
   }
-  if (truth.channels) [drift, most] = withChannels(truth, candidate, loss, inFloat64 ? unit : null, dtype, [drift, most]);
+  if (truth.channels)
+    [drift, most] = withChannels(truth, candidate, loss, inFloat64 ? unit : null, dtype, [drift, most]);
   const proven = (inFloat64 || truth.noiseFloor <= UNPROVEN_NOISE) && (known > 0 || !expected.length);
   return {
     name,
@@ -85,7 +91,17 @@ export function compareOutput(name, truth, candidate, dtype, { loss = null, inFl
 
 /** @param {string} name @param {import("./verdict_table.js").Verdict} verdict @returns {OutputComparison} */
 function uncompared(name, verdict) {
-  return { name, verdict, drift: null, max_abs: null, relative_to_scale: null, sqnr_db: null, cosine: null, introduced: null, inherited: null };
+  return {
+    name,
+    verdict,
+    drift: null,
+    max_abs: null,
+    relative_to_scale: null,
+    sqnr_db: null,
+    cosine: null,
+    introduced: null,
+    inherited: null,
+  };
 }
 
 /**
@@ -115,8 +131,10 @@ function sameNonfinite(truth, candidate, result, inFloat64) {
  * @returns {[number, number]} of all elements
  */
 function withChannels(truth, candidate, loss, given, dtype, [drift, most]) {
-  const known = /** @type {Float64Array} */ (truth.channels), channels = known.length / 5;
-  const own = channelStatistics(candidate, truth.channelAxis), relative = Math.max(truth.noiseFloor, epsilonOf(dtype));
+  const known = /** @type {Float64Array} */ (truth.channels),
+    channels = known.length / 5;
+  const own = channelStatistics(candidate, truth.channelAxis),
+    relative = Math.max(truth.noiseFloor, epsilonOf(dtype));
   const losses = loss && channelMaximum(loss, truth.shape.length, truth.channelAxis);
   for (let channel = 0; channel < channels; channel++) {
     const size = Math.max(Math.abs(known[2 * channels + channel]), Math.abs(known[3 * channels + channel]));
@@ -145,10 +163,16 @@ export function sampledLoss(loss, truth) {
 
 /** @param {Values} loss @param {Truth} truth @returns {Numbers} without making the whole tensor */
 function sampledBroadcast(loss, truth) {
-  const lacking = truth.shape.length - loss.rank, strides = stridesOf(loss.shape), places = placesIn(truth), out = new Float64Array(places.length);
-  const steps = truth.shape.map((_, axis) => (axis < lacking || loss.shape[axis - lacking] === 1 ? 0 : strides[axis - lacking]));
+  const lacking = truth.shape.length - loss.rank,
+    strides = stridesOf(loss.shape),
+    places = placesIn(truth),
+    out = new Float64Array(places.length);
+  const steps = truth.shape.map((_, axis) =>
+    axis < lacking || loss.shape[axis - lacking] === 1 ? 0 : strides[axis - lacking],
+  );
   for (let each = 0; each < out.length; each++) {
-    let rest = places[each], at = 0;
+    let rest = places[each],
+      at = 0;
     for (let axis = steps.length - 1; axis >= 0 && rest; axis--) {
       at += (rest % truth.shape[axis]) * steps[axis];
       rest = Math.floor(rest / truth.shape[axis]);
@@ -158,10 +182,17 @@ function sampledBroadcast(loss, truth) {
   return out;
 }
 
-/** What an operation of this natural scale may lose by one rounding, in the tensor's own unit. @param {Values} scale @param {string} dtype @returns {Values} */
+/**
+ * What an operation of this natural scale may lose by one rounding, in the tensor's own unit.
+ *
+ * @param {Values} scale
+ * @param {string} dtype
+ * @returns {Values}
+ */
 export function roundingLoss(scale, dtype) {
   // Runtimes may flush what is smaller than a normal number to zero; 16-bit floats keep it.
-  const least = dtype === "float16" ? 2 ** -24 : TINY, out = new Float64Array(scale.size);
+  const least = dtype === "float16" ? 2 ** -24 : TINY,
+    out = new Float64Array(scale.size);
   for (let at = 0; at < out.length; at++) out[at] = scale.data[at] * EPSILONS.float32 + least;
   return new Values(scale.shape, out);
 }
@@ -186,7 +217,12 @@ export function largestError(result, expected, unit = 1, where = null) {
   return found;
 }
 
-/** @param {Truth} truth @param {Values} value @param {Numbers | number} [unit] @returns {number} the largest error where the truth is finite */
+/**
+ * @param {Truth} truth
+ * @param {Values} value
+ * @param {Numbers | number} [unit]
+ * @returns {number} the largest error where the truth is finite
+ */
 export function errorFromTruth(truth, value, unit = 1) {
   return largestError(sampled(truth, value.data), truth.sample, unit, truth.sample);
 }
@@ -195,4 +231,3 @@ export function errorFromTruth(truth, value, unit = 1) {
 export function passingVerdict(outputs) {
   return outputs.some(({ verdict }) => verdict === "unproven") ? "unproven" : "pass";
 }
-

@@ -50,10 +50,14 @@ import { PASSING_ERROR } from "./verdict_table.js";
  * @returns {Generator<SplitError>}
  */
 export function* sharesOfError(graph, reference, inputs, file, arrays, dtypes, part) {
-  const wrong = new Set(), wrongInFile = new Set(file.comparisons.filter(failed).map(({ name }) => name));
+  const wrong = new Set(),
+    wrongInFile = new Set(file.comparisons.filter(failed).map(({ name }) => name));
   for (const { name, value, scale } of graph.walkWithScales(inputs, arrays)) {
-    const isSample = !arrays.has(name) && part.samples.has(name), sources = graph.inputsOf.get(name) ?? [];
-    const result = arrays.get(name) ?? part.samples.get(name) ?? null, whole = reference.truths.get(name), dtype = dtypes.get(name) ?? "float32";
+    const isSample = !arrays.has(name) && part.samples.has(name),
+      sources = graph.inputsOf.get(name) ?? [];
+    const result = arrays.get(name) ?? part.samples.get(name) ?? null,
+      whole = reference.truths.get(name),
+      dtype = dtypes.get(name) ?? "float32";
     const inputsRight = !sources.some((each) => wrong.has(each));
     if (!result || !whole) {
       if (!inputsRight) wrong.add(name);
@@ -77,8 +81,10 @@ export function* sharesOfError(graph, reference, inputs, file, arrays, dtypes, p
       const found = compareOutput(name, truth, result, dtype, { loss });
       const anotherFault = wrongInFile.has(name) && inputsRight;
       let share = shareOf(result, expected, loss, truth, dtype, file.corrections.get(name), anotherFault);
-      if (found.verdict === "nonfinite" && file.faults.get(name) === Infinity && share) share = { ...share, introduced: Infinity };
-      if (file.unsampled.has(name) && failed(found) && share) share = { ...share, introduced: Math.max(share.introduced, found.drift ?? 0) };
+      if (found.verdict === "nonfinite" && file.faults.get(name) === Infinity && share)
+        share = { ...share, introduced: Infinity };
+      if (file.unsampled.has(name) && failed(found) && share)
+        share = { ...share, introduced: Math.max(share.introduced, found.drift ?? 0) };
       if (inputsRight && part.absentBefore.get(name)?.some((each) => file.faults.has(each))) {
         // Where the file is wrong, nothing is there: only the truth tells whether the runner shares that.
         share = { introduced: errorFromTruth(truth, result, sampledLoss(loss, truth)), inherited: 0 };
@@ -93,15 +99,28 @@ export function* sharesOfError(graph, reference, inputs, file, arrays, dtypes, p
 /** @param {Numbers} data @returns {Values} */
 const flat = (data) => new Values([data.length], data);
 
-/** @param {Values} loss @param {readonly number[]} shape @returns {boolean} whether it is one of a tensor of this shape: not where an input of another batch had a part in it */
+/**
+ * @param {Values} loss
+ * @param {readonly number[]} shape
+ * @returns {boolean} whether it is one of a tensor of this shape: not where an input of another batch had a part in it
+ */
 function spreads(loss, shape) {
   const lacking = shape.length - loss.rank;
   return lacking >= 0 && loss.shape.every((size, axis) => size === 1 || size === shape[axis + lacking]);
 }
 
-/** @param {string} name @param {Scale} scale @param {Truth} truth @param {string} dtype @param {Float64Graph} graph @param {PartialRun} part @returns {Values} what an output may lose in each element, given the tensors that it is computed from */
+/**
+ * @param {string} name
+ * @param {Scale} scale
+ * @param {Truth} truth
+ * @param {string} dtype
+ * @param {Float64Graph} graph
+ * @param {PartialRun} part
+ * @returns {Values} what an output may lose in each element, given the tensors that it is computed from
+ */
 function lossOf(name, scale, truth, dtype, graph, part) {
-  const unit = driftUnit(truth, dtype), loss = graph.single.has(name) ? roundingLoss(scale.own, dtype) : scalar(unit);
+  const unit = driftUnit(truth, dtype),
+    loss = graph.single.has(name) ? roundingLoss(scale.own, dtype) : scalar(unit);
   // Several operations at once: what they may lose together, or what float32 does.
   if (part.absentBefore.has(name)) return map(loss, (each) => Math.max(each + (part.losses.get(name) ?? 0), unit));
   // Integers lose nothing but a step at a tie; and a constant is what the exporter may have computed.
@@ -123,8 +142,10 @@ export function accumulatedLosses(graph, reference, inputs, names) {
   const moved = new Map(names.map((name) => [name, 0]));
   for (let seed = 0; seed < SHAKEN; seed++) {
     for (const { name, value } of graph.shakenWalk(inputs, seed)) {
-      const truth = reference.truths.get(name), before = moved.get(name);
-      if (before === undefined || !truth || value instanceof Unknown || value.shape.join() !== truth.shape.join()) continue;
+      const truth = reference.truths.get(name),
+        before = moved.get(name);
+      if (before === undefined || !truth || value instanceof Unknown || value.shape.join() !== truth.shape.join())
+        continue;
       moved.set(name, Math.max(before, errorFromTruth(truth, value)));
     }
   }
@@ -143,19 +164,27 @@ export function accumulatedLosses(graph, reference, inputs, names) {
  */
 function shareOf(result, value, loss, truth, dtype, correction, anotherFault) {
   // Where eager PyTorch itself has NaN or infinity, the error has no size.
-  const unit = driftUnit(truth, dtype), held = asHeld(value, dtype), exact = truth.sample, own = sampled(truth, held.data);
-  let introduced = 0, inherited = 0;
+  const unit = driftUnit(truth, dtype),
+    held = asHeld(value, dtype),
+    exact = truth.sample,
+    own = sampled(truth, held.data);
+  let introduced = 0,
+    inherited = 0;
   if (!correction && !anotherFault) {
     inherited = largestError(own, exact, unit, exact);
     introduced = largestIntroduced(result, held, loss);
   } else {
     // What is known of the fault is known in the sample only.
-    const given = sampled(truth, result.data), lost = sampledLoss(loss, truth);
-    let expected = own, mayLose = lost;
+    const given = sampled(truth, result.data),
+      lost = sampledLoss(loss, truth);
+    let expected = own,
+      mayLose = lost;
     if (correction) {
       expected = own.map((each, at) => (Number.isFinite(correction[at]) ? each + correction[at] : exact[at]));
       // Measured at the right inputs: the fault may also scale what is off in those that the runner had.
-      const fault = correction.reduce((most, each) => (Number.isFinite(each) ? Math.max(most, Math.abs(each)) : most), 0) / truth.scale;
+      const fault =
+        correction.reduce((most, each) => (Number.isFinite(each) ? Math.max(most, Math.abs(each)) : most), 0) /
+        truth.scale;
       mayLose = lost.map((each, at) => each + fault * Math.abs(expected[at] - exact[at]));
     }
     inherited = largestError(expected, exact, unit, exact);

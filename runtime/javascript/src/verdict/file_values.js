@@ -35,7 +35,8 @@ const EPSILON = 2 ** -23;
  * @returns {FileValues}
  */
 export function evaluateFile(graph, reference, inputs, dtypes) {
-  const judge = new FileJudge(graph, reference, inputs, dtypes), folded = new Map();
+  const judge = new FileJudge(graph, reference, inputs, dtypes),
+    folded = new Map();
   for (const [name, sources] of graph.inputsOf) {
     const truth = reference.truths.get(name);
     if (!sources.length && truth) folded.set(name, truth.noiseFloor * truth.scale);
@@ -48,10 +49,21 @@ export function evaluateFile(graph, reference, inputs, dtypes) {
 
 /** Judges the outputs of a file, one after the other. */
 class FileJudge {
-  /** @param {Float64Graph} graph @param {Reference} reference @param {ReadonlyMap<string, Values>} inputs @param {ReadonlyMap<string, string>} dtypes */
+  /**
+   * @param {Float64Graph} graph
+   * @param {Reference} reference
+   * @param {ReadonlyMap<string, Values>} inputs
+   * @param {ReadonlyMap<string, string>} dtypes
+   */
   constructor(graph, reference, inputs, dtypes) {
     /** @type {FileValues} */
-    this.file = { comparisons: [], unknown: new Map(), faults: new Map(), corrections: new Map(), unsampled: new Set() };
+    this.file = {
+      comparisons: [],
+      unknown: new Map(),
+      faults: new Map(),
+      corrections: new Map(),
+      unsampled: new Set(),
+    };
     this.graph = graph;
     this.reference = reference;
     this.inputs = inputs;
@@ -60,13 +72,23 @@ class FileJudge {
     this.known = new Set(inputs.keys());
     /** By output, by how much that is off, at most, in multiples of machine epsilon. @type {Map<string, number>} */
     this.off = new Map();
-    /** By output, by how much that or one before it is off, in multiples of what float32 is. @type {Map<string, number>} */
+    /**
+     * By output, by how much that or one before it is off, in multiples of what float32 is.
+     *
+     * @type {Map<string, number>}
+     */
     this.share = new Map();
   }
 
-  /** @param {string} name @param {Result} value @param {Scale} scale @returns {Result} what those after it are computed from */
+  /**
+   * @param {string} name
+   * @param {Result} value
+   * @param {Scale} scale
+   * @returns {Result} what those after it are computed from
+   */
   judge(name, value, scale) {
-    const truth = this.reference.truths.get(name), dtype = this.dtypes.get(name) ?? "float32";
+    const truth = this.reference.truths.get(name),
+      dtype = this.dtypes.get(name) ?? "float32";
     if (value instanceof Unknown || !truth) {
       this.file.unknown.set(name, value instanceof Unknown ? value.reason : "it has no truth");
       return value;
@@ -104,12 +126,26 @@ class FileJudge {
       yield scalar(driftUnit(truth, dtype));
       return;
     }
-    const noise = noiseOf(truth), allowed = zip(map(noise, (each) => LEAST * each), roundingLoss(scale.own, "float32"), larger);
+    const noise = noiseOf(truth),
+      allowed = zip(
+        map(noise, (each) => LEAST * each),
+        roundingLoss(scale.own, "float32"),
+        larger,
+      );
     yield allowed;
     if (this.inputsAreRight(name)) {
       // Right only so far, which shows where what they are off by is amplified, or only passed on.
-      const fromInputs = roundingLoss(scale.withInputs(this.off), "float32"), share = this.shareBefore(name);
-      yield zip(allowed, zip(fromInputs, map(noise, (each) => share * each), larger), larger);
+      const fromInputs = roundingLoss(scale.withInputs(this.off), "float32"),
+        share = this.shareBefore(name);
+      yield zip(
+        allowed,
+        zip(
+          fromInputs,
+          map(noise, (each) => share * each),
+          larger,
+        ),
+        larger,
+      );
     }
   }
 
@@ -133,7 +169,8 @@ class FileJudge {
     const { faults, corrections, unsampled } = this.file;
     faults.set(found.name, Infinity);
     if (value.shape.join() !== truth.shape.join()) return;
-    const own = sampled(truth, value.data), correction = truth.sample.map((right, at) => right - own[at]);
+    const own = sampled(truth, value.data),
+      correction = truth.sample.map((right, at) => right - own[at]);
     corrections.set(found.name, correction);
     if (found.max_abs === null) return;
     faults.set(found.name, found.max_abs);

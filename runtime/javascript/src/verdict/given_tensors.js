@@ -14,10 +14,13 @@ import { withPrefix } from "./truths.js";
 /** @typedef {ReadonlyMap<string, string>} Metadata of a safetensors file */
 
 export const FILE_KEY = "layerprobe.file";
-const RECORDED_INPUT_KEY = "layerprobe.recorded_input", SAMPLES_KEY = "layerprobe.samples", INPUT_PREFIX = "input:";
+const RECORDED_INPUT_KEY = "layerprobe.recorded_input",
+  SAMPLES_KEY = "layerprobe.samples",
+  INPUT_PREFIX = "input:";
 /** Of the largest value: what may be lost where inputs were written as text. */
 const SAME_INPUT = 1e-6;
-const MOST_FACTS = 20, LONGEST = 200;
+const MOST_FACTS = 20,
+  LONGEST = 200;
 
 /**
  * @param {ReadonlyMap<string, Tensor>} tensors
@@ -29,19 +32,28 @@ const MOST_FACTS = 20, LONGEST = 200;
  * @throws {InputError} there is none
  */
 export function recordedInputOf(tensors, metadata, references, asked) {
-  const said = asked ?? metadata.get(RECORDED_INPUT_KEY), names = references.map(({ name }) => name).join(", ");
+  const said = asked ?? metadata.get(RECORDED_INPUT_KEY),
+    names = references.map(({ name }) => name).join(", ");
   if (said !== undefined) {
     if (references[Number(said)] && /^\d+$/.test(String(said))) return Number(said);
-    throw new InputError(`The recorded input ${oneLine(String(said), 40)} was asked for; there are ${references.length}, counted from 0: ${names}.`);
+    throw new InputError(
+      `The recorded input ${oneLine(String(said), 40)} was asked for; there are ${references.length}, counted from 0: ${names}.`,
+    );
   }
   const given = withPrefix(new Map(tensors), INPUT_PREFIX);
   if (!given.size) return 0;
-  const place = references.findIndex(({ inputs }) => [...given].every(([name, tensor]) => {
-    // Of a single input the name may be another.
-    const recorded = inputs.get(name) ?? (inputs.size === 1 && given.size === 1 ? [...inputs.values()][0] : undefined);
-    return recorded && isSameInput(tensor, recorded);
-  }));
-  if (place < 0) throw new InputError(`The tensors were computed from another input than ${names}.\nRun one of the recorded inputs.`);
+  const place = references.findIndex(({ inputs }) =>
+    [...given].every(([name, tensor]) => {
+      // Of a single input the name may be another.
+      const recorded =
+        inputs.get(name) ?? (inputs.size === 1 && given.size === 1 ? [...inputs.values()][0] : undefined);
+      return recorded && isSameInput(tensor, recorded);
+    }),
+  );
+  if (place < 0)
+    throw new InputError(
+      `The tensors were computed from another input than ${names}.\nRun one of the recorded inputs.`,
+    );
   return place;
 }
 
@@ -66,11 +78,18 @@ function isSameInput(tensor, recorded) {
  * @throws {InputError} none of the outputs is there, or a sample isn't that of the reference
  */
 export function givenOutputs(tensors, metadata, manifest, reference) {
-  const whole = new Map(), samples = new Map(), shapes = sampledShapes(metadata), outputs = new Set(manifest.outputs.map(({ name }) => name));
+  const whole = new Map(),
+    samples = new Map(),
+    shapes = sampledShapes(metadata),
+    outputs = new Set(manifest.outputs.map(({ name }) => name));
   const inputs = new Set(manifest.inputs.map(({ name }) => name));
-  const unknown = [...tensors.keys()].filter((name) => !outputs.has(name) && !inputs.has(name) && !name.startsWith(INPUT_PREFIX));
+  const unknown = [...tensors.keys()].filter(
+    (name) => !outputs.has(name) && !inputs.has(name) && !name.startsWith(INPUT_PREFIX),
+  );
   for (const { name } of manifest.outputs) {
-    const tensor = tensors.get(name), truth = reference.truths.get(name), shape = shapes.get(name);
+    const tensor = tensors.get(name),
+      truth = reference.truths.get(name),
+      shape = shapes.get(name);
     if (!tensor || !truth) continue;
     const values = valuesOf(tensor);
     if (!shape) whole.set(name, values);
@@ -83,8 +102,12 @@ export function givenOutputs(tensors, metadata, manifest, reference) {
     else samples.set(name, values.reshaped([values.size]));
   }
   if (!whole.size && !samples.size) {
-    const [have, want] = [[...tensors.keys()], [...outputs]].map((names) => oneLine(names.slice(0, 5).join(", ")) || "none");
-    throw new InputError(`There is none of the outputs of ${manifest.model} among the tensors: ${have}.\nThe names must be the outputs' own: ${want}`);
+    const [have, want] = [[...tensors.keys()], [...outputs]].map(
+      (names) => oneLine(names.slice(0, 5).join(", ")) || "none",
+    );
+    throw new InputError(
+      `There is none of the outputs of ${manifest.model} among the tensors: ${have}.\nThe names must be the outputs' own: ${want}`,
+    );
   }
   return { whole, samples, unknown: unknown.map((name) => oneLine(name)) };
 }
@@ -99,11 +122,17 @@ function sampledShapes(metadata) {
   } catch {
     // Said below.
   }
-  throw new InputError(`${SAMPLES_KEY} in the metadata is not a JSON object of names to shapes, as in {"conv1": [1, 64, 112, 112]}.`);
+  throw new InputError(
+    `${SAMPLES_KEY} in the metadata is not a JSON object of names to shapes, as in {"conv1": [1, 64, 112, 112]}.`,
+  );
 }
 
 /** @param {Metadata} metadata @returns {Record<string, string>} what may explain a drift */
 export function factsOf(metadata) {
-  const own = [...metadata].filter(([key]) => !key.startsWith("layerprobe.")).sort(([one], [other]) => (one < other ? -1 : 1));
-  return Object.fromEntries(own.slice(0, MOST_FACTS).map(([key, text]) => [oneLine(key, LONGEST), oneLine(text, LONGEST)]));
+  const own = [...metadata]
+    .filter(([key]) => !key.startsWith("layerprobe."))
+    .sort(([one], [other]) => (one < other ? -1 : 1));
+  return Object.fromEntries(
+    own.slice(0, MOST_FACTS).map(([key, text]) => [oneLine(key, LONGEST), oneLine(text, LONGEST)]),
+  );
 }

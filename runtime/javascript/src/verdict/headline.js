@@ -18,10 +18,17 @@ import { FILE_RUNNER, VERDICTS } from "./verdict_table.js";
  */
 export function headline(runners, outputs) {
   const facts = new Map(outputs.map((output) => [output.name, output]));
-  const wrong = runners.filter(failed), blamed = wrong.filter(({ culprit }) => culprit);
+  const wrong = runners.filter(failed),
+    blamed = wrong.filter(({ culprit }) => culprit);
   if (blamed.length) {
     const worst = first(blamed, severity);
-    return culpritWords(worst, facts) + whoseFault(worst) + otherFaults(worst, runners) + felt(worst, wrong) + also(worst, wrong);
+    return (
+      culpritWords(worst, facts) +
+      whoseFault(worst) +
+      otherFaults(worst, runners) +
+      felt(worst, wrong) +
+      also(worst, wrong)
+    );
   }
   if (wrong.length) return `${wrong[0].name} fails: ${wrong[0].verdict}.`;
   return passing(runners) + largestError(runners, facts) + unevaluated(runners);
@@ -33,7 +40,10 @@ export function operationWords(output) {
   return `${output.label} ${output.name}${source}`;
 }
 
-/** @param {RunnerReport} runner @returns {number} how large an error its culprit introduced: infinite if that can't be measured */
+/**
+ * @param {RunnerReport} runner
+ * @returns {number} how large an error its culprit introduced: infinite if that can't be measured
+ */
 const severity = ({ culprit }) => (culprit ? (culprit.introduced ?? Infinity) : -1);
 
 /** The first three names, and dots for more. @param {readonly string[]} names @returns {string} */
@@ -47,10 +57,15 @@ function passing(runners) {
   return `Nothing fails, but nothing is proven for ${firstNames(names)}: float32 itself is over 1 % off float64 there, or infinite.`;
 }
 
-/** @param {readonly RunnerReport[]} runners @returns {string} what was judged by its result alone: Python has no such operators */
+/**
+ * @param {readonly RunnerReport[]} runners
+ * @returns {string} what was judged by its result alone: Python has no such operators
+ */
 function unevaluated(runners) {
   const names = [...new Set(runners.flatMap((runner) => Object.keys(runner.not_recomputed)))];
-  return names.length ? ` Judged by the truth alone, as JavaScript can't compute it in float64: ${firstNames(names)}.` : "";
+  return names.length
+    ? ` Judged by the truth alone, as JavaScript can't compute it in float64: ${firstNames(names)}.`
+    : "";
 }
 
 /** @param {readonly RunnerReport[]} runners @param {Facts} facts @returns {string} */
@@ -74,7 +89,8 @@ function introducedWords(operation, runner, error) {
 
 /** @param {RunnerReport} runner @param {Facts} facts @returns {string} */
 function culpritWords(runner, facts) {
-  const { culprit, outputs } = runner, found = outputs.find(({ name }) => name === culprit?.output);
+  const { culprit, outputs } = runner,
+    found = outputs.find(({ name }) => name === culprit?.output);
   if (!culprit || !found) return "";
   let operation = wordsOf(found.name, facts);
   if (culprit.accumulated) {
@@ -94,15 +110,26 @@ function culpritWords(runner, facts) {
 function whoseFault({ culprit }) {
   if (!culprit || culprit.accumulated) return "";
   if (culprit.cause === "export") {
-    const differences = culprit.differences.slice(0, 3).map((each) => `; ${each}`).join("");
+    const differences = culprit.differences
+      .slice(0, 3)
+      .map((each) => `; ${each}`)
+      .join("");
     return ` The ONNX file is at fault: evaluated in float64, it still differs from the model${differences}.`;
   }
-  if (culprit.cause === "runtime") return " The runtime is at fault, or its settings: that operation's inputs were right.";
-  if (culprit.introduced !== null) return " That operation's inputs were right: the runner's own file, the runtime or its settings are at fault.";
+  if (culprit.cause === "runtime")
+    return " The runtime is at fault, or its settings: that operation's inputs were right.";
+  if (culprit.introduced !== null)
+    return " That operation's inputs were right: the runner's own file, the runtime or its settings are at fault.";
   return "";
 }
 
-/** The other operations at which the file is at fault. @param {RunnerReport} worst @param {readonly RunnerReport[]} runners @returns {string} */
+/**
+ * The other operations at which the file is at fault.
+ *
+ * @param {RunnerReport} worst
+ * @param {readonly RunnerReport[]} runners
+ * @returns {string}
+ */
 function otherFaults({ culprit }, runners) {
   const file = runners.find(({ name }) => name === FILE_RUNNER);
   if (!file || culprit?.cause !== "export") return "";
@@ -110,7 +137,13 @@ function otherFaults({ culprit }, runners) {
   return others.length ? ` It is at fault at ${firstNames(others)}, too.` : "";
 }
 
-/** Whether the model's results feel what the culprit does. @param {RunnerReport} worst @param {readonly RunnerReport[]} wrong @returns {string} */
+/**
+ * Whether the model's results feel what the culprit does.
+ *
+ * @param {RunnerReport} worst
+ * @param {readonly RunnerReport[]} wrong
+ * @returns {string}
+ */
 function felt(worst, wrong) {
   const { culprit } = worst;
   if (!culprit || culprit.accumulated) return "";
@@ -122,19 +155,28 @@ function felt(worst, wrong) {
   return `${passes ? " The model's results pass all the same:" : " The result"} ${result.name} ${resultWords(result, name)}.`;
 }
 
-/** How far a result of the model is off in a runner, as the end of a sentence. @param {OutputComparison} result @param {string} runner @returns {string} */
+/**
+ * How far a result of the model is off in a runner, as the end of a sentence.
+ *
+ * @param {OutputComparison} result
+ * @param {string} runner
+ * @returns {string}
+ */
 function resultWords(result, runner) {
   if (result.drift === null) return VERDICTS[result.verdict].words;
-  if (runner === FILE_RUNNER) return `is off by ${general(result.relative_to_scale ?? NaN, 3)} of its largest value in float64`;
+  if (runner === FILE_RUNNER)
+    return `is off by ${general(result.relative_to_scale ?? NaN, 3)} of its largest value in float64`;
   return `is off by ${times(result.drift)}, of ${general(passingDrift(runner), 6)} that pass`;
 }
 
 /** @param {RunnerReport} worst @param {readonly RunnerReport[]} wrong @returns {string} */
 function also(worst, wrong) {
-  const others = wrong.filter((runner) => runner !== worst).map((runner) => {
-    const elsewhere = runner.culprit && runner.culprit.output !== worst.culprit?.output;
-    return elsewhere ? `${runner.name} (at ${runner.culprit?.output})` : runner.name;
-  });
+  const others = wrong
+    .filter((runner) => runner !== worst)
+    .map((runner) => {
+      const elsewhere = runner.culprit && runner.culprit.output !== worst.culprit?.output;
+      return elsewhere ? `${runner.name} (at ${runner.culprit?.output})` : runner.name;
+    });
   return others.length ? ` ${others.join(", ")} ${others.length === 1 ? "fails" : "fail"}, too.` : "";
 }
 

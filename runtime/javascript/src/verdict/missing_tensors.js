@@ -46,7 +46,11 @@ export function partialRun(graph, reference, inputs, arrays, samples) {
   for (const { name, value } of graph.walk(inputs, arrays)) {
     const others = shaken.map((walk) => walk.next().value?.value);
     if (!wanted.includes(name) || value instanceof Unknown) continue;
-    const moved = others.map((other) => (!other || other instanceof Unknown || other.size !== value.size ? 0 : largestError(other.data, value.data, 1, value.data)));
+    const moved = others.map((other) =>
+      !other || other instanceof Unknown || other.size !== value.size
+        ? 0
+        : largestError(other.data, value.data, 1, value.data),
+    );
     found.losses.set(name, Math.max(0, ...moved));
   }
   return found;

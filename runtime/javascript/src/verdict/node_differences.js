@@ -15,7 +15,11 @@ import { general, shortFloat32 } from "./number_words.js";
 /** @typedef {string | Constant | undefined | null} Parameter */
 /** @typedef {{ operator: string, parameters: Record<string, Parameter>, reads: string[] }} Described */
 
-/** Attributes that may be omitted where they hold nothing but this: ONNX's schema doesn't say so. @type {Record<string, string>} */
+/**
+ * Attributes that may be omitted where they hold nothing but this: ONNX's schema doesn't say so.
+ *
+ * @type {Record<string, string>}
+ */
 const NEUTRAL = { pads: "0", strides: "1", dilations: "1", output_padding: "0" };
 /** Characters of one value in a message. */
 const LONGEST = 80;
@@ -31,13 +35,20 @@ const SHOWN = 8;
  */
 export async function nodeDifferences(model, outputs, output, exported) {
   if (!exported) return [];
-  const found = await describedNodes(model, outputs, output), opset = model.opsets.get("") ?? 1;
+  const found = await describedNodes(model, outputs, output),
+    opset = model.opsets.get("") ?? 1;
   return [...operatorsBetween(found, exported), ...inside(found, exported, opset)].map((each) => oneLine(each));
 }
 
-/** @param {OnnxModel} model @param {readonly string[]} outputs @param {string} output @returns {Promise<Described[]>} */
+/**
+ * @param {OnnxModel} model
+ * @param {readonly string[]} outputs
+ * @param {string} output
+ * @returns {Promise<Described[]>}
+ */
 async function describedNodes({ graph, opsets }, outputs, output) {
-  const tensors = new Map(graph.weights), named = new Set([...outputs, ...graph.inputs.map(({ name }) => name)]);
+  const tensors = new Map(graph.weights),
+    named = new Set([...outputs, ...graph.inputs.map(({ name }) => name)]);
   for (const node of graph.nodes) {
     const value = node.attributes.get("value");
     if (node.opType === "Constant" && value?.kind === "tensor") tensors.set(node.outputs[0], value.value);
@@ -51,16 +62,24 @@ async function describedNodes({ graph, opsets }, outputs, output) {
   return Promise.all(indices.map((each) => described(nodes[each], tensors, named, opsets.get("") ?? 1)));
 }
 
-/** @param {Node} node @param {ReadonlyMap<string, Tensor>} tensors @param {ReadonlySet<string>} named @param {number} opset @returns {Promise<Described>} */
+/**
+ * @param {Node} node
+ * @param {ReadonlyMap<string, Tensor>} tensors
+ * @param {ReadonlySet<string>} named
+ * @param {number} opset
+ * @returns {Promise<Described>}
+ */
 async function described(node, tensors, named, opset) {
   /** @type {Record<string, Parameter>} */
   const parameters = Object.create(null);
   for (const [name, { kind, value }] of node.attributes) {
-    if (["float", "floats", "int", "ints", "string", "strings"].includes(kind)) parameters[name] = attributeText(kind, value);
+    if (["float", "floats", "int", "ints", "string", "strings"].includes(kind))
+      parameters[name] = attributeText(kind, value);
   }
   const formal = node.domain ? [] : (schemaOf(node.opType, opset)?.inputs ?? []);
   for (const [place, name] of node.inputs.entries()) {
-    const tensor = tensors.get(name), own = formal[place];
+    const tensor = tensors.get(name),
+      own = formal[place];
     if (tensor) parameters[own && own !== "..." ? own : `input ${place + 1}`] = await constantOf(name, tensor);
   }
   const operator = node.domain ? `${node.domain}.${node.opType}` : node.opType;
@@ -75,10 +94,20 @@ function attributeText(kind, value) {
 
 /** @param {string} name @param {Tensor} tensor @returns {Promise<Constant>} */
 async function constantOf(name, tensor) {
-  const { data, kind } = tensor.read(), raw = tensor.bytes();
+  const { data, kind } = tensor.read(),
+    raw = tensor.bytes();
   const digest = raw ? (await sha256(raw)).slice(0, 16) : "";
-  const texts = raw && tensor.dtype === "int64" && data.length <= SHOWN ? wholeNumbers(raw) : Array.from(data.slice(0, SHOWN), (each) => elementText(each, kind));
-  return { name, shape: tensor.shape, sum: general(data.length ? pairwise(data, 0, data.length) : 0, 9), sha256: digest, values: data.length <= SHOWN ? texts.join(" ") : null };
+  const texts =
+    raw && tensor.dtype === "int64" && data.length <= SHOWN
+      ? wholeNumbers(raw)
+      : Array.from(data.slice(0, SHOWN), (each) => elementText(each, kind));
+  return {
+    name,
+    shape: tensor.shape,
+    sum: general(data.length ? pairwise(data, 0, data.length) : 0, 9),
+    sha256: digest,
+    values: data.length <= SHOWN ? texts.join(" ") : null,
+  };
 }
 
 /** @param {number} value @param {string} kind @returns {string} */
@@ -93,7 +122,12 @@ function wholeNumbers(raw) {
   return Array.from({ length: raw.length / 8 }, (_, place) => String(view.getBigInt64(8 * place, true)));
 }
 
-/** @param {Float64Array | Float32Array} data @param {number} from @param {number} to @returns {number} added up in halves, so that nine digits are right */
+/**
+ * @param {Float64Array | Float32Array} data
+ * @param {number} from
+ * @param {number} to
+ * @returns {number} added up in halves, so that nine digits are right
+ */
 function pairwise(data, from, to) {
   if (to - from <= 128) {
     let total = 0;
@@ -113,9 +147,14 @@ function* operatorsBetween(found, exported) {
   else if (lacking) yield `it lacks the model's ${lacking}`;
 }
 
-/** @param {readonly string[]} these @param {readonly string[]} those @returns {string[]} what these have more of, in their order */
+/**
+ * @param {readonly string[]} these
+ * @param {readonly string[]} those
+ * @returns {string[]} what these have more of, in their order
+ */
 function left(these, those) {
-  const rest = [...those], more = [];
+  const rest = [...those],
+    more = [];
   for (const each of these) {
     const at = rest.indexOf(each);
     if (at < 0) more.push(each);
@@ -124,7 +163,14 @@ function left(these, those) {
   return more;
 }
 
-/** Compare the nodes of each operator, the first with the first. @param {readonly Described[]} found @param {readonly Described[]} exported @param {number} opset @returns {Generator<string>} */
+/**
+ * Compare the nodes of each operator, the first with the first.
+ *
+ * @param {readonly Described[]} found
+ * @param {readonly Described[]} exported
+ * @param {number} opset
+ * @returns {Generator<string>}
+ */
 function* inside(found, exported, opset) {
   const operators = [...new Set(exported.map(({ operator }) => operator))];
   for (const operator of operators) {
@@ -133,7 +179,8 @@ function* inside(found, exported, opset) {
     if (here.length !== there.length) continue;
     for (const [number, one] of here.entries()) {
       const other = there[number];
-      for (const name of new Set([...Object.keys(other.parameters), ...Object.keys(one.parameters)])) yield* parameter(its, name, one, other, opset);
+      for (const name of new Set([...Object.keys(other.parameters), ...Object.keys(one.parameters)]))
+        yield* parameter(its, name, one, other, opset);
       // Behind an added node, which is told, it reads something else anyway.
       if (one.reads.length && one.reads.join("\n") !== other.reads.join("\n") && found.length === exported.length) {
         yield `it reads ${one.reads.join(", ")} in place of ${other.reads.join(", ")}`;
@@ -142,16 +189,32 @@ function* inside(found, exported, opset) {
   }
 }
 
-/** @param {string} its @param {string} name @param {Described} here @param {Described} there @param {number} opset @returns {Generator<string>} */
+/**
+ * @param {string} its
+ * @param {string} name
+ * @param {Described} here
+ * @param {Described} there
+ * @param {number} opset
+ * @returns {Generator<string>}
+ */
 function* parameter(its, name, here, there, opset) {
-  const [found, exported] = [here, there].map((node) => (Object.hasOwn(node.parameters, name) ? node.parameters[name] : defaultOf(node.operator, name, opset)));
-  if (comparable(name, found) === comparable(name, exported) || (name === "kernel_shape" && (found === undefined || exported === undefined))) return;
+  const [found, exported] = [here, there].map((node) =>
+    Object.hasOwn(node.parameters, name) ? node.parameters[name] : defaultOf(node.operator, name, opset),
+  );
+  if (
+    comparable(name, found) === comparable(name, exported) ||
+    (name === "kernel_shape" && (found === undefined || exported === undefined))
+  )
+    return;
   // A weight's own name says more than ONNX's; a constant of the exporter's has none that does.
-  const weight = [found, exported].map((each) => (typeof each === "object" && each ? each.name : "")).find((own) => own.includes("."));
+  const weight = [found, exported]
+    .map((each) => (typeof each === "object" && each ? each.name : ""))
+    .find((own) => own.includes("."));
   const what = weight ? `its ${brief(weight)}` : name.length > 1 ? `${its} ${name}` : `${its} constant ${name}`;
   const [shown, meant] = [shownAs(found), shownAs(exported)];
   if (shown === meant && typeof found === "object" && typeof exported === "object" && found && exported) {
-    const how = found.sum === exported.sum ? "with the same sum" : `its sum is ${found.sum}, the model's ${exported.sum}`;
+    const how =
+      found.sum === exported.sum ? "with the same sum" : `its sum is ${found.sum}, the model's ${exported.sum}`;
     yield `${what} differs from the model's (${how})`;
   } else yield `${what} ${shown.includes(" ") ? "are" : "is"} ${shown}, the model's ${meant}`;
 }
@@ -162,7 +225,13 @@ function defaultOf(operator, name, opset) {
   return texts && Object.hasOwn(texts, name) ? texts[name] : undefined;
 }
 
-/** What is compared: equal where two mean the same. @param {string} name @param {Parameter} given @returns {string | null} */
+/**
+ * What is compared: equal where two mean the same.
+ *
+ * @param {string} name
+ * @param {Parameter} given
+ * @returns {string | null}
+ */
 function comparable(name, given) {
   if (given === undefined || given === null) return null;
   if (typeof given === "object") return given.values ?? [given.sha256, ...given.shape].join(" ");

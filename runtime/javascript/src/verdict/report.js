@@ -68,8 +68,10 @@ import { failed, passingVerdict } from "./drift.js";
 
 /** @param {Runner} runner @param {Found} found @returns {RunnerReport} */
 export function runnerReport(runner, { outputs, shares, faults, unexported, passingError, results, input }) {
-  const wrong = outputs.filter(failed), shown = outputs.map((output) => withShare(output, shares.get(output.name)));
-  const own = shown.filter(({ name }) => results.includes(name)), measured = shown.filter(({ introduced }) => introduced !== null);
+  const wrong = outputs.filter(failed),
+    shown = outputs.map((output) => withShare(output, shares.get(output.name)));
+  const own = shown.filter(({ name }) => results.includes(name)),
+    measured = shown.filter(({ introduced }) => introduced !== null);
   const worst = measured.length ? first(measured, ({ introduced }) => Number(introduced)) : null;
   return {
     name: runner.name,
@@ -97,9 +99,16 @@ const sizeOfDrift = ({ drift }) => drift ?? Infinity;
 
 /** @param {readonly OutputComparison[]} outputs @param {Found["input"]} input @returns {InputReport} */
 function inputReport(outputs, { name, shapes }) {
-  const wrong = outputs.filter(failed), among = wrong.length ? wrong : outputs;
+  const wrong = outputs.filter(failed),
+    among = wrong.length ? wrong : outputs;
   const worst = among.length ? first(among, sizeOfDrift) : null;
-  return { name, shapes, verdict: wrong.length && worst ? worst.verdict : "pass", drift: worst?.drift ?? null, output: worst?.name ?? null };
+  return {
+    name,
+    shapes,
+    verdict: wrong.length && worst ? worst.verdict : "pass",
+    drift: worst?.drift ?? null,
+    output: worst?.name ?? null,
+  };
 }
 
 /** @param {OutputComparison} output @param {ErrorShare | undefined} share @returns {OutputComparison} */
@@ -130,7 +139,12 @@ export function settled(outputs, shares, results, passingError) {
   });
 }
 
-/** @param {readonly OutputComparison[]} outputs @param {ReadonlyMap<string, ErrorShare>} shares @param {number} passingError @returns {Set<string>} the outputs that introduced more than they may, or are wrong and can't be split */
+/**
+ * @param {readonly OutputComparison[]} outputs
+ * @param {ReadonlyMap<string, ErrorShare>} shares
+ * @param {number} passingError
+ * @returns {Set<string>} the outputs that introduced more than they may, or are wrong and can't be split
+ */
 export function atFault(outputs, shares, passingError) {
   const guilty = outputs.filter((output) => {
     const share = shares.get(output.name);
@@ -139,7 +153,11 @@ export function atFault(outputs, shares, passingError) {
   return new Set(guilty.map(({ name }) => name));
 }
 
-/** @param {RunnerReport} report @param {RunnerReport} other on one more recorded input @returns {RunnerReport} that of the first input that fails, with all inputs listed */
+/**
+ * @param {RunnerReport} report
+ * @param {RunnerReport} other on one more recorded input
+ * @returns {RunnerReport} that of the first input that fails, with all inputs listed
+ */
 export function joined(report, other) {
   const shown = failed(other) && !failed(report) ? other : report;
   return { ...shown, inputs: [...report.inputs, ...other.inputs] };

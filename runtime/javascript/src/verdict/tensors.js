@@ -11,6 +11,11 @@ const KINDS = { bool: "bool", uint8: "uint8", int8: "int8", int32: "int32" };
 
 /** @param {Tensor} tensor @returns {Values} floats stay as wide as they are, and are computed with as doubles */
 export function valuesOf(tensor) {
-  const data = numbers(tensor), kind = tensor.dtype.includes("float") ? "float64" : (KINDS[tensor.dtype] ?? "int64");
-  return new Values(tensor.shape, data instanceof Float32Array || data instanceof Float64Array ? data : Float64Array.from(data), kind);
+  const data = numbers(tensor),
+    kind = tensor.dtype.includes("float") ? "float64" : (KINDS[tensor.dtype] ?? "int64");
+  return new Values(
+    tensor.shape,
+    data instanceof Float32Array || data instanceof Float64Array ? data : Float64Array.from(data),
+    kind,
+  );
 }

@@ -45,26 +45,42 @@ export function readReferences(bytes) {
     return recorded.map((each, number) => ({
       name: String(each.name),
       inputs: withPrefix(tensors, `${number}/input:`),
-      truths: new Map(Object.entries(each.outputs).map(([name, facts]) => [name, truthOf(tensors, number, name, facts)])),
+      truths: new Map(
+        Object.entries(each.outputs).map(([name, facts]) => [name, truthOf(tensors, number, name, facts)]),
+      ),
       untried: new Map(Object.entries(each.untried ?? {})),
       zeroChannels: new Map(Object.entries(each.zero_channels ?? {})),
     }));
   } catch (error) {
-    throw new ArtifactError(`The reference can't be read: ${/** @type {Error} */ (error).message}.\nExport the artifact again.`);
+    throw new ArtifactError(
+      `The reference can't be read: ${/** @type {Error} */ (error).message}.\nExport the artifact again.`,
+    );
   }
 }
 
 /** @param {Map<string, Tensor>} tensors @param {string} prefix @returns {Map<string, Tensor>} */
 export function withPrefix(tensors, prefix) {
-  return new Map([...tensors].filter(([key]) => key.startsWith(prefix)).map(([key, tensor]) => [key.slice(prefix.length), tensor]));
+  return new Map(
+    [...tensors].filter(([key]) => key.startsWith(prefix)).map(([key, tensor]) => [key.slice(prefix.length), tensor]),
+  );
 }
 
-/** @param {Map<string, Tensor>} tensors @param {number} number @param {string} name @param {any} facts @returns {Truth} */
+/**
+ * @param {Map<string, Tensor>} tensors
+ * @param {number} number
+ * @param {string} name
+ * @param {any} facts
+ * @returns {Truth}
+ */
 function truthOf(tensors, number, name, facts) {
-  const sample = tensors.get(`${number}/truth:${name}`), channels = tensors.get(`${number}/channels:${name}`);
+  const sample = tensors.get(`${number}/truth:${name}`),
+    channels = tensors.get(`${number}/channels:${name}`);
   const { shape, scale, noise_floor: noiseFloor, nonfinite, channel_axis: axis = null } = facts;
   const size = sizeOf(shape);
-  if (!(sample?.data instanceof Float64Array) || !(sample.data.length === size || (sample.data.length > 0 && sample.data.length <= Math.min(size, SAMPLE_LIMIT)))) {
+  if (
+    !(sample?.data instanceof Float64Array) ||
+    !(sample.data.length === size || (sample.data.length > 0 && sample.data.length <= Math.min(size, SAMPLE_LIMIT)))
+  ) {
     throw new Error(`the size of the truth of ${name} doesn't match its shape`);
   }
   const known = [scale, noiseFloor, nonfinite].every((each) => Number.isFinite(each) && each >= 0) && scale > 0;
@@ -89,14 +105,17 @@ const PLACES = new Map();
  */
 export function sampled(truth, data) {
   if (data.length === truth.sample.length) return data;
-  const places = placesIn(truth), out = new Float64Array(places.length);
+  const places = placesIn(truth),
+    out = new Float64Array(places.length);
   for (let each = 0; each < out.length; each++) out[each] = data[places[each]];
   return out;
 }
 
 /** @param {Truth} truth @returns {Float64Array} the places of its sample in the flat tensor */
 export function placesIn(truth) {
-  const size = sizeOf(truth.shape), count = truth.sample.length, key = `${size} ${count}`;
+  const size = sizeOf(truth.shape),
+    count = truth.sample.length,
+    key = `${size} ${count}`;
   let places = PLACES.get(key);
   if (!places) {
     if (PLACES.size > 16) PLACES.clear();
