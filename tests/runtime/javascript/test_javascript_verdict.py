@@ -251,7 +251,7 @@ def test_what_javascript_cannot_compute_is_judged_by_the_truth_and_named(judged)
     assert ours["headline"].endswith("Judged by the truth alone, as JavaScript can't compute it in float64: relu.")
     assert "CenterCropPad" in ours["left_out"]["onnx-float64"]
     assert wrong["runners"][0]["verdict"] == "drift"
-    assert wrong["runners"][0]["culprit"]["output"] == "relu"
+    assert wrong["runners"][0]["first_failing"] == "relu"
 
 
 def test_pythons_tables_are_those_of_javascript():
