@@ -1,4 +1,4 @@
-"""`make javascript-colours`: writes runtime/javascript/src/maps/colour_tables.js from runtime/maps/colour_tables.npz."""
+"""`make javascript-colours`: writes src/maps/colour_tables.js of the JavaScript package from colour_tables.npz."""
 
 import base64
 import sys

@@ -1,9 +1,10 @@
-/**
- * One output's tensor as channels of maps, C H W, for images and for the patches of a transformer: what
- * `runtime/maps/channel_mean.py` is in Python. Ways to one map are in `reductions.js`.
- */
+// One output's tensor as channels of maps, C H W, for images and for the patches of a transformer: what
+// `runtime/maps/channel_mean.py` is in Python. Ways to one map are in `reductions.js`.
 
-/** @typedef {import('../tensor.js').Tensor} Tensor */
+import { UsageError } from "../errors.js";
+import { numbers } from "../tensor.js";
+
+/** @typedef {import("../tensor.js").Tensor} Tensor */
 /** @typedef {{ before: number, height: number, width: number, after: number }} TokenGrid */
 /**
  * @typedef {object} Channels
@@ -15,7 +16,7 @@
  * @property {number} epsilon machine epsilon of that type
  */
 
-const CHANNEL_LAYOUTS = ['NCHW', 'NHWC', 'NLC'];
+const CHANNEL_LAYOUTS = ["NCHW", "NHWC", "NLC"];
 /** Machine epsilon by NumPy's name of a floating type. @type {Record<string, number>} */
 const EPSILON = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10, bfloat16: 2 ** -7 };
 
@@ -24,7 +25,7 @@ const EPSILON = { float64: 2 ** -52, float32: 2 ** -23, float16: 2 ** -10, bfloa
  * @param {{ layout: string, tokens?: TokenGrid | null }} output of a manifest
  */
 export function hasMap(output) {
-  return CHANNEL_LAYOUTS.includes(output.layout) && (output.layout !== 'NLC' || Boolean(output.tokens));
+  return CHANNEL_LAYOUTS.includes(output.layout) && (output.layout !== "NLC" || Boolean(output.tokens));
 }
 
 /**
@@ -32,24 +33,24 @@ export function hasMap(output) {
  * @param {Tensor} tensor
  * @param {{ name: string, layout: string, tokens?: TokenGrid | null, dtype?: string }} output what its axes are
  * @returns {Channels} a view of `tensor` where possible
- * @throws {RangeError} the tensor contradicts the output, or has no height and width
+ * @throws {UsageError} the tensor contradicts the output, or has no height and width
  */
 export function channelsOf(tensor, output) {
   const { layout, tokens } = output;
   if (!hasMap(output) || tensor.shape.length !== layout.length || tensor.data.length === 0) {
-    throw new RangeError(`Output ${output.name}: a tensor of shape ${tensor.shape.join(' x ')} as ${layout} has no map.`);
+    throw new UsageError(`Output ${output.name}: a tensor of shape ${tensor.shape.join(" x ")} as ${layout} has no map.`);
   }
-  const data = asFloats(tensor.data);
+  const data = asFloats(tensor);
   const of = { isFloat: tensor.dtype in EPSILON, epsilon: EPSILON[output.dtype ?? tensor.dtype] ?? 2 ** -23 };
-  if (layout === 'NCHW') {
+  if (layout === "NCHW") {
     const [, channels, height, width] = tensor.shape;
     return { ...of, channels, height, width, data: data.subarray(0, channels * height * width) };
   }
-  if (layout === 'NLC' && tokens) {
+  if (layout === "NLC" && tokens) {
     const [, length, channels] = tensor.shape;
     const { before, height, width, after } = tokens;
     if (before + height * width + after !== length) {
-      throw new RangeError(`Output ${output.name} has ${length} tokens; the manifest says ${height} x ${width} patches.`);
+      throw new UsageError(`Output ${output.name} has ${length} tokens; the manifest says ${height} x ${width} patches.`);
     }
     return { ...of, channels, height, width, data: channelsFirst(data, before * channels, height * width, channels) };
   }
@@ -73,10 +74,10 @@ function channelsFirst(data, start, pixels, channels) {
 }
 
 /**
- * @param {any} data of any dtype
+ * @param {Tensor} tensor
  * @returns {Float32Array | Float64Array}
  */
-function asFloats(data) {
-  if (data instanceof Float32Array || data instanceof Float64Array) return data;
-  return Float64Array.from(data, Number);
+function asFloats(tensor) {
+  const data = numbers(tensor);
+  return data instanceof Float32Array || data instanceof Float64Array ? data : Float64Array.from(data);
 }

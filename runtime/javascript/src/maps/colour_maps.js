@@ -1,9 +1,8 @@
-/**
- * Colours for the values of one map: the table of a named colour map of matplotlib, and its look-up, as
- * `runtime/maps/colour_maps.py` does it, to the byte.
- */
+// Colours for the values of one map: the table of a named colour map of matplotlib, and its look-up, as
+// `runtime/maps/colour_maps.py` does it, to the byte.
 
-import { TABLES } from './colour_tables.js';
+import { UsageError } from "../errors.js";
+import { TABLES } from "./colour_tables.js";
 
 /** Levels of red, green and blue, from lowest to highest. @typedef {Uint8Array} ColourTable */
 
@@ -18,10 +17,10 @@ export const colourMapNames = () => Object.keys(TABLES);
 /**
  * @param {string} name
  * @returns {ColourTable}
- * @throws {RangeError} there is no such colour map
+ * @throws {UsageError} there is no such colour map
  */
 export function colourTable(name) {
-  if (!Object.hasOwn(TABLES, name)) throw new RangeError(`There is no colour map ${name}.`);
+  if (!Object.hasOwn(TABLES, name)) throw new UsageError(`There is no colour map ${name}.`);
   let table = decoded.get(name);
   if (!table) {
     table = Uint8Array.from(atob(TABLES[name]), (letter) => letter.charCodeAt(0));

@@ -1,9 +1,7 @@
-/**
- * Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
- * rules are those of `runtime/maps/colour_scales.py`.
- */
+// Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
+// rules are those of `runtime/maps/colour_scales.py`.
 
-import { general, withMinus } from './numbers.js';
+import { general, withMinus } from "./numbers.js";
 
 /**
  * @typedef {object} ColourScale
@@ -25,8 +23,8 @@ import { general, withMinus } from './numbers.js';
  * @property {number | null} [columns] of the picture
  */
 
-export const SEQUENTIAL = 'viridis';
-export const DIVERGING = 'RdBu_r';
+export const SEQUENTIAL = "viridis";
+export const DIVERGING = "RdBu_r";
 const CLIPPED_BY_DEFAULT = 1;
 /** Pixels of a map that is clipped by default: in a smaller one, a single pixel is a large part. */
 const FEWEST_PIXELS = 20;
@@ -61,8 +59,8 @@ export function rangeText(scale) {
     const text = withMinus(general(scale.lowest, 4));
     return [text, text];
   }
-  let low = '';
-  let high = '';
+  let low = "";
+  let high = "";
   for (let digits = 3; digits < 18 && low === high; digits++) {
     low = general(scale.low, digits);
     high = general(scale.high, digits);

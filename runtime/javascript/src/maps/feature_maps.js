@@ -1,16 +1,15 @@
-/**
- * Tensors by output to the maps that a grid shows, and what is left out because it would show nothing new: the rules of
- * `runtime/maps/feature_maps.py` and `feature_grid.py`.
- */
+// Tensors by output to the maps that a grid shows, and what is left out because it would show nothing new: the rules of
+// `runtime/maps/feature_maps.py` and `feature_grid.py`.
 
-import { channelsOf, hasMap } from './channels.js';
-import { valueRange } from './colour_maps.js';
-import { general, withMinus } from './numbers.js';
-import { AUTO, AUTO_ORDER, REDUCTIONS } from './reductions.js';
+import { UsageError } from "../errors.js";
+import { channelsOf, hasMap } from "./channels.js";
+import { valueRange } from "./colour_maps.js";
+import { general, withMinus } from "./numbers.js";
+import { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
 
-/** @typedef {import('../tensor.js').Tensor} Tensor */
-/** @typedef {import('./channels.js').Channels} Channels */
-/** @typedef {'repeat' | 'weak' | 'rounding' | 'constant' | 'point' | 'flat'} LeftOut */
+/** @typedef {import("../tensor.js").Tensor} Tensor */
+/** @typedef {import("./channels.js").Channels} Channels */
+/** @typedef {"repeat" | "weak" | "rounding" | "constant" | "point" | "flat"} LeftOut */
 /**
  * @typedef {object} FeatureMap what one tile shows
  * @property {string} name
@@ -33,18 +32,18 @@ const WEAK = 1e-4;
 
 /** Why an output is not drawn, of one and of several, in the order of the sentences. @type {Record<LeftOut, [string, string]>} */
 export const LEFT_OUT = {
-  repeat: ['output that looks like another is left out', 'outputs that look like another are left out'],
+  repeat: ["output that looks like another is left out", "outputs that look like another are left out"],
   weak: [
-    'output varies by less than a ten-thousandth of the strongest and is left out',
-    'outputs vary by less than a ten-thousandth of the strongest and are left out',
+    "output varies by less than a ten-thousandth of the strongest and is left out",
+    "outputs vary by less than a ten-thousandth of the strongest and are left out",
   ],
   rounding: [
-    'output whose map varies only by rounding is left out',
-    'outputs whose maps vary only by rounding are left out',
+    "output whose map varies only by rounding is left out",
+    "outputs whose maps vary only by rounding are left out",
   ],
-  constant: ['output that is constant over the image is left out', 'outputs constant over the image are left out'],
-  point: ['output of 1 × 1 pixel is left out', 'outputs of 1 × 1 pixel are left out'],
-  flat: ['output without height and width is left out', 'outputs without height and width are left out'],
+  constant: ["output that is constant over the image is left out", "outputs constant over the image are left out"],
+  point: ["output of 1 × 1 pixel is left out", "outputs of 1 × 1 pixel are left out"],
+  flat: ["output without height and width is left out", "outputs without height and width are left out"],
 };
 
 /**
@@ -54,22 +53,22 @@ export const LEFT_OUT = {
  * @param {string} [reduce] a row of `REDUCTIONS`, or auto
  * @param {number} [noise] of an output that is a mean already, how far it may be off by rounding
  * @returns {FeatureMap}
- * @throws {RangeError} the tensor is missing or contradicts the output, or a mean can't be reduced as requested
+ * @throws {UsageError} the tensor is missing or contradicts the output, or a mean can't be reduced as requested
  */
 export function readMap(tensor, output, reduce = AUTO, noise = 0) {
   const named = { name: output.name, path: output.module_path, weak: false };
   if (!hasMap(output)) {
-    const nothing = { height: 0, width: 0, values: new Float64Array(0), reduction: '' };
-    return { ...named, ...nothing, detail: output.label, leftOut: 'flat' };
+    const nothing = { height: 0, width: 0, values: new Float64Array(0), reduction: "" };
+    return { ...named, ...nothing, detail: output.label, leftOut: "flat" };
   }
-  if (!tensor) throw new RangeError(`There is no tensor for output ${output.name}.`);
+  if (!tensor) throw new UsageError(`There is no tensor for output ${output.name}.`);
   const channels = channelsOf(tensor, output);
   const { height, width } = channels;
   const isMean = output.averaged !== null && output.averaged !== undefined;
-  if (isMean && reduce !== AUTO && reduce !== 'mean') {
-    throw new RangeError(`${output.name} is a mean over the channels already: it has no ${reduce}.`);
+  if (isMean && reduce !== AUTO && reduce !== "mean") {
+    throw new UsageError(`${output.name} is a mean over the channels already: it has no ${reduce}.`);
   }
-  const order = isMean ? ['mean'] : reduce === AUTO ? AUTO_ORDER : [reduce];
+  const order = isMean ? ["mean"] : reduce === AUTO ? AUTO_ORDER : [reduce];
   /** @type {FeatureMap | undefined} */
   let first;
   for (const reduction of order) {
@@ -77,7 +76,7 @@ export function readMap(tensor, output, reduce = AUTO, noise = 0) {
     const leftOut = showsNothing(values, channels, REDUCTIONS[reduction], isMean, noise);
     /** @type {FeatureMap} */
     const found = { ...named, detail: detailOf(output, channels), height, width, values, reduction, leftOut };
-    if (leftOut !== 'constant' && leftOut !== 'rounding') return found;
+    if (leftOut !== "constant" && leftOut !== "rounding") return found;
     first ??= found;
   }
   return /** @type {FeatureMap} */ (first);
@@ -97,10 +96,10 @@ export function worthDrawing(maps, { aliases = false, shared = false, omitWeak =
   const pictures = new Pictures(shared);
   for (const map of maps) {
     let why = map.leftOut;
-    let said = why === 'constant' || why === 'rounding' ? ` (${middleText(map)})` : '';
+    let said = why === "constant" || why === "rounding" ? ` (${middleText(map)})` : "";
     if (!why && !aliases) {
       const twin = pictures.like(map);
-      if (twin !== null) [why, said] = ['repeat', ` = ${twin}`];
+      if (twin !== null) [why, said] = ["repeat", ` = ${twin}`];
     }
     if (why) (leftOut[why] ??= []).push(map.name + said);
     else found.push(map);
@@ -124,13 +123,13 @@ function weakOnes(maps) {
 /**
  * @param {Float64Array} values
  * @param {Channels} tensor
- * @param {import('./reductions.js').Reduction} row
+ * @param {import("./reductions.js").Reduction} row
  * @param {boolean} isMean
  * @param {number} noise
  * @returns {LeftOut | null}
  */
 function showsNothing(values, tensor, row, isMean, noise) {
-  if (values.length === 1) return 'point';
+  if (values.length === 1) return "point";
   let low = Infinity;
   let high = -Infinity;
   for (const value of values) {
@@ -138,11 +137,11 @@ function showsNothing(values, tensor, row, isMean, noise) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  if (low === high) return 'constant';
-  if (isMean) return high - low <= ROUNDING * noise ? 'rounding' : null;
+  if (low === high) return "constant";
+  if (isMean) return high - low <= ROUNDING * noise ? "rounding" : null;
   if (!tensor.isFloat || !Number.isFinite(high - low)) return null;
   const largest = row.magnitude(tensor).reduce((most, value) => Math.max(most, value), 0);
-  return high - low <= ROUNDING * tensor.epsilon * largest ? 'rounding' : null;
+  return high - low <= ROUNDING * tensor.epsilon * largest ? "rounding" : null;
 }
 
 /**
@@ -152,7 +151,7 @@ function showsNothing(values, tensor, row, isMean, noise) {
 function detailOf(output, { channels, height, width }) {
   const size = `${output.averaged ?? channels} × ${height} × ${width}`;
   // An operation without a module of its own is called by its label already.
-  const lastPart = output.name.slice(output.name.lastIndexOf('.') + 1).replace(/_\d+$/, '');
+  const lastPart = output.name.slice(output.name.lastIndexOf(".") + 1).replace(/_\d+$/, "");
   return lastPart === output.label ? size : `${output.label} · ${size}`;
 }
 

@@ -1,9 +1,7 @@
-/**
- * The first principal component of a tensor's channels, for `reductions.js`: by Lanczos's method with full
- * re-orthogonalisation (Golub and Van Loan, Matrix Computations, 10.1 to 10.3), so that no matrix C C is made.
- */
+// The first principal component of a tensor's channels, for `reductions.js`: by Lanczos's method with full
+// re-orthogonalisation (Golub and Van Loan, Matrix Computations, 10.1 to 10.3), so that no matrix C C is made.
 
-/** @typedef {import('./channels.js').Channels} Channels */
+/** @typedef {import("./channels.js").Channels} Channels */
 
 const MOST_STEPS = 160;
 /** Of the largest eigenvalue: the residual at which the method stops. */
@@ -42,7 +40,7 @@ export function principalComponent(tensor) {
       scale = Math.max(scale, Math.abs(moved));
     });
   }
-  const scores = signed(firstScores(centred, channels, kept.length, scale || 1), energy);
+  const scores = scale ? signed(firstScores(centred, channels, kept.length, scale), energy) : new Float64Array(kept.length);
   kept.forEach((pixel, index) => { found[pixel] = scores[index]; });
   return found;
 }

@@ -1,10 +1,8 @@
-/**
- * The ways from a tensor, C H W, to one map, H W: the table of `runtime/maps/reductions.py`, with the same rows.
- */
+// The ways from a tensor, C H W, to one map, H W: the table of `runtime/maps/reductions.py`, with the same rows.
 
-import { principalComponent } from './principal_component.js';
+import { principalComponent } from "./principal_component.js";
 
-/** @typedef {import('./channels.js').Channels} Channels */
+/** @typedef {import("./channels.js").Channels} Channels */
 /**
  * @typedef {object} Reduction
  * @property {(tensor: Channels) => Float64Array} reduce C H W to H W
@@ -56,18 +54,18 @@ function std(tensor) {
 
 /** By name, in Python's order. @type {Record<string, Reduction>} */
 export const REDUCTIONS = {
-  mean: { reduce: mean, magnitude: absMean, words: 'the mean over the channels' },
-  std: { reduce: std, magnitude: l2, words: 'the standard deviation over the channels' },
-  l2: { reduce: l2, magnitude: l2, words: 'the Euclidean norm over the channels' },
-  max: { reduce: max, magnitude: maxMagnitude, words: 'the largest of the channels' },
-  'abs-mean': { reduce: absMean, magnitude: absMean, words: "the mean of the channels' absolute values" },
+  mean: { reduce: mean, magnitude: absMean, words: "the mean over the channels" },
+  std: { reduce: std, magnitude: l2, words: "the standard deviation over the channels" },
+  l2: { reduce: l2, magnitude: l2, words: "the Euclidean norm over the channels" },
+  max: { reduce: max, magnitude: maxMagnitude, words: "the largest of the channels" },
+  "abs-mean": { reduce: absMean, magnitude: absMean, words: "the mean of the channels' absolute values" },
   pca: {
     reduce: principalComponent,
     magnitude: l2,
-    words: 'the first principal component of the channels, its sign such that it is high where the channels are strong',
+    words: "the first principal component of the channels, its sign such that it is high where the channels are strong",
   },
 };
 
-export const AUTO = 'auto';
+export const AUTO = "auto";
 /** What `auto` tries in turn until a map shows something. */
-export const AUTO_ORDER = ['mean', 'pca'];
+export const AUTO_ORDER = ["mean", "pca"];
