@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": "runtime.verify_cli:verify",
     "compare": "runtime.verify_cli:compare",
     "bench": "runtime.cli:bench",
+    "page": "runtime.page_cli:page",
     "stats": "runtime.cli:stats",
     "demo": "runtime.cli:demo",
 }

@@ -26,7 +26,7 @@ FLOORS = {
         {"runners", "maps", "float64"},
         {"runs", "bench"},
         {"verdict", "cam"},
-        {"reporting"},
+        {"reporting", "page"},
         {"notebook"},
         {""},
     ],
