@@ -111,6 +111,13 @@ export class ModelRun {
     return found;
   }
 
+  /** Compute once, so that the first photo doesn't wait for what a browser compiles while it runs. */
+  async warm() {
+    const [height, width] = imageInput(this.artifact.manifest).preprocessing.crop;
+    await this.mapsOfPhoto(await createImageBitmap(new ImageData(width, height)), "mean");
+    this.input = null;
+  }
+
   /**
    * @param {Blob | ImageBitmap} source a file, or a frame of the camera
    * @param {string} reduce a row of `REDUCTIONS`, or auto

@@ -12,7 +12,7 @@ import { showVerdict } from "./verdict_view.js";
 import { startWorker } from "./worker_calls.js";
 
 const SITE = new URL("../", import.meta.url);
-const BACKENDS = { wasm: "the processor (WebAssembly)", webgpu: "the graphics card (WebGPU)" };
+const BACKENDS = { wasm: "processor (WebAssembly)", webgpu: "graphics card (WebGPU)" };
 const AUTO_WORDS = "the mean; where that shows nothing, the first principal component";
 const USUAL_COLOURS = ["", "viridis", "magma", "inferno", "cividis", "turbo", "gray", "RdBu_r", "coolwarm"];
 
@@ -44,7 +44,9 @@ async function start() {
   byId("check").hidden = !state.model.hasTruths;
   byId("save-tensors").hidden = !state.model.hasTensors;
   byId("sample").hidden = !testPhoto;
-  if (!state.photo) setStatus(`Ready: ${outputs.length} outputs. The model takes ${state.model.crop.join(" × ")} pixels.`);
+  if (latest) return; // a photo waits
+  setStatus(`Ready: ${outputs.length} outputs. The model takes ${state.model.crop.join(" × ")} pixels.`);
+  await call("warm");
 }
 
 /** The ways to one map that the artifact has tensors for. */
@@ -182,7 +184,7 @@ async function judge() {
   button.disabled = true;
   byId("verdict").textContent = "Running the recorded input, and judging each operation …";
   try {
-    showVerdict(byId("verdict"), await call("check", { backend: byId("check-backend").value }));
+    await showVerdict(byId("verdict"), await call("check", { backend: byId("check-backend").value }));
   } catch (error) {
     byId("verdict").textContent = error instanceof Error ? error.message : String(error);
   } finally {

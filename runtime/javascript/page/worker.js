@@ -20,6 +20,7 @@ const METHODS = {
     await model.use(backend);
     return model.described();
   },
+  warm: () => opened().warm(),
   use: ({ backend }) => opened().use(backend),
   photo: ({ source, reduce }) => opened().mapsOfPhoto(source, reduce),
   maps: ({ reduce }) => opened().maps(reduce),
