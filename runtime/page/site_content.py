@@ -21,6 +21,8 @@ __all__ = ["SITE_FILE", "artifact_files", "listed_files", "page_files", "site_do
 SITE_FILE = "site.json"
 _SCRIPTS = Path(__file__).parents[1] / "javascript"
 _FORMAT = 1
+_SERVED = (".js", ".css", ".svg")
+_OF_NODE = ("node_folder.js", "sharp_photo.js")
 _PROGRAMS = (".pt", ".pt2")
 _TRUTHS = (REFERENCE_FILE, OPERATIONS_FILE)
 
@@ -30,8 +32,7 @@ def page_files() -> dict[str, Path]:
     found = {"index.html": _SCRIPTS / "page" / "index.html"}
     for folder in ("page", "src"):
         for file in sorted((_SCRIPTS / folder).rglob("*")):
-            of_node = file.name.startswith("node_") or file.suffix == ".html"
-            if file.is_file() and file.suffix in (".js", ".css", ".svg") and not of_node:
+            if file.suffix in _SERVED and file.name not in _OF_NODE:
                 found[f"{folder}/{file.relative_to(_SCRIPTS / folder).as_posix()}"] = file
     return found
 

@@ -95,6 +95,8 @@ export class LargeView {
     this.canvas.classList.toggle("smooth", isOver);
     const what = drawn.channel === undefined ? "" : `, channel ${drawn.channel}`;
     this.canvas.setAttribute("aria-label", `${this.shown.output.name}${what}, ${drawn.height} × ${drawn.width} pixels`);
+    const shape = isOver ? photo : drawn;
+    this.canvas.style.setProperty("--aspect", String(shape.width / shape.height));
     if (!isOver) return paint(this.canvas, pixelsOfMap(drawn, scale));
     const over = make("canvas");
     paint(over, pixelsOfMap(drawn, scale, seen));

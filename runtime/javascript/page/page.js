@@ -29,6 +29,7 @@ start().catch(showProblem);
 async function start() {
   byId("served").hidden = true;
   const backend = "wasm";
+  byId("ways").open = matchMedia("(min-width: 761px)").matches;
   listen(); // a photo that is dropped while the model loads waits for it in the worker's queue
   state.model = await call("open", { site: SITE.href, backend });
   const { title, outputs, backends, runtime, madeBy, testPhoto } = state.model;
@@ -184,7 +185,7 @@ async function judge() {
   button.disabled = true;
   byId("verdict").textContent = "Running the recorded input, and judging each operation …";
   try {
-    await showVerdict(byId("verdict"), await call("check", { backend: byId("check-backend").value }));
+    showVerdict(byId("verdict"), await call("check", { backend: byId("check-backend").value }));
   } catch (error) {
     byId("verdict").textContent = error instanceof Error ? error.message : String(error);
   } finally {

@@ -16,7 +16,7 @@ const RANKS = { inherited: 2, unproven: 3, pass: 4 };
 /**
  * How many outputs pass or fail.
  * @param {Runner} runner
- * @param {(verdict: string) => boolean} fails
+ * @param {(verdict: import("../src/verdict/verdict_table.js").Verdict) => boolean} fails
  */
 export function outcome(runner, fails) {
   const count = runner.outputs.length;

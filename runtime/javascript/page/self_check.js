@@ -1,6 +1,7 @@
 // Runs the artifact's first recorded input in this browser, and judges each operation as `layerprobe verify` does.
 
 import { openRunner, recordedInputs } from "../src/index.js";
+import { judge } from "../src/verdict/judge.js";
 
 /**
  * @param {import("./model_run.js").ModelRun} model
@@ -8,7 +9,6 @@ import { openRunner, recordedInputs } from "../src/index.js";
  * @returns {Promise<any>} a report, as `verify --json` writes it
  */
 export async function judgedHere(model, backend) {
-  const { judge } = await import("../src/verdict/judge.js");
   const [recorded] = await recordedInputs(model.artifact);
   const tensors = await computed(model, backend, recorded.inputs);
   return judge(model.artifact, tensors, {

@@ -33,6 +33,7 @@ export class Tiles {
     paint(this.photo.canvas, pixelsOfPhoto(seen));
     this.photo.name.textContent = photo.name;
     this.photo.detail.textContent = `${seen.width} × ${seen.height} of ${photo.size.join(" × ")}`;
+    this.place.classList.toggle("has-blocks", sections.some(Boolean));
     const usual = usualReduction(maps);
     const tiles = maps.map((map, index) => {
       const parts = this.parts.get(map.name) ?? this.newTile(map.name);

@@ -1,9 +1,8 @@
 // The verdict on this browser, as the HTML report shows it: the first line, a card for each runner, the outputs.
 
+import { VERDICTS } from "../src/verdict/verdict_table.js";
 import { byId, download, make, named } from "./elements.js";
 import { blame, mark, multiple, outcome, ranked, untriedWords } from "./report_words.js";
-
-/** @typedef {Readonly<Record<string, { fails: boolean, sign: string, tone: string, words: string }>>} Verdicts */
 
 const ROWS = 12;
 const MEANING =
@@ -15,14 +14,13 @@ const MEANING =
  * @param {HTMLElement} place
  * @param {any} report as `verify --json` writes it
  */
-export async function showVerdict(place, report) {
-  const { VERDICTS } = /** @type {{ VERDICTS: Verdicts }} */ (await import("../src/verdict/verdict_table.js"));
+export function showVerdict(place, report) {
   const save = make("button", { type: "button", textContent: "Save the report (JSON)" });
   save.addEventListener("click", () => download(new Blob([JSON.stringify(report, null, 1)], { type: "application/json" }), "report.json"));
   const untried = untriedWords(report.untried);
   place.replaceChildren(
     make("p", { className: "headline", textContent: report.headline }),
-    make("div", { className: "cards" }, report.runners.map((/** @type {any} */ runner) => card(runner, VERDICTS))),
+    make("div", { className: "cards" }, report.runners.map((/** @type {any} */ runner) => card(runner))),
     ...Object.entries(report.left_out).map(([name, why]) => make("p", { className: "soft", textContent: `${name} is left out: ${why}` })),
     ...(untried ? [make("p", { textContent: untried })] : []),
     make("p", { className: "soft", textContent: MEANING }),
@@ -31,19 +29,16 @@ export async function showVerdict(place, report) {
   byId("check").scrollIntoView({ block: "nearest" });
 }
 
-/**
- * @param {any} runner
- * @param {Verdicts} verdicts
- */
-function card(runner, verdicts) {
+/** @param {any} runner */
+function card(runner) {
   const facts = Object.entries({ providers: runner.providers.join(", "), ...runner.facts });
   const not = Object.entries(runner.not_recomputed ?? {});
   const left = not.length ? `Judged by the truth alone, as float64 can't compute them here: ${not.map(([name, why]) => `${name} (${why})`).join("; ")}.` : "";
   return make("section", { className: "card" }, [
-    make("h3", {}, [runner.name, " ", badge(runner.verdict, runner.verdict, verdicts)]),
-    make("p", { textContent: `${outcome(runner, (verdict) => verdicts[verdict].fails)}.` }),
+    make("h3", {}, [runner.name, " ", badge(runner.verdict)]),
+    make("p", { textContent: `${outcome(runner, (verdict) => VERDICTS[verdict].fails)}.` }),
     ...[blame(runner), left].filter(Boolean).map((text) => make("p", { textContent: text })),
-    table(runner, verdicts),
+    table(runner),
     make("details", {}, [
       make("summary", { textContent: "Settings and device" }),
       make("dl", {}, facts.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: String(value) })])),
@@ -51,16 +46,13 @@ function card(runner, verdicts) {
   ]);
 }
 
-/**
- * @param {any} runner
- * @param {Verdicts} verdicts
- */
-function table(runner, verdicts) {
+/** @param {any} runner */
+function table(runner) {
   const heads = ["output", "verdict", "drift ×", "introduced ×", "inherited ×"];
   const rows = ranked(runner).slice(0, ROWS).map((found) =>
     make("tr", {}, [
       make("th", { scope: "row" }, [named(found.name, "")]),
-      make("td", {}, [badge(found.verdict, mark(runner, found), verdicts)]),
+      make("td", {}, [badge(found.verdict, mark(runner, found))]),
       ...[found.drift, found.introduced, found.inherited].map((value) => make("td", { className: "number", textContent: multiple(value) })),
     ]),
   );
@@ -75,10 +67,10 @@ function table(runner, verdicts) {
 
 /**
  * A verdict as a label: colour, sign and word.
- * @param {string} verdict
- * @param {string} word
- * @param {Verdicts} verdicts
+ * @param {import("../src/verdict/verdict_table.js").Verdict} verdict
+ * @param {string} [word]
  */
-function badge(verdict, word, verdicts) {
-  return make("span", { className: `badge ${verdicts[verdict].tone}`, textContent: `${verdicts[verdict].sign} ${word}` });
+function badge(verdict, word = verdict) {
+  const { tone, sign } = VERDICTS[verdict];
+  return make("span", { className: `badge ${tone}`, textContent: `${sign} ${word}` });
 }
