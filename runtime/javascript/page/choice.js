@@ -2,7 +2,7 @@
 
 import { scalesOf } from "../src/maps/colour_scales.js";
 import { worthDrawing } from "../src/maps/feature_maps.js";
-import { explained, leftOutNotes, scaleNotes, tokenNotes } from "../src/maps/footer.js";
+import { explained, leftOutNotes, photoNotes, scaleNotes, tokenNotes } from "../src/maps/footer.js";
 import { OUTPUT_PAGE } from "../src/maps/page_layout.js";
 import { atDepth, deepestModule, sectionsOf } from "../src/maps/sections.js";
 
@@ -71,8 +71,20 @@ export function chosenMaps(maps, outputs, style) {
     maps: found.maps,
     scales,
     sections: sectionsOf(found.maps.map((map) => map.path)),
-    notes: found.maps.length
-      ? [...opening, ...explained(found.maps), ...scaleNotes(scales, style), ...tokenNotes(found.some), ...leftOutNotes(found.leftOut)]
-      : [style.filter ? `No output with a map is called ${style.filter}.` : "Nothing to draw.", ...leftOutNotes(found.leftOut)],
+    notes: [...opening, ...(found.maps.length ? drawnNotes(found, scales, style) : nothingNotes(style)), ...leftOutNotes(found.leftOut)],
   };
+}
+
+/**
+ * @param {{ maps: FeatureMap[], some: any[] }} found
+ * @param {(ColourScale | null)[]} scales
+ * @param {any} style
+ */
+function drawnNotes({ maps, some }, scales, style) {
+  return [...explained(maps), ...scaleNotes(scales, style), ...photoNotes(style.overlay), ...tokenNotes(some)];
+}
+
+/** @param {any} style */
+function nothingNotes(style) {
+  return [style.filter ? `No map's name or operation contains ${style.filter}.` : "Nothing to draw."];
 }

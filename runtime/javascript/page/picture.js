@@ -91,7 +91,7 @@ function photoTile(pen, layout, { seen, name, size }) {
   const baseline = y - layout.titlesHeight + (layout.nameLines - 1) * layout.line + layout.text;
   pen.text(shortenFront(name, (text) => pen.measure(text, layout.text, true), layout.side), x, baseline, layout.text, INK, true);
   const [width, height] = fit([seen.height, seen.width], layout.side);
-  pen.pixels(pixelsOfPhoto(seen), x, y, width, height, true);
+  pen.pixels(pixelsOfPhoto(seen), x, y, width, height, false);
   pen.fitted(`${seen.width} × ${seen.height} of ${size.join(" × ")}`, x, baseline + layout.line, layout.text - 1, layout.side, SOFT_INK);
 }
 

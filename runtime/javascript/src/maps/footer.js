@@ -83,6 +83,16 @@ function clipNotes(scales, style) {
 }
 
 /**
+ * What is shown of the photo.
+ * @param {boolean} overlay
+ * @returns {string[]}
+ */
+export function photoNotes(overlay) {
+  if (overlay) return ["Each map is interpolated, over the photo in grey, which weakens its colours."];
+  return ["The photo is shown as the model saw it, resized and cropped, before normalisation."];
+}
+
+/**
  * What is not drawn, and why.
  * @param {Partial<Record<import("./feature_maps.js").LeftOut, string[]>>} leftOut
  * @returns {string[]}

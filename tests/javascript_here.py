@@ -7,7 +7,7 @@ import pytest
 
 __all__ = ["PACKAGE", "node", "node_modules"]
 
-PACKAGE = Path(__file__).parents[3] / "runtime" / "javascript"
+PACKAGE = Path(__file__).parents[1] / "runtime" / "javascript"
 _INSTALL = "`make install-web` installs what the JavaScript tests need"
 
 
