@@ -85,7 +85,7 @@ def artifact(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> list[Path]:
-    """A photo, one that is transparent in parts, one that is stored on its side, and grey values of 16 bits."""
+    """A photo, one that is transparent in parts, and one that is stored on its side."""
     draw = np.random.default_rng(1)
     rough = Image.fromarray(draw.integers(0, 256, (9, 13, 4), np.uint8), "RGBA").resize(
         (130, 90), Image.Resampling.BICUBIC
@@ -148,9 +148,8 @@ def test_names_stay_text(visit, artifact):
 
 def test_a_tile_opens_large_with_its_values_and_channels_by_keyboard(visit, artifact, photos):
     first = artifact.manifest.outputs[0]
-    arrays = open_image_runner(artifact, "onnx", "auto").run(
-        {"image": preprocess_files(photos[:1], artifact.manifest.preprocessing)}
-    )
+    given = preprocess_files(photos[:1], artifact.manifest.preprocessing)
+    arrays = open_image_runner(artifact, "onnx", "auto").run({"image": given})
     value = channel_mean(arrays[first.name], first.layout)[25, 21]
     assert visit["large"]["name"] == first.name
     assert visit["large"]["channels"] == 5
@@ -174,10 +173,8 @@ def test_the_model_is_given_in_the_browser_what_it_is_given_in_python(visit, art
 
 def test_the_picture_that_is_saved_is_pythons_but_for_its_letters(visit, artifact, photos, layerprobe, tmp_path):
     assert layerprobe("grid", artifact.path, photos[0], "-o", tmp_path / "grid.png").code == 0
-    drawn, saved = (
-        np.asarray(Image.open(file).convert("RGB")).astype(int)
-        for file in (tmp_path / "grid.png", visit["folder"] / "picture.png")
-    )
+    files = tmp_path / "grid.png", visit["folder"] / "picture.png"
+    drawn, saved = (np.asarray(Image.open(file).convert("RGB")).astype(int) for file in files)
     assert saved.shape == drawn.shape
     apart = np.abs(saved - drawn).max(axis=2)
     of_maps = [row for row in apart if (row > 2).mean() < 0.005]  # of the other rows some pixel is a letter's
