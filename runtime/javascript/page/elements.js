@@ -29,12 +29,14 @@ export function make(tag, properties = {}, children = []) {
 }
 
 /**
- * A name from the artifact: its letters set no direction for what is around them.
+ * A name from the artifact: its letters set no direction for what is around them, and it may break after a dot.
  * @param {string} text
  * @param {string} className
  */
 export function named(text, className) {
-  return make("bdi", { textContent: text, className, dir: "ltr" });
+  const element = make("bdi", { className, dir: "ltr" });
+  for (const part of text.split(/(?<=[._])/)) element.append(part, make("wbr"));
+  return element;
 }
 
 /**

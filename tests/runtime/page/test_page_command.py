@@ -47,7 +47,7 @@ def files_in(folder):
 def test_a_page_has_what_a_browser_runs_and_no_program(page, tmp_path):
     outcome = page()
     assert outcome.code == 0
-    assert outcome.out.startswith(f"{tmp_path / 'site'}: cnn2 (random weights), outputs: 19, ")
+    assert outcome.out.startswith(f"{tmp_path / 'site'}: cnn2, outputs: 19, ")
     assert "python -m http.server" in outcome.err
     assert "file://" in outcome.err
     there = files_in(tmp_path / "site")
