@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install install-web demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables javascript-colours bench-page report-schema javascript-tables clean
+.PHONY: help install install-web demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema javascript-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -141,8 +141,6 @@ colour-tables: install
 
 javascript-tables: install
 	PYTHONPATH=. $(BIN)/python tests/make_javascript_tables.py
-
-javascript-colours: install
 	$(BIN)/python tests/make_javascript_colours.py runtime/javascript/src/maps/colour_tables.js
 
 report-schema: install

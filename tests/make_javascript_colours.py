@@ -1,4 +1,4 @@
-"""`make javascript-colours`: writes src/maps/colour_tables.js of the JavaScript package from colour_tables.npz."""
+"""`make javascript-tables`: writes src/maps/colour_tables.js of the JavaScript package from colour_tables.npz."""
 
 import base64
 import sys
@@ -10,7 +10,7 @@ __all__ = ["javascript_colours"]
 
 _TABLES = Path(__file__).parents[1] / "runtime" / "maps" / "colour_tables.npz"
 _HEAD = """\
-/** matplotlib's colour maps, levels of red, green and blue, in base64: made by `make javascript-colours`. */
+/** matplotlib's colour maps, levels of red, green and blue, in base64: made by `make javascript-tables`. */
 /** @type {Record<string, string>} */
 export const TABLES = {
 """

@@ -210,7 +210,7 @@ def test_the_colour_tables_are_pythons(made):
     for name, table in made["tables"].items():
         np.testing.assert_array_equal(array_of(table, "uint8").reshape(-1, 3), colour_table(name))
     file = Path(__file__).parents[3] / "runtime/javascript/src/maps/colour_tables.js"
-    assert file.read_text(encoding="utf-8") == javascript_colours(), "run `make javascript-colours`"
+    assert file.read_text(encoding="utf-8") == javascript_colours(), "run `make javascript-tables`"
 
 
 def test_the_words_for_a_map_and_for_what_is_left_out_are_pythons(made):

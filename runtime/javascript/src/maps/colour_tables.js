@@ -1,4 +1,4 @@
-/** matplotlib's colour maps, levels of red, green and blue, in base64: made by `make javascript-colours`. */
+/** matplotlib's colour maps, levels of red, green and blue, in base64: made by `make javascript-tables`. */
 /** @type {Record<string, string>} */
 export const TABLES = {
   Accent: 'f8l/vq7U/cCG//+ZOGyw8AJ/v1sWZmZm',
