@@ -75,6 +75,18 @@ export class LargeView {
   }
 
   /**
+   * The same output of another photo, as the camera's next: its channels stay those of the photo that was opened.
+   * @param {Omit<Shown, "channels">} shown
+   */
+  follow(shown) {
+    if (!this.shown || this.drawn?.channel !== undefined) return;
+    Object.assign(this.shown, shown);
+    const { cursor } = this;
+    this.enlarge(shown.map, shown.scale);
+    this.cursor = cursor;
+  }
+
+  /**
    * @param {Drawn & { channel?: number }} drawn
    * @param {ColourScale | null} scale
    */

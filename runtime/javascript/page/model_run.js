@@ -31,6 +31,8 @@ export class ModelRun {
     this.facts = facts;
     this.artifact = artifact;
     this.means = means;
+    /** By output of the averaged probe, how far it may be off by rounding. @type {Map<string, number>} */
+    this.noise = new Map(Object.entries(facts.noise));
     this.backend = "wasm";
     /** @type {Map<string, Promise<OnnxRunner>>} by what it computes: full, means */
     this.runners = new Map();
@@ -169,7 +171,7 @@ export class ModelRun {
     for (const part of parts(outputs)) {
       const names = part.filter(hasMap).map((output) => output.name);
       const tensors = names.length ? await this.run(kind, names) : new Map();
-      for (const output of part) maps.push(readMap(tensors.get(output.name), output, reduce, this.facts.noise[output.name] ?? 0));
+      for (const output of part) maps.push(readMap(tensors.get(output.name), output, reduce, this.noise.get(output.name)));
     }
     return maps;
   }

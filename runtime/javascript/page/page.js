@@ -107,6 +107,8 @@ async function newMaps(compute) {
     if (photo.seen) state.photo = photo;
     state.maps = maps;
     draw();
+    const followed = large.isOpen && shownOf(large.shown?.output.name ?? "");
+    if (followed && followed.map) large.follow(followed);
     setStatus(`${maps.length} outputs in ${((performance.now() - started) / 1000).toFixed(2)} s.`);
   } catch (error) {
     if (mine === latest) showProblem(error);
@@ -141,12 +143,17 @@ function draw() {
 }
 
 /** @param {string} name */
-function openLarge(name) {
+function shownOf(name) {
   const index = state.chosen.maps.findIndex((/** @type {any} */ map) => map.name === name);
   const output = state.model.outputs.find((/** @type {any} */ each) => each.name === name);
+  return { output, map: state.chosen.maps[index], scale: state.chosen.scales[index], photo: state.photo };
+}
+
+/** @param {string} name */
+function openLarge(name) {
   const channels = state.model.hasTensors ? call("channels", { name, style: { cmap: style().cmap } }) : null;
   byId("large-overlay").checked = style().overlay;
-  large.show({ output, map: state.chosen.maps[index], scale: state.chosen.scales[index], photo: state.photo, channels });
+  large.show({ ...shownOf(name), channels });
 }
 
 /** @param {number} step */
