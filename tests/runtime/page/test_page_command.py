@@ -144,5 +144,6 @@ def test_npm_fetches_them_once_into_the_cache(runtime_files, tmp_path, monkeypat
     assert not list(tmp_path.rglob("outside.mjs"))
 
 
-def test_the_version_is_the_one_that_the_package_is_tested_with():
+def test_the_version_is_the_one_that_the_package_is_tested_with_and_the_page_shows():
     assert json.loads(PACKAGE_JSON.read_text())["devDependencies"]["onnxruntime-web"] == VERSION
+    assert f"onnxruntime-web@{VERSION}`" in (PACKAGE_JSON.parents[2] / "docs" / "deploy.md").read_text()
