@@ -28,7 +28,10 @@ export const ALL = "all";
  */
 export function depthOptions(outputs) {
   /** @type {[string, string][]} */
-  const found = [[OVERVIEW, "an overview"], [ALL, `all ${outputs.length} outputs`]];
+  const found = [
+    [OVERVIEW, "an overview"],
+    [ALL, `all ${outputs.length} outputs`],
+  ];
   for (let depth = 1; depth <= Math.min(deepestModule(outputs), 6); depth++) {
     const count = atDepth(outputs, depth).length;
     if (count && count < outputs.length) found.push([String(depth), `blocks ${depth} deep (${count})`]);
@@ -56,7 +59,11 @@ export function chosenMaps(maps, outputs, style) {
     found = of(outputs.filter((each) => `${each.name}\n${each.label}`.toLowerCase().includes(wanted)));
   } else if (style.depth === OVERVIEW) {
     const whole = found;
-    for (let depth = 1, best = false; depth <= deepestModule(outputs) && whole.maps.length > OUTPUT_PAGE.mostTiles; depth++) {
+    for (
+      let depth = 1, best = false;
+      depth <= deepestModule(outputs) && whole.maps.length > OUTPUT_PAGE.mostTiles;
+      depth++
+    ) {
       const some = of(atDepth(outputs, depth), true);
       if (some.some.length === outputs.length || !some.maps.length) break;
       if (some.maps.length > OUTPUT_PAGE.mostTiles || (best && some.maps.length > LEGIBLE)) break;
@@ -66,12 +73,19 @@ export function chosenMaps(maps, outputs, style) {
   } else if (style.depth !== ALL) {
     found = of(atDepth(outputs, Number(style.depth)));
   }
-  const scales = scalesOf(found.maps.map((map) => map.values), style);
+  const scales = scalesOf(
+    found.maps.map((map) => map.values),
+    style,
+  );
   return {
     maps: found.maps,
     scales,
     sections: sectionsOf(found.maps.map((map) => map.path)),
-    notes: [...opening, ...(found.maps.length ? drawnNotes(found, scales, style) : nothingNotes(style)), ...leftOutNotes(found.leftOut)],
+    notes: [
+      ...opening,
+      ...(found.maps.length ? drawnNotes(found, scales, style) : nothingNotes(style)),
+      ...leftOutNotes(found.leftOut),
+    ],
   };
 }
 

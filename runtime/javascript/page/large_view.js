@@ -201,12 +201,21 @@ export class LargeView {
     const order = byId("channel-order").value === "number" ? numbers : strongest;
     const from = this.tiles.children.length;
     for (const channel of order.slice(from, from + AT_ONCE)) {
-      const drawn = { channel, width: this.tensor.width, height: this.tensor.height, values: channelOf(this.tensor, channel) };
+      const drawn = {
+        channel,
+        width: this.tensor.width,
+        height: this.tensor.height,
+        values: channelOf(this.tensor, channel),
+      };
       const canvas = make("canvas");
       paint(canvas, pixelsOfMap(drawn, scale));
-      const tile = make("button", { type: "button", className: "tile", "aria-label": `channel ${channel}` }, [String(channel), canvas]);
+      const tile = make("button", { type: "button", className: "tile", "aria-label": `channel ${channel}` }, [
+        String(channel),
+        canvas,
+      ]);
       tile.addEventListener("click", () => {
-        byId("large-detail").textContent = `channel ${channel} of ${this.tensor.channels} · ${this.tensor.height} × ${this.tensor.width}`;
+        byId("large-detail").textContent =
+          `channel ${channel} of ${this.tensor.channels} · ${this.tensor.height} × ${this.tensor.width}`;
         byId("whole").hidden = false;
         this.enlarge(drawn, scale);
         this.canvas.scrollIntoView({ block: "nearest" });

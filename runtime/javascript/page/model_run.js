@@ -1,11 +1,20 @@
 // One photo through an artifact's probes: which is run for which output, so that no more is computed and kept than the
 // page shows. The means come from the averaged probe where there is one, every tensor from the full probe.
 
-import { OnnxRunner, imageInput, openArtifact, openRunner, preprocess, sizeOf, writeSafetensors } from "../src/index.js";
+import {
+  OnnxRunner,
+  imageInput,
+  openArtifact,
+  openRunner,
+  preprocess,
+  sizeOf,
+  writeSafetensors,
+} from "../src/index.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
 import { readMap } from "../src/maps/feature_maps.js";
 import { AUTO } from "../src/maps/reductions.js";
+import { pixelsOfPhoto } from "./painting.js";
 import { decoded } from "./photo_decoding.js";
 
 /** @typedef {import("../src/index.js").Artifact} Artifact */
@@ -92,7 +101,9 @@ export class ModelRun {
   async runtime(backend) {
     const ort = await import(new URL(`runtime/ort.${backend}.min.mjs`, this.site).href);
     ort.env.logLevel = QUIET;
-    ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, MOST_THREADS) : 1;
+    ort.env.wasm.numThreads = globalThis.crossOriginIsolated
+      ? Math.min(navigator.hardwareConcurrency, MOST_THREADS)
+      : 1;
     ort.env.wasm.wasmPaths = new URL("runtime/", this.site).href;
     return ort;
   }
@@ -148,13 +159,16 @@ export class ModelRun {
    */
   async maps(reduce) {
     const { outputs } = this.artifact.manifest;
-    if (!this.means || (reduce !== AUTO && reduce !== "mean")) return { maps: await this.mapsOf("full", outputs, reduce) };
+    if (!this.means || (reduce !== AUTO && reduce !== "mean"))
+      return { maps: await this.mapsOf("full", outputs, reduce) };
     const ofMeans = new Map(this.means.manifest.outputs.map((output) => [output.name, output]));
     const averaged = outputs.map((output) => ofMeans.get(output.name) ?? output);
     const maps = await this.mapsOf("means", averaged, "mean");
     if (reduce !== AUTO || this.artifact.isAveraged) return { maps };
     // What the means don't show, the full probe may.
-    const unseen = new Set(maps.filter((map) => map.leftOut === "constant" || map.leftOut === "rounding").map((map) => map.name));
+    const unseen = new Set(
+      maps.filter((map) => map.leftOut === "constant" || map.leftOut === "rounding").map((map) => map.name),
+    );
     const again = outputs.filter((output) => unseen.has(output.name));
     const found = new Map((await this.mapsOf("full", again, reduce)).map((map) => [map.name, map]));
     return { maps: maps.map((map) => found.get(map.name) ?? map) };
@@ -171,7 +185,8 @@ export class ModelRun {
     for (const part of parts(outputs)) {
       const names = part.filter(hasMap).map((output) => output.name);
       const tensors = names.length ? await this.run(kind, names) : new Map();
-      for (const output of part) maps.push(readMap(tensors.get(output.name), output, reduce, this.noise.get(output.name)));
+      for (const output of part)
+        maps.push(readMap(tensors.get(output.name), output, reduce, this.noise.get(output.name)));
     }
     return maps;
   }
@@ -222,7 +237,8 @@ function parts(outputs) {
   const found = outputs.length ? [[]] : [];
   let taken = 0;
   for (const output of outputs) {
-    const need = 4 * sizeOf(output.shape.map((/** @type {number | string} */ size) => (typeof size === "number" ? size : 1)));
+    const need =
+      4 * sizeOf(output.shape.map((/** @type {number | string} */ size) => (typeof size === "number" ? size : 1)));
     if (found[found.length - 1].length && taken + need > AT_ONCE_BYTES) {
       found.push([]);
       taken = 0;
@@ -235,18 +251,13 @@ function parts(outputs) {
 
 /**
  * The whole photo, small enough to be shown.
- * @param {{ width: number, height: number, data: Uint8Array }} picture RGB
+ * @param {import("./painting.js").Seen} picture
  * @returns {Promise<ImageBitmap>}
  */
-async function shown({ width, height, data }) {
-  const image = new ImageData(width, height);
-  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) {
-    image.data[to] = data[from];
-    image.data[to + 1] = data[from + 1];
-    image.data[to + 2] = data[from + 2];
-    image.data[to + 3] = 255;
-  }
-  const scale = Math.min(1, LARGEST_SHOWN / Math.max(width, height));
-  const size = { resizeWidth: Math.max(1, Math.round(width * scale)), resizeHeight: Math.max(1, Math.round(height * scale)) };
-  return createImageBitmap(image, { ...size, resizeQuality: "high" });
+function shown(picture) {
+  const scale = Math.min(1, LARGEST_SHOWN / Math.max(picture.width, picture.height));
+  const [resizeWidth, resizeHeight] = [picture.width, picture.height].map((size) =>
+    Math.max(1, Math.round(size * scale)),
+  );
+  return createImageBitmap(pixelsOfPhoto(picture), { resizeWidth, resizeHeight, resizeQuality: "high" });
 }

@@ -37,11 +37,24 @@ async function start() {
   byId("title").textContent = title;
   byId("made").textContent = `Made by layerprobe ${madeBy}; computed by ${runtime} in this browser.`;
   setOptions(byId("depth"), depthOptions(outputs));
-  setOptions(byId("reduce"), [AUTO, ...reductionNames()].map((name) => [name, name]));
-  byId("reduce").title = [`auto: ${AUTO_WORDS}`, ...reductionNames().map((name) => `${name}: ${REDUCTIONS[name].words}`)].join("\n");
-  setOptions(byId("cmap"), [...new Set([...USUAL_COLOURS, ...colourMapNames()])].map((name) => [name, name || "as it suits"]));
+  setOptions(
+    byId("reduce"),
+    [AUTO, ...reductionNames()].map((name) => [name, name]),
+  );
+  byId("reduce").title = [
+    `auto: ${AUTO_WORDS}`,
+    ...reductionNames().map((name) => `${name}: ${REDUCTIONS[name].words}`),
+  ].join("\n");
+  setOptions(
+    byId("cmap"),
+    [...new Set([...USUAL_COLOURS, ...colourMapNames()])].map((name) => [name, name || "as it suits"]),
+  );
   const usable = backends.filter((/** @type {string} */ name) => name !== "webgpu" || "gpu" in navigator);
-  for (const id of ["backend", "check-backend"]) setOptions(byId(id), usable.map((/** @type {keyof typeof BACKENDS} */ name) => [name, BACKENDS[name]]));
+  for (const id of ["backend", "check-backend"])
+    setOptions(
+      byId(id),
+      usable.map((/** @type {keyof typeof BACKENDS} */ name) => [name, BACKENDS[name]]),
+    );
   byId("check").hidden = !state.model.hasTruths;
   byId("save-tensors").hidden = !state.model.hasTensors;
   byId("sample").hidden = !testPhoto;
@@ -67,7 +80,8 @@ function listen() {
     stopCamera();
     showPhoto(await (await fetch(state.model.testPhoto)).blob(), "test photo");
   });
-  for (const id of ["depth", "cmap", "overlay", "shared", "symmetric", "aliases"]) byId(id).addEventListener("change", draw);
+  for (const id of ["depth", "cmap", "overlay", "shared", "symmetric", "aliases"])
+    byId(id).addEventListener("change", draw);
   byId("filter").addEventListener("input", draw);
   byId("choices").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
   byId("reduce").addEventListener("change", () => newMaps(() => call("maps", { reduce: byId("reduce").value })));
@@ -138,7 +152,9 @@ function draw() {
   state.chosen = chosenMaps(state.maps, state.model.outputs, style());
   tiles.show(state.chosen, state.photo.seen, state.photo, style());
   byId("notes").replaceChildren(
-    ...state.chosen.notes.map((/** @type {string} */ note) => Object.assign(document.createElement("li"), { textContent: note })),
+    ...state.chosen.notes.map((/** @type {string} */ note) =>
+      Object.assign(document.createElement("li"), { textContent: note }),
+    ),
   );
 }
 
@@ -180,8 +196,13 @@ async function saveTensors() {
   try {
     const names = state.chosen.maps.map((/** @type {any} */ map) => map.name);
     const content = await call("file", { names });
-    download(new Blob([content], { type: "application/octet-stream" }), `${fileName(`${state.model.title} ${state.photo.name}`)}.safetensors`);
-    setStatus(`Saved ${names.length} tensors, ${(content.length / 1e6).toFixed(1)} MB: the outputs that are shown, and the input.`);
+    download(
+      new Blob([content], { type: "application/octet-stream" }),
+      `${fileName(`${state.model.title} ${state.photo.name}`)}.safetensors`,
+    );
+    setStatus(
+      `Saved ${names.length} tensors, ${(content.length / 1e6).toFixed(1)} MB: the outputs that are shown, and the input.`,
+    );
   } finally {
     setBusy(false);
   }

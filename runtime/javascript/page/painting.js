@@ -84,5 +84,9 @@ export function setRange(place, scale, values) {
   if (!scale) return place.replaceChildren(beyond.slice(3));
   const [low, high] = rangeText(scale);
   if (scale.lowest === scale.highest) return place.replaceChildren(`constant ${low}${beyond}`);
-  return place.replaceChildren(make("span", { textContent: low }), colourBar(scale.cmap), make("span", { textContent: high + beyond }));
+  return place.replaceChildren(
+    make("span", { textContent: low }),
+    colourBar(scale.cmap),
+    make("span", { textContent: high + beyond }),
+  );
 }

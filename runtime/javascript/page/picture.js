@@ -22,10 +22,15 @@ const FONT = '"DejaVu Sans", system-ui, sans-serif';
  * @returns {Generator<HTMLCanvasElement>}
  */
 export function* pictures(chosen, photo, { title, style }) {
-  const ranges = pageRanges(chosen.maps.map((map) => map.path), OUTPUT_PAGE.mostTiles);
+  const ranges = pageRanges(
+    chosen.maps.map((map) => map.path),
+    OUTPUT_PAGE.mostTiles,
+  );
   for (const [number, [from, to]] of ranges.entries()) {
     const several = ranges.length > 1;
-    const notes = several ? [`Page ${number + 1} of ${ranges.length}: tiles ${from + 1} to ${to} of ${chosen.maps.length}.`] : [];
+    const notes = several
+      ? [`Page ${number + 1} of ${ranges.length}: tiles ${from + 1} to ${to} of ${chosen.maps.length}.`]
+      : [];
     const some = {
       maps: chosen.maps.slice(from, to),
       scales: chosen.scales.slice(from, to),
@@ -47,14 +52,22 @@ function page(chosen, photo, { title, style }) {
   const { seen } = photo;
   /** @type {[number, number]} */
   const seenShape = [seen.height, seen.width];
-  const layout = layOut([seenShape, ...chosen.maps.map((map) => /** @type {[number, number]} */ (style.overlay ? seenShape : [map.height, map.width]))], {
-    kind: OUTPUT_PAGE,
-    names: chosen.maps.map((map) => map.name),
-    notes: chosen.notes,
-    measure: (text, size, bold) => pen.measure(text, size, bold),
-    hasTitle: true,
-    sections: chosen.sections.some(Boolean),
-  });
+  const layout = layOut(
+    [
+      seenShape,
+      ...chosen.maps.map(
+        (map) => /** @type {[number, number]} */ (style.overlay ? seenShape : [map.height, map.width]),
+      ),
+    ],
+    {
+      kind: OUTPUT_PAGE,
+      names: chosen.maps.map((map) => map.name),
+      notes: chosen.notes,
+      measure: (text, size, bold) => pen.measure(text, size, bold),
+      hasTitle: true,
+      sections: chosen.sections.some(Boolean),
+    },
+  );
   [canvas.width, canvas.height] = [layout.width, layout.height];
   pen.box(0, 0, layout.width, layout.height, "#ffffff");
   pen.fitted(title, MARGIN, MARGIN + layout.text, layout.text + 4, layout.width - 2 * MARGIN, INK, true);
@@ -76,7 +89,9 @@ function page(chosen, photo, { title, style }) {
     const scale = style.shared ? ownScale(map.values) : chosen.scales[index];
     range(pen, scale, x, y + height + 6, Math.max(width, Math.floor(layout.side / 2)), layout.text - 2, !style.shared);
   });
-  layout.notes.forEach((note, index) => pen.text(note, MARGIN, layout.notesTop + layout.text + index * layout.line, layout.text - 1, SOFT_INK));
+  layout.notes.forEach((note, index) =>
+    pen.text(note, MARGIN, layout.notesTop + layout.text + index * layout.line, layout.text - 1, SOFT_INK),
+  );
   return canvas;
 }
 
@@ -89,10 +104,24 @@ function photoTile(pen, layout, { seen, name, size }) {
   const [x, top] = cornerOf(layout, 0);
   const y = top + layout.sectionHeight + layout.titlesHeight;
   const baseline = y - layout.titlesHeight + (layout.nameLines - 1) * layout.line + layout.text;
-  pen.text(shortenFront(name, (text) => pen.measure(text, layout.text, true), layout.side), x, baseline, layout.text, INK, true);
+  pen.text(
+    shortenFront(name, (text) => pen.measure(text, layout.text, true), layout.side),
+    x,
+    baseline,
+    layout.text,
+    INK,
+    true,
+  );
   const [width, height] = fit([seen.height, seen.width], layout.side);
   pen.pixels(pixelsOfPhoto(seen), x, y, width, height, false);
-  pen.fitted(`${seen.width} × ${seen.height} of ${size.join(" × ")}`, x, baseline + layout.line, layout.text - 1, layout.side, SOFT_INK);
+  pen.fitted(
+    `${seen.width} × ${seen.height} of ${size.join(" × ")}`,
+    x,
+    baseline + layout.line,
+    layout.text - 1,
+    layout.side,
+    SOFT_INK,
+  );
 }
 
 /**
@@ -111,7 +140,14 @@ function blockNames(pen, layout, sections) {
     const width = cornerOf(layout, last)[0] + layout.side - x;
     pen.box(x, y, width, 2, RULE);
     const size = layout.text - 2;
-    pen.text(shortenFront(block, (text) => pen.measure(text, size, true), width), x, y + 4 + size, size, RULE, true);
+    pen.text(
+      shortenFront(block, (text) => pen.measure(text, size, true), width),
+      x,
+      y + 4 + size,
+      size,
+      RULE,
+      true,
+    );
   });
 }
 
@@ -168,7 +204,14 @@ class Pen {
     const smallest = Math.min(size, Math.max(size - 4, 10));
     let found = size;
     while (found > smallest && this.measure(text, found, bold) > width) found--;
-    this.text(shortenFront(text, (each) => this.measure(each, found, bold), width), x, y, found, ink, bold);
+    this.text(
+      shortenFront(text, (each) => this.measure(each, found, bold), width),
+      x,
+      y,
+      found,
+      ink,
+      bold,
+    );
   }
 
   /** @param {number} x @param {number} y @param {number} width @param {number} height @param {string} ink */

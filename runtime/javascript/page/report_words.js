@@ -20,7 +20,8 @@ const RANKS = { inherited: 2, unproven: 3, pass: 4 };
  */
 export function outcome(runner, fails) {
   const count = runner.outputs.length;
-  const of = (/** @type {string} */ verdict) => runner.outputs.filter((/** @type {any} */ each) => each.verdict === verdict).length;
+  const of = (/** @type {string} */ verdict) =>
+    runner.outputs.filter((/** @type {any} */ each) => each.verdict === verdict).length;
   const failed = runner.outputs.filter((/** @type {any} */ each) => fails(each.verdict)).length;
   if (failed) {
     const victims = of("inherited");
@@ -54,7 +55,10 @@ export function blame({ culprit, largest_error: error, given }) {
 export function untriedWords(untried) {
   const entries = Object.entries(untried);
   if (!entries.length) return "";
-  const some = entries.slice(0, NAMES_SHOWN).map(([name, words]) => `${name} (${words.join(", ")})`).join("; ");
+  const some = entries
+    .slice(0, NAMES_SHOWN)
+    .map(([name, words]) => `${name} (${words.join(", ")})`)
+    .join("; ");
   const are = entries.length === 1 ? "operation is" : "operations are";
   const more = entries.length > NAMES_SHOWN ? "; ..." : "";
   return `${entries.length} ${are} not tried in full by any recorded input, so a fault there would not show: ${some}${more}.`;

@@ -16,7 +16,10 @@ export async function judgedHere(model, backend) {
     recordedInput: recorded.number,
     readsOnnx: true,
     providers: [backend],
-    metadata: new Map([["runtime", model.facts.runtime], ["browser", navigator.userAgent]]),
+    metadata: new Map([
+      ["runtime", model.facts.runtime],
+      ["browser", navigator.userAgent],
+    ]),
   });
 }
 

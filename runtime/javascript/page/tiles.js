@@ -60,7 +60,11 @@ export class Tiles {
     const canvas = make("canvas");
     const name = named("", "name");
     const detail = make("span", { className: "detail" });
-    const tile = make("figure", { className: "tile photo" }, [make("figcaption", {}, [name, detail]), canvas, make("span", { className: "range" })]);
+    const tile = make("figure", { className: "tile photo" }, [
+      make("figcaption", {}, [name, detail]),
+      canvas,
+      make("span", { className: "range" }),
+    ]);
     return { tile, canvas, name, detail };
   }
 

@@ -16,12 +16,20 @@ const MEANING =
  */
 export function showVerdict(place, report) {
   const save = make("button", { type: "button", textContent: "Save the report (JSON)" });
-  save.addEventListener("click", () => download(new Blob([JSON.stringify(report, null, 1)], { type: "application/json" }), "report.json"));
+  save.addEventListener("click", () =>
+    download(new Blob([JSON.stringify(report, null, 1)], { type: "application/json" }), "report.json"),
+  );
   const untried = untriedWords(report.untried);
   place.replaceChildren(
     make("p", { className: "headline", textContent: report.headline }),
-    make("div", { className: "cards" }, report.runners.map((/** @type {any} */ runner) => card(runner))),
-    ...Object.entries(report.left_out).map(([name, why]) => make("p", { className: "soft", textContent: `${name} is left out: ${why}` })),
+    make(
+      "div",
+      { className: "cards" },
+      report.runners.map((/** @type {any} */ runner) => card(runner)),
+    ),
+    ...Object.entries(report.left_out).map(([name, why]) =>
+      make("p", { className: "soft", textContent: `${name} is left out: ${why}` }),
+    ),
     ...(untried ? [make("p", { textContent: untried })] : []),
     make("p", { className: "soft", textContent: MEANING }),
     save,
@@ -33,7 +41,9 @@ export function showVerdict(place, report) {
 function card(runner) {
   const facts = Object.entries({ providers: runner.providers.join(", "), ...runner.facts });
   const not = Object.entries(runner.not_recomputed ?? {});
-  const left = not.length ? `Judged by the truth alone, as float64 can't compute them here: ${not.map(([name, why]) => `${name} (${why})`).join("; ")}.` : "";
+  const left = not.length
+    ? `Judged by the truth alone, as float64 can't compute them here: ${not.map(([name, why]) => `${name} (${why})`).join("; ")}.`
+    : "";
   return make("section", { className: "card" }, [
     make("h3", {}, [runner.name, " ", badge(runner.verdict)]),
     make("p", { textContent: `${outcome(runner, (verdict) => VERDICTS[verdict].fails)}.` }),
@@ -41,7 +51,14 @@ function card(runner) {
     table(runner),
     make("details", {}, [
       make("summary", { textContent: "Settings and device" }),
-      make("dl", {}, facts.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: String(value) })])),
+      make(
+        "dl",
+        {},
+        facts.flatMap(([name, value]) => [
+          make("dt", { textContent: name }),
+          make("dd", { textContent: String(value) }),
+        ]),
+      ),
     ]),
   ]);
 }
@@ -49,20 +66,36 @@ function card(runner) {
 /** @param {any} runner */
 function table(runner) {
   const heads = ["output", "verdict", "drift ×", "introduced ×", "inherited ×"];
-  const rows = ranked(runner).slice(0, ROWS).map((found) =>
-    make("tr", {}, [
-      make("th", { scope: "row" }, [named(found.name, "")]),
-      make("td", {}, [badge(found.verdict, mark(runner, found))]),
-      ...[found.drift, found.introduced, found.inherited].map((value) => make("td", { className: "number", textContent: multiple(value) })),
-    ]),
+  const rows = ranked(runner)
+    .slice(0, ROWS)
+    .map((found) =>
+      make("tr", {}, [
+        make("th", { scope: "row" }, [named(found.name, "")]),
+        make("td", {}, [badge(found.verdict, mark(runner, found))]),
+        ...[found.drift, found.introduced, found.inherited].map((value) =>
+          make("td", { className: "number", textContent: multiple(value) }),
+        ),
+      ]),
+    );
+  return make(
+    "div",
+    { className: "scroll", tabIndex: 0, role: "region", "aria-label": `Outputs of ${runner.name}, worst first` },
+    [
+      make("table", {}, [
+        make("caption", {
+          textContent: `Worst first${runner.outputs.length > ROWS ? `, ${ROWS} of ${runner.outputs.length}` : ""}`,
+        }),
+        make("thead", {}, [
+          make(
+            "tr",
+            {},
+            heads.map((head) => make("th", { scope: "col", textContent: head })),
+          ),
+        ]),
+        make("tbody", {}, rows),
+      ]),
+    ],
   );
-  return make("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": `Outputs of ${runner.name}, worst first` }, [
-    make("table", {}, [
-      make("caption", { textContent: `Worst first${runner.outputs.length > ROWS ? `, ${ROWS} of ${runner.outputs.length}` : ""}` }),
-      make("thead", {}, [make("tr", {}, heads.map((head) => make("th", { scope: "col", textContent: head })))]),
-      make("tbody", {}, rows),
-    ]),
-  ]);
 }
 
 /**

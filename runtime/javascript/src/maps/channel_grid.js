@@ -43,7 +43,9 @@ export function channelGrid(tensor, style) {
   const [scale = null] = values.length ? scalesOf(values, { ...style, shared: true, symmetric: true }) : [];
   const constant = all.filter((number) => !isVarying[number]);
   const count = `${constant.length} of the ${tensor.channels} channels ${constant.length === 1 ? "is" : "are"}`;
-  const leftOut = constant.length ? [`${count} constant over the image and left out: ${listed(constant.map(String))}.`] : [];
+  const leftOut = constant.length
+    ? [`${count} constant over the image and left out: ${listed(constant.map(String))}.`]
+    : [];
   return { numbers, strongest, scale, notes: leftOut };
 }
 

@@ -38,7 +38,9 @@ export function hasMap(output) {
 export function channelsOf(tensor, output) {
   const { layout, tokens } = output;
   if (!hasMap(output) || tensor.shape.length !== layout.length || tensor.data.length === 0) {
-    throw new UsageError(`Output ${output.name}: a tensor of shape ${tensor.shape.join(" x ")} as ${layout} has no map.`);
+    throw new UsageError(
+      `Output ${output.name}: a tensor of shape ${tensor.shape.join(" x ")} as ${layout} has no map.`,
+    );
   }
   const data = asFloats(tensor);
   const of = { isFloat: tensor.dtype in EPSILON, epsilon: EPSILON[output.dtype ?? tensor.dtype] ?? 2 ** -23 };
@@ -50,7 +52,9 @@ export function channelsOf(tensor, output) {
     const [, length, channels] = tensor.shape;
     const { before, height, width, after } = tokens;
     if (before + height * width + after !== length) {
-      throw new UsageError(`Output ${output.name} has ${length} tokens; the manifest says ${height} x ${width} patches.`);
+      throw new UsageError(
+        `Output ${output.name} has ${length} tokens; the manifest says ${height} x ${width} patches.`,
+      );
     }
     return { ...of, channels, height, width, data: channelsFirst(data, before * channels, height * width, channels) };
   }
@@ -66,7 +70,8 @@ export function channelsOf(tensor, output) {
  * @returns {Float32Array | Float64Array} channels of pixels
  */
 function channelsFirst(data, start, pixels, channels) {
-  const moved = data instanceof Float64Array ? new Float64Array(pixels * channels) : new Float32Array(pixels * channels);
+  const moved =
+    data instanceof Float64Array ? new Float64Array(pixels * channels) : new Float32Array(pixels * channels);
   for (let pixel = 0, from = start; pixel < pixels; pixel++) {
     for (let channel = 0; channel < channels; channel++) moved[channel * pixels + pixel] = data[from++];
   }

@@ -6,7 +6,14 @@ import { TABLES } from "./colour_tables.js";
 
 /** Levels of red, green and blue, from lowest to highest. @typedef {Uint8Array} ColourTable */
 
-const VIVID = [[255, 0, 70], [0, 225, 255], [60, 255, 0], [255, 0, 255], [0, 0, 0], [128, 128, 128]];
+const VIVID = [
+  [255, 0, 70],
+  [0, 225, 255],
+  [60, 255, 0],
+  [255, 0, 255],
+  [0, 0, 0],
+  [128, 128, 128],
+];
 
 /** @type {Map<string, ColourTable>} */
 const decoded = new Map();

@@ -106,7 +106,9 @@ export function worthDrawing(maps, { aliases = false, shared = false, omitWeak =
   }
   const weak = weakOnes(found);
   if (omitWeak && weak.size) leftOut.weak = [...weak].map((map) => map.name);
-  found = omitWeak ? found.filter((map) => !weak.has(map)) : found.map((map) => (weak.has(map) ? { ...map, weak: true } : map));
+  found = omitWeak
+    ? found.filter((map) => !weak.has(map))
+    : found.map((map) => (weak.has(map) ? { ...map, weak: true } : map));
   return { maps: found, leftOut };
 }
 

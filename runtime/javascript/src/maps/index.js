@@ -10,5 +10,15 @@ export { DIVERGING, SEQUENTIAL, ownScale, rangeText, scalesOf } from "./colour_s
 export { colourMapImage, colourMapNames, colourTable, notFiniteColour, valueRange } from "./colour_maps.js";
 export { mapOverPhoto } from "./photo_overlay.js";
 export { atDepth, deepestModule, pageRanges, sectionsOf } from "./sections.js";
-export { CHANNEL_PAGE, MARGIN, OUTPUT_PAGE, breakName, cornerOf, fit, layOut, shortenFront, wrap } from "./page_layout.js";
+export {
+  CHANNEL_PAGE,
+  MARGIN,
+  OUTPUT_PAGE,
+  breakName,
+  cornerOf,
+  fit,
+  layOut,
+  shortenFront,
+  wrap,
+} from "./page_layout.js";
 export { explained, leftOutNotes, markedDetail, photoNotes, scaleNotes, tokenNotes, usualReduction } from "./footer.js";

@@ -36,7 +36,9 @@ function rounded(value, digits) {
   const found = { mantissa: text.replace(".", ""), exponent: Number(power) };
   const exact = value.toExponential(ALL_DIGITS).split("e")[0].replace(".", "");
   const isTie = /^50*$/.test(exact.slice(digits));
-  return isTie && Number(exact[digits - 1]) % 2 === 0 ? { mantissa: exact.slice(0, digits), exponent: exponentOf(value) } : found;
+  return isTie && Number(exact[digits - 1]) % 2 === 0
+    ? { mantissa: exact.slice(0, digits), exponent: exponentOf(value) }
+    : found;
 }
 
 /** @param {number} value */

@@ -58,7 +58,10 @@ export const CHANNEL_PAGE = { mostTiles: 100, mostColumns: 12, leastSide: 160, m
  * @returns {GridLayout}
  * @throws {UsageError} no size fits
  */
-export function layOut(shapes, { kind, names, notes, measure, hasTitle = false, details = true, sections = false, columns = null }) {
+export function layOut(
+  shapes,
+  { kind, names, notes, measure, hasTitle = false, details = true, sections = false, columns = null },
+) {
   const tiles = shapes.length;
   const different = uniqueShapes(shapes);
   const chosen = Math.min(columns ?? columnsOf(tiles, kind, different, details ? 4 : 2), tiles);
@@ -81,7 +84,9 @@ export function layOut(shapes, { kind, names, notes, measure, hasTitle = false, 
     });
     if (Math.max(layout.width, layout.height) <= LONGEST_SIDE) return layout;
   }
-  throw new UsageError(`${tiles} tiles in rows of ${chosen} are too many to stay legible in one picture: choose fewer outputs.`);
+  throw new UsageError(
+    `${tiles} tiles in rows of ${chosen} are too many to stay legible in one picture: choose fewer outputs.`,
+  );
 }
 
 /**

@@ -21,7 +21,8 @@ export function principalComponent(tensor) {
   const kept = [];
   for (let pixel = 0; pixel < pixels; pixel++) {
     let finite = true;
-    for (let channel = 0; channel < channels && finite; channel++) finite = Number.isFinite(data[channel * pixels + pixel]);
+    for (let channel = 0; channel < channels && finite; channel++)
+      finite = Number.isFinite(data[channel * pixels + pixel]);
     if (finite) kept.push(pixel);
   }
   if (kept.length === 0) return found;
@@ -40,8 +41,12 @@ export function principalComponent(tensor) {
       scale = Math.max(scale, Math.abs(moved));
     });
   }
-  const scores = scale ? signed(firstScores(centred, channels, kept.length, scale), energy) : new Float64Array(kept.length);
-  kept.forEach((pixel, index) => { found[pixel] = scores[index]; });
+  const scores = scale
+    ? signed(firstScores(centred, channels, kept.length, scale), energy)
+    : new Float64Array(kept.length);
+  kept.forEach((pixel, index) => {
+    found[pixel] = scores[index];
+  });
   return found;
 }
 
@@ -118,7 +123,8 @@ function largestEigenpair(multiply, size) {
  */
 function largestOfTridiagonal(diagonal, beside) {
   const size = diagonal.length;
-  const radius = (/** @type {number} */ index) => Math.abs(beside[index - 1] ?? 0) + (index < size - 1 ? Math.abs(beside[index]) : 0);
+  const radius = (/** @type {number} */ index) =>
+    Math.abs(beside[index - 1] ?? 0) + (index < size - 1 ? Math.abs(beside[index]) : 0);
   let low = Math.min(...diagonal.map((value, index) => value - radius(index)));
   let high = Math.max(...diagonal.map((value, index) => value + radius(index)));
   for (let round = 0; round < 120 && high - low > 4e-16 * Math.max(Math.abs(low), Math.abs(high)); round++) {

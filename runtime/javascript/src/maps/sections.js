@@ -29,7 +29,9 @@ export function sectionsOf(paths) {
   }
   const blocks = parts.map((each) => each.slice(0, depth).join("."));
   // The path of one layer alone would only repeat its name.
-  return blocks.map((block, index) => (block === (blocks[index - 1] ?? "") || block === (blocks[index + 1] ?? "") ? block : ""));
+  return blocks.map((block, index) =>
+    block === (blocks[index - 1] ?? "") || block === (blocks[index + 1] ?? "") ? block : "",
+  );
 }
 
 /**
