@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         load_model,
         load_onnx,
         load_weights,
+        on_pixels,
     )
     from runtime import (
         RUNNERS,
@@ -91,7 +92,8 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     # model and photo -> picture
     "show",
     # model -> probe
-    "build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11",
+    "build_probe", "average_probe", "on_pixels", "load_model", "load_weights", "Probe", "LoadedModel",
+    "CNN2", "CNN3", "CNN11",
     # ONNX file of whatever origin -> probe
     "load_onnx", "LoadedOnnx", "OnnxProbe",
     # probe -> artifact
@@ -112,8 +114,8 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
 ]
 
 _HOME = {"export_artifact": "export", "export_onnx": "export"} | dict.fromkeys([
-    "build_probe", "average_probe", "load_model", "load_weights", "Probe", "LoadedModel", "CNN2", "CNN3", "CNN11",
-    "load_onnx", "LoadedOnnx", "OnnxProbe",
+    "build_probe", "average_probe", "on_pixels", "load_model", "load_weights", "Probe", "LoadedModel",
+    "CNN2", "CNN3", "CNN11", "load_onnx", "LoadedOnnx", "OnnxProbe",
 ], "probe")
 # fmt: on
 """The package that a name is from, where that isn't `runtime`."""

@@ -32,6 +32,8 @@ onnx_recording.py: the same truths and noise for an ONNX file, evaluated in floa
 onnx_exercise.py: what the inputs leave untried of an ONNX file's operators
 onnx_writing.py: writes an ONNX file with its weights one by one, without holding them in memory
 candidate/: an ONNX file made elsewhere and its source -> an artifact with the source's names
+test_vector_writing.py: test photo, its pixels and the input that it must become, to check preprocessing elsewhere
+test_photo.png: that photo, of matplotlib's, 161 x 97 pixels
 artifact_files.py: manifest.json with the hashes, operations.json; from which size on weights go into another file
 folder_replacement.py: the folder appears whole or not at all; --overwrite replaces nothing but an artifact
 

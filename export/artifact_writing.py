@@ -12,7 +12,6 @@ import torch
 
 from probe import Probe, average_probe
 from probe.manifest_making import manifest_of
-from probe.model.weights import weights_digest
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.manifest import (
     AVERAGED_FILES,
@@ -41,6 +40,7 @@ from .kept_tensors import Keep
 from .onnx_conversion import to_onnx
 from .recorded_inputs import RecordedInput, recorded_inputs
 from .reference_recording import record_references
+from .test_vector_writing import write_test_vectors
 from .torch_export_conversion import save_torch_export, to_torch_export
 from .torchscript_conversion import save_torchscript, to_torchscript
 from .trial_run import try_model_files
@@ -173,11 +173,11 @@ def _write_artifact(
         of_maps = of_maps.model_copy(update={"left_out": {TORCH_EXPORT_FILE: _NO_AVERAGED_PROGRAM}})
         names = {file: folder / averaged_file for file, averaged_file in AVERAGED_FILES.items()}
         _write_files(maps, onnx_model, of_maps, names, inputs, on_phase)
-    if maps is not None:
-        file = folder / (AVERAGED_MANIFEST_FILE if full else MANIFEST_FILE)
-        write_manifest(of_maps, file, [part for part in folder.iterdir() if part.name.startswith("averaged.")])
-    if full:
-        write_manifest(manifest, folder / MANIFEST_FILE)
+    write_test_vectors(manifest, folder)
+    if maps is not None and full:
+        averaged_files = [part for part in folder.iterdir() if part.name.startswith("averaged.")]
+        write_manifest(of_maps, folder / AVERAGED_MANIFEST_FILE, averaged_files)
+    write_manifest(manifest if full or maps is None else of_maps, folder / MANIFEST_FILE)
 
 
 def _write_files(
@@ -221,8 +221,7 @@ def _write_torch_export(program: torch.export.ExportedProgram, manifest: Manifes
 def _describe(
     probe: Probe, name: str, preprocessing: Preprocessing | None, opset: int, recipe: Recipe | None
 ) -> Manifest:
-    weights = weights_digest(probe.traced.module)
-    return manifest_of(probe, name, preprocessing, opset, torch.__version__, recipe=recipe, weights=weights)
+    return manifest_of(probe, name, preprocessing, opset, torch.__version__, recipe=recipe, weights=probe.weights)
 
 
 def _save_onnx(model: ir.Model, file: Path, probe: Probe) -> None:

@@ -43,6 +43,13 @@ def export(
     given: InputFilesOption = None,
     mean: MeanOption = None,
     std: MeanOption = None,
+    in_model: Annotated[
+        bool,
+        typer.Option(
+            "--preprocessing-in-model",
+            help="Write mean and std into the model: it then takes a photo's cropped pixels, uint8, N x H x W x 3.",
+        ),
+    ] = False,
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     depth: DepthOption = None,
@@ -92,6 +99,7 @@ def export(
             size=size,
             mean=means,
             std=stds,
+            in_model=in_model,
             outputs=outputs or (),
             operations=operations or (),
             depth=depth,
@@ -107,6 +115,7 @@ def export(
         from probe import build_probe
         from probe.model.chosen_model import load_chosen
         from probe.model.photo_preprocessing import preprocessing_of
+        from probe.pixel_input import on_pixels
 
         from . import export_artifact
         from .input_file import read_input_tensors
@@ -128,6 +137,8 @@ def export(
                 dynamic_size=dynamic_size,
                 leaf_modules=leaf or (),
             )
+        if in_model:
+            probe, preprocessing = on_pixels(probe, preprocessing)
         export_artifact(
             probe,
             folder,

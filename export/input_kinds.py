@@ -18,7 +18,9 @@ __all__ = [
     "STRONG_NOISE",
     "are_alike",
     "batch_of",
+    "black_and_white",
     "photo",
+    "photo_pixels",
     "prime_above",
     "ramped",
     "within_range",
@@ -72,22 +74,31 @@ def photo(image: NDArray[Any], preprocessing: Preprocessing | None, *, normalise
     """
     if image.ndim != 4 or image.shape[1] not in (1, 3):
         return None
-    # A quarter of a second, which a model of no images doesn't need.
-    import matplotlib
-
-    file = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
     channels, height, width = image.shape[1:]
-    with Image.open(file) as opened:
-        fitted = ImageOps.fit(opened.convert("L" if channels == 1 else "RGB"), (width, height))
-    pixels = np.asarray(fitted, np.float32).reshape(height, width, channels).transpose(2, 0, 1) / np.float32(255)
+    pixels = photo_pixels(height, width, channels).transpose(2, 0, 1).astype(np.float32) / np.float32(255)
     if preprocessing is not None or normalised:
-        mean, std = (
-            (preprocessing.mean, preprocessing.std) if preprocessing else (each[:channels] for each in _IMAGENET)
-        )
+        known = preprocessing.normalisation if preprocessing else None
+        mean, std = (known.mean, known.std) if known else (each[:channels] for each in _IMAGENET)
         pixels = (pixels - np.asarray(mean, np.float32)[:, None, None]) / np.asarray(std, np.float32)[:, None, None]
     elif image.max() > 2:
         pixels = pixels * 255
     return np.ascontiguousarray(np.broadcast_to(pixels, image.shape)).astype(image.dtype)
+
+
+def photo_pixels(height: int, width: int, channels: int) -> NDArray[np.uint8]:
+    """Return matplotlib's photo, H W C, grey for one channel."""
+    # A quarter of a second, which a model of no images doesn't need.
+    import matplotlib
+
+    file = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    with Image.open(file) as opened:
+        fitted = ImageOps.fit(opened.convert("L" if channels == 1 else "RGB"), (width, height))
+    return np.asarray(fitted).reshape(height, width, channels)
+
+
+def black_and_white(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the strongest pixels: each as its nearest end, 0 or 255."""
+    return np.where(pixels > 127, np.uint8(255), np.uint8(0))
 
 
 def prime_above(number: int) -> int:

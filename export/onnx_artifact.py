@@ -34,6 +34,7 @@ from .folder_replacement import replace_folder
 from .kept_tensors import Keep
 from .onnx_recording import record_onnx
 from .onnx_writing import write_whole
+from .test_vector_writing import write_test_vectors
 
 __all__ = ["export_onnx", "write_onnx"]
 
@@ -75,6 +76,7 @@ def export_onnx(
         on_phase("recording the float64 reference")
         keep = Keep.beside(file.stat().st_size, len(probe.outputs))
         save_references(in_work / REFERENCE_FILE, record_onnx(probe, keep, preprocessing, reference_inputs))
+        write_test_vectors(manifest, in_work)
         write_manifest(manifest, in_work / MANIFEST_FILE)
     return target
 

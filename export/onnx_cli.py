@@ -17,6 +17,7 @@ def export_file(
     size: Sequence[int],
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
+    in_model: bool,
     outputs: Sequence[str],
     operations: Sequence[str],
     depth: int | None,
@@ -32,7 +33,7 @@ def export_file(
     from .onnx_artifact import export_onnx
 
     with at_work(quiet, "reading the ONNX file") as status:
-        loaded = load_onnx(file, inputs=inputs, size=size, mean=mean, std=std)
+        loaded = load_onnx(file, inputs=inputs, size=size, mean=mean, std=std, in_model=in_model)
         probe = loaded.probe
         if outputs or operations or depth:
             probe = probe.only(select_outputs(probe.outputs, outputs, operations, depth))

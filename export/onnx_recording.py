@@ -18,7 +18,18 @@ from runtime.artifact.manifest import Preprocessing
 from runtime.artifact.reference import Reference
 from runtime.float64.graph import Float64Graph, Unknown
 
-from .input_kinds import ODD_STEPS, STRONG_NOISE, STRONGEST, batch_of, photo, prime_above, ramped, within_range
+from .input_kinds import (
+    ODD_STEPS,
+    STRONG_NOISE,
+    STRONGEST,
+    batch_of,
+    black_and_white,
+    photo,
+    photo_pixels,
+    prime_above,
+    ramped,
+    within_range,
+)
 from .kept_tensors import Keep, Kept, channel_axis, truth_of
 from .onnx_exercise import Exercise
 
@@ -129,6 +140,9 @@ def _kinds(probe: OnnxProbe, preprocessing: Preprocessing | None) -> Iterator[_I
         return
     yield _Input("noise", example.arrays)
     another = example.drawn(4)
+    if example.pixels is not None:
+        yield from _kinds_of_pixels(example.pixels, another[example.pixels], example.layouts[example.pixels])
+        return
     noisy = {name for name, array in another.items() if array.dtype.kind == "f" and array.ndim}
     for strongest in STRONGEST if noisy else ():
         yield _Input(
@@ -143,6 +157,14 @@ def _kinds(probe: OnnxProbe, preprocessing: Preprocessing | None) -> Iterator[_I
     elif noisy:
         name = next(each for each in example.arrays if each in noisy)
         yield _Input("values of a range", {**example.arrays, name: within_range(example.arrays[name])})
+
+
+def _kinds_of_pixels(name: str, another: NDArray[Any], layout: str) -> Iterator[_Input]:
+    yield _Input(STRONG_NOISE, {name: black_and_white(another)})
+    height, width, channels = (another.shape[layout.index(axis)] for axis in "HWC")
+    seen = photo_pixels(height, width, channels)
+    seen = seen if layout == "NHWC" else seen.transpose(2, 0, 1)
+    yield _Input("a photo", {name: np.ascontiguousarray(np.broadcast_to(seen, another.shape))})
 
 
 def _nodes_and_constants(probe: OnnxProbe) -> tuple[dict[str, onnx.NodeProto], dict[str, NDArray[Any]]]:

@@ -8,12 +8,14 @@ checked when the probe is built (`probe/faithfulness.py`).
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import fx
 
 from probe import Probe
 from probe.model.shared_copy import deep_copy
+from probe.pixel_input import Normalise
 from runtime.artifact.errors import ExportError, first_line
 from runtime.artifact.reference import Reference
 from runtime.artifact.tensors import as_array
@@ -71,7 +73,7 @@ def record_reference(
     # The truth's map alone is kept, and what the input itself leaves untried, not the jittered ones.
     of_eager = replace(keep, maps=False)
     watched = ExerciseSampler(probe, of_eager)
-    samplers = [watched, Sampler(probe, of_eager), Sampler(probe, of_eager)]
+    samplers = [watched, *(_JitteredPixels(probe, of_eager, seed) for seed in (1, 2))]
     eager = [sampler.sample_run(each) for sampler, each in zip(samplers, _jittered(inputs), strict=True)]
     truth = _sample_in_float64(probe, inputs, keep, watched.copies)
     truths = {
@@ -80,6 +82,18 @@ def record_reference(
     }
     arrays = {spec.name: as_array(tensor) for spec, tensor in zip(probe.inputs, inputs, strict=True)}
     return Reference(arrays, truths, name, watched.untried, watched.zero_channels)
+
+
+class _JitteredPixels(Sampler):
+    """Where the model is given pixels, which have no last bit to jitter: what they become, normalised, is jittered."""
+
+    def __init__(self, probe: Probe, keep: Keep, seed: int) -> None:
+        super().__init__(probe, keep)
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def call_module(self, target: Any, args: Any, kwargs: Any) -> Any:
+        value = super().call_module(target, args, kwargs)
+        return _jitter(value, self._generator) if isinstance(self.fetch_attr(target), Normalise) else value
 
 
 def _nonfinite(reference: Reference) -> bool:

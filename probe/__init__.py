@@ -12,6 +12,7 @@ other_inputs.py: second input, of another batch, on which that is compared; nois
 parts.py: which submodules can be probed if the whole model can't, as suggestions of an error
 build.py: build_probe: the order of these steps; training mode warns; --dynamic-size, --capture, --leaf
 probe.py: the class Probe that build_probe returns; fixed batch, noise inputs
+pixel_input.py: puts the normalisation into a probe: it takes pixels, uint8, N H W C (--preprocessing-in-model)
 averaging.py: averaged probe: each output replaced by its mean over the channels, N 1 H W, in PyTorch
 manifest_making.py: probe -> the manifest that describes it, for an artifact or for a picture
 live_model.py: a model in memory or by its name, captured for one photo: what `grid` and `show` draw without an export

@@ -9,4 +9,5 @@ from .model.weights import load_weights as load_weights
 from .onnx_model.loading import LoadedOnnx as LoadedOnnx
 from .onnx_model.loading import load_onnx as load_onnx
 from .onnx_model.probing import OnnxProbe as OnnxProbe
+from .pixel_input import on_pixels as on_pixels
 from .probe import Probe as Probe

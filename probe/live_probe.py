@@ -11,11 +11,13 @@ from pathlib import Path
 
 import torch
 
+from runtime.artifact.manifest import Normalisation
+
 from .averaging import average_probe
 from .build import Capture, TrainingModeWarning, build_probe
 from .model.chosen_model import load_chosen
-from .model.weights import weights_digest
 from .observe.results import walk
+from .pixel_input import Normalise, normalising
 
 __all__ = ["LiveProbe"]
 
@@ -41,10 +43,12 @@ class LiveProbe:
         dynamic_size: bool = False,
         leaf_modules: Sequence[str] = (),
         averaged: bool = False,
+        normalisation: tuple[list[float], list[float]] | None = None,
     ) -> None:
         """Build the model as `layerprobe export` does, and its probe with `outputs` and the model's results.
 
-        With `averaged`, each output with a height and a width is replaced by its mean over the channels.
+        With `averaged`, each output with a height and a width is replaced by its mean over the channels; with
+        `normalisation`, a mean and std, it takes pixels (`on_pixels`).
 
         Raises:
             LayerprobeError: the model doesn't exist, its weights don't fit, or it doesn't have these outputs.
@@ -57,14 +61,22 @@ class LiveProbe:
                 loaded.module,
                 *loaded.example,
                 kwargs=loaded.kwargs,
-                outputs=outputs,
+                # Of what takes pixels, the first output is none of the model's.
+                outputs=outputs if normalisation is None else (),
                 capture=capture,
                 dynamic_size=dynamic_size,
                 leaf_modules=leaf_modules,
             )
         self._model = loaded.module.eval()
+        self._normalise: Normalise | None = None
         self._example = loaded.call
-        self.digest = weights_digest(self._probe.traced.module)
+        self.digest = self._probe.weights
+        if normalisation is not None:
+            mean, std = normalisation
+            steps = Normalisation(mean=mean, std=std)
+            self._normalise = Normalise(steps, self._example.tensors[0])
+            whole = normalising(self._probe, steps)
+            self._probe = whole.only({*outputs, *whole.results.values()})
         # Without a map (only scores, for example) there is nothing to average.
         averaged = averaged and any(output.has_map for output in self._probe.outputs)
         if averaged:
@@ -77,5 +89,7 @@ class LiveProbe:
         if not self._unprobed:
             return self._probe(*inputs)
         with torch.no_grad():
+            if self._normalise is not None:
+                inputs = (self._normalise(*inputs),)
             returned = dict(walk(self._example.replaced(inputs).run(self._model)))
         return {name: returned[path] for path, name in self._probe.results.items()}

@@ -14,6 +14,7 @@ from runtime.artifact.tensors import Tensors
 
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import dtype_name
+from .model.weights import weights_digest
 from .observe.shapes import SIZE_STEPS
 from .other_inputs import draw
 
@@ -73,6 +74,11 @@ class Probe(ShowsOutputs):
     def title(self) -> str:
         """What it is called where it is shown."""
         return f"Probe of {self.model_name}"
+
+    @property
+    def weights(self) -> str:
+        """The SHA-256 by which the model is recognised (`weights_digest`)."""
+        return weights_digest(self.traced.module)
 
     @property
     def fixed_batch(self) -> int | None:

@@ -15,7 +15,10 @@ from conftest import ROOT
 PACKAGES = {
     "runtime": {"runtime"},
     "probe": {"probe", "runtime.artifact", "runtime.float64", "runtime.runs.input_files"},
-    "export": {"export", "probe", "runtime.artifact", "runtime.float64", "runtime.runs.input_files"},
+    "export": {
+        *("export", "probe", "runtime.artifact", "runtime.float64"),
+        *("runtime.runs.input_files", "runtime.runs.image_reading", "runtime.runs.preprocessing"),
+    },
 }
 """What a package may import of this project: the contract is all that `probe` and `export` know of `runtime`, but for
 how a file becomes an input, which must be the same when an artifact is written and when it is run."""

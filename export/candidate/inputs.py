@@ -184,9 +184,11 @@ def other_inputs(inputs: InputMap, preprocessing: Preprocessing | None, shape: S
         yield of("the input's channels reversed (BGR for RGB)", reversed_, reversed_)
     yield of("the input times 255 (pixels of 0 to 255)", lambda array: array * 255, lambda array: array / 255)
     yield of("the input divided by 255 (pixels of 0 to 1)", lambda array: array / 255, lambda array: array * 255)
-    if preprocessing is None or len(preprocessing.mean) != shape[channels]:
+    if preprocessing is None or preprocessing.depth != shape[channels]:
         return
-    mean, std = (np.reshape(each, along) for each in (preprocessing.mean, preprocessing.std))
+    mean, std = (
+        np.reshape(each, along) for each in (preprocessing.normalisation.mean, preprocessing.normalisation.std)
+    )
 
     def pixels(array: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(array * std + mean)
@@ -194,6 +196,13 @@ def other_inputs(inputs: InputMap, preprocessing: Preprocessing | None, shape: S
     def normalised(array: NDArray[Any]) -> NDArray[Any]:
         return np.asarray((array - mean) / std)
 
+    if preprocessing.in_model:
+        yield of(
+            "the input normalised (the mean and std are not inside)",
+            lambda array: normalised(array / 255),
+            lambda array: pixels(array) * 255,
+        )
+        return
     yield of("the input without mean and std (pixels of 0 to 1, normalised inside)", pixels, normalised)
     yield of(
         "the input without mean and std (pixels of 0 to 255, normalised inside)",

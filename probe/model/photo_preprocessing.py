@@ -44,7 +44,7 @@ def preprocessing_of(
         first = error.errors()[0]
         where, what = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
         raise UsageError(f"--mean and --std: {f'{where}: ' if where else ''}{what}.") from error
-    if len(preprocessing.mean) != len(image.mean):
+    if preprocessing.depth != len(image.mean):
         raise UsageError(
             f"{loaded.name} takes {len(image.mean)} channels: pass that many numbers for --mean and --std."
         )

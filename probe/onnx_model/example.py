@@ -79,8 +79,16 @@ class OnnxExample:
         layout, shape = self.layouts[self.inputs[0].name], self.arrays[self.inputs[0].name].shape
         return self.inputs[0].name if "C" in layout and "H" in layout and shape[layout.index("C")] in (1, 3) else None
 
+    @property
+    def pixels(self) -> str | None:
+        """The input that takes pixels: the only one, uint8, of four axes and one or three channels."""
+        if len(self.inputs) != 1 or self.inputs[0].dtype != "uint8":
+            return None
+        layout, shape = self.layouts[self.inputs[0].name], self.arrays[self.inputs[0].name].shape
+        return self.inputs[0].name if "C" in layout and shape[layout.index("C")] in (1, 3) else None
+
     def drawn(self, seed: int, *, batch: int | None = None, size: tuple[int, int] | None = None) -> dict[str, Any]:
-        """Return other values: noise for floats, and the example's own for what may be an index.
+        """Return other values: noise for floats and pixels, and the example's own for what may be an index.
 
         Args:
             seed: of the noise.
@@ -95,7 +103,9 @@ class OnnxExample:
                 (isinstance(symbol, str) and sizes.get(symbol)) or present
                 for symbol, present in zip(each.shape, array.shape, strict=True)
             )
-            if self.own_values or array.dtype.kind != "f":
+            if each.name == self.pixels and not self.own_values:
+                drawn[each.name] = _drawn(shape, array.dtype, seed, 1)
+            elif self.own_values or array.dtype.kind != "f":
                 drawn[each.name] = np.resize(array, shape) if shape != array.shape else array
             else:
                 drawn[each.name] = _noise(shape, array.dtype, seed + 100 * number)

@@ -7,11 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from runtime.artifact.errors import InputError, ModelError
+from runtime.artifact.errors import InputError, ModelError, UsageError
 from runtime.artifact.manifest import Input, Preprocessing
 from runtime.runs.input_files import read_inputs
 
 from .example import OnnxExample, dtypes_of, make_example
+from .pixel_input import on_pixels
 from .probing import OnnxProbe, probe_onnx
 from .reading import SoundModel, read_sound_model
 
@@ -37,6 +38,7 @@ def load_onnx(
     default_size: Sequence[int] = (),
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    in_model: bool = False,
 ) -> LoadedOnnx:
     """Return the probe of an ONNX file of whatever origin.
 
@@ -47,8 +49,10 @@ def load_onnx(
         default_size: likewise, of no matter where the file says it itself.
         mean: per channel, for photos; ImageNet's by default.
         std: likewise.
+        in_model: write these into the model, which then takes a photo's cropped pixels, uint8, N H W C.
 
     Raises:
+        UsageError: `in_model` is set, and the model takes no photo.
         ModelError: it isn't a sound model, can't be evaluated, or nothing says how long an axis of its inputs is.
         InputError: what was given doesn't fit.
         ImageError: a photo can't be read.
@@ -58,7 +62,17 @@ def load_onnx(
     if size and example.size != tuple(size[-2:]):
         takes = "images of {} x {}".format(*example.size) if example.size else "no image"
         raise InputError(f"{file} takes {takes}, whatever --input-size says: omit it.")
-    return LoadedOnnx(probe_onnx(sound, example), example.preprocessing(mean, std), given)
+    preprocessing = example.preprocessing(mean, std)
+    if in_model:
+        if preprocessing is None or example.image is None:
+            takes = ", ".join(each.described for each in example.inputs)
+            raise UsageError(
+                f"{file} takes {takes}: no photo that is yet to be normalised.\nOmit --preprocessing-in-model."
+            )
+        sound = on_pixels(sound, example.image, preprocessing)
+        preprocessing = preprocessing.on_pixels()
+        example, given = _inputs(sound, inputs, size or default_size, None, None, preprocessing)
+    return LoadedOnnx(probe_onnx(sound, example), preprocessing, given)
 
 
 def _inputs(
@@ -67,6 +81,7 @@ def _inputs(
     size: Sequence[int],
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
+    preprocessing: Preprocessing | None = None,
 ) -> tuple[OnnxExample, dict[str, dict[str, NDArray[Any]]]]:
     file, graph = sound.file.path, sound.model.graph
     shapes = {
@@ -84,6 +99,6 @@ def _inputs(
         # What is given says how long its axes are.
         given = read_inputs(paths, specs, None, file.name)
         return make_example(file, graph, size, next(iter(given.values()))), given
-    given = read_inputs(paths, specs, example.preprocessing(mean, std), file.name)
+    given = read_inputs(paths, specs, preprocessing or example.preprocessing(mean, std), file.name)
     first: Mapping[str, NDArray[Any]] | None = next(iter(given.values()), None)
     return (make_example(file, graph, size, first) if first is not None else example), given

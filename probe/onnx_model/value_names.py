@@ -8,7 +8,7 @@ from onnx import GraphProto, helper
 
 from runtime.float64.nodes import subgraphs
 
-__all__ = ["name_safely", "rename_values", "unused_name"]
+__all__ = ["name_safely", "names_used", "rename_values", "unused_name"]
 
 _LONGEST = 200
 
@@ -25,19 +25,19 @@ def name_safely(model: onnx.ModelProto) -> dict[str, str]:
     called = [value.name for value in graph.output]
     _return_by_nodes(graph)
     names = [*(value.name for value in graph.input), *(name for node in graph.node for name in node.output if name)]
-    safe = _safe_names(dict.fromkeys(names), set(_all_names(graph)))
+    safe = _safe_names(dict.fromkeys(names), set(names_used(graph)))
     if any(name != new for name, new in safe.items()):
         rename_values(graph, safe)
     return {value.name: old for value, old in zip(graph.output, called, strict=True)}
 
 
-def _all_names(graph: GraphProto) -> Iterator[str]:
+def names_used(graph: GraphProto) -> Iterator[str]:
     """Yield the names of all values, weights and inputs, also of those inside of subgraphs."""
     yield from (each.name for each in (*graph.input, *graph.initializer))
     for node in graph.node:
         yield from node.output
         for inner in subgraphs(node):
-            yield from _all_names(inner)
+            yield from names_used(inner)
 
 
 def _safe_names(names: Collection[str], used: Collection[str]) -> dict[str, str]:
@@ -62,7 +62,7 @@ def _safe_names(names: Collection[str], used: Collection[str]) -> dict[str, str]
 
 def _return_by_nodes(graph: GraphProto) -> None:
     """Let a node compute what the file returns: an input or a weight that it returns as it is gets an Identity."""
-    computed, used = {name for node in graph.node for name in node.output}, set(_all_names(graph))
+    computed, used = {name for node in graph.node for name in node.output}, set(names_used(graph))
     for value in graph.output:
         if value.name not in computed:
             new = f"{value.name}_returned"

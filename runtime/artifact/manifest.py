@@ -5,7 +5,7 @@ Only the format's data types are here. Reading and checking the files is in `fol
 
 from collections.abc import Sequence
 from pathlib import Path, PurePath
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
@@ -27,6 +27,8 @@ __all__ = [
     "OPERATIONS_FILE",
     "REFERENCE_FILE",
     "SIZE_NODE_PREFIX",
+    "TEST_PHOTO_FILE",
+    "TEST_VECTORS_FILE",
     "TORCHSCRIPT_FILE",
     "TORCH_EXPORT_FILE",
     "Candidate",
@@ -35,6 +37,7 @@ __all__ = [
     "Input",
     "Interpolation",
     "Manifest",
+    "Normalisation",
     "Origin",
     "Output",
     "Preprocessing",
@@ -58,6 +61,9 @@ REFERENCE_FILE = "reference.safetensors"
 OPERATIONS_FILE = "operations.json"
 """What the ONNX nodes of each output were when they were exported (`onnx_nodes.py`). The averaged probe has no such
 record: between its outputs lies the whole model."""
+TEST_PHOTO_FILE = "test_photo.png"
+TEST_VECTORS_FILE = "test_vectors.safetensors"
+"""What the test photo's pixels must become, so that preprocessing in another language can be checked."""
 AVERAGED_MANIFEST_FILE = "averaged.json"
 """The averaged probe's own manifest, beside that of the full one."""
 AVERAGED_FILES = {
@@ -124,6 +130,20 @@ def fixed_batch(inputs: Sequence[Input]) -> int | None:
     return batch if isinstance(batch, int) else None
 
 
+class Normalisation(_Entry):
+    """What makes numbers around 0 of pixels: (pixel / 255 - mean) / std."""
+
+    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
+    """Per channel, in units of the scaled image (0 to 1)."""
+    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]]
+
+    @model_validator(mode="after")
+    def _channels_agree(self) -> Self:
+        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
+            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}: both need 1 or 3")
+        return self
+
+
 class Preprocessing(_Entry):
     """How a photo becomes the input: torchvision's Resize, CenterCrop, ToTensor, Normalize, in this order."""
 
@@ -131,18 +151,37 @@ class Preprocessing(_Entry):
     """Pixels that the shorter side is resized to."""
     crop: tuple[Pixels, Pixels]
     """Height and width of the centre crop."""
-    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]]
-    """Per channel, in units of the scaled image (0 to 1)."""
-    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]]
+    mean: list[Annotated[float, Field(ge=-1e6, le=1e6)]] | None
+    """As of `Normalisation`; None where the model itself normalises: its input is the cropped pixels, uint8."""
+    std: list[Annotated[float, Field(gt=1e-7, le=1e6)]] | None
     interpolation: Interpolation = "bilinear"
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     """Where the model's input has its channels."""
+    in_model: Normalisation | None = None
+    """What the model itself does, where `mean` and `std` are None."""
 
     @model_validator(mode="after")
-    def _channels_agree(self) -> "Preprocessing":
-        if len(self.mean) != len(self.std) or len(self.mean) not in (1, 3):
-            raise ValueError(f"mean has {len(self.mean)} channels and std {len(self.std)}: both need 1 or 3")
+    def _normalised_once(self) -> Self:
+        if (self.mean is None, self.std is None) != (self.in_model is not None,) * 2:
+            raise ValueError("mean and std are given, or else in_model has them")
+        if self.mean is not None and self.std is not None:
+            Normalisation(mean=self.mean, std=self.std)
         return self
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The mean and std, whether or not the model applies them itself."""
+        return self.in_model or Normalisation(mean=self.mean or [], std=self.std or [])
+
+    def on_pixels(self) -> "Preprocessing":
+        """Return what is left to do for the model that normalises by itself."""
+        steps = {"mean": None, "std": None, "layout": "NHWC", "in_model": self.normalisation}
+        return self.model_copy(update=steps)
+
+    @property
+    def depth(self) -> int:
+        """How many channels the pixels have: 1 is grey, 3 is RGB."""
+        return len(self.normalisation.mean)
 
 
 @pydantic_dataclass(frozen=True, config=ConfigDict(extra="forbid"))

@@ -38,10 +38,20 @@ def masked_image_weights(run: ClassRun, layer: Output, classes: Sequence[int], c
     step = run.batch(run.result)
     for start in range(0, len(tried), step):
         part = tried[start : start + step]
-        masked = np.concatenate([run.image * _mask(run, tensor[channel]) for channel in part])
+        masked = np.concatenate([_masked(run, _mask(run, tensor[channel])) for channel in part])
         scores = runner.run({run.input_name: masked})[name]
         weights[:, part] = run.probabilities_of(scores)[:, classes].T
     return weights
+
+
+def _masked(run: ClassRun, mask: NDArray[np.float32]) -> NDArray[Any]:
+    """Return the image where the mask is 1, and the mean image where it is 0; pixels as whole numbers."""
+    if run.image.dtype.kind == "f":
+        return np.asarray(run.image * mask)
+    steps = run.manifest.preprocessing
+    # The model that normalises by itself takes N H W C.
+    mean = 255 * np.asarray(steps.in_model.mean, np.float32) if steps and steps.in_model else np.float32(0)
+    return np.rint(mean + (run.image - mean) * mask).astype(run.image.dtype)
 
 
 def _mask(run: ClassRun, channel: NDArray[Any]) -> NDArray[np.float32]:

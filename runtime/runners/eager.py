@@ -123,6 +123,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
     if recipe.weights_file and settings.weights is None:
         raise RunnerUnavailable("eager needs the weights that were exported from a file: give --weights F.")
     size = recipe.input_size
+    inside = manifest.preprocessing.in_model if manifest.preprocessing else None
     if manifest.recipe is None and manifest.preprocessing and is_library_model(model):
         size = list(manifest.preprocessing.crop)
     return load(_PROBE)(
@@ -136,4 +137,5 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
         leaf_modules=recipe.leaf_modules,
         dynamic_size=any(size in ("H", "W") for entry in manifest.inputs for size in entry.shape),
         averaged=artifact.is_averaged,
+        normalisation=(inside.mean, inside.std) if inside else None,
     )

@@ -17,18 +17,21 @@ from ..artifact.manifest import Preprocessing
 from ..maps.photo import Photo
 from .image_reading import read_image
 
-__all__ = ["preprocess", "preprocess_files", "scaled_pixels", "seen_photo"]
+__all__ = ["cropped_pixels", "preprocess", "preprocess_files", "scaled_pixels", "seen_photo"]
 
 
-def preprocess(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32]:
+def preprocess(image: Image.Image, steps: Preprocessing) -> NDArray[np.float32 | np.uint8]:
     """Turn an RGB or grey 8-bit picture, as `read_image` returns it, into the model's input.
 
     Returns:
-        C H W, normalised: `(scaled_pixels - mean) / std` for each channel.
+        C H W, normalised: `(scaled_pixels - mean) / std` for each channel; the pixels themselves, uint8, where the
+        model normalises them.
 
     Raises:
         ImageError: the resized picture or the crop would have more pixels than Pillow's decompression bomb limit.
     """
+    if steps.mean is None or steps.std is None:
+        return cropped_pixels(image, steps).transpose(2, 0, 1)
     mean = np.asarray(steps.mean, dtype=np.float32)[:, None, None]
     std = np.asarray(steps.std, dtype=np.float32)[:, None, None]
     return (scaled_pixels(image, steps) - mean) / std
@@ -38,14 +41,26 @@ def scaled_pixels(image: Image.Image, steps: Preprocessing) -> NDArray[np.float3
     """Resize, crop and scale, but don't normalise: the colours that the model sees.
 
     Returns:
-        C H W from 0 to 1. C is the length of `steps.mean`: 3 is RGB, 1 is grey.
+        C H W from 0 to 1. C is `steps.depth`: 3 is RGB, 1 is grey.
+
+    Raises:
+        ImageError: the resized picture or the crop would have more pixels than Pillow's decompression bomb limit.
+    """
+    pixels = cropped_pixels(image, steps).transpose(2, 0, 1)
+    return np.ascontiguousarray(pixels).astype(np.float32) / np.float32(255)
+
+
+def cropped_pixels(image: Image.Image, steps: Preprocessing) -> NDArray[np.uint8]:
+    """Resize and crop only: integers, so that any language can compute the same to the bit.
+
+    Returns:
+        H W C, C as of `scaled_pixels`.
 
     Raises:
         ImageError: the resized picture or the crop would have more pixels than Pillow's decompression bomb limit.
     """
     picture = _center_cropped(_resized(_in_mode(image, steps), steps), steps)
-    pixels = np.asarray(picture).reshape(picture.height, picture.width, len(steps.mean))
-    return np.ascontiguousarray(pixels.transpose(2, 0, 1)).astype(np.float32) / np.float32(255)
+    return np.asarray(picture).reshape(picture.height, picture.width, steps.depth)
 
 
 def seen_photo(image: Image.Image, steps: Preprocessing, name: str) -> Photo:
@@ -73,7 +88,7 @@ def seen_photo(image: Image.Image, steps: Preprocessing, name: str) -> Photo:
 
 def preprocess_files(
     paths: Sequence[str | Path], steps: Preprocessing, read: Callable[[str | Path], Image.Image] = read_image
-) -> NDArray[np.float32]:
+) -> NDArray[np.float32 | np.uint8]:
     """Read and preprocess image files into one batch in the order of `paths`, N C H W or as the model has its axes.
 
     Args:
@@ -86,13 +101,14 @@ def preprocess_files(
             Pillow's decompression bomb limit, or all don't fit into the free memory.
     """
     _check_crop(steps)
-    need, free = 4 * len(paths) * len(steps.mean) * math.prod(steps.crop), free_bytes()
+    dtype = np.dtype(np.uint8 if steps.mean is None else np.float32)
+    need, free = dtype.itemsize * len(paths) * steps.depth * math.prod(steps.crop), free_bytes()
     if free is not None and need > free:
         raise ImageError(
             f"{len(paths)} images of {steps.crop[0]} x {steps.crop[1]} take {need / 1e6:,.0f} MB; "
             f"{free / 1e6:,.0f} MB are free.\nGive fewer images at once, or use a smaller size."
         )
-    batch = np.empty((len(paths), len(steps.mean), *steps.crop), dtype=np.float32)
+    batch = np.empty((len(paths), steps.depth, *steps.crop), dtype=dtype)
     for index, path in enumerate(paths):
         image = read(path)
         try:
@@ -103,7 +119,7 @@ def preprocess_files(
 
 
 def _in_mode(image: Image.Image, steps: Preprocessing) -> Image.Image:
-    mode = "L" if len(steps.mean) == 1 else "RGB"
+    mode = "L" if steps.depth == 1 else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
@@ -116,7 +132,14 @@ def _resized(picture: Image.Image, steps: Preprocessing) -> Image.Image:
     if new_size == picture.size:
         return picture
     _check_size(new_size, f"An image of {width} x {height} pixels, resized so that its shorter side is {steps.resize},")
-    return picture.resize(new_size, Image.Resampling[steps.interpolation.upper()])
+    filtered = Image.Resampling[steps.interpolation.upper()]
+    # Pixels are rounded after the first pass, so its direction shows. Pillow 13 chooses it by this rule, and all before
+    # shortened the rows first (pull request 9549): with each pass by itself, every version gives the same.
+    rows_lost, columns_lost = height - new_size[1], width - new_size[0]
+    height_first = rows_lost > max(0, 2 * columns_lost)
+    return picture.resize((width, new_size[1]) if height_first else (new_size[0], height), filtered).resize(
+        new_size, filtered
+    )
 
 
 def _center_cropped(picture: Image.Image, steps: Preprocessing) -> Image.Image:

@@ -52,6 +52,8 @@ def test_the_folder_holds_what_the_format_promises(exported):
         "model.torchscript.pt",
         "operations.json",
         "reference.safetensors",
+        "test_photo.png",
+        "test_vectors.safetensors",
     }
     for name, digest in artifact.manifest.files.items():
         assert hashlib.sha256((artifact.path / name).read_bytes()).hexdigest() == digest

@@ -63,7 +63,8 @@ def test_the_manifest_says_that_an_onnx_file_was_the_model(artifact):
     assert (manifest.model, manifest.capture, manifest.capture_reason) == ("theirs", "onnx", None)
     assert (manifest.versions.torch, manifest.versions.opset, manifest.recipe) == (None, 17, None)
     assert manifest.left_out == dict.fromkeys(("model.pt2", "model.torchscript.pt"), "the model is an ONNX file")
-    assert sorted(manifest.files) == ["model.onnx", "operations.json", "reference.safetensors"]
+    vectors = ["test_photo.png", "test_vectors.safetensors"]
+    assert sorted(manifest.files) == ["model.onnx", "operations.json", "reference.safetensors", *vectors]
     assert manifest.output_names == ["conv", "relu", "pool", "flat", "y"]
     assert manifest.results == {"": "y"}
     assert manifest.preprocessing.layout == "NCHW"

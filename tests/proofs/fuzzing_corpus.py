@@ -110,7 +110,12 @@ FORMATS: Mapping[str, Format] = {
     "reference of averages": Format(
         "safetensors", ["art/averaged.safetensors"], (_GRID, "verify art/averaged.onnx -q"), hashed=True
     ),
-    "PNG": Format("png", ["photos/a.png", "photos/palette.png", "photos/grey16.png"], _ON_PHOTOS, share=2),
+    "PNG": Format(
+        "png",
+        ["photos/a.png", "photos/palette.png", "photos/grey16.png", "art/test_photo.png"],
+        _ON_PHOTOS,
+        share=2,
+    ),
     "JPEG": Format("bytes", ["photos/b.jpg", "photos/turned.jpg", "photos/cmyk.jpg"], _ON_PHOTOS, share=2),
     "TIFF": Format("bytes", ["photos/c.tif", "photos/packed.tif"], _ON_PHOTOS, share=2),
     "GIF": Format("bytes", ["photos/d.gif"], _ON_PHOTOS),
@@ -118,7 +123,9 @@ FORMATS: Mapping[str, Format] = {
     "BMP": Format("bytes", ["photos/f.bmp"], _ON_PHOTOS),
     "inputs in .npy": Format("numpy", ["inputs.npy"], _ON_INPUTS),
     "inputs in .npz": Format("zip", ["inputs.npz"], _ON_INPUTS),
-    "inputs in .safetensors": Format("safetensors", ["inputs.safetensors", "run.safetensors"], _ON_INPUTS),
+    "inputs in .safetensors": Format(
+        "safetensors", ["inputs.safetensors", "run.safetensors", "art/test_vectors.safetensors"], _ON_INPUTS
+    ),
     "recorded run": Format(
         "safetensors",
         ["run.safetensors"],
