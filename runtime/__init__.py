@@ -30,8 +30,8 @@ overwrite_check.py: -o and report files: refuses to replace an input, the artifa
 terminal.py: how tables, status lines, progress bars (from ten images on), left-out runners and what ran are printed
 demo.py: `layerprobe demo`: exports, draws and verifies the built-in models
 
-Beside them, `javascript/` is the npm package, which opens, preprocesses and runs an artifact in Node and in a page; its
-`src/index.js` is its table of contents.
+Beside them, for other languages: `cpp/`, headers for an artifact's files, preprocessing and maps (`layerprobe.hpp` lists
+them), and `javascript/`, the npm package, in Node and in a page (`src/index.js` lists it).
 
 The public names are in `__init__.pyi`. Each is imported on first use, so that drawing a picture doesn't load what
 verifying needs.
