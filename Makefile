@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples install-web javascript-tables clean
+.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples install-web javascript-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -16,6 +16,7 @@ help:
 	@echo 'make bench    time the main path, large models and candidates with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
+	@echo 'make bench-page   how large a page for the browser is, and how soon it shows maps; needs Node and Chromium'
 	@echo 'make proofs   all that shows at length: operators, small models, verdicts and zoo (hours)'
 	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md (hours)'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
@@ -89,6 +90,9 @@ bench-peers: install
 bench-cost: install
 	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
 
+bench-page: install install-web
+	$(SCRIPT) benchmarks.browser_page artifacts/benchmarks.md
+
 proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models cpp-examples verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
@@ -148,6 +152,7 @@ colour-tables: install
 
 javascript-tables: install
 	PYTHONPATH=. $(BIN)/python tests/make_javascript_tables.py
+	$(BIN)/python tests/make_javascript_colours.py runtime/javascript/src/maps/colour_tables.js
 
 report-schema: install
 	$(BIN)/python -c 'from runtime.reporting.schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json

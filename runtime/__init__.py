@@ -11,6 +11,7 @@ scan/: a folder of images through the model: statistics of every layer and chann
 cam/: class activation maps of a photo, without gradients
 verdict/: who is wrong, where, by how much
 reporting/: a report as table, JSON, HTML, JUnit; comparison with a baseline
+page/: a static page that draws maps in the browser, with ONNX Runtime Web
 notebook/: what Jupyter shows; statistics of tensors
 
 The command line, on top:
@@ -22,6 +23,7 @@ cli.py: run, bench, stats, demo: options and order of steps; --strict
 grid_cli.py: grid: which outputs, --channels, --page, --all-pages; several photos or --against side by side
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
 scan_cli.py: scan: --limit, --sample, --classes, --keep; broken images, exit code 3
+page_cli.py: page: --webgpu, --verdict, --runtime-files
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate
 drawn_model.py: an artifact, ONNX file, model's name or module -> what is drawn: captured for one photo, not exported

@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": "runtime.verify_cli:compare",
     "bench": "runtime.cli:bench",
     "scan": "runtime.scan_cli:scan",
+    "page": "runtime.page_cli:page",
     "stats": "runtime.cli:stats",
     "demo": "runtime.cli:demo",
 }

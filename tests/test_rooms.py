@@ -29,7 +29,7 @@ FLOORS = {
         {"runners", "maps", "float64"},
         {"runs", "bench"},
         {"verdict", "cam", "scan"},
-        {"reporting"},
+        {"reporting", "page"},
         {"notebook"},
         {""},
     ],
