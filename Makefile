@@ -5,16 +5,18 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema clean
+.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples install-web javascript-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
-	@echo 'make test     lint, types and tests'
+	@echo 'make test     lint, types and tests; those of the JavaScript package if make install-web has run'
+	@echo 'make install-web  what the JavaScript package is tested with, in runtime/javascript/node_modules; needs Node'
 	@echo 'make docs     the site, into site/; fails on a link that leads nowhere'
 	@echo 'make gallery  the pictures of the gallery, each by the command beside it, into docs/gallery/; three minutes'
 	@echo 'make bench    time the main path, large models and candidates with their memory, into artifacts/benchmarks.md'
 	@echo 'make bench-peers  what it costs to see every tensor here and with torchvision, torchlens, ...; half an hour'
 	@echo 'make bench-cost   where the time of a probe goes, and how it grows with the batch and the outputs'
+	@echo 'make bench-page   how large a page for the browser is, and how soon it shows maps; needs Node and Chromium'
 	@echo 'make proofs   all that shows at length: operators, small models, verdicts and zoo (hours)'
 	@echo 'make verdicts whether verdicts are true: sound models and planted faults, into artifacts/verdicts.md (hours)'
 	@echo 'make zoo      take 165 models of torchvision and timm the whole way, into artifacts/zoo.md (hours)'
@@ -24,7 +26,9 @@ help:
 	@echo 'make candidate-faults  faults planted into files of eight other tools, into artifacts/candidate_faults.md; an hour'
 	@echo 'make quantized-candidates  right and faulty files in few bits, into artifacts/quantized_candidates.md; half an hour'
 	@echo 'make fuzzing  3,000 changed files through all commands: no crash, hang or harm; into artifacts/reliability.md; half an hour'
-	@echo 'make kills    300 kills of export, run and stats: nothing half written; into artifacts/reliability.md; half an hour'
+	@echo 'make kills    400 kills of export, run, stats and scan: nothing half written; into artifacts/reliability.md; half an hour'
+	@echo 'make cpp      build the C++ examples into build/cpp; ONNX Runtime is named by ARGS=-DORT_ROOT=FOLDER'
+	@echo 'make cpp-examples  run them on four models, judged, into artifacts/cpp.md; ARGS="--ort FOLDER"; ten minutes'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
 # The stamp is younger than what it was made from, or the environment is brought up to date.
@@ -34,6 +38,13 @@ install: .venv/installed
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+# No package's own scripts: that of onnxruntime-node would download CUDA.
+install-web: runtime/javascript/node_modules/.installed
+
+runtime/javascript/node_modules/.installed: runtime/javascript/package.json runtime/javascript/package-lock.json
+	npm ci --prefix runtime/javascript --ignore-scripts --no-audit --no-fund
 	touch $@
 
 # The demo needs none of what the tests do.
@@ -79,7 +90,10 @@ bench-peers: install
 bench-cost: install
 	$(SCRIPT) benchmarks.cost artifacts/benchmarks.md artifacts/gallery/cost.png
 
-proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models verdicts zoo
+bench-page: install install-web
+	$(SCRIPT) benchmarks.browser_page artifacts/benchmarks.md
+
+proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models cpp-examples verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
 # `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
@@ -124,8 +138,21 @@ fuzzing: install
 kills: install
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.kills artifacts/reliability.md $(ARGS)
 
+# libtorch is that of the torch package.
+cpp: install
+	cmake -S runtime/cpp -B build/cpp \
+	    -DTORCH_ROOT="$$($(BIN)/python -c 'import torch; print(torch.__path__[0])')" $(ARGS)
+	cmake --build build/cpp
+
+cpp-examples: install
+	$(SCRIPT) proofs.cpp_examples artifacts/cpp.md $(ARGS)
+
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/maps/colour_tables.npz
+
+javascript-tables: install
+	PYTHONPATH=. $(BIN)/python tests/make_javascript_tables.py
+	$(BIN)/python tests/make_javascript_colours.py runtime/javascript/src/maps/colour_tables.js
 
 report-schema: install
 	$(BIN)/python -c 'from runtime.reporting.schema import report_schema; print(report_schema(), end="")' > artifacts/report.schema.json
@@ -138,4 +165,4 @@ lock: install
 	    --constraint .venv/pins --no-annotate --no-emit-index-url --no-header --upgrade --output-file requirements.lock
 
 clean:
-	rm -rf .venv build dist site *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist site *.egg-info runtime/javascript/node_modules runtime/javascript/types .mypy_cache .ruff_cache .pytest_cache .hypothesis

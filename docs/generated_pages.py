@@ -27,6 +27,7 @@ _ELSEWHERE = (
     "artifacts/*.md",
     "artifacts/report.schema.json",
     "artifacts/gallery/*",
+    "runtime/cpp/README.md",
     "tests/README.md",
     "CONTRIBUTING.md",
     "CHANGELOG.md",
@@ -99,11 +100,12 @@ def _runners() -> str:
     rows = []
     for name, row in RUNNERS.items():
         extra = row.package.extra if row.package else _DEVICES.get(row.target)
+        needs = f"Node and `{row.npm}`: `make install-web`" if row.npm else "nothing more"
         rows.append(
             [
                 f"`{name}`",
                 f"`{row.file}`" if row.file else "the live model",
-                f"`pip install '.[{extra}]'`" if extra else "nothing more",
+                f"`pip install '.[{extra}]'`" if extra else needs,
                 "only by its name, or with `--trust`" if row.program else "whoever made it",
             ]
         )

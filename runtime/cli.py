@@ -21,6 +21,7 @@ from .cli_options import (
     RuntimeOption,
     TrustOption,
     image_size,
+    refuse_unused_backend,
     takes_settings,
 )
 from .overwrite_check import refuse_to_overwrite, refuse_unwritable
@@ -84,6 +85,7 @@ def run(
         raise typer.BadParameter("give either input files or --recorded-input")
     if recorded_input and input_size:
         raise typer.BadParameter("--input-size applies to images only: the recorded input has its own size")
+    refuse_unused_backend(settings, [runner])
     size = image_size(input_size)
     refuse_unwritable(file, RUN_MARK, artifact, inputs or [])
     opened = open_artifact(artifact)
@@ -157,6 +159,7 @@ def bench(
     from .bench.table import bench_table, ratio_lines
     from .maps.picture_saving import PICTURE_MARK
 
+    refuse_unused_backend(settings, runner or ())
     refuse_unwritable(json, BENCHMARK_MARK, artifact)
     refuse_unwritable(picture, PICTURE_MARK, artifact)
     if picture:

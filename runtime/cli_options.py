@@ -5,7 +5,7 @@ Settings, runners and report forms are declared from their tables: `runners/sett
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -36,7 +36,7 @@ from .maps.grid_style import (
 from .maps.reductions import AUTO, REDUCTIONS
 from .reporting.forms import FORMS
 from .runners.registry import DEFAULT_RUNNERS, RUNNERS
-from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings
+from .runners.settings import DEFAULT_SETTINGS, MOST_THREADS, ConvolutionSearch, GraphOptimization, Settings, WebBackend
 
 __all__ = [
     "CAM_METHODS",
@@ -52,6 +52,7 @@ __all__ = [
     "RuntimeOption",
     "TrustOption",
     "image_size",
+    "refuse_unused_backend",
     "takes_cam",
     "takes_choices",
     "takes_reports",
@@ -61,7 +62,7 @@ __all__ = [
 
 Command = Callable[..., None]
 Provider = Literal["auto", "cuda", "cpu"]
-Runtime = Literal["onnx", "torchscript"]
+Runtime = Literal["onnx", "torchscript", "onnx-node", "onnx-web"]
 
 ArtifactArgument = Annotated[
     Path, typer.Argument(metavar="ARTIFACT", help="A folder written by `layerprobe export`, or a model file from one.")
@@ -126,6 +127,10 @@ _SETTINGS: dict[str, Any] = {
     ],
     "convolution_search": Annotated[
         ConvolutionSearch, typer.Option(help="How ONNX Runtime chooses cuDNN's algorithms on a GPU.")
+    ],
+    "web_backend": Annotated[
+        WebBackend,
+        typer.Option(help="For onnx-web: WebAssembly under Node, or WebAssembly or WebGPU in headless Chromium."),
     ],
 }
 _STYLE: dict[str, Any] = {
@@ -222,6 +227,16 @@ _LIVE_MODEL: dict[str, Any] = {
         int | None, typer.Option(min=0, max=2**63 - 1, help="For --runner eager: the seed of fresh weights.")
     ],
 }
+
+
+def refuse_unused_backend(settings: Settings, runners: Sequence[str]) -> None:
+    """Refuse --web-backend where nothing runs that it is for: another runner would seem to be judged.
+
+    Raises:
+        typer.BadParameter: it was given, and neither onnx-web nor all.
+    """
+    if settings.web_backend != DEFAULT_SETTINGS.web_backend and {"onnx-web", "all"}.isdisjoint(runners):
+        raise typer.BadParameter("--web-backend is for ONNX Runtime Web: add --runner onnx-web")
 
 
 def image_size(text: str | None) -> tuple[int, int] | None:

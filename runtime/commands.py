@@ -29,6 +29,8 @@ COMMANDS = {
     "verify": "runtime.verify_cli:verify",
     "compare": "runtime.verify_cli:compare",
     "bench": "runtime.cli:bench",
+    "scan": "runtime.scan_cli:scan",
+    "page": "runtime.page_cli:page",
     "stats": "runtime.cli:stats",
     "demo": "runtime.cli:demo",
 }

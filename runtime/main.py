@@ -20,6 +20,8 @@ __all__ = ["main"]
 
 _WORDS = {"SIGINT": "interrupted", "SIGTERM": "terminated", "SIGHUP": "its terminal was closed"}
 """The signals that end a command as Ctrl-C does: what it was writing is removed."""
+_AT_ONCE = (("runtime.runners.node_process", "end_all"), ("runtime.artifact.unfinished", "remove_unfinished"))
+"""What then ends other processes and removes files, where its module was imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -54,9 +56,9 @@ def _take_signals() -> None:
 
 def _stop(number: int, _frame: object) -> NoReturn:
     """End at once. An exception would crash C code that is being imported, and be lost in a destructor."""
-    module = sys.modules.get("runtime.artifact.unfinished")
-    if remove := getattr(module, "remove_unfinished", None):
-        remove()
+    for module, name in _AT_ONCE:
+        if end := getattr(sys.modules.get(module), name, None):
+            end()
     # On a terminal the line of a progress bar is cleared, and the cursor that it hid is shown.
     clear = "\r\x1b[2K\x1b[?25h" if sys.stderr is not None and sys.stderr.isatty() else ""
     _end_at_once(128 + number, f"{clear}layerprobe: {_WORDS[signal.Signals(number).name]}\n")

@@ -71,16 +71,40 @@ def phases(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 
 @contextmanager
-def progress(what: str, total: int | None, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    """Yield a function that takes (done, total) and moves a progress bar on stderr: on a terminal, from ten on."""
+def progress(what: str, total: int | None, quiet: bool, *, rate: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function that takes (done, total) and moves a progress bar on stderr: on a terminal, from ten on.
+
+    Args:
+        what: what is counted.
+        total: how many there are, if that is known.
+        quiet: whether to show nothing.
+        rate: whether to show how many are done in a second; the first call then says how many were done before.
+    """
     if quiet or (total is not None and total < _PROGRESS_FROM):
         yield lambda _done, _of_all: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+    from rich.text import Text
 
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:.1f} {what}/s" if task.speed else "", style="progress.data.speed")
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), *((Rate(),) if rate else ()), TimeLeft())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=total, visible=False)
-        yield lambda done, of_all: bar.update(task, completed=done, total=of_all, visible=of_all >= _PROGRESS_FROM)
+        started = not rate
+
+        def advance(done: int, of_all: int) -> None:
+            nonlocal started
+            visible = of_all >= _PROGRESS_FROM
+            if started:
+                bar.update(task, completed=done, total=of_all, visible=visible)
+            else:
+                bar.reset(task, completed=done, total=of_all, visible=visible)
+                started = True
+
+        yield advance

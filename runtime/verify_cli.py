@@ -12,7 +12,14 @@ import typer
 from .artifact.cli_options import InputFilesOption, InputSizeOption, QuietOption, parse_size
 from .artifact.errors import UsageError
 from .artifact.plain_text import say
-from .cli_options import ArtifactArgument, RunnersOption, TrustOption, takes_reports, takes_settings
+from .cli_options import (
+    ArtifactArgument,
+    RunnersOption,
+    TrustOption,
+    refuse_unused_backend,
+    takes_reports,
+    takes_settings,
+)
 from .overwrite_check import refuse_unwritable
 from .terminal import phases, print_left_out, print_table
 
@@ -116,6 +123,7 @@ def verify(
     live_model = settings.model or settings.weights or settings.seed is not None
     if live_model and not against and "eager" not in (runner or ()) and not (trust and "all" in (runner or ())):
         raise typer.BadParameter("--model, --weights and --seed are for the live model: add --runner eager")
+    refuse_unused_backend(settings, runner or ())
     size = parse_size(input_size, channels=True)
     with phases(quiet) as on_phase, _subject(artifact, against, given or [], size, settings, on_phase) as subject:
         opened, manifest = subject.artifact, subject.artifact.manifest

@@ -3,14 +3,15 @@
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
+from runtime.runners.node_support import node_modules, why_no_browser, why_no_package
 
-__all__ = ["QUICKLY", "Block", "Reader", "blocks_of", "commands_of"]
+__all__ = ["QUICKLY", "WHY_MISSING", "Block", "Reader", "blocks_of", "commands_of"]
 
 _BLOCK = re.compile(
     r"(?:<!-- test: (?P<mark>[^>]+) -->\n)?"
@@ -27,6 +28,12 @@ QUICKLY = {
 }
 """On small images, which what is shown doesn't depend on, and measured a few times only."""
 
+WHY_MISSING: dict[str, Callable[[], str | None]] = {
+    "node": lambda: why_no_package("onnxruntime-node", "onnxruntime-web", "sharp"),
+    "browser": lambda: why_no_package("onnxruntime-web") or why_no_browser(),
+}
+"""What not every machine has, by the name in a mark: the reason why a block that needs it can't be run, or None."""
+
 _VARIES = r"All pass\. .*|largest drift .*|by .* times float32.*|\.py:\d+|\d+\.\d+(e[+-]\d+)?|\d+e[+-]\d+"
 """Measured numbers and their place, which differ by machine."""
 
@@ -37,7 +44,9 @@ class Block:
 
     place: str
     mark: str | None
-    """Of the comment above it: `<!-- test: slow -->`, which isn't run here, or `<!-- test: exit 1 -->`."""
+    """Of the comment above it: `<!-- test: slow -->`, which isn't run here; `<!-- test: exit 1 -->`; `<!-- test: needs
+    node -->`, a row of `WHY_MISSING`.
+    """
     language: str
     title: str | None
     """The file that it is, if it is one."""
@@ -70,6 +79,8 @@ class Reader:
     """Runs the command line in this process, where torch is loaded already."""
     printed: list[str] = field(default_factory=list)
     """By the last bash block."""
+    left_out: dict[str, str] = field(default_factory=dict)
+    """What this machine lacks, by the name in a mark: why the blocks that need it were not run."""
     names: dict[str, Any] = field(default_factory=dict)
     """Of the Python blocks of the document: a later one goes on where an earlier one ended."""
     _done: dict[str, str] = field(default_factory=dict)
@@ -90,10 +101,17 @@ class Reader:
             Path(block.title).write_text(block.code, encoding="utf-8")
         elif block.language == "python":
             exec(compile(code, block.place, "exec"), self.names)
-        elif block.mark != "slow":
-            expected = int((block.mark or "exit 0").removeprefix("exit "))
+        elif block.mark != "slow" and not self._lacks(block.mark):
+            expected = int(re.sub(r"\D", "", block.mark or "") or 0)
             printed = [self._run(line, expected, block.place) for line in code.splitlines()]
             self.printed = "\n".join(printed).splitlines()
+
+    def _lacks(self, mark: str | None) -> bool:
+        name = (mark or "").removeprefix("needs ")
+        why = WHY_MISSING[name]() if name != (mark or "") else None
+        if why:
+            self.left_out[name] = why
+        return why is not None
 
     def _run(self, line: str, expected: int, place: str) -> str:
         words = " ".join(line.partition("  #")[0].split())
@@ -112,6 +130,10 @@ class Reader:
             # Not really made: `make test` is what runs this. That its targets are there is checked.
             subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, check=True)
             return ""
+        if words[:2] == ["npm", "install"]:
+            # What the JavaScript package is tested with is there already.
+            _link_packages([word for word in words[2:] if not word.startswith("-")])
+            return ""
         return subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=True).stdout
 
     def _assert_printed(self, block: Block) -> None:
@@ -120,6 +142,16 @@ class Reader:
         for line in block.code.splitlines():
             shown = _masked(line)
             assert line == "..." or shown in rest, f"{block.place}: {line!r} is not printed, or not there"
+
+
+def _link_packages(packages: Sequence[str]) -> None:
+    """Make packages of npm, or our own by its path, resolvable in the current folder."""
+    target, found = Path("node_modules"), node_modules()
+    target.mkdir(exist_ok=True)
+    for package in packages:
+        own = package.endswith("runtime/javascript")
+        source = ROOT / "runtime" / "javascript" if own else found / package
+        (target / ("layerprobe" if own else package)).symlink_to(source)
 
 
 def _masked(line: str) -> str:

@@ -179,9 +179,7 @@ def _next_fault(search: _Search, found: Matches, like: float) -> Match | None:
         pending = [value for value in found.pending if search.structure.is_unexplained(value, moved, found)]
     else:
         sizes = {search.source.tensors[name].size for name in missing}
-        pending = [
-            value for value, tensor in found.pending.items() if tensor.size in sizes and value not in found.alike
-        ]
+        pending = [value for value, tensor in found.pending.items() if tensor.size in sizes]
     tried = 0
     for value in pending:
         guesses = [

@@ -26,4 +26,5 @@ tensors.py: the dictionary of arrays that a run returns, and how it prints; PyTo
 showing.py: a shape in words; how probes, manifests and artifacts print (repr), in a prompt and a notebook
 unfinished.py: temporary files and folders: their names, locks, removal after a kill; fsync
 file_replacement.py: writes a file whole or not at all; replaces only a file of its own kind (its mark)
+folder_replacement.py: the same for a folder: an artifact, a page; exchanges two folders in one step
 """

@@ -34,7 +34,8 @@ REPORTS = "Reports"
 HEADINGS = {
     name: heading
     for heading, names in {
-        "Input": "given tensors input_size dynamic_size recorded_input save_input model weights seed mean std",
+        "Input": "given tensors limit sample classes input_size dynamic_size recorded_input save_input model weights "
+        "seed mean std",
         "What to run": "outputs operations depth channels cam class_ method top submodule capture leaf runner provider "
         "batch repeats page all_pages averaged full trust allow_fallback",
         "Picture": "show_photo overlay reduce shared symmetric clip cmap columns width font_size aliases",

@@ -1,8 +1,7 @@
 """What is not complete yet, under a name of its own; what killed processes left under such names is removed.
 
 The name holds the machine, for locks may not reach from one to another. A lock says that the process lives: it ends
-with it, however that ends. Giving what is complete its final name is `file_replacement.py`, and for an artifact
-`export/folder_replacement.py`.
+with it, however that ends. Giving what is complete its final name is `file_replacement.py` and `folder_replacement.py`.
 """
 
 import os

@@ -154,7 +154,7 @@ def benchmark(
             continue
         facts[name] = probe.facts
         variants = _variants(artifact, probe.file)
-        on_gpu = not probe.providers[0].lower().startswith("cpu")
+        on_gpu = not probe.providers[0].lower().startswith(("cpu", "wasm"))
         del probe
         # Reopened for each batch, so that memory kept from a larger batch doesn't count towards another.
         for batch, arrays in inputs.items():
@@ -199,7 +199,7 @@ def _open(
     outputs = artifact.manifest.result_names if variant == "plain" else None
     runner = open_runner(maps or artifact, name, settings, outputs)
     bound = runner.bind(inputs)
-    peak_mb = peak.megabytes()
+    peak_mb = None if runner.elsewhere else peak.megabytes()
     gpu_after = gpu_bytes_used() if on_gpu else None
     return _Way(
         runner=runner.name,

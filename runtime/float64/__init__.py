@@ -9,7 +9,7 @@ convolutions.py: Conv, ConvTranspose, as matrix products in blocks
 windows.py: windows and padding of convolutions and pools (auto_pad, dilations, ceil_mode)
 pools.py: MaxPool, AveragePool, LpPool, global pools, MaxUnpool
 products.py: Gemm, MatMul
-normalizations.py: BatchNormalization, LRN, LpNormalization, Softmax, LogSoftmax, Hardmax, Dropout
+normalizations.py: BatchNormalization, GroupNormalization, LRN, LpNormalization, Softmax, LogSoftmax, Hardmax, Dropout
 activations.py: Erf, Gelu, HardSwish, Selu
 resizing.py: Resize, Upsample: nearest, linear, cubic, antialias
 sampling.py: GridSample, AffineGrid, DeformConv

@@ -15,6 +15,7 @@ __all__ = [
     "FlatHardmax",
     "FlatLogSoftmax",
     "FlatSoftmax",
+    "GroupNormalization",
     "Hardmax",
     "LogSoftmax",
     "LpNormalization",
@@ -50,6 +51,32 @@ class BatchNormalization(OpRun):
         y = _normalised(x, scale, bias, batch_mean, batch_var, epsilon, spatial)
         running = (mean * kept + batch_mean * (1 - kept), var * kept + batch_var * (1 - kept))
         return (y, *running)[: len(self.output)]
+
+
+class GroupNormalization(OpRun):
+    """onnx's own computes in float32 where the node doesn't say otherwise.
+
+    Before opset 21 each group has its scale and bias, from then on each channel.
+    """
+
+    def _run(
+        self,
+        x: Array,
+        scale: Array,
+        bias: Array,
+        epsilon: float,
+        num_groups: int,
+        stash_type: int = 1,  # noqa: ARG002 - the type that a runtime computes in
+    ) -> tuple[Array]:
+        groups = x.reshape(x.shape[0], num_groups, -1)
+        y = groups - groups.mean(-1, keepdims=True)
+        y /= np.sqrt(groups.var(-1, keepdims=True) + float(epsilon))
+        y = y.reshape(x.shape)
+        shape = (-1, *(1,) * (x.ndim - 2))
+        gain, shift = (np.repeat(each, x.shape[1] // each.size).reshape(shape) for each in (scale, bias))
+        y *= gain
+        y += shift
+        return (y,)
 
 
 def _normalised(x: Array, scale: Array, bias: Array, mean: Array, var: Array, epsilon: float, spatial: int) -> Array:

@@ -30,7 +30,7 @@ class Gemm(OpRun):
         out = _matrix_product(a.T if transA else a, b.T if transB else b)
         out *= float(alpha)
         if c is not None:
-            out += c if beta == 1 else c * float(beta)
+            out += c if beta == 1 else c.astype(np.float64) * float(beta)
         return (out,)
 
 

@@ -16,5 +16,7 @@ html_chart.py: SVG chart of the error by depth: introduced and inherited
 html_chart_names.py: names of outputs along the chart's axis: which ones have room
 html_table.py: table of the outputs, sortable
 html_tiles.py: small pictures of maps and their differences, within a budget of bytes
+scan_page.py: the page of a scan: a row for each layer, with its histogram, range and dead channels
+scan.html: its frame and style
 html_text.py: escaping of names, numbers, coloured labels (badges)
 """

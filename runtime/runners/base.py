@@ -29,7 +29,7 @@ class BoundRun(Protocol):
 
     @property
     def on_device(self) -> bool:
-        """Whether the outputs stay in a GPU's memory until `arrays` fetches them."""
+        """Whether the outputs stay in a GPU's memory, or in another process, until `arrays` fetches them."""
         ...
 
     def run(self) -> None:
@@ -68,6 +68,8 @@ class Runner(ABC):
     file: ClassVar[str | None] = None
     runtime: ClassVar[str]
     """The runtime's name in messages."""
+    elsewhere: ClassVar[bool] = False
+    """Whether it computes in another process, whose memory is not this one's."""
 
     def __init__(
         self,

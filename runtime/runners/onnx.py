@@ -7,11 +7,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
-from ..artifact.showing import shape_words
 from .base import BoundRun, RestOfModel, Runner, refuse_bfloat16
+from .declared_tensors import Declared, dtype_name, refuse_other_tensors
 from .input_check import check_inputs
 from .machine import Facts
 from .onnx_session import misplaced_nodes, open_file, open_session, session_facts
@@ -33,7 +32,11 @@ class OnnxRunner(Runner):
         refuse_bfloat16(self.manifest, self.name)
         self._session = open_session(artifact, self.target, self.settings, self.names)
         self.providers = self._session.get_providers()
-        _compare_with_manifest(self._session, artifact, self.names)
+        inputs, outputs = (
+            [Declared(tensor.name, dtype_name(tensor.type), tensor.shape) for tensor in found]
+            for found in (self._session.get_inputs(), self._session.get_outputs())
+        )
+        refuse_other_tensors(artifact, inputs, outputs, self.names)
         self.misplaced = misplaced_nodes(self._session, artifact, self.target)
 
     def _read_facts(self) -> Facts:
@@ -119,51 +122,3 @@ class _InPlace:
         if self._device == "cpu":
             return dict(zip(self._names, self._arrays, strict=True))
         return dict(zip(self._names, self._binding.copy_outputs_to_cpu(), strict=True))
-
-
-_Fact = tuple[str, str, tuple[int | str, ...]]
-"""Name, dtype and sizes of an input or output."""
-
-
-def _compare_with_manifest(session: onnxruntime.InferenceSession, artifact: Artifact, outputs: Sequence[str]) -> None:
-    """Refuse a model file whose inputs or outputs are not the ones that the manifest lists."""
-    manifest = artifact.manifest
-    for kind, found, listed in (
-        ("inputs", session.get_inputs(), manifest.inputs),
-        ("outputs", session.get_outputs(), [entry for entry in manifest.outputs if entry.name in outputs]),
-    ):
-        inside = [(tensor.name, _type_name(tensor.type), _sizes(tensor.shape)) for tensor in found]
-        expected = [(entry.name, entry.dtype, _sizes(entry.shape)) for entry in listed]
-        if len(inside) == len(expected) and all(map(_fits, inside, expected)):
-            continue
-        wrong = next(
-            ((a, b) for a, b in zip(inside, expected, strict=False) if not _fits(a, b)),
-            (f"{len(inside)} of them", f"{len(expected)} of them"),
-        )
-        raise ArtifactError(
-            f"{artifact.path}: the manifest's {kind} are not those of {ONNX_FILE}: the model has {_words(wrong[0])}, "
-            f"the manifest {_words(wrong[1])}.\nExport the artifact again."
-        )
-
-
-def _type_name(onnx_type: str) -> str:
-    """Return NumPy's name for ONNX Runtime's `tensor(float)`."""
-    name = onnx_type.removeprefix("tensor(").removesuffix(")")
-    return {"float": "float32", "double": "float64"}.get(name, str(np.dtype(name)) if name in np.sctypeDict else name)
-
-
-def _sizes(shape: Sequence[int | str | None]) -> tuple[int | str, ...]:
-    return tuple(size if isinstance(size, int) else "any" for size in shape)
-
-
-def _fits(inside: _Fact, listed: _Fact) -> bool:
-    """Return whether what the manifest lists is what the model has: the manifest may fix a size that is open there."""
-    return (
-        inside[:2] == listed[:2]
-        and len(inside[2]) == len(listed[2])
-        and all(size in ("any", other) for size, other in zip(inside[2], listed[2], strict=True))
-    )
-
-
-def _words(fact: _Fact | str) -> str:
-    return fact if isinstance(fact, str) else f"{fact[0]} ({fact[1]}, {shape_words(fact[2])})"

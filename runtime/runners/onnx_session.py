@@ -18,7 +18,15 @@ from .cuda_support import CUDA, TENSORRT, load_cuda_libraries, why_no_cuda, why_
 from .machine import Facts, cpu_name, cuda_library_facts, gpu_facts
 from .settings import GraphOptimization, Settings
 
-__all__ = ["executed_in_order", "misplaced_nodes", "open_file", "open_session", "session_facts", "session_options"]
+__all__ = [
+    "computes_on_tensors",
+    "executed_in_order",
+    "misplaced_nodes",
+    "open_file",
+    "open_session",
+    "session_facts",
+    "session_options",
+]
 
 _CPU = "CPUExecutionProvider"
 _PROVIDERS = {"cpu": _CPU, "cuda": CUDA, "tensorrt": TENSORRT}
@@ -198,11 +206,11 @@ def misplaced_nodes(session: onnxruntime.InferenceSession, artifact: Artifact, p
         for part in session.get_provider_graph_assignment_info()
         if part.ep_name != _PROVIDERS[provider]
         for node in part.get_nodes()
-        if _computes(node.name, node.op_type, outputs)
+        if computes_on_tensors(node.name, node.op_type, outputs)
     ]
 
 
-def _computes(name: str, operation: str, outputs: set[str]) -> bool:
+def computes_on_tensors(name: str, operation: str, outputs: set[str]) -> bool:
     """Return whether a node computes on tensors, and not just on sizes.
 
     The export names a node after its output, those on sizes `size::...`, and all others `...::number`; any other name

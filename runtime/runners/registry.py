@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..artifact.by_name import load
 from ..artifact.errors import RunnerUnavailable, UsageError, first_line, how_to_install
 from .cuda_support import why_no_cuda, why_no_driver, why_no_tensorrt
+from .node_support import why_no_package
 
 if TYPE_CHECKING:
     # The command line reads the table for its help, and needs neither NumPy nor a manifest for that.
@@ -61,6 +62,8 @@ class RunnerRow:
     """The artifact's file that it executes; None for the live model."""
     program: bool = False
     """Whether what it executes is a program, which can do whatever the user can, and not data: it runs on request."""
+    npm: str | None = None
+    """The npm package that it needs, and with it Node."""
 
     def why_missing(self, artifact: Artifact) -> str | None:
         """Return why there is nothing for it to execute in the artifact; None if there is."""
@@ -88,6 +91,7 @@ class RunnerRow:
 _TORCH = Package("torch", "PyTorch", "export")
 _OPENVINO = Package("openvino", "OpenVINO", "openvino")
 _ONNX = "runtime.runners.onnx:OnnxRunner"
+_JAVASCRIPT = "runtime.runners.javascript:JavaScriptRunner"
 _TORCHSCRIPT = "runtime.runners.torchscript:TorchScriptRunner"
 _TORCH_EXPORT = "runtime.runners.torch_export:TorchExportRunner"
 
@@ -102,6 +106,9 @@ RUNNERS: dict[str, RunnerRow] = {
     ),
     "torch-export": RunnerRow(_TORCH_EXPORT, package=_TORCH, file="model.pt2", program=True),
     "torch-export-cuda": RunnerRow(_TORCH_EXPORT, "cuda", _TORCH, why_no_driver, file="model.pt2", program=True),
+    # Starting Node takes longer than the whole of a small model's `verify`, so they run by their names, or for `all`.
+    "onnx-node": RunnerRow(_JAVASCRIPT, "node", npm="onnxruntime-node"),
+    "onnx-web": RunnerRow(_JAVASCRIPT, "web", npm="onnxruntime-web"),
     "onnx-reference": RunnerRow("runtime.runners.onnx_reference:OnnxReferenceRunner"),
     "eager": RunnerRow("runtime.runners.eager:EagerRunner", package=_TORCH, file=None, program=True),
 }
@@ -112,8 +119,13 @@ UNTRUSTED = "it runs a program, and so only by its name (--runner) or with --tru
 
 DEFAULT_RUNNERS = tuple(name for name, row in RUNNERS.items() if row.default)
 
-_BY_PROVIDER = {"onnx": ("onnx-cpu", "onnx-cuda"), "torchscript": ("torchscript", "torchscript-cuda")}
-"""For each runtime that `run` and `grid` offer: its runner on the CPU, and the one on CUDA."""
+_BY_PROVIDER = {
+    "onnx": ("onnx-cpu", "onnx-cuda"),
+    "torchscript": ("torchscript", "torchscript-cuda"),
+    "onnx-node": ("onnx-node", None),
+    "onnx-web": ("onnx-web", None),
+}
+"""For each runtime that `run` and `grid` offer: its runner on the CPU, and the one on CUDA if it has one."""
 
 
 def why_unavailable(name: str) -> str | None:
@@ -127,6 +139,8 @@ def why_unavailable(name: str) -> str | None:
     row = RUNNERS[name]
     if row.package and find_spec(row.package.name) is None:
         return f"{row.package.called} is not installed: {how_to_install(row.package.extra)}"
+    if row.npm and (reason := why_no_package(row.npm)):
+        return reason
     try:
         return row.why_unavailable()
     except (ImportError, OSError) as error:
@@ -179,7 +193,7 @@ def open_image_runner(
     settings: Settings | None = None,
     outputs: Sequence[str] | None = None,
 ) -> Runner:
-    """Open the runner for `--runner onnx|torchscript` and `--provider auto|cuda|cpu`; auto uses CUDA where it works.
+    """Open the runner for a `--runner` of `run` and `grid`, and a `--provider`; auto uses CUDA where it works.
 
     Cut to `outputs`, as by `open_runner`.
 
@@ -189,10 +203,10 @@ def open_image_runner(
         ArtifactError: the artifact's file for it is missing, altered or invalid.
     """
     on_cpu, on_cuda = _BY_PROVIDER[runtime]
-    reason = why_unavailable(on_cuda)
+    reason = why_unavailable(on_cuda) if on_cuda else f"{runtime} has no such provider"
     if provider == "cuda" and reason:
         raise RunnerUnavailable(f"CUDA was requested, but {reason}.\nUse --provider cpu, or auto.")
-    if provider == "cpu" or reason:
+    if provider == "cpu" or reason or on_cuda is None:
         return open_runner(artifact, on_cpu, settings, outputs)
     try:
         runner = open_runner(artifact, on_cuda, settings, outputs)

@@ -9,10 +9,18 @@ from typing import Literal, get_args
 
 from ..artifact.errors import UsageError
 
-__all__ = ["DEFAULT_SETTINGS", "MOST_THREADS", "ConvolutionSearch", "GraphOptimization", "Settings"]
+__all__ = [
+    "DEFAULT_SETTINGS",
+    "MOST_THREADS",
+    "ConvolutionSearch",
+    "GraphOptimization",
+    "Settings",
+    "WebBackend",
+]
 
 GraphOptimization = Literal["disabled", "basic", "extended", "layout", "all"]
 ConvolutionSearch = Literal["exhaustive", "heuristic", "default"]
+WebBackend = Literal["wasm", "wasm-browser", "webgpu"]
 
 MOST_THREADS = 1024
 """With a million threads, a runtime ends the process."""
@@ -37,6 +45,8 @@ class Settings:
     """Whether a runtime's threads wait in a loop between two operations: faster, unless others need the cores."""
     convolution_search: ConvolutionSearch = "exhaustive"
     """ONNX Runtime's `cudnn_conv_algo_search`: how it chooses cuDNN's algorithm for a convolution."""
+    web_backend: WebBackend = "wasm"
+    """What ONNX Runtime Web computes by: WebAssembly under Node, or in headless Chromium by WebAssembly or WebGPU."""
     model: str | None = None
     """The live model for the runner `eager`, named as for `layerprobe export`; None for the one in the manifest."""
     weights: str | Path | None = None
@@ -48,6 +58,7 @@ class Settings:
         for name, allowed in (
             ("graph_optimization", get_args(GraphOptimization)),
             ("convolution_search", get_args(ConvolutionSearch)),
+            ("web_backend", get_args(WebBackend)),
         ):
             given = getattr(self, name)
             if given not in allowed:

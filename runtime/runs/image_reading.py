@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
 import numpy as np
@@ -35,6 +36,10 @@ _EIGHT_BIT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LA
 _ALPHA_MODES = frozenset({"LA", "La", "PA", "RGBA", "RGBa"})
 _RUN_PROGRAMS = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "WMF"})
 """Formats that Pillow hands on: to Ghostscript, which runs PostScript, or to what another library has registered."""
+_ONE_AT_A_TIME = Lock()
+"""Around what changes the whole process, not the thread alone: what becomes of a warning, and where stderr goes."""
+_SIDE_BY_SIDE = frozenset({"JPEG", "MPO", "PNG", "WEBP"})
+"""Formats whose sizes are all in the header, which is checked; others' are checked once more as they are decoded."""
 _SIXTEEN_BIT_MODES = frozenset({"I;16", "I;16L", "I;16B", "I;16N"})
 
 
@@ -114,14 +119,22 @@ def readable_images(files: Sequence[Path]) -> tuple[list[Path], dict[Path, str]]
 
 
 def _read_rgb(stream: IO[bytes], path: Path) -> Image.Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with _opened(stream) as image:
-            with _libtiff_silenced() if image.format == "TIFF" else nullcontext():
-                image.load()
-            picture = _as_rgb(_upright(image), path)
+    with _header_read(stream) as image:
+        image.load()
+        picture = _as_rgb(_upright(image), path)
     picture.info.clear()  # otherwise the next reader of its EXIF block would rotate it again
     return picture
+
+
+def _header_read(stream: IO[bytes]) -> Image.Image:
+    """Open an image, and decode it unless that can be left to several threads at a time."""
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = _opened(stream)
+        if image.format not in _SIDE_BY_SIDE:
+            with _libtiff_silenced() if image.format == "TIFF" else nullcontext():
+                image.load()
+    return image
 
 
 def _opened(stream: IO[bytes]) -> Image.Image:

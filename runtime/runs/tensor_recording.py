@@ -28,7 +28,7 @@ from .input_files import is_photo
 from .recorded_run import InputsHash, describe_run
 from .tensor_file import FILE_KEY, INPUT_PREFIX, INPUTS_KEY, RUN_KEY
 
-__all__ = ["RUN_MARK", "record_files", "record_reference_input"]
+__all__ = ["RUN_MARK", "record_files", "record_reference_input", "rows_per_image"]
 
 _MODEL_KEY = "layerprobe.model"
 RUN_MARK = f'"{_MODEL_KEY}"'
@@ -127,9 +127,9 @@ def _record(
 ) -> None:
     inputs = artifact.manifest.inputs
     kept = [entry for entry in artifact.manifest.outputs if not outputs or entry.name in outputs]
-    rows = {entry.name: _rows_per_image(entry.shape) for entry in kept}
+    rows = {entry.name: rows_per_image(entry.shape) for entry in kept}
     if save_input:
-        rows |= {f"{INPUT_PREFIX}{entry.name}": _rows_per_image(entry.shape) for entry in inputs}
+        rows |= {f"{INPUT_PREFIX}{entry.name}": rows_per_image(entry.shape) for entry in inputs}
     mixed = [name for name, each in rows.items() if each is None]
     if mixed and len(batches) > 1:
         raise UsageError(
@@ -173,13 +173,13 @@ def _refuse_other_tables(inputs: Sequence[Input], given: Mapping[str, NDArray[An
     from them alone is written once.
     """
     for entry in inputs:
-        if _rows_per_image(entry.shape) != 0:
+        if rows_per_image(entry.shape) != 0:
             continue
         if not np.array_equal(common.setdefault(entry.name, given[entry.name]), given[entry.name]):
             raise UsageError(f"{entry.name} has no batch, and is not the same in all files: run them one by one.")
 
 
-def _rows_per_image(shape: Sequence[Dimension]) -> int | None:
+def rows_per_image(shape: Sequence[Dimension]) -> int | None:
     """Return how many rows of its first axis a tensor has for each image: 1 for `N`, 4 for `4*N`; 0 if it is the same
     for all images; None if the batch lies on another axis.
     """

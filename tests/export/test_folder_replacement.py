@@ -119,7 +119,7 @@ def test_what_stood_there_still_stands_after_a_failure_and_nothing_is_left_over(
 
 
 def test_without_an_exchange_in_one_step_the_folder_is_replaced_all_the_same(old, tmp_path, monkeypatch):
-    monkeypatch.setattr("export.folder_replacement._exchange", lambda one, other: False)
+    monkeypatch.setattr("runtime.artifact.folder_replacement._exchange", lambda one, other: False)
     _replace(old)
     assert _content(old) == {"new": b"new"}
     assert _names(tmp_path) == ["art"]
@@ -134,7 +134,7 @@ def test_a_parent_that_is_a_file_is_told(tmp_path):
 def test_all_is_on_the_disk_before_it_gets_its_name(old, tmp_path, monkeypatch):
     synced: list[tuple[str, bool]] = []
     monkeypatch.setattr(
-        "export.folder_replacement.sync", lambda path: synced.append((path.name, (old / "new").exists()))
+        "runtime.artifact.folder_replacement.sync", lambda path: synced.append((path.name, (old / "new").exists()))
     )
     _replace(old)
     (file, before), (folder, _), (parent, after) = synced

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from PIL import Image
 
 from proofs.limited_process import Ended
@@ -93,7 +94,7 @@ def _of_results(folder: Path, ended: Ended) -> Iterator[str]:
 
 def left_behind(folder: Path) -> list[str]:
     """Return what in a folder was never completed."""
-    return [path.name for path in folder.glob(".layerprobe-*")]
+    return [path.name for path in folder.rglob(".layerprobe-*")]
 
 
 def why_half(path: Path) -> str | None:
@@ -110,6 +111,10 @@ def why_half(path: Path) -> str | None:
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
             if len(content) != 8 + length + max(ends, default=0):
                 return "its length"
+        elif path.suffix == ".parquet":
+            pq.read_table(path)
+        elif path.suffix == ".jsonl":
+            [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
         elif path.suffix == ".json":
             json.loads(path.read_text(encoding="utf-8"))
         elif path.suffix == ".png":

@@ -44,6 +44,8 @@ class Job(NamedTuple):
     target: str = ""
     is_new: Callable[[Path], bool] = lambda _path: True
     """Whether a whole target is what the command writes, and not what was there before."""
+    goes_on: bool = False
+    """Whether the target is a folder that grows file by file, and that the repeated command completes."""
 
 
 def _mean(path: Path) -> list[float]:
@@ -56,8 +58,17 @@ def _tensors(path: Path) -> int:
     return content[8 : 8 + int.from_bytes(content[:8], "little")].count(b'"dtype"')
 
 
+def _same_tables(path: Path) -> bool:
+    """Return whether a scan has the tables of one that nobody killed, to the last bit."""
+    unbroken = path.parents[1] / "earlier" / "unbroken" / path.name
+    return {name: held for name, held in listing(path).items() if name.endswith(".parquet")} == {
+        name: held for name, held in listing(unbroken).items() if name.endswith(".parquet")
+    }
+
+
 _EXPORT = "export net.py:make -o out/new --input-size 16 --overwrite --std 0.2,0.2,0.2"
 _RUN = "run art many -o out/run.safetensors"
+_SCAN = "scan art many -o out/scan --shard 16"
 
 JOBS = {
     "export": Job(
@@ -70,6 +81,8 @@ JOBS = {
         lambda path: _tensors(path) > 1,
     ),
     "stats": Job("stats many"),
+    # Of whole shards, so that the list of images is the same with and without it.
+    "scan": Job(_SCAN, f"{_SCAN} --limit 48", "scan", _same_tables, goes_on=True),
 }
 
 
@@ -88,6 +101,10 @@ def prepare(place: Place) -> None:
         if does.earlier and (ended := place.run(does.earlier)).code:
             raise RuntimeError(f"layerprobe {does.earlier} failed: {ended.err}")
         shutil.copytree(place.path / "out", place.path / "earlier" / job)
+    _empty(place)
+    if (ended := place.run(_SCAN)).code:
+        raise RuntimeError(f"layerprobe {_SCAN} failed: {ended.err}")
+    shutil.copytree(place.path / "out", place.path / "earlier" / "unbroken")
 
 
 def kill_once(place: Place, job: str, number: int, usual_s: float, *, new: bool) -> Row:
@@ -136,12 +153,19 @@ def state_of(job: Job, out: Path, before: dict[str, str]) -> str:
     target = out / job.target
     if not job.target or not target.exists():
         return "absent"
-    if why := why_half(target):
+    whole = [path for path in target.rglob("*") if path.is_file()] if job.goes_on else [target]
+    if why := next(filter(None, map(why_half, filter(_has_a_name, whole))), None):
         return f"half: {why}"
     if job.is_new(target):
         return "new"
+    if job.goes_on:
+        return "unfinished"
     now = listing(out)
     return "old" if all(now.get(name) == held for name, held in before.items()) else "half: the old one, changed"
+
+
+def _has_a_name(path: Path) -> bool:
+    return not path.name.startswith(".")
 
 
 def harm_of(ended: Ended, sent: signal.Signals, state: str, left: list[str], *, existed: bool) -> Iterator[str]:

@@ -263,6 +263,7 @@ def test_export_takes_weights_statistics_and_outputs(tmp_path, layerprobe, photo
         "std": [0.25, 0.25, 0.25],
         "interpolation": "bilinear",
         "layout": "NCHW",
+        "in_model": None,
     }
 
 
@@ -694,10 +695,10 @@ def test_a_model_with_a_fixed_batch_takes_that_many_images_and_no_other(tmp_path
 
 def test_the_help_tells_each_command_in_one_whole_sentence_and_no_python_types(layerprobe):
     listed = layerprobe("--help").out.partition("Commands:\n")[2].splitlines()
-    assert len(listed) == 9
+    assert len(listed) == 11
     # Typer cuts what is longer than the line with three dots.
     assert not [line for line in listed if line.endswith("...")]
-    for command in ("nodes", "export", "run", "grid", "verify", "compare", "stats", "demo"):
+    for command in ("nodes", "export", "run", "grid", "verify", "compare", "scan", "page", "stats", "demo"):
         text = layerprobe(command, "--help").out
         assert "list[" not in text
         assert "<str>" not in text

@@ -3,15 +3,23 @@
 One that says something else than its copy inside a model file is refused before that file is used.
 """
 
-import copy
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import onnx
 import pytest
-from altered_artifacts import alter_everywhere, alter_manifest, copy_of, rehash
+from altered_artifacts import (
+    IMPOSSIBLE,
+    VALUES,
+    alter_everywhere,
+    alter_manifest,
+    copy_of,
+    places,
+    rehash,
+    with_value,
+)
 
 from runtime import Artifact, ArtifactError, open_artifact, open_runner
 from runtime.artifact.manifest import Manifest, parse_manifest
@@ -19,38 +27,10 @@ from runtime.maps.feature_grid import refuse_mapless
 from runtime.runners.input_check import check_inputs
 from runtime.runners.memory_need import bytes_of_batch
 
-_REMOVED = object()
-VALUES: tuple[Any, ...] = (
-    *(_REMOVED, None, {}, [1], "", "object", f"N*{'9' * 400}", "a\x1b]0;b\nAll pass.", "A" * 1000),
-    *(-1, 0, 2**40, 10**30, 1e301, float("nan")),
-)
-
 
 @pytest.fixture
 def folder(exported: Callable[[str], Artifact], tmp_path: Path) -> Path:
     return copy_of(exported("cnn2").path, tmp_path / "art")
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Yield every field; of a list, the first entry stands for all."""
-    yield path
-    entries = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
-    for key, inner in entries:
-        yield from places(inner, (*path, key))
-
-
-def with_value(content: Any, path: tuple[Any, ...], value: Any) -> Any:
-    if not path:
-        return None if value is _REMOVED else value
-    changed = copy.deepcopy(content)
-    inner = changed
-    for key in path[:-1]:
-        inner = inner[key]
-    if value is _REMOVED:
-        del inner[path[-1]]
-    else:
-        inner[path[-1]] = value
-    return changed
 
 
 def use(manifest: Manifest) -> None:
@@ -80,32 +60,6 @@ def test_whatever_value_a_field_has_the_manifest_is_refused_in_two_lines_or_can_
             else:
                 use(manifest)
     assert refused > 500
-
-
-IMPOSSIBLE = {
-    "a layout of another rank": (lambda m: m["outputs"][0].update(shape=["N", 8]), "doesn't fit its shape, N x 8"),
-    "a layout of unknown letters": (lambda m: m["outputs"][0].update(layout="NXYZ"), "unknown layout 'NXYZ'"),
-    "a layout with an axis twice": (lambda m: m["outputs"][0].update(layout="NCCW"), "unknown layout 'NCCW'"),
-    "an unknown type": (lambda m: m["outputs"][0].update(dtype="object"), "unknown type 'object'"),
-    "an unknown size": (lambda m: m["inputs"][0].update(shape=["1/0*N", 3, 64, 64]), "unknown size '1/0"),
-    "a size that nothing has": (lambda m: m["outputs"][0].update(shape=["N", 2**40, 9, 9]), "impossible size"),
-    "tokens of another number": (
-        lambda m: m["outputs"][0].update(
-            shape=["N", 10, 3], layout="NLC", tokens={"before": 0, "height": 3, "width": 4, "after": 0}
-        ),
-        "has 10 tokens, of which 12 are laid out",
-    ),
-    "a mean of several channels": (
-        lambda m: m["outputs"][0].update(averaged=64),
-        "is the mean of 64 channels, and it is no N x 1 x H x W",
-    ),
-    "tokens in a map": (
-        lambda m: m["outputs"][0].update(tokens={"before": 0, "height": 3, "width": 4, "after": 0}),
-        "has tokens, and its layout is",
-    ),
-    "a mean that no pixel has": (lambda m: m["preprocessing"].update(mean=[1e30] * 3), "less than or equal to"),
-    "an empty name": (lambda m: m["outputs"][0].update(name=""), "a name is empty"),
-}
 
 
 @pytest.mark.parametrize(("fault", "said"), IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())

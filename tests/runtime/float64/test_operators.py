@@ -340,6 +340,13 @@ def test_normalizations_are_pytorchs() -> None:
         ours("LRN", x, size=5, alpha=0.25, beta=0.75, bias=2.0),
         torch.nn.functional.local_response_norm(torch.from_numpy(x), 5, 0.25, 0.75, 2.0).numpy(),
     )
+    grouped = RANDOM.standard_normal((2, 6, 3, 4))
+    gain, shift = RANDOM.standard_normal((2, 6))
+    tensor = torch.from_numpy
+    close(
+        ours("GroupNormalization", grouped, gain, shift, num_groups=3, epsilon=0.5),
+        torch.nn.functional.group_norm(tensor(grouped), 3, tensor(gain), tensor(shift), 0.5).numpy(),
+    )
     facts = [np.abs(RANDOM.standard_normal(7)) for _ in range(4)]
     close(ours("BatchNormalization", x, *facts, epsilon=0.5), onnxs("BatchNormalization", x, *facts, epsilon=0.5))
 
@@ -349,9 +356,9 @@ def test_products_widen_narrow_matrices_piece_by_piece(flips: tuple[int, int], m
     monkeypatch.setattr("runtime.float64.products._WIDENED", 20)
     a, b, c = (RANDOM.standard_normal(shape).astype(np.float32) for shape in ((4, 6), (6, 9), (1, 9)))
     a, b = (array.T.copy() if flip else array for array, flip in zip((a, b), flips, strict=True))
-    attributes = {"transA": flips[0], "transB": flips[1], "alpha": 0.5, "beta": 2.0}
+    attributes = {"transA": flips[0], "transB": flips[1], "alpha": 0.5, "beta": 0.3}
     wide = [array.astype(np.float64) for array in (a, b, c)]
-    close(ours("Gemm", wide[0], b, wide[2], **attributes), onnxs("Gemm", *wide, **attributes))
+    close(ours("Gemm", wide[0], b, c, **attributes), onnxs("Gemm", *wide, **attributes))
     batch = RANDOM.standard_normal((2, 3, 5, 6))
     matrix = RANDOM.standard_normal((6, 9)).astype(np.float32)
     close(ours("MatMul", batch, matrix), batch @ matrix.astype(np.float64))

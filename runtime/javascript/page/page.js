@@ -1,0 +1,241 @@
+// The page: what the visitor does becomes calls into the worker, and what comes back is shown.
+
+import { colourMapNames } from "../src/maps/colour_maps.js";
+import { AUTO, REDUCTIONS } from "../src/maps/reductions.js";
+import { chosenMaps, depthOptions } from "./choice.js";
+import { byId, download, fileName, setOptions } from "./elements.js";
+import { LargeView } from "./large_view.js";
+import { listenForPhotos } from "./photo_sources.js";
+import { pictures } from "./picture.js";
+import { Tiles } from "./tiles.js";
+import { showVerdict } from "./verdict_view.js";
+import { startWorker } from "./worker_calls.js";
+
+const SITE = new URL("../", import.meta.url);
+const BACKENDS = { wasm: "processor (WebAssembly)", webgpu: "graphics card (WebGPU)" };
+const AUTO_WORDS = "the mean; where that shows nothing, the first principal component";
+const USUAL_COLOURS = ["", "viridis", "magma", "inferno", "cividis", "turbo", "gray", "RdBu_r", "coolwarm"];
+
+const call = startWorker(new URL("worker.js", import.meta.url));
+/** What the page shows: the model, the last photo with its maps, and which of them. @type {any} */
+const state = { model: null, photo: null, maps: null, chosen: null };
+const tiles = new Tiles(byId("grid"), openLarge);
+const large = new LargeView(stepLarge);
+/** Of the calls for maps: what an earlier one returns is late. */
+let latest = 0;
+
+start().catch(showProblem);
+
+async function start() {
+  byId("served").hidden = true;
+  const backend = "wasm";
+  byId("ways").open = matchMedia("(min-width: 761px)").matches;
+  listen(); // a photo that is dropped while the model loads waits for it in the worker's queue
+  state.model = await call("open", { site: SITE.href, backend });
+  const { title, outputs, backends, runtime, madeBy, testPhoto } = state.model;
+  document.title = `${title} · feature maps`;
+  byId("title").textContent = title;
+  byId("made").textContent = `Made by layerprobe ${madeBy}; computed by ${runtime} in this browser.`;
+  setOptions(byId("depth"), depthOptions(outputs));
+  setOptions(
+    byId("reduce"),
+    [AUTO, ...reductionNames()].map((name) => [name, name]),
+  );
+  byId("reduce").title = [
+    `auto: ${AUTO_WORDS}`,
+    ...reductionNames().map((name) => `${name}: ${REDUCTIONS[name].words}`),
+  ].join("\n");
+  setOptions(
+    byId("cmap"),
+    [...new Set([...USUAL_COLOURS, ...colourMapNames()])].map((name) => [name, name || "as it suits"]),
+  );
+  const usable = backends.filter((/** @type {string} */ name) => name !== "webgpu" || "gpu" in navigator);
+  for (const id of ["backend", "check-backend"])
+    setOptions(
+      byId(id),
+      usable.map((/** @type {keyof typeof BACKENDS} */ name) => [name, BACKENDS[name]]),
+    );
+  byId("check").hidden = !state.model.hasTruths;
+  byId("save-tensors").hidden = !state.model.hasTensors;
+  byId("sample").hidden = !testPhoto;
+  if (latest) return; // a photo waits
+  setStatus(`Ready: ${outputs.length} outputs. The model takes ${state.model.crop.join(" × ")} pixels.`);
+  await call("warm");
+}
+
+/** The ways to one map that the artifact has tensors for. */
+function reductionNames() {
+  return state.model.hasTensors ? Object.keys(REDUCTIONS) : ["mean"];
+}
+
+function listen() {
+  const { stopCamera } = listenForPhotos({
+    input: byId("file"),
+    camera: byId("camera"),
+    onFile: (file, name) => showPhoto(file, name),
+    onFrame: (frame) => showPhoto(frame, "the camera", [frame]),
+    onProblem: showProblem,
+  });
+  byId("sample").addEventListener("click", async () => {
+    stopCamera();
+    showPhoto(await (await fetch(state.model.testPhoto)).blob(), "test photo");
+  });
+  for (const id of ["depth", "cmap", "overlay", "shared", "symmetric", "aliases"])
+    byId(id).addEventListener("change", draw);
+  byId("filter").addEventListener("input", draw);
+  byId("choices").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
+  byId("reduce").addEventListener("change", () => newMaps(() => call("maps", { reduce: byId("reduce").value })));
+  byId("backend").addEventListener("change", () =>
+    newMaps(async () => {
+      await call("use", { backend: byId("backend").value });
+      return call("maps", { reduce: byId("reduce").value });
+    }),
+  );
+  byId("save-picture").addEventListener("click", () => savePictures().catch(showProblem));
+  byId("save-tensors").addEventListener("click", () => saveTensors().catch(showProblem));
+  byId("judge").addEventListener("click", judge);
+}
+
+/**
+ * @param {Blob | ImageBitmap} source
+ * @param {string} name
+ * @param {Transferable[]} [transfer]
+ */
+function showPhoto(source, name, transfer = []) {
+  return newMaps(async () => {
+    const found = await call("photo", { source, reduce: byId("reduce").value || AUTO }, transfer);
+    return { ...found, name };
+  });
+}
+
+/**
+ * @param {() => Promise<any>} compute maps, and of a new photo what the model saw
+ */
+async function newMaps(compute) {
+  const mine = ++latest;
+  setBusy(true);
+  try {
+    const started = performance.now();
+    const { maps, ...photo } = await compute();
+    if (mine !== latest) return;
+    if (photo.seen) state.photo = photo;
+    state.maps = maps;
+    draw();
+    const followed = large.isOpen && shownOf(large.shown?.output.name ?? "");
+    if (followed && followed.map) large.follow(followed);
+    setStatus(`${maps.length} outputs in ${((performance.now() - started) / 1000).toFixed(2)} s.`);
+  } catch (error) {
+    if (mine === latest) showProblem(error);
+  } finally {
+    if (mine === latest) setBusy(false);
+  }
+}
+
+/** What is chosen, as the rules of the grid take it. */
+function style() {
+  const checked = (/** @type {string} */ id) => byId(id).checked;
+  return {
+    depth: byId("depth").value,
+    filter: byId("filter").value.trim(),
+    cmap: byId("cmap").value || null,
+    overlay: checked("overlay"),
+    shared: checked("shared"),
+    symmetric: checked("symmetric"),
+    aliases: checked("aliases"),
+  };
+}
+
+function draw() {
+  if (!state.maps) return;
+  document.body.classList.add("drawn");
+  byId("choices").hidden = false;
+  state.chosen = chosenMaps(state.maps, state.model.outputs, style());
+  tiles.show(state.chosen, state.photo.seen, state.photo, style());
+  byId("notes").replaceChildren(
+    ...state.chosen.notes.map((/** @type {string} */ note) =>
+      Object.assign(document.createElement("li"), { textContent: note }),
+    ),
+  );
+}
+
+/** @param {string} name */
+function shownOf(name) {
+  const index = state.chosen.maps.findIndex((/** @type {any} */ map) => map.name === name);
+  const output = state.model.outputs.find((/** @type {any} */ each) => each.name === name);
+  return { output, map: state.chosen.maps[index], scale: state.chosen.scales[index], photo: state.photo };
+}
+
+/** @param {string} name */
+function openLarge(name) {
+  const channels = state.model.hasTensors ? call("channels", { name, style: { cmap: style().cmap } }) : null;
+  byId("large-overlay").checked = style().overlay;
+  large.show({ ...shownOf(name), channels });
+}
+
+/** @param {number} step */
+function stepLarge(step) {
+  const { maps } = state.chosen;
+  const index = maps.findIndex((/** @type {any} */ map) => map.name === large.shown?.output.name);
+  openLarge(maps[(index + step + maps.length) % maps.length].name);
+}
+
+async function savePictures() {
+  const { photo, chosen, model } = state;
+  const title = `${model.title} · ${photo.name}`;
+  let page = 0;
+  for (const canvas of pictures(chosen, photo, { title, style: style() })) {
+    page++;
+    const content = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+    if (!content) throw new Error("This browser can't make a picture so large.\nShow fewer outputs.");
+    download(content, `${fileName(title)}${page > 1 ? `-${page}` : ""}.png`);
+  }
+}
+
+async function saveTensors() {
+  setBusy(true);
+  try {
+    const names = state.chosen.maps.map((/** @type {any} */ map) => map.name);
+    const content = await call("file", { names });
+    download(
+      new Blob([content], { type: "application/octet-stream" }),
+      `${fileName(`${state.model.title} ${state.photo.name}`)}.safetensors`,
+    );
+    setStatus(
+      `Saved ${names.length} tensors, ${(content.length / 1e6).toFixed(1)} MB: the outputs that are shown, and the input.`,
+    );
+  } finally {
+    setBusy(false);
+  }
+}
+
+async function judge() {
+  const button = byId("judge");
+  button.disabled = true;
+  byId("verdict").textContent = "Running the recorded input, and judging each operation …";
+  try {
+    showVerdict(byId("verdict"), await call("check", { backend: byId("check-backend").value }));
+  } catch (error) {
+    byId("verdict").textContent = error instanceof Error ? error.message : String(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
+/** @param {boolean} busy */
+function setBusy(busy) {
+  byId("busy").hidden = !busy;
+  byId("grid").setAttribute("aria-busy", String(busy));
+}
+
+/** @param {string} text */
+function setStatus(text) {
+  byId("status").classList.remove("problem");
+  byId("status").textContent = text;
+  byId("busy").hidden = true;
+}
+
+/** @param {unknown} problem */
+function showProblem(problem) {
+  setStatus(problem instanceof Error ? problem.message : String(problem));
+  byId("status").classList.add("problem");
+}

@@ -1,0 +1,92 @@
+// A photo's file, or a frame of the camera, to the pixels that are stored in it: not turned, not colour-managed, and
+// alpha as it is. What Python reads of a JPEG or a PNG of 8 bits is the same. The browser decodes 16 bits to 8 itself.
+
+import { ImageError, readOrientation } from "../src/index.js";
+
+/** @typedef {import("../src/index.js").Pixels} Pixels */
+
+const UNCHANGED = /** @type {ImageBitmapOptions} */ ({
+  colorSpaceConversion: "none",
+  premultiplyAlpha: "none",
+  imageOrientation: "none",
+});
+/** A JPEG of 2 x 1 pixels whose EXIF block says that it is to be turned by 90 degrees. */
+const TURNED = [
+  "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDAP////////////////////////////",
+  "//////////////////////////////////////////////////////////wAALCAABAAIBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQF",
+  "BgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3OD",
+  "k6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW",
+  "19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/ACv/2Q==",
+].join("");
+
+/** @type {Promise<boolean> | undefined} */
+let turning;
+
+/**
+ * @param {Blob | ImageBitmap} source
+ * @returns {Promise<Pixels>}
+ * @throws {ImageError} the browser can't decode it
+ */
+export async function decoded(source) {
+  if (source instanceof ImageBitmap) return pixelsOf(source);
+  const file = new Uint8Array(await source.arrayBuffer());
+  /** @type {ImageBitmap} */
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(source, UNCHANGED);
+  } catch {
+    throw new ImageError("This browser can't decode that file as a photo.\nTry a JPEG, PNG or WebP.");
+  }
+  turning ??= turnsAlways();
+  return { ...pixelsOf(bitmap), orientation: (await turning) ? 1 : readOrientation(file) };
+}
+
+/** Whether this browser turns photos upright although it isn't to. */
+async function turnsAlways() {
+  const file = Uint8Array.from(atob(TURNED), (letter) => letter.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([file], { type: "image/jpeg" }), UNCHANGED);
+  return bitmap.width === 1;
+}
+
+/**
+ * @param {ImageBitmap} bitmap closed
+ * @returns {Pixels}
+ */
+function pixelsOf(bitmap) {
+  const { width, height } = bitmap;
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
+  if (!context) throw new ImageError(`A photo of ${width} x ${height} pixels is too large for this browser.`);
+  context.drawImage(bitmap, 0, 0);
+  let { data } = context.getImageData(0, 0, width, height);
+  if (data.some((value, index) => index % 4 === 3 && value < 255)) data = unmultiplied(bitmap) ?? data;
+  bitmap.close();
+  return { width, height, data, channels: 4 };
+}
+
+/**
+ * A canvas keeps colours multiplied by alpha, which loses their last bits; a texture keeps them as they are.
+ * @param {ImageBitmap} bitmap
+ * @returns {Uint8ClampedArray<ArrayBuffer> | null} null where WebGL is missing, or the picture too large for it
+ */
+function unmultiplied(bitmap) {
+  const { width, height } = bitmap;
+  const gl = new OffscreenCanvas(1, 1).getContext("webgl2");
+  if (!gl || Math.max(width, height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return null;
+  gl.bindTexture(gl.TEXTURE_2D, gl.createTexture());
+  gl.pixelStorei(gl.UNPACK_PREMULTIPLY_ALPHA_WEBGL, false);
+  gl.pixelStorei(gl.UNPACK_COLORSPACE_CONVERSION_WEBGL, gl.NONE);
+  gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGBA, gl.RGBA, gl.UNSIGNED_BYTE, bitmap);
+  gl.bindFramebuffer(gl.FRAMEBUFFER, gl.createFramebuffer());
+  gl.framebufferTexture2D(
+    gl.FRAMEBUFFER,
+    gl.COLOR_ATTACHMENT0,
+    gl.TEXTURE_2D,
+    gl.getParameter(gl.TEXTURE_BINDING_2D),
+    0,
+  );
+  const data = new Uint8ClampedArray(width * height * 4);
+  gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(data.buffer));
+  const failed = gl.getError() !== gl.NO_ERROR;
+  gl.getExtension("WEBGL_lose_context")?.loseContext();
+  return failed ? null : data;
+}

@@ -1,0 +1,80 @@
+// Where photos come from: a file that is dropped, pasted or picked, or the camera's frames.
+
+const NO_FILE = "There is no photo in what was dropped or pasted.";
+
+/**
+ * @param {object} page
+ * @param {HTMLInputElement} page.input of files
+ * @param {HTMLButtonElement} page.camera
+ * @param {(file: Blob, name: string) => void} page.onFile
+ * @param {(frame: ImageBitmap) => Promise<void>} page.onFrame resolved when the next frame is wanted
+ * @param {(text: string) => void} page.onProblem
+ * @returns {{ stopCamera: () => void }}
+ */
+export function listenForPhotos({ input, camera, onFile, onFrame, onProblem }) {
+  const { start, stop } = cameraOf(camera, onFrame, onProblem);
+  const take = (/** @type {FileList | File[] | null | undefined} */ files) => {
+    const file = [...(files ?? [])].find((each) => !each.type || each.type.startsWith("image/"));
+    if (!file) return onProblem(NO_FILE);
+    stop();
+    return onFile(file, file.name || "pasted photo");
+  };
+  input.addEventListener("change", () => {
+    if (input.files?.length) take(input.files);
+    input.value = ""; // so that the same file can be picked again
+  });
+  addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dropping");
+  });
+  addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dropping");
+    take(event.dataTransfer?.files);
+  });
+  addEventListener("paste", (event) => {
+    if (event.target instanceof HTMLInputElement && event.target.type === "search") return;
+    take(event.clipboardData?.files);
+  });
+  camera.addEventListener("click", () => (camera.ariaPressed === "true" ? stop() : start()));
+  if (!navigator.mediaDevices) camera.hidden = true; // not in a secure context
+  return { stopCamera: stop };
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {(frame: ImageBitmap) => Promise<void>} onFrame
+ * @param {(text: string) => void} onProblem
+ */
+function cameraOf(button, onFrame, onProblem) {
+  /** @type {MediaStream | null} */
+  let stream = null;
+  const stop = () => {
+    for (const track of stream?.getTracks() ?? []) track.stop();
+    stream = null;
+    button.ariaPressed = "false";
+    button.textContent = "Camera";
+  };
+  const start = async () => {
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
+    } catch (error) {
+      return onProblem(`The camera can't be used: ${error instanceof Error ? error.message : error}`);
+    }
+    button.ariaPressed = "true";
+    button.textContent = "Stop the camera";
+    const video = document.createElement("video");
+    video.muted = true;
+    video.playsInline = true;
+    video.srcObject = stream;
+    await video.play();
+    const running = stream;
+    while (stream === running) await onFrame(await createImageBitmap(video));
+    video.srcObject = null;
+    return undefined;
+  };
+  return { start, stop };
+}

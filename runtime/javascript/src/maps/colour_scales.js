@@ -1,0 +1,125 @@
+// Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
+// rules are those of `runtime/maps/colour_scales.py`.
+
+import { general, withMinus } from "./numbers.js";
+
+/**
+ * @typedef {object} ColourScale
+ * @property {number} low the value of the lowest colour
+ * @property {number} high
+ * @property {string} cmap
+ * @property {number} lowest what there is, beyond which there is nothing
+ * @property {number} highest
+ */
+/**
+ * @typedef {object} GridStyle
+ * @property {string} [reduce] a row of `REDUCTIONS`, or auto
+ * @property {boolean} [shared] one scale for all
+ * @property {boolean} [symmetric] colours from -x to x for what has both signs
+ * @property {number | null} [clip] percent of the pixels, at either end, that share the end's colour; null: 1, and only
+ *   where those few would take most of the colours
+ * @property {string | null} [cmap]
+ * @property {boolean} [aliases] whether to draw also what looks like an earlier map
+ * @property {number | null} [columns] of the picture
+ */
+
+export const SEQUENTIAL = "viridis";
+export const DIVERGING = "RdBu_r";
+const CLIPPED_BY_DEFAULT = 1;
+/** Pixels of a map that is clipped by default: in a smaller one, a single pixel is a large part. */
+const FEWEST_PIXELS = 20;
+/** Of a map's range: if all but the clipped pixels lie within it, those few take most of the colours. */
+const WASHED_OUT = 0.3;
+
+/**
+ * Each map's scale; null where no value is finite.
+ * @param {ArrayLike<number>[]} maps
+ * @param {GridStyle} style
+ * @returns {(ColourScale | null)[]}
+ */
+export function scalesOf(maps, style) {
+  if (!style.shared) return maps.map((values) => scaleOf(sortedFinite([values]), style));
+  const one = scaleOf(sortedFinite(maps), style);
+  return maps.map(() => one);
+}
+
+/**
+ * The scale from a map's lowest to its highest value.
+ * @param {ArrayLike<number>} values
+ */
+export const ownScale = (values) => scaleOf(sortedFinite([values]), { clip: 0 });
+
+/**
+ * The ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant.
+ * @param {ColourScale} scale
+ * @returns {[string, string]}
+ */
+export function rangeText(scale) {
+  if (scale.lowest === scale.highest) {
+    const text = withMinus(general(scale.lowest, 4));
+    return [text, text];
+  }
+  let low = "";
+  let high = "";
+  for (let digits = 3; digits < 18 && low === high; digits++) {
+    low = general(scale.low, digits);
+    high = general(scale.high, digits);
+  }
+  if (scale.lowest < scale.low) low = `${general(scale.lowest, 3)} … ${low}`;
+  if (scale.highest > scale.high) high = `${high} … ${general(scale.highest, 3)}`;
+  return [withMinus(low), withMinus(high)];
+}
+
+/**
+ * @param {ArrayLike<number>[]} maps
+ * @returns {Float64Array} from low to high
+ */
+function sortedFinite(maps) {
+  const found = new Float64Array(maps.reduce((sum, values) => sum + values.length, 0));
+  let count = 0;
+  for (const values of maps) {
+    for (let index = 0; index < values.length; index++) {
+      if (Number.isFinite(values[index])) found[count++] = values[index];
+    }
+  }
+  return found.subarray(0, count).sort();
+}
+
+/**
+ * @param {Float64Array} values sorted
+ * @param {GridStyle} style
+ * @returns {ColourScale | null}
+ */
+function scaleOf(values, style) {
+  if (values.length === 0) return null;
+  const lowest = values[0] + 0; // not -0
+  const highest = values[values.length - 1] + 0;
+  const [low, high] = clipped(values, lowest, highest, style.clip ?? null);
+  if (style.symmetric && low < 0 && high > 0) {
+    const end = Math.max(-low, high);
+    return { low: -end, high: end, cmap: style.cmap ?? DIVERGING, lowest, highest };
+  }
+  return { low, high, cmap: style.cmap ?? SEQUENTIAL, lowest, highest };
+}
+
+/**
+ * @param {Float64Array} values sorted
+ * @param {number} lowest
+ * @param {number} highest
+ * @param {number | null} clip
+ * @returns {[number, number]}
+ */
+function clipped(values, lowest, highest, clip) {
+  const size = values.length;
+  const count = Math.ceil((size * (clip ?? CLIPPED_BY_DEFAULT)) / 100);
+  if (!count || 2 * count >= size || (clip === null && size < FEWEST_PIXELS)) return [lowest, highest];
+  const low = values[count];
+  const high = values[size - 1 - count];
+  if (low === high) return [lowest, highest]; // the few are all there is to see
+  if (clip !== null) return [low, high];
+  // Halved, because the range may be larger than the largest float64.
+  const inner = high / 2 - low / 2;
+  if (inner >= WASHED_OUT * (highest / 2 - lowest / 2)) return [lowest, highest];
+  // An end that is near the others stays: a map with one peak keeps its darkest pixels apart.
+  return [low / 2 - lowest / 2 > inner ? low : lowest, highest / 2 - high / 2 > inner ? high : highest];
+}

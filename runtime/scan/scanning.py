@@ -1,0 +1,263 @@
+"""`layerprobe scan`: the order of its steps, from a folder of images to the tables; going on where it was stopped."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from ..artifact.errors import ImageError
+from ..artifact.folder import Artifact
+from ..artifact.manifest import Output, fixed_batch
+from ..artifact.selection import select_outputs
+from ..runners.base import Runner
+from ..runners.memory_need import bytes_of
+from ..runs.input_files import is_photo
+from .differences import Comparison, compared, noise_floors, write_differences
+from .image_list import Shard, added_shards, find_items, read_shards, write_shards
+from .kept_tensors import KeptDtype, KeptTensors
+from .merge_tree import MergeTree
+from .partial_statistics import PartialStatistics, folded
+from .pipeline import ScanJob, scan_shards
+from .scan_folder import ScanRecord, artifact_hash, opened_folder
+from .scanned_outputs import ScannedOutput, scanned_outputs
+from .shard_reduction import ShardReduction
+from .tables import part_name, require_parquet, shown_path, write_statistics, write_tables_of_shard
+
+__all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
+
+SHARD = 256
+"""Images between two points at which a scan can go on: seconds of work, and megabytes on the disk."""
+_BUFFER_BYTES = 2**27
+"""Of one batch's outputs, by default: larger batches are no faster on a CPU, and leave its cache earlier."""
+_LARGEST_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What is scanned, and how: all that changes the numbers."""
+
+    input_size: tuple[int, int] | None = None
+    """Height and width of the preprocessed photos, instead of those of the export."""
+    batch: int | None = None
+    shard: int = SHARD
+    limit: int | None = None
+    """At most so many images, the first ones."""
+    sample: int | None = None
+    """So many images, at random."""
+    seed: int = 0
+    classes: bool = False
+    """Whether to split the statistics by the images' first folder."""
+    keep: tuple[str, ...] = ()
+    """Patterns of outputs whose tensors are stored."""
+    keep_dtype: KeptDtype = "float32"
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """What a scan found."""
+
+    outputs: Sequence[ScannedOutput]
+    left_out: dict[str, str]
+    """Outputs that can't be scanned, each with the reason."""
+    statistics: PartialStatistics
+    """Of all images."""
+    images: int
+    """In the list: read or not."""
+    broken: int
+    earlier: int
+    """Images that an earlier call had done."""
+    paths: Callable[[int], str] = field(repr=False)
+    """From an image's number to its path below the folder, as it is shown."""
+    file_of: Callable[[int], Path] = field(repr=False)
+    """From an image's number to its file."""
+    comparison: Comparison | None = None
+    """With another runner."""
+
+
+def default_batch(outputs: Sequence[Output]) -> int:
+    """Return how many images are computed together, so that their outputs take at most 128 MB if possible."""
+    each = sum(bytes_of(output, {"N": 1}) for output in outputs)
+    return max(1, min(_LARGEST_BATCH, _BUFFER_BYTES // max(each, 1)))
+
+
+def scan(
+    artifact: Artifact,
+    runner: Runner,
+    folder: Path,
+    target: Path,
+    choices: Choices | None = None,
+    other: Runner | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
+) -> ScanResult:
+    """Run every image below `folder` once, and write the statistics of the runner's outputs into `target`.
+
+    What an earlier call with the same choices has done is kept, whether that was complete, stopped or killed; images
+    that are new since are added. The tables are the same, to the last bit, as of one call without an interruption.
+
+    Args:
+        artifact: an open artifact.
+        runner: an open runner of it, cut to the outputs to scan.
+        folder: of images or of arrays.
+        target: the folder to write.
+        choices: the defaults if None.
+        other: a runner of the same outputs that is compared with `runner` on every image.
+        on_progress: called with the number of images done, and of all; from another thread.
+
+    Raises:
+        RunnerUnavailable: pyarrow isn't installed.
+        ImageError: there are no images, or none can be read.
+        UsageError: `target` holds something else or another scan; the choices don't fit the model.
+        ArtifactError: the artifact has changed since, or takes no images; or a file of the scan is damaged.
+        OutputError: the disk is full; what was written stays, and a later call goes on from there.
+    """
+    require_parquet()
+    choices = choices or Choices()
+    chosen = [each for each in artifact.manifest.outputs if each.name in runner.names]
+    outputs, left_out = scanned_outputs(artifact.manifest, chosen)
+    kept = [each.name for each in select_outputs([x.output for x in outputs], choices.keep)] if choices.keep else []
+    items = find_items(folder, choices.limit, choices.sample, choices.seed)
+    if is_photo(Path(items[0])):
+        artifact.manifest.image_input(choices.input_size)
+    batch = fixed_batch(artifact.manifest.inputs) or choices.batch or default_batch(chosen)
+    record = _record(artifact, runner, outputs, folder, choices, kept, batch, other)
+    floors = noise_floors(artifact) if other is not None else {}
+    with opened_folder(target, record):
+        shards = read_shards(target / "images.jsonl")
+        # A sample that was drawn stays as it is.
+        new = () if shards and choices.sample else items
+        added = added_shards(shards, new, choices.shard, classes=choices.classes)
+        if added:
+            shards += added
+            write_shards(target / "images.jsonl", shards)
+        tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(each.class_name for each in shards))}
+        done = {name: tree.done(number) for name, number in numbers.items()}
+        waiting = [each for each in shards if each.rank not in done[each.class_name]]
+        earlier = sum(len(each.items) for each in shards) - sum(len(each.items) for each in waiting)
+        keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
+        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other)
+        counter = _Counter(earlier, earlier + sum(len(each.items) for each in waiting), on_progress)
+
+        def complete(reduction: ShardReduction) -> None:
+            if keeper is not None:
+                keeper.flush()
+            write_tables_of_shard(reduction, target)
+            if other is not None:
+                write_differences(reduction, floors, target / "differences" / part_name(reduction))
+            # Last: with it, the shard counts as done.
+            tree.add(numbers[reduction.shard.class_name], reduction.shard.rank, reduction.statistics())
+
+        scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
+        found = _finished(
+            folder, target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes
+        )
+        return replace(found, comparison=compared(target, other.name, outputs)) if other is not None else found
+
+
+def _record(
+    artifact: Artifact,
+    runner: Runner,
+    outputs: Sequence[ScannedOutput],
+    folder: Path,
+    choices: Choices,
+    kept: Sequence[str],
+    batch: int,
+    other: Runner | None,
+) -> ScanRecord:
+    return ScanRecord(
+        model=artifact.manifest.model,
+        artifact=artifact_hash(artifact),
+        images_below=shown_path(str(folder.resolve())),
+        outputs=tuple(each.output.name for each in outputs),
+        runner=runner.name,
+        runtime=runner.facts,
+        input_size=choices.input_size,
+        batch=batch,
+        shard=choices.shard,
+        sample=choices.sample,
+        seed=choices.seed,
+        classes=choices.classes,
+        keep=tuple(kept),
+        keep_dtype=choices.keep_dtype,
+        against=other.name if other is not None else None,
+    )
+
+
+def _finished(
+    folder: Path,
+    target: Path,
+    outputs: Sequence[ScannedOutput],
+    left_out: dict[str, str],
+    shards: Sequence[Shard],
+    tree: MergeTree,
+    numbers: dict[str, int],
+    keeper: KeptTensors | None,
+    earlier: int,
+    *,
+    classes: bool,
+) -> ScanResult:
+    """Merge what the shards gave, and write the tables over all images."""
+    by_class = {name: tree.statistics(number) for name, number in sorted(numbers.items())}
+    whole = folded(list(by_class.values()), outputs[-1].end, len(outputs))
+    images = sum(len(each.items) for each in shards)
+    if not whole.images:
+        raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")
+    item_of = _items(shards)
+
+    def tables() -> Iterator[tuple[str | None, PartialStatistics]]:
+        yield None, whole
+        if classes:
+            yield from by_class.items()
+
+    write_statistics(target, outputs, tables(), lambda number: shown_path(item_of(number)))
+    if keeper is not None:
+        keeper.write_index(target / "tensors.parquet")
+    return ScanResult(
+        outputs,
+        left_out,
+        whole,
+        images,
+        images - whole.images,
+        earlier,
+        lambda number: shown_path(item_of(number)),
+        lambda number: folder / item_of(number),
+    )
+
+
+def _first_reason(target: Path) -> str:
+    """Return why the first image that can't be read can't be."""
+    return next((reason for _, reason in broken_images(target)), "")
+
+
+def broken_images(target: Path) -> Iterator[tuple[str, str]]:
+    """Yield the images that could not be read, each with the reason, in their order."""
+    import pyarrow.parquet as pq
+
+    for part in sorted((target / "images").glob("*.parquet")):
+        table = pq.read_table(part, columns=["image", "error"])
+        for image, error in zip(table["image"].to_pylist(), table["error"].to_pylist(), strict=True):
+            if error is not None:
+                yield image, error
+
+
+def _items(shards: Sequence[Shard]) -> Callable[[int], str]:
+    """Return what gives an image's path below the folder by its number."""
+    firsts = [shard.first for shard in shards]
+
+    def item(number: int) -> str:
+        shard = shards[bisect_right(firsts, number) - 1]
+        return shard.items[number - shard.first]
+
+    return item
+
+
+class _Counter:
+    """How many images are done."""
+
+    def __init__(self, done: int, of_all: int, on_progress: Callable[[int, int], None]) -> None:
+        self._done, self._of_all, self._on_progress = done, of_all, on_progress
+        on_progress(done, of_all)
+
+    def add(self, count: int) -> None:
+        self._done += count
+        self._on_progress(self._done, self._of_all)

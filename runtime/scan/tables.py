@@ -1,0 +1,275 @@
+"""Statistics -> Parquet: the tables that `artifacts/README.md` describes, the same bytes for the same statistics."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..artifact.errors import RunnerUnavailable, how_to_install
+from ..artifact.file_replacement import replace_file
+from .channel_moments import ChannelMoments
+from .partial_statistics import PartialStatistics
+from .scanned_outputs import ScannedOutput
+from .shard_reduction import ShardReduction
+from .value_histogram import QUANTILES, bucket_edges, quantiles
+
+if TYPE_CHECKING:
+    import pyarrow
+__all__ = [
+    "dead_and_saturated",
+    "part_name",
+    "require_parquet",
+    "shown_path",
+    "write_statistics",
+    "write_table",
+    "write_tables_of_shard",
+]
+
+_MARK = "layerprobe.scan_table"
+_SATURATED = 0.5
+"""The share of a channel's elements at one end of its range from which on it counts as saturated."""
+
+
+def require_parquet() -> None:
+    """Check that Parquet can be written, before the work whose result it will hold.
+
+    Raises:
+        RunnerUnavailable: pyarrow isn't installed.
+    """
+    try:
+        import pyarrow.parquet  # noqa: F401
+    except ImportError as error:
+        raise RunnerUnavailable(
+            f"A scan is written as Parquet, but pyarrow can't be loaded.\n{how_to_install('scan')}"
+        ) from error
+
+
+def shown_path(item: str) -> str:
+    """Return a path as UTF-8, which a file's name need not be: other bytes are escaped."""
+    return os.fsencode(item).decode("utf-8", "backslashreplace")
+
+
+def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
+    """Write a row for each image into `images/`, and one for each image and output into `summaries/`.
+
+    Raises:
+        OutputError: a file can't be written.
+    """
+    import pyarrow as pa
+
+    rows = sorted(reduction.images, key=lambda row: (row["number"], row["row"]))
+    columns: dict[str, Any] = {
+        "image": pa.array([shown_path(row["image"]) for row in rows], pa.string()),
+        "number": pa.array([row["number"] for row in rows], pa.int64()),
+        "row": pa.array([row["row"] for row in rows], pa.int32()),
+        "class": pa.array([shown_path(row["class"]) or None for row in rows], pa.string()),
+        "error": pa.array([row["error"] and shown_path(row["error"]) for row in rows], pa.string()),
+    }
+    for name in reduction.result_names:
+        values = [row.get(name) for row in rows]
+        columns[f"top:{name}"] = pa.array([None if each is None else _top(each) for each in values], pa.int32())
+        floats = [None if each is None else each.astype(np.float32) for each in values]
+        columns[f"result:{name}"] = pa.array(floats, pa.list_(pa.float32()))
+        if reduction.differences:
+            others = [row.get(f"other:{name}") for row in rows]
+            tops = [None if each is None else _top(each) for each in others]
+            columns[f"other_top:{name}"] = pa.array(tops, pa.int32())
+    write_table(folder / "images" / part_name(reduction), pa.table(columns))
+    if reduction.summaries:
+        paths = {row["number"]: shown_path(row["image"]) for row in rows}
+        write_table(folder / "summaries" / part_name(reduction), _summaries(reduction.summaries, paths))
+
+
+def part_name(reduction: ShardReduction) -> str:
+    """Return the name of a shard's files."""
+    return f"part-{reduction.shard.number:07d}.parquet"
+
+
+def _top(values: NDArray[Any]) -> int | None:
+    """Return the place of the largest number, the first of several; None where there is one number, or one isn't."""
+    if values.size < 2 or np.isnan(values.astype(np.float64)).any():
+        return None
+    return int(values.argmax())
+
+
+def _summaries(batches: Sequence[Mapping[str, Any]], paths: Mapping[int, str]) -> "pyarrow.Table":
+    import pyarrow as pa
+
+    numbers = np.concatenate([each["number"] for each in batches])
+    columns = {
+        "image": _words([paths[int(number)] for number in numbers]),
+        "number": pa.array(numbers),
+        "row": pa.array(np.concatenate([each["row"] for each in batches]).astype(np.int32)),
+        "output": _words([each["output"] for each in batches for _ in each["number"]]),
+    }
+    for name in batches[0].keys() - {"number", "row", "output"}:
+        columns[name] = pa.array(np.concatenate([each[name] for each in batches]))
+    order = ["image", "number", "row", "output", "count", "mean", "std", "min", "max", "zeros", "nan", "infinite"]
+    return pa.table({name: columns[name] for name in (*order, "zero_channels")})
+
+
+def write_statistics(
+    folder: Path,
+    outputs: Sequence[ScannedOutput],
+    statistics: Iterable[tuple[str | None, PartialStatistics]],
+    path_of: Callable[[int], str],
+) -> None:
+    """Write `outputs.parquet`, `channels.parquet` and `histograms.parquet`.
+
+    Args:
+        folder: where.
+        outputs: that were scanned.
+        statistics: of each class, and of all images with None.
+        path_of: from an image's number to its path.
+
+    Raises:
+        OutputError: a file can't be written.
+    """
+    import pyarrow as pa
+
+    tables: dict[str, list[pa.Table]] = {"outputs": [], "channels": [], "histograms": []}
+    for name, partial in statistics:
+        of_class = None if name is None else shown_path(name)
+        for index, each in enumerate(outputs):
+            moments = partial.moments.part(each.begin, each.end)
+            tables["channels"].append(_channel_rows(of_class, each, moments, path_of))
+            tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
+            tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
+    for table, parts in tables.items():
+        write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
+
+
+def _moments(moments: ChannelMoments, path_of: Callable[[int], str]) -> dict[str, Any]:
+    """Return the columns that outputs and channels share."""
+    import pyarrow as pa
+
+    known = moments.count > 0
+    variance = moments.squares / np.maximum(moments.count, 1)
+
+    def number(values: NDArray[np.float64]) -> Any:
+        return pa.array(values, pa.float64(), mask=~known)
+
+    def path(images: NDArray[np.int64]) -> Any:
+        return _words([None if image < 0 else path_of(int(image)) for image in images])
+
+    return {
+        "count": pa.array(moments.count),
+        "mean": number(moments.mean),
+        "variance": number(variance),
+        "std": number(np.sqrt(variance)),
+        "min": number(moments.low),
+        "max": number(moments.high),
+        "zeros": pa.array(moments.zeros),
+        "nan": pa.array(moments.nan),
+        "infinite": pa.array(moments.infinite),
+        "at_min": pa.array(moments.at_low),
+        "at_max": pa.array(moments.at_high),
+        "min_image": path(moments.low_image),
+        "max_image": path(moments.high_image),
+    }
+
+
+def _channel_rows(
+    of_class: str | None, output: ScannedOutput, moments: ChannelMoments, path_of: Callable[[int], str]
+) -> "pyarrow.Table":
+    import pyarrow as pa
+
+    size = output.channels
+    dead, saturated = dead_and_saturated(moments)
+    return pa.table(
+        {
+            "class": _words([of_class] * size),
+            "output": _words([output.output.name] * size),
+            "channel": pa.array(np.arange(size, dtype=np.int32)),
+            **_moments(moments, path_of),
+            "dead": pa.array(dead),
+            "saturated": pa.array(saturated),
+        }
+    )
+
+
+def dead_and_saturated(moments: ChannelMoments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which channels are zero in every element of every image, and which are at an end of their range, other
+    than 0, in at least half of their elements, of which there are several.
+    """
+    whole = moments.count + moments.nan + moments.infinite
+    dead = (moments.zeros == whole) & (whole > 0)
+    least = np.maximum(_SATURATED * moments.count, 2)
+    at_low = (moments.at_low >= least) & (moments.low != 0)
+    at_high = (moments.at_high >= least) & (moments.high != 0)
+    return dead, (at_low | at_high) & ~dead
+
+
+def _output_row(
+    of_class: str | None,
+    output: ScannedOutput,
+    moments: ChannelMoments,
+    counts: NDArray[np.int64],
+    path_of: Callable[[int], str],
+) -> "pyarrow.Table":
+    import pyarrow as pa
+
+    dead, saturated = dead_and_saturated(moments)
+    whole = moments.pooled()
+    values = quantiles(counts, float(whole.low[0]), float(whole.high[0]))
+    origin = output.output
+    return pa.table(
+        {
+            "class": _words([of_class]),
+            "output": _words([origin.name]),
+            "label": _words([origin.label]),
+            "shape": _words([" x ".join(map(str, origin.shape))]),
+            "channels": pa.array([output.channels], pa.int32()),
+            **_moments(whole, path_of),
+            "dead_channels": pa.array([int(dead.sum())], pa.int32()),
+            "saturated_channels": pa.array([int(saturated.sum())], pa.int32()),
+            "counted": pa.array([int(counts.sum())]),
+            **{
+                f"q{share:g}": pa.array([values[share]], pa.float64(), mask=np.array([not counts.any()]))
+                for share in QUANTILES
+            },
+        }
+    )
+
+
+def _histogram_rows(of_class: str | None, output: ScannedOutput, counts: NDArray[np.int64]) -> "pyarrow.Table":
+    import pyarrow as pa
+
+    buckets = np.flatnonzero(counts)
+    low, high = bucket_edges(buckets)
+    order = np.lexsort((high, low))
+    return pa.table(
+        {
+            "class": _words([of_class] * len(buckets)),
+            "output": _words([output.output.name] * len(buckets)),
+            "low": pa.array(low[order]),
+            "high": pa.array(high[order]),
+            "count": pa.array(counts[buckets][order]),
+        }
+    )
+
+
+def _words(texts: Sequence[str | None]) -> Any:
+    import pyarrow as pa
+
+    return pa.array(texts, pa.string())
+
+
+def write_table(file: Path, table: "pyarrow.Table") -> None:
+    """Write one file, whole or not at all.
+
+    Raises:
+        OutputError: it can't be written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # The mark is in the footer, where the files of ours are known by it.
+    marked = table.replace_schema_metadata({_MARK: "1"})
+    content = pa.BufferOutputStream()
+    pq.write_table(marked, content, compression="zstd")
+    with replace_file(file, _MARK) as stream:
+        stream.write(content.getvalue())

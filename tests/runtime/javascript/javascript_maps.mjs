@@ -1,0 +1,75 @@
+// What the JavaScript maps make of given tensors, for test_javascript_maps.py: JSON in, JSON out.
+import { readFileSync } from "node:fs";
+import { channelsOf, hasMap } from "../../../runtime/javascript/src/maps/channels.js";
+import { colourMapImage, colourTable } from "../../../runtime/javascript/src/maps/colour_maps.js";
+import { rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
+import { LEFT_OUT, readMap, worthDrawing } from "../../../runtime/javascript/src/maps/feature_maps.js";
+import { explained, leftOutNotes, markedDetail, scaleNotes, tokenNotes, usualReduction } from "../../../runtime/javascript/src/maps/footer.js";
+import { general } from "../../../runtime/javascript/src/maps/numbers.js";
+import { CHANNEL_PAGE, OUTPUT_PAGE, layOut } from "../../../runtime/javascript/src/maps/page_layout.js";
+import { REDUCTIONS } from "../../../runtime/javascript/src/maps/reductions.js";
+import { atDepth, pageRanges, sectionsOf } from "../../../runtime/javascript/src/maps/sections.js";
+import { DTYPES } from "../../../runtime/javascript/src/tensor.js";
+
+const given = JSON.parse(readFileSync(process.argv[2], "utf8"));
+
+function tensorOf({ dtype, shape, bytes }) {
+  const raw = Uint8Array.from(Buffer.from(bytes, "base64"));
+  return { dtype, shape, data: new DTYPES[dtype](raw.buffer) };
+}
+
+const base64 = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
+
+const tensors = new Map(Object.entries(given.tensors).map(([name, each]) => [name, tensorOf(each)]));
+const maps = given.outputs.map((output) => readMap(tensors.get(output.name), output, "auto", given.noise[output.name]));
+
+const reduced = {};
+for (const output of given.outputs) {
+  if (output.averaged || !hasMap(output)) continue;
+  const channels = channelsOf(tensors.get(output.name), output);
+  reduced[output.name] = Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, base64(row.reduce(channels))]));
+}
+
+const grids = given.styles.map((style) => {
+  const found = worthDrawing(maps, style);
+  const scales = scalesOf(found.maps.map((map) => map.values), style);
+  const usual = usualReduction(found.maps);
+  return {
+    names: found.maps.map((map) => map.name),
+    details: found.maps.map((map) => markedDetail(map, usual)),
+    notes: [...explained(found.maps), ...scaleNotes(scales, style), ...tokenNotes(given.outputs), ...leftOutNotes(found.leftOut)],
+    ranges: scales.map((scale) => (scale ? rangeText(scale) : null)),
+    colours: found.maps.map((map, index) => {
+      const scale = scales[index];
+      const rgba = colourMapImage(map.values, colourTable(scale?.cmap ?? "viridis"), scale ? [scale.low, scale.high] : null);
+      return base64(rgba);
+    }),
+  };
+});
+
+const measure = (text, size) => text.length * size * 0.6;
+process.stdout.write(
+  JSON.stringify({
+    reduced,
+    grids,
+    numbers: given.numbers.map(([value, digits]) => general(value, digits)),
+    tables: Object.fromEntries(given.colourMaps.map((name) => [name, base64(colourTable(name))])),
+    words: [Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, row.words])), LEFT_OUT],
+    layouts: given.shapes.map(({ shapes, channels }) => {
+      const names = shapes.map((_, index) => String(index));
+      const { side, columns, rows, mapHeight, text, width, height } = layOut(shapes, {
+        kind: channels ? CHANNEL_PAGE : OUTPUT_PAGE,
+        names,
+        notes: ["One."],
+        measure,
+        details: !channels,
+        hasTitle: true,
+        sections: !channels,
+      });
+      return { side, columns, rows, mapHeight, text, size: [width, height] };
+    }),
+    sections: given.paths.map(sectionsOf),
+    pages: given.paths.map((paths) => pageRanges(paths, 48)),
+    depths: given.paths.map((paths) => [1, 2, 3].map((depth) => atDepth(paths.map((path, index) => ({ module_path: path, index })), depth).map(({ index }) => index))),
+  }),
+);

@@ -1,0 +1,255 @@
+"""The maps that JavaScript makes of tensors are Python's: values, colours to the byte, words, a page's layout."""
+
+import base64
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from javascript_here import node
+from make_javascript_colours import javascript_colours
+
+from runtime.artifact.errors import UsageError
+from runtime.artifact.manifest import Output
+from runtime.artifact.selection import select_outputs
+from runtime.maps.channel_mean import channels_of
+from runtime.maps.colour_maps import colour_map_image, colour_table
+from runtime.maps.colour_scales import range_text, scales_of
+from runtime.maps.feature_grid import grid_pages
+from runtime.maps.feature_maps import LEFT_OUT, read_map
+from runtime.maps.footer import clip_notes, scale_notes
+from runtime.maps.grid_style import GridStyle
+from runtime.maps.page_layout import CHANNEL_PAGE, OUTPUT_PAGE, lay_out
+from runtime.maps.reductions import REDUCTIONS
+from runtime.maps.sections import page_ranges, sections_of
+
+STYLES = [
+    {},
+    {"shared": True, "symmetric": True},
+    {"clip": 5.0, "cmap": "magma", "aliases": True},
+    {"clip": 0.0, "symmetric": True, "cmap": "coolwarm"},
+]
+NUMBERS = [
+    0.0,
+    -0.0,
+    0.125,
+    0.375,
+    1.5,
+    2.5,
+    1e-5,
+    9.9995e-5,
+    0.00012345,
+    999.5,
+    1e16,
+    123456.0,
+    -7.25e-300,
+    1e22,
+    5e-324,
+]
+"""With ties, which Python rounds to the even digit, and numbers beside the ends of where it writes an exponent."""
+
+
+def output(name: str, shape: tuple[int, ...], dtype: str = "float32", layout: str = "NCHW", **more) -> Output:
+    return Output.model_validate(
+        {
+            "name": name,
+            "label": "Conv2d",
+            "operation": "torch.nn.Conv2d",
+            "module_path": name.rpartition(".")[0],
+            "source_file": None,
+            "source_line": None,
+            "shape": ["N", *shape[1:]],
+            "dtype": dtype,
+            "layout": layout,
+            "tokens": None,
+            "averaged": None,
+            "alias_of": None,
+            **more,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def outputs_and_arrays():
+    draw = np.random.default_rng(7)
+    plain = draw.normal(size=(1, 6, 9, 12)).astype(np.float32)
+    peak = draw.normal(size=(1, 4, 12, 12)).astype(np.float32)
+    peak[0, :, 3, 3] = 900
+    holes = draw.normal(size=(1, 3, 8, 8)).astype(np.float32)
+    holes[0, 1, 2, 2], holes[0, 0, 5, 5] = np.nan, np.inf
+    normed = draw.normal(size=(1, 7, 7, 16))
+    normed = ((normed - normed.mean(-1, keepdims=True)) / normed.std(-1, keepdims=True)).astype(np.float32)
+    tokens = {"before": 1, "height": 4, "width": 5, "after": 2}
+    found = {
+        output("block.0.conv", plain.shape): plain,
+        output("block.0.twin", plain.shape): plain * 3,
+        output("block.1.peak", peak.shape): peak,
+        output("block.1.holes", holes.shape): holes,
+        output("block.2.norm", normed.shape, layout="NHWC"): normed,
+        output("block.2.wide", (1, 40, 6, 6)): draw.normal(size=(1, 40, 6, 6)).astype(np.float32),
+        output("block.2.patches", (1, 23, 10), layout="NLC", tokens=tokens): draw.normal(size=(1, 23, 10)).astype(
+            np.float32
+        ),
+        output("counts", (1, 3, 5, 5), "int64"): draw.integers(-9, 9, (1, 3, 5, 5)),
+        output("mask", (1, 2, 6, 6), "bool"): draw.random((1, 2, 6, 6)) > 0.5,
+        output("double", (1, 2, 6, 7), "float64"): draw.normal(size=(1, 2, 6, 7)) * 1e300,
+        output("half", (1, 3, 6, 7), "float16"): draw.normal(size=(1, 3, 6, 7)).astype(np.float16),
+        output("faint", (1, 3, 8, 9)): (draw.normal(size=(1, 3, 8, 9)) * 1e-7).astype(np.float32),
+        output("still", (1, 3, 8, 9)): np.full((1, 3, 8, 9), 0.3, np.float32),
+        output("point", (1, 5, 1, 1)): draw.normal(size=(1, 5, 1, 1)).astype(np.float32),
+        output("mean", (1, 1, 8, 8), averaged=16): draw.normal(size=(1, 1, 8, 8)).astype(np.float32),
+        output("noise", (1, 1, 8, 8), averaged=16): (1 + draw.normal(size=(1, 1, 8, 8)) * 1e-7).astype(np.float32),
+        output("fc", (1, 10), layout="NC"): draw.normal(size=(1, 10)).astype(np.float32),
+    }
+    return list(found), {each.name: array for each, array in found.items()}
+
+
+SHAPES = [[(56, 56)] * 5, [(112, 112), (56, 56), (7, 7)] * 9, [(3, 40), (40, 3)], [(14, 14)], [(97, 48)] * 47]
+PATHS = [
+    [
+        "conv1",
+        "bn1",
+        *(f"layer{i}.{j}.{k}" for i in range(1, 5) for j in (0, 1) for k in ("conv1", "bn1", "conv2")),
+        "",
+    ],
+    [f"features.denseblock{i}.denselayer{j}.conv" for i in (1, 2, 3) for j in range(30)],
+    ["stem", "features.0.0", "features.0.1", "features", "features.1.a.b.c", "features.1", "head"],
+]
+NOISE = {"noise": 1e-6, "mean": 1e-6}
+
+
+@pytest.fixture(scope="module")
+def made(outputs_and_arrays, tmp_path_factory):
+    """What JavaScript makes of it all, in one process."""
+    outputs, arrays = outputs_and_arrays
+    given = {
+        "outputs": [each.model_dump() for each in outputs],
+        "tensors": {
+            name: {
+                "dtype": str(array.dtype),
+                "shape": array.shape,
+                "bytes": base64.b64encode(np.ascontiguousarray(array).tobytes()).decode(),
+            }
+            for name, array in arrays.items()
+        },
+        "noise": NOISE,
+        "styles": STYLES,
+        "numbers": [[value, digits] for value in NUMBERS for digits in (1, 2, 3, 4, 17)],
+        "colourMaps": ["viridis", "RdBu_r", "tab10", "brg"],
+        "shapes": [{"shapes": shapes, "channels": channels} for shapes in SHAPES for channels in (False, True)],
+        "paths": PATHS,
+    }
+    file = tmp_path_factory.mktemp("maps") / "given.json"
+    file.write_text(json.dumps(given))
+    script = Path(__file__).with_name("javascript_maps.mjs")
+    ran = subprocess.run([node(), script, file], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout)
+
+
+def array_of(text: str, dtype: str = "float64") -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), dtype)
+
+
+def test_each_reduction_of_each_tensor_has_pythons_values(made, outputs_and_arrays):
+    outputs, arrays = outputs_and_arrays
+    compared = 0
+    for each in outputs:
+        if not each.has_map or each.averaged:
+            continue
+        channels = channels_of(arrays[each.name], each.layout, each.tokens)
+        if channels.dtype == np.float16:
+            channels = channels.astype(np.float32)
+        for name, row in REDUCTIONS.items():
+            with np.errstate(all="ignore"):
+                expected = row.reduce(channels).ravel()
+            found = array_of(made["reduced"][each.name][name])
+            scale = np.abs(expected[np.isfinite(expected)]).max(initial=0) or 1.0
+            np.testing.assert_allclose(
+                found / scale, expected / scale, rtol=0, atol=1e-6, err_msg=f"{each.name} {name}"
+            )
+            compared += 1
+    assert compared == 14 * len(REDUCTIONS)
+
+
+@pytest.mark.parametrize("number", range(len(STYLES)))
+def test_a_grid_shows_the_same_tiles_in_the_same_colours_with_the_same_words(made, outputs_and_arrays, number):
+    outputs, arrays = outputs_and_arrays
+    style, found = GridStyle(**STYLES[number]), made["grids"][number]
+    maps = [read_map(arrays, each, noise=NOISE) for each in outputs]
+    pages = grid_pages(maps, outputs, style)
+    assert found["names"] == [each.name for each in pages.maps]
+    assert found["details"] == [each.detail for each in pages.maps]
+    scales = scales_of([each.values for each in pages.maps], style, shared=bool(style.shared))
+    assert found["ranges"] == [scale and list(range_text(scale)) for scale in scales]
+    for each, scale, colours in zip(pages.maps, scales, found["colours"], strict=True):
+        ends = (scale.low, scale.high) if scale else None
+        expected = colour_map_image(each.values, colour_table(scale.cmap if scale else "viridis"), ends)
+        rgba = array_of(colours, "uint8").reshape(*each.values.shape, 4)
+        assert (rgba[..., 3] == 255).all()
+        if each.reduction == "pca":  # equal to 1e-6, which a level's edge may lie within
+            assert (rgba[..., :3] != expected).any(-1).mean() < 0.02
+        else:
+            np.testing.assert_array_equal(rgba[..., :3], expected, err_msg=each.name)
+    scaled = [*scale_notes(scales, style, shared=bool(style.shared)), *clip_notes(scales, style)]
+    expected = [*pages.opening, *scaled, *pages.closing]
+    assert found["notes"] == [
+        note.partition(" (--")[0] + note.partition("draws it)")[2] + note.partition("draws them)")[2]
+        if " (--" in note
+        else note
+        for note in expected
+    ]
+
+
+def test_numbers_are_written_as_python_writes_them(made):
+    assert made["numbers"] == [f"{value:.{digits}g}" for value in NUMBERS for digits in (1, 2, 3, 4, 17)]
+
+
+def test_the_colour_tables_are_pythons(made):
+    for name, table in made["tables"].items():
+        np.testing.assert_array_equal(array_of(table, "uint8").reshape(-1, 3), colour_table(name))
+    file = Path(__file__).parents[3] / "runtime/javascript/src/maps/colour_tables.js"
+    assert file.read_text(encoding="utf-8") == javascript_colours(), "run `make javascript-tables`"
+
+
+def test_the_words_for_a_map_and_for_what_is_left_out_are_pythons(made):
+    reductions, left_out = made["words"]
+    assert reductions == {name: row.words for name, row in REDUCTIONS.items()}
+    assert left_out == {kind: [text.partition(" (--")[0] for text in texts] for kind, texts in LEFT_OUT.items()}
+
+
+def test_a_page_is_laid_out_the_same(made):
+    expected = []
+    for shapes in SHAPES:
+        for kind in (OUTPUT_PAGE, CHANNEL_PAGE):
+            of_outputs = kind is OUTPUT_PAGE
+            layout = lay_out(
+                shapes,
+                kind,
+                names=[str(index) for index in range(len(shapes))],
+                notes=["One."],
+                has_title=True,
+                details=of_outputs,
+                sections=of_outputs,
+            )
+            measures = ("side", "columns", "rows", "map_height", "text", "size")
+            expected.append([getattr(layout, each) for each in measures])
+    found = [
+        [*(each[name] for name in ("side", "columns", "rows", "mapHeight", "text")), tuple(each["size"])]
+        for each in made["layouts"]
+    ]
+    assert found == expected
+
+
+def test_blocks_and_the_ends_of_pages_are_the_same(made):
+    assert made["sections"] == [sections_of(paths) for paths in PATHS]
+    assert made["pages"] == [[[each.start, each.stop] for each in page_ranges(paths, 48)] for paths in PATHS]
+    for paths, by_depth in zip(PATHS, made["depths"], strict=True):
+        outputs = [output(f"o{index}", (1, 1, 2, 2), module_path=path) for index, path in enumerate(paths)]
+        for depth, found in zip((1, 2, 3), by_depth, strict=True):
+            try:
+                expected = [int(each.name[1:]) for each in select_outputs(outputs, depth=depth)]
+            except UsageError:
+                expected = []
+            assert found == expected

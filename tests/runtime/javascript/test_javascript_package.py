@@ -1,0 +1,177 @@
+"""The JavaScript package: its own tests, with what Python writes and expects, and what Node computes, judged here.
+
+Without Node or its packages the tests are skipped, and say what is missing.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from altered_artifacts import IMPOSSIBLE, VALUES, copy_of, places, rehash, with_value
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
+
+import photo_vectors
+from conftest import ROOT
+from runtime import Artifact, open_runner
+from runtime.artifact.errors import ArtifactError
+from runtime.artifact.manifest import parse_manifest
+from runtime.artifact.tensor_summary import sample_places
+from runtime.runs.preprocessing import preprocess_files
+
+PACKAGE = ROOT / "runtime" / "javascript"
+SAMPLES = {65_536 + 1: 65_536, 802_816: 65_536, 3_211_264: 4_321, 10_000_019: 65_536, 7: 9}
+"""Sizes of tensors, each with the number of elements that is kept."""
+
+
+def why_not() -> str | None:
+    node = shutil.which("node")
+    if node is None:
+        return "Node is not installed"
+    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    if int(version.removeprefix("v").split(".")[0]) < 20:
+        return f"Node {version} is older than 20"
+    if not (PACKAGE / "node_modules").is_dir():
+        return "the packages of Node's part are not installed: make install-web"
+    return None
+
+
+REASON = why_not()
+pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+
+
+def run(*command: str | Path, **environment: str) -> str:
+    """Run a command in the package's folder; what it printed is shown if it fails."""
+    done = subprocess.run(
+        command, cwd=PACKAGE, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory, exported: Callable[[str], Artifact], photo: Path) -> Path:
+    """What the tests in JavaScript compare with: photos, an artifact, manifests, tensors, samples."""
+    folder = tmp_path_factory.mktemp("javascript")
+    artifact = exported("cnn2")
+    assert photo_vectors.write_pixels(folder / "photos.safetensors") > 200
+    photo_vectors.write_files(folder / "files")
+    copy_of(artifact.path, folder / "cnn2")
+    move_weights(copy_of(artifact.path, folder / "weights_beside"))
+    write_manifests(artifact.path / "manifest.json", folder / "manifests.json")
+    save_file(every_type(), folder / "types.safetensors", metadata={"text": 'ä\n"', "": "empty"})
+    sampled = {str(size): sample_places(size, limit)[:: max(1, limit // 999)] for size, limit in SAMPLES.items()}
+    told = {str(size): str(limit) for size, limit in SAMPLES.items()}
+    save_file(
+        {size: np.ascontiguousarray(each) for size, each in sampled.items()}, folder / "samples.safetensors", told
+    )
+    shutil.copy(photo, folder / "photo.jpg")
+    name, steps = artifact.manifest.image_input()
+    outputs = open_runner(artifact, "onnx-cpu").run({name: preprocess_files([photo], steps)})
+    save_file(dict(outputs), folder / "photo_run.safetensors")
+    return folder
+
+
+def move_weights(folder: Path) -> None:
+    """Put the weights into a file beside the model, as those of a large model are."""
+    onnx.save(
+        onnx.load(folder / "model.onnx"),
+        folder / "model.onnx",
+        save_as_external_data=True,
+        location="model.onnx.data",
+        size_threshold=1024,
+    )
+    rehash(folder, "model.onnx", "model.onnx.data")
+
+
+def every_type() -> dict[str, Any]:
+    """A tensor of each type that both NumPy and safetensors have, a scalar, and an empty one."""
+    random = np.random.default_rng(5)
+    kinds = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64")
+    tensors: dict[str, Any] = {kind: random.integers(0, 100, (3, 5)).astype(kind) for kind in kinds}
+    half = random.standard_normal((3, 5)).astype(np.float16)
+    empty = np.zeros((0, 4), np.float32)
+    return tensors | {"bool": half > 0, "float16": half, "scalar": np.array(2.5, np.float32), "empty": empty}
+
+
+def write_manifests(manifest: Path, file: Path) -> None:
+    """Write manifests in which a field has another value, each with the outputs' names, null if Python refuses it."""
+    content = json.loads(manifest.read_text())
+    texts = [json.dumps(with_value(content, path, value)) for path in places(content) for value in VALUES]
+    for fault, _ in IMPOSSIBLE.values():
+        changed = json.loads(json.dumps(content))
+        fault(changed)
+        texts.append(json.dumps(changed))
+    texts += [json.dumps(content), json.dumps(content).replace('"model":', '"model": "another",\n "model":', 1)]
+    told = []
+    for text in texts:
+        try:
+            names = parse_manifest(text, Path("manifest.json")).output_names
+        except ArtifactError:
+            names = None
+        told.append({"text": text, "names": names})
+    file.write_text(json.dumps(told))
+
+
+def test_the_types_of_the_package_are_right() -> None:
+    run("npm", "run", "--silent", "check")
+
+
+def test_the_package_passes_its_own_tests(data: Path) -> None:
+    printed = run("node", "--test", "--test-reporter=tap", LAYERPROBE_TEST_DATA=str(data))
+    assert [line for line in printed.splitlines() if "# SKIP" in line] == []
+    found = load_file(data / "from_javascript.safetensors")
+    expected = every_type()
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert found[name].dtype == array.dtype
+        assert (found[name] == array).all()
+        assert found[name].shape == array.shape
+    with safe_open(data / "from_javascript.safetensors", framework="np") as opened:
+        assert opened.metadata() == {"text": 'ä\n"', "": "empty"}
+
+
+def test_what_node_computes_passes_and_a_fault_in_it_does_not(
+    data: Path, layerprobe: Callable[..., Any], tmp_path: Path
+) -> None:
+    run("node", "testing/record_runs.js", data / "cnn2", tmp_path)
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 4
+    for file in files:
+        judged = layerprobe("verify", data / "cnn2", "--tensors", file, "--runner", "onnx-float64")
+        assert judged.code == 0, judged.out
+        assert f"{file.name}: all 19 outputs pass" in judged.out
+    with safe_open(files[0], framework="np") as opened:
+        metadata = opened.metadata()
+    tensors = load_file(files[0])
+    save_file(tensors | {"fc": tensors["fc"] * np.float32(1.001)}, files[0], metadata)
+    judged = layerprobe("verify", data / "cnn2", "--tensors", files[0], "--runner", "onnx-float64")
+    assert judged.code == 1
+    assert "fc" in judged.out.splitlines()[0].split()
+
+
+def test_samples_of_what_node_computes_are_judged_too(
+    data: Path, layerprobe: Callable[..., Any], tmp_path: Path
+) -> None:
+    run("node", "testing/record_runs.js", data / "cnn2", tmp_path, "sampled")
+    judged = layerprobe("verify", data / "cnn2", "--tensors", tmp_path / "0.safetensors", "--runner", "onnx-float64")
+    assert judged.code == 0, judged.out
+
+
+def test_a_browser_makes_the_same_of_photos_and_what_it_computes_passes(
+    data: Path, layerprobe: Callable[..., Any]
+) -> None:
+    browser = os.environ.get("LAYERPROBE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no Chromium is installed; LAYERPROBE_CHROMIUM is the path of its program")
+    run("node", "--test", "testing/in_browser.js", LAYERPROBE_TEST_DATA=str(data), LAYERPROBE_CHROMIUM=browser)
+    file = data / "from_browser.safetensors"
+    judged = layerprobe("verify", data / "cnn2", "--tensors", file, "--runner", "onnx-float64")
+    assert judged.code == 0, judged.out

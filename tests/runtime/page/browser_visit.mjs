@@ -1,0 +1,89 @@
+// A visit to a page in headless Chromium, for test_page_in_browser.py: what it saw, as JSON.
+import { createRequire } from "node:module";
+import { join } from "node:path";
+
+const { modules, chromium: executablePath, url, elsewhere, photos, folder } = JSON.parse(process.argv[2]);
+const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
+
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
+const context = await browser.newContext({ acceptDownloads: true, viewport: { width: 390, height: 844 } });
+const page = await context.newPage();
+const problems = [];
+page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
+page.on("pageerror", (error) => problems.push(String(error)));
+page.on("dialog", (dialog) => problems.push(`dialog: ${dialog.message()}`) && dialog.dismiss());
+page.setDefaultTimeout(60_000);
+
+async function status(text) {
+  await page.waitForFunction((wanted) => {
+    const place = document.querySelector("#status");
+    return place.textContent.includes(wanted) || place.classList.contains("problem");
+  }, text);
+  return page.textContent("#status");
+}
+
+async function saved(button, name) {
+  const [file] = await Promise.all([page.waitForEvent("download"), page.click(button)]);
+  await file.saveAs(join(folder, name));
+}
+
+const seen = {};
+await page.goto(url);
+seen.ready = await status("Ready");
+seen.atFirst = { title: await page.title(), heading: await page.textContent("h1"), problems: [...problems] };
+
+// A photo is dropped, as a visitor drops it.
+await page.evaluate(async ([name, content]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const dropped = new DataTransfer();
+  dropped.items.add(new File([bytes], name, { type: "image/png" }));
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
+}, photos[0]);
+seen.dropped = await status("outputs in");
+await page.evaluate(() => (document.querySelector("#ways").open = true));
+seen.tiles = await page.locator("#grid button.tile .name").allTextContents();
+seen.photo = await page.locator("#grid figure.tile").textContent();
+seen.notes = await page.locator("#notes li").allTextContents();
+seen.foreignElements = await page.locator("#grid img, #grid script, #grid b, dialog img").count();
+seen.widerThanThePhone = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+
+// By keyboard alone: a tile is opened, a pixel is read, and the channels are there.
+await page.locator("#grid button.tile").first().focus();
+await page.keyboard.press("Enter");
+await page.waitForFunction(() => document.querySelector("#channels button"));
+await page.locator("#large-map").focus();
+await page.keyboard.press("ArrowRight");
+await page.keyboard.press("ArrowDown");
+seen.large = {
+  name: await page.textContent("#large-name"),
+  value: await page.textContent("#value"),
+  channels: await page.locator("#channels button").count(),
+};
+await page.keyboard.press("PageDown");
+seen.next = await page.textContent("#large-name");
+await page.keyboard.press("Escape");
+seen.closed = !(await page.locator("#large").isVisible());
+
+await page.fill("#filter", seen.tiles[1].slice(0, 12));
+seen.found = await page.locator("#grid button.tile .name").allTextContents();
+await page.fill("#filter", "");
+await saved("#save-picture", "picture.png");
+await saved("#save-tensors", "0.safetensors");
+for (const [index, [name, content]] of photos.entries()) {
+  if (!index) continue;
+  await page.evaluate(() => (document.querySelector("#status").textContent = ""));
+  await page.setInputFiles("#file", { name, mimeType: "image/png", buffer: Buffer.from(content, "base64") });
+  await status("outputs in");
+  await saved("#save-tensors", `${index}.safetensors`);
+}
+
+await page.click("#judge");
+await page.waitForFunction(() => !document.querySelector("#judge").disabled);
+seen.verdict = await page.textContent("#verdict");
+seen.problems = [...problems];
+
+// Neither the page nor its worker can reach another host; what they try is told to the console.
+const tryIt = (address) => fetch(address, { mode: "no-cors" }).then(() => "reached", () => "refused");
+seen.reaching = [await page.evaluate(tryIt, elsewhere), await page.workers()[0].evaluate(tryIt, elsewhere)];
+process.stdout.write(JSON.stringify(seen));
+await browser.close();

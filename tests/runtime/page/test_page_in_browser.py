@@ -1,0 +1,193 @@
+"""A page in a real browser: one visit, as a person makes it, and what was seen on it."""
+
+import base64
+import json
+import shutil
+import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from javascript_here import node, node_modules
+from onnx import helper, numpy_helper
+from PIL import Image
+from safetensors.numpy import load_file
+
+from runtime import open_artifact
+from runtime.main import main
+from runtime.maps.channel_mean import channel_mean
+from runtime.page.site_writing import write_page
+from runtime.runners.registry import open_image_runner
+from runtime.runs.preprocessing import preprocess_files
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+NAMES = ['<img src=x onerror="alert(1)">', "block.<b>bold</b>", "n" * 300, "عربية.conv", "constructor", "result"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serves a folder as `python -m http.server` does; instead of printing what was asked for, it keeps it."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        self.server.asked.append(self.path)
+
+
+@pytest.fixture(scope="module")
+def serve():
+    servers = []
+
+    def start(folder: Path) -> ThreadingHTTPServer:
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder))
+        server.asked = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> str:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)}")
+    return found
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory):
+    """A chain of convolutions with names that a page might take for something else."""
+    draw = np.random.default_rng(0)
+    nodes, weights, before, channels = [], [], "image", 3
+    for index, name in enumerate(NAMES):
+        weights.append(
+            numpy_helper.from_array(draw.normal(0, 0.3, (5, channels, 3, 3)).astype(np.float32), f"w{index}")
+        )
+        nodes.append(helper.make_node("Conv", [before, f"w{index}"], [name], pads=[1, 1, 1, 1]))
+        before, channels = name, 5
+    ends = (helper.make_tensor_value_info(*each) for each in ((NAMES[-1], 1, [1, 5, 48, 40]),))
+    image = helper.make_tensor_value_info("image", 1, [1, 3, 48, 40])
+    graph = helper.make_graph(nodes, "hostile", [image], list(ends), weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    folder = tmp_path_factory.mktemp("page")
+    onnx.save(model, folder / "hostile.onnx")
+    with pytest.raises(SystemExit) as stop:
+        main(["export", str(folder / "hostile.onnx"), "-o", str(folder / "artifact"), "--quiet"])
+    assert not stop.value.code
+    return open_artifact(folder / "artifact")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> list[Path]:
+    """A photo, one that is transparent in parts, and one that is stored on its side."""
+    draw = np.random.default_rng(1)
+    rough = Image.fromarray(draw.integers(0, 256, (9, 13, 4), np.uint8), "RGBA").resize(
+        (130, 90), Image.Resampling.BICUBIC
+    )
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    folder = tmp_path_factory.mktemp("photos")
+    rough.convert("RGB").save(folder / "photo.png")
+    rough.save(folder / "transparent.png")
+    rough.convert("RGB").save(folder / "turned.png", exif=turned)
+    return [folder / f"{name}.png" for name in ("photo", "transparent", "turned")]
+
+
+@pytest.fixture(scope="module")
+def visit(artifact, photos, browser, serve, tmp_path_factory):
+    """What was seen, and the folder of what was saved."""
+    modules = node_modules("playwright-core", "onnxruntime-web")
+    folder = tmp_path_factory.mktemp("visit")
+    runtime = modules / "onnxruntime-web" / "dist"
+    write_page(artifact, folder / "site", "<i>hostile</i>", backends=["wasm"], runtime_files=runtime)
+    (folder / "elsewhere").mkdir()
+    site, elsewhere = serve(folder / "site"), serve(folder / "elsewhere")
+    given = {
+        "modules": str(modules),
+        "chromium": browser,
+        "url": f"http://127.0.0.1:{site.server_port}/",
+        "elsewhere": f"http://127.0.0.1:{elsewhere.server_port}/secret",
+        "photos": [[each.name, base64.b64encode(each.read_bytes()).decode()] for each in photos],
+        "folder": str(folder),
+    }
+    script = Path(__file__).with_name("browser_visit.mjs")
+    ran = subprocess.run([node(), script, json.dumps(given)], capture_output=True, text=True, check=False, timeout=180)
+    assert ran.returncode == 0, ran.stderr
+    return json.loads(ran.stdout) | {"folder": folder, "elsewhere": elsewhere.asked}
+
+
+def names(artifact) -> list[str]:
+    return artifact.manifest.output_names
+
+
+def test_the_page_opens_under_its_policy_without_an_error(visit):
+    assert visit["ready"].startswith("Ready: 6 outputs. The model takes 48 × 40 pixels.")
+    assert visit["atFirst"] == {"title": "<i>hostile</i> · feature maps", "heading": "<i>hostile</i>", "problems": []}
+    assert visit["problems"] == []
+
+
+def test_a_dropped_photo_shows_a_tile_for_each_output_by_its_name(visit, artifact):
+    assert visit["dropped"].startswith("6 outputs in ")
+    assert visit["tiles"] == names(artifact)
+    assert visit["photo"].startswith("photo.png40 × 48 of 130 × 90")
+    assert visit["notes"][0] == "Each tile is one output, in the order of execution: the mean over the channels."
+
+
+def test_names_stay_text(visit, artifact):
+    assert names(artifact)[:2] == NAMES[:2]  # so that the test tries what it says
+    assert len(names(artifact)[2]) >= 200
+    assert visit["foreignElements"] == 0
+    assert visit["widerThanThePhone"] == 0
+
+
+def test_a_tile_opens_large_with_its_values_and_channels_by_keyboard(visit, artifact, photos):
+    first = artifact.manifest.outputs[0]
+    given = preprocess_files(photos[:1], artifact.manifest.preprocessing)
+    arrays = open_image_runner(artifact, "onnx", "auto").run({"image": given})
+    value = channel_mean(arrays[first.name], first.layout)[25, 21]
+    assert visit["large"]["name"] == first.name
+    assert visit["large"]["channels"] == 5
+    place, _, read = visit["large"]["value"].partition(": ")
+    assert place == "row 25, column 21"
+    assert float(read.replace("−", "-")) == pytest.approx(value, rel=1e-4)
+    assert (visit["next"], visit["closed"]) == (names(artifact)[1], True)
+    assert visit["found"] == [names(artifact)[1]]
+
+
+@pytest.mark.parametrize("index", range(3))
+def test_the_model_is_given_in_the_browser_what_it_is_given_in_python(visit, artifact, photos, index):
+    saved = load_file(visit["folder"] / f"{index}.safetensors")
+    given = preprocess_files(photos[index : index + 1], artifact.manifest.preprocessing)
+    np.testing.assert_array_equal(saved["input:image"], given)
+    expected = open_image_runner(artifact, "onnx", "auto").run({"image": given})
+    assert sorted(saved) == sorted(["input:image", *names(artifact)])
+    for name, array in expected.items():
+        np.testing.assert_allclose(saved[name], array, rtol=0, atol=1e-5 * np.abs(array).max())
+
+
+def test_the_picture_that_is_saved_is_pythons_but_for_its_letters(visit, artifact, photos, layerprobe, tmp_path):
+    assert layerprobe("grid", artifact.path, photos[0], "-o", tmp_path / "grid.png").code == 0
+    files = tmp_path / "grid.png", visit["folder"] / "picture.png"
+    drawn, saved = (np.asarray(Image.open(file).convert("RGB")).astype(int) for file in files)
+    assert saved.shape == drawn.shape
+    apart = np.abs(saved - drawn).max(axis=2)
+    of_maps = [row for row in apart if (row > 2).mean() < 0.005]  # of the other rows some pixel is a letter's
+    assert len(of_maps) > 0.6 * len(apart)
+    assert (apart > 2).mean() < 0.06
+
+
+def test_the_browser_is_judged_in_the_words_of_a_report(visit):
+    assert visit["verdict"].startswith("All pass.")
+    assert "onnx-web, wasm ✓ pass" in visit["verdict"]
+    assert "All 6 outputs pass." in visit["verdict"]
+
+
+def test_nothing_reaches_another_host(visit):
+    assert visit["reaching"] == ["refused", "refused"]
+    assert visit["elsewhere"] == []

@@ -1,0 +1,401 @@
+"""`layerprobe scan`: against a plain loop in NumPy; stopped and gone on with; broken, added and classified images."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+from torch import nn
+
+from export import export_artifact
+from probe import build_probe
+from runtime import Preprocessing, open_artifact, open_runner
+from runtime.artifact.errors import OutputError, how_to_install
+from runtime.runs.preprocessing import preprocess_files
+from runtime.scan import scanning, tables
+from runtime.scan.scanning import Choices, scan
+from runtime.scan.value_histogram import QUANTILES
+
+BATCH, SHARD = 8, 16
+CHOICES = Choices(batch=BATCH, shard=SHARD)
+
+
+class Odd(nn.Module):
+    """What a layer may be: dead, saturated, NaN for some images; with its channels last, or in rows for each image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.clamp = nn.ReLU6()
+        with torch.no_grad():
+            self.conv.weight[0], self.conv.bias[0] = 0, 0
+            self.conv.weight[1], self.conv.bias[1] = 0, 9
+
+    def forward(self, x):
+        found = self.clamp(self.conv(x))
+        last = found.permute(0, 2, 3, 1)
+        root = (x.mean((2, 3)) - 0.1).sqrt()
+        return last.flatten(1).sum(1), root, last.reshape(-1, 5, 4)
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory):
+    steps = Preprocessing(resize=12, crop=(12, 12), mean=[0.5] * 3, std=[0.5] * 3)
+    probe = build_probe(Odd().eval(), torch.randn(2, 3, 12, 12))
+    return open_artifact(export_artifact(probe, tmp_path_factory.mktemp("odd") / "a", preprocessing=steps))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """60 images of two classes, of several sizes."""
+    folder, random = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    for number in range(60):
+        of_class = folder / ("cat" if number % 3 else "dog")
+        of_class.mkdir(exist_ok=True)
+        pixels = random.integers(0, 256, (6, 6, 3)).astype(np.uint8)
+        size = tuple(int(side) for side in random.integers(70, 120, 2))
+        Image.fromarray(pixels).resize(size).save(of_class / f"{number:02}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def scanned(exported, photos, tmp_path_factory):
+    """An unbroken scan of cnn2."""
+    target = tmp_path_factory.mktemp("scanned") / "s"
+    result = scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
+    return target, result
+
+
+def by_the_loop(artifact, folder, shard=SHARD, batch=BATCH):
+    """Return each output over all images, N first, computed by nothing of the scan's."""
+    files = sorted(folder.rglob("*.png"))
+    runner, (_, steps) = open_runner(artifact, "onnx-cpu"), artifact.manifest.image_input()
+    parts = []
+    for first in range(0, len(files), shard):
+        for begin in range(first, min(first + shard, len(files)), batch):
+            given = preprocess_files(files[begin : min(begin + batch, first + shard)], steps)
+            parts.append(runner.run({artifact.manifest.inputs[0].name: given}))
+    return files, {name: np.concatenate([part[name] for part in parts]) for name in artifact.manifest.output_names}
+
+
+def content_of(target: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(target)): file.read_bytes() for file in sorted(target.rglob("*.parquet"))}
+
+
+def test_every_number_is_that_of_a_plain_loop_in_float64(exported, photos, scanned):
+    target, _ = scanned
+    files, arrays = by_the_loop(exported("cnn2"), photos)
+    channels = pq.read_table(target / "channels.parquet").to_pylist()
+    outputs = {row["output"]: row for row in pq.read_table(target / "outputs.parquet").to_pylist()}
+    assert list(outputs) == exported("cnn2").manifest.output_names
+    rows = iter(channels)
+    for name, array in arrays.items():
+        wide = array.astype(np.float64)
+        assert_same(outputs[name], wide.reshape(len(wide), -1), files, photos)
+        for channel in range(array.shape[1]):
+            row = next(rows)
+            assert (row["output"], row["channel"]) == (name, channel)
+            assert_same(row, wide[:, channel].reshape(len(wide), -1), files, photos)
+            assert row["dead"] == (not wide[:, channel].any())
+        assert_quantiles(outputs[name], array.reshape(-1))
+    assert next(rows, None) is None
+
+
+def assert_quantiles(row, values):
+    """Where all elements are counted, the promise is that of the buckets; else also that of the sample."""
+    exact = row["counted"] == values.size
+    for share in QUANTILES if exact else (0.01, 0.5, 0.99):
+        found = row[f"q{share:g}"]
+        slack, width = 0 if exact else 0.01, abs(found) / 128 + 1e-30
+        assert (values <= found + width).mean() >= share - slack - 1e-12
+        assert (values < found - width).mean() <= share + slack + 1e-12
+
+
+def assert_same(row, values, files, folder):
+    """Hold a row against N x K values."""
+    mean, variance = values.mean(), values.var()
+    assert row["count"] == values.size
+    assert row["mean"] == pytest.approx(mean, rel=1e-12, abs=1e-12 * np.abs(values).max())
+    assert row["variance"] == pytest.approx(variance, rel=1e-12)
+    assert row["std"] == pytest.approx(values.std(), rel=1e-12)
+    for side, extreme in (("min", values.min()), ("max", values.max())):
+        assert row[side] == extreme
+        assert row[f"at_{side}"] == (values == extreme).sum()
+        first = files[int((values == extreme).any(axis=1).argmax())]
+        assert row[f"{side}_image"] == first.relative_to(folder).as_posix()
+    assert row["zeros"] == (values == 0).sum()
+    assert row["nan"] == row["infinite"] == 0
+
+
+def test_each_image_has_its_results_and_a_summary_of_each_output(exported, photos, scanned):
+    target, result = scanned
+    files, arrays = by_the_loop(exported("cnn2"), photos)
+    name = exported("cnn2").manifest.result_names[0]
+    images = pq.read_table(target / "images").to_pylist()
+    assert [row["image"] for row in images] == [file.relative_to(photos).as_posix() for file in files]
+    np.testing.assert_array_equal(np.array([row[f"result:{name}"] for row in images], np.float32), arrays[name])
+    assert [row[f"top:{name}"] for row in images] == arrays[name].argmax(1).tolist()
+    summaries = pq.read_table(target / "summaries").to_pylist()
+    assert len(summaries) == len(files) * len(arrays)
+    for row in summaries[:: len(summaries) // 50]:
+        values = arrays[row["output"]][row["number"]].astype(np.float64)
+        expected = [values.mean(), values.std(), values.min(), values.max(), (values == 0).sum()]
+        assert [row[key] for key in ("mean", "std", "min", "max", "zeros")] == pytest.approx(expected, rel=1e-12)
+    assert (result.images, result.broken, result.earlier) == (60, 0, 0)
+
+
+def test_histograms_count_what_they_say(scanned):
+    target, _ = scanned
+    counted = {row["output"]: row["counted"] for row in pq.read_table(target / "outputs.parquet").to_pylist()}
+    found = dict.fromkeys(counted, 0)
+    for row in pq.read_table(target / "histograms.parquet").to_pylist():
+        assert row["low"] < row["high"]
+        found[row["output"]] += row["count"]
+    assert found == counted
+
+
+def test_dead_saturated_and_nan_are_found_in_any_layout(odd, photos, tmp_path):
+    result = scan(odd, open_runner(odd, "onnx-cpu"), photos, tmp_path / "s", CHOICES)
+    files, arrays = by_the_loop(odd, photos)
+    assert result.left_out == {}
+    channels = pq.read_table(tmp_path / "s" / "channels.parquet").to_pylist()
+    clamped = [row for row in channels if row["output"] == "clamp"]
+    assert [row["dead"] for row in clamped] == [True, False, False, False]
+    assert [row["saturated"] for row in clamped] == [False, True, False, False]
+    assert [row["at_max"] for row in clamped][1] == clamped[1]["count"] == arrays["clamp"][:, 1].size
+    for output in odd.manifest.outputs:
+        axis = output.layout.find("C")
+        rows, array = [row for row in channels if row["output"] == output.name], arrays[output.name].astype(np.float64)
+        parts = np.moveaxis(array, axis, 0) if axis > 0 else array[None]
+        assert len(rows) == len(parts)
+        for row, part in zip(rows, parts, strict=True):
+            assert row["nan"] == np.isnan(part).sum()
+            assert row["count"] == np.isfinite(part).sum()
+            assert row["mean"] == pytest.approx(part[np.isfinite(part)].mean(), rel=1e-12, abs=1e-12)
+            assert row["variance"] == pytest.approx(part[np.isfinite(part)].var(), rel=1e-12, abs=1e-20)
+    assert any(row["nan"] for row in channels)
+    assert len(files) == result.images
+
+
+@pytest.mark.parametrize("stops", [("images", 0), ("summaries", 2), ("partial", 1), ("outputs.parquet", 0)])
+def test_stopped_at_any_write_and_run_again_it_gives_the_same_bytes(
+    exported, photos, scanned, tmp_path, monkeypatch, stops
+):
+    target, (place, after) = tmp_path / "s", stops
+
+    class Stopped(BaseException):
+        pass
+
+    def stopping(write):
+        count = 0
+
+        def written(file, mark):
+            nonlocal count
+            if place in (file.name, file.parent.name):
+                count += 1
+                if count > after:
+                    raise Stopped
+            return write(file, mark)
+
+        return written
+
+    with monkeypatch.context() as patch:
+        for module in (tables, sys.modules["runtime.scan.merge_tree"]):
+            patch.setattr(module, "replace_file", stopping(module.replace_file))
+        with pytest.raises(Stopped):
+            scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
+    again = scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
+    assert again.earlier == (60 if place == "outputs.parquet" else SHARD * after)
+    assert content_of(target) == content_of(scanned[0])
+
+
+def test_killed_it_goes_on_and_gives_the_same_bytes(exported, photos, scanned, tmp_path):
+    # Until the first shard is whole: a signal at a moment that its own output shows, and no clock.
+    code = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from runtime import open_artifact, open_runner; from runtime.scan.scanning import Choices, scan\n"
+        "artifact = open_artifact(sys.argv[1])\n"
+        "def kill(done, of_all):\n    if done >= 24: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"scan(artifact, open_runner(artifact, 'onnx-cpu'), Path(sys.argv[2]), Path(sys.argv[3]), "
+        f"Choices(batch={BATCH}, shard={SHARD}), on_progress=kill)"
+    )
+    target = tmp_path / "s"
+    command = [sys.executable, "-c", code, exported("cnn2").path, photos, target]
+    ended = subprocess.run(command, check=False, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    assert not (target / "outputs.parquet").exists()
+    again = scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
+    assert again.earlier == SHARD
+    assert content_of(target) == content_of(scanned[0])
+    assert not list(target.rglob(".layerprobe-*"))
+
+
+def test_a_full_disk_ends_it_in_two_lines_and_what_is_written_is_used(exported, photos, scanned, tmp_path, monkeypatch):
+    target, write = tmp_path / "s", tables.replace_file
+
+    def full(file, mark):
+        if file.name == "part-0000002.parquet":
+            raise OutputError(f"{file} can't be written: No space left on device.")
+        return write(file, mark)
+
+    monkeypatch.setattr(tables, "replace_file", full)
+    with pytest.raises(OutputError, match="No space left"):
+        scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
+    assert len(pq.read_table(target / "images")) == 2 * SHARD
+    monkeypatch.undo()
+    scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
+    assert content_of(target) == content_of(scanned[0])
+
+
+def test_added_images_are_taken_and_limits_can_be_raised(odd, photos, tmp_path, layerprobe):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    command = ("scan", odd.path, folder, "-o", tmp_path / "s", "--shard", 16, "--provider", "cpu")
+    assert layerprobe(*command, "--limit", 20).out.startswith(f"{tmp_path}/s/report.html: outputs: ")
+    shutil.copy(folder / "cat" / "01.png", folder / "cat" / "00new.png")
+    outcome = layerprobe(*command)
+    assert (outcome.code, "images: 61, " in outcome.out) == (0, True)
+    assert outcome.err == "images that an earlier scan had done: 20\n"
+    assert layerprobe(*command).err == "images that an earlier scan had done: 61\n"
+
+
+def test_classes_are_split_and_add_up(odd, photos, tmp_path, layerprobe):
+    assert layerprobe("scan", odd.path, photos, "-o", tmp_path / "s", "--classes", "--shard", 7).code == 0
+    rows = pq.read_table(tmp_path / "s" / "outputs.parquet").to_pylist()
+    counts = {(row["class"], row["output"]): row["count"] + row["nan"] for row in rows}
+    names = odd.manifest.output_names
+    assert {of_class for of_class, _ in counts} == {None, "cat", "dog"}
+    assert all(counts[None, name] == counts["cat", name] + counts["dog", name] for name in names)
+    assert counts["cat", names[0]] == 2 * counts["dog", names[0]]
+
+
+def test_a_sample_is_the_same_again_and_another_with_another_seed(odd, photos, tmp_path, layerprobe):
+    def drawn(name, seed):
+        command = ("scan", odd.path, photos, "-o", tmp_path / name, "--sample", 9, "--seed", seed)
+        assert layerprobe(*command).code == 0
+        return [row["image"] for row in pq.read_table(tmp_path / name / "images").to_pylist()]
+
+    one, same, other = drawn("a", 0), drawn("b", 0), drawn("c", 1)
+    assert len(one) == 9
+    assert one == same != other
+
+
+def test_kept_tensors_are_those_of_the_run(odd, photos, tmp_path, layerprobe):
+    keep = ("--keep", "conv", "--keep", "clam*", "--keep-dtype", "float16", "--shard", SHARD, "--batch", BATCH)
+    assert layerprobe("scan", odd.path, photos, "-o", tmp_path / "s", *keep).code == 0
+    _, arrays = by_the_loop(odd, photos)
+    index = pq.read_table(tmp_path / "s" / "tensors.parquet").to_pylist()
+    assert len(index) == 60
+    for row in index[::7]:
+        held = load_file(tmp_path / "s" / "tensors" / row["file"])
+        assert set(held) == {"conv", "clamp"}
+        np.testing.assert_array_equal(held["conv"][row["place"]], arrays["conv"][row["number"]].astype(np.float16))
+
+
+def test_kept_files_have_a_largest_size(odd, photos, tmp_path, monkeypatch):
+    small = lambda *given: kept_tensors(*given, largest_bytes=20_000)  # noqa: E731
+    kept_tensors = scanning.KeptTensors
+    monkeypatch.setattr(scanning, "KeptTensors", small)
+    choices = Choices(batch=BATCH, shard=32, keep=("conv",))
+    scan(odd, open_runner(odd, "onnx-cpu"), photos, tmp_path / "s", choices)
+    files = sorted((tmp_path / "s" / "tensors").iterdir())
+    assert len(files) > 2
+    assert all(file.stat().st_size < 21_000 for file in files)
+
+
+def test_broken_images_are_listed_and_left_out(odd, photos, tmp_path, layerprobe):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    (folder / "cat" / "broken.png").write_bytes(b"no image\x1b[31m")
+    outcome = layerprobe("scan", odd.path, folder, "-o", tmp_path / "s")
+    assert outcome.code == 3
+    assert outcome.err.splitlines()[-1] == (
+        f"layerprobe: 1 of 61 images can't be read, and were left out; {tmp_path}/s/images/*.parquet lists them."
+    )
+    assert "cat/broken.png is not an image that Pillow can read" in outcome.err
+    assert "\x1b" not in outcome.err
+    broken = [row for row in pq.read_table(tmp_path / "s" / "images").to_pylist() if row["error"]]
+    assert [row["image"] for row in broken] == ["cat/broken.png"]
+    assert "cat/broken.png" in (tmp_path / "s" / "report.html").read_text()
+    assert content_without_errors(tmp_path / "s") == 60
+
+
+def content_without_errors(target):
+    return sum(row["error"] is None for row in pq.read_table(target / "images").to_pylist())
+
+
+def test_arrays_are_scanned_file_by_file(tmp_path, layerprobe):
+    torch.manual_seed(0)
+    probe = build_probe(nn.Sequential(nn.Linear(4, 3), nn.ReLU()).eval(), torch.randn(2, 4))
+    artifact = export_artifact(probe, tmp_path / "a")
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    for number in range(5):
+        np.save(folder / f"{number}.npy", np.full((number + 1, 4), number, np.float32))
+    np.save(folder / "9.npy", np.zeros((2, 7), np.float32))
+    outcome = layerprobe("scan", artifact, folder, "-o", tmp_path / "s")
+    assert (outcome.code, "1 of 6 images can't be read" in outcome.err) == (3, True)
+    rows = pq.read_table(tmp_path / "s" / "images").to_pylist()
+    assert [(row["image"], row["row"]) for row in rows[:3]] == [("0.npy", 0), ("1.npy", 0), ("1.npy", 1)]
+    assert pq.read_table(tmp_path / "s" / "outputs.parquet").to_pylist()[0]["count"] == 15 * 3
+
+
+def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, photos, tmp_path, layerprobe):
+    copy = shutil.copytree(odd.path, tmp_path / "a")
+    command = ("scan", copy, photos, "-o", tmp_path / "s")
+    assert layerprobe(*command, "--limit", 5).code == 0
+    other = layerprobe(*command, "--outputs", "conv")
+    assert (other.code, "holds a scan with other outputs" in other.err) == (2, True)
+    assert (layerprobe(*command, "--batch", 2).code, len(other.err.splitlines())) == (2, 2)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest, indent=3))
+    changed = layerprobe(*command)
+    assert (changed.code, "the artifact has changed since" in changed.err) == (3, True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("years of work")
+    refused = layerprobe("scan", odd.path, photos, "-o", tmp_path / "mine")
+    assert (refused.code, "is not empty, and holds no scan" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("files", "code", "said"),
+    [
+        ({}, 3, "holds no images"),
+        ({"a.png": b"", "b.png": b"x"}, 3, "None of 2 images can be read"),
+    ],
+)
+def test_folders_without_an_image_that_can_be_read_end_in_two_lines(odd, tmp_path, layerprobe, files, code, said):
+    (tmp_path / "p").mkdir()
+    for name, content in files.items():
+        (tmp_path / "p" / name).write_bytes(content)
+    outcome = layerprobe("scan", odd.path, tmp_path / "p", "-o", tmp_path / "s")
+    assert (outcome.code, said in outcome.err) == (code, True)
+    assert len(outcome.err.splitlines()) <= 2
+
+
+def test_a_damaged_partial_file_is_named(odd, photos, tmp_path, layerprobe):
+    command = ("scan", odd.path, photos, "-o", tmp_path / "s")
+    assert layerprobe(*command).code == 0
+    part = next((tmp_path / "s" / "partial").iterdir())
+    part.write_bytes(part.read_bytes()[:-100])
+    outcome = layerprobe(*command)
+    assert (outcome.code, f"{part} is damaged" in outcome.err) == (3, True)
+    assert len(outcome.err.splitlines()) == 2
+
+
+def test_without_pyarrow_it_says_how_to_install_it(odd, photos, tmp_path, layerprobe, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    outcome = layerprobe("scan", odd.path, photos, "-o", tmp_path / "s")
+    assert outcome.code == 4
+    said = "layerprobe: A scan is written as Parquet, but pyarrow can't be loaded."
+    assert outcome.err.splitlines() == [said, how_to_install("scan")]
+    assert not (tmp_path / "s").exists()
