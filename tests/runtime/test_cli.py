@@ -162,9 +162,9 @@ class Centred(nn.Module):
 @pytest.mark.parametrize(
     ("options", "drawn"),
     [
-        (("--averaged",), {"0": "Conv2d 6 × 14 × 14 0", "2.sub": "PCA block 2 · sub 6 × 14 × 14 2.sub"}),
-        (("--averaged", "--no-full"), {"0": "Conv2d 6 × 14 × 14 0"}),
-        ((), {"0": "Conv2d 6 × 14 × 14 0", "2.sub": "PCA block 2 · sub 6 × 14 × 14 2.sub"}),
+        (("--averaged",), {"0": "14 × 14 6 ch · 0–3 Conv2d 0", "2.sub": "PCA block 2 · sub 2.sub"}),
+        (("--averaged", "--no-full"), {"0": "14 × 14 6 ch · 0–3 Conv2d 0"}),
+        ((), {"0": "14 × 14 6 ch · 0–3 Conv2d 0", "2.sub": "PCA block 2 · sub 2.sub"}),
     ],
 )
 def test_grid_says_what_the_layer_has_and_draws_what_its_mean_does_not_show(
