@@ -92,7 +92,10 @@ class LoadedModel:
         except ModelError as error:
             if error.fails_on_input and self.assumed_size:
                 size = " x ".join(map(str, self.example[0].shape[2:]))
-                told = f"Images of {size} were assumed: --input-size (input_size=) says how large they are."
+                told = (
+                    f"Images of {size} were assumed: --input-size (input_size=) says how large they are. For other "
+                    "inputs, let the factory return the module and an example of them."
+                )
                 raise ModelError(f"{error}\n{told}") from error
             raise
 
@@ -145,6 +148,9 @@ def load_model(
             return _from_factory(name, _find_factory(source, rest), input_size, default_size)
         if name.rstrip(":").endswith(".py"):
             raise _without_factory(name.rstrip(":"))
+    if (Path(name) / "manifest.json").is_file():
+        told = f"{name} is an artifact, not a model: `run`, `grid` and `verify` take it."
+        raise ModelError(f"{told}\nA model is {_FORMS}.")
     near = get_close_matches(name, [*_VARIANTS, "torchvision:", "timm:"], n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ModelError(f"There is no model {name!r}.{hint}\nA model is {_FORMS}.")

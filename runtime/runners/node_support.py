@@ -45,7 +45,10 @@ def why_no_package(*names: str) -> str | None:
     if not missing:
         return None
     if os.environ.get(_MODULES_VARIABLE):
-        return f"{folder} ({_MODULES_VARIABLE}) has no {' and no '.join(missing)}"
+        return (
+            f"{folder} ({_MODULES_VARIABLE}) has no {' and no '.join(missing)}: name a node_modules folder in which "
+            f"`npm install --ignore-scripts {' '.join(missing)}` put it"
+        )
     return (
         f"the npm package {' and '.join(missing)} is not installed: `make install-web` in a clone, or `npm install "
         f"--ignore-scripts {' '.join(missing)}` anywhere, with {_MODULES_VARIABLE} set to its node_modules folder"

@@ -188,6 +188,7 @@ def test_a_folder_of_that_name_is_an_artifact_and_no_model(drawn, exported, tmp_
         ("{net}:mak", (), 3, "has no factory 'mak'. The nearest: make."),
         ("torchvision:resnet81", (), 3, "The nearest: resnet18"),
         ("{net}:head", (), 3, "Images of 224 x 224 were assumed: --input-size (input_size=) says how large they are."),
+        ("{net}:head", (), 3, "let the factory return the module and an example of them."),
         ("{net}:writing", (), 3, "writes to the parameter conv.weight"),
         ("{net}:pair", (), 3, "takes left (1 x 3 x 16 x 16, float32), right (1 x 3 x 16 x 16, float32)."),
         ("{net}:audio", (), 3, "takes input (1 x 1 x 400, float32)."),

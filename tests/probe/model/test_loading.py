@@ -49,6 +49,8 @@ def test_a_factory_in_a_file_may_import_its_neighbours(tmp_path):
         ("{broken}", "can't be imported: SyntaxError"),
         ("no/such/file.py", "There is no file"),
         ("{broken}:make", "can't be imported: SyntaxError"),
+        ("{artifact}", "artifact is an artifact, not a model: `run`, `grid` and `verify` take it."),
+        ("{artifact}/empty", "There is no model"),
     ],
 )
 def test_what_is_no_model_is_told_with_what_there_is(tmp_path, name, said):
@@ -57,8 +59,11 @@ def test_what_is_no_model_is_told_with_what_there_is(tmp_path, name, said):
         "VALUE = 3\ndef fails():\n    raise ValueError('boom')\ndef number():\n    return 3\n", encoding="utf-8"
     )
     broken.write_text("def make(:\n")
+    artifact = tmp_path / "artifact"
+    (artifact / "empty").mkdir(parents=True)
+    (artifact / "manifest.json").write_text("{}")
     with pytest.raises(ModelError) as caught:
-        load_model(name.format(file=file, broken=broken))
+        load_model(name.format(file=file, broken=broken, artifact=artifact))
     assert said in str(caught.value)
 
 

@@ -92,7 +92,8 @@ def test_without_its_package_the_user_is_told_where_it_was_looked_for(
     monkeypatch.setenv("LAYERPROBE_NODE_MODULES", str(tmp_path))
     outcome = layerprobe("bench", small.path, "--runner", "onnx-node")
     assert outcome.code == 4
-    assert f"{tmp_path} (LAYERPROBE_NODE_MODULES) has no onnxruntime-node" in outcome.err
+    assert f"{tmp_path} (LAYERPROBE_NODE_MODULES) has no onnxruntime-node: name a node_modules" in outcome.err
+    assert "`npm install --ignore-scripts onnxruntime-node`" in outcome.err
 
 
 def test_packages_of_the_current_folder_are_not_run(tmp_path, monkeypatch, program):
