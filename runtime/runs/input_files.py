@@ -111,8 +111,10 @@ def _opened(path: Path, only: str) -> Iterator[Mapping[str, NDArray[Any]]]:
     except LayerprobeError:
         raise
     except Exception as error:  # of a damaged archive zipfile raises errors of zlib, lzma, struct and others
+        # NumPy's own words recommend to load what it refuses.
+        reason = "it is none, or holds Python objects" if "pickle" in str(error) else first_line(error)
         raise InputError(
-            f"{path} can't be read as .npy or .npz: {first_line(error)}\nnumpy.savez(file, NAME=array) writes one."
+            f"{path} can't be read as .npy or .npz: {reason}\nnumpy.savez(file, NAME=array) writes one."
         ) from error
 
 

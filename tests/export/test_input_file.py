@@ -38,7 +38,10 @@ def test_inputs_are_read_by_name_and_rounded_to_the_dtype_of_the_model(probe, tm
     ("arrays", "said"),
     [
         ({"left": ARRAYS["left"]}, r"takes left \(N x 3 x 4 x 4, float32\), .*\n.* has left: numpy.savez\(file, left="),
-        ({**ARRAYS, "right": np.array([[None]])}, r"can't be read as .npy or .npz"),
+        (
+            {**ARRAYS, "right": np.array([[None]])},
+            r"can't be read as .npy or .npz: it is none, or holds Python objects\n",
+        ),
         ({**ARRAYS, "right": np.array([["a"]])}, r"has an array of <U1, which is no tensor's type"),
     ],
 )
@@ -50,8 +53,9 @@ def test_what_is_no_input_is_told(probe, tmp_path, arrays, said):
 
 def test_a_file_that_is_none_is_told(probe, tmp_path):
     (tmp_path / "x.npy").write_bytes(b"no array")
-    with pytest.raises(InputError, match=r"can't be read as .npy or .npz"):
+    with pytest.raises(InputError, match=r"can't be read as .npy or .npz: it is none") as caught:
         read_input_tensors([tmp_path / "x.npy"], probe, None)
+    assert "allow_pickle" not in str(caught.value)
 
 
 def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
