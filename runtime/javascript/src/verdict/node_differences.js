@@ -6,7 +6,7 @@ import { oneLine } from "../plain_text.js";
 import { nearestValues } from "../float64/graph.js";
 import { reads } from "../float64/onnx_file.js";
 import { schemaOf } from "../float64/onnx_schemas.js";
-import { general, shortFloat32 } from "./number_words.js";
+import { general, shortFloat32 } from "../number_words.js";
 
 /** @typedef {import("../float64/onnx_file.js").Node} Node */
 /** @typedef {import("../float64/onnx_file.js").OnnxModel} OnnxModel */
