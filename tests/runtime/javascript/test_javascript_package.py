@@ -65,6 +65,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, exported: Callable[[str], Art
     photo_vectors.write_files(folder / "files")
     copy_of(artifact.path, folder / "cnn2")
     move_weights(copy_of(artifact.path, folder / "weights_beside"))
+    onnx.save(odd_names(), folder / "odd_names.onnx")
     write_manifests(artifact.path / "manifest.json", folder / "manifests.json")
     save_file(every_type(), folder / "types.safetensors", metadata={"text": 'ä\n"', "": "empty"})
     sampled = {str(size): sample_places(size, limit)[:: max(1, limit // 999)] for size, limit in SAMPLES.items()}
@@ -89,6 +90,15 @@ def move_weights(folder: Path) -> None:
         size_threshold=1024,
     )
     rehash(folder, "model.onnx", "model.onnx.data")
+
+
+def odd_names() -> onnx.ModelProto:
+    """A model whose outputs, of two numbers each, are called as what every object in JavaScript has."""
+    names = ["y", "__proto__", "constructor"]
+    sized = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in ["x", *names]]
+    nodes = [onnx.helper.make_node("Relu", ["x"], [name]) for name in names]
+    graph = onnx.helper.make_graph(nodes, "odd", sized[:1], sized[1:])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
 
 
 def every_type() -> dict[str, Any]:
