@@ -1,9 +1,11 @@
 """A model, its artifact, and an ONNX file of it whose names say nothing: what the tests of candidates share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from torch import nn
@@ -35,6 +37,22 @@ class Net(nn.Module):
         both = torch.cat([self.point(y), torch.sigmoid(self.side(y))], 1)
         both = functional.interpolate(functional.dropout(both, 0.1, self.training), scale_factor=2.0, mode="bilinear")
         return self.head(both.mean((2, 3)))
+
+
+class Calibration:
+    """The images that a quantizer calibrates on, as it asks for them."""
+
+    def __init__(self, name: str, images: Iterable[np.ndarray]) -> None:
+        self._feeds = iter([{name: image} for image in images])
+
+    def get_next(self) -> dict[str, Any] | None:
+        return next(self._feeds, None)
+
+
+def noise_images(shape: tuple[int, ...], count: int = 8) -> list[np.ndarray]:
+    """Return so many arrays of this shape, always the same."""
+    generator = np.random.default_rng(0)
+    return [generator.standard_normal(shape, np.float32) for _ in range(count)]
 
 
 @dataclass(frozen=True)

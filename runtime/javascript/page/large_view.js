@@ -2,7 +2,7 @@
 // channels as tiles, some at a time.
 
 import { channelOf } from "../src/maps/channel_grid.js";
-import { general, withMinus } from "../src/maps/numbers.js";
+import { general, withMinus } from "../src/number_words.js";
 import { byId, make } from "./elements.js";
 import { paint, pixelsOfMap, setRange } from "./painting.js";
 

@@ -10,12 +10,12 @@ import {
   sizeOf,
   writeSafetensors,
 } from "../src/index.js";
+import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
 import { readMap } from "../src/maps/feature_maps.js";
 import { AUTO } from "../src/maps/reductions.js";
 import { pixelsOfPhoto } from "./painting.js";
-import { decoded } from "./photo_decoding.js";
 
 /** @typedef {import("../src/index.js").Artifact} Artifact */
 /** @typedef {import("../src/index.js").Tensors} Tensors */
@@ -138,7 +138,7 @@ export class ModelRun {
   async mapsOfPhoto(source, reduce) {
     const started = performance.now();
     const { name, preprocessing } = imageInput(this.artifact.manifest);
-    const seen = preprocess(await decoded(source), preprocessing);
+    const seen = preprocess(await decodePhoto(source), preprocessing);
     this.input = new Map([[name, seen.input]]);
     const prepared = performance.now();
     const found = await this.maps(reduce);

@@ -1,6 +1,6 @@
 // What a report says of a runner and of an output, in the words of the HTML report (runtime/reporting/).
 
-import { general, withMinus } from "../src/maps/numbers.js";
+import { general, withMinus } from "../src/number_words.js";
 
 /** @typedef {any} Runner a runner of a report, as `verify --json` writes it */
 

@@ -1,5 +1,6 @@
 // One model in ONNX Runtime, safetensors in and out: the same code in Node and in a page.
 
+import { lostOutput } from "../src/result_names.js";
 import { readSafetensors, writeSafetensors } from "../src/safetensors.js";
 
 /** @typedef {{ name: string, dtype: string, shape: (number | string | null)[] }} Declared an input or output of
@@ -37,7 +38,10 @@ export class Engine {
    * @param {object} options of the session
    */
   static async open(ort, model, options) {
-    return new Engine(ort, await ort.InferenceSession.create(model, options));
+    const session = await ort.InferenceSession.create(model, options);
+    const lost = lostOutput(session.outputNames);
+    if (lost !== undefined) throw new Error(`ONNX Runtime can't return an output named '${lost}' in JavaScript.`);
+    return new Engine(ort, session);
   }
 
   /**

@@ -1,8 +1,7 @@
 // What an ONNX file says beside its graph: the copy of the manifest in it, and which other files its weights are in.
+// Nodes and weights themselves are read by `float64/onnx_graph.js`.
 
-import { fields, numberIn, textIn } from "./protobuf.js";
-
-/** @typedef {import("./protobuf.js").Field} Field */
+import { NotMessage, fields, integer, text } from "./protobuf.js";
 
 const METADATA = 14;
 const [KEY, VALUE] = [1, 2];
@@ -30,17 +29,15 @@ const INSIDE = Object.freeze({
  * @param {Uint8Array} content of an ONNX file
  * @param {string} key
  * @returns {Uint8Array | undefined} the value under that key of its `metadata_props`
- * @throws {Error} it is not an ONNX file
+ * @throws {NotMessage} it is not an ONNX file
  */
 export function onnxMetadata(content, key) {
   /** @type {Uint8Array | undefined} */
   let found;
-  for (const entry of fields(content)) {
-    if (entry.number !== METADATA) continue;
-    const parts = new Map([...fields(content, entry.start, entry.end)].map((part) => [part.number, part]));
-    const [name, value] = [parts.get(KEY), parts.get(VALUE)];
-    if (name && textIn(content, name) === key)
-      found = value ? content.subarray(value.start, value.end) : new Uint8Array();
+  for (const { number, bytes } of fields(content)) {
+    if (number !== METADATA) continue;
+    const [name, value] = keyAndValue(bytes);
+    if (name === key) found = value;
   }
   return found;
 }
@@ -48,48 +45,61 @@ export function onnxMetadata(content, key) {
 /**
  * @param {Uint8Array} content of an ONNX file
  * @returns {string[]} where its weights are said to be that are not in it, each place once
- * @throws {Error} it is not an ONNX file, or data that isn't a weight is said to be in a file
+ * @throws {NotMessage} it is not an ONNX file, or data that isn't a weight is said to be in a file
  */
 export function weightFiles(content) {
-  return [...new Set(locations(content, "model", { number: 0, start: 0, end: content.length }, 0))];
+  return [...new Set(locations(content, "model", 0))];
 }
 
 /**
- * @param {Uint8Array} content
+ * @param {Uint8Array} message
  * @param {string} kind
- * @param {Field} message
  * @param {number} depth
  * @returns {Generator<string>}
  */
-function* locations(content, kind, message, depth) {
-  if (depth > DEEPEST) throw new Error("its graphs are nested too deeply");
+function* locations(message, kind, depth) {
+  if (depth > DEEPEST) throw new NotMessage("its graphs are nested too deeply");
   if (kind === "weight" || kind === "tensor") {
-    const location = locationOf(content, message);
-    if (location === undefined) return;
-    if (kind === "tensor") throw new Error("a constant of a node is said to be in a file: only weights may be");
-    yield location;
+    const place = externalPlace(message);
+    if (place === null) return;
+    if (kind === "tensor") throw new NotMessage("a constant of a node is said to be in a file: only weights may be");
+    yield place.get("location") ?? "";
     return;
   }
-  for (const part of fields(content, message.start, message.end)) {
-    const inner = INSIDE[kind][part.number];
-    if (inner !== undefined) yield* locations(content, inner, part, depth + 1);
+  for (const { number, bytes } of fields(message)) {
+    const inner = INSIDE[kind][number];
+    if (inner !== undefined) yield* locations(bytes, inner, depth + 1);
   }
 }
 
 /**
- * @param {Uint8Array} content
- * @param {Field} tensor
- * @returns {string | undefined} undefined if it is in the model; of several places, the last counts
+ * @param {Uint8Array} tensor
+ * @returns {Map<string, string> | null} its location, offset and length; null if it is in the model. Of several, the
+ *   last counts
  */
-function locationOf(content, tensor) {
-  let [external, location] = [false, ""];
-  for (const part of fields(content, tensor.start, tensor.end)) {
-    if (part.number === DATA_LOCATION) external = numberIn(content, part) === EXTERNAL;
-    if (part.number !== EXTERNAL_DATA) continue;
-    const entry = new Map(
-      [...fields(content, part.start, part.end)].map((each) => [each.number, textIn(content, each)]),
-    );
-    if (entry.get(KEY) === "location") location = entry.get(VALUE) ?? "";
+export function externalPlace(tensor) {
+  let external = false;
+  const place = new Map();
+  for (const field of fields(tensor)) {
+    if (field.number === DATA_LOCATION) external = integer(field) === EXTERNAL;
+    if (field.number === EXTERNAL_DATA) place.set(...textEntry(field.bytes));
   }
-  return external ? location : undefined;
+  return external ? place : null;
+}
+
+/** @param {Uint8Array} entry of ONNX's lists of keys and values @returns {[string, string]} */
+export function textEntry(entry) {
+  const [key, bytes] = keyAndValue(entry);
+  return [key, text({ bytes })];
+}
+
+/** @param {Uint8Array} entry @returns {[string, Uint8Array]} */
+function keyAndValue(entry) {
+  let key = "",
+    value = entry.subarray(0, 0);
+  for (const field of fields(entry)) {
+    if (field.number === KEY) key = text(field);
+    if (field.number === VALUE) value = field.bytes;
+  }
+  return [key, value];
 }

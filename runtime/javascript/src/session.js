@@ -3,6 +3,7 @@
 import { ONNX_FILE } from "./artifact.js";
 import { ArtifactError, ExecutionError, InputError, RunnerUnavailable, UsageError, firstLine } from "./errors.js";
 import { oneLine } from "./plain_text.js";
+import { lostOutput, requested } from "./result_names.js";
 import { DTYPES, castFloat32, shapeWords } from "./tensor.js";
 
 /** @typedef {import("./artifact.js").Artifact} Artifact */
@@ -54,7 +55,7 @@ export class OnnxRunner {
           new this.ort.Tensor(/** @type {any} */ (dtype), data, shape),
         ]),
       );
-      const found = await this.session.run(feeds, [...this.outputs]);
+      const found = await this.session.run(feeds, requested(this.session.outputNames, this.outputs));
       /** @type {Tensors} */
       const tensors = new Map();
       for (const name of this.outputs) tensors.set(name, await asTensor(found[name]));
@@ -77,11 +78,12 @@ export class OnnxRunner {
  *   and ONNX Runtime's own options, such as `executionProviders`
  * @returns {Promise<OnnxRunner>}
  * @throws {ArtifactError} a file is missing, altered or not a valid model, or the manifest describes another
- * @throws {UsageError} there is no such output
+ * @throws {UsageError} there is no such output, or ONNX Runtime can't return it here
  */
 export async function openRunner(artifact, ort, options = {}) {
   const { manifest } = artifact;
   const outputs = chosen(manifest, options.outputs);
+  refuseLost(manifest, outputs);
   if ([...manifest.inputs, ...manifest.outputs].some((entry) => entry.dtype === "bfloat16")) {
     throw new RunnerUnavailable(
       `${manifest.model} computes in bfloat16, which ONNX Runtime lacks here.\nExport it in float32.`,
@@ -144,6 +146,20 @@ function chosen(manifest, names) {
     throw new UsageError(`${asked}. ${manifest.model} has: ${oneLine(all.join(", "))}.`);
   }
   return all.filter((name) => names.includes(name));
+}
+
+/**
+ * @param {Manifest} manifest
+ * @param {readonly string[]} outputs
+ * @throws {UsageError} one of them has a name that ONNX Runtime loses
+ */
+function refuseLost({ model, outputs: all }, outputs) {
+  const lost = lostOutput(outputs);
+  if (lost === undefined) return;
+  const instead = all.length > 1 ? "Request the others by name, or export the model" : "Export the model";
+  throw new UsageError(
+    `${model}: ONNX Runtime can't return an output named '${lost}' in JavaScript.\n${instead} with another name for it.`,
+  );
 }
 
 /**

@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { test } from "node:test";
 import * as ort from "onnxruntime-node";
+import * as web from "onnxruntime-web";
 import sharp from "sharp";
 
 import {
@@ -24,6 +25,7 @@ import {
 } from "layerprobe";
 import { folder } from "layerprobe/node_folder";
 import { decodePhoto } from "layerprobe/sharp_photo";
+import { Engine } from "../runner/engine.js";
 import { fromPython, skip } from "../testing/from_python.js";
 
 const opened = () => openArtifact(folder(path.join(fromPython, "cnn2")));
@@ -64,6 +66,30 @@ test("only the outputs that are asked for are computed, and an unknown one is na
   assert.deepEqual([...(await runner.run(inputs)).keys()], ["cnn1", "fc"]);
   await assert.rejects(openRunner(artifact, ort, { outputs: ["fc", "toString"] }), UsageError);
   await assert.rejects(openRunner(artifact, ort, { outputs: [] }), /No output was requested/);
+});
+
+test("outputs named as what every object has are computed, or the one that can't be is named", { skip }, async () => {
+  const content = await readFile(path.join(fromPython, "odd_names.onnx"));
+  const described = (/** @type {string} */ name) => ({ name, shape: [2], dtype: "float32" });
+  const outputs = ["y", "__proto__", "constructor"].map(described);
+  const artifact = /** @type {any} */ ({
+    manifest: { model: "odd", inputs: [described("x")], outputs },
+    place: { name: "odd" },
+    onnx: async () => ({ file: "model.onnx", content, weights: new Map() }),
+  });
+  for (const each of [ort, web]) {
+    for (const wanted of [["y"], ["constructor"], ["y", "constructor"]]) {
+      const runner = await openRunner(artifact, each, { outputs: wanted });
+      const found = await runner.run({ x: tensor("float32", [2], Float32Array.of(-1, 2)) });
+      assert.deepEqual(
+        [...found].map(([name, { data }]) => [name, ...data]),
+        wanted.map((name) => [name, 0, 2]),
+      );
+    }
+    const said = /can't return an output named '__proto__' in JavaScript/;
+    await assert.rejects(openRunner(artifact, each), (error) => error instanceof UsageError && said.test(error.message));
+    await assert.rejects(Engine.open(each, content, {}), said);
+  }
 });
 
 test("inputs that the model doesn't take are refused before it runs", { skip }, async () => {

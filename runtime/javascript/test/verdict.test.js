@@ -11,8 +11,8 @@ import { folder } from "layerprobe/node_folder";
 import { judge } from "layerprobe/verdict";
 import { kernel, workspace } from "../src/float64/product_kernel.js";
 import { product, vectors } from "../src/float64/products.js";
-import { readOnnx } from "../src/float64/onnx_file.js";
-import { general, shortFloat32 } from "../src/verdict/number_words.js";
+import { readOnnx } from "../src/float64/onnx_graph.js";
+import { general, shortFloat32 } from "../src/number_words.js";
 import { fromPython, skip } from "../testing/from_python.js";
 
 const opened = () => openArtifact(folder(path.join(fromPython, "cnn2")));

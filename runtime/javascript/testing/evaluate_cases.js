@@ -8,7 +8,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 
 import { Float64Graph, Unknown } from "../src/float64/graph.js";
-import { readOnnx } from "../src/float64/onnx_file.js";
+import { readOnnx } from "../src/float64/onnx_graph.js";
 import { broadcastTo } from "../src/float64/values.js";
 import { readSafetensors, writeSafetensors } from "../src/safetensors.js";
 import { valuesOf } from "../src/verdict/tensors.js";

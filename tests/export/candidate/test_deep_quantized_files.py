@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
 import torch
+from candidate_files import Calibration, noise_images
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from torch import nn
 from torch.nn import functional
@@ -40,15 +40,6 @@ class Net(nn.Module):
         return self.blocks(self.stem(image))
 
 
-class _Images:
-    def __init__(self) -> None:
-        generator = np.random.default_rng(0)
-        self._left = [{"image": generator.standard_normal((1, 3, 12, 12), np.float32)} for _ in range(8)]
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return self._left.pop() if self._left else None
-
-
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     with torch.random.fork_rng():
@@ -61,7 +52,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
     quantize_static(
         folder / "float.onnx",
         folder / "int8.onnx",
-        _Images(),
+        Calibration("image", noise_images((1, 3, 12, 12))),
         quant_format=QuantFormat.QDQ,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,

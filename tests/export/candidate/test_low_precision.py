@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from candidate_files import Made
+from candidate_files import Calibration, Made, noise_images
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -27,14 +27,8 @@ _FILE = ("onnx-float64",)
 """Of the file itself: kernels of 8-bit integers saturate on some processors, and ONNX Runtime is then at fault."""
 
 
-class _Images:
-    def __init__(self, strength: float = 1.0) -> None:
-        generator = np.random.default_rng(0)
-        images = (generator.standard_normal((1, 3, 16, 16), np.float32) for _ in range(8))
-        self._left = [{"pixels": image * np.float32(strength)} for image in images]
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        return self._left.pop() if self._left else None
+def _calibration(strength: float = 1.0) -> Calibration:
+    return Calibration("pixels", [image * np.float32(strength) for image in noise_images((1, 3, 16, 16))])
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +46,7 @@ def files(made: Made, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pat
     }
     found = {name: folder / f"{number}.onnx" for number, name in enumerate([*options, "dynamic"])}
     for name, each in options.items():
-        quantize_static(made.file, found[name], _Images(), activation_type=QuantType.QUInt8, **each)
+        quantize_static(made.file, found[name], _calibration(), activation_type=QuantType.QUInt8, **each)
     quantize_dynamic(made.file, found["dynamic"], weight_type=QuantType.QUInt8)
     return found
 
@@ -123,7 +117,7 @@ def test_steps_that_do_not_fit_are_said_with_their_numbers(files: dict[str, Path
 
 def test_a_calibration_on_other_data_than_the_inputs_is_broken(made: Made, judged: Judge, tmp_path: Path):
     # All ranges are clipped alike, so none is worse than the file's others.
-    weak = _Images(strength=0.1)
+    weak = _calibration(strength=0.1)
     quantize_static(made.file, tmp_path / "weak.onnx", weak, activation_type=QuantType.QUInt8)
     report = judged(tmp_path / "weak.onnx", runners=_FILE)
     assert not report.passed

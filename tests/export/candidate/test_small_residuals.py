@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 import torch
-from candidate_files import nameless
+from candidate_files import Calibration, nameless, noise_images
 from onnx import numpy_helper
 from onnxruntime.quantization import QuantFormat, quantize_dynamic, quantize_static
 from onnxruntime.transformers.float16 import convert_float_to_float16
@@ -66,8 +65,7 @@ class Net(nn.Module):
 
 def images() -> list[np.ndarray]:
     """Return what is calibrated on: the first is the recorded input."""
-    generator = np.random.default_rng(0)
-    return [generator.standard_normal((1, 3, 32, 32), np.float32) for _ in range(4)]
+    return noise_images((1, 3, 32, 32), 4)
 
 
 @pytest.fixture(scope="module")
@@ -104,17 +102,9 @@ def in_half_precision(exported: Path, file: Path) -> None:
     onnx.save(convert_float_to_float16(onnx.load(exported), keep_io_types=True), file)
 
 
-class _Images:
-    def __init__(self, name: str) -> None:
-        self._left = [{name: image} for image in images()]
-
-    def get_next(self) -> dict[str, Any] | None:
-        return self._left.pop() if self._left else None
-
-
 def quantized(exported: Path, file: Path) -> None:
     name = onnx.load(exported).graph.input[0].name
-    quantize_static(exported, file, _Images(name), quant_format=QuantFormat.QDQ)
+    quantize_static(exported, file, Calibration(name, images()), quant_format=QuantFormat.QDQ)
 
 
 def quantized_dynamically(exported: Path, file: Path) -> None:

@@ -5,7 +5,7 @@ import { colourMapImage, colourTable } from "../../../runtime/javascript/src/map
 import { rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
 import { LEFT_OUT, readMap, worthDrawing } from "../../../runtime/javascript/src/maps/feature_maps.js";
 import { explained, leftOutNotes, markedDetail, scaleNotes, tokenNotes, usualReduction } from "../../../runtime/javascript/src/maps/footer.js";
-import { general } from "../../../runtime/javascript/src/maps/numbers.js";
+import { general } from "../../../runtime/javascript/src/number_words.js";
 import { CHANNEL_PAGE, OUTPUT_PAGE, layOut } from "../../../runtime/javascript/src/maps/page_layout.js";
 import { REDUCTIONS } from "../../../runtime/javascript/src/maps/reductions.js";
 import { atDepth, pageRanges, sectionsOf } from "../../../runtime/javascript/src/maps/sections.js";

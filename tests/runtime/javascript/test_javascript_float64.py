@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from float64_cases import CASES, CHAINS, HOSTILE, ROUNDED, model_of
-from node_scripts import needs_node, run_script
+from javascript_here import needs_node, run_node
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
@@ -28,7 +28,7 @@ def evaluated(request, tmp_path_factory):
         tensors |= {f"{name}/input:{key}": np.ascontiguousarray(array) for key, array in inputs.items()}
     rounds = request.param == "a runtime's"
     save_file(tensors, folder / "cases.safetensors", metadata={"rounds": "yes" if rounds else "no"})
-    run_script("evaluate_cases.js", folder / "cases.safetensors", folder / "out.safetensors")
+    run_node("testing/evaluate_cases.js", folder / "cases.safetensors", folder / "out.safetensors")
     with safe_open(folder / "out.safetensors", "np") as opened:
         found = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118 - it can't be iterated
         return rounds, found, opened.metadata() or {}

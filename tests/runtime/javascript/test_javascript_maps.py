@@ -2,12 +2,11 @@
 
 import base64
 import json
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from javascript_here import node
+from javascript_here import needs_node, run_node
 from make_javascript_colours import javascript_colours
 
 from runtime.artifact.errors import UsageError
@@ -23,6 +22,8 @@ from runtime.maps.grid_style import GridStyle
 from runtime.maps.page_layout import CHANNEL_PAGE, OUTPUT_PAGE, lay_out
 from runtime.maps.reductions import REDUCTIONS
 from runtime.maps.sections import page_ranges, sections_of
+
+pytestmark = needs_node
 
 STYLES = [
     {},
@@ -143,9 +144,7 @@ def made(outputs_and_arrays, tmp_path_factory):
     file = tmp_path_factory.mktemp("maps") / "given.json"
     file.write_text(json.dumps(given))
     script = Path(__file__).with_name("javascript_maps.mjs")
-    ran = subprocess.run([node(), script, file], capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout)
+    return json.loads(run_node(script, file))
 
 
 def array_of(text: str, dtype: str = "float64") -> np.ndarray:

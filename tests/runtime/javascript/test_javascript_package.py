@@ -4,9 +4,7 @@ Without Node or its packages the tests are skipped, and say what is missing.
 """
 
 import json
-import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,45 +13,22 @@ import numpy as np
 import onnx
 import pytest
 from altered_artifacts import IMPOSSIBLE, VALUES, copy_of, places, rehash, with_value
+from javascript_here import browser, needs_package, run_node
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
 import photo_vectors
-from conftest import ROOT
 from runtime import Artifact, open_runner
 from runtime.artifact.errors import ArtifactError
 from runtime.artifact.manifest import parse_manifest
 from runtime.artifact.tensor_summary import sample_places
 from runtime.runs.preprocessing import preprocess_files
 
-PACKAGE = ROOT / "runtime" / "javascript"
 SAMPLES = {65_536 + 1: 65_536, 802_816: 65_536, 3_211_264: 4_321, 10_000_019: 65_536, 7: 9}
 """Sizes of tensors, each with the number of elements that is kept."""
 
 
-def why_not() -> str | None:
-    node = shutil.which("node")
-    if node is None:
-        return "Node is not installed"
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    if int(version.removeprefix("v").split(".")[0]) < 20:
-        return f"Node {version} is older than 20"
-    if not (PACKAGE / "node_modules").is_dir():
-        return "the packages of Node's part are not installed: make install-web"
-    return None
-
-
-REASON = why_not()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
-
-
-def run(*command: str | Path, **environment: str) -> str:
-    """Run a command in the package's folder; what it printed is shown if it fails."""
-    done = subprocess.run(
-        command, cwd=PACKAGE, env={**os.environ, **environment}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-    return done.stdout
+pytestmark = needs_package
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +40,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, exported: Callable[[str], Art
     photo_vectors.write_files(folder / "files")
     copy_of(artifact.path, folder / "cnn2")
     move_weights(copy_of(artifact.path, folder / "weights_beside"))
+    onnx.save(odd_names(), folder / "odd_names.onnx")
     write_manifests(artifact.path / "manifest.json", folder / "manifests.json")
     save_file(every_type(), folder / "types.safetensors", metadata={"text": 'ä\n"', "": "empty"})
     sampled = {str(size): sample_places(size, limit)[:: max(1, limit // 999)] for size, limit in SAMPLES.items()}
@@ -89,6 +65,15 @@ def move_weights(folder: Path) -> None:
         size_threshold=1024,
     )
     rehash(folder, "model.onnx", "model.onnx.data")
+
+
+def odd_names() -> onnx.ModelProto:
+    """A model whose outputs, of two numbers each, are called as what every object in JavaScript has."""
+    names = ["y", "__proto__", "constructor"]
+    sized = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2]) for name in ["x", *names]]
+    nodes = [onnx.helper.make_node("Relu", ["x"], [name]) for name in names]
+    graph = onnx.helper.make_graph(nodes, "odd", sized[:1], sized[1:])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
 
 
 def every_type() -> dict[str, Any]:
@@ -121,11 +106,11 @@ def write_manifests(manifest: Path, file: Path) -> None:
 
 
 def test_the_types_of_the_package_are_right() -> None:
-    run("npm", "run", "--silent", "check")
+    run_node("run", "--silent", "check", program="npm")
 
 
 def test_the_package_passes_its_own_tests(data: Path) -> None:
-    printed = run("node", "--test", "--test-reporter=tap", LAYERPROBE_TEST_DATA=str(data))
+    printed = run_node("--test", "--test-reporter=tap", LAYERPROBE_TEST_DATA=str(data))
     assert [line for line in printed.splitlines() if "# SKIP" in line] == []
     found = load_file(data / "from_javascript.safetensors")
     expected = every_type()
@@ -141,7 +126,7 @@ def test_the_package_passes_its_own_tests(data: Path) -> None:
 def test_what_node_computes_passes_and_a_fault_in_it_does_not(
     data: Path, layerprobe: Callable[..., Any], tmp_path: Path
 ) -> None:
-    run("node", "testing/record_runs.js", data / "cnn2", tmp_path)
+    run_node("testing/record_runs.js", data / "cnn2", tmp_path)
     files = sorted(tmp_path.iterdir())
     assert len(files) == 4
     for file in files:
@@ -160,7 +145,7 @@ def test_what_node_computes_passes_and_a_fault_in_it_does_not(
 def test_samples_of_what_node_computes_are_judged_too(
     data: Path, layerprobe: Callable[..., Any], tmp_path: Path
 ) -> None:
-    run("node", "testing/record_runs.js", data / "cnn2", tmp_path, "sampled")
+    run_node("testing/record_runs.js", data / "cnn2", tmp_path, "sampled")
     judged = layerprobe("verify", data / "cnn2", "--tensors", tmp_path / "0.safetensors", "--runner", "onnx-float64")
     assert judged.code == 0, judged.out
 
@@ -168,10 +153,7 @@ def test_samples_of_what_node_computes_are_judged_too(
 def test_a_browser_makes_the_same_of_photos_and_what_it_computes_passes(
     data: Path, layerprobe: Callable[..., Any]
 ) -> None:
-    browser = os.environ.get("LAYERPROBE_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium is installed; LAYERPROBE_CHROMIUM is the path of its program")
-    run("node", "--test", "testing/in_browser.js", LAYERPROBE_TEST_DATA=str(data), LAYERPROBE_CHROMIUM=browser)
+    run_node("--test", "testing/in_browser.js", LAYERPROBE_TEST_DATA=str(data), LAYERPROBE_CHROMIUM=browser())
     file = data / "from_browser.safetensors"
     judged = layerprobe("verify", data / "cnn2", "--tensors", file, "--runner", "onnx-float64")
     assert judged.code == 0, judged.out

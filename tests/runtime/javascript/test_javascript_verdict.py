@@ -9,8 +9,8 @@ import shutil
 import numpy as np
 import onnx
 import pytest
+from javascript_here import needs_node, run_node
 from make_javascript_tables import FILES
-from node_scripts import needs_node, run_script
 from safetensors.numpy import save_file
 
 from proofs.planted_faults import edited_model
@@ -172,7 +172,9 @@ def judged(tmp_path_factory, exported):
         _beyond_javascript(model)
     add(BEYOND, unknown, run, OF_FILE)
     add(BEYOND_AND_WRONG, unknown, {**run, "relu": run["relu"] * np.float32(1.001)}, OF_FILE)
-    run_script("judge_tensors.js", folder / "reports.json", *(each for place in places.values() for each in place))
+    run_node(
+        "testing/judge_tensors.js", folder / "reports.json", *(each for place in places.values() for each in place)
+    )
     reports = dict(zip(places, json.loads((folder / "reports.json").read_text()), strict=True))
 
     @functools.cache

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import shutil
-import subprocess
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -12,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from javascript_here import node, node_modules
+from javascript_here import browser, node_modules, run_node
 from onnx import helper, numpy_helper
 from PIL import Image
 from safetensors.numpy import load_file
@@ -24,7 +22,6 @@ from runtime.page.site_writing import write_page
 from runtime.runners.registry import open_image_runner
 from runtime.runs.preprocessing import preprocess_files
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NAMES = ['<img src=x onerror="alert(1)">', "block.<b>bold</b>", "n" * 300, "عربية.conv", "constructor", "result"]
 
 
@@ -50,14 +47,6 @@ def serve():
     for server in servers:
         server.shutdown()
         server.server_close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> str:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser is installed: none of {', '.join(BROWSERS)}")
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +89,7 @@ def photos(tmp_path_factory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def visit(artifact, photos, browser, serve, tmp_path_factory):
+def visit(artifact, photos, serve, tmp_path_factory):
     """What was seen, and the folder of what was saved."""
     modules = node_modules("playwright-core", "onnxruntime-web")
     folder = tmp_path_factory.mktemp("visit")
@@ -110,16 +99,14 @@ def visit(artifact, photos, browser, serve, tmp_path_factory):
     site, elsewhere = serve(folder / "site"), serve(folder / "elsewhere")
     given = {
         "modules": str(modules),
-        "chromium": browser,
+        "chromium": browser(),
         "url": f"http://127.0.0.1:{site.server_port}/",
         "elsewhere": f"http://127.0.0.1:{elsewhere.server_port}/secret",
         "photos": [[each.name, base64.b64encode(each.read_bytes()).decode()] for each in photos],
         "folder": str(folder),
     }
     script = Path(__file__).with_name("browser_visit.mjs")
-    ran = subprocess.run([node(), script, json.dumps(given)], capture_output=True, text=True, check=False, timeout=180)
-    assert ran.returncode == 0, ran.stderr
-    return json.loads(ran.stdout) | {"folder": folder, "elsewhere": elsewhere.asked}
+    return json.loads(run_node(script, json.dumps(given))) | {"folder": folder, "elsewhere": elsewhere.asked}
 
 
 def names(artifact) -> list[str]:

@@ -3,12 +3,12 @@
 import json
 import math
 import shutil
-import subprocess
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import torch
+from javascript_here import needs_node, run_node
 from safetensors.numpy import load_file, save_file
 from torch import nn
 
@@ -325,13 +325,10 @@ def by_python(folder, name, out):
 
 
 def by_node(folder, name, out):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("needs Node")
-    subprocess.run([node, "-e", JAVASCRIPT, str(folder), name, str(out)], check=True, timeout=60)
+    run_node("-e", JAVASCRIPT, folder, name, out)
 
 
-@pytest.mark.parametrize("write", [by_python, by_node])
+@pytest.mark.parametrize("write", [by_python, pytest.param(by_node, marks=needs_node)])
 def test_a_sample_that_was_taken_by_the_text_of_the_format_is_judged(large, tmp_path, write):
     file = tmp_path / "phone.safetensors"
     write(large, "0", file)

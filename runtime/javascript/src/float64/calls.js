@@ -3,7 +3,7 @@
 import { schemaOf } from "./onnx_schemas.js";
 import { NotComputed, Values, absolute, map, sameShape, scalar, zip } from "./values.js";
 
-/** @typedef {import("./onnx_file.js").Node} Node */
+/** @typedef {import("./onnx_graph.js").Node} Node */
 /** @typedef {Values | null} Given */
 
 /** Float64 itself, and what is computed in it, loses less than this part of what float32 does. */

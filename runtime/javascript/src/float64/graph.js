@@ -5,7 +5,7 @@
 import { Call } from "./calls.js";
 import { Losses, NO_SCALE } from "./losses.js";
 import { EPSILON, generator } from "./natural_scale.js";
-import { reads } from "./onnx_file.js";
+import { reads } from "./onnx_graph.js";
 import { NEWEST_OPSET } from "./onnx_schemas.js";
 import { BFLOAT16, FLOAT16, TYPES } from "./onnx_types.js";
 import { OPERATORS } from "./operators.js";
@@ -13,7 +13,7 @@ import { roundedTo } from "./sizes.js";
 import { NotComputed, Values, zip } from "./values.js";
 
 /** @typedef {import("./losses.js").Scale} Scale */
-/** @typedef {import("./onnx_file.js").Node} Node */
+/** @typedef {import("./onnx_graph.js").Node} Node */
 /** @typedef {ReadonlyMap<string, Values>} Arrays by name */
 
 /** Stands for an output that can't be recomputed. */
@@ -34,7 +34,7 @@ const STEP_KEY = "layerprobe.name",
 
 export class Float64Graph {
   /**
-   * @param {import("./onnx_file.js").OnnxModel} model
+   * @param {import("./onnx_graph.js").OnnxModel} model
    * @param {readonly string[]} outputs in the order of execution
    * @param {object} [options]
    * @param {boolean} [options.rounds] whether a Cast to 16 bits that belongs to no step of the model rounds

@@ -10,7 +10,7 @@ import { Values, larger, map, scalar, zip } from "./values.js";
 
 /** @typedef {import("./calls.js").Call} Call */
 /** @typedef {import("./calls.js").Given} Given */
-/** @typedef {import("./onnx_file.js").Node} Node */
+/** @typedef {import("./onnx_graph.js").Node} Node */
 
 /**
  * Types in which a rounding costs more than in float32, and how many times as much.

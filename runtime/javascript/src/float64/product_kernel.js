@@ -43,6 +43,11 @@ function signed(value) {
 const [A, B, C, M, N, K, ROW, COLUMN, END, PA, PB, PC, LEFT, RIGHT] = Array.from({ length: 14 }, (_, place) => place);
 const SUMS = 14;
 
+/** @param {number} local @param {...number} amount the instructions that give it */
+const increase = (local, ...amount) => [...get(local), ...amount, ...ADD, ...set(local)];
+/** @param {number} local @param {number} bound the local that ends the loop */
+const againWhileLess = (local, bound) => [...get(local), ...get(bound), ...LESS, ...AGAIN];
+
 /** @returns {number[]} the instructions: for each tile of C, the sum over k of a column of A times a row of B */
 function body() {
   const sums = Array.from({ length: 2 * TILE }, (_, place) => SUMS + place);
@@ -70,18 +75,9 @@ function body() {
       ...ADD_TWO,
       ...set(sums[2 * row + 1]),
     ]).flat(),
-    ...get(PA),
-    ...constant(8 * TILE),
-    ...ADD,
-    ...set(PA),
-    ...get(PB),
-    ...constant(8 * TILE),
-    ...ADD,
-    ...set(PB),
-    ...get(PA),
-    ...get(END),
-    ...LESS,
-    ...AGAIN,
+    ...increase(PA, ...constant(8 * TILE)),
+    ...increase(PB, ...constant(8 * TILE)),
+    ...againWhileLess(PA, END),
   ];
   const store = Array.from({ length: TILE }, (_, row) => [
     ...get(PC),
@@ -92,12 +88,7 @@ function body() {
     ...ADD,
     ...get(sums[2 * row + 1]),
     ...STORE,
-    ...get(PC),
-    ...get(N),
-    ...constant(8),
-    ...MULTIPLY,
-    ...ADD,
-    ...set(PC),
+    ...increase(PC, ...get(N), ...constant(8), ...MULTIPLY),
   ]).flat();
   const panel = [...get(K), ...constant(8 * TILE), ...MULTIPLY];
   return [
@@ -124,31 +115,14 @@ function body() {
         ...ADD,
         ...set(PC),
         ...store,
-        ...get(COLUMN),
-        ...constant(TILE),
-        ...ADD,
-        ...set(COLUMN),
-        ...get(COLUMN),
-        ...get(N),
-        ...LESS,
-        ...AGAIN,
+        ...increase(COLUMN, ...constant(TILE)),
+        ...againWhileLess(COLUMN, N),
       ),
       ...get(END),
       ...set(A),
-      ...get(C),
-      ...get(N),
-      ...constant(8 * TILE),
-      ...MULTIPLY,
-      ...ADD,
-      ...set(C),
-      ...get(ROW),
-      ...constant(TILE),
-      ...ADD,
-      ...set(ROW),
-      ...get(ROW),
-      ...get(M),
-      ...LESS,
-      ...AGAIN,
+      ...increase(C, ...get(N), ...constant(8 * TILE), ...MULTIPLY),
+      ...increase(ROW, ...constant(TILE)),
+      ...againWhileLess(ROW, M),
     ),
   ];
 }

@@ -1,7 +1,7 @@
 // Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
 // rules are those of `runtime/maps/colour_scales.py`.
 
-import { general, withMinus } from "./numbers.js";
+import { general, withMinus } from "../number_words.js";
 
 /**
  * @typedef {object} ColourScale

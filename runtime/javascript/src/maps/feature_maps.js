@@ -4,7 +4,7 @@
 import { UsageError } from "../errors.js";
 import { channelsOf, hasMap } from "./channels.js";
 import { valueRange } from "./colour_maps.js";
-import { general, withMinus } from "./numbers.js";
+import { general, withMinus } from "../number_words.js";
 import { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("../tensor.js").Tensor} Tensor */

@@ -3,7 +3,7 @@
 import { hasMap } from "./channels.js";
 import { SEQUENTIAL, rangeText } from "./colour_scales.js";
 import { LEFT_OUT } from "./feature_maps.js";
-import { general } from "./numbers.js";
+import { general } from "../number_words.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */

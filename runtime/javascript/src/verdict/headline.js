@@ -3,7 +3,7 @@
 
 import { first } from "./blame.js";
 import { failed, passingDrift } from "./drift.js";
-import { general } from "./number_words.js";
+import { general } from "../number_words.js";
 import { FILE_RUNNER, VERDICTS } from "./verdict_table.js";
 
 /** @typedef {import("./drift.js").OutputComparison} OutputComparison */

@@ -5,7 +5,7 @@ import { ONNX_FILE, REFERENCE_FILE } from "../artifact.js";
 import { ArtifactError, UsageError } from "../errors.js";
 import { parseJson } from "../json.js";
 import { Float64Graph } from "../float64/graph.js";
-import { readOnnx } from "../float64/onnx_file.js";
+import { readOnnx } from "../float64/onnx_graph.js";
 import { scalar, zip, larger } from "../float64/values.js";
 import { accumulatedLosses, sharesOfError } from "./error_shares.js";
 import { compareOutput, failed } from "./drift.js";

@@ -4,13 +4,13 @@
 import { sha256 } from "../artifact.js";
 import { oneLine } from "../plain_text.js";
 import { nearestValues } from "../float64/graph.js";
-import { reads } from "../float64/onnx_file.js";
+import { reads } from "../float64/onnx_graph.js";
 import { schemaOf } from "../float64/onnx_schemas.js";
-import { general, shortFloat32 } from "./number_words.js";
+import { general, shortFloat32 } from "../number_words.js";
 
-/** @typedef {import("../float64/onnx_file.js").Node} Node */
-/** @typedef {import("../float64/onnx_file.js").OnnxModel} OnnxModel */
-/** @typedef {import("../float64/onnx_file.js").Tensor} Tensor */
+/** @typedef {import("../float64/onnx_graph.js").Node} Node */
+/** @typedef {import("../float64/onnx_graph.js").OnnxModel} OnnxModel */
+/** @typedef {import("../float64/onnx_graph.js").Tensor} Tensor */
 /** @typedef {{ name: string, shape: number[], sum: string, sha256: string, values?: string | null }} Constant */
 /** @typedef {string | Constant | undefined | null} Parameter */
 /** @typedef {{ operator: string, parameters: Record<string, Parameter>, reads: string[] }} Described */

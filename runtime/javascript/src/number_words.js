@@ -1,9 +1,11 @@
-// Numbers as Python writes them with `format(value, ".3g")`, to the last digit, so that both say the same of a map.
+// Numbers in words as Python writes them, to the last digit, so that both languages say the same.
 
 /** The largest that `toExponential` takes. Ties of fewer digits, the only ones, are exact in so many. */
 const ALL_DIGITS = 100;
 
 /**
+ * Python's `format(value, ".Ng")`.
+ *
  * @param {number} value
  * @param {number} digits significant, at least 1
  * @returns {string} with an ASCII minus
@@ -15,10 +17,8 @@ export function general(value, digits) {
   const sign = value < 0 ? "-" : "";
   const { mantissa, exponent } = rounded(Math.abs(value), digits);
   const trimmed = mantissa.replace(/0+$/, "") || "0";
-  if (exponent < -4 || exponent >= digits) {
-    const power = `${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
-    return `${sign}${trimmed[0]}${trimmed.length > 1 ? `.${trimmed.slice(1)}` : ""}e${power}`;
-  }
+  if (exponent < -4 || exponent >= digits)
+    return `${sign}${trimmed[0]}${trimmed.length > 1 ? `.${trimmed.slice(1)}` : ""}e${powerOf(exponent)}`;
   if (exponent < 0) return `${sign}0.${"0".repeat(-exponent - 1)}${trimmed}`;
   const whole = mantissa.slice(0, exponent + 1);
   const rest = mantissa.slice(exponent + 1).replace(/0+$/, "");
@@ -44,6 +44,30 @@ function rounded(value, digits) {
 /** @param {number} value */
 function exponentOf(value) {
   return Number(value.toExponential(ALL_DIGITS).split("e")[1]);
+}
+
+/** @param {number} exponent @returns {string} with its sign, and two digits at least */
+const powerOf = (exponent) => `${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
+
+/**
+ * NumPy's text of a float32: as short as float32 allows, `1e-05`, `0.5`, `3`.
+ *
+ * @param {number} value
+ * @returns {string}
+ */
+export function shortFloat32(value) {
+  const narrow = Math.fround(value);
+  if (!Number.isFinite(narrow)) return general(narrow, 1);
+  for (let digits = 1; digits <= 9; digits++) {
+    const text = narrow.toExponential(digits - 1);
+    if (Math.fround(Number(text)) !== narrow) continue;
+    const size = Math.abs(narrow),
+      [mantissa, power] = text.split("e"),
+      exponent = Number(power);
+    if (size !== 0 && (size < 1e-4 || size >= 1e16)) return `${mantissa}e${powerOf(exponent)}`;
+    return size === 0 ? (Object.is(narrow, -0) ? "-0" : "0") : Number(text).toFixed(Math.max(0, digits - 1 - exponent));
+  }
+  return String(narrow);
 }
 
 /**

@@ -1,7 +1,8 @@
 // An ONNX file -> its nodes, weights and inputs, by the numbers of ONNX's own messages (onnx.proto). It reads and never
 // runs anything; operators are in `operators.js`.
 
-import { NotMessage, fields, floats, integer, integers, text } from "./protobuf.js";
+import { externalPlace, textEntry } from "../onnx_file.js";
+import { NotMessage, fields, floats, integer, integers, text } from "../protobuf.js";
 import { TYPES } from "./onnx_types.js";
 import { NotComputed, Values, sizeOf } from "./values.js";
 
@@ -53,10 +54,7 @@ export class Tensor {
     this.raw = null;
     /** @type {number[][]} in pieces, as they are packed */
     this.listed = [];
-    /** @type {Map<string, string> | null} */
-    this.place = null;
-    let external = false;
-    const place = new Map();
+    this.place = externalPlace(bytes);
     for (const field of fields(bytes)) {
       if (field.number === 1) this.shape.push(...integers(field));
       else if (field.number === 2) this.type = integer(field);
@@ -65,10 +63,7 @@ export class Tensor {
       else if (field.number === 8) this.name = text(field);
       else if (field.number === 9) this.raw = field.bytes;
       else if (field.number === 10) this.listed.push(doubles(field.bytes));
-      else if (field.number === 13) place.set(...entry(field.bytes));
-      else if (field.number === 14) external = integer(field) === 1;
     }
-    if (external) this.place = place;
   }
 
   /** @returns {string} NumPy's name of its type */
@@ -118,17 +113,6 @@ export class Tensor {
 /** @param {Uint8Array} bytes */
 function doubles(bytes) {
   return Array.from(new Float64Array(bytes.slice().buffer));
-}
-
-/** @param {Uint8Array} bytes of a key and a value @returns {[string, string]} */
-function entry(bytes) {
-  let key = "",
-    value = "";
-  for (const field of fields(bytes)) {
-    if (field.number === 1) key = text(field);
-    if (field.number === 2) value = text(field);
-  }
-  return [key, value];
 }
 
 /**
@@ -205,7 +189,7 @@ function readNode(bytes, beside, depth) {
     else if (field.number === 4) node.opType = text(field);
     else if (field.number === 5) node.attributes.set(...readAttribute(field.bytes, beside, depth));
     else if (field.number === 7) node.domain = text(field);
-    else if (field.number === 9) node.metadata.set(...entry(field.bytes));
+    else if (field.number === 9) node.metadata.set(...textEntry(field.bytes));
   }
   if (node.domain === "ai.onnx") node.domain = "";
   return node;

@@ -1,9 +1,11 @@
-// A photo's file, or a frame of the camera, to the pixels that are stored in it: not turned, not colour-managed, and
-// alpha as it is. What Python reads of a JPEG or a PNG of 8 bits is the same. The browser decodes 16 bits to 8 itself.
+// Decoding photos in a page or a worker: a file, or a frame of the camera, to the pixels that are stored in it, neither
+// turned nor converted by a colour profile, and alpha as it is. Of a JPEG or a PNG of 8 bits Pillow reads the same. The
+// browser decodes 16 bits to 8 itself.
 
-import { ImageError, readOrientation } from "../src/index.js";
+import { ImageError } from "./errors.js";
+import { readOrientation } from "./orientation.js";
 
-/** @typedef {import("../src/index.js").Pixels} Pixels */
+/** @typedef {import("./photo.js").Pixels} Pixels */
 
 const UNCHANGED = /** @type {ImageBitmapOptions} */ ({
   colorSpaceConversion: "none",
@@ -23,11 +25,11 @@ const TURNED = [
 let turning;
 
 /**
- * @param {Blob | ImageBitmap} source
- * @returns {Promise<Pixels>}
+ * @param {Blob | ImageBitmap} source a file, or a frame, which is closed
+ * @returns {Promise<Pixels>} with the orientation that the file asks for
  * @throws {ImageError} the browser can't decode it
  */
-export async function decoded(source) {
+export async function decodePhoto(source) {
   if (source instanceof ImageBitmap) return pixelsOf(source);
   const file = new Uint8Array(await source.arrayBuffer());
   /** @type {ImageBitmap} */
