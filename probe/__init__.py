@@ -6,7 +6,7 @@ capture/: model -> graph of named nodes, by torch.fx or by torch.export
 first_run.py: the model run once on its example: why it fails; refuses one that writes to its buffers (state)
 observe/: what each node of the graph holds: shape, dtype, memory; which sizes are open
 layout/: which axis of a tensor is N, C, H, W or L
-descriptions.py: which nodes become outputs, which are skipped and why; aliases (dropout, views); inputs
+descriptions.py: which nodes become outputs, which are skipped and why (a tuple is, its parts aren't); aliases; inputs
 faithfulness.py: compares the probe's results with the model's; refuses random results; within rounding
 other_inputs.py: second input, of another batch, on which that is compared; noise or rows of the example
 parts.py: which submodules can be probed if the whole model can't, as suggestions of an error

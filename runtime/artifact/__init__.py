@@ -17,7 +17,7 @@ protobuf.py: protobuf's fields on the wire, without reading large ones
 onnx_file.py: an ONNX file without its weights, cut to some outputs; Git LFS stand-ins; its metadata
 onnx_weights.py: weights in files beside the ONNX file: which may be read (no path that leads outside), reading
 onnx_nodes.py: operators, attributes and constants of each output's nodes: operations.json
-folder.py: open_artifact: the folder or a lone model file; checks each file's hash; the averaged probe beside it
+folder.py: open_artifact: the folder or a lone model file, or why it is none; checks hashes; the averaged one beside it
 selection.py: --outputs and --operations: globs, module paths, labels; near names for an unknown one
 tensor_summary.py: what is kept of a large tensor: at most how many elements, and which; channel statistics
 reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors

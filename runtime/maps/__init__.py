@@ -1,6 +1,6 @@
 """Tensors to pictures: a map of each output, its colours, pages of tiles, and the files.
 
-grid_style.py: GridStyle: every choice of a grid (--reduce, --clip, --symmetric, --width, ...), defaults and limits
+grid_style.py: GridStyle: every choice of a grid (--reduce, --clip, --width, ...) and its limits; None: page_layout.py
 channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
 reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
 feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x 1, the same picture twice
@@ -9,7 +9,7 @@ colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
 overview.py: what an overview leaves out or marks: what looks alike, noise, weak maps, branches of blocks
-page_layout.py: columns, the size of tiles, how many a page holds; even rows; pixels
+page_layout.py: columns, the size of tiles and so the usual width, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 pages.py: what all pages have: their number, the title, the legend and sentences of the footer
 map_page.py: draws a page of tiles: names of blocks, the photo, maps with colour bars

@@ -1,4 +1,14 @@
 // The page: what the visitor does becomes calls into the worker, and what comes back is shown.
+//
+// photo_sources.js: a file, drop, paste, camera or test photo -> a photo
+// photo_decoding.js: its stored pixels, neither turned nor colour-managed; what this browser can't decode
+// worker_calls.js, worker.js: asks the worker, and answers there
+// model_run.js: which probe runs for which output; how large the photo is shown
+// choice.js: which maps are shown: overview, depth, search, look-alikes
+// painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
+// large_view.js: one output large: its channels, values under the pointer
+// verdict_view.js, self_check.js, report_words.js: runs the recorded input here, judges it, and says how it went
+// elements.js: the elements of index.html, downloads, options
 
 import { colourMapNames } from "../src/maps/colour_maps.js";
 import { AUTO, REDUCTIONS } from "../src/maps/reductions.js";

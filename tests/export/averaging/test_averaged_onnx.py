@@ -289,6 +289,7 @@ def test_an_artifact_may_hold_the_maps_alone(tmp_path: Path, photo: Path, layerp
         f"{folder}: cnn2 as ONNX and TorchScript, averaged only"
     )
     files = ["averaged.onnx", "averaged.safetensors", "averaged.torchscript.pt", "manifest.json"]
+    files += ["test_photo.png", "test_vectors.safetensors"]
     assert sorted(path.name for path in folder.iterdir()) == files
     for command in (
         ["verify", folder, "--runner", "onnx-cpu", "--runner", "eager"],

@@ -28,9 +28,10 @@ _FILE = ("onnx-float64",)
 
 
 class _Images:
-    def __init__(self) -> None:
+    def __init__(self, strength: float = 1.0) -> None:
         generator = np.random.default_rng(0)
-        self._left = [{"pixels": generator.standard_normal((1, 3, 16, 16), np.float32)} for _ in range(8)]
+        images = (generator.standard_normal((1, 3, 16, 16), np.float32) for _ in range(8))
+        self._left = [{"pixels": image * np.float32(strength)} for image in images]
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return self._left.pop() if self._left else None
@@ -118,6 +119,15 @@ def test_steps_that_do_not_fit_are_said_with_their_numbers(files: dict[str, Path
     assert "relu6" in report.headline
     assert "its zero point makes the range start at -0." in report.headline
     assert report.headline.count("its values start at 0") == 1
+
+
+def test_a_calibration_on_other_data_than_the_inputs_is_broken(made: Made, judged: Judge, tmp_path: Path):
+    # All ranges are clipped alike, so none is worse than the file's others.
+    weak = _Images(strength=0.1)
+    quantize_static(made.file, tmp_path / "weak.onnx", weak, activation_type=QuantType.QUInt8)
+    report = judged(tmp_path / "weak.onnx", runners=_FILE)
+    assert not report.passed
+    assert "times what its bits explain" in report.headline
 
 
 def test_a_tool_may_give_every_bias_steps_of_its_own(files: dict[str, Path], judged: Judge, tmp_path: Path):
