@@ -8,7 +8,7 @@ colour_scales.py: default colour maps; which value gets which colour, also of di
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
-overview.py: what an overview leaves out or marks: what looks alike (+N ≈), noise, weak maps, branches of blocks
+overview.py: what an overview leaves out or marks: what looks alike, noise, weak maps, branches of blocks
 page_layout.py: columns, the size of tiles and so the usual width, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 pages.py: what all pages have: their number, the title, the legend and sentences of the footer

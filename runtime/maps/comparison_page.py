@@ -126,7 +126,7 @@ class ComparisonPages(Pages):
             ],
             caption=self.opening if has_title else (),
             has_title=has_title,
-            details=bool(heads) or any(each.detail for each in rows),
+            details=int(bool(heads) or any(each.detail for each in rows)),
             heads=not heads,
         )
 

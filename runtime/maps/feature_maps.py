@@ -5,8 +5,8 @@ How a tensor becomes a map is in `reductions.py`; drawing maps is in `feature_gr
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -35,18 +35,21 @@ __all__ = [
 _ROUNDING = 8
 """Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
 over the channels is 0 by definition, it is less than 1 in a Swin-T."""
+_FEW_CHANNELS = 3
+"""Up to so many are each of a meaning of its own, as the classes of a U-Net: that a map is their mean is said."""
 _ALIKE = 0.02
 """Of a map's range: two maps that nowhere differ by more look the same."""
 WEAK, BRANCH = "weak", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
 
-LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "noise", "weak"]
+LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "noise", "checkerboard", "weak"]
 
 LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
     "repeat": ("looks like another", "look like another"),
-    "similar": ("looks like an earlier tile, +N ≈", "look like earlier tiles, +N ≈"),
-    "noise": ("is noise like an earlier tile, +N ≈", "are noise like earlier tiles, +N ≈"),
+    "similar": ("looks like a tile drawn", "look like tiles drawn"),
+    "noise": ("is noise like a tile drawn", "are noise like tiles drawn"),
+    "checkerboard": ("is a checkerboard", "are checkerboards"),
     "weak": ("is weak, too", "are weak, too"),
     "rounding": ("varies only by rounding", "vary only by rounding"),
     "constant": ("is constant over the image", "are constant over the image"),
@@ -74,24 +77,22 @@ class FeatureMap:
     left_out: LeftOut | None = None
     """Why it shows nothing, if it does."""
     badges: tuple[str, ...] = ()
-    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 ≈`."""
-    block: str = ""
-    """What its tile is called in place of its operation: `block 3`."""
+    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `2 more alike`."""
+    share: float | None = None
+    """Of a principal component: how much of the channels' variance it holds."""
     stands_for: int = 1
     """Of an overview: how many maps end with this one, since the one before it."""
 
     @property
-    def title(self) -> str:
-        """What its tile is called: the operation; that of a function, after the block it is in: `block 3 · add`."""
-        if self.block or not self.size:
-            return self.block
-        if self.operation:
-            return self.operation
-        own = re.sub(r"_\d+$", "", self.name.rpartition(".")[2])
-        within = self.path.rpartition(".")[2]
-        if numbered := re.fullmatch(r"(?:(?:.*_)?([a-z]+)_?)?(\d+)", within):  # encoder_layer_3, layer3, 3
-            within = f"{numbered[1] or 'block'} {numbered[2]}"
-        return own if not within or within == self.name.rpartition(".")[2] else f"{within} · {own}"
+    def is_mean_of_few(self) -> bool:
+        """Whether it is the mean of channels of which each may have a meaning of its own."""
+        return self.reduction == "mean" and 2 <= (self.size or (0,))[0] <= _FEW_CHANNELS
+
+    @property
+    def remarks(self) -> list[str]:
+        """What else is to be said of it: `PC1 43 %`, `2 more alike`."""
+        share = [f"PC1 {self.share:.0%}".replace("%", " %")] if self.share is not None else []
+        return share + [each for each in self.badges if each not in (WEAK, BRANCH, share and self.reduction)]
 
     @property
     def detail(self) -> str:
@@ -146,26 +147,31 @@ def read_map(
             values = row.reduce(tensor)
             left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
         size = output.averaged or tensor.shape[0], *tensor.shape[1:]
-        tried.append(FeatureMap(output.name, _operation(output), output.module_path, values, size, name, left_out))
+        share = row.share(tensor, values) if row.share and left_out is None else None
+        found = FeatureMap(output.name, _operation(output), output.module_path, values, size, name, left_out)
+        tried.append(replace(found, share=share))
         if left_out not in ("constant", "rounding"):
             return tried[-1]
     return tried[0]
 
 
-def worth_drawing(maps: Iterable[FeatureMap], *, aliases: bool = False, shared: bool = False) -> FeatureMaps:
+def worth_drawing(
+    maps: Iterable[FeatureMap], *, aliases: bool = False, shared: bool = False, stay: Collection[str] = ()
+) -> FeatureMaps:
     """Return the maps that show something new.
 
     Args:
         maps: in the order of drawing.
         aliases: whether to keep also those that look like an earlier one.
         shared: whether all are drawn in one scale, in which twice the values are another picture.
+        stay: the names of those to keep although they look like an earlier one.
     """
     found = FeatureMaps()
     seen = _Pictures(shared)
     for map_ in maps:
         why = map_.left_out
         said = f" ({_number(map_.values)})" if why in ("constant", "rounding") else ""
-        if why is None and not aliases:
+        if why is None and not aliases and map_.name not in stay:
             twin = seen.like(map_)
             if twin:
                 why, said = "repeat", f" ≈ {twin.name}"
@@ -211,6 +217,10 @@ def _shows_nothing(
     if high - low > _ROUNDING * epsilon * bound:
         return None
     return "rounding" if high - low <= _ROUNDING * epsilon * float(row.magnitude(tensor).max()) else None
+
+
+def _joined(*parts: str) -> str:
+    return " · ".join(filter(None, parts))
 
 
 def size_text(size: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "badge_notes",
     "clip_notes",
     "explained",
+    "left_out_counts",
     "left_out_notes",
     "listed",
     "photo_notes",
@@ -24,15 +25,26 @@ __all__ = [
 
 _BADGES = {
     WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
-    BRANCH: "Branch: what a block adds to its input, where the sum looks like the input (≈) and is left out.",
+    BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
 }
 _NAMES_SHOWN = 6
 _ALL_SHOWN = 2
 """Names of what is left out for one reason; of more, one is an example."""
 
 
-def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
-    """Return what a tile, or a row, shows, and what one that is marked shows."""
+def explained(maps: Sequence[FeatureMap], what: str = "tile", *, aligned: bool = False) -> list[str]:
+    """Return what a tile, or a row, shows.
+
+    Args:
+        maps: of all tiles.
+        what: a tile, or a row.
+        aligned: whether the signs of principal components follow the tile before.
+    """
+    if aligned and usual_reduction(maps) == "pca":
+        return [
+            f"Each {what} is one output, in the order of execution: PC1, the pattern that its channels share most "
+            "(first principal component; %: its share of their variance). Its sign is free: it follows the tile before."
+        ]
     return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
 
 
@@ -41,7 +53,7 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
     usual = usual_reduction(maps)
     reductions = Counter(each.reduction for each in maps if each.reduction != usual)
     notes = [
-        f"{name.upper()}: {REDUCTIONS[name].words}, of {count} whose {usual} shows nothing."
+        f"{'PC1' if name == 'pca' else name}: {REDUCTIONS[name].words}, of {count} whose {usual} shows nothing."
         for name, count in reductions.items()
     ]
     marked = {badge for each in maps for badge in each.badges}
@@ -86,6 +98,12 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
         return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
     shown, them = ("The photo is", "it") if len(photos) == 1 else ("The photos are", "them")
     return [f"{shown} shown as the model saw {them}, resized and cropped, before normalisation."]
+
+
+def left_out_counts(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
+    """Return how many are not drawn, and why."""
+    counts = [f"{len(names)} {LEFT_OUT[kind][len(names) > 1]}" for kind in LEFT_OUT if (names := left_out.get(kind))]
+    return [f"Left out: {'; '.join(counts)}."] if counts else []
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

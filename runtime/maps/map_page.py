@@ -19,9 +19,8 @@ from .picture import Picture, Text
 from .sections import Section, sections_of
 from .tile import (
     INK,
-    SOFT_INK,
     cmap_of,
-    draw_detail,
+    draw_details,
     draw_fitted,
     draw_heading,
     draw_map,
@@ -42,9 +41,8 @@ class _Tile:
 
     map: FeatureMap
     name: str
-    title: str
-    detail: str
-    badges: Sequence[str]
+    lines: Sequence[str]
+    """Below its name: the operation and the size; what is unusual."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +52,20 @@ class MapPages(Pages):
     maps: Sequence[FeatureMap]
     photo: Photo | None = None
     """What the maps are of: the first tile of each page."""
+    brief: bool = False
+    """Whether the footer is kept short."""
+    facts: Sequence[str] = ()
+    """What is worth knowing of the picture and not said in it: names of what is left out, and options."""
 
     def __post_init__(self) -> None:
         """Check that there is a photo where the maps are to lie over it."""
         if self.style.overlay and self.photo is None:
             raise UsageError("Maps can be laid over a photo only if there is one: give photo=.")
+
+    @property
+    def said(self) -> Sequence[str]:
+        """As above."""
+        return self.facts
 
     @property
     def _entries(self) -> str:
@@ -86,14 +93,14 @@ class MapPages(Pages):
                 *([] if has_title else self.opening),
                 *scale_notes(self._scales[shown], self.style, shared=self.shared),
                 *clip_notes(self._scales[shown], self.style),
-                *photo_notes([photo] if photo else [], overlay=whole),
+                *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
                 *self.closing,
                 *notes,
             ],
             caption=self.opening if has_title else (),
             groups=[1] * len(first) + [each.count for each in sections] if sections else (),
             has_title=has_title,
-            details=any(each.title or each.detail or each.badges for each in tiles),
+            details=max(len(each.lines) for each in tiles),
             sections=bool(sections),
         )
 
@@ -121,9 +128,12 @@ def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Til
 
 def _tile(map_: FeatureMap, section: Section | None) -> _Tile:
     if not map_.size and map_.operation:  # a class, and what shows it
-        return _Tile(map_, map_.operation, map_.name, "", map_.badges)
-    said = {BRANCH, *(section.badges if section else ())}  # a branch's title says it
-    return _Tile(map_, map_.name, map_.title, _size(map_, section), [each for each in map_.badges if each not in said])
+        return _Tile(map_, map_.name, [map_.operation])
+    said = section.badges if section else ()
+    kind = [each for each in map_.badges if each in (WEAK, BRANCH) and each not in said]
+    size = f"mean of {map_.size[0]} channels" if map_.is_mean_of_few and section else _size(map_, section)
+    lines = _joined(map_.operation, size, *kind), _joined(*map_.remarks)
+    return _Tile(map_, map_.name, [each for each in lines if each])
 
 
 def _size(map_: FeatureMap, section: Section | None) -> str:
@@ -174,10 +184,10 @@ def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bo
     x, y = layout.corner(0)
     y += layout.section_height + layout.titles_height
     above = layout.line if layout.details else 0
-    baseline = y - layout.titles_height + layout.name_lines * layout.line - layout.line + layout.text
+    baseline = y - layout.titles_height + (layout.name_lines - 1) * layout.line + layout.text
     draw_name(picture, (x, baseline), photo.name, layout.text, layout.side)
     height = draw_photo(picture, (x, y), layout.side, photo, whole=whole)
-    size = layout.text - (1 if above else 2)
+    size = layout.text - 2
     place = (x, baseline + above) if above else (x, y + height + 6 + size)
     draw_fitted(picture, place, photo.detail, size, layout.side)
 
@@ -196,14 +206,11 @@ def _draw_tile(
     x, y = layout.corner(index)
     y += layout.section_height
     lines = layout.name_lines_of(tile.name)
-    baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the lines end at the map
-    if layout.details:
-        draw_detail(picture, (x, baseline), tile.title, tile.detail, tile.badges, layout.text, layout.side)
-        baseline += layout.line
+    baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the names end at one height
     for line in lines:
-        ink = SOFT_INK if layout.details else INK
-        picture.parts.append(Text(x, baseline, line, layout.name_text, ink, bold=not layout.details))
+        picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=True))
         baseline += layout.line
+    draw_details(picture, (x, baseline), tile.lines, layout.text - 2, layout.line, layout.side)
     y += layout.titles_height
     width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.is_weak)
     # Without a bar the scale is in the footer, and the tile says what is its own.

@@ -35,8 +35,6 @@ _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH, _USUAL_WIDTH = 480, 624
 """Of the picture: holds the footer's legend; and its sentences in a few lines, where no width is asked for."""
 _ONE_ROW = 4  # tiles
-_SMALLER = 3
-"""Pixels, by which a name is smaller than the title above it."""
 _SPLIT = 0.12
 """What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
@@ -73,8 +71,8 @@ class GridLayout:
     """Of the tallest map; all rows have this height."""
     name_lines: int
     """How many lines the longest name takes, at most two."""
-    details: bool
-    """Whether the tiles have a line above the name, their title; the name is then smaller."""
+    details: int
+    """How many lines the tiles have below the name."""
     sections: bool
     """Whether a line above each row names the blocks."""
     text: int
@@ -128,7 +126,7 @@ class GridLayout:
 
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
-        return break_name(name, font_of_size(self.name_text, bold=not self.details), self.side)
+        return break_name(name, font_of_size(self.name_text, bold=True), self.side)
 
     def span(self, columns: int) -> int:
         """The width of so many tiles beside one another."""
@@ -150,7 +148,7 @@ def lay_out(
     caption: Sequence[str] = (),
     groups: Sequence[int] = (),
     has_title: bool = False,
-    details: bool = True,
+    details: int = 1,
     sections: bool = False,
     heads: bool = False,
 ) -> GridLayout:
@@ -165,7 +163,7 @@ def lay_out(
         caption: the sentences below the title.
         groups: how many tiles, one after the other, belong together: they stay in one row if possible.
         has_title: whether a line is kept free above the tiles.
-        details: whether the tiles have a line above the name, which is then smaller.
+        details: how many lines the tiles have below the name.
         sections: whether each row has a line for the blocks' names.
         heads: whether a line is kept free below the title for the columns' names.
 
@@ -174,7 +172,9 @@ def lay_out(
     """
     tiles, different = len(shapes), set(shapes)
     part = 12
-    columns, places = _arranged(tiles, groups, kind, different, style, lines=(4 if details else 2) + 1.5 * sections)
+    columns, places = _arranged(
+        tiles, groups, kind, different, style, lines=(3 + details if details else 2) + 1.5 * sections
+    )
     least = _LEAST_WIDTH if style.width else _USUAL_WIDTH
     if style.width is None:
         sides = range(_preferred_side(different, kind.sides), _SMALLEST_SIDE - 1, -4)
@@ -183,8 +183,8 @@ def lay_out(
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
         text = style.font_size or min(max(round(side / part), 11), 19)
-        name_text = _name_size(names, text - _SMALLER if details else text, side, bold=not details)
-        name_font = font_of_size(name_text, bold=not details)
+        name_text = _name_size(names, text, side)
+        name_font = font_of_size(name_text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, least - 2 * MARGIN)
         under_title = wrap(caption, font_of_size(text), footer_width)
         layout = GridLayout(
@@ -223,11 +223,18 @@ def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
     return width, height
 
 
-def _name_size(names: Sequence[str], text: int, side: int, *, bold: bool) -> int:
+def _name_size(names: Sequence[str], text: int, side: int) -> int:
     """Some names a little too long for one line make all smaller; longer ones get a second line."""
     sizes = range(text, max(text - 4, 10), -1)
-    fits = (size for size in sizes if all(text_length(font_of_size(size, bold=bold), each) <= side for each in names))
-    return next(fits, text)
+    fits = (size for size in sizes if all(text_length(font_of_size(size, bold=True), each) <= side for each in names))
+    whole = next(fits, 0)
+    return whole or next((size for size in sizes if _breaks_well(names, size, side)), text)
+
+
+def _breaks_well(names: Sequence[str], size: int, side: int) -> bool:
+    """Whether no name is broken within a word."""
+    lines = (break_name(each, font_of_size(size, bold=True), side) for each in names)
+    return all(len(each) == 1 or not each[0][-1:].isalnum() for each in lines)
 
 
 def _lines_height(lines: Sequence[str], text: int) -> int:

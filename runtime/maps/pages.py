@@ -44,6 +44,11 @@ class Pages(ABC):
     """The footer's last sentences: what is left out."""
 
     @property
+    def said(self) -> Sequence[str]:
+        """What is worth knowing of them and not said in a picture."""
+        return ()
+
+    @property
     def count(self) -> int:
         """How many there are."""
         return len(self._ranges)

@@ -27,6 +27,8 @@ class Reduction:
     """C H W to H W; a map that varies by less than some machine epsilons of it varies by rounding alone."""
     words: str
     """What a map is, for the footer."""
+    share: "Callable[[NDArray[Any], NDArray[np.float64]], float | None] | None" = None
+    """C H W and the map to how much of the channels' variance it holds; None where that means nothing."""
     comparable: bool = True
     """Whether two maps can be compared: whether their values don't depend on what is found in each tensor alone."""
 
@@ -84,6 +86,19 @@ def _principal(tensor: "NDArray[Any]") -> "NDArray[np.float64]":
     return found.reshape(tensor.shape[1:])
 
 
+def _explained(tensor: "NDArray[Any]", scores: "NDArray[np.float64]") -> float | None:
+    """The share of the channels' variance over the image that the first component's scores hold."""
+    import numpy as np
+
+    pixels = tensor.reshape(len(tensor), -1)
+    if not np.isfinite(pixels).all():
+        return None
+    scale = float(np.abs(scores).max()) or 1.0
+    whole = float((pixels / scale).var(axis=1, dtype=np.float64).sum()) * scores.size
+    share = float(np.sum((scores / scale) ** 2)) / whole if whole else np.nan
+    return min(share, 1.0) if np.isfinite(share) else None
+
+
 def _first_component(centred: "NDArray[np.float64]") -> "NDArray[np.float64]":
     """C P to P: the first principal component's scores, by the smaller of the two matrices that have them."""
     import numpy as np
@@ -118,6 +133,7 @@ REDUCTIONS = {
         _principal,
         _l2,
         "the first principal component of the channels, high where they are strong",
+        share=_explained,
         comparable=False,
     ),
 }

@@ -19,7 +19,7 @@ __all__ = [
     "INK",
     "SOFT_INK",
     "cmap_of",
-    "draw_detail",
+    "draw_details",
     "draw_fitted",
     "draw_heading",
     "draw_map",
@@ -30,14 +30,11 @@ __all__ = [
 ]
 
 INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#5f5f5f", "#d4d4d4", "#33628c"
-_BADGES = {"weak": "#b3540a", "branch": "#33628c"}
-_REDUCTION_BADGE, _COUNT_BADGE = "#8c2981", "#5f5f5f"
-"""Of another reduction than most tiles have: from the middle of its colour map; and of how many look alike."""
+_REMARKS = {"weak": "#b3540a", "branch": "#33628c"}
 _BAR, _LEAST_BAR, _USUAL_BAR, _BAR_GAP = 6, 16, 48, 6
 """Of a colour bar: its height, its least width, that for which numbers are shortened, and the space beside it."""
 _BAR_SHARE = 0.42
 """Of a tile's width, that its colour bar takes."""
-_BADGE_EDGE, _PAPER = 6, "#ffffff"
 
 _FAINT = 0.55
 """Of its colours, over white, that a map keeps which hardly varies beside the others."""
@@ -168,7 +165,7 @@ def draw_heading(
         is_weak: whether they are marked so.
     """
     x, y = place
-    ink = _BADGES["weak"] if is_weak else _RULE
+    ink = _REMARKS["weak"] if is_weak else _RULE
     picture.parts.append(Box(x, y, width, 2, ink))
     bold, regular, baseline = font_of_size(size, bold=True), font_of_size(size), y + 5 + size
     fitted = shorten_front(text, bold, width)
@@ -188,36 +185,12 @@ def draw_heading(
     return said
 
 
-def draw_detail(
-    picture: Picture, place: Place, title: str, text: str, badges: Sequence[str], size: int, width: int
-) -> None:
-    """Add a line that begins at a baseline: a title in bold, text after it, and the badges at its end."""
+def draw_details(picture: Picture, place: Place, lines: Sequence[str], size: int, line: int, width: int) -> None:
+    """Add what is said below a name, a line each; what is unusual stands out by its colour."""
     x, baseline = place
-    font = font_of_size(size - 4, bold=True)
-    end = x + width
-    for badge in reversed(badges):
-        label = badge.upper()
-        length = round(text_length(font, label))
-        end -= length + 2 * _BADGE_EDGE
-        ink = _BADGES.get(badge, _COUNT_BADGE if badge.startswith("+") else _REDUCTION_BADGE)
-        picture.parts.append(Box(end, baseline - size + 2, length + 2 * _BADGE_EDGE, size + 1, ink))
-        picture.parts.append(Text(end + _BADGE_EDGE, baseline - 2, label, size - 4, _PAPER, bold=True))
-        end -= _BADGE_EDGE
-    smallest = max(size - 6, 10)
-    found = next(
-        (each for each in range(size, smallest, -1) if _line_length(title, text, each) <= end - x),
-        smallest,
-    )
-    if title:
-        draw_fitted(picture, (x, baseline), title, found, end - x, INK, bold=True)
-        x += round(text_length(font_of_size(found, bold=True), title)) + found // 2
-    if text and end - x > 2 * found:
-        draw_fitted(picture, (x, baseline), text, found - 2, end - x)
-
-
-def _line_length(title: str, text: str, size: int) -> float:
-    gap = size // 2 if title and text else 0
-    return text_length(font_of_size(size, bold=True), title) + gap + text_length(font_of_size(size - 2), text)
+    for index, text in enumerate(lines):
+        ink = next((colour for word, colour in _REMARKS.items() if word in text.split(" · ")), SOFT_INK)
+        draw_fitted(picture, (x, baseline + index * line), text, size, width, ink)
 
 
 def not_finite(values: NDArray[np.float64]) -> int:

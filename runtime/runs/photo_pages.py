@@ -11,15 +11,18 @@ from ..maps.feature_grid import grid_pages
 from ..maps.feature_maps import FeatureMap
 from ..maps.grid_style import GridStyle
 from ..maps.map_page import MapPages
-from ..maps.overview import means_say_little, with_counts
+from ..maps.overview import means_say_little, with_branch_ends, with_counts, without_branches
 from ..maps.pages import Pages
 from ..maps.reductions import AUTO, AUTO_ORDER
 from .photo_maps import PhotoRun
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
 
-_CROWDED, _TELLING = 32, 6
-"""Maps from which on an overview is of blocks only; how many it has at least."""
+_CROWDED, _ENOUGH, _TELLING = 32, 10, 6
+"""Maps from which on an overview is of blocks only; of how many the outermost blocks are taken; how many it has at
+least."""
+_FEW = 6
+"""Tiles, of which fewer leave room for the branches of blocks."""
 
 
 @dataclass(frozen=True)
@@ -118,15 +121,20 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
             return pages_of(chosen)
         every = pages_of(chosen)
         some, said = _overview(every, chosen, pages_of)
-        pages = pages_of(some, thin=True, few=bool(said))
+        branches = with_branch_ends(some, chosen) if said else some
         if said and style.reduce == AUTO and not run.artifact.is_averaged and means_say_little(_of(maps, some)):
-            maps = run.maps(some, AUTO_ORDER[-1])
-            others = pages_of(some, thin=True, few=True)
-            # In a fresh transformer the first component of all blocks is the same.
-            pages = others if len(others.maps) >= min(_TELLING, len(pages.maps)) else pages
-        shown = with_counts(pages.maps, {each.name for each in every.maps}, [each.name for each in chosen])
+            maps = run.maps(branches, AUTO_ORDER[-1])
+        pages = pages_of(some, thin=True, few=bool(said))
+        if len(pages.maps) < _FEW and len(branches) > len(some):  # in a fresh ConvNeXt, the sums are their inputs
+            more = pages_of(branches, thin=True, few=True)
+            pages = more if len(more.maps) > len(pages.maps) else pages
+        shown = with_counts(pages.maps, every.maps, [each.name for each in chosen])
         whole = max(len(every.maps), sum(each.stands_for for each in shown))
-        return replace(pages, maps=shown, opening=[*pages.opening, *_shown(len(shown), whole, said)])
+        opening, facts = [*pages.opening], [*pages.facts]
+        if len(shown) < whole:
+            opening.append(f"{len(shown)} of {whole} maps: {said.partition(' (')[0] or 'those that look different'}.")
+            facts.insert(0, f"Drawn: {said or 'the maps that look different'}. --all-pages draws all.")
+        return replace(pages, maps=shown, opening=opening, facts=facts)
     from ..maps.channel_grid import channel_pages
 
     output = selection.with_channels(manifest)
@@ -174,8 +182,8 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
 def _overview(
     every: MapPages, outputs: Sequence[Output], pages_of: Callable[[Sequence[Output]], MapPages]
 ) -> tuple[Sequence[Output], str]:
-    """Return the outputs of the deepest blocks that aren't too many, and what they are in words; all, if there are no
-    blocks.
+    """Return what the outermost blocks return that are enough, or else the deepest that aren't too many, and what they
+    are in words; all, if there are no blocks.
 
     Args:
         every: of all outputs.
@@ -185,9 +193,10 @@ def _overview(
     best, said = outputs, ""
     if len(every.maps) <= _CROWDED:
         return best, said
-    for depth, some in _by_depth(outputs):
-        if len(some) == len(outputs):
+    for depth, selected in _by_depth(outputs):
+        if len(selected) == len(outputs):
             break
+        some = without_branches(selected)
         try:
             maps = len(pages_of(some).maps)
         except UsageError:  # none of these shows anything
@@ -196,15 +205,9 @@ def _overview(
             break
         if maps >= _TELLING:
             best, said = some, _blocks(depth)
+        if best is some and sum(each.has_map for each in some) >= _ENOUGH:
+            break
     return best, said
-
-
-def _shown(maps: int, of: int, said: str) -> list[str]:
-    """Return how many maps an overview shows, and of what."""
-    if maps == of:
-        return []
-    what = said or "those that look different"
-    return [f"{maps} of {of} maps: {what}. --all-pages draws all."]
 
 
 def _depth_of_a_page(manifest: Manifest) -> int | None:

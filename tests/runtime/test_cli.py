@@ -115,7 +115,8 @@ def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_
     file = tmp_path / "maps.png"
     outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file)
     hint = "Next page: --page 2; --all-pages draws all. Or select fewer outputs (--depth, --outputs).\n"
-    assert (outcome.code, outcome.err) == (0, hint)
+    assert outcome.code == 0
+    assert outcome.err.endswith(hint)
     assert " px, page 1 of 2, by onnx-" in outcome.out
     first = file.read_bytes()
     last = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--page", "2")
@@ -162,9 +163,9 @@ class Centred(nn.Module):
 @pytest.mark.parametrize(
     ("options", "drawn"),
     [
-        (("--averaged",), {"0": "14 × 14 6 ch · 0–3 Conv2d 0", "2.sub": "PCA block 2 · sub 2.sub"}),
-        (("--averaged", "--no-full"), {"0": "14 × 14 6 ch · 0–3 Conv2d 0"}),
-        ((), {"0": "14 × 14 6 ch · 0–3 Conv2d 0", "2.sub": "PCA block 2 · sub 2.sub"}),
+        (("--averaged",), {"0": "0 Conv2d", "2.sub": "2.sub PC1 "}),
+        (("--averaged", "--no-full"), {"0": "0 Conv2d"}),
+        ((), {"0": "0 Conv2d", "2.sub": "2.sub PC1 "}),
     ],
 )
 def test_grid_says_what_the_layer_has_and_draws_what_its_mean_does_not_show(
@@ -177,7 +178,7 @@ def test_grid_says_what_the_layer_has_and_draws_what_its_mean_does_not_show(
     assert outcome.code == 0, outcome.err
     written = svg_texts(tmp_path / "maps.svg")
     for name, detail in drawn.items():
-        assert " ".join(written[: written.index(name) + 1]).endswith(detail)
+        assert " ".join(written[written.index(name) :]).startswith(detail)
     assert ("2.sub" in written) == ("2.sub" in drawn)
     reduced = layerprobe("grid", art, photo, "-o", tmp_path / "maps.svg", "--reduce", "std")
     assert reduced.code == (2 if "--no-full" in options else 0)
@@ -219,7 +220,7 @@ def test_grid_takes_a_number_of_columns(exported, photo, tmp_path, layerprobe):
         file = tmp_path / f"{columns}.png"
         outcome = layerprobe("grid", exported("cnn3").path, photo, "-o", file, "--columns", columns)
         assert outcome.code == 0, outcome.err
-        assert "page" not in outcome.out + outcome.err
+        assert "--page" not in outcome.out + outcome.err
         with Image.open(file) as picture:
             widths.append(picture.width)
     assert widths[0] < widths[1]

@@ -38,13 +38,13 @@ def wide_photo(tmp_path):
 def test_the_photo_is_the_first_tile_with_its_name_and_sizes(drawn, wide_photo):
     outcome, written = drawn(wide_photo, "--outputs", "cnn2")
     assert (outcome.code, outcome.err) == (0, "")
-    assert written[:4] == ["cnn2 · wide.png", "wide.png", "64 × 64 of 120 × 48", "Conv2d"]
+    assert written[:4] == ["cnn2 · wide.png", "wide.png", "64 × 64 of 120 × 48", "cnn2"]
     assert "The photo is shown as the model saw it, resized and cropped, before normalisation." in " ".join(written)
 
 
 def test_the_photo_can_be_left_out(drawn, wide_photo):
     _, written = drawn(wide_photo, "--outputs", "cnn2", "--no-photo")
-    assert written[:2] == ["cnn2 · wide.png", "Conv2d"]
+    assert written[:2] == ["cnn2 · wide.png", "cnn2"]
     assert "photo" not in " ".join(written)
 
 

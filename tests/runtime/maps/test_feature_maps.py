@@ -1,5 +1,7 @@
 """From a tensor to a map: the reductions, and what is left out because it would show nothing, or nothing new."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -84,9 +86,11 @@ def test_where_the_mean_is_zero_by_construction_another_reduction_is_drawn_and_n
     picture = draw_grid({"conv": random_maps(1, 4, 8, 8), "norm": maps}, outputs)
     assert len(find_tiles(picture)) == 2
     written = texts(picture)
-    assert written[: written.index("norm")][-3:] == ["PCA", "LayerNorm", "96 × 8 × 8"]
-    assert {"Conv2d", "4 × 8 × 8"} < set(written)
-    assert "PCA: the first principal component of the channels, high where they are strong" in footer(picture)
+    _, kind, share = written[written.index("norm") :][:3]
+    assert kind == "LayerNorm · 96 × 8 × 8"
+    assert re.fullmatch(r"PC1 \d+ %", share)
+    assert "Conv2d · 4 × 8 × 8" in written
+    assert "PC1: the first principal component of the channels, high where they are strong" in footer(picture)
     assert "of 1 whose mean shows nothing." in footer(picture)
     values = read_map({"norm": maps}, outputs[1]).values
     assert np.array_equal(shrunk(find_tiles(picture)[1], 8, 8), expected_colours(values))
