@@ -1,4 +1,7 @@
-"""The maps that JavaScript makes of tensors are Python's: values, colours to the byte, words, a page's layout."""
+"""The maps that JavaScript makes of tensors are Python's: values, what shows something, colours to the byte.
+
+The layout and the words around the maps are each one's own: a page that one works with isn't a figure.
+"""
 
 import base64
 import json
@@ -15,13 +18,9 @@ from runtime.artifact.selection import select_outputs
 from runtime.maps.channel_mean import channels_of
 from runtime.maps.colour_maps import colour_map_image, colour_table
 from runtime.maps.colour_scales import range_text, scales_of
-from runtime.maps.feature_grid import grid_pages
-from runtime.maps.feature_maps import LEFT_OUT, read_map
-from runtime.maps.footer import clip_notes, scale_notes
+from runtime.maps.feature_maps import read_map, worth_drawing
 from runtime.maps.grid_style import GridStyle
-from runtime.maps.page_layout import CHANNEL_PAGE, OUTPUT_PAGE, lay_out
 from runtime.maps.reductions import REDUCTIONS
-from runtime.maps.sections import page_ranges, sections_of
 
 pytestmark = needs_node
 
@@ -173,16 +172,16 @@ def test_each_reduction_of_each_tensor_has_pythons_values(made, outputs_and_arra
 
 
 @pytest.mark.parametrize("number", range(len(STYLES)))
-def test_a_grid_shows_the_same_tiles_in_the_same_colours_with_the_same_words(made, outputs_and_arrays, number):
+def test_the_same_maps_are_worth_drawing_in_the_same_colours(made, outputs_and_arrays, number):
     outputs, arrays = outputs_and_arrays
     style, found = GridStyle(**STYLES[number]), made["grids"][number]
-    maps = [read_map(arrays, each, noise=NOISE) for each in outputs]
-    pages = grid_pages(maps, outputs, style)
-    assert found["names"] == [each.name for each in pages.maps]
-    assert found["details"] == [each.detail for each in pages.maps]
-    scales = scales_of([each.values for each in pages.maps], style, shared=bool(style.shared))
+    drawn = worth_drawing(
+        (read_map(arrays, each, noise=NOISE) for each in outputs), aliases=style.aliases, shared=bool(style.shared)
+    ).maps
+    assert found["names"] == [each.name for each in drawn]
+    scales = scales_of([each.values for each in drawn], style, shared=bool(style.shared))
     assert found["ranges"] == [scale and list(range_text(scale)) for scale in scales]
-    for each, scale, colours in zip(pages.maps, scales, found["colours"], strict=True):
+    for each, scale, colours in zip(drawn, scales, found["colours"], strict=True):
         ends = (scale.low, scale.high) if scale else None
         expected = colour_map_image(each.values, colour_table(scale.cmap if scale else "viridis"), ends)
         rgba = array_of(colours, "uint8").reshape(*each.values.shape, 4)
@@ -191,14 +190,12 @@ def test_a_grid_shows_the_same_tiles_in_the_same_colours_with_the_same_words(mad
             assert (rgba[..., :3] != expected).any(-1).mean() < 0.02
         else:
             np.testing.assert_array_equal(rgba[..., :3], expected, err_msg=each.name)
-    scaled = [*scale_notes(scales, style, shared=bool(style.shared)), *clip_notes(scales, style)]
-    expected = [*pages.opening, *scaled, *pages.closing]
-    assert found["notes"] == [
-        note.partition(" (--")[0] + note.partition("draws it)")[2] + note.partition("draws them)")[2]
-        if " (--" in note
-        else note
-        for note in expected
-    ]
+
+
+def test_what_is_left_out_is_told_with_its_reason(made):
+    notes = "\n".join(made["grids"][0]["notes"])
+    for told in ("block.0.twin = block.0.conv", "still (0.3)", "noise (1)", "1 × 1 pixel is left out: point", "fc"):
+        assert told in notes
 
 
 def test_numbers_are_written_as_python_writes_them(made):
@@ -212,38 +209,27 @@ def test_the_colour_tables_are_pythons(made):
     assert file.read_text(encoding="utf-8") == javascript_colours(), "run `make javascript-tables`"
 
 
-def test_the_words_for_a_map_and_for_what_is_left_out_are_pythons(made):
-    reductions, left_out = made["words"]
-    assert reductions == {name: row.words for name, row in REDUCTIONS.items()}
-    assert left_out == {kind: [text.partition(" (--")[0] for text in texts] for kind, texts in LEFT_OUT.items()}
+def test_the_words_for_a_reduction_are_pythons(made):
+    assert made["words"][0] == {name: row.words for name, row in REDUCTIONS.items()}
 
 
-def test_a_page_is_laid_out_the_same(made):
-    expected = []
-    for shapes in SHAPES:
-        for kind in (OUTPUT_PAGE, CHANNEL_PAGE):
-            of_outputs = kind is OUTPUT_PAGE
-            layout = lay_out(
-                shapes,
-                kind,
-                names=[str(index) for index in range(len(shapes))],
-                notes=["One."],
-                has_title=True,
-                details=of_outputs,
-                sections=of_outputs,
-            )
-            measures = ("side", "columns", "rows", "map_height", "text", "size")
-            expected.append([getattr(layout, each) for each in measures])
-    found = [
-        [*(each[name] for name in ("side", "columns", "rows", "mapHeight", "text")), tuple(each["size"])]
-        for each in made["layouts"]
-    ]
-    assert found == expected
+def test_all_tiles_fit_on_a_page(made):
+    for shapes, layout in zip(SHAPES, made["layouts"][::2], strict=True):
+        assert layout["columns"] * layout["rows"] >= len(shapes)
+        assert layout["columns"] * layout["side"] < layout["size"][0]
+        assert layout["rows"] * layout["mapHeight"] < layout["size"][1]
 
 
-def test_blocks_and_the_ends_of_pages_are_the_same(made):
-    assert made["sections"] == [sections_of(paths) for paths in PATHS]
-    assert made["pages"] == [[[each.start, each.stop] for each in page_ranges(paths, 48)] for paths in PATHS]
+def test_pages_end_with_blocks_and_hold_all(made):
+    for paths, sections, pages in zip(PATHS, made["sections"], made["pages"], strict=True):
+        assert len(sections) == len(paths)
+        assert [start for start, _ in pages] == [0, *(stop for _, stop in pages[:-1])]
+        assert pages[-1][1] == len(paths)
+        assert all(stop - start <= 48 for start, stop in pages)
+    assert made["pages"][1] == [[0, 45], [45, 90]]
+
+
+def test_a_depth_shows_what_it_shows_in_python(made):
     for paths, by_depth in zip(PATHS, made["depths"], strict=True):
         outputs = [output(f"o{index}", (1, 1, 2, 2), module_path=path) for index, path in enumerate(paths)]
         for depth, found in zip((1, 2, 3), by_depth, strict=True):

@@ -28,8 +28,13 @@ export const DIVERGING = "RdBu_r";
 const CLIPPED_BY_DEFAULT = 1;
 /** Pixels of a map that is clipped by default: in a smaller one, a single pixel is a large part. */
 const FEWEST_PIXELS = 20;
-/** Of a map's range: if all but the clipped pixels lie within it, those few take most of the colours. */
-const WASHED_OUT = 0.3;
+/** Of a map's range: if all but the clipped pixels lie within it, those few take many of the colours. */
+const WASHED_OUT = 0.45;
+/** With fewer pixels, what is clipped is one of them, and less is. */
+const MANY_PIXELS = 100;
+const WASHED_OUT_FEW = 0.3;
+/** Of a map's range: how far an end lies from the others that is clipped. */
+const FAR = 0.2;
 
 /**
  * Each map's scale; null where no value is finite.
@@ -119,7 +124,9 @@ function clipped(values, lowest, highest, clip) {
   if (clip !== null) return [low, high];
   // Halved, because the range may be larger than the largest float64.
   const inner = high / 2 - low / 2;
-  if (inner >= WASHED_OUT * (highest / 2 - lowest / 2)) return [lowest, highest];
+  const whole = highest / 2 - lowest / 2;
+  const [washedOut, far] = size >= MANY_PIXELS ? [WASHED_OUT, FAR * whole] : [WASHED_OUT_FEW, inner];
+  if (inner >= washedOut * whole) return [lowest, highest];
   // An end that is near the others stays: a map with one peak keeps its darkest pixels apart.
-  return [low / 2 - lowest / 2 > inner ? low : lowest, highest / 2 - high / 2 > inner ? high : highest];
+  return [low / 2 - lowest / 2 > far ? low : lowest, highest / 2 - high / 2 > far ? high : highest];
 }

@@ -62,7 +62,7 @@ export const REDUCTIONS = {
   pca: {
     reduce: principalComponent,
     magnitude: l2,
-    words: "the first principal component of the channels, its sign such that it is high where the channels are strong",
+    words: "the first principal component of the channels, high where they are strong",
   },
 };
 
