@@ -216,7 +216,7 @@ def _save(pages: "Pages", file: Path, page: int | None, by: str, *, quiet: bool)
     which = f", page {page} of {pages.count}" if pages.count > 1 else ""
     say(f"{file}: {picture.width} x {picture.height} px{which}, {by}")
     for fact in () if quiet else pages.said:
-        say(fact, err=True)
+        say(fact)
     if page < pages.count and not quiet:
         say(
             f"Next page: --page {page + 1}; --all-pages draws all. Or select fewer outputs (--depth, --outputs).",
