@@ -38,6 +38,7 @@ def evaluate_low_precision(
     right_values: RightValues,
 ) -> FileValues:
     """Walk the file in float64, and judge each output computed from right inputs.
+
     The drift is the error's root mean square in multiples of what the bits explain, and passes up to the limit of the
     file's own (4 times, 12 dB).
     """

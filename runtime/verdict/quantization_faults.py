@@ -32,8 +32,6 @@ _REACH = 0.6
 _MOST = 0.7
 """The share of weights of one kind that makes another an exception."""
 _LEAST_WEIGHTS = 3
-
-
 _MOST_CLIPPED = 4.0
 """Times: a moving average over four images reaches 3.1, percentiles 1.2."""
 
