@@ -60,6 +60,8 @@ class Float64Graph:
 
     inputs_of: Mapping[str, tuple[str, ...]]
     """By output: the nearest outputs and inputs of the model that it is computed from, in order."""
+    constants: frozenset[str]
+    """The outputs that depend on no input, or on its size alone: the exporter may have computed what they hold."""
     unexported_operations: Mapping[str, tuple[str, ...]]
     """By output: the model's operations between those and it, in order; none if all operations are outputs."""
     single_operations: frozenset[str]
@@ -114,6 +116,7 @@ class Float64Graph:
         named = {*self._outputs, *self._inputs}
         found = {name: nearest_values(name, producers, needs, named) for name in self._outputs}
         self.inputs_of = {name: nearest for name, (nearest, _) in found.items()}
+        self.constants = frozenset(self._outputs) - _computed_from(self._inputs, graph.node, needs)
         self.unexported_operations = {
             name: _operations([graph.node[index] for index in sorted(passed)], named)
             for name, (_, passed) in found.items()
@@ -351,6 +354,22 @@ def _store_constants(graph: GraphProto, outputs: Sequence[str]) -> None:
         graph.initializer.append(value)
     del graph.node[:]
     graph.node.extend(kept)
+
+
+def _computed_from(inputs: Sequence[str], nodes: Sequence[NodeProto], needs: Sequence[Sequence[str]]) -> set[str]:
+    """Return the values that what is in these inputs has a part in, not their size alone."""
+    readers: dict[str, list[int]] = {}
+    for number, names in enumerate(needs):
+        if nodes[number].op_type not in ("Shape", "Size"):
+            for name in names:
+                readers.setdefault(name, []).append(number)
+    computed, waiting = set(inputs), list(inputs)
+    while waiting:
+        for number in readers.get(waiting.pop(), ()):
+            new = set(nodes[number].output) - computed
+            computed |= new
+            waiting += new
+    return computed
 
 
 def _operations(nodes: Sequence[NodeProto], named: Collection[str]) -> tuple[str, ...]:

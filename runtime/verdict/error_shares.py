@@ -155,7 +155,7 @@ def _loss(
         return np.maximum(loss + part.losses.get(name, 0.0), unit)
     # Integers lose nothing but a step at a tie, of rounding to one; and a constant is what the exporter may have
     # computed, and a runner of another file computes itself.
-    return loss if "float" in dtype and graph.inputs_of[name] else np.maximum(loss, unit)
+    return loss if "float" in dtype and name not in graph.constants else np.maximum(loss, unit)
 
 
 def accumulated_losses(graph: Float64Graph, reference: Reference, names: Collection[str]) -> dict[str, float]:

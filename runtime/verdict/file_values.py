@@ -99,7 +99,7 @@ def evaluate_file(
     """
     judge = _FileJudge(graph, reference, dtypes, right, measured=measured)
     noise = reference.largest_noise
-    folded = {name: noise[name] for name, sources in graph.inputs_of.items() if not sources}
+    folded = {name: noise[name] for name in graph.constants}
     graph.walk_judging(reference.inputs, judge.judge, folded=folded)
     place = {name: number for number, name in enumerate(graph.inputs_of)}
     judge.file.comparisons.sort(key=lambda each: place[each.name])

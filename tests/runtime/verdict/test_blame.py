@@ -138,6 +138,36 @@ def test_of_nan_the_first_that_was_not_handed_on_is_blamed():
     assert (culprit.output, culprit.cause, culprit.introduced) == ("a", "unknown", None)
 
 
+class EncodingItsPositions(nn.Module):
+    """As XCiT: an encoding of the positions, which the exporter computes, repeated as often as there are photos."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(3, 16, 4, 4)
+        self.projection = nn.Conv2d(8, 16, 3, padding=1)
+
+    def forward(self, x):
+        x = self.patches(x)
+        rows = torch.arange(1, x.shape[2] + 1, dtype=torch.float32)[:, None].repeat(1, x.shape[3])
+        angles = rows[:, :, None] / 10 ** torch.arange(4.0)
+        encoding = torch.cat([angles.sin(), angles.cos()], 2).permute(2, 0, 1)[None]
+        return x + self.projection(encoding).repeat(x.shape[0], 1, 1, 1)
+
+
+def test_no_repeat_is_blamed_for_what_the_exporter_has_computed_before_it(tmp_path):
+    torch.manual_seed(0)
+    probe = build_probe(EncodingItsPositions().eval(), torch.randn(1, 3, 32, 32))
+    artifact = open_artifact(export_artifact(probe, tmp_path / "model"))
+    report = verify(artifact, ["onnx-cpu", "torchscript"])
+    assert [(runner.verdict, runner.culprit) for runner in report.runners] == [("pass", None)] * 2
+    # The repeated values are found wrong all the same.
+    with edited_model(artifact.path) as model:
+        (tile,) = [node for node in model.graph.node if node.op_type == "Tile"]
+        (weight,) = [each for each in model.graph.initializer if each.name == tile.input[0]]
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.001), weight.name))
+    assert not verify(open_artifact(artifact.path), ["onnx-cpu"]).passed
+
+
 class Masked(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x + torch.full((x.shape[-1], x.shape[-1]), float("-inf")).triu(1)).softmax(-1)
