@@ -20,15 +20,15 @@ trial_differences.py: which output of a tried file is wrong, by which tolerance,
 export_hints.py: what can be exported if not all can, as options: --outputs, --submodule; step named in an error
 averaging/: the averaged ONNX model: each output's mean over the channels, cheaply
 input_file.py: the files of --input -> the inputs to record, as tensors, and how many at most
-recorded_inputs.py: which inputs the reference is recorded on: noise, strong noise, photo, batches, odd sizes
+recorded_inputs.py: which inputs a PyTorch model's reference is recorded on: noise, photo, a batch of 3, odd sizes
 input_kinds.py: how these are made, as arrays: ramps, ranges, matplotlib's photo, prime sizes
 reference_recording.py: the float64 truth of each output and the noise floor: eager float32's own error
 sampler.py: runs the graph, in its own dtypes or in float64, and keeps a part of each output
-kept_tensors.py: how much less than the largest sample is kept of a large model; statistics of channels, map
+kept_tensors.py: how many elements of each output are kept: fewer for a small model; statistics of channels, map
 rounding_noise.py: how far rounding alone moves each output: runs with shaken last bits (Monte Carlo)
 exercise.py: what the inputs leave untried of a PyTorch model: clamps not reached, branches not taken
 onnx_artifact.py: probe of an ONNX file -> artifact folder: the order of the steps; large weights go beside it
-onnx_recording.py: the same truths and noise for an ONNX file, evaluated in float64
+onnx_recording.py: the same for an ONNX file: its recorded inputs; truths and noise, evaluated in float64
 onnx_exercise.py: what the inputs leave untried of an ONNX file's operators
 onnx_writing.py: writes an ONNX file with its weights one by one, without holding them in memory
 candidate/: an ONNX file made elsewhere and its source -> an artifact with the source's names

@@ -21,7 +21,7 @@ commands.py: table of subcommands, --help, did you mean; errors -> messages and 
 library_messages.py: warnings and logs of libraries, which stay off stderr; those of a model's own source are shown
 cli.py: run, bench, stats, demo: options and order of steps; --strict
 grid_cli.py: grid: which outputs, --channels, --page, --all-pages; several photos or --against side by side
-verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; exit code 1
+verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; the exit code, of what can't run too
 scan_cli.py: scan: --limit, --sample, --classes, --keep; broken images, exit code 3
 page_cli.py: page: --webgpu, --verdict, --runtime-files
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms

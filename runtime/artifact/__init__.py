@@ -19,7 +19,7 @@ onnx_weights.py: weights in files beside the ONNX file: which may be read (no pa
 onnx_nodes.py: operators, attributes and constants of each output's nodes: operations.json
 folder.py: open_artifact: the folder or a lone model file, or why it is none; checks hashes; the averaged one beside it
 selection.py: --outputs and --operations: globs, module paths, labels; near names for an unknown one
-tensor_summary.py: what is kept of a large tensor: at most how many elements, and which; channel statistics
+tensor_summary.py: which elements of a large tensor are kept, and the most there can be; channel statistics
 reference.py: reference.safetensors: recorded inputs, float64 truths, noise floors
 agreement.py: whether two tensors hold the same values, in another layout too (NCHW and NHWC, reshaped)
 tensors.py: the dictionary of arrays that a run returns, and how it prints; PyTorch's tensors as NumPy arrays

@@ -18,5 +18,5 @@ html_table.py: table of the outputs, sortable
 html_tiles.py: small pictures of maps and their differences, within a budget of bytes
 scan_page.py: the page of a scan: a row for each layer, with its histogram, range and dead channels
 scan.html: its frame and style
-html_text.py: escaping of names, numbers, coloured labels (badges)
+html_text.py: escaping of names, errors with their digits, coloured labels (badges)
 """

@@ -1,9 +1,9 @@
-// The page: what the visitor does becomes calls into the worker, and what comes back is shown.
+// The page: what the visitor does becomes calls into the worker, and what comes back is shown. It starts on WebAssembly
+// and offers WebGPU where the browser has it.
 //
 // photo_sources.js: a file, drop, paste, camera or test photo -> a photo
-// photo_decoding.js: its stored pixels, neither turned nor colour-managed; what this browser can't decode
 // worker_calls.js, worker.js: asks the worker, and answers there
-// model_run.js: which probe runs for which output; how large the photo is shown
+// model_run.js: decodes the photo; which probe runs for which output, on which backend; how large the photo is shown
 // choice.js: which maps are shown: overview, depth, search, look-alikes
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
 // large_view.js: one output large: its channels, values under the pointer
