@@ -15,18 +15,20 @@ Row = dict[str, Any]
 
 TRULY_WRONG: Mapping[tuple[str, str, str], str] = {
     ("timm:csatv2", "openvino", "stages.1.1.attn.avgpool"): (
+        "Right with every output, wrong as the plain model. "
         "OpenVINO 2026.4 folds a division (here by the 7 x 7 window sizes of an adaptive average pooling) into the "
         "weights of the convolution behind it, whose kernel is 7 x 7 as well, as if each weight were divided and not "
         "each pixel. A file of these two nodes shows it without layerprobe: `tests/runtime/verdict/test_unprobed.py`."
     ),
     ("timm:efficientvim_m1", "openvino", "stages.2.blocks.0.sub"): (
+        "Right with every output, wrong as the plain model. "
         "OpenVINO 2026.4 gives 0 for x + factor * (depthwise convolution of x - x) where the batch is open and the "
         "maps are 1 x 1. A file of these four nodes shows it: `tests/runtime/verdict/test_unprobed.py`."
     ),
     ("timm:rdnet_tiny", "onnx-reference", "dense_stages.4.0.layer_norm"): (
         "onnx's reference evaluator adds up the squares of 680 channels one after another in float32, since they lie "
         "apart behind a permute: the variance is off by more than a hundred roundings, and by 1.7 where they lie side "
-        "by side. A file of these two nodes shows it: `tests/runtime/verdict/test_unprobed.py`."
+        "by side. A model with such a norm shows it: `tests/runtime/verdict/test_unprobed.py`."
     ),
 }
 """Model, runner and named operation: why the verdict on this sound model, drift, is true."""
@@ -201,11 +203,7 @@ def _sound(rows: Sequence[Row]) -> Iterator[str]:
         *_table(["model", "runner", "outputs", "verdict", "largest drift", "at", *PEERS], map(_sound_cells, rows)),
         "",
         *(["### Alarms that are true", ""] if wrong else []),
-        *(
-            f"- {row['model']} in {row['runner']}, right with every output, wrong as the plain model; named is "
-            f"{row['culprit']}. {TRULY_WRONG[_key(row)]}"
-            for row in wrong
-        ),
+        *(f"- {row['model']} in {row['runner']}; named is {row['culprit']}. {TRULY_WRONG[_key(row)]}" for row in wrong),
     )
 
 
