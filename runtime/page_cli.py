@@ -29,7 +29,9 @@ def page(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Folder with ONNX Runtime Web's files, where there is no Node: package/dist of what `npm pack` makes.",
+            help="Folder with ONNX Runtime Web's files, where there is no Node: package/dist of what `npm pack` makes. "
+            "Otherwise they are taken from the node_modules folder that LAYERPROBE_NODE_MODULES names or a clone has, "
+            "or fetched by npm.",
         ),
     ] = None,
     quiet: QuietOption = False,

@@ -1,6 +1,6 @@
 """ONNX Runtime Web's files, of one version, each of the content that is known here: whoever provides them.
 
-They come from a folder of the user's, from the JavaScript package's own `node_modules`, or by npm into a cache.
+They come from a folder of the user's, from where the runners find npm packages, or by npm into a cache.
 """
 
 import os
@@ -14,6 +14,7 @@ from pathlib import Path
 from ..artifact.errors import RunnerUnavailable, first_line
 from ..artifact.file_hash import file_hash
 from ..artifact.unfinished import scratch_folder, unfinished
+from ..runners.node_support import MODULES_VARIABLE, installed_package
 
 __all__ = ["BACKENDS", "PACKAGE", "VERSION", "web_runtime_files"]
 
@@ -32,7 +33,6 @@ BACKENDS: Mapping[str, Mapping[str, str]] = {
 }
 """What each way to compute in a browser loads: file name to SHA-256, of `dist/` in the package at this version."""
 
-_INSTALLED = Path(__file__).parents[1] / "javascript" / "node_modules" / PACKAGE / "dist"
 _LARGEST_BYTES = 2**26
 """Of one file in the package; the largest of them has 27 MB."""
 
@@ -57,7 +57,8 @@ def web_runtime_files(backends: Iterable[str], folder: Path | None = None) -> di
             f"{folder} has no {missing} of {PACKAGE} {VERSION}.\n"
             f"`npm pack {PACKAGE}@{VERSION}` on a machine with Node makes an archive that has it, in package/dist."
         )
-    for place in (_INSTALLED, _cache()):
+    installed = installed_package(PACKAGE)
+    for place in (*([installed / "dist"] if installed else []), _cache()):
         if _has_all(place, hashes):
             return {name: place / name for name in hashes}
     _fetch(_cache())
@@ -101,7 +102,7 @@ def _fetch(cache: Path) -> None:
         raise RunnerUnavailable(
             f"The page needs the files of {PACKAGE} {VERSION}, and this machine has no npm to get them.\n"
             f"Install Node, or give --runtime-files DIR: package/dist of what `npm pack {PACKAGE}@{VERSION}` makes "
-            "elsewhere."
+            f"elsewhere; {MODULES_VARIABLE} may name a node_modules folder that has it."
         )
     with scratch_folder() as scratch:
         command = [npm, "pack", f"{PACKAGE}@{VERSION}", "--ignore-scripts", "--pack-destination", str(scratch)]

@@ -11,7 +11,7 @@ cuda_support.py: why CUDA or TensorRT can't be used: driver, GPU, libraries, pac
 onnx_session.py: opens ONNX Runtime: providers, its options by the settings, order of execution; nodes left to the CPU
 onnx.py: onnx-cpu, onnx-cuda, onnx-tensorrt: ONNX Runtime, with buffers bound
 declared_tensors.py: whether a file's inputs and outputs are the manifest's
-node_support.py: why Node, an npm package or Chromium can't be used
+node_support.py: where npm packages and Chromium are; why Node, a package or Chromium can't be used
 node_process.py: a process of Node that answers requests, and ends with this one
 javascript.py: onnx-node, onnx-web: ONNX Runtime in Node, ONNX Runtime Web under Node or in Chromium
 onnx_reference.py: onnx-reference: onnx's own evaluator, slow

@@ -1,4 +1,4 @@
-"""Whether Node, its packages and Chromium are there for the JavaScript runners, and if not, what to install.
+"""Where npm packages and Chromium are, for the JavaScript runners and the page; what to install where they aren't.
 
 Packages of the current folder are not used: what lies beside an artifact of a stranger may be a program of his.
 """
@@ -10,13 +10,22 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-__all__ = ["PROGRAM", "find_chromium", "node_modules", "why_no_browser", "why_no_node", "why_no_package"]
+__all__ = [
+    "MODULES_VARIABLE",
+    "PROGRAM",
+    "find_chromium",
+    "installed_package",
+    "node_modules",
+    "why_no_browser",
+    "why_no_node",
+    "why_no_package",
+]
 
 PROGRAM = Path(__file__).parents[1] / "javascript" / "runner" / "main.js"
 """What Node runs."""
 _DRIVER = "playwright-core"
 """The npm package that drives the browser."""
-_MODULES_VARIABLE, _CHROMIUM_VARIABLE = "LAYERPROBE_NODE_MODULES", "LAYERPROBE_CHROMIUM"
+MODULES_VARIABLE, _CHROMIUM_VARIABLE = "LAYERPROBE_NODE_MODULES", "LAYERPROBE_CHROMIUM"
 _OLDEST_NODE = 20
 _SECONDS = 10
 """After which a program `node` that says nothing is no Node."""
@@ -40,24 +49,29 @@ def why_no_package(*names: str) -> str | None:
     reason = why_no_node()
     if reason:
         return reason
-    folder = node_modules()
-    missing = [name for name in names if not _has(folder, name)]
+    missing = [name for name in names if installed_package(name) is None]
     if not missing:
         return None
-    if os.environ.get(_MODULES_VARIABLE):
+    if os.environ.get(MODULES_VARIABLE):
         return (
-            f"{folder} ({_MODULES_VARIABLE}) has no {' and no '.join(missing)}: name a node_modules folder in which "
-            f"`npm install --ignore-scripts {' '.join(missing)}` put it"
+            f"{node_modules()} ({MODULES_VARIABLE}) has no {' and no '.join(missing)}: name a node_modules folder in "
+            f"which `npm install --ignore-scripts {' '.join(missing)}` put it"
         )
     return (
         f"the npm package {' and '.join(missing)} is not installed: `make install-web` in a clone, or `npm install "
-        f"--ignore-scripts {' '.join(missing)}` anywhere, with {_MODULES_VARIABLE} set to its node_modules folder"
+        f"--ignore-scripts {' '.join(missing)}` anywhere, with {MODULES_VARIABLE} set to its node_modules folder"
     )
 
 
 def node_modules() -> Path:
     """Return the folder where the npm packages are looked for; it need not exist."""
-    return Path(os.environ.get(_MODULES_VARIABLE) or PROGRAM.parents[1] / "node_modules").absolute()
+    return Path(os.environ.get(MODULES_VARIABLE) or PROGRAM.parents[1] / "node_modules").absolute()
+
+
+def installed_package(name: str) -> Path | None:
+    """Return the folder of an npm package in `node_modules`, or in a folder that has one; None if it isn't there."""
+    places = (node_modules() / name, node_modules() / "node_modules" / name)
+    return next((place for place in places if (place / "package.json").is_file()), None)
 
 
 def why_no_browser() -> str | None:
@@ -87,7 +101,3 @@ def _version(node: str) -> str | None:
         return None
     found = re.fullmatch(r"v(\d+(?:\.\d+)*)", said.strip())
     return found[1] if found else None
-
-
-def _has(folder: Path, package: str) -> bool:
-    return any((place / package / "package.json").is_file() for place in (folder, folder / "node_modules"))

@@ -11,8 +11,9 @@ import pytest
 from runtime.artifact.errors import RunnerUnavailable
 from runtime.page import web_runtime
 from runtime.page.web_runtime import BACKENDS, VERSION, web_runtime_files
+from runtime.runners.node_support import PROGRAM
 
-PACKAGE_JSON = web_runtime._INSTALLED.parents[2] / "package.json"
+PACKAGE_JSON = PROGRAM.parents[1] / "package.json"
 
 
 @pytest.fixture
@@ -115,11 +116,27 @@ def test_missing_files_are_said_with_what_gets_them(page, runtime_files, tmp_pat
     outcome = page()
     assert outcome.code == 4
     assert f"`npm pack onnxruntime-web@{VERSION}`" in outcome.err
-    monkeypatch.setattr(web_runtime, "_INSTALLED", tmp_path / "none")
+    monkeypatch.setenv("LAYERPROBE_NODE_MODULES", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", "")
     with pytest.raises(RunnerUnavailable, match=r"this machine has no npm.*\nInstall Node, or give --runtime-files"):
         web_runtime_files(["wasm"])
+
+
+@pytest.mark.parametrize("beside", ["", "node_modules"], ids=["node_modules", "folder with node_modules"])
+def test_they_are_found_where_the_runners_find_their_packages(
+    exported, layerprobe, runtime_files, tmp_path, monkeypatch, beside
+):
+    package = tmp_path / "packages" / beside / "onnxruntime-web"
+    shutil.copytree(runtime_files, package / "dist")
+    (package / "package.json").write_text("{}")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setenv("LAYERPROBE_NODE_MODULES", str(tmp_path / "packages"))
+    assert layerprobe("page", exported("cnn2").path, "-o", tmp_path / "site").code == 0
+    assert (tmp_path / "site" / "runtime" / "ort.wasm.min.mjs").read_text() == "// ort.wasm.min.mjs"
+    (package / "dist" / "ort.wasm.min.mjs").write_text("// another")
+    assert layerprobe("page", exported("cnn2").path, "-o", tmp_path / "other").code == 4
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the npm of this test is a shell script")
@@ -133,7 +150,7 @@ def test_npm_fetches_them_once_into_the_cache(runtime_files, tmp_path, monkeypat
     npm.parent.mkdir()
     npm.write_text(f"#!/bin/sh\necho called >> {tmp_path}/calls\ncp {package} ./onnxruntime-web.tgz\n")
     npm.chmod(0o755)
-    monkeypatch.setattr(web_runtime, "_INSTALLED", tmp_path / "none")
+    monkeypatch.setenv("LAYERPROBE_NODE_MODULES", str(tmp_path / "none"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", f"{npm.parent}:/usr/bin:/bin")
     monkeypatch.setattr(web_runtime.sys, "platform", "linux")
