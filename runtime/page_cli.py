@@ -34,6 +34,9 @@ def page(
             "or fetched by npm.",
         ),
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an earlier page although its files were changed since.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Write a static page that draws a photo's maps in the browser.
@@ -51,7 +54,9 @@ def page(
     opened = open_artifact(artifact)
     backends = [name for name in BACKENDS if webgpu or name != "webgpu"]
     title = picture_title(opened.manifest)
-    size = write_page(opened, site, title, backends=backends, runtime_files=runtime_files, truths=verdict)
+    size = write_page(
+        opened, site, title, backends=backends, runtime_files=runtime_files, truths=verdict, overwrite=overwrite
+    )
     say(f"{site}: {title}, outputs: {len(opened.manifest.outputs)}, {size / 1e6:.1f} MB")
     if not quiet:
         say(

@@ -1,13 +1,15 @@
 """What a page consists of: our modules, ONNX Runtime Web, what of the artifact runs in a browser, and `site.json`.
 
-`site.json` lists every file with its hash, by which an earlier page is known, and has what the page would else have to
-read a large file for.
+`site.json` lists every file with its hash, by which an earlier page is known, and what was changed in it since. It also
+has what the page would else have to read a large file for.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from ..artifact.errors import ArtifactError
 from ..artifact.file_hash import file_hash
@@ -16,7 +18,7 @@ from ..artifact.folder import Artifact
 from ..artifact.manifest import AVERAGED_FILES, MANIFEST_FILE, ONNX_FILE, OPERATIONS_FILE, REFERENCE_FILE
 from .web_runtime import PACKAGE, VERSION
 
-__all__ = ["SITE_FILE", "artifact_files", "listed_files", "page_files", "site_document"]
+__all__ = ["SITE_FILE", "artifact_files", "changed_file", "listed_files", "page_files", "site_document"]
 
 SITE_FILE = "site.json"
 _SCRIPTS = Path(__file__).parents[1] / "javascript"
@@ -71,7 +73,7 @@ def site_document(artifact: Artifact, title: str, files: Mapping[str, Path], bac
         backends: the ways to compute that it has files for.
     """
     means = artifact.averaged()
-    document = {
+    document: dict[str, Any] = {
         "layerprobe_page": _FORMAT,
         "title": title,
         "layerprobe": version("layerprobe"),
@@ -82,14 +84,35 @@ def site_document(artifact: Artifact, title: str, files: Mapping[str, Path], bac
         "truths": f"artifact/{REFERENCE_FILE}" in files,
         "files": {name: file_hash(path) for name, path in sorted(files.items())},
     }
+    document["of_this"] = _of_this(document)
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
 def listed_files(folder: Path) -> set[str] | None:
     """Return the paths that a page's `site.json` lists, itself among them; None where there is no such page."""
+    document = _read(folder)
+    return None if document is None else {SITE_FILE, *document["files"]}
+
+
+def changed_file(folder: Path) -> str | None:
+    """Return the path of a file that was changed since the page was written; None if there is none."""
+    document = _read(folder) or {"files": {}}
+    for name, digest in document["files"].items():
+        if (folder / name).is_file() and file_hash(folder / name) != digest:
+            return str(name)
+    return None if document.get("of_this") == _of_this(document) else SITE_FILE
+
+
+def _read(folder: Path) -> dict[str, Any] | None:
     try:
         document = json.loads(read_bounded(folder / SITE_FILE, LARGEST_DOCUMENT_BYTES))
-        known = document["layerprobe_page"] == _FORMAT
-        return {SITE_FILE, *document["files"]} if known and isinstance(document["files"], dict) else None
+        known = document["layerprobe_page"] == _FORMAT and isinstance(document["files"], dict)
+        return dict(document) if known else None
     except (OSError, ValueError, KeyError, TypeError, ArtifactError):
         return None
+
+
+def _of_this(document: Mapping[str, Any]) -> str:
+    """Return SHA-256 over all else in `site.json`, by which a change of it is seen, too."""
+    rest = {key: value for key, value in document.items() if key != "of_this"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

@@ -80,10 +80,26 @@ def test_a_page_is_replaced_by_a_later_one_and_nothing_else_is(page, exported, t
     assert page("--no-webgpu").code == 0
     assert (site / "artifact" / "model.onnx").is_file()
     (site / "notes.txt").write_text("mine")
-    outcome = page()
+    outcome = page("--overwrite")
     assert outcome.code == 2
     assert "holds notes.txt" in outcome.err
     assert (site / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["page/page.css", "site.json"])
+def test_a_file_that_was_changed_in_a_page_is_replaced_on_request_only(page, tmp_path, name):
+    edited = tmp_path / "site" / name
+    assert page().code == 0
+    mine = edited.read_text().replace("cnn2", "My title") + " "
+    edited.write_text(mine.replace("max-width", "min-width"))
+    before = edited.read_text()
+    outcome = page()
+    assert (outcome.code, outcome.err.count("\n")) == (2, 2)
+    assert f"its {name} was changed since it was written, and --overwrite would replace it" in outcome.err
+    assert edited.read_text() == before
+    assert page("--overwrite").code == 0
+    assert edited.read_text() != before
+    assert page().code == 0
 
 
 def test_a_folder_of_the_users_is_left_alone(page, tmp_path):
