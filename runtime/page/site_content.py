@@ -25,16 +25,18 @@ _SCRIPTS = Path(__file__).parents[1] / "javascript"
 _FORMAT = 1
 _SERVED = (".js", ".css", ".svg")
 _OF_NODE = ("node_folder.js", "sharp_photo.js")
+_AT_TOP = ("index.html", "service_worker.js")
+"""The page itself, and what may answer for all that lies beside or below it."""
 _PROGRAMS = (".pt", ".pt2")
 _TRUTHS = (REFERENCE_FILE, OPERATIONS_FILE)
 
 
 def page_files() -> dict[str, Path]:
     """Return what every page has: by its path in the site, where it is."""
-    found = {"index.html": _SCRIPTS / "page" / "index.html"}
+    found = {name: _SCRIPTS / "page" / name for name in _AT_TOP}
     for folder in ("page", "src"):
         for file in sorted((_SCRIPTS / folder).rglob("*")):
-            if file.suffix in _SERVED and file.name not in _OF_NODE:
+            if file.suffix in _SERVED and file.name not in (*_OF_NODE, *_AT_TOP):
                 found[f"{folder}/{file.relative_to(_SCRIPTS / folder).as_posix()}"] = file
     return found
 

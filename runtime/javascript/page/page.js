@@ -8,6 +8,7 @@
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
 // large_view.js: one output large: its channels, values under the pointer
 // verdict_view.js, self_check.js, report_words.js: runs the recorded input here, judges it, and says how it went
+// offline.js, service_worker.js: the page is kept in the browser, and opens without network
 // elements.js: the elements of index.html, downloads, options
 
 import { colourMapNames } from "../src/maps/colour_maps.js";
@@ -15,6 +16,7 @@ import { AUTO, REDUCTIONS } from "../src/maps/reductions.js";
 import { chosenMaps, depthOptions } from "./choice.js";
 import { byId, download, fileName, setOptions } from "./elements.js";
 import { LargeView } from "./large_view.js";
+import { keptOffline } from "./offline.js";
 import { listenForPhotos } from "./photo_sources.js";
 import { pictures } from "./picture.js";
 import { Tiles } from "./tiles.js";
@@ -34,7 +36,7 @@ const large = new LargeView(stepLarge);
 /** Of the calls for maps: what an earlier one returns is late. */
 let latest = 0;
 
-start().catch(showProblem);
+start().then(keep, showProblem);
 
 async function start() {
   byId("served").hidden = true;
@@ -71,6 +73,11 @@ async function start() {
   if (latest) return; // a photo waits
   setStatus(`Ready: ${outputs.length} outputs. The model takes ${state.model.crop.join(" × ")} pixels.`);
   await call("warm");
+}
+
+/** Last: what is kept for later must not hold up the first photo. */
+async function keep() {
+  if (await keptOffline(SITE)) byId("made").textContent += " It is kept in this browser, and opens without network.";
 }
 
 /** The ways to one map that the artifact has tensors for. */

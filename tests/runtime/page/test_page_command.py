@@ -52,7 +52,14 @@ def test_a_page_has_what_a_browser_runs_and_no_program(page, tmp_path):
     assert "python -m http.server" in outcome.err
     assert "file://" in outcome.err
     there = files_in(tmp_path / "site")
-    assert {"index.html", "site.json", "page/page.js", "src/index.js", "artifact/model.onnx"} <= there
+    assert {
+        "index.html",
+        "service_worker.js",
+        "site.json",
+        "page/page.js",
+        "src/index.js",
+        "artifact/model.onnx",
+    } <= there
     assert {f"runtime/{name}" for files in BACKENDS.values() for name in files} <= there
     assert not [name for name in there if name.endswith((".pt", ".pt2", ".py", ".map"))]
 
