@@ -15,6 +15,8 @@ from pathlib import Path
 import matplotlib
 from PIL import Image
 
+from runtime.runners.node_support import find_chromium
+
 __all__ = ["commands_of_gallery", "files_of_gallery", "main", "pictures_of_gallery"]
 
 DOCS = Path(__file__).parent
@@ -78,9 +80,9 @@ def _drawn(folder: Path, name: str) -> Image.Image | None:
     (file,) = (file for file in folder.glob(f"{name}.*") if file.suffix in (".html", ".png", ".webp"))
     if file.suffix != ".html":
         return Image.open(file)
-    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    browser = find_chromium()
     if browser is None:
-        print("  needs Chromium, and stays as it is")
+        print("  needs Chromium (on the path, or named by LAYERPROBE_CHROMIUM), and stays as it is")
         return None
     shot, (top, bottom) = folder / f"{name}-shot.png", HEIGHTS[name]
     options = ["--headless", "--no-sandbox", "--hide-scrollbars", "--disable-background-networking"]

@@ -5,7 +5,6 @@ the machine must be quiet.
 """
 
 import json
-import shutil
 import statistics
 import subprocess
 import sys
@@ -26,10 +25,10 @@ from probe import build_probe
 from runtime import Preprocessing, open_artifact
 from runtime.page.site_writing import write_page
 from runtime.page.web_runtime import PACKAGE, VERSION
+from runtime.runners.node_support import find_chromium, node_modules, why_no_browser
 
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 STEPS = Preprocessing(resize=256, crop=(224, 224), mean=[0.485, 0.456, 0.406], std=[0.229, 0.224, 0.225])
-MODULES = Path(__file__).parents[2] / "runtime" / "javascript" / "node_modules"
 ROUNDS = 5
 PARTS = {
     "artifact": "the model, its averaged probe and the truths",
@@ -49,8 +48,8 @@ def visited(site: Path) -> dict[str, list[float]]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=site))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     given = {
-        "modules": str(MODULES),
-        "chromium": shutil.which("chromium") or shutil.which("google-chrome"),
+        "modules": str(node_modules()),
+        "chromium": str(find_chromium()),
         "url": f"http://127.0.0.1:{server.server_port}/",
         "photo": str(PHOTO),
         "rounds": ROUNDS,
@@ -79,7 +78,7 @@ def measure(folder: Path) -> str:
     probe = build_probe(torchvision.models.resnet18().eval(), torch.zeros(1, 3, 224, 224))
     artifact = open_artifact(export_artifact(probe, folder / "resnet18", averaged=True, preprocessing=STEPS))
     site = folder / "site"
-    total = write_page(artifact, site, "resnet18", runtime_files=MODULES / PACKAGE / "dist")
+    total = write_page(artifact, site, "resnet18")
     sizes = {part: sum(file.stat().st_size for file in (site / part).rglob("*") if file.is_file()) for part in PARTS}
     loaded = sum((site / name).stat().st_size for name in _LOADED)
     return report(total, sizes, loaded, visited(site), drawn(artifact.path, folder))
@@ -123,6 +122,9 @@ def _seconds(found: list[float]) -> str:
 
 
 if __name__ == "__main__":
+    missing = why_no_browser()
+    if missing:
+        sys.exit(f"It can't be measured here: {missing}.")
     with tempfile.TemporaryDirectory() as temporary:
         text = measure(Path(temporary))
     print(text)
