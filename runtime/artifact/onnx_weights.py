@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .errors import ArtifactError
 from .file_reading import open_regular, real_path
-from .protobuf import Content, fields, number_in
+from .protobuf import Content, enum_in, fields
 
 if TYPE_CHECKING:
     import onnx
@@ -21,7 +21,7 @@ __all__ = ["Place", "files_referred_to", "forget_place", "load_weights", "place_
 
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
 _KEY, _VALUE = 1, 2
-_EXTERNAL = 1
+_DEFAULT, _EXTERNAL = 0, 1
 _LOCATION = b"location"
 
 _INSIDE = {
@@ -72,7 +72,8 @@ def _location_of(content: Content, start: int, end: int) -> str | None:
     external, location = False, ""
     for part in fields(content, start, end):
         if part.number == _DATA_LOCATION:
-            external = number_in(content, part) == _EXTERNAL
+            # As every reader of ONNX's messages does: a value that isn't one of the enum's changes nothing.
+            external = {_DEFAULT: False, _EXTERNAL: True}.get(enum_in(content, part), external)
         elif part.number == _EXTERNAL_DATA:
             entry = {each.number: content[each.content : each.end] for each in fields(content, part.content, part.end)}
             if entry.get(_KEY) == _LOCATION:

@@ -7,7 +7,7 @@ import mmap
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Content", "Field", "field", "field_start", "fields", "number_field", "number_in"]
+__all__ = ["Content", "Field", "enum_in", "field", "field_start", "fields", "number_field"]
 
 Content = bytes | mmap.mmap
 """A message, or a memory-mapped file that holds one."""
@@ -16,6 +16,7 @@ _LENGTH_OF_KIND = {1: 8, 5: 4}
 _NUMBER, _WITH_LENGTH = 0, 2
 _LONGEST_NUMBER = 10
 """Bytes: 64 bits, seven in each. An endless one would take quadratic time."""
+_ENUM = 2**32 - 1
 
 
 class Field(NamedTuple):
@@ -52,13 +53,10 @@ def fields(message: Content, start: int, end: int) -> Iterator[Field]:
         at += length
 
 
-def number_in(message: Content, part: Field) -> int:
-    """Return the number that a varint field holds.
-
-    Raises:
-        ValueError: it holds none.
-    """
-    return _number_at(message, part.content, part.end)[0]
+def enum_in(message: Content, part: Field) -> int | None:
+    """Return the value of an enum as protobuf does, by the lower 32 bits of its number; None if it holds no number."""
+    kind = _number_at(message, part.start, part.end)[0] & 7
+    return _number_at(message, part.content, part.end)[0] & _ENUM if kind == _NUMBER else None
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -1,11 +1,16 @@
 // What an ONNX file says beside its graph: the copy of the manifest in it, and which other files its weights are in.
 // Nodes and weights themselves are read by `float64/onnx_graph.js`.
 
-import { NotMessage, fields, integer, text } from "./protobuf.js";
+import { NotMessage, enumValue, fields, text } from "./protobuf.js";
 
 const METADATA = 14;
 const [KEY, VALUE] = [1, 2];
-const [EXTERNAL_DATA, DATA_LOCATION, EXTERNAL] = [13, 14, 1];
+const [EXTERNAL_DATA, DATA_LOCATION] = [13, 14];
+/** An enum's values: whether a tensor's data is in a file. A value that isn't one of them changes nothing. */
+const IN_FILE = new Map([
+  [0, false],
+  [1, true],
+]);
 /** Graphs within graphs, each a branch or a loop's body; protobuf's own limit. */
 const DEEPEST = 100;
 
@@ -81,7 +86,7 @@ export function externalPlace(tensor) {
   let external = false;
   const place = new Map();
   for (const field of fields(tensor)) {
-    if (field.number === DATA_LOCATION) external = integer(field) === EXTERNAL;
+    if (field.number === DATA_LOCATION) external = IN_FILE.get(enumValue(field)) ?? external;
     if (field.number === EXTERNAL_DATA) place.set(...textEntry(field.bytes));
   }
   return external ? place : null;

@@ -71,6 +71,9 @@ export function text({ bytes }) {
 /** @param {Field} field @returns {number} a signed number of 64 bits, rounded to what a double holds */
 export const integer = ({ value }) => Number(BigInt.asIntN(64, value));
 
+/** @param {Field} field @returns {number} of an enum or int32: the lower 32 bits of the number; NaN if it is none */
+export const enumValue = ({ wire, value }) => (wire === NUMBER ? Number(BigInt.asIntN(32, value)) : NaN);
+
 /** @param {Field} field @returns {number[]} one number, or several packed together */
 export function integers(field) {
   if (field.wire === NUMBER) return [integer(field)];

@@ -135,6 +135,11 @@ test("weights that are in files the manifest doesn't list, or constants that are
   const model = (/** @type {number[]} */ graph) => Uint8Array.from(field(7, graph));
   assert.deepEqual(weightFiles(model(field(5, outside))), ["../secret"]);
   assert.deepEqual(weightFiles(model(field(5, outside.slice(0, -2)))), []);
+  // As protobuf reads an enum: by the lower 32 bits, and what isn't one of its values changes nothing.
+  const [once, other, wordless] = [[0x81, 0x80, 0x80, 0x80, 0x10], [(14 << 3) | 0, 7], field(14, [])];
+  for (const each of [[...outside.slice(0, -1), ...once], [...outside, ...other], [...outside, ...wordless]])
+    assert.deepEqual(weightFiles(model(field(5, each))), ["../secret"]);
+  assert.deepEqual(weightFiles(model(field(5, [...outside, (14 << 3) | 0, 0]))), []);
   assert.throws(
     () => weightFiles(model(field(1, field(5, field(5, outside))))),
     /a constant of a node is said to be in a file/,

@@ -9,12 +9,15 @@ import numpy as np
 import onnx
 import pytest
 from altered_artifacts import alter_manifest, copy_of, rehash
+from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 from onnx_making import constant, node, save, value, weight
 
 from probe.onnx_model.reading import read_sound_model
 from runtime import Artifact, ArtifactError, ModelError, open_artifact, open_runner
 from runtime.artifact.onnx_file import read_onnx
+from runtime.artifact.onnx_weights import files_referred_to
+from runtime.artifact.protobuf import field
 from runtime.float64.graph import Float64Graph
 
 X = value("x", 3)
@@ -81,6 +84,26 @@ def test_a_location_outside_the_folder_is_refused_for_artifacts_and_for_other_fi
     for read, kind in ((read_onnx, ArtifactError), (read_sound_model, ModelError)):
         with pytest.raises(kind, match="outside its folder"):
             read(file)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["7001", "7000", "70018182", "708180808010", "70017007", "7007", "70017200", "70017000"],
+    ids=["file", "model", "truncated", "64 bits", "then unknown", "unknown", "then no number", "then model"],
+)
+def test_where_a_weight_is_said_to_be_is_read_as_protobuf_reads_it(said: str) -> None:
+    """`data_location`, 14, is an enum: of 32 bits, and a value that isn't one of its own changes nothing."""
+    tensor = TensorProto()
+    tensor.external_data.add(key="location", value="secret")
+    content = tensor.SerializeToString() + bytes.fromhex(said)
+    model = field(7, field(5, content))
+    try:
+        tensor.ParseFromString(content)
+    except DecodeError:
+        with pytest.raises(ValueError, match=r"not a protobuf message|truncated"):
+            list(files_referred_to(model))
+    else:
+        assert list(files_referred_to(model)) == ["secret"] * (tensor.data_location == TensorProto.EXTERNAL)
 
 
 def test_a_link_may_stay_in_the_folder_and_not_leave_it(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 // runs anything; operators are in `operators.js`.
 
 import { externalPlace, textEntry } from "../onnx_file.js";
-import { NotMessage, fields, floats, integer, integers, text } from "../protobuf.js";
+import { NotMessage, enumValue, fields, floats, integer, integers, text } from "../protobuf.js";
 import { TYPES } from "./onnx_types.js";
 import { NotComputed, Values, sizeOf } from "./values.js";
 
@@ -57,7 +57,7 @@ export class Tensor {
     this.place = externalPlace(bytes);
     for (const field of fields(bytes)) {
       if (field.number === 1) this.shape.push(...integers(field));
-      else if (field.number === 2) this.type = integer(field);
+      else if (field.number === 2) this.type = enumValue(field);
       else if (field.number === 4) this.listed.push(floats(field));
       else if (field.number === 5 || field.number === 7 || field.number === 11) this.listed.push(integers(field));
       else if (field.number === 8) this.name = text(field);
@@ -164,7 +164,7 @@ function readValue(bytes) {
   for (const field of fields(bytes)) {
     if (field.number === 1) name = text(field);
     for (const kind of field.number === 2 ? fields(field.bytes) : []) {
-      for (const part of kind.number === 1 ? fields(kind.bytes) : []) if (part.number === 1) type = integer(part);
+      for (const part of kind.number === 1 ? fields(kind.bytes) : []) if (part.number === 1) type = enumValue(part);
     }
   }
   return { name, type };
@@ -214,7 +214,7 @@ function readAttribute(bytes, beside, depth) {
     else if (field.number === 7) found.floats.push(...floats(field));
     else if (field.number === 8) found.ints.push(...integers(field));
     else if (field.number === 9) found.strings.push(new TextDecoder().decode(field.bytes));
-    else if (field.number === 20) type = integer(field);
+    else if (field.number === 20) type = enumValue(field);
   }
   return [name, { kind: KINDS[type] ?? "other", value: found[KINDS[type] ?? ""] }];
 }
