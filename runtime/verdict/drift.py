@@ -73,7 +73,7 @@ class OutputComparison(BaseModel):
     """The largest error that the operation itself introduced, given the inputs that it got: in multiples of machine
     epsilon times the size of the numbers that it adds up or passes through in that element."""
     inherited: float | None = None
-    """The error that came with its inputs; a multiple of the noise floor."""
+    """The error that came with its inputs, in the unit of the drift."""
 
     @property
     def failed(self) -> bool:

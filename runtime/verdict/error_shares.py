@@ -8,10 +8,10 @@ runner (`Float64Graph.walk` with `forced`). So
     result - truth  =  (result - expected)  +  (expected - truth)
     the error       =  what was introduced  +  what was inherited
 
-What was introduced is judged in every element by what float32 arithmetic may lose there, what was inherited by the
-noise floor. Where the file itself is wrong, its own operation can't give the expected value. But there the inputs are
-still right, so `expected + truth - file's value` can: the fault is in both and cancels out, the error of the inputs
-remains.
+What was introduced is judged in every element by what float32 arithmetic may lose there, what was inherited in the unit
+of the drift: by the noise floor, or by what may be lost where that is more. Where the file itself is wrong, its own
+operation can't give the expected value. But there the inputs are still right, so `expected + truth - file's value` can:
+the fault is in both and cancels out, the error of the inputs remains.
 """
 
 import math
@@ -59,7 +59,7 @@ class ErrorShare:
     introduced: float
     """In multiples of what the operation may lose, in the element where that is largest."""
     inherited: float
-    """In multiples of the noise floor, as the drift."""
+    """In the unit of the drift, in each element, so that what only moves values inherits the whole of its drift."""
 
 
 @dataclass(frozen=True)
@@ -202,19 +202,21 @@ def _share(
     known, unit = np.isfinite(truth.sample), drift_unit(truth, dtype)
     held = _as_held(value, dtype)
     exact, expected = truth.sample[known], truth.sampled(held)[known].astype(np.float64)
+    lost = sampled_loss(loss, truth)[known]
+    of_drift = np.maximum(lost, unit)
     if correction is None and not another_fault:
-        inherited = largest_error(expected, exact, unit)
+        inherited = largest_error(expected, exact, of_drift)
         introduced = _largest_introduced(result, held, loss)
     else:
         # What is known of the fault is known in the sample only.
-        given, may_lose = truth.sampled(result)[known], sampled_loss(loss, truth)[known]
+        given, may_lose = truth.sampled(result)[known], lost
         if correction is not None:
             with np.errstate(all="ignore"):
                 expected = np.where(np.isfinite(correction[known]), expected + correction[known], exact)
             # Measured at the right inputs: the fault may also scale what is off in those that the runner had.
             fault = float(np.max(np.abs(correction), initial=0.0, where=np.isfinite(correction))) / truth.scale
             may_lose = may_lose + fault * np.abs(expected - exact)
-        inherited = largest_error(expected, exact, unit)
+        inherited = largest_error(expected, exact, of_drift)
         introduced = largest_error(given, expected, may_lose)
         # A runner that doesn't share the fault, or shares another one only, is nearer to the truth itself.
         allowed = may_lose if correction is not None else np.maximum(may_lose, unit)

@@ -26,7 +26,7 @@ import { PASSING_ERROR } from "./verdict_table.js";
 /**
  * @typedef {object} ErrorShare an operation that makes NaN or infinity introduced an infinite error
  * @property {number} introduced in multiples of what the operation may lose, in the element where that is largest
- * @property {number} inherited in multiples of the noise floor
+ * @property {number} inherited in the unit of the drift, in each element
  */
 
 /**
@@ -167,16 +167,17 @@ function shareOf(result, value, loss, truth, dtype, correction, anotherFault) {
   const unit = driftUnit(truth, dtype),
     held = asHeld(value, dtype),
     exact = truth.sample,
-    own = sampled(truth, held.data);
+    own = sampled(truth, held.data),
+    lost = sampledLoss(loss, truth),
+    ofDrift = lost.map((each) => Math.max(each, unit));
   let introduced = 0,
     inherited = 0;
   if (!correction && !anotherFault) {
-    inherited = largestError(own, exact, unit, exact);
+    inherited = largestError(own, exact, ofDrift, exact);
     introduced = largestIntroduced(result, held, loss);
   } else {
     // What is known of the fault is known in the sample only.
-    const given = sampled(truth, result.data),
-      lost = sampledLoss(loss, truth);
+    const given = sampled(truth, result.data);
     let expected = own,
       mayLose = lost;
     if (correction) {
@@ -187,7 +188,7 @@ function shareOf(result, value, loss, truth, dtype, correction, anotherFault) {
         truth.scale;
       mayLose = lost.map((each, at) => each + fault * Math.abs(expected[at] - exact[at]));
     }
-    inherited = largestError(expected, exact, unit, exact);
+    inherited = largestError(expected, exact, ofDrift, exact);
     introduced = largestError(given, expected, mayLose, exact);
     // A runner that doesn't share the fault, or shares another one only, is nearer to the truth itself.
     const allowed = correction ? mayLose : mayLose.map((each) => Math.max(each, unit));
