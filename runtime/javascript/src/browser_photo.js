@@ -3,7 +3,7 @@
 // browser decodes 16 bits to 8 itself.
 
 import { ImageError } from "./errors.js";
-import { readOrientation } from "./orientation.js";
+import { readOrientation, saidUpright } from "./orientation.js";
 
 /** @typedef {import("./photo.js").Pixels} Pixels */
 
@@ -12,18 +12,6 @@ const UNCHANGED = /** @type {ImageBitmapOptions} */ ({
   premultiplyAlpha: "none",
   imageOrientation: "none",
 });
-/** A JPEG of 2 x 1 pixels whose EXIF block says that it is to be turned by 90 degrees. */
-const TURNED = [
-  "/9j/4AAQSkZJRgABAQAAAQABAAD/4QAiRXhpZgAATU0AKgAAAAgAAQESAAMAAAABAAYAAAAAAAD/2wBDAP////////////////////////////",
-  "//////////////////////////////////////////////////////////wAALCAABAAIBAREA/8QAHwAAAQUBAQEBAQEAAAAAAAAAAAECAwQF",
-  "BgcICQoL/8QAtRAAAgEDAwIEAwUFBAQAAAF9AQIDAAQRBRIhMUEGE1FhByJxFDKBkaEII0KxwRVS0fAkM2JyggkKFhcYGRolJicoKSo0NTY3OD",
-  "k6Q0RFRkdISUpTVFVWV1hZWmNkZWZnaGlqc3R1dnd4eXqDhIWGh4iJipKTlJWWl5iZmqKjpKWmp6ipqrKztLW2t7i5usLDxMXGx8jJytLT1NXW",
-  "19jZ2uHi4+Tl5ufo6erx8vP09fb3+Pn6/9oACAEBAAA/ACv/2Q==",
-].join("");
-
-/** @type {Promise<boolean> | undefined} */
-let turning;
-
 /**
  * @param {Blob | ImageBitmap} source a file, or a frame, which is closed
  * @returns {Promise<Pixels>} with the orientation that the file asks for
@@ -35,19 +23,11 @@ export async function decodePhoto(source) {
   /** @type {ImageBitmap} */
   let bitmap;
   try {
-    bitmap = await createImageBitmap(source, UNCHANGED);
+    bitmap = await createImageBitmap(new Blob([saidUpright(file)], { type: source.type }), UNCHANGED);
   } catch {
     throw new ImageError("This browser can't decode that file as a photo.\nTry a JPEG, PNG or WebP.");
   }
-  turning ??= turnsAlways();
-  return { ...pixelsOf(bitmap), orientation: (await turning) ? 1 : readOrientation(file) };
-}
-
-/** Whether this browser turns photos upright although it isn't to. */
-async function turnsAlways() {
-  const file = Uint8Array.from(atob(TURNED), (letter) => letter.charCodeAt(0));
-  const bitmap = await createImageBitmap(new Blob([file], { type: "image/jpeg" }), UNCHANGED);
-  return bitmap.width === 1;
+  return { ...pixelsOf(bitmap), orientation: readOrientation(file) };
 }
 
 /**

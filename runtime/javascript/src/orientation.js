@@ -3,6 +3,8 @@
 
 const ORIENTATION = 0x0112;
 const [SHORT, LONG] = [3, 4];
+const UPRIGHT = 1;
+const PNG_START = "\x89PNG\r\n\x1a\n";
 /** Adobe's XMP, which Pillow asks where EXIF says nothing. */
 const IN_XMP = /tiff:Orientation(?:="|>)([0-9])/;
 const XMP_OF_PNG = "XML:com.adobe.xmp\0";
@@ -25,6 +27,30 @@ export function readOrientation(file) {
 }
 
 /**
+ * Return a copy of a file whose EXIF block says that it is upright, so that any decoder gives its pixels as stored: browsers
+ * turn what they like, some although they are told not to.
+ *
+ * @param {Uint8Array} file
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function saidUpright(file) {
+  const copy = Uint8Array.from(file);
+  try {
+    const { exif } = blocks(copy);
+    if (!exif) return copy;
+    const view = viewOf(exif);
+    for (const { at, type } of orientationsIn(exif)) {
+      if (type === LONG) view.setUint32(at + 8, UPRIGHT, isLittle(exif));
+      else view.setUint16(at + 8, UPRIGHT, isLittle(exif));
+    }
+    if (isPng(copy)) signAgain(copy, exif);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+  }
+  return copy;
+}
+
+/**
  * @typedef {object} Blocks
  * @property {Uint8Array} [exif] a TIFF file
  * @property {string} [xmp]
@@ -37,7 +63,7 @@ export function readOrientation(file) {
 function blocks(file) {
   const start = latin(file, 0, 12);
   if (start.startsWith("\xff\xd8")) return ofJpeg(file);
-  if (start.startsWith("\x89PNG\r\n\x1a\n")) return ofPng(file);
+  if (isPng(file)) return ofPng(file);
   if (start.startsWith("RIFF") && start.endsWith("WEBP")) return ofWebp(file);
   return /^(II\*\0|MM\0\*)/.test(start) ? { exif: file } : {};
 }
@@ -107,24 +133,57 @@ function ofWebp(file) {
 
 /**
  * @param {Uint8Array} tiff
- * @returns {number | undefined} the orientation in its first directory
+ * @returns {number | undefined} the orientation in its first directory; of several, the last
  */
 function inTiff(tiff) {
-  const view = viewOf(tiff);
-  const little = latin(tiff, 0, 2) === "II";
-  if (!little && latin(tiff, 0, 2) !== "MM") return undefined;
-  const directory = view.getUint32(4, little);
-  const entries = view.getUint16(directory, little);
+  const view = viewOf(tiff),
+    little = isLittle(tiff);
   /** @type {number | undefined} */
   let found;
-  for (let entry = 0; entry < entries; entry++) {
-    const at = directory + 2 + 12 * entry;
-    if (view.getUint16(at, little) !== ORIENTATION) continue;
-    const [type, number] = [view.getUint16(at + 2, little), view.getUint32(at + 4, little)];
+  for (const { at, type } of orientationsIn(tiff)) {
     const value = type === SHORT ? view.getUint16(at + 8, little) : view.getUint32(at + 8, little);
-    found = number === 1 && (type === SHORT || type === LONG) ? value : 1;
+    found = view.getUint32(at + 4, little) === 1 && (type === SHORT || type === LONG) ? value : 1;
   }
   return found;
+}
+
+/**
+ * @param {Uint8Array} tiff
+ * @returns {Generator<{at: number, type: number}>} where the first directory says how it is turned
+ */
+function* orientationsIn(tiff) {
+  const view = viewOf(tiff),
+    little = isLittle(tiff);
+  if (!little && latin(tiff, 0, 2) !== "MM") return;
+  const directory = view.getUint32(4, little);
+  const entries = view.getUint16(directory, little);
+  for (let entry = 0; entry < entries; entry++) {
+    const at = directory + 2 + 12 * entry;
+    if (view.getUint16(at, little) === ORIENTATION) yield { at, type: view.getUint16(at + 2, little) };
+  }
+}
+
+/** @param {Uint8Array} tiff */
+const isLittle = (tiff) => latin(tiff, 0, 2) === "II";
+
+/** @param {Uint8Array} file */
+const isPng = (file) => latin(file, 0, 8) === PNG_START;
+
+/**
+ * Write the checksum of a PNG's chunk anew: CRC-32 over its kind and content.
+ *
+ * @param {Uint8Array} png
+ * @param {Uint8Array} content of the chunk, in it
+ */
+function signAgain(png, content) {
+  const start = content.byteOffset - png.byteOffset - 4,
+    end = start + 4 + content.length;
+  let sum = 0xffffffff;
+  for (let at = start; at < end; at++) {
+    sum ^= png[at];
+    for (let bit = 0; bit < 8; bit++) sum = (sum >>> 1) ^ (sum & 1 ? 0xedb88320 : 0);
+  }
+  viewOf(png).setUint32(end, ~sum >>> 0);
 }
 
 /**

@@ -72,6 +72,35 @@ test("every photo becomes the input that it becomes in Python, to the bit", asyn
   assert.ok(count > 200);
 });
 
+// Of what Chromium opens: it decodes 16 bits to 8 and converts inks to colours in its own ways.
+const DECODED_OTHERWISE = /_16\.png$|^inks|\.tif$/;
+
+test("a photo's file, decoded by the browser, becomes what it becomes in Python", async () => {
+  const { page } = await opened("empty.html");
+  const { compared, wrong } = await page.evaluate(async (otherwise) => {
+    const { preprocess, readSafetensors } = await import(/** @type {any} */ ("/layerprobe/src/index.js"));
+    const { decodePhoto } = await import(/** @type {any} */ ("/layerprobe/src/browser_photo.js"));
+    const { same } = await import(/** @type {any} */ ("/layerprobe/testing/compare_photos.js"));
+    const bytes = async (/** @type {string} */ name) => (await fetch(`/data/files/${name}`)).arrayBuffer();
+    const { tensors, metadata } = readSafetensors(new Uint8Array(await bytes("expected.safetensors")));
+    /** @type {string[][]} */
+    const [compared, wrong] = [[], []];
+    for (const [number, name] of JSON.parse(metadata.get("files")).entries()) {
+      if (new RegExp(otherwise).test(name)) continue;
+      const pixels = await decodePhoto(new Blob([await bytes(name)]));
+      const { photo, input } = preprocess(pixels, JSON.parse(metadata.get("steps")));
+      compared.push(name);
+      if (!same(photo.data, tensors.get(`${number}/photo`).data)) wrong.push(`${name}: the pixels differ`);
+      else if (!same(input.data, tensors.get(`${number}/input`).data)) wrong.push(`${name}: the input differs`);
+    }
+    return { compared, wrong };
+  }, DECODED_OTHERWISE.source);
+  assert.deepEqual(wrong, []);
+  for (const kind of ["grey", "palette", "palette_transparent", "rgb_alpha", "black_and_white"])
+    assert.ok(compared.includes(`${kind}.png`), kind);
+  for (let turn = 1; turn <= 8; turn++) assert.ok(compared.includes(`exif_${turn}.jpg`));
+});
+
 test("the page of the README shows every tensor of a photo that is picked", async () => {
   const { page, errors } = await opened("readme.html");
   await page.setInputFiles("input", path.join(fromPython, "photo.jpg"));

@@ -178,6 +178,7 @@ def _files(random: np.random.Generator) -> Iterator[tuple[str, Any]]:
         ("grey.png", grey, {}),
         ("black_and_white.png", colour.convert("1"), {}),
         ("palette.png", palette, {}),
+        ("palette.gif", palette, {}),
         ("palette_transparent.png", palette, {"transparency": 3}),
         ("grey_alpha.png", Image.merge("LA", [grey, alpha]), {}),
         ("rgb_alpha.png", Image.merge("RGBA", [*colour.split(), alpha]), {}),
