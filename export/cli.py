@@ -118,9 +118,10 @@ def export(
         from probe.pixel_input import on_pixels
 
         from . import export_artifact
-        from .input_file import read_input_tensors
+        from .input_file import example_in, read_input_tensors
 
-        loaded = load_chosen(model, seed=seed, input_size=size, weights=weights, submodule=submodule)
+        example = () if size else example_in(given or [])
+        loaded = load_chosen(model, seed=seed, input_size=size, weights=weights, submodule=submodule, example=example)
         for note in () if quiet else loaded.notes:
             say(note, err=True)
         preprocessing = preprocessing_of(loaded, means, stds)

@@ -1,6 +1,6 @@
 """Files -> the tensors that a probe takes: the inputs that `layerprobe export --input` records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,27 @@ from numpy.typing import NDArray
 from probe import Probe
 from runtime.artifact.errors import InputError
 from runtime.artifact.manifest import Preprocessing
-from runtime.runs.input_files import read_inputs
+from runtime.runs.input_files import arrays_in, is_photo, read_inputs
 
-__all__ = ["read_input_tensors"]
+__all__ = ["example_in", "read_input_tensors"]
 
+_ONLY = ""
 _MOST = 16
 """Inputs: each is run several times, in float64 as well, and the truth of each is kept."""
+
+
+def example_in(paths: Sequence[Path]) -> Sequence[torch.Tensor] | Mapping[str, torch.Tensor]:
+    """Return what is in the first file of arrays: the tensor of a `.npy`, those of another by name; of photos nothing.
+
+    Raises:
+        InputError: it can't be read.
+    """
+    file = next((path for path in paths if path.is_file() and not is_photo(path)), None)
+    if file is None:
+        return ()
+    with arrays_in(file, _ONLY) as arrays:
+        tensors = {name: _as_tensor(arrays[name], torch.float32, str(file)) for name in arrays}
+    return [tensors[_ONLY]] if list(tensors) == [_ONLY] else tensors
 
 
 def read_input_tensors(

@@ -39,6 +39,7 @@ class LiveProbe:
         weights: Path | None = None,
         submodule: str | None = None,
         input_size: Sequence[int] = (),
+        inputs: Sequence[tuple[Sequence[int], str]] = (),
         capture: Capture = "auto",
         dynamic_size: bool = False,
         leaf_modules: Sequence[str] = (),
@@ -46,6 +47,8 @@ class LiveProbe:
         normalisation: tuple[list[float], list[float]] | None = None,
     ) -> None:
         """Build the model as `layerprobe export` does, and its probe with `outputs` and the model's results.
+
+        `inputs` are shape and dtype of what it is called with, for a model that comes without an example.
 
         With `averaged`, each output with a height and a width is replaced by its mean over the channels; with
         `normalisation`, a mean and std, it takes pixels (`on_pixels`).
@@ -56,7 +59,10 @@ class LiveProbe:
         # What the model's own code prints is not part of the result.
         with redirect_stdout(sys.stderr), warnings.catch_warnings():
             warnings.simplefilter("ignore", TrainingModeWarning)
-            loaded = load_chosen(model, seed=seed, input_size=input_size, weights=weights, submodule=submodule)
+            example = [torch.zeros(*shape, dtype=getattr(torch, dtype)) for shape, dtype in inputs]
+            loaded = load_chosen(
+                model, seed=seed, input_size=input_size, weights=weights, submodule=submodule, example=example
+            )
             self._probe = build_probe(
                 loaded.module,
                 *loaded.example,

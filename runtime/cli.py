@@ -82,7 +82,9 @@ def run(
     from .runs.tensor_recording import RUN_MARK, record_files, record_reference_input
 
     if bool(inputs) == recorded_input:
-        raise typer.BadParameter("give either input files or --recorded-input")
+        raise typer.BadParameter(
+            "give either input files (photos, .npy, .npz, .safetensors, or a folder of them) or --recorded-input"
+        )
     if recorded_input and input_size:
         raise typer.BadParameter("--input-size applies to images only: the recorded input has its own size")
     refuse_unused_backend(settings, [runner])

@@ -159,7 +159,9 @@ def _explain(error: Exception) -> tuple[str, int]:
     usage = getattr(error, "format_message", None)  # an error of Typer's
     if usage is not None and isinstance(exit_code, int):
         command = getattr(getattr(error, "ctx", None), "command_path", "layerprobe")
-        return f"{usage()}\n`{command} --help` shows the usage.", exit_code
+        missing = getattr(getattr(error, "param", None), "help", None) if "Missing" in usage() else None
+        told = f"{usage().rstrip('.')}: {missing}" if missing else usage()
+        return f"{told}\n`{command} --help` shows the usage.", exit_code
     if isinstance(exit_code, int):
         return str(error), exit_code
     if isinstance(error, ImportError):

@@ -59,8 +59,33 @@ def page(
     )
     say(f"{site}: {title}, outputs: {len(opened.manifest.outputs)}, {size / 1e6:.1f} MB")
     if not quiet:
+        for part, option in _optional_parts(site).items():
+            say(f"{part}: {option} leaves that out", err=True)
         say(
             f"`python -m http.server --directory {site} --bind 127.0.0.1 8000`, then open http://localhost:8000\n"
             "Browsers load no modules from file://; any static web server will do, over https or on localhost.",
             err=True,
         )
+
+
+def _optional_parts(site: Path) -> dict[str, str]:
+    """What of a page is large and can be left out, with its size: to the option that does."""
+    from .artifact.manifest import REFERENCE_FILE
+    from .page.web_runtime import BACKENDS
+
+    parts = {
+        "--no-webgpu": ("WebGPU", [site / "runtime" / name for name in BACKENDS["webgpu"]]),
+        "--no-verdict": ("the truths, by which the browser is judged", [site / "artifact" / REFERENCE_FILE]),
+    }
+    sizes = {
+        option: sum(file.stat().st_size for file in files if file.is_file()) for option, (_, files) in parts.items()
+    }
+    return {
+        f"{size / 1e6:.1f} MB of it are {parts[option][0]}": option
+        for option, size in sizes.items()
+        if size >= _WORTH_A_LINE
+    }
+
+
+_WORTH_A_LINE = 10**6
+"""Bytes."""

@@ -6,7 +6,7 @@ import inspect
 import keyword
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -94,10 +94,19 @@ class LoadedModel:
                 size = " x ".join(map(str, self.example[0].shape[2:]))
                 told = (
                     f"Images of {size} were assumed: --input-size (input_size=) says how large they are. For other "
-                    "inputs, let the factory return the module and an example of them."
+                    "inputs, give `export` --input F.npy, or let the factory return the module and an example of them."
                 )
                 raise ModelError(f"{error}\n{told}") from error
             raise
+
+    def called_with(self, example: Sequence[torch.Tensor] | Mapping[str, torch.Tensor]) -> "LoadedModel":
+        """Return the model with another example: positional arguments, or arguments by keyword.
+
+        Raises:
+            ModelError: it doesn't fit the module's signature.
+        """
+        args, kwargs = ((), dict(example)) if isinstance(example, Mapping) else (tuple(example), {})
+        return replace(_called_with(self.name, self.module, args, kwargs), notes=self.notes)
 
     def submodule(self, path: str) -> "LoadedModel":
         """Return the part of the model at `path`, and what the model calls it with.
@@ -249,6 +258,10 @@ def _from_factory(
         raise ModelError(f"{name} brings its own example input: omit --input-size.")
     # A named tuple is one argument, as a list is.
     args, kwargs = ((), given) if isinstance(given, dict) else (given if type(given) is tuple else (given,), {})
+    return _called_with(name, module, args, kwargs)
+
+
+def _called_with(name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> LoadedModel:
     loaded = LoadedModel(name, module, args, kwargs, None)
     first, *others = loaded.call.tensors
     # Preprocessing turns an image into floats.

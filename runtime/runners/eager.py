@@ -126,6 +126,8 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
     inside = manifest.preprocessing.in_model if manifest.preprocessing else None
     if manifest.recipe is None and manifest.preprocessing and is_library_model(model):
         size = list(manifest.preprocessing.crop)
+    shapes = [[1 if size == "N" else size for size in entry.shape] for entry in manifest.inputs]
+    fixed = not inside and recipe.submodule is None and all(isinstance(size, int) for shape in shapes for size in shape)
     return load(_PROBE)(
         model,
         outputs=outputs,
@@ -133,6 +135,7 @@ def _make(model: str, artifact: Artifact, settings: Settings, outputs: Sequence[
         weights=Path(settings.weights) if settings.weights else None,
         submodule=recipe.submodule,
         input_size=size,
+        inputs=list(zip(shapes, [each.dtype for each in manifest.inputs], strict=True)) if fixed else (),
         capture=manifest.capture,
         leaf_modules=recipe.leaf_modules,
         dynamic_size=any(size in ("H", "W") for entry in manifest.inputs for size in entry.shape),

@@ -15,7 +15,7 @@ from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
 from .image_finding import find_images
 
-__all__ = ["as_input", "input_files", "is_photo", "read_input_file", "read_inputs"]
+__all__ = ["arrays_in", "as_input", "input_files", "is_photo", "read_input_file", "read_inputs"]
 
 _NUMPY, _SAFETENSORS = (".npy", ".npz"), ".safetensors"
 
@@ -87,7 +87,7 @@ def read_input_file(
         if preprocessing is None or len(inputs) != 1:
             raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {by_name} writes one.")
         return {names[0]: as_input(preprocess_files([path], preprocessing), inputs[0])}
-    with _opened(path, names[0]) as arrays:
+    with arrays_in(path, names[0]) as arrays:
         if set(arrays) != set(names):
             from .tensor_file import listed
 
@@ -96,7 +96,7 @@ def read_input_file(
 
 
 @contextmanager
-def _opened(path: Path, only: str) -> Iterator[Mapping[str, NDArray[Any]]]:
+def arrays_in(path: Path, only: str) -> Iterator[Mapping[str, NDArray[Any]]]:
     """Yield the arrays in a file, each read on access; `only` is what the one in a `.npy` file is called."""
     if path.suffix == _SAFETENSORS:
         yield _safetensors(path)

@@ -765,6 +765,21 @@ def test_strictly_the_first_broken_image_ends_a_command(command, exported, with_
         (("veirfy", "x"), ["No such command 'veirfy': did you mean verify?", "`layerprobe --help` shows the usage."]),
         (("nonsense",), ["No such command 'nonsense'.", "`layerprobe --help` shows the usage."]),
         (
+            ("scan", "x", "-o", "y"),
+            [
+                "Missing argument 'FOLDER': Folder of images, or of .npy or .npz files.",
+                "`layerprobe scan --help` shows the usage.",
+            ],
+        ),
+        (
+            ("run", "x", "-o", "y"),
+            [
+                "Invalid value: give either input files (photos, .npy, .npz, .safetensors, or a folder of them) or "
+                "--recorded-input",
+                "`layerprobe run --help` shows the usage.",
+            ],
+        ),
+        (
             ("run", "torchvision:resnet18", "x.jpg", "-o", "x.safetensors"),
             [
                 "torchvision:resnet18 does not exist.",

@@ -50,6 +50,8 @@ def test_a_page_has_what_a_browser_runs_and_no_program(page, tmp_path):
     assert outcome.code == 0
     assert outcome.out.startswith(f"{tmp_path / 'site'}: cnn2, outputs: 19, ")
     assert "python -m http.server" in outcome.err
+    assert " MB of it are the truths, by which the browser is judged: --no-verdict leaves that out\n" in outcome.err
+    assert "--no-webgpu" not in outcome.err  # which is small here
     assert "file://" in outcome.err
     there = files_in(tmp_path / "site")
     assert {
