@@ -73,7 +73,8 @@ def _location_of(content: Content, start: int, end: int) -> str | None:
     for part in fields(content, start, end):
         if part.number == _DATA_LOCATION:
             # As every reader of ONNX's messages does: a value that isn't one of the enum's changes nothing.
-            external = {_DEFAULT: False, _EXTERNAL: True}.get(enum_in(content, part), external)
+            said = enum_in(content, part)
+            external = said == _EXTERNAL if said in (_DEFAULT, _EXTERNAL) else external
         elif part.number == _EXTERNAL_DATA:
             entry = {each.number: content[each.content : each.end] for each in fields(content, part.content, part.end)}
             if entry.get(_KEY) == _LOCATION:
