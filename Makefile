@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples install-web javascript-tables clean
+.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples javascript-models install-web javascript-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -29,6 +29,7 @@ help:
 	@echo 'make kills    400 kills of export, run, stats and scan: nothing half written; into artifacts/reliability.md; half an hour'
 	@echo 'make cpp      build the C++ examples into build/cpp; ONNX Runtime is named by ARGS=-DORT_ROOT=FOLDER'
 	@echo 'make cpp-examples  run them on four models, judged, into artifacts/cpp.md; ARGS="--ort FOLDER"; ten minutes'
+	@echo 'make javascript-models  the same of the JavaScript package in Node and Chromium, into artifacts/javascript.md'
 	@echo 'make lock     choose the versions in requirements.lock anew'
 
 # The stamp is younger than what it was made from, or the environment is brought up to date.
@@ -93,7 +94,7 @@ bench-cost: install
 bench-page: install install-web
 	$(SCRIPT) benchmarks.browser_page artifacts/benchmarks.md
 
-proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models cpp-examples verdicts zoo
+proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models cpp-examples javascript-models verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
 # `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
@@ -146,6 +147,9 @@ cpp: install
 
 cpp-examples: install
 	$(SCRIPT) proofs.cpp_examples artifacts/cpp.md $(ARGS)
+
+javascript-models: install install-web
+	$(SCRIPT) proofs.javascript_models artifacts/javascript.md $(ARGS)
 
 colour-tables: install
 	$(BIN)/python tests/make_colour_tables.py runtime/maps/colour_tables.npz
