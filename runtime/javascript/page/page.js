@@ -77,7 +77,8 @@ async function start() {
 
 /** Last: what is kept for later must not hold up the first photo. */
 async function keep() {
-  if (await keptOffline(SITE)) byId("made").textContent += " This page is kept in this browser, and opens without network.";
+  if (await keptOffline(SITE))
+    byId("made").textContent += " This page is kept in this browser, and opens without network.";
 }
 
 /** The ways to one map that the artifact has tensors for. */
