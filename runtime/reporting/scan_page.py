@@ -4,7 +4,7 @@ It needs nothing else: no network, no script. The numbers in full are in the Par
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
 from ..scan.channel_moments import ChannelMoments
+from ..scan.differences import BEYOND_NOISE, BEYOND_USUAL, OutputDifference
 from ..scan.scanned_outputs import ScannedOutput
 from ..scan.scanning import ScanResult, broken_images
 from ..scan.tables import dead_and_saturated
@@ -200,18 +201,38 @@ def _comparison(found: ScanResult) -> str:
     top = "".join(
         f" The top class of {safe(name)} is the same on {same:,} of {count:,} images."
         for name, (same, count) in comparison.top.items()
+        if count
     )
-    rows = "".join(
-        f'<tr><th>{safe(row["output"])}</th><td class="number">{_number(row["median_drift"])}</td>'
-        f'<td class="number">{_number(row["max_drift"])}</td><td class="images">{safe(row["max_image"])}</td></tr>'
-        for row in comparison.outputs
+    beyond = f"{BEYOND_NOISE:g}" if comparison.is_exact else f"{BEYOND_USUAL:g} times their median over the images"
+    rows = "".join(_difference(each, found.paths) for each in comparison.outputs)
+    worst = "".join(
+        f'<tr><th>{safe(found.paths(each.number))}</th><td>{safe(each.output)}</td><td class="number">'
+        f"{_number(each.drift)}</td></tr>"
+        for each in comparison.worst
     )
+    judged = " and judged in worst.html" if comparison.is_judged else ""
     return (
         f'<h2>Against {safe(comparison.other)}</h2><p class="soft">The largest error of each image, relative to its '
-        f"largest element, in multiples of float32's noise floor of that output.{top} The images with the largest are "
-        "judged in worst.html, and their inputs are in worst/.</p>"
-        '<div class="scroll"><table><thead><tr><th>output</th><th class="number">median of the images</th>'
-        f'<th class="number">largest</th><th>on image</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f"largest element, in multiples of float32's noise floor of that output; and on how many images that is more "
+        f"than {beyond}. It starts where that is so of none of the outputs before.{top}</p>"
+        '<div class="scroll"><table><thead><tr><th>output</th><th class="number">median</th>'
+        '<th class="number">largest</th><th>on image</th><th class="number">images beyond</th>'
+        '<th class="number">starts here</th><th>most on image</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+        f'<p class="soft">The images that differ most are kept in worst/{judged}.</p>'
+        '<div class="scroll"><table><thead><tr><th>image</th><th>at output</th><th class="number">times noise</th></tr>'
+        f"</thead><tbody>{worst}</tbody></table></div>"
+    )
+
+
+def _difference(each: OutputDifference, path_of: Callable[[int], str]) -> str:
+    start = safe(path_of(each.worst_start.number)) if each.worst_start is not None else ""
+    largest = safe(path_of(each.max_number)) if each.max_number >= 0 else ""
+    return (
+        f'<tr><th>{safe(each.output)}</th><td class="number">{_number(each.median_drift)}</td>'
+        f'<td class="number">{_number(each.max_drift)}</td><td class="images">{largest}</td>'
+        f'<td class="number">{each.images_over:,}</td>{_count(each.images_starting)}'
+        f'<td class="images">{start}</td></tr>'
     )
 
 

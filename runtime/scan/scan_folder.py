@@ -20,6 +20,7 @@ __all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
 
 _FILE = "scan.json"
 _MARK = '"images_below"'
+_WORDS = {"against": "--against", "images_below": "the images below"}
 _PARTS = ("images", "summaries", "partial", "tensors", "differences")
 
 try:
@@ -52,7 +53,10 @@ class ScanRecord(BaseModel):
     keep: tuple[Line, ...]
     keep_dtype: Line
     against: Line | None = None
-    """The runner that is compared."""
+    """The runner or the file that is compared."""
+    against_hash: Line | None = None
+    """Of such a file, or of another artifact's manifest."""
+    against_runtime: dict[Line, Line | int | bool] = {}
 
 
 def artifact_hash(artifact: Artifact) -> str:
@@ -109,13 +113,18 @@ def _refuse_another(folder: Path, earlier: ScanRecord, record: ScanRecord) -> No
                 f"{folder} holds a scan of {earlier.model} as it was; the artifact has changed since.\n"
                 "Choose another folder with -o."
             )
+        if name == "against_hash":
+            raise ArtifactError(
+                f"{folder} holds a scan against {earlier.against} as it was; {record.against} has changed since.\n"
+                "Choose another folder with -o."
+            )
         if isinstance(there, dict):
             key = next(key for key in (*there, *asked) if there.get(key) != asked.get(key))
             what = f"with {key} {there.get(key)}, not {asked.get(key)}"
         elif isinstance(there, tuple) and len(there) > 2:
             what = f"with other {name}"
         else:
-            what = f"with {name.replace('_', ' ')} {there}, not {asked}"
+            what = f"with {_WORDS.get(name, name.replace('_', ' '))} {there}, not {asked}"
         raise UsageError(
             f"{folder} holds a scan {what}, so this one can't continue it.\nChoose another folder with -o."
         )

@@ -16,6 +16,7 @@ from .differences import Comparison, compared, noise_floors, write_differences
 from .image_list import Shard, added_shards, find_items, read_shards, write_shards
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
+from .other_model import OtherModel
 from .partial_statistics import PartialStatistics, folded
 from .pipeline import ScanJob, scan_shards
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
@@ -71,7 +72,7 @@ class ScanResult:
     file_of: Callable[[int], Path] = field(repr=False)
     """From an image's number to its file."""
     comparison: Comparison | None = None
-    """With another runner."""
+    """With another model."""
 
 
 def default_batch(outputs: Sequence[Output]) -> int:
@@ -86,7 +87,7 @@ def scan(
     folder: Path,
     target: Path,
     choices: Choices | None = None,
-    other: Runner | None = None,
+    other: OtherModel | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
 ) -> ScanResult:
     """Run every image below `folder` once, and write the statistics of the runner's outputs into `target`.
@@ -100,7 +101,7 @@ def scan(
         folder: of images or of arrays.
         target: the folder to write.
         choices: the defaults if None.
-        other: a runner of the same outputs that is compared with `runner` on every image.
+        other: what is compared with `runner` on every image.
         on_progress: called with the number of images done, and of all; from another thread.
 
     Raises:
@@ -118,7 +119,7 @@ def scan(
     items = find_items(folder, choices.limit, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
-    batch = fixed_batch(artifact.manifest.inputs) or choices.batch or default_batch(chosen)
+    batch = fixed_batch(artifact.manifest.inputs) or (other and other.batch) or choices.batch or default_batch(chosen)
     record = _record(artifact, runner, outputs, folder, choices, kept, batch, other)
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
@@ -143,7 +144,7 @@ def scan(
                 keeper.flush()
             write_tables_of_shard(reduction, target)
             if other is not None:
-                write_differences(reduction, floors, target / "differences" / part_name(reduction))
+                write_differences(reduction, floors, target / "differences" / part_name(reduction.shard.number))
             # Last: with it, the shard counts as done.
             tree.add(numbers[reduction.shard.class_name], reduction.shard.rank, reduction.statistics())
 
@@ -151,7 +152,21 @@ def scan(
         found = _finished(
             folder, target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes
         )
-        return replace(found, comparison=compared(target, other.name, outputs)) if other is not None else found
+        if other is None:
+            return found
+        comparison = compared(
+            artifact,
+            target,
+            outputs,
+            [each.number for each in shards],
+            floors,
+            found.paths,
+            other=other.name,
+            names=other.outputs,
+            is_exact=other.is_exact,
+            is_judged=other.is_judged,
+        )
+        return replace(found, comparison=comparison)
 
 
 def _record(
@@ -162,7 +177,7 @@ def _record(
     choices: Choices,
     kept: Sequence[str],
     batch: int,
-    other: Runner | None,
+    other: OtherModel | None,
 ) -> ScanRecord:
     return ScanRecord(
         model=artifact.manifest.model,
@@ -180,6 +195,8 @@ def _record(
         keep=tuple(kept),
         keep_dtype=choices.keep_dtype,
         against=other.name if other is not None else None,
+        against_hash=other.file_hash if other is not None else None,
+        against_runtime=dict(other.runner.facts) if other is not None else {},
     )
 
 
@@ -244,7 +261,11 @@ def _items(shards: Sequence[Shard]) -> Callable[[int], str]:
     """Return what gives an image's path below the folder by its number."""
     firsts = [shard.first for shard in shards]
 
+    count = firsts[-1] + len(shards[-1].items) if shards else 0
+
     def item(number: int) -> str:
+        if not 0 <= number < count:
+            raise IndexError(f"there is no image {number}")
         shard = shards[bisect_right(firsts, number) - 1]
         return shard.items[number - shard.first]
 

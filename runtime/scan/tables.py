@@ -77,15 +77,15 @@ def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
             others = [row.get(f"other:{name}") for row in rows]
             tops = [None if each is None else _top(each) for each in others]
             columns[f"other_top:{name}"] = pa.array(tops, pa.int32())
-    write_table(folder / "images" / part_name(reduction), pa.table(columns))
+    write_table(folder / "images" / part_name(reduction.shard.number), pa.table(columns))
     if reduction.summaries:
         paths = {row["number"]: shown_path(row["image"]) for row in rows}
-        write_table(folder / "summaries" / part_name(reduction), _summaries(reduction.summaries, paths))
+        write_table(folder / "summaries" / part_name(reduction.shard.number), _summaries(reduction.summaries, paths))
 
 
-def part_name(reduction: ShardReduction) -> str:
-    """Return the name of a shard's files."""
-    return f"part-{reduction.shard.number:07d}.parquet"
+def part_name(shard: int) -> str:
+    """Return the name of the files of the shard of this number."""
+    return f"part-{shard:07d}.parquet"
 
 
 def _top(values: NDArray[Any]) -> int | None:
