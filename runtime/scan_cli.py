@@ -134,7 +134,7 @@ def scan(
             say(f"images that an earlier scan had done: {found.earlier}", err=True)
     read = found.images - found.broken
     say(f"{page}: outputs: {len(found.outputs)}, images: {read}, {by}")
-    failed = pair is not None and _judge(opened, found, target, pair, choices.input_size)
+    failed = pair is not None and _judge(opened, found, target, pair, choices.input_size, quiet=quiet)
     if found.broken:
         for number, (image, reason) in enumerate(broken_images(target)):
             if number == _SHOWN:
@@ -161,7 +161,7 @@ def _opened_pair(
 
 
 def _judge(
-    artifact: "Artifact", found: "ScanResult", target: Path, pair: "Against", size: tuple[int, int] | None
+    artifact: "Artifact", found: "ScanResult", target: Path, pair: "Against", size: tuple[int, int] | None, *, quiet: bool
 ) -> bool:
     """Print where the two differ, keep the inputs of the worst images, and return whether one fails on them."""
     from .reporting.forms import write_forms
@@ -178,7 +178,9 @@ def _judge(
     if pair.judge is None:
         say(f"`layerprobe run {artifact.path} {folder}` and `layerprobe grid --against` show the images' tensors.")
         return False
-    report = pair.judge(folder, inputs)
+    with phases(quiet) as on_phase:
+        on_phase("judging the worst images")
+        report = pair.judge(folder, inputs)
     write_forms(report, {"json": target / "worst.json", "html": target / "worst.html"}, None)
     print_table(report_table(report, everything=False))
     say(f"`{pair.command} --input {folder}` shows the same.")
