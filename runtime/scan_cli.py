@@ -161,7 +161,13 @@ def _opened_pair(
 
 
 def _judge(
-    artifact: "Artifact", found: "ScanResult", target: Path, pair: "Against", size: tuple[int, int] | None, *, quiet: bool
+    artifact: "Artifact",
+    found: "ScanResult",
+    target: Path,
+    pair: "Against",
+    size: tuple[int, int] | None,
+    *,
+    quiet: bool,
 ) -> bool:
     """Print where the two differ, keep the inputs of the worst images, and return whether one fails on them."""
     from .reporting.forms import write_forms

@@ -6,6 +6,7 @@ in a fixed order: so it can be stopped and go on, and several workers give the s
 scanning.py: scan: the order of the steps; going on where an earlier call was stopped
 scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a second process are refused
 image_list.py: which images, in which shards: --limit, --sample, --classes; those that were added since
+changed_images.py: broken images that were repaired since are taken anew; counted ones that changed are refused
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
 pipeline.py: reading, computing and reducing at the same time; batches in place
 shard_reduction.py: a shard's tensors -> its partial statistics, and a row for each image

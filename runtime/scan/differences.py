@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import ArtifactError, first_line
+from ..artifact.errors import ArtifactError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import ONNX_FILE
 from ..float64.graph import Float64Graph
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
-from .tables import part_name, shown_path, write_table
+from .tables import column_names, part_name, read_columns, shown_path, write_table
 from .value_histogram import BUCKETS, bucket_counts, quantiles
 
 __all__ = [
@@ -37,6 +37,7 @@ BEYOND_NOISE = 16.0
 """The drift from which on an image counts: that which `verify` lets pass in a result."""
 BEYOND_USUAL = 4.0
 """The same for a model that differs everywhere, in multiples of an output's median over the images."""
+_OTHER_TOP = "other_top:"
 _WORST, _MOST = 3, 8
 """Images that are judged: the worst of all, and of each output at which an error starts, the worst; at most so many."""
 
@@ -198,23 +199,20 @@ class _Part:
 def _parts(folder: Path, shards: Sequence[int], names: Sequence[str], path_of: Callable[[int], str]) -> Iterator[_Part]:
     import pyarrow as pa
     import pyarrow.compute as pc
-    import pyarrow.parquet as pq
 
+    kinds = {"number": pa.int64(), "row": pa.int32(), "output": pa.string(), "drift": pa.float64()}
     for shard in shards:
         file = folder / "differences" / part_name(shard)
         if not file.exists():  # of a shard none of whose images can be read
             continue
-        try:
-            table = pq.ParquetFile(file).read(columns=["number", "row", "output", "drift"])
-            column = pc.index_in(table["output"], pa.array(names, pa.string())).fill_null(-1).to_numpy()
-            numbers, rows, drift = (np.asarray(table[key].to_numpy()) for key in ("number", "row", "drift"))
-            places, inverse = np.unique(np.stack([numbers, rows], 1).astype(np.int64), axis=0, return_inverse=True)
-            for number in places[:, 0]:
-                path_of(int(number))
-            matrix = np.full((len(places), len(names)), -1.0)
-            matrix[inverse.reshape(-1)[column >= 0], column[column >= 0]] = drift[column >= 0]
-        except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
-            raise ArtifactError(f"{file} is damaged: {first_line(error)}.\nScan into another folder.") from error
+        table = read_columns(file, kinds).drop_null()
+        column = pc.index_in(table["output"], pa.array(names, pa.string())).fill_null(-1).to_numpy()
+        numbers, rows, drift = (table[key].to_numpy() for key in ("number", "row", "drift"))
+        places, inverse = np.unique(np.stack([numbers, rows], 1).astype(np.int64), axis=0, return_inverse=True)
+        for number in places[:, 0]:
+            path_of(int(number))  # whether there is one
+        matrix = np.full((len(places), len(names)), -1.0)
+        matrix[inverse.reshape(-1)[column >= 0], column[column >= 0]] = drift[column >= 0]
         yield _Part(places[:, 0], places[:, 1], np.nan_to_num(matrix, nan=np.inf, posinf=np.inf))
 
 
@@ -304,19 +302,14 @@ def _write(file: Path, found: Sequence[OutputDifference], path_of: Callable[[int
 
 def _agreement(folder: Path, shards: Sequence[int]) -> dict[str, tuple[int, int]]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     found: dict[str, tuple[int, int]] = {}
     for shard in shards:
         file = folder / "images" / part_name(shard)
-        try:
-            opened = pq.ParquetFile(file)
-            names = [each.removeprefix("other_top:") for each in opened.schema_arrow.names if "other_top:" in each[:10]]
-            rows = opened.read(columns=[f"{side}:{name}" for name in names for side in ("top", "other_top")])
-        except (OSError, ValueError, LookupError, TypeError, pa.ArrowException) as error:
-            raise ArtifactError(f"{file} is damaged: {first_line(error)}.\nScan into another folder.") from error
-        for name in names:
-            pairs = zip(rows[f"top:{name}"].to_pylist(), rows[f"other_top:{name}"].to_pylist(), strict=True)
+        columns = column_names(file)
+        for name in [each.removeprefix(_OTHER_TOP) for each in columns if each.startswith(_OTHER_TOP)]:
+            rows = read_columns(file, dict.fromkeys((f"top:{name}", f"{_OTHER_TOP}{name}"), pa.int32()))
+            pairs = zip(rows[f"top:{name}"].to_pylist(), rows[f"{_OTHER_TOP}{name}"].to_pylist(), strict=True)
             known = [one == other for one, other in pairs if one is not None or other is not None]
             same, count = found.get(name, (0, 0))
             found[name] = (same + sum(known), count + len(known))

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -81,6 +81,7 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
                 raise UsageError(f"{folder} is not empty, and holds no scan.\nChoose another folder with -o.")
             folder.mkdir(exist_ok=True)
             held.enter_context(_locked(folder))
+            _refuse_links(folder)
             if file.exists():
                 _refuse_another(folder, read_record(file), record)
             for part in _PARTS:
@@ -93,13 +94,25 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
         yield
 
 
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder of somebody's in which a file is a link: writing it would replace what that leads to."""
+    for place in (folder, *(folder / name for name in (*_PARTS, "worst"))):
+        with os.scandir(place) if place.is_dir() else nullcontext(()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    raise ArtifactError(f"{entry.path} is a link, and a scan writes none.\nScan into another folder.")
+
+
 def read_record(file: Path) -> ScanRecord:
     """Read what a scan is of.
 
     Raises:
-        ArtifactError: it is damaged.
+        ArtifactError: it is damaged, or can't be read.
     """
-    content = read_bounded(file, LARGEST_DOCUMENT_BYTES)
+    try:
+        content = read_bounded(file, LARGEST_DOCUMENT_BYTES)
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read: {first_line(error)}.\nScan into another folder.") from error
     return read_versioned(ScanRecord, content, file, "the record of a scan", "Scan into another folder.")
 
 

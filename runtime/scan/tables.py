@@ -1,14 +1,16 @@
 """Statistics -> Parquet: the tables that `artifacts/README.md` describes, the same bytes for the same statistics."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import RunnerUnavailable, how_to_install
+from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
+from ..artifact.file_reading import refuse_special
 from ..artifact.file_replacement import replace_file
 from .channel_moments import ChannelMoments
 from .partial_statistics import PartialStatistics
@@ -19,8 +21,11 @@ from .value_histogram import QUANTILES, bucket_edges, quantiles
 if TYPE_CHECKING:
     import pyarrow
 __all__ = [
+    "column_names",
     "dead_and_saturated",
     "part_name",
+    "read_columns",
+    "read_table",
     "require_parquet",
     "shown_path",
     "write_statistics",
@@ -273,3 +278,49 @@ def write_table(file: Path, table: "pyarrow.Table") -> None:
     pq.write_table(marked, content, compression="zstd")
     with replace_file(file, _MARK) as stream:
         stream.write(content.getvalue())
+
+
+def read_columns(file: Path, kinds: Mapping[str, "pyarrow.DataType"]) -> "pyarrow.Table":
+    """Read some columns of a table of ours, each of which has to be of its type.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    with _opened(file) as opened:
+        for name, kind in kinds.items():
+            if opened.schema_arrow.field(name).type != kind:
+                raise ValueError(f"its column {name} is of another type")
+        return opened.read(columns=list(kinds))
+
+
+def read_table(file: Path) -> "pyarrow.Table":
+    """Read a table of ours.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    with _opened(file) as opened:
+        return opened.read()
+
+
+def column_names(file: Path) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    with _opened(file) as opened:
+        return list(opened.schema_arrow.names)
+
+
+@contextmanager
+def _opened(file: Path) -> "Iterator[pyarrow.parquet.ParquetFile]":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        refuse_special(file)
+        with pq.ParquetFile(file) as opened:
+            yield opened
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise ArtifactError(f"{file} is damaged: {first_line(error)}.\nScan into another folder.") from error
