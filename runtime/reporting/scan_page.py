@@ -97,7 +97,7 @@ def _against(found: ScanResult) -> str:
     if not first.images_starting:
         return f"; none differs beyond the usual from {found.comparison.other}"
     which = f"from {found.comparison.other} beyond the usual, from {first.output} on"
-    return f"; {first.images_starting:,} of them differ {which}"
+    return f"; {first.images_starting:,} images differ {which}"
 
 
 def _notes(found: ScanResult) -> str:
