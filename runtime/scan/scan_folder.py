@@ -91,7 +91,11 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"{folder} can't be written: {first_line(error)}.") from error
-        yield
+        try:
+            yield
+        except OutputError as error:
+            advice = "What was written stays: with room for more, the same command goes on from there."
+            raise OutputError(f"{first_line(error)}\n{advice}") from error
 
 
 def _refuse_links(folder: Path) -> None:

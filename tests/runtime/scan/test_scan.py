@@ -250,7 +250,7 @@ def test_a_full_disk_ends_it_in_two_lines_and_what_is_written_is_used(exported, 
         return write(file, mark)
 
     monkeypatch.setattr(tables, "replace_file", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match=r"No space left on device\.\nWhat was written stays"):
         scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
     assert len(pq.read_table(target / "images")) == 2 * SHARD
     monkeypatch.undo()
