@@ -3,7 +3,7 @@ was counted can't be taken out of the sums, so the scan is refused.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,13 +34,15 @@ class Taken:
     """Images that couldn't be read and have changed since: they follow as if they were new."""
 
 
-def taken(shards: Sequence[Shard], done: Mapping[str, set[int]], folder: Path, images: Path) -> Taken:
+def taken(
+    shards: Sequence[Shard], done: Mapping[str, set[int]], state_now: Callable[[str], int], images: Path
+) -> Taken:
     """Hold the images of the list against what is below the folder now.
 
     Args:
         shards: the list.
         done: by class, the ranks of the shards that are counted.
-        folder: where the images are.
+        state_now: from an image to its state, as of `state_of`; 0 where that isn't known.
         images: the tables with a row for each image of the shards that are counted.
 
     Raises:
@@ -50,7 +52,7 @@ def taken(shards: Sequence[Shard], done: Mapping[str, set[int]], folder: Path, i
     last = {item: number for number, item in _numbered(shards)}
     found, again, changed = list[Shard](), list[str](), list[str]()
     for shard in shards:
-        now = [state_of(folder / item) for item in shard.items]
+        now = [state_now(item) for item in shard.items]
         differ = [
             (number, item)
             for number, (item, old, new) in enumerate(zip(shard.items, shard.states, now, strict=True), shard.first)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact.errors import ArtifactError, OutputError, first_line
-from ..artifact.file_reading import open_regular
+from ..artifact.file_reading import read_bounded
 from ..artifact.file_replacement import replace_file
-from .partial_statistics import PARTIAL_MARK, PartialStatistics, folded
+from .partial_statistics import PARTIAL_MARK, PartialStatistics, folded, largest_partial
 
 __all__ = ["MergeTree"]
 
@@ -116,8 +116,7 @@ class MergeTree:
     def _read(self, node: _Node) -> PartialStatistics:
         file = self._file(node)
         try:
-            with open_regular(file) as stream:
-                content = stream.read()
+            content = read_bounded(file, largest_partial(*self._sizes))
         except OSError as error:
             raise ArtifactError(f"{file} can't be read: {first_line(error)}.\nScan into another folder.") from error
         return PartialStatistics.from_bytes(content, file, *self._sizes)

@@ -15,7 +15,7 @@ from ..artifact.errors import ArtifactError, first_line
 from .channel_moments import ChannelMoments
 from .value_histogram import BUCKETS
 
-__all__ = ["PARTIAL_MARK", "PartialStatistics", "folded"]
+__all__ = ["PARTIAL_MARK", "PartialStatistics", "folded", "largest_partial"]
 
 _KEY = "layerprobe.scan_partial"
 PARTIAL_MARK = f'"{_KEY}"'
@@ -88,6 +88,11 @@ def _check(images: int, moments: ChannelMoments, counts: NDArray[Any], channels:
             raise ValueError(f"its {each.name} are no counts")
     if not 0 <= images < _MOST or counts.min() < 0 or counts.max() >= _MOST:
         raise ValueError("it has no counts")
+
+
+def largest_partial(channels: int, outputs: int) -> int:
+    """Return how many bytes a file of them has at most."""
+    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS
 
 
 def folded(parts: Sequence[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:

@@ -128,13 +128,14 @@ def scan(
         shards = read_shards(target / "images.jsonl")
         # A sample that was drawn stays as it is.
         new = () if shards and choices.sample else items
+        state_now = lambda item: state_of(folder / item)  # noqa: E731
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
-        known = taken(shards, _done(tree, shards), folder, target / "images")
+        known = taken(shards, _done(tree, shards), state_now, target / "images")
         listed = known.shards + added_shards(
             known.shards,
             new,
             choices.shard,
-            lambda item: state_of(folder / item),
+            state_now,
             classes=choices.classes,
             again=known.again,
         )

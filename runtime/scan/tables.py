@@ -323,4 +323,6 @@ def _opened(file: Path) -> "Iterator[pyarrow.parquet.ParquetFile]":
         with pq.ParquetFile(file) as opened:
             yield opened
     except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-        raise ArtifactError(f"{file} is damaged: {first_line(error)}.\nScan into another folder.") from error
+        raise ArtifactError(
+            f"{file} is damaged: {first_line(error).rstrip('.')}.\nScan into another folder."
+        ) from error
