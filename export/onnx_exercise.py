@@ -34,6 +34,7 @@ _LIMITS: dict[str, Callable[[Mapping[str, Any], list[float | None]], _Limits]] =
 }
 """By operator: below the first limit and above the second it does something else. They follow from its attributes, and
 from the values of its inputs after the first, where these are known."""
+_WATCHED = frozenset((*_LIMITS, "Where"))
 
 
 class Exercise:
@@ -47,7 +48,7 @@ class Exercise:
     def __init__(self, producers: Mapping[str, NodeProto], constants: Callable[[str], NDArray[Any] | None]) -> None:
         """Take the node of each output, and what returns a constant by its name."""
         self._producers, self._constants = producers, constants
-        watched = {node.input[0] for node in producers.values() if node.op_type in (*_LIMITS, "Where")}
+        watched = {node.input[0] for node in producers.values() if node.op_type in _WATCHED}
         self._ranges: dict[str, tuple[float, float] | None] = dict.fromkeys(watched)
         self.untried: dict[str, frozenset[str]] = {}
         self.zero_channels: dict[str, frozenset[int]] = {}
@@ -66,7 +67,8 @@ class Exercise:
                 self.zero_channels[name] = frozenset(np.flatnonzero(~used).tolist())
 
     def _untried(self, node: NodeProto) -> frozenset[str]:
-        found = self._ranges.get(node.input[0]) if node.input else None
+        watched = node.op_type in _WATCHED and node.input
+        found = self._ranges.get(node.input[0]) if watched else None
         if found is None:
             return frozenset()
         lowest, highest = found

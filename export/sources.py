@@ -9,6 +9,8 @@ from runtime.artifact.folder import Artifact
 from runtime.artifact.onnx_file import is_onnx
 
 if TYPE_CHECKING:
+    from runtime.artifact.reference import Reference
+
     from .candidate.source_values import SourceValues
 
 __all__ = ["write_artifact", "write_candidate_of", "write_onnx_probe"]
@@ -98,7 +100,13 @@ def write_onnx_probe(
     return tuple(f"{probe.name}: {note}" for note in probe.notes)
 
 
-def write_candidate_of(file: Path, source: Artifact, folder: Path, on_phase: Callable[[str], None]) -> "SourceValues":
+def write_candidate_of(
+    file: Path,
+    source: Artifact,
+    folder: Path,
+    on_phase: Callable[[str], None],
+    given: "Sequence[Reference]" = (),
+) -> "SourceValues":
     """Write the artifact of an ONNX file under the names of its source (`candidate/candidate_artifact.py`).
 
     Returns:
@@ -109,7 +117,7 @@ def write_candidate_of(file: Path, source: Artifact, folder: Path, on_phase: Cal
     """
     from .candidate.candidate_artifact import write_candidate
 
-    return write_candidate(file, source, folder, on_phase)
+    return write_candidate(file, source, folder, on_phase, given)
 
 
 def _write_model(

@@ -23,6 +23,7 @@ cli.py: run, bench, stats, demo: options and order of steps; --strict
 grid_cli.py: grid: which outputs, --channels, --page, --all-pages; several photos or --against side by side
 verify_cli.py: verify and compare: --against, --tensors, --goal, --baseline; the exit code, of what can't run too
 scan_cli.py: scan: --limit, --sample, --classes, --keep; broken images, exit code 3
+scan_against.py: scan --against: two runners, a file of the same model, another model; opened, judged on the worst
 page_cli.py: page: --webgpu, --verdict, --runtime-files
 cli_options.py: options made from tables: settings, --runner, --provider, --input-size, --trust, report forms
 model_source.py: a model, ONNX file or artifact -> an open artifact, made for the moment; verify_candidate

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .artifact.by_name import load
-from .artifact.errors import UsageError
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, METADATA_KEY
 from .artifact.onnx_file import is_onnx, read_metadata
@@ -17,6 +16,7 @@ from .artifact.unfinished import scratch_folder
 from .runners.settings import DEFAULT_SETTINGS, Settings
 
 if TYPE_CHECKING:
+    from .artifact.reference import Reference
     from .verdict.file_values import RightValues
     from .verdict.report import Report
 
@@ -46,8 +46,8 @@ def verify_candidate(
         file: the candidate.
         source: an artifact, an ONNX file, or a PyTorch model as `load_model` takes it.
         runners: as of `verify`.
-        inputs: photos, `.npy`, `.npz` and `.safetensors` files, and folders of them: what a source that is no artifact
-            yet is recorded on, in place of inputs that are drawn.
+        inputs: photos, `.npy`, `.npz` and `.safetensors` files, and folders of them, in place of those that the source
+            is recorded on.
         input_size: of the source's images; by default the candidate's.
         weights: a file with a PyTorch model's weights.
         seed: of its fresh weights.
@@ -56,7 +56,7 @@ def verify_candidate(
         on_phase: called with the name of each phase as it starts.
 
     Raises:
-        UsageError: the goal is none, or there are inputs for a source that was recorded on its own.
+        UsageError: the goal is none.
         LayerprobeError: one of the two can't be read or made, or the file is of another model.
     """
     # Imported here: whoever only opens a source doesn't verify.
@@ -118,22 +118,32 @@ def opened_candidate(
     Args:
         file: the candidate.
         source: as of `opened_source`, like the rest.
-        inputs: for a source that is no artifact.
+        inputs: files with the user's own inputs, in place of those that the source is recorded on. Of an artifact, its
+            ONNX file in float64 stands for the model on them.
         on_phase: called with the name of each phase as it starts.
-        options: for such a source, too.
+        options: for a source that is no artifact.
 
     Raises:
-        UsageError: there are inputs for a source that was recorded on its own.
         LayerprobeError: one of the two can't be read, or the file is of another model.
     """
-    if inputs and (isinstance(source, Artifact) or is_artifact(source)):
-        name = source.path if isinstance(source, Artifact) else source
-        raise UsageError(f"Inputs can't be added to an artifact's recorded ones: export {name} with them.")
+    recorded = isinstance(source, Artifact) or is_artifact(source)
     write = load(_WRITE_CANDIDATE)
     with (
         opened_source(source, inputs, on_phase, like=file, **options) as opened,
         scratch_folder() as place,
     ):
         folder = place / "artifact"
-        right_values: RightValues = write(file, opened, folder, on_phase)
+        truths = _truths(opened, inputs, on_phase) if recorded and inputs else ()
+        right_values: RightValues = write(file, opened, folder, on_phase, truths)
         yield open_artifact(folder), right_values
+
+
+def _truths(source: Artifact, inputs: Sequence[Path], on_phase: Callable[[str], None]) -> "list[Reference]":
+    """Return what an artifact's ONNX file means for inputs that it was not recorded on."""
+    from .runs.input_files import read_inputs
+    from .verdict.given_inputs import references_of_file
+
+    manifest = source.manifest
+    given = read_inputs(inputs, manifest.inputs, manifest.preprocessing, manifest.model)
+    on_phase("evaluating the source's ONNX file in float64")
+    return references_of_file(source, given)

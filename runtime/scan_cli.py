@@ -1,5 +1,7 @@
 """The subcommand `scan`: its options and the order of its steps."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,12 +18,14 @@ from .cli_options import (
     image_size,
     takes_settings,
 )
-from .terminal import print_table, progress, run_by
+from .terminal import phases, print_table, progress, run_by
 
 if TYPE_CHECKING:
     from .artifact.folder import Artifact
     from .runners.settings import Settings
+    from .scan.differences import Comparison
     from .scan.scanning import ScanResult
+    from .scan_against import Against, Opening
 
 __all__ = ["scan"]
 
@@ -38,8 +42,9 @@ def scan(
     against: Annotated[
         str | None,
         typer.Option(
-            metavar="RUNNER=RUNNER",
-            help="Compare two runners on every image (onnx-cpu=openvino); verify judges both on the worst ones.",
+            metavar="MODEL",
+            help="Compare on every image, and judge the worst ones as verify does: an ONNX file of the same model, "
+            "another artifact, or two runners (onnx-cpu=openvino).",
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N images, the first ones.")] = None,
@@ -77,23 +82,23 @@ def scan(
     channels, and the images that gave the extremes; for every output also quantiles and a histogram. Stopped at any
     moment, the same command goes on. Images that can't be read are listed and left out.
 
-    With --against, exit code 1 if one of the two runners fails on the images on which they differ most.
+    With --against, exit code 1 if verify fails on the images on which the two differ most.
 
     Example: layerprobe scan resnet18 photos -o statistics
 
-    Example: layerprobe scan resnet18 photos -o compared --against onnx-cpu=openvino
+    Example: layerprobe scan resnet18 photos -o compared --against int8.onnx
+
+    Example: layerprobe scan resnet18 photos -o runners --against onnx-cpu=openvino
 
     Example: layerprobe scan resnet18 imagenet/val -o statistics --classes --sample 5000 --op relu
     """
-    from dataclasses import replace
-
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .reporting.scan_page import write_scan_page
-    from .runners.registry import open_image_runner, open_runner
     from .scan.scanning import SHARD, Choices, broken_images
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
+    from .scan_against import Opening
 
     if limit and sample:
         raise typer.BadParameter("give either --limit or --sample")
@@ -101,15 +106,6 @@ def scan(
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
     names = [each.name for each in chosen] if outputs or operations or depth else None
-    pair = _pair(against)
-    # Waiting in a loop would take the cores from the threads that read and reduce meanwhile.
-    calm = replace(settings, spins=False)
-    if pair:
-        session, other = (open_runner(opened, each, calm, names) for each in pair)
-        by = f"by {session.name}, against {other.name}"
-    else:
-        session, other = open_image_runner(opened, runner, provider, calm, names), None
-        by = run_by(session, provider)
     choices = Choices(
         input_size=image_size(input_size),
         batch=batch,
@@ -121,8 +117,15 @@ def scan(
         keep=tuple(keep or ()),
         keep_dtype=keep_dtype,
     )
-    with progress("images", None, quiet, rate=True) as advance:
-        found = scan_folder(opened, session, folder, target, choices, other, on_progress=advance)
+    with ExitStack() as held:
+        opening = Opening(runner, provider, settings, names)
+        pair = _opened_pair(opened, against, opening, held, quiet=quiet)
+        session = pair.session if pair else opening.open(opened)
+        by = f"by {session.name}, against {pair.other.name}" if pair else run_by(session, provider)
+        with progress("images", None, quiet, rate=True) as advance:
+            found = scan_folder(
+                opened, session, folder, target, choices, pair.other if pair else None, on_progress=advance
+            )
     page = write_scan_page(opened, found, target, by=by)
     if not quiet:
         for name, why in found.left_out.items():
@@ -131,7 +134,7 @@ def scan(
             say(f"images that an earlier scan had done: {found.earlier}", err=True)
     read = found.images - found.broken
     say(f"{page}: outputs: {len(found.outputs)}, images: {read}, {by}")
-    failed = pair is not None and _judge(opened, found, target, pair, settings, choices.input_size)
+    failed = pair is not None and _judge(opened, found, target, pair, choices.input_size, quiet=quiet)
     if found.broken:
         for number, (image, reason) in enumerate(broken_images(target)):
             if number == _SHOWN:
@@ -145,38 +148,72 @@ def scan(
         raise typer.Exit(ImageError.exit_code)
 
 
-def _pair(against: str | None) -> tuple[str, str] | None:
+def _opened_pair(
+    artifact: "Artifact", against: str | None, opening: "Opening", held: ExitStack, *, quiet: bool
+) -> "Against | None":
+    """Return what is compared, opened as long as `held` is."""
+    from .scan_against import opened_against
+
     if against is None:
         return None
-    one, equals, other = against.partition("=")
-    if not equals or one == other:
-        raise typer.BadParameter(f"--against {against!r}: give two runners, as in onnx-cpu=openvino")
-    return one, other
+    with phases(quiet) as on_phase:
+        return held.enter_context(opened_against(artifact, against, opening, on_phase))
 
 
 def _judge(
     artifact: "Artifact",
     found: "ScanResult",
     target: Path,
-    pair: tuple[str, str],
-    settings: "Settings",
+    pair: "Against",
     size: tuple[int, int] | None,
+    *,
+    quiet: bool,
 ) -> bool:
-    """Keep the inputs of the worst images, judge both runners on them, and return whether one fails."""
+    """Print where the two differ, keep the inputs of the worst images, and return whether one fails on them."""
     from .reporting.forms import write_forms
     from .reporting.table import report_table
-    from .scan.differences import save_worst
-    from .verdict.verification import verify
+    from .scan.worst_images import save_worst
 
     comparison = found.comparison
     assert comparison is not None
-    for name, (same, count) in comparison.top.items():
-        say(f"top class of {name}: the same on {same} of {count} images")
-    for worst in comparison.worst:
-        say(f"{worst.image}: {worst.drift:.3g} times float32's noise at {worst.output}")
-    inputs = save_worst(artifact.manifest, comparison, found.file_of, target / "worst", size)
-    report = verify(artifact, pair, inputs=inputs, settings=settings)
+    for line in (pair.note, *_differences(comparison, found.paths)):
+        if line:
+            say(line)
+    folder = target / "worst"
+    inputs = save_worst(artifact.manifest, comparison, found.file_of, folder, size)
+    if pair.judge is None:
+        say(f"`layerprobe run {artifact.path} {folder}` and `layerprobe grid --against` show the images' tensors.")
+        return False
+    with phases(quiet) as on_phase:
+        on_phase("judging the worst images")
+        report = pair.judge(folder, inputs)
     write_forms(report, {"json": target / "worst.json", "html": target / "worst.html"}, None)
     print_table(report_table(report, everything=False))
-    say(f"`layerprobe verify {artifact.path} --input {target / 'worst'}` shows the same.")
+    say(f"`{pair.command} --input {folder}` shows the same.")
     return any(runner.verdict.fails for runner in report.runners)
+
+
+def _differences(comparison: "Comparison", path_of: Callable[[int], str]) -> Iterator[str]:
+    """Yield what is known of all images, a line each."""
+    for name, (same, count) in comparison.top.items():
+        if count:
+            yield f"top class of {name}: the same on {same} of {count} images"
+    from .scan.differences import BEYOND_USUAL
+
+    beyond = "float32's noise" if comparison.is_exact else f"{BEYOND_USUAL:g} times what it usually does"
+    starting = [each for each in comparison.outputs if each.worst_start is not None]
+    for each in starting[:_SHOWN]:
+        assert each.worst_start is not None
+        yield (
+            f"{each.output} differs by more than {beyond} on {each.images_over} of {each.images} images; "
+            f"that starts there on {each.images_starting}, most on {path_of(each.worst_start.number)}"
+        )
+    if len(starting) > _SHOWN:
+        yield f"... and {len(starting) - _SHOWN} outputs more: differences.parquet"
+    if not starting:
+        worst = comparison.worst[0]
+        where = f"{worst.output} of {path_of(worst.number)}"
+        yield f"no image differs by more than {beyond}; the most, {worst.drift:.3g} times float32's noise, {where}"
+        return
+    for worst in comparison.worst:
+        yield f"{path_of(worst.number)}: {worst.drift:.3g} times float32's noise at {worst.output}"

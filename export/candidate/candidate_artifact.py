@@ -48,6 +48,7 @@ def write_candidate(
     source: Artifact,
     folder: Path,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+    given: Sequence[Reference] = (),
 ) -> SourceValues:
     """Write the artifact of an ONNX file under the names of its source.
 
@@ -56,6 +57,7 @@ def write_candidate(
         source: an artifact with the full probe.
         folder: an empty or absent folder.
         on_phase: called with the name of each phase as it starts.
+        given: inputs of the user's own and their truths, to be recorded in place of the source's.
 
     Returns:
         What gives the source's whole tensors in the candidate's layout.
@@ -101,12 +103,13 @@ def write_candidate(
     values = SourceValues(
         found.source.graph,
         {match.output: match.alignment for match in found.matches.by_value.values()},
-        references,
+        (*references, *given),
+        found.inputs,
     )
     check_source(manifest, found, references[0])
     keep = Keep.beside((folder / ONNX_FILE).stat().st_size, len(outputs))
     recorded: list[Reference] = []
-    for reference in references:
+    for reference in given or references:
         if found.precision != "float32" and reference.name == STRONG_NOISE:
             continue  # far beyond what it is made for: a right file clips or overflows there
         on_phase(f"taking over {reference.name}")
@@ -115,7 +118,8 @@ def write_candidate(
         if moved is not None:
             recorded.append(moved)
     if not recorded:
-        raise ModelError(f"{file} can't be given any of the inputs that {source.manifest.model} was recorded on.")
+        which = "given" if given else f"that {source.manifest.model} was recorded on"
+        raise ModelError(f"{file} can't take any of the inputs {which}.")
     if found.precision != "float32":
         graph = Float64Graph(folder / ONNX_FILE, manifest.output_names, real_values=True)
         recorded = [_as_exact_as(each, graph) for each in recorded]

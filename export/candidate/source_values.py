@@ -11,6 +11,7 @@ from runtime.artifact.reference import Reference
 from runtime.float64.graph import Float64Graph, Unknown
 
 from ..input_kinds import are_alike
+from .inputs import InputMap
 
 __all__ = ["RightOutput", "SourceValues"]
 
@@ -33,12 +34,16 @@ class SourceValues:
     """
 
     def __init__(
-        self, graph: Float64Graph, alignments: Mapping[str, Alignment], references: Sequence[Reference]
+        self,
+        graph: Float64Graph,
+        alignments: Mapping[str, Alignment],
+        references: Sequence[Reference],
+        taken: InputMap,
     ) -> None:
-        """Take the source and, by output that the candidate computes, how it becomes the candidate's; and all that is
-        recorded of it.
+        """Take the source and, by output that the candidate computes, how it becomes the candidate's; all that is
+        recorded of it; and how its inputs become the candidate's.
         """
-        self._graph, self.alignments, self._references = graph, alignments, references
+        self._graph, self.alignments, self._references, self._taken = graph, alignments, references, taken
         self.inputs: dict[str, _Arrays] = {}
 
     def walk(self, recorded_input: str) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -74,6 +79,14 @@ class SourceValues:
             return passed.pop(name)
 
         return output
+
+    def as_its_inputs(self, inputs: _Arrays) -> list[NDArray[Any]]:
+        """Return the candidate's inputs, in its order, for those of the source."""
+        return list(self._taken.apply(inputs).values())
+
+    def in_source_layout(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return the candidate's tensor of an output as the source has it, of this shape."""
+        return self.alignments[name].undo(array, shape)
 
     def _walk_with_scales(self, recorded_input: str) -> Iterator[tuple[str, RightOutput]]:
         # What the candidate doesn't compute it has folded into what it does.

@@ -4,7 +4,7 @@ It needs nothing else: no network, no script. The numbers in full are in the Par
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
 from ..scan.channel_moments import ChannelMoments
+from ..scan.differences import BEYOND_NOISE, BEYOND_USUAL, OutputDifference
 from ..scan.scanned_outputs import ScannedOutput
 from ..scan.scanning import ScanResult, broken_images
 from ..scan.tables import dead_and_saturated
@@ -57,7 +58,7 @@ def _page(artifact: Artifact, found: ScanResult, folder: Path, by: str) -> str:
     parts = {
         "title": safe(f"{title}: {read:,} images"),
         "kicker": f"{safe(title)} · {_MARK} · {safe(by)}",
-        "headline": safe(_headline(found)),
+        "headline": safe(f"{_headline(found)}{_against(found)}"),
         "notes": safe(_notes(found)),
         "how": (
             "Each row is one output, over all elements of all images. The picture shows how often which value occurs, "
@@ -88,6 +89,17 @@ def _headline(found: ScanResult) -> str:
     return f"{images}: all values are finite; {int(dead.sum()):,} of {channels} are dead"
 
 
+def _against(found: ScanResult) -> str:
+    """Return the end of the headline that says where another model starts to differ on most images."""
+    if found.comparison is None:
+        return ""
+    first = max(found.comparison.outputs, key=lambda each: each.images_starting)
+    if not first.images_starting:
+        return f"; none differs beyond the usual from {found.comparison.other}"
+    which = f"from {found.comparison.other} beyond the usual, from {first.output} on"
+    return f"; {first.images_starting:,} images differ {which}"
+
+
 def _notes(found: ScanResult) -> str:
     notes = [f"{name} is left out: {why}." for name, why in found.left_out.items()]
     if found.broken:
@@ -109,26 +121,29 @@ def _row(output: ScannedOutput, moments: ChannelMoments, counts: NDArray[np.int6
     count = int(whole.count[0])
     deviation = float(np.sqrt(whole.squares[0] / max(count, 1)))
     odd = int(whole.nan[0] + whole.infinite[0])
+    mean, least, lower, middle, upper, most = (
+        _number(each if count else None)
+        for each in (float(whole.mean[0]), low, shares[0.001], shares[0.5], shares[0.999], high)
+    )
+    first, last = (safe(found.paths(int(each[0]))) if count else "" for each in (whole.low_image, whole.high_image))
     numbers = [
-        _number(float(whole.mean[0]) if count else None),
-        _number(deviation if count else None),
-        *(_number(each if count else None) for each in (low, shares[0.001], shares[0.5], shares[0.999], high)),
-        f"{whole.zeros[0] / max(count, 1):.1%}",
+        _cell(mean, f"± {_number(deviation)}" if count else ""),
+        _cell(least, first),
+        *map(_cell, (lower, middle, upper)),
+        _cell(most, last),
+        _cell(f"{whole.zeros[0] / max(count, 1):.1%}"),
+        _cell(f"{output.channels:,}"),
     ]
-    cells = "".join(f'<td class="number">{each}</td>' for each in numbers)
     return (
-        f"<tr><th>{safe(output.output.name)}</th><td>{safe(output.output.label)}</td>"
-        f"<td>{_picture(counts, shares, dead, saturated, safe(output.output.name))}</td>{cells}"
-        f'<td class="number">{output.channels}</td>{_count(int(dead.sum()))}{_count(int(saturated.sum()))}{_count(odd)}'
-        f'<td class="images">{_images(whole, found)}</td></tr>'
+        f'<tr><th>{safe(output.output.name)}<div class="under">{safe(output.output.label)}</div></th>'
+        f"<td>{_picture(counts, shares, dead, saturated, safe(output.output.name))}</td>{''.join(numbers)}"
+        f"{_count(int(dead.sum()))}{_count(int(saturated.sum()))}{_count(odd)}</tr>"
     )
 
 
-def _images(whole: ChannelMoments, found: ScanResult) -> str:
-    if not whole.count[0]:
-        return ""
-    smallest, largest = (safe(found.paths(int(each[0]))) for each in (whole.low_image, whole.high_image))
-    return f"smallest: {smallest}<br>largest: {largest}"
+def _cell(number: str, under: str = "") -> str:
+    below = f'<div class="under">{under}</div>' if under else ""
+    return f'<td class="number">{number}{below}</td>'
 
 
 def _number(value: float | None) -> str:
@@ -200,18 +215,38 @@ def _comparison(found: ScanResult) -> str:
     top = "".join(
         f" The top class of {safe(name)} is the same on {same:,} of {count:,} images."
         for name, (same, count) in comparison.top.items()
+        if count
     )
-    rows = "".join(
-        f'<tr><th>{safe(row["output"])}</th><td class="number">{_number(row["median_drift"])}</td>'
-        f'<td class="number">{_number(row["max_drift"])}</td><td class="images">{safe(row["max_image"])}</td></tr>'
-        for row in comparison.outputs
+    beyond = f"{BEYOND_NOISE:g}" if comparison.is_exact else f"{BEYOND_USUAL:g} times their median over the images"
+    rows = "".join(_difference(each, found.paths) for each in comparison.outputs)
+    worst = "".join(
+        f'<tr><th>{safe(found.paths(each.number))}</th><td>{safe(each.output)}</td><td class="number">'
+        f"{_number(each.drift)}</td></tr>"
+        for each in comparison.worst
     )
+    judged = ' and judged in <a href="worst.html">worst.html</a>' if comparison.is_judged else ""
     return (
         f'<h2>Against {safe(comparison.other)}</h2><p class="soft">The largest error of each image, relative to its '
-        f"largest element, in multiples of float32's noise floor of that output.{top} The images with the largest are "
-        "judged in worst.html, and their inputs are in worst/.</p>"
-        '<div class="scroll"><table><thead><tr><th>output</th><th class="number">median of the images</th>'
-        f'<th class="number">largest</th><th>on image</th></tr></thead><tbody>{rows}</tbody></table></div>'
+        f"largest element, in multiples of float32's noise floor of that output; and on how many images that is more "
+        f"than {beyond}. It starts where that is so of none of the outputs before.{top}</p>"
+        '<div class="scroll"><table><thead><tr><th>output</th><th class="number">median</th>'
+        '<th class="number">largest</th><th>on image</th><th class="number">images beyond</th>'
+        '<th class="number">starts here</th><th>most on image</th></tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+        f'<p class="soft">The images that differ most are kept in worst/{judged}.</p>'
+        '<div class="scroll"><table><thead><tr><th>image</th><th>at output</th><th class="number">times noise</th></tr>'
+        f"</thead><tbody>{worst}</tbody></table></div>"
+    )
+
+
+def _difference(each: OutputDifference, path_of: Callable[[int], str]) -> str:
+    start = safe(path_of(each.worst_start.number)) if each.worst_start is not None else ""
+    largest = safe(path_of(each.max_number)) if each.max_number >= 0 else ""
+    return (
+        f'<tr><th>{safe(each.output)}</th><td class="number">{_number(each.median_drift)}</td>'
+        f'<td class="number">{_number(each.max_drift)}</td><td class="images">{largest}</td>'
+        f'<td class="number">{each.images_over:,}</td>{_count(each.images_starting)}'
+        f'<td class="images">{start}</td></tr>'
     )
 
 

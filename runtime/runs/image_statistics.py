@@ -3,7 +3,10 @@
 The images count at full size: nothing is resized or cropped, so a large photo weighs more than a small one.
 """
 
-from collections.abc import Callable, MutableMapping
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
@@ -48,9 +51,9 @@ def channel_statistics(
     paths = find_images([folder])
     # Integers add up without error in any order; a running mean, or a mean of batch means, does not.
     histogram = [0] * (3 * _LEVELS)
-    for done, path in enumerate(paths, start=1):
+    for done, (path, read) in enumerate(_histograms(paths), start=1):
         try:
-            counts = read_image(path).histogram()
+            counts = read.result()
         except ImageError as error:
             if broken is None or (len(broken) + 1 == len(paths)):
                 raise
@@ -67,6 +70,25 @@ def channel_statistics(
         images=len(paths) - len(broken or ()),
         pixels=sum(channels[0]),
     )
+
+
+def _histograms(paths: Sequence[Path]) -> Iterator[tuple[Path, "Future[list[int]]"]]:
+    """Yield each image with its histogram, in order; so many are read at once as there are cores."""
+    cores = os.cpu_count() or 1
+    waiting: deque[tuple[Path, Future[list[int]]]] = deque()
+    with ThreadPoolExecutor(cores) as readers:
+        try:
+            for path in paths:
+                waiting.append((path, readers.submit(_histogram, path)))
+                if len(waiting) > 2 * cores:
+                    yield waiting.popleft()
+            yield from waiting
+        finally:
+            readers.shutdown(wait=False, cancel_futures=True)
+
+
+def _histogram(path: Path) -> list[int]:
+    return read_image(path).histogram()
 
 
 def _mean_and_std(channel: list[int]) -> tuple[float, float]:

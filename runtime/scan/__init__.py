@@ -6,15 +6,18 @@ in a fixed order: so it can be stopped and go on, and several workers give the s
 scanning.py: scan: the order of the steps; going on where an earlier call was stopped
 scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a second process are refused
 image_list.py: which images, in which shards: --limit, --sample, --classes; those that were added since
+changed_images.py: broken images that were repaired since are taken anew; counted ones that changed are refused
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
 pipeline.py: reading, computing and reducing at the same time; batches in place
 shard_reduction.py: a shard's tensors -> its partial statistics, and a row for each image
-batch_differences.py: what two runners' tensors of a batch differ by
+other_model.py: what --against names: its inputs and layout; the same shape for a runner, a file, another model
+batch_differences.py: what two models' tensors of a batch differ by
 channel_moments.py: count, mean, variance, range, zeros, NaN of each channel; merging them (Chan)
 value_histogram.py: values in 65,536 buckets; quantiles from them
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes
 kept_tensors.py: --keep: the tensors themselves, in files of bounded size
-differences.py: --against: two runners on every image: drift of each output, top classes, the worst images
+differences.py: --against: drift of each output on every image, where it starts, top classes, the worst images
+worst_images.py: --against: the worst images' inputs, for verify --input
 tables.py: the Parquet files: images, summaries, outputs, channels, histograms; dead and saturated channels
 """

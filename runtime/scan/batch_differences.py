@@ -1,4 +1,4 @@
-"""A batch that two runners computed -> the largest error of each image in each output."""
+"""A batch that two models computed -> the largest error of each image in each output."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,18 +17,20 @@ def differences_of(
     others: Mapping[str, NDArray[Any]],
     images: int,
 ) -> Iterator[dict[str, Any]]:
-    """Yield for each output the largest absolute error of each image, and the largest element there.
+    """Yield for each output that both have the largest absolute error of each image, and the largest element there.
 
     Args:
         outputs: to compare.
         arrays: of a batch, by name.
-        others: the other runner's, likewise.
+        others: the other model's, likewise.
         images: N of the batch.
     """
     for each in outputs:
         name = each.output.name
+        if name not in others:
+            continue
         one, other = (np.asarray(found[name]).reshape(images, -1) for found in (arrays, others))
-        if one.dtype.kind != "f":
+        if one.dtype.kind != "f" or other.dtype.kind != "f":
             one, other = one.astype(np.float64), other.astype(np.float64)
         with np.errstate(all="ignore"):
             error = np.abs(one - other).max(axis=1, initial=0).astype(np.float64)

@@ -7,11 +7,13 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from ..artifact.errors import ArtifactError, ImageError, first_line
+from ..artifact.file_reading import open_regular
 from ..artifact.file_replacement import replace_file
 from ..runs.input_files import input_files
 
@@ -19,6 +21,8 @@ __all__ = ["Shard", "added_shards", "class_of", "find_items", "read_shards", "wr
 
 _KEY = "layerprobe.scan_images"
 _MARK = f'"{_KEY}"'
+_LONGEST_LINE = 2**28
+"""Of a file that ends nowhere, no more is read: a shard of 2^20 images has 256 bytes for each."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ class Shard:
     """The number of its first image, counted over all shards."""
     items: tuple[str, ...]
     """Paths below the folder, with `/`."""
+    states: tuple[int, ...]
+    """Of each, what `state_of` returned before it was read."""
 
 
 def find_items(folder: Path, limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[str]:
@@ -70,29 +76,39 @@ def class_of(item: str) -> str:
     return parts[0]
 
 
-def added_shards(earlier: Sequence[Shard], items: Sequence[str], size: int, *, classes: bool) -> list[Shard]:
+def added_shards(
+    earlier: Sequence[Shard],
+    items: Sequence[str],
+    size: int,
+    state_of: Callable[[str], int],
+    *,
+    classes: bool,
+    again: Sequence[str] = (),
+) -> list[Shard]:
     """Return the shards for those of `items` that no earlier shard has, to follow these.
 
     Args:
         earlier: all shards so far.
         items: paths below the folder.
         size: images in a shard, at most.
+        state_of: returns an image's state.
         classes: whether each shard is of one class.
+        again: images that an earlier shard has and that are taken once more.
 
     Raises:
         ImageError: an image is in no class's folder.
     """
     known = {item for shard in earlier for item in shard.items}
     groups: dict[str, list[str]] = {}
-    for item in items:
-        if item not in known:
-            groups.setdefault(class_of(item) if classes else "", []).append(item)
+    for item in (*(item for item in items if item not in known), *again):
+        groups.setdefault(class_of(item) if classes else "", []).append(item)
     ranks = Counter(shard.class_name for shard in earlier)
     number, first = len(earlier), sum(len(shard.items) for shard in earlier)
     added = []
     for name, members in groups.items():
         for begin in range(0, len(members), size):
-            shard = Shard(number, name, ranks[name], first, tuple(members[begin : begin + size]))
+            part = tuple(members[begin : begin + size])
+            shard = Shard(number, name, ranks[name], first, part, tuple(map(state_of, part)))
             added.append(shard)
             ranks[name] += 1
             number, first = number + 1, first + len(shard.items)
@@ -108,7 +124,8 @@ def write_shards(file: Path, shards: Sequence[Shard]) -> None:
     with replace_file(file, _MARK) as stream:
         stream.write(f"{json.dumps({_KEY: 1})}\n".encode())
         for shard in shards:
-            stream.write(f"{json.dumps({'class': shard.class_name, 'images': shard.items})}\n".encode())
+            entry = {"class": shard.class_name, "images": shard.items, "states": shard.states}
+            stream.write(f"{json.dumps(entry)}\n".encode())
 
 
 def read_shards(file: Path) -> list[Shard]:
@@ -119,34 +136,51 @@ def read_shards(file: Path) -> list[Shard]:
     """
     shards: list[Shard] = []
     try:
-        with file.open(encoding="utf-8") as stream:
-            _refuse_another_version(next(stream))
+        with open_regular(file) as content:
+            stream = _lines(content)
+            _refuse_another_version(next(stream, ""))
             ranks: Counter[str] = Counter()
             first = 0
-            for name, items in _entries(stream):
-                shards.append(Shard(len(shards), name, ranks[name], first, items))
+            for name, items, states in _entries(stream):
+                shards.append(Shard(len(shards), name, ranks[name], first, items, states))
                 ranks[name] += 1
                 first += len(items)
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, KeyError, TypeError, StopIteration, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{file} is damaged: {first_line(error)}.\nScan into another folder.") from error
     return shards
 
 
 def _refuse_another_version(line: str) -> None:
-    if json.loads(line) != {_KEY: 1}:
+    if not line or json.loads(line) != {_KEY: 1}:
         raise ValueError("it is of another version")
 
 
-def _entries(lines: Iterator[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
+def _lines(content: BinaryIO) -> Iterator[str]:
+    while line := content.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise ValueError("a line is too long")
+        yield line.decode()
+
+
+def _entries(lines: Iterator[str]) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
     for line in lines:
         entry = json.loads(line)
-        items = tuple(map(str, entry["images"]))
+        name, items, states = entry["class"], entry["images"], entry["states"]
+        if not (isinstance(name, str) and isinstance(items, list) and items and isinstance(states, list)):
+            raise ValueError("a line lists no images")
         # Only what is below the folder is read, whoever wrote the list.
-        if not items or any(PurePosixPath(item).is_absolute() or ".." in PurePosixPath(item).parts for item in items):
+        if not all(isinstance(item, str) and _is_below(item) for item in items):
             raise ValueError("it lists a path outside of the folder")
-        yield str(entry["class"]), items
+        if len(states) != len(items) or not all(type(each) is int and 0 <= each < 2**63 for each in states):
+            raise ValueError("it has other states than images")
+        yield name, tuple(items), tuple(states)
+
+
+def _is_below(item: str) -> bool:
+    path = PurePosixPath(item)
+    return "\0" not in item and bool(path.parts) and not path.is_absolute() and ".." not in path.parts
 
 
 def _hashed(item: str, seed: int) -> bytes:

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..artifact.errors import ArtifactError, OutputError, first_line
+from ..artifact.file_reading import read_bounded
 from ..artifact.file_replacement import replace_file
-from .partial_statistics import PARTIAL_MARK, PartialStatistics, folded
+from .partial_statistics import PARTIAL_MARK, PartialStatistics, folded, largest_partial
 
 __all__ = ["MergeTree"]
 
-_NAME = re.compile(r"(\d+)-(\d+)-(\d+)\.safetensors")
+_NAME = re.compile(r"(\d{5})-(\d{2})-(\d{7})\.safetensors")
 
 
 @dataclass(frozen=True, order=True)
@@ -61,9 +62,20 @@ class MergeTree:
             else:
                 self._nodes.add(node)
 
-    def done(self, class_number: int) -> set[int]:
-        """Return the ranks of the shards that are in the tree."""
-        return {rank for node in self._nodes if node.class_number == class_number for rank in node.shards}
+    def done(self, class_number: int, shards: int) -> set[int]:
+        """Return the ranks of the shards that are in the tree, of a class that has so many.
+
+        Raises:
+            ArtifactError: a node is of more.
+        """
+        nodes = [node for node in self._nodes if node.class_number == class_number]
+        for node in nodes:
+            if node.shards.stop > shards:
+                raise ArtifactError(
+                    f"{self._file(node)} is of {node.shards.stop} shards, and the list has {shards}.\n"
+                    "Scan into another folder."
+                )
+        return {rank for node in nodes for rank in node.shards}
 
     def add(self, class_number: int, rank: int, partial: PartialStatistics) -> None:
         """Add what a shard gave, and merge what is complete.
@@ -104,7 +116,7 @@ class MergeTree:
     def _read(self, node: _Node) -> PartialStatistics:
         file = self._file(node)
         try:
-            content = file.read_bytes()
+            content = read_bounded(file, largest_partial(*self._sizes))
         except OSError as error:
             raise ArtifactError(f"{file} can't be read: {first_line(error)}.\nScan into another folder.") from error
         return PartialStatistics.from_bytes(content, file, *self._sizes)

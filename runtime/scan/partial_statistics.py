@@ -15,11 +15,13 @@ from ..artifact.errors import ArtifactError, first_line
 from .channel_moments import ChannelMoments
 from .value_histogram import BUCKETS
 
-__all__ = ["PARTIAL_MARK", "PartialStatistics", "folded"]
+__all__ = ["PARTIAL_MARK", "PartialStatistics", "folded", "largest_partial"]
 
 _KEY = "layerprobe.scan_partial"
 PARTIAL_MARK = f'"{_KEY}"'
 """What a file of partial statistics has at its start."""
+_MOST = 2**53
+"""Of anything that is counted: float64 holds it exactly, and a thousand of them add up."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +67,32 @@ class PartialStatistics:
 
         try:
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            facts, arrays = json.loads(header["__metadata__"][_KEY]), load(content)
+            images, arrays = int(json.loads(header["__metadata__"][_KEY])["images"]), load(content)
             counts = np.zeros(outputs * BUCKETS, np.int64)
             counts[arrays.pop("places")] = arrays.pop("counts")
             moments = ChannelMoments(**arrays)
-            found = cls(int(facts["images"]), moments, counts.reshape(outputs, BUCKETS))
-            _check_sizes(moments, channels)
+            _check(images, moments, counts, channels)
+            found = cls(images, moments, counts.reshape(outputs, BUCKETS))
         except Exception as error:  # of a damaged file, safetensors and NumPy raise many types
             raise ArtifactError(f"{source} is damaged: {first_line(error)}\nScan into another folder.") from error
         return found
 
 
-def _check_sizes(moments: ChannelMoments, channels: int) -> None:
-    if any(getattr(moments, each.name).shape != (channels,) for each in fields(moments)):
-        raise ValueError("it is of other outputs")
+def _check(images: int, moments: ChannelMoments, counts: NDArray[Any], channels: int) -> None:
+    right = ChannelMoments.none(channels)
+    for each in fields(moments):
+        array, like = getattr(moments, each.name), getattr(right, each.name)
+        if array.shape != like.shape or array.dtype != like.dtype:
+            raise ValueError("it is of other outputs")
+        if array.dtype.kind == "i" and array.size and not (array.min() >= -1 and array.max() < _MOST):
+            raise ValueError(f"its {each.name} are no counts")
+    if not 0 <= images < _MOST or counts.min() < 0 or counts.max() >= _MOST:
+        raise ValueError("it has no counts")
+
+
+def largest_partial(channels: int, outputs: int) -> int:
+    """Return how many bytes a file of them has at most."""
+    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS
 
 
 def folded(parts: Sequence[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:

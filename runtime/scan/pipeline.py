@@ -24,6 +24,7 @@ from ..runners.memory_need import refuse_large_outputs
 from ..runs.input_files import is_photo, read_input_file
 from ..runs.preprocessing import preprocess_files
 from .image_list import Shard
+from .other_model import OtherModel
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
 
@@ -50,7 +51,7 @@ class ScanJob:
     """Where the images are."""
     batch: int
     input_size: tuple[int, int] | None = None
-    other: Runner | None = None
+    other: OtherModel | None = None
     """Computes the same images, to be compared."""
 
     def read(self, item: str) -> _Read:
@@ -90,7 +91,7 @@ class _Computed:
 
     arrays: _Arrays = field(default_factory=dict)
     others: _Arrays | None = None
-    """The other runner's."""
+    """The other model's."""
     numbers: Sequence[int] = ()
     """Of each image, that of its file."""
     rows: Sequence[int] = ()
@@ -191,13 +192,15 @@ class _Buffers:
         if len(numbers) == self._job.batch == len(read) and self._bind(given[0]):
             for name in names:
                 np.concatenate([arrays[name] for arrays in given], out=self._inputs[name])
-            return _Computed(self._run(), self._others(self._inputs), numbers, rows)
+            found = self._run()
+            return _Computed(found, self._others(self._inputs, found), numbers, rows)
         stacked = {name: np.concatenate([arrays[name] for arrays in given]) for name in names} if len(given) > 1 else {}
         whole = stacked or given[0]
-        return _Computed(dict(self._job.runner.run(whole)), self._others(whole), numbers, rows)
+        found = dict(self._job.runner.run(whole))
+        return _Computed(found, self._others(whole, found), numbers, rows)
 
-    def _others(self, inputs: _Arrays) -> _Arrays | None:
-        return dict(self._job.other.run(inputs)) if self._job.other is not None else None
+    def _others(self, inputs: _Arrays, found: _Arrays) -> _Arrays | None:
+        return self._job.other.run(inputs, found) if self._job.other is not None else None
 
     def _bind(self, one: Mapping[str, NDArray[Any]]) -> bool:
         """Put a full batch in place at the first one; return whether what is written into it is what runs."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ __all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
 
 _FILE = "scan.json"
 _MARK = '"images_below"'
+_WORDS = {"against": "--against", "images_below": "the images below"}
 _PARTS = ("images", "summaries", "partial", "tensors", "differences")
 
 try:
@@ -52,7 +53,10 @@ class ScanRecord(BaseModel):
     keep: tuple[Line, ...]
     keep_dtype: Line
     against: Line | None = None
-    """The runner that is compared."""
+    """The runner or the file that is compared."""
+    against_hash: Line | None = None
+    """Of such a file, or of another artifact's manifest."""
+    against_runtime: dict[Line, Line | int | bool] = {}
 
 
 def artifact_hash(artifact: Artifact) -> str:
@@ -77,6 +81,7 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
                 raise UsageError(f"{folder} is not empty, and holds no scan.\nChoose another folder with -o.")
             folder.mkdir(exist_ok=True)
             held.enter_context(_locked(folder))
+            _refuse_links(folder)
             if file.exists():
                 _refuse_another(folder, read_record(file), record)
             for part in _PARTS:
@@ -86,16 +91,32 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"{folder} can't be written: {first_line(error)}.") from error
-        yield
+        try:
+            yield
+        except OutputError as error:
+            advice = "What was written stays: with room for more, the same command goes on from there."
+            raise OutputError(f"{first_line(error)}\n{advice}") from error
+
+
+def _refuse_links(folder: Path) -> None:
+    """Refuse a folder of somebody's in which a file is a link: writing it would replace what that leads to."""
+    for place in (folder, *(folder / name for name in (*_PARTS, "worst"))):
+        with os.scandir(place) if place.is_dir() else nullcontext(()) as entries:
+            for entry in entries:
+                if entry.is_symlink():
+                    raise ArtifactError(f"{entry.path} is a link, and a scan writes none.\nScan into another folder.")
 
 
 def read_record(file: Path) -> ScanRecord:
     """Read what a scan is of.
 
     Raises:
-        ArtifactError: it is damaged.
+        ArtifactError: it is damaged, or can't be read.
     """
-    content = read_bounded(file, LARGEST_DOCUMENT_BYTES)
+    try:
+        content = read_bounded(file, LARGEST_DOCUMENT_BYTES)
+    except OSError as error:
+        raise ArtifactError(f"{file} can't be read: {first_line(error)}.\nScan into another folder.") from error
     return read_versioned(ScanRecord, content, file, "the record of a scan", "Scan into another folder.")
 
 
@@ -109,13 +130,18 @@ def _refuse_another(folder: Path, earlier: ScanRecord, record: ScanRecord) -> No
                 f"{folder} holds a scan of {earlier.model} as it was; the artifact has changed since.\n"
                 "Choose another folder with -o."
             )
+        if name == "against_hash":
+            raise ArtifactError(
+                f"{folder} holds a scan against {earlier.against} as it was; {record.against} has changed since.\n"
+                "Choose another folder with -o."
+            )
         if isinstance(there, dict):
             key = next(key for key in (*there, *asked) if there.get(key) != asked.get(key))
             what = f"with {key} {there.get(key)}, not {asked.get(key)}"
         elif isinstance(there, tuple) and len(there) > 2:
             what = f"with other {name}"
         else:
-            what = f"with {name.replace('_', ' ')} {there}, not {asked}"
+            what = f"with {_WORDS.get(name, name.replace('_', ' '))} {there}, not {asked}"
         raise UsageError(
             f"{folder} holds a scan {what}, so this one can't continue it.\nChoose another folder with -o."
         )

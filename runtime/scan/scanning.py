@@ -1,27 +1,30 @@
 """`layerprobe scan`: the order of its steps, from a folder of images to the tables; going on where it was stopped."""
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..artifact.errors import ImageError
+from ..artifact.errors import ArtifactError, ImageError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output, fixed_batch
 from ..artifact.selection import select_outputs
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
+from .changed_images import drop_superseded, state_of, taken
 from .differences import Comparison, compared, noise_floors, write_differences
 from .image_list import Shard, added_shards, find_items, read_shards, write_shards
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
+from .other_model import OtherModel
 from .partial_statistics import PartialStatistics, folded
 from .pipeline import ScanJob, scan_shards
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
-from .tables import part_name, require_parquet, shown_path, write_statistics, write_tables_of_shard
+from .tables import part_name, read_columns, require_parquet, shown_path, write_statistics, write_tables_of_shard
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 
@@ -71,7 +74,7 @@ class ScanResult:
     file_of: Callable[[int], Path] = field(repr=False)
     """From an image's number to its file."""
     comparison: Comparison | None = None
-    """With another runner."""
+    """With another model."""
 
 
 def default_batch(outputs: Sequence[Output]) -> int:
@@ -86,7 +89,7 @@ def scan(
     folder: Path,
     target: Path,
     choices: Choices | None = None,
-    other: Runner | None = None,
+    other: OtherModel | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
 ) -> ScanResult:
     """Run every image below `folder` once, and write the statistics of the runner's outputs into `target`.
@@ -100,7 +103,7 @@ def scan(
         folder: of images or of arrays.
         target: the folder to write.
         choices: the defaults if None.
-        other: a runner of the same outputs that is compared with `runner` on every image.
+        other: what is compared with `runner` on every image.
         on_progress: called with the number of images done, and of all; from another thread.
 
     Raises:
@@ -118,40 +121,74 @@ def scan(
     items = find_items(folder, choices.limit, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
-    batch = fixed_batch(artifact.manifest.inputs) or choices.batch or default_batch(chosen)
+    batch = fixed_batch(artifact.manifest.inputs) or (other and other.batch) or choices.batch or default_batch(chosen)
     record = _record(artifact, runner, outputs, folder, choices, kept, batch, other)
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
         shards = read_shards(target / "images.jsonl")
         # A sample that was drawn stays as it is.
         new = () if shards and choices.sample else items
-        added = added_shards(shards, new, choices.shard, classes=choices.classes)
-        if added:
-            shards += added
-            write_shards(target / "images.jsonl", shards)
+        state_now = lambda item: state_of(folder / item)  # noqa: E731
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(each.class_name for each in shards))}
-        done = {name: tree.done(number) for name, number in numbers.items()}
+        known = taken(shards, _done(tree, shards), state_now, target / "images")
+        listed = known.shards + added_shards(
+            known.shards,
+            new,
+            choices.shard,
+            state_now,
+            classes=choices.classes,
+            again=known.again,
+        )
+        if listed != shards:
+            shards = listed
+            write_shards(target / "images.jsonl", shards)
+        superseded = drop_superseded(shards, target / "images")
+        numbers, done = _class_numbers(shards), _done(tree, shards)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
-        earlier = sum(len(each.items) for each in shards) - sum(len(each.items) for each in waiting)
+        to_do = sum(len(each.items) for each in waiting)
+        earlier = sum(len(each.items) for each in shards) - superseded - to_do
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
         job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other)
-        counter = _Counter(earlier, earlier + sum(len(each.items) for each in waiting), on_progress)
+        counter = _Counter(earlier, earlier + to_do, on_progress)
 
         def complete(reduction: ShardReduction) -> None:
             if keeper is not None:
                 keeper.flush()
             write_tables_of_shard(reduction, target)
             if other is not None:
-                write_differences(reduction, floors, target / "differences" / part_name(reduction))
+                write_differences(reduction, floors, target / "differences" / part_name(reduction.shard.number))
             # Last: with it, the shard counts as done.
             tree.add(numbers[reduction.shard.class_name], reduction.shard.rank, reduction.statistics())
 
         scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
         found = _finished(
-            folder, target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes
+            folder,
+            target,
+            outputs,
+            left_out,
+            shards,
+            superseded,
+            tree,
+            numbers,
+            keeper,
+            earlier,
+            classes=choices.classes,
         )
-        return replace(found, comparison=compared(target, other.name, outputs)) if other is not None else found
+        if other is None:
+            return found
+        comparison = compared(
+            artifact,
+            target,
+            outputs,
+            [each.number for each in shards],
+            floors,
+            found.paths,
+            other=other.name,
+            names=other.outputs,
+            is_exact=other.is_exact,
+            is_judged=other.is_judged,
+        )
+        return replace(found, comparison=comparison)
 
 
 def _record(
@@ -162,7 +199,7 @@ def _record(
     choices: Choices,
     kept: Sequence[str],
     batch: int,
-    other: Runner | None,
+    other: OtherModel | None,
 ) -> ScanRecord:
     return ScanRecord(
         model=artifact.manifest.model,
@@ -180,6 +217,8 @@ def _record(
         keep=tuple(kept),
         keep_dtype=choices.keep_dtype,
         against=other.name if other is not None else None,
+        against_hash=other.file_hash if other is not None else None,
+        against_runtime=dict(other.runner.facts) if other is not None else {},
     )
 
 
@@ -189,6 +228,7 @@ def _finished(
     outputs: Sequence[ScannedOutput],
     left_out: dict[str, str],
     shards: Sequence[Shard],
+    superseded: int,
     tree: MergeTree,
     numbers: dict[str, int],
     keeper: KeptTensors | None,
@@ -199,7 +239,7 @@ def _finished(
     """Merge what the shards gave, and write the tables over all images."""
     by_class = {name: tree.statistics(number) for name, number in sorted(numbers.items())}
     whole = folded(list(by_class.values()), outputs[-1].end, len(outputs))
-    images = sum(len(each.items) for each in shards)
+    images = sum(len(each.items) for each in shards) - superseded
     if not whole.images:
         raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")
     item_of = _items(shards)
@@ -224,6 +264,17 @@ def _finished(
     )
 
 
+def _class_numbers(shards: Sequence[Shard]) -> dict[str, int]:
+    """Return the classes' numbers, in the order in which the list has them first."""
+    return {name: number for number, name in enumerate(dict.fromkeys(each.class_name for each in shards))}
+
+
+def _done(tree: MergeTree, shards: Sequence[Shard]) -> dict[str, set[int]]:
+    """Return by class the ranks of the shards that are counted."""
+    sizes = Counter(each.class_name for each in shards)
+    return {name: tree.done(number, sizes[name]) for name, number in _class_numbers(shards).items()}
+
+
 def _first_reason(target: Path) -> str:
     """Return why the first image that can't be read can't be."""
     return next((reason for _, reason in broken_images(target)), "")
@@ -231,10 +282,10 @@ def _first_reason(target: Path) -> str:
 
 def broken_images(target: Path) -> Iterator[tuple[str, str]]:
     """Yield the images that could not be read, each with the reason, in their order."""
-    import pyarrow.parquet as pq
+    import pyarrow as pa
 
-    for part in sorted((target / "images").glob("*.parquet")):
-        table = pq.read_table(part, columns=["image", "error"])
+    for part in sorted((target / "images").glob("part-*.parquet")):
+        table = read_columns(part, {"image": pa.string(), "error": pa.string()})
         for image, error in zip(table["image"].to_pylist(), table["error"].to_pylist(), strict=True):
             if error is not None:
                 yield image, error
@@ -244,7 +295,13 @@ def _items(shards: Sequence[Shard]) -> Callable[[int], str]:
     """Return what gives an image's path below the folder by its number."""
     firsts = [shard.first for shard in shards]
 
+    count = firsts[-1] + len(shards[-1].items) if shards else 0
+
     def item(number: int) -> str:
+        if not 0 <= number < count:
+            raise ArtifactError(
+                f"The statistics speak of image {number}, and the list has {count}.\nScan into another folder."
+            )
         shard = shards[bisect_right(firsts, number) - 1]
         return shard.items[number - shard.first]
 

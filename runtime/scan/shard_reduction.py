@@ -40,7 +40,7 @@ class ShardReduction:
         self.summaries: list[dict[str, Any]] = []
         """For each batch and output, columns over the batch's images."""
         self.differences: list[dict[str, Any]] = []
-        """Likewise, of what another runner computed."""
+        """Likewise, of what another model computed."""
         self._read = 0
 
     def add(
@@ -56,7 +56,7 @@ class ShardReduction:
             arrays: the outputs by name.
             numbers: of each image, counted over all shards.
             rows: of each image, its place in its file.
-            others: what another runner computed.
+            others: what another model computed, as far as it has the same outputs.
         """
         given = np.asarray(numbers, np.int64)
         self._read += len(set(numbers))
@@ -77,7 +77,7 @@ class ShardReduction:
             if name in self._results and flat.shape[1] <= LARGEST_RESULT:
                 for entry, result in zip(new, arrays[name].reshape(len(numbers), -1), strict=True):
                     entry[name] = result.copy()
-                if others is not None:
+                if others is not None and name in others:
                     for entry, result in zip(new, others[name].reshape(len(numbers), -1), strict=True):
                         entry[f"other:{name}"] = result.copy()
         self.images += new

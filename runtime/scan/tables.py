@@ -1,14 +1,16 @@
 """Statistics -> Parquet: the tables that `artifacts/README.md` describes, the same bytes for the same statistics."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import RunnerUnavailable, how_to_install
+from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
+from ..artifact.file_reading import refuse_special
 from ..artifact.file_replacement import replace_file
 from .channel_moments import ChannelMoments
 from .partial_statistics import PartialStatistics
@@ -19,8 +21,11 @@ from .value_histogram import QUANTILES, bucket_edges, quantiles
 if TYPE_CHECKING:
     import pyarrow
 __all__ = [
+    "column_names",
     "dead_and_saturated",
     "part_name",
+    "read_columns",
+    "read_table",
     "require_parquet",
     "shown_path",
     "write_statistics",
@@ -77,15 +82,15 @@ def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
             others = [row.get(f"other:{name}") for row in rows]
             tops = [None if each is None else _top(each) for each in others]
             columns[f"other_top:{name}"] = pa.array(tops, pa.int32())
-    write_table(folder / "images" / part_name(reduction), pa.table(columns))
+    write_table(folder / "images" / part_name(reduction.shard.number), pa.table(columns))
     if reduction.summaries:
         paths = {row["number"]: shown_path(row["image"]) for row in rows}
-        write_table(folder / "summaries" / part_name(reduction), _summaries(reduction.summaries, paths))
+        write_table(folder / "summaries" / part_name(reduction.shard.number), _summaries(reduction.summaries, paths))
 
 
-def part_name(reduction: ShardReduction) -> str:
-    """Return the name of a shard's files."""
-    return f"part-{reduction.shard.number:07d}.parquet"
+def part_name(shard: int) -> str:
+    """Return the name of the files of the shard of this number."""
+    return f"part-{shard:07d}.parquet"
 
 
 def _top(values: NDArray[Any]) -> int | None:
@@ -273,3 +278,51 @@ def write_table(file: Path, table: "pyarrow.Table") -> None:
     pq.write_table(marked, content, compression="zstd")
     with replace_file(file, _MARK) as stream:
         stream.write(content.getvalue())
+
+
+def read_columns(file: Path, kinds: Mapping[str, "pyarrow.DataType"]) -> "pyarrow.Table":
+    """Read some columns of a table of ours, each of which has to be of its type.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    with _opened(file) as opened:
+        for name, kind in kinds.items():
+            if opened.schema_arrow.field(name).type != kind:
+                raise ValueError(f"its column {name} is of another type")
+        return opened.read(columns=list(kinds))
+
+
+def read_table(file: Path) -> "pyarrow.Table":
+    """Read a table of ours.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    with _opened(file) as opened:
+        return opened.read()
+
+
+def column_names(file: Path) -> list[str]:
+    """Return the names of a table's columns.
+
+    Raises:
+        ArtifactError: the file is missing or damaged.
+    """
+    with _opened(file) as opened:
+        return list(opened.schema_arrow.names)
+
+
+@contextmanager
+def _opened(file: Path) -> "Iterator[pyarrow.parquet.ParquetFile]":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        refuse_special(file)
+        with pq.ParquetFile(file) as opened:
+            yield opened
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise ArtifactError(
+            f"{file} is damaged: {first_line(error).rstrip('.')}.\nScan into another folder."
+        ) from error

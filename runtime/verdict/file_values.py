@@ -54,6 +54,12 @@ class RightValues(Protocol):
     def reach(self, recorded_input: str) -> Mapping[str, float]:
         """Return, by output, how many times as large its values are on other recorded inputs of the same kind."""
 
+    def as_its_inputs(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the candidate's inputs, in its order, for those of that model."""
+
+    def in_source_layout(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return the candidate's tensor of an output as that model has it, of this shape."""
+
     def one_by_one(self, recorded_input: str) -> Callable[[str], RightOutput | None]:
         """Return what gives an output, each once, at best in the order of execution; None for one that isn't known."""
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import ExecutionError, RunnerUnavailable
 from ..artifact.folder import Artifact
+from ..artifact.manifest import ONNX_FILE
 from ..artifact.reference import Reference, Truth
 from ..float64.graph import Float64Graph, Unknown
 from ..runners.input_check import check_inputs
@@ -20,9 +21,22 @@ from ..runners.registry import open_runner
 from ..runners.settings import Settings
 from .drift import largest_error
 
-__all__ = ["reference_of_file"]
+__all__ = ["reference_of_file", "references_of_file"]
 
 _Arrays = Mapping[str, NDArray[Any]]
+
+
+def references_of_file(artifact: Artifact, given: Mapping[str, _Arrays]) -> list[Reference]:
+    """Return the references of an artifact's ONNX file for inputs by name.
+
+    Raises:
+        InputError: an input isn't the model's.
+        ArtifactError: the file is missing or altered.
+    """
+    manifest = artifact.manifest
+    in_16_bits = not {"float16", "bfloat16"}.isdisjoint(manifest.dtypes)
+    graph = Float64Graph(artifact.file(ONNX_FILE), manifest.output_names, rounds=not in_16_bits)
+    return [reference_of_file(artifact, graph, *each) for each in given.items()]
 
 
 def reference_of_file(artifact: Artifact, graph: Float64Graph, name: str, inputs: _Arrays) -> Reference:

@@ -104,6 +104,16 @@ def test_what_no_recorded_input_tries_is_noted(made):
     assert {each.zero_channels["y"] for each in references} == {frozenset({0})}
 
 
+def test_what_a_clamp_reads_may_be_read_by_any_operator(made):
+    nodes = [
+        node("Conv", ["x", "w", "b"], ["c"]),
+        node("Relu", ["c"], ["relu"]),
+        node("Mul", ["c", "relu"], ["y"]),
+    ]
+    references = made(nodes, [X], ["y"], WEIGHTS).references()
+    assert all("y" not in each.untried for each in references)
+
+
 def test_the_users_own_inputs_are_recorded_in_place_of_drawn_ones(made, tmp_path):
     given = np.random.default_rng(2).standard_normal((1, 3, 8, 8)).astype(np.float32)
     np.save(tmp_path / "x.npy", given)

@@ -45,6 +45,11 @@ class Mutant(NamedTuple):
     command: str
     mutation: str
 
+    @property
+    def goes_on_in(self) -> str | None:
+        """The folder that the command goes on in."""
+        return FORMATS[self.format].goes_on_in
+
 
 def make_mutant(place: Place, number: int) -> Mutant:
     """Change a file in place, as the number says."""
@@ -64,7 +69,7 @@ def make_mutant(place: Place, number: int) -> Mutant:
 def judge(place: Place, number: int) -> tuple[Row, Ended]:
     """Run a mutant, and return its row and how it ended."""
     mutant = make_mutant(place, number)
-    ended, harm = place.judge(mutant.command)
+    ended, harm = place.judge(mutant.command, mutant.goes_on_in)
     lines = [line for line in (ended.err or ended.out).splitlines() if line.strip()]
     return {
         **mutant._asdict(),
@@ -85,7 +90,7 @@ def check_right_files(place: Place) -> None:
     for kind in FORMATS.values():
         for command in kind.commands:
             place.renew()
-            ended, harm = place.judge(command.replace("{}", kind.files[0]))
+            ended, harm = place.judge(command.replace("{}", kind.files[0]), kind.goes_on_in)
             if ended.code or harm:
                 raise RuntimeError(f"layerprobe {command} of {kind.files[0]}: {harm}, {ended.err}")
 

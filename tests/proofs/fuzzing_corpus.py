@@ -50,6 +50,8 @@ class Format:
     """Of the mutants."""
     hashed: bool = False
     """Whether the artifact's manifest has the file's hash."""
+    goes_on_in: str | None = None
+    """The folder that the commands continue, beside `out`, to which all others write."""
 
 
 _RUN = "run art photos/a.png -o out/run.safetensors"
@@ -71,6 +73,8 @@ _ON_INPUTS = (
     "verify art --runner onnx-cpu --input {} --junit out/r.xml",
     "export theirs.onnx -o out/new --input {}",
 )
+_SCAN = "scan art photos -o scan --shard 3 -q"
+_COMPARE = "scan art photos -o compared --shard 3 -q --against theirs.onnx"
 _TORCHSCRIPT = (
     "run art --recorded-input -o out/run.safetensors --runner torchscript",
     "verify art --runner torchscript",
@@ -157,6 +161,17 @@ FORMATS: Mapping[str, Format] = {
     "weights of PyTorch": Format(
         "zip", ["weights.pt"], ("verify art --runner eager --model net.py:make --weights {} -q",)
     ),
+    "scan's record": Format("json", ["scan/scan.json"], (_SCAN,), goes_on_in="scan"),
+    "scan's list of images": Format("bytes", ["scan/images.jsonl"], (_SCAN,), goes_on_in="scan"),
+    "scan's statistics": Format(
+        "safetensors", ["scan/partial/00000-02-0000000.safetensors"], (_SCAN,), share=2, goes_on_in="scan"
+    ),
+    "scan's tables": Format(
+        "bytes",
+        ["compared/images/part-0000000.parquet", "compared/differences/part-0000001.parquet"],
+        (_COMPARE,),
+        goes_on_in="compared",
+    ),
 }
 """By name; the first command of each reads the file for certain."""
 
@@ -201,6 +216,15 @@ def make_corpus(folder: Path, call: Callable[[str], int]) -> None:
         dynamic_axes={"image": {0: "batch"}},
     )
     nameless(folder / "named.onnx", folder / "theirs.onnx")
+    for command in (_SCAN, _COMPARE):
+        if call(command):
+            raise RuntimeError(f"layerprobe {command} failed")
+    for name in ("scan", "compared"):
+        # The files are made in one folder, and read in another.
+        record = folder / name / "scan.json"
+        content = json.loads(record.read_text(encoding="utf-8"))
+        content["images_below"] = str(folder.parent / "place" / "photos")
+        record.write_text(json.dumps(content), encoding="utf-8")
 
 
 def _write_photos(folder: Path) -> None:

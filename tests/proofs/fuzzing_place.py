@@ -58,12 +58,15 @@ class Place:
         shutil.rmtree(self.path, ignore_errors=True)
         shutil.copytree(self._good, self.path)
 
-    def judge(self, command: str | Callable[[], object]) -> tuple[Ended, list[str]]:
-        """Run a command line, or a function in place of one: how it ended, and what it did that none may do."""
+    def judge(self, command: str | Callable[[], object], goes_on_in: str | None = None) -> tuple[Ended, list[str]]:
+        """Run a command line, or a function in place of one: how it ended, and what it did that none may do.
+
+        It may write to `out`, and to `goes_on_in`, if it continues what is there.
+        """
         before = listing(self.path)
         call = command if callable(command) else lambda: _layerprobe(command)
         ended = self._forked(call, self.path, self._limits)
-        return ended, list(harm_done(ended, before, self.path, "out"))
+        return ended, list(harm_done(ended, before, self.path, "out", goes_on_in))
 
     def run(self, command: str, kill: Kill | None = None, *, new: bool = False) -> Ended:
         """Run a command line, which a signal may end; `new`: in a process that has imported nothing yet."""

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -19,7 +20,8 @@ EXIT_CODES = (0, 1, 2, 3, 4)
 MOST_LINES = 4
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 OWN_LINES = re.compile(
-    r"layerprobe: |The averaged probe is verified separately: |\S+ is left out: |images: \d|photos/|theirs: |net: "
+    r"layerprobe: |The averaged probe is verified separately: |\S+ is left out: |images: \d|photos/|theirs: |net: |"
+    "images that an earlier "
 )
 """How lines of errors begin; one more may follow an error."""
 
@@ -41,7 +43,9 @@ def _held(path: Path) -> str:
     return str(stat.S_IFMT(mode))
 
 
-def harm_done(ended: Ended, before: Mapping[str, str], place: Path, out: str) -> Iterator[str]:
+def harm_done(
+    ended: Ended, before: Mapping[str, str], place: Path, out: str, goes_on_in: str | None = None
+) -> Iterator[str]:
     """Yield each thing that should not be.
 
     Args:
@@ -49,14 +53,21 @@ def harm_done(ended: Ended, before: Mapping[str, str], place: Path, out: str) ->
         before: the listing of `place` as it began.
         place: holds all that it was given, the folder for its results among them.
         out: the name of that folder.
+        goes_on_in: the name of a folder with what an earlier command wrote, which this one may change.
     """
     yield from _of_the_end(ended)
     yield from _of_the_text(ended)
     after = listing(place)
     for name in sorted({*before, *after}):
-        if name != out and not name.startswith(f"{out}/") and before.get(name) != after.get(name):
+        if (
+            not name.startswith((f"{out}/", f"{goes_on_in}/"))
+            and name not in (out, goes_on_in)
+            and before.get(name) != after.get(name)
+        ):
             yield f"{'changed' if name in before and name in after else 'made' if name in after else 'removed'}: {name}"
     yield from _of_results(place / out, ended)
+    if goes_on_in is not None:
+        yield from (f"left behind: {name}" for name in left_behind(place / goes_on_in))
 
 
 def _of_the_end(ended: Ended) -> Iterator[str]:
@@ -111,6 +122,9 @@ def why_half(path: Path) -> str | None:
             ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
             if len(content) != 8 + length + max(ends, default=0):
                 return "its length"
+        elif path.suffix == ".npz":
+            with np.load(path) as arrays:
+                [arrays[name] for name in arrays]
         elif path.suffix == ".parquet":
             pq.read_table(path)
         elif path.suffix == ".jsonl":

@@ -69,6 +69,7 @@ def _same_tables(path: Path) -> bool:
 _EXPORT = "export net.py:make -o out/new --input-size 16 --overwrite --std 0.2,0.2,0.2"
 _RUN = "run art many -o out/run.safetensors"
 _SCAN = "scan art many -o out/scan --shard 16"
+_COMPARE = "scan art many -o out/compared --shard 16 --against theirs.onnx"
 
 JOBS = {
     "export": Job(
@@ -83,6 +84,7 @@ JOBS = {
     "stats": Job("stats many"),
     # Of whole shards, so that the list of images is the same with and without it.
     "scan": Job(_SCAN, f"{_SCAN} --limit 48", "scan", _same_tables, goes_on=True),
+    "scan --against": Job(_COMPARE, f"{_COMPARE} --limit 48", "compared", _same_tables, goes_on=True),
 }
 
 
@@ -102,8 +104,9 @@ def prepare(place: Place) -> None:
             raise RuntimeError(f"layerprobe {does.earlier} failed: {ended.err}")
         shutil.copytree(place.path / "out", place.path / "earlier" / job)
     _empty(place)
-    if (ended := place.run(_SCAN)).code:
-        raise RuntimeError(f"layerprobe {_SCAN} failed: {ended.err}")
+    for command in (_SCAN, _COMPARE):
+        if (ended := place.run(command)).code:
+            raise RuntimeError(f"layerprobe {command} failed: {ended.err}")
     shutil.copytree(place.path / "out", place.path / "earlier" / "unbroken")
 
 

@@ -97,15 +97,16 @@ def test_a_source_of_another_size_is_refused_with_what_sets_it(tmp_path: Path):
     )
 
 
-def test_inputs_can_be_given_for_a_model_but_not_for_an_artifact(tmp_path: Path):
+def test_inputs_can_be_given_for_a_model_and_for_an_artifact(tmp_path: Path):
     module = _source(tmp_path)[1]
     file = _exported(module, tmp_path / "theirs.onnx", 1, 3, 20, 20)
-    np.save(tmp_path / "own.npy", np.random.default_rng(0).random((1, 3, 20, 20), np.float32))
-    report = lp.verify_candidate(file, f"{tmp_path / 'net.py'}:make", ["onnx-cpu"], inputs=[tmp_path / "own.npy"])
-    assert report.passed
+    own = tmp_path / "own.npy"
+    np.save(own, np.random.default_rng(0).random((1, 3, 20, 20), np.float32))
     source = lp.export_artifact(lp.build_probe(module, torch.zeros(1, 3, 20, 20)), tmp_path / "artifact")
-    with pytest.raises(lp.UsageError, match=r"can't be added to an artifact's recorded ones: export .*artifact with"):
-        lp.verify_candidate(file, lp.open_artifact(source), inputs=[tmp_path / "own.npy"])
+    for against in (f"{tmp_path / 'net.py'}:make", lp.open_artifact(source)):
+        report = lp.verify_candidate(file, against, ["onnx-cpu"], inputs=[own])
+        assert report.passed
+        assert [each.name for each in report.runners[0].inputs] == [str(own)]
 
 
 def test_an_onnx_file_becomes_an_artifact_in_python(tmp_path: Path):

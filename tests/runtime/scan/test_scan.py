@@ -13,13 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from torch import nn
 
 from export import export_artifact
 from probe import build_probe
 from runtime import Preprocessing, open_artifact, open_runner
 from runtime.artifact.errors import OutputError, how_to_install
+from runtime.artifact.file_replacement import replace_file
 from runtime.runs.preprocessing import preprocess_files
 from runtime.scan import scanning, tables
 from runtime.scan.scanning import Choices, scan
@@ -249,7 +250,7 @@ def test_a_full_disk_ends_it_in_two_lines_and_what_is_written_is_used(exported, 
         return write(file, mark)
 
     monkeypatch.setattr(tables, "replace_file", full)
-    with pytest.raises(OutputError, match="No space left"):
+    with pytest.raises(OutputError, match=r"No space left on device\.\nWhat was written stays"):
         scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
     assert len(pq.read_table(target / "images")) == 2 * SHARD
     monkeypatch.undo()
@@ -326,6 +327,156 @@ def test_broken_images_are_listed_and_left_out(odd, photos, tmp_path, layerprobe
     assert [row["image"] for row in broken] == ["cat/broken.png"]
     assert "cat/broken.png" in (tmp_path / "s" / "report.html").read_text()
     assert content_without_errors(tmp_path / "s") == 60
+
+
+def test_a_broken_image_that_was_repaired_is_read_and_one_that_was_not_stays_listed(odd, photos, tmp_path, layerprobe):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    for name in ("05a.png", "59b.png"):
+        (folder / "cat" / name).write_bytes(b"no image")
+    command = ("scan", odd.path, folder, "-o", tmp_path / "s", "--shard", 16)
+    assert layerprobe(*command).code == 3
+    shutil.copy(folder / "cat" / "01.png", folder / "cat" / "05a.png")
+    outcome = layerprobe(*command)
+    assert (outcome.code, "images that an earlier scan had done: 61\n" in outcome.err) == (3, True)
+    assert "1 of 62 images can't be read" in outcome.err
+    rows = pq.read_table(tmp_path / "s" / "images").to_pylist()
+    assert len(rows) == len({row["image"] for row in rows}) == 62
+    assert [row["image"] for row in rows if row["error"]] == ["cat/59b.png"]
+    mended = next(row for row in rows if row["image"] == "cat/05a.png")
+    twin = next(row for row in rows if row["image"] == "cat/01.png")
+    results = [name for name in mended if name.startswith("result:")]
+    assert str([mended[name] for name in results]) == str([twin[name] for name in results])  # NaN equals NaN
+    counted = next(row for row in pq.read_table(tmp_path / "s" / "outputs.parquet").to_pylist() if not row["nan"])
+    assert counted["count"] % 61 == 0
+    again = content_of(tmp_path / "s")
+    assert layerprobe(*command).code == 3
+    assert content_of(tmp_path / "s") == again
+
+
+def test_repaired_images_stopped_at_any_write_give_the_same_bytes(exported, photos, tmp_path, monkeypatch):
+    def started(name):
+        folder, target = shutil.copytree(photos, tmp_path / name / "photos"), tmp_path / name / "s"
+        for number in range(0, 60, 7):
+            (folder / "dog" / f"{number:02}broken.png").write_bytes(b"no image")
+        runner = open_runner(exported("cnn2"), "onnx-cpu")
+        scan(exported("cnn2"), runner, folder, target, CHOICES)
+        for file in folder.rglob("*broken.png"):
+            shutil.copy(folder / "cat" / "01.png", file)
+        return lambda: scan(exported("cnn2"), runner, folder, target, CHOICES), target
+
+    whole, expected = started("unbroken")
+    whole()
+    for place in ("images.jsonl", "part-0000003.parquet", "part-0000005.parquet", "00000-01-0000002.safetensors"):
+        again, target = started(place)
+        with monkeypatch.context() as patch:
+            for module in ("tables", "merge_tree", "image_list"):
+                patch.setattr(f"runtime.scan.{module}.replace_file", stopping_at(place))
+            with pytest.raises(KeyboardInterrupt):
+                again()
+        again()
+        assert content_of(target) == content_of(expected), place
+
+
+def stopping_at(name):
+    def written(file, mark):
+        if file.name == name:
+            raise KeyboardInterrupt
+        return replace_file(file, mark)
+
+    return written
+
+
+def test_a_changed_image_that_was_counted_is_refused(odd, photos, tmp_path, layerprobe):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    command = ("scan", odd.path, folder, "-o", tmp_path / "s", "--shard", 16)
+    assert layerprobe(*command, "--limit", 20).code == 0
+    shutil.copyfile(folder / "cat" / "02.png", folder / "cat" / "59.png")  # which waits
+    shutil.copyfile(folder / "cat" / "02.png", folder / "cat" / "01.png")
+    changed = layerprobe(*command)
+    assert changed.code == 3
+    assert changed.err == (
+        "layerprobe: cat/01.png has changed since the scan counted what was there, which can't be taken out of the "
+        "sums.\nPut it back as it was, or scan into another folder with -o.\n"
+    )
+    shutil.copy2(photos / "cat" / "01.png", folder / "cat" / "01.png")
+    assert layerprobe(*command).code == 0
+
+
+def links_out(scanned, home):
+    (scanned / "images").rename(home / "images")
+    (scanned / "images").symlink_to(home / "images")
+
+
+def links_a_file(scanned, home):
+    (home / "page.html").write_text("layerprobe scan: my thesis")
+    (scanned / "report.html").unlink()
+    (scanned / "report.html").symlink_to(home / "page.html")
+
+
+def rewritten(change):
+    def damage(scanned, _home):
+        part = next((scanned / "partial").iterdir())
+        header = json.loads(part.read_bytes()[8 : 8 + int.from_bytes(part.read_bytes()[:8], "little")])
+        arrays = load_file(part)
+        arrays.update(change(arrays))
+        save_file(arrays, part, header["__metadata__"])
+
+    return damage
+
+
+def renamed_part(name):
+    return lambda scanned, _home: next((scanned / "partial").iterdir()).rename(scanned / "partial" / name)
+
+
+def listed(**changes):
+    def damage(scanned, _home):
+        file = scanned / "images.jsonl"
+        first, *lines = file.read_text().splitlines()
+        file.write_text("\n".join([first, *(json.dumps(json.loads(line) | changes) for line in lines)]) + "\n")
+
+    return damage
+
+
+def a_pipe(name):
+    def damage(scanned, _home):
+        (scanned / name).unlink()
+        os.mkfifo(scanned / name)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (links_out, "is a link"),
+        (links_a_file, "is a link"),
+        (rewritten(lambda arrays: {"low_image": arrays["low_image"] + 10**6}), "speak of image"),
+        (rewritten(lambda arrays: {"count": arrays["count"] - 2**40}), "its count are no counts"),
+        (rewritten(lambda arrays: {"mean": arrays["mean"].astype(np.float16)}), "of other outputs"),
+        (rewritten(lambda arrays: {"places": arrays["places"] + 2**60}), "is damaged"),
+        (rewritten(lambda arrays: {"counts": -arrays["counts"]}), "it has no counts"),
+        (renamed_part("00000-99-9999999.safetensors"), "the list has"),
+        (renamed_part("00000-40-0000000.safetensors"), "the list has"),
+        (listed(images=["../../../etc/passwd"], states=[1]), "outside of the folder"),
+        (listed(images=["a\0b"], states=[1]), "outside of the folder"),
+        (listed(images="ab", states=[1, 2]), "lists no images"),
+        (listed(states=[1e400]), "other states"),
+        (listed(states=[10**30]), "other states"),
+        (listed(images=7), "lists no images"),
+        (a_pipe("images.jsonl"), "not a regular file"),
+        (a_pipe("scan.json"), "not a regular file"),
+    ],
+)
+def test_a_strangers_scan_is_refused_in_two_lines_and_leads_nowhere(odd, photos, tmp_path, layerprobe, damage, said):
+    command = ("scan", odd.path, photos, "-o", tmp_path / "s", "--limit", 8)
+    assert layerprobe(*command).code == 0
+    (tmp_path / "home").mkdir()
+    damage(tmp_path / "s", tmp_path / "home")
+    before = {file.name: file.read_bytes() for file in (tmp_path / "home").rglob("*") if file.is_file()}
+    outcome = layerprobe(*command)
+    assert (outcome.code, said in outcome.err) == (3, True), outcome.err
+    assert len(outcome.err.splitlines()) == 2
+    assert {file.name: file.read_bytes() for file in (tmp_path / "home").rglob("*") if file.is_file()} == before
 
 
 def content_without_errors(target):

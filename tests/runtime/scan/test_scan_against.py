@@ -1,9 +1,13 @@
 """`layerprobe scan --against`: a fault that one runner has on some images only is found, and told from none."""
 
+import json
+import shlex
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from candidate_files import nameless
 from PIL import Image
 from torch import nn
 
@@ -84,4 +88,135 @@ def test_two_sound_runners_pass(small, photos, tmp_path, layerprobe, stand_in):
 
 def test_what_is_no_pair_of_runners_is_refused(small, photos, tmp_path, layerprobe):
     outcome = layerprobe("scan", small.path, photos, "-o", tmp_path / "s", "--against", "openvino")
-    assert (outcome.code, "give two runners, as in onnx-cpu=openvino" in outcome.err) == (2, True)
+    assert (outcome.code, "or two runners, as in onnx-cpu=openvino" in outcome.err) == (2, True)
+
+
+class Bright(nn.Module):
+    """A clamp that only bright photos reach, and a branch that only they take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv, self.clamp, self.second = nn.Conv2d(3, 4, 3), nn.Hardtanh(-5.0, 5.0), nn.Conv2d(4, 6, 3)
+        self.head = nn.Linear(384, 5)
+        with torch.no_grad():
+            self.conv.weight[0], self.conv.bias[0] = 1.0, -18.0
+
+    def forward(self, x):
+        y = self.second(self.clamp(self.conv(x)))
+        bright = x.mean((1, 2, 3), keepdim=True) > 0.8
+        return self.head(torch.where(bright, y * 2, y.relu()).flatten(1))
+
+
+STEPS = Preprocessing(resize=12, crop=(12, 12), mean=[0.5] * 3, std=[0.5] * 3)
+
+
+def written(module, folder):
+    return export_artifact(build_probe(module, torch.randn(2, 3, 12, 12)), folder, preprocessing=STEPS)
+
+
+@pytest.fixture(scope="module")
+def bright(tmp_path_factory):
+    """The artifact of `Bright`, and a file of it without its names."""
+    module, folder = Bright().eval(), tmp_path_factory.mktemp("bright")
+    written(module, folder / "a")
+    torch.onnx.export(
+        module,
+        (torch.zeros(1, 3, 12, 12),),
+        folder / "named.onnx",
+        dynamo=False,
+        opset_version=17,
+        input_names=["pixels"],
+        dynamic_axes={"pixels": {0: "batch"}},
+    )
+    return folder / "a", nameless(folder / "named.onnx", folder / "right.onnx")
+
+
+def of_type(model, operator):
+    return next(node for node in model.graph.node if node.op_type == operator)
+
+
+def without_clamp(model):
+    """Leave out the upper bound."""
+    del of_type(model, "Clip").input[2:]
+
+
+def without_branch(model):
+    """Let `where` return the same on both sides."""
+    inputs = of_type(model, "Where").input
+    inputs[1] = inputs[2]
+
+
+@pytest.mark.parametrize(("fault", "layer"), [(without_clamp, "clamp"), (without_branch, "where")])
+def test_a_fault_of_a_file_on_one_image_is_found_named_and_shown(bright, photos, tmp_path, layerprobe, fault, layer):
+    artifact, right = bright
+    file, target = nameless(right, tmp_path / "theirs.onnx", fault), tmp_path / "s"
+    outcome = layerprobe("scan", artifact, photos, "-o", target, "--against", file, "--shard", 16)
+    assert outcome.code == 1, outcome.err
+    assert (
+        f"{layer} differs by more than float32's noise on 1 of 40 images; that starts there on 1, most on 23.png"
+        in (outcome.out)
+    )
+    rows = {row["output"]: row for row in pq.read_table(target / "differences.parquet").to_pylist()}
+    found = {name for name, row in rows.items() if row["images_starting"]}
+    assert (found, rows[layer]["starting_image"], rows["conv"]["images_over"]) == ({layer}, "23.png", 0)
+    assert rows["head"]["images_over"] == 1
+    report = json.loads((target / "worst.json").read_text())
+    assert {runner["name"]: runner["culprit"]["output"] for runner in report["runners"]} == dict.fromkeys(
+        ("onnx-float64", "onnx-cpu"), layer
+    )
+    # By the very command that was printed.
+    shown = shlex.split(outcome.out.strip().splitlines()[-1].split("`")[1])
+    judged = layerprobe(*shown[1:])
+    assert (judged.code, "The ONNX file is at fault" in judged.out) == (1, True)
+    again = layerprobe("scan", artifact, photos, "-o", target, "--against", file, "--shard", 16)
+    assert (again.code, again.err) == (1, "images that an earlier scan had done: 40\n")
+
+
+def test_a_sound_file_passes_on_every_image(bright, photos, tmp_path, layerprobe):
+    artifact, right = bright
+    outcome = layerprobe("scan", artifact, photos, "-o", tmp_path / "s", "--against", right)
+    assert outcome.code == 0, outcome.err
+    assert "no image differs by more than float32's noise" in outcome.out
+    assert "the same on 40 of 40 images" in outcome.out
+
+
+def test_a_changed_file_is_another_scan(bright, photos, tmp_path, layerprobe):
+    artifact, right = bright
+    file = nameless(right, tmp_path / "theirs.onnx")
+    command = ("scan", artifact, photos, "-o", tmp_path / "s", "--limit", 5, "--against", file)
+    assert layerprobe(*command).code == 0
+    nameless(right, file, without_clamp)
+    changed = layerprobe(*command)
+    assert (changed.code, f"{file} has changed since" in changed.err) == (3, True)
+
+
+def test_another_artifact_with_the_same_weights_is_judged_and_one_with_others_is_not(
+    bright, photos, tmp_path, layerprobe
+):
+    module = Bright().eval()
+    again = written(module, tmp_path / "again")
+    with torch.no_grad():
+        for each in module.parameters():
+            each.mul_(1.25)
+    tuned = written(module, tmp_path / "tuned")
+    same = layerprobe("scan", bright[0], photos, "-o", tmp_path / "s", "--against", again)
+    assert (same.code, "All pass." in same.out) == (0, True)
+    other = layerprobe("scan", bright[0], photos, "-o", tmp_path / "t", "--against", tuned)
+    assert (other.code, "has other weights" in other.out) == (0, True)
+    rows = {row["output"]: row for row in pq.read_table(tmp_path / "t" / "differences.parquet").to_pylist()}
+    assert rows["conv"]["median_relative"] == pytest.approx(0.25, rel=0.02)
+    assert (tmp_path / "t" / "worst").is_dir()
+    assert not (tmp_path / "t" / "worst.json").exists()
+
+
+def test_a_model_of_other_inputs_and_a_file_that_is_not_there_are_refused(bright, photos, tmp_path, layerprobe):
+    other = export_artifact(build_probe(nn.Sequential(nn.Linear(4, 3)).eval(), torch.randn(2, 4)), tmp_path / "other")
+    for against, code, said in (
+        (other, 3, "takes"),
+        (tmp_path / "absent.onnx", 3, "There is no file"),
+        (photos / "01.png", 2, "Give an ONNX file, another artifact, or two runners"),
+    ):
+        outcome = layerprobe("scan", bright[0], photos, "-o", tmp_path / "s", "--against", against)
+        assert (outcome.code, said in outcome.err) == (code, True), outcome.err
+        assert len(outcome.err.splitlines()) <= 2

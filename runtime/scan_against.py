@@ -1,0 +1,218 @@
+"""`scan --against`: opening what is compared, and judging it on the images on which it differs most.
+
+Three kinds: two runners of the artifact; a file of the same model, matched as `verify FILE --against` does; another
+model with outputs of the same names, of which nothing says which one is right.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .artifact.errors import InputError, ModelError, UsageError
+from .artifact.folder import Artifact, open_artifact
+from .artifact.manifest import MANIFEST_FILE, ONNX_FILE
+from .artifact.onnx_file import is_onnx
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from .runners.base import Runner
+    from .runners.settings import Settings
+    from .scan.other_model import OtherModel
+    from .verdict.report import Report
+
+__all__ = ["Against", "Opening", "opened_against"]
+
+_Inputs = Mapping[str, Mapping[str, "NDArray[Any]"]]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """How the models are opened: as the command was told."""
+
+    runtime: str
+    provider: str
+    settings: "Settings"
+    outputs: Sequence[str] | None
+    """Those to scan; None for all."""
+
+    def open(self, artifact: Artifact, outputs: Sequence[str] | None = None, runtime: str | None = None) -> "Runner":
+        """Open a runner, cut to some outputs."""
+        from .runners.registry import open_image_runner
+
+        return open_image_runner(artifact, runtime or self.runtime, self.provider, self._calm, outputs or self.outputs)
+
+    def open_named(self, artifact: Artifact, runner: str) -> "Runner":
+        """Open the runner of this name."""
+        from .runners.registry import open_runner
+
+        return open_runner(artifact, runner, self._calm, self.outputs)
+
+    @property
+    def _calm(self) -> "Settings":
+        # Waiting in a loop would take the cores from the threads that read and reduce meanwhile.
+        return replace(self.settings, spins=False)
+
+
+@dataclass(frozen=True)
+class Against:
+    """Two models, or two runners of one, that are compared."""
+
+    session: "Runner"
+    other: "OtherModel"
+    judge: Callable[[Path, _Inputs], "Report"] | None = None
+    """From the folder of the worst images' inputs, and what is in it, to the verdict; None where nothing is right or
+    wrong, as between two models."""
+    command: str = ""
+    """What shows the same verdict, up to the inputs."""
+    note: str = ""
+
+
+@contextmanager
+def opened_against(
+    artifact: Artifact, against: str, opening: Opening, on_phase: Callable[[str], None]
+) -> Iterator[Against]:
+    """Yield what `--against` names, opened.
+
+    Raises:
+        UsageError: it is neither two runners nor a model; or it takes only a batch of several.
+        InputError: there is no such file.
+        LayerprobeError: it can't be read, or has nothing in common with the artifact.
+    """
+    path = Path(against)
+    if path.is_dir() or (path.is_file() and (path.parent / MANIFEST_FILE).is_file()):
+        with _of_artifact(artifact, path, opening, on_phase) as found:
+            yield _checked(found)
+    elif is_onnx(path):
+        if not path.is_file():
+            raise InputError(f"There is no file {path}. Check the path.")
+        with _of_file(artifact, path, path, opening, on_phase) as found:
+            yield _checked(found)
+    else:
+        yield _of_runners(artifact, against, opening)
+
+
+def _of_runners(artifact: Artifact, against: str, opening: Opening) -> Against:
+    from .scan.other_model import OtherModel
+    from .verdict.verification import verify
+
+    one, equals, other = against.partition("=")
+    if not equals or one == other:
+        raise UsageError(
+            f"--against {against}: there is no such file, and these are no two runners.\n"
+            "Give an ONNX file, another artifact, or two runners, as in onnx-cpu=openvino."
+        )
+    session, second = opening.open_named(artifact, one), opening.open_named(artifact, other)
+
+    def judge(_folder: Path, inputs: _Inputs) -> "Report":
+        return verify(artifact, (one, other), inputs=inputs, settings=opening.settings)
+
+    command = f"layerprobe verify {artifact.path} --runner {one} --runner {other}"
+    return Against(session, OtherModel(second.name, second), judge, command)
+
+
+@contextmanager
+def _of_file(
+    artifact: Artifact, file: Path, shown: Path, opening: Opening, on_phase: Callable[[str], None]
+) -> Iterator[Against]:
+    """Yield a file of the same model, under the artifact's names."""
+    from .model_source import opened_candidate
+    from .scan.other_model import OtherModel, hash_of_model
+    from .verdict.verification import verify
+
+    with opened_candidate(file, artifact, on_phase=on_phase) as (candidate, right_values):
+        wanted = opening.outputs or artifact.manifest.output_names
+        names = [name for name in candidate.manifest.output_names if name in set(wanted)]
+        if not names:
+            raise UsageError(f"{file} computes none of the outputs that are scanned.\nChoose others with --outputs.")
+        inputs = [each.name for each in candidate.manifest.inputs]
+        known = candidate.manifest.candidate
+        other = OtherModel(
+            str(shown),
+            opening.open(candidate, names, "onnx"),
+            hash_of_model(file),
+            lambda given: dict(zip(inputs, right_values.as_its_inputs(given), strict=True)),
+            right_values.in_source_layout,
+            is_exact=known is None or known.precision == "float32",
+        )
+
+        def judge(folder: Path, _inputs: _Inputs) -> "Report":
+            with opened_candidate(file, artifact, [folder]) as (judged, right):
+                return verify(judged, settings=opening.settings, right_values=right)
+
+        note = f"{len(names)} of {len(wanted)} outputs were found in {shown}"
+        yield Against(opening.open(artifact), other, judge, f"layerprobe verify {file} --against {artifact.path}", note)
+
+
+@contextmanager
+def _of_artifact(
+    artifact: Artifact, path: Path, opening: Opening, on_phase: Callable[[str], None]
+) -> Iterator[Against]:
+    """Yield another artifact: as a file of the same model, unless it has other weights."""
+    opened = open_artifact(path)
+    mine, theirs = artifact.manifest, opened.manifest
+    outputs = [[(each.name, each.shape, each.dtype) for each in manifest.outputs] for manifest in (mine, theirs)]
+    with ExitStack() as held:
+        if mine.weights and theirs.weights and mine.weights != theirs.weights and outputs[0] == outputs[1]:
+            yield _of_model(artifact, opened, path, opening)
+            return
+        try:
+            found = held.enter_context(_of_file(artifact, opened.file(ONNX_FILE), path, opening, on_phase))
+        except ModelError as error:
+            found = _of_model(artifact, opened, path, opening, error)
+        yield found
+
+
+def _of_model(
+    artifact: Artifact, opened: Artifact, path: Path, opening: Opening, why_not: ModelError | None = None
+) -> Against:
+    """Return another model whose outputs have the same names and shapes.
+
+    Raises:
+        InputError: it takes other inputs.
+        ModelError: `why_not`, the reason why it isn't the same model: no output has the same name.
+    """
+    from .artifact.file_hash import file_hash
+    from .scan.other_model import OtherModel
+
+    wanted = set(opening.outputs or artifact.manifest.output_names)
+    shapes = {each.name: each.shape for each in artifact.manifest.outputs}
+    names = [
+        each.name for each in opened.manifest.outputs if each.name in wanted and each.shape == shapes.get(each.name)
+    ]
+    mine, theirs = (
+        [(each.shape, each.dtype) for each in manifest.inputs] for manifest in (artifact.manifest, opened.manifest)
+    )
+    if mine != theirs:
+        raise InputError(
+            f"{opened.manifest.model} takes {', '.join(each.described for each in opened.manifest.inputs)}; "
+            f"{artifact.manifest.model} takes {', '.join(each.described for each in artifact.manifest.inputs)}.\n"
+            "Two models are compared on the same inputs: export one of them with the other's."
+        ) from why_not
+    if not names:
+        raise why_not or UsageError(f"{path} has none of the outputs that are scanned.\nChoose others with --outputs.")
+    inputs = [each.name for each in opened.manifest.inputs]
+    other = OtherModel(
+        str(path),
+        opening.open(opened, names),
+        file_hash(opened.path / MANIFEST_FILE),
+        lambda given: dict(zip(inputs, given.values(), strict=True)),
+        is_exact=False,
+        is_judged=False,
+    )
+    note = f"{path} has other weights: the {len(names)} outputs of the same names are compared, and nothing is judged"
+    if opened.manifest.preprocessing != artifact.manifest.preprocessing:
+        note += "; both are given the inputs that the scanned model's preprocessing makes"
+    return Against(opening.open(artifact), other, note=note)
+
+
+def _checked(found: Against) -> Against:
+    batch = found.other.batch
+    if batch is not None and batch > 1:
+        raise UsageError(
+            f"{found.other.name} takes only a batch of {batch}, so its images can't be told apart.\n"
+            "Export it with one image, or an open batch."
+        )
+    return found
