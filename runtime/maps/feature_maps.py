@@ -17,16 +17,20 @@ from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
 from .channel_mean import channels_of
 from .colour_maps import value_range
-from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
+from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction, principal_components
 
 __all__ = [
     "BRANCH",
     "LEFT_OUT",
+    "LOW",
     "WEAK",
     "FeatureMap",
     "FeatureMaps",
     "LeftOut",
+    "badged",
     "output_tensor",
+    "read_channels",
+    "read_components",
     "read_map",
     "size_text",
     "worth_drawing",
@@ -42,10 +46,26 @@ _ALIKE = 0.02
 WEAK, BRANCH = "weak", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
+LOW, _LOW = "low", 0.2
+"""What is said of a first principal component that holds less of the channels' variance: it is one pattern of many."""
 
-LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "noise", "checkerboard", "weak"]
+LeftOut = Literal[
+    "inside",
+    "preactivation",
+    "repeat",
+    "similar",
+    "noise",
+    "checkerboard",
+    "weak",
+    "rounding",
+    "constant",
+    "point",
+    "flat",
+]
 
 LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
+    "inside": ("is inside a block", "are inside blocks"),
+    "preactivation": ("precedes its activation", "precede their activation"),
     "repeat": ("looks like another", "look like another"),
     "similar": ("looks like a tile drawn", "look like tiles drawn"),
     "noise": ("is noise like a tile drawn", "are noise like tiles drawn"),
@@ -77,22 +97,31 @@ class FeatureMap:
     left_out: LeftOut | None = None
     """Why it shows nothing, if it does."""
     badges: tuple[str, ...] = ()
-    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `2 more alike`."""
+    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`."""
     share: float | None = None
     """Of a principal component: how much of the channels' variance it holds."""
-    stands_for: int = 1
-    """Of an overview: how many maps end with this one, since the one before it."""
+    part: str = ""
+    """Which of several maps of its tensor it is, if there are: `PC2`, `channel 0`."""
+    stage: str = ""
+    """Of an overview: what the neighbours of its size are called, as of `with_stages`."""
 
     @property
     def is_mean_of_few(self) -> bool:
         """Whether it is the mean of channels of which each may have a meaning of its own."""
-        return self.reduction == "mean" and 2 <= (self.size or (0,))[0] <= _FEW_CHANNELS
+        return self.reduction == "mean" and not self.part and 2 <= (self.size or (0,))[0] <= _FEW_CHANNELS
 
     @property
     def remarks(self) -> list[str]:
-        """What else is to be said of it: `PC1 43 %`, `2 more alike`."""
-        share = [f"PC1 {self.share:.0%}".replace("%", " %")] if self.share is not None else []
-        return share + [each for each in self.badges if each not in (WEAK, BRANCH, share and self.reduction)]
+        """What else is to be said of it: `PC1 43 %`, `+2 alike`."""
+        if self.share is None:
+            return [each for each in self.badges if each not in (WEAK, BRANCH)]
+        share = f"{self.part or 'PC1'} {self.share:.0%}".replace("%", " %") + f" {LOW}" * self.is_low
+        return [share, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is a first principal component that holds little of the channels' variance."""
+        return self.share is not None and self.share < _LOW and self.part in ("", "PC1")
 
     @property
     def detail(self) -> str:
@@ -153,6 +182,37 @@ def read_map(
         if left_out not in ("constant", "rounding"):
             return tried[-1]
     return tried[0]
+
+
+def read_components(arrays: Mapping[str, Any], output: Output, map_: FeatureMap, count: int) -> list[FeatureMap]:
+    """Return an output's first principal components, of which `map_` is the first; that alone if there are no more.
+
+    Raises:
+        UsageError: as of `read_map`.
+    """
+    found = principal_components(output_tensor(arrays, output), count)
+    others = [
+        replace(map_, values=values, share=share, part=f"PC{number}", badges=())
+        for number, (values, share) in enumerate(found[1:], 2)
+    ]
+    return [map_, *others]
+
+
+def read_channels(arrays: Mapping[str, Any], output: Output, map_: FeatureMap) -> list[FeatureMap]:
+    """Return the map of each of an output's channels, of which `map_` is the mean.
+
+    Raises:
+        UsageError: as of `read_map`.
+    """
+    tensor = output_tensor(arrays, output)
+    return [
+        replace(map_, values=np.asarray(each, np.float64), part=f"channel {index}") for index, each in enumerate(tensor)
+    ]
+
+
+def badged(map_: FeatureMap, badge: str) -> FeatureMap:
+    """Return a map with one more badge."""
+    return replace(map_, badges=(*map_.badges, badge))
 
 
 def worth_drawing(
