@@ -3,6 +3,7 @@
 How many of a block's maps are drawn is up to `thinning.py`.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..artifact.manifest import Output
@@ -25,9 +26,7 @@ least."""
 _LARGEST_SHARE = 0.5
 """Of the outputs, that a block of several may hold."""
 _LINEAR = ("conv", "batchnorm", "batch_norm", "linear", "gemm")
-_ACTIVATIONS = frozenset(
-    "celu elu gelu hardsigmoid hardswish hardtanh leakyrelu mish prelu relu relu6 selu sigmoid silu softplus tanh".split()
-)
+_ACTIVATIONS = re.compile(r"[a-z]*elu6?|mish|[a-z]*sigmoid|[a-z]*swish|silu|softplus|[a-z]*tanh")
 """By their labels in lower case, without underscores: of PyTorch's modules and functions, and of ONNX."""
 
 
@@ -89,7 +88,7 @@ def without_preactivations(outputs: Sequence[Output]) -> list[Output]:
         if after is not None and after.shape == each.shape and each.has_map and label.startswith(_LINEAR):
             continue  # and after it a batch norm, too
         found.append(each)
-        after = each if label in _ACTIVATIONS else None
+        after = each if _ACTIVATIONS.fullmatch(label) else None
     return found[::-1]
 
 

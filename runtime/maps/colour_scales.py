@@ -40,8 +40,9 @@ _FAR = 0.2
 
 _EDGE, _SMALLEST_INSIDE = 0.07, 10
 """Of a map's side, what is its edge; pixels along the inside, of which fewer are a small part of the map."""
-_OF_THE_EDGE = 0.6
-"""Of a map's range: if all inside of its edge lies within this part of it, the edge takes many of the colours."""
+_LITTLE = 0.6
+"""Of a map's range: if all inside of its edge lies within this part of it, the edge takes many of the colours; and the
+same of the pixels farthest out."""
 
 
 @dataclass(frozen=True)
@@ -64,25 +65,33 @@ def scales_of(
         maps: H W each.
         style: what is chosen.
         shared: whether all have the same.
-        inner: whether a map's edge, which is computed from padding, may share the colours of what is within it, where
-            it would take many of them.
+        inner: whether a map's edge, which is computed from padding, and its pixels farthest out share the ends'
+            colours where they would take many of them.
     """
     found = _scales(maps, style, _scale, shared=shared)
     if not inner or shared or style.clip is not None or style.symmetric:
         return found
-    return [_of_the_inside(values, scale, style) for values, scale in zip(maps, found, strict=True)]
+    return [_of_most(values, scale) for values, scale in zip(maps, found, strict=True)]
 
 
-def _of_the_inside(values: NDArray[np.float64], scale: ColourScale | None, style: GridStyle) -> ColourScale | None:
+def _of_most(values: NDArray[np.float64], scale: ColourScale | None) -> ColourScale | None:
+    """Return the scale of what is inside of a map's edge, and of its pixels less 1 % at either end, where the rest
+    takes many of the colours.
+    """
     edge = max(1, round(min(values.shape) * _EDGE))
     if scale is None or min(values.shape) < _SMALLEST_INSIDE + 2 * edge:
         return scale
-    inside = _scale(finite_values(values[edge:-edge, edge:-edge]), style)
-    if inside is None or inside.high == inside.low:
+    inside = finite_values(values[edge:-edge, edge:-edge])
+    count = math.ceil(inside.size * _CLIPPED_BY_DEFAULT / 100)
+    if 2 * count >= inside.size:
         return scale
-    if inside.high / 2 - inside.low / 2 > _OF_THE_EDGE * (scale.high / 2 - scale.low / 2):
-        return scale
-    return replace(inside, lowest=scale.lowest, highest=scale.highest)
+    ends = np.partition(inside, (0, count, inside.size - 1 - count, inside.size - 1))
+    low, high = scale.lowest, scale.highest
+    for left in (0, count):
+        inner = float(ends[left]), float(ends[inside.size - 1 - left])
+        if inner[0] < inner[1] and inner[1] / 2 - inner[0] / 2 <= _LITTLE * (high / 2 - low / 2):
+            low, high = inner
+    return replace(scale, low=low, high=high)
 
 
 def difference_scales(

@@ -43,16 +43,15 @@ def explained(maps: Sequence[FeatureMap], what: str = "tile", *, pages_of_compon
     """
     if pages_of_components and usual_reduction(maps) == "pca":
         if len(_parts(maps)) > 1:
-            return ["Each tile is a principal component (PC) of an output's channels; %: of variance."]
+            return ["Tiles: principal components (PC) of an output's channels; %: share of variance."]
         return ["Each tile is PC1, the first principal component of an output's channels; %: its share of variance."]
     return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are."""
-    if usual_reduction(maps) != "pca":
-        return []
-    return [f"The sign of a component is free: here it follows the tile before{' of its number' * (len(_parts(maps)) > 1)}."]
+    free = usual_reduction(maps) == "pca"
+    return ["A component's sign is free: here each is turned to look like the one before."] if free else []
 
 
 def _parts(maps: Sequence[FeatureMap]) -> set[str]:

@@ -115,7 +115,14 @@ class MapPages(Pages):
         scales = self._scales[shown]
         for index, (tile, scale) in enumerate(zip(_tiles(maps, sections), scales, strict=True), first):
             _draw_tile(
-                picture, layout, index, tile, scale, bar=not self.shared, over=photo if whole else None, brief=self.brief
+                picture,
+                layout,
+                index,
+                tile,
+                scale,
+                bar=not self.shared,
+                over=photo if whole else None,
+                brief=self.brief,
             )
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
         shared = self._scales[0]
@@ -133,7 +140,13 @@ def _tile(map_: FeatureMap, section: Section | None) -> _Tile:
         return _Tile(map_, map_.name, [map_.operation])
     said = section.badges if section else ()
     kind = [each for each in map_.badges if each in (WEAK, BRANCH) and each not in said]
-    size = map_.part if map_.part and map_.share is None else f"mean of {map_.size[0]} channels" if map_.is_mean_of_few and section else _size(map_, section)
+    size = (
+        map_.part
+        if map_.part and map_.share is None
+        else f"mean of {map_.size[0]} channels"
+        if map_.is_mean_of_few and section
+        else _size(map_, section)
+    )
     lines = _joined(map_.operation, size, *kind), _joined(*map_.remarks)
     return _Tile(map_, map_.name, [each for each in lines if each])
 

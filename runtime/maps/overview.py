@@ -39,8 +39,8 @@ _FEW = 6
 """Maps, of which fewer leave room for the branches of blocks."""
 _COMPONENTS = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
 """How many principal components are drawn of what each stage returns, by the number of stages, where few maps are."""
-_STEADY = 8
-"""Maps that look like one tile, of which it is said that they hardly change."""
+_STEADY, _VERY_ALIKE = 8, 0.95
+"""Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
 
 
 class MapSource(Protocol):
@@ -101,10 +101,11 @@ def overview_pages(
     drawn = with_stages(draft.maps) if few else draft.maps
     drawn = _in_parts(source, outputs, drawn, brightness) if few and free else drawn
     thinned = bool(draft.left_out.keys() & {"inside", "preactivation", "similar", "noise", "checkerboard", "weak"})
-    which = f"what each block returns (--depth {depth})" if depth else "those that look different"
     opening = explained(drawn, pages_of_components=few)
     if thinned:
-        opening.append(f"{len(names)} of {len(outputs)} outputs: {_steady(draft) or which.partition(' (')[0]}.")
+        said = ["what each block returns" if depth else "those that look different", *_steady(draft)]
+        opening.append(f"{len(names)} of {len(outputs)} outputs: {'; '.join(said)}.")
+    which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     facts = [f"Drawn: {which}. --all-pages draws all."] if thinned else []
     return MapPages(
         maps=drawn,
@@ -139,15 +140,14 @@ def _drafted(
     if sums:  # the signal doesn't fade where a branch adds little to it
         faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
         drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
-    apart = differing(aligned(drawn, photo) if few else drawn, few=few)
+    apart = differing(drawn, few=few)
     noise = [name for name in apart.twins if name in apart.noise]
     similar = [name for name in apart.twins if name not in apart.noise]
     left_out: dict[LeftOut, list[str]] = {"similar": similar, "noise": noise, "checkerboard": boards, "weak": weak}
     left_out = {kind: names for kind, names in left_out.items() if names}
     alike = _alike(drawn, apart, found.repeats)
-    counted = [
-        badged(each, f"+{len(alike[each.name])} alike") if each.name in alike else each for each in apart.maps
-    ]
+    turned = aligned(apart.maps, photo) if few else apart.maps
+    counted = [badged(each, f"+{len(alike[each.name])} alike") if each.name in alike else each for each in turned]
     return _Draft(with_branches(counted, found.repeats, sums), found.left_out | left_out, alike)
 
 
@@ -200,15 +200,17 @@ def _in_parts(
     return list(maps)
 
 
-def _steady(draft: _Draft) -> str:
-    """Return that a model's maps hardly change, if so many look like one of them; empty otherwise."""
-    for each in draft.maps:
-        others = draft.alike.get(each.name, ())
-        if len(others) >= _STEADY:
-            what = "PC1" if each.share is not None else "the map"
-            least = min(abs(float(np.vdot(blurred(each.values), blurred(other.values)))) for other in others)
-            return f"{what} hardly changes over {len(others)} others (correlation ≥ {np.floor(least * 100) / 100:.2f})"
-    return ""
+def _steady(draft: _Draft) -> list[str]:
+    """Return that the maps hardly change, if many look like those that are drawn, and very much so."""
+    pairs = [(each, other) for each in draft.maps for other in draft.alike.get(each.name, ())]
+    if len(pairs) < _STEADY:
+        return []
+    least = min(abs(float(np.vdot(blurred(each.values), blurred(other.values)))) for each, other in pairs)
+    if least < _VERY_ALIKE:
+        return []
+    what = "PC1" if draft.maps[0].share is not None else "the mean"
+    where = " within a stage" if len({each.size[1:] for each in draft.maps}) > 1 else ""
+    return [f"{what} hardly changes{where} (r ≥ {np.floor(least * 100) / 100:.2f})"]
 
 
 def _both(some: Sequence[Output], others: Sequence[Output]) -> list[Output]:

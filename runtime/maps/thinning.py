@@ -32,7 +32,7 @@ MOST_SHOWN = 11
 _SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
 all have room; and in an overview, the first by which few enough are left."""
-_STRICTER, _FEWEST = (0.93, 0.95, 0.97), 6
+_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 6
 """The same where fewer are left."""
 _TOO_MANY = 0.2
 """Of the maps, whose mean is noise: it is no picture of this model."""
@@ -91,19 +91,18 @@ def _twins(
     maps: Sequence[FeatureMap], pictures: Sequence[NDArray[np.float64]], noise: Sequence[bool], limit: float
 ) -> list[int | None]:
     """Return for each map the index of the one that stands for it, too, if one does."""
+
+    def agreement(one: int, other: int) -> float:
+        found = float(np.vdot(pictures[one], pictures[other]))
+        return abs(found) if maps[one].share is not None else found  # a component has no sign
+
     twins: list[int | None] = []
     kept: list[int] = []
     for index, map_ in enumerate(maps):
         if index and maps[index - 1].values.shape != map_.values.shape:
             kept = []
-        twin = next(
-            (
-                each
-                for each in reversed(kept)
-                if (noise[each] and noise[index]) or float(np.vdot(pictures[each], pictures[index])) >= limit
-            ),
-            None,
-        )
+        alike = (each for each in reversed(kept) if (noise[each] and noise[index]) or agreement(each, index) >= limit)
+        twin = next(alike, None)
         twins.append(twin)
         if twin is None:
             kept.append(index)
