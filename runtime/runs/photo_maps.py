@@ -101,12 +101,15 @@ class PhotoRun:
             self.artifact.manifest.image_input(self.size)  # a model without images says so, whatever the file is
         return as_picture(self.photo)
 
-    def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
+    def inputs(self, probe: Artifact | None = None) -> dict[str, NDArray[Any]]:
+        """Return what a probe of the artifact, or it itself, is called with, by name."""
         # Of what is run: each manifest is compared with the copy in its own model file.
-        manifest, given = probe.manifest, self._picture or self.photo
+        manifest, given = (probe or self.artifact).manifest, self._picture or self.photo
         steps = manifest.image_input(self.size)[1] if self._picture or self.size else None
-        inputs = photo_inputs(given, manifest.inputs, steps, manifest.model, photo_name(self.photo))
-        return self.open_runner(probe, names).run(inputs)
+        return photo_inputs(given, manifest.inputs, steps, manifest.model, photo_name(self.photo))
+
+    def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
+        return self.open_runner(probe, names).run(self.inputs(probe))
 
     def _maps(
         self, probe: Artifact, outputs: Sequence[Output], reduce: str, noise: Mapping[str, float] | None = None
