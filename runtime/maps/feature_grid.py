@@ -1,6 +1,6 @@
 """Pictures of a run: each output's map as a coloured tile, in the order of execution.
 
-Arrays become maps in `feature_maps.py`, and a page of maps a picture in `map_page.py`. The arrays come from a runner.
+Arrays become maps in `map_reading.py`, and a page of maps a picture in `map_page.py`. The arrays come from a runner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,11 +8,12 @@ from typing import Any, NoReturn
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from .feature_maps import WEAK, FeatureMap, FeatureMaps, badged, read_map, worth_drawing
+from .feature_maps import WEAK, FeatureMap, FeatureMaps, badged, worth_drawing
 from .footer import badge_notes, explained, left_out_notes, token_notes, usual_reduction
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .likeness import are_weak
 from .map_page import MapPages
+from .map_reading import read_map
 from .page_layout import OUTPUT_PAGE
 from .photo import Photo
 from .picture import Picture

@@ -1,6 +1,6 @@
 """The ways from a tensor, C H W, to one map, H W: a table.
 
-What an output's array is, and whether its map shows anything, is in `feature_maps.py`. NumPy is imported where it is
+What an output's array is, and whether its map shows anything, is in `map_reading.py`. NumPy is imported where it is
 used: the command line lists this table in its help.
 """
 

@@ -1,6 +1,6 @@
 """The maps of a photo: which probe is run for which output, so that no more is computed and kept than they need.
 
-What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
+How an array becomes a map, and whether it shows anything, is in `maps/map_reading.py`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,8 @@ from PIL import Image
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..maps.feature_grid import refuse_mapless
-from ..maps.feature_maps import FeatureMap, read_channels, read_components, read_map
+from ..maps.feature_maps import FeatureMap
+from ..maps.map_reading import read_channels, read_components, read_map
 from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner

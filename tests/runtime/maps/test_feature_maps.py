@@ -10,7 +10,7 @@ from map_pictures import expected_colours, find_tiles, output, random_maps, shru
 from runtime.artifact.errors import UsageError
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.feature_grid import draw_grid
-from runtime.maps.feature_maps import read_map
+from runtime.maps.map_reading import read_map
 from runtime.maps.reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
 

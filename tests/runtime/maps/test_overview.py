@@ -10,8 +10,8 @@ from PIL import Image
 from map_pictures import output, texts
 from runtime.maps.blocks import without_preactivations
 from runtime.maps.colour_scales import scales_of
-from runtime.maps.feature_maps import read_channels, read_components, read_map
 from runtime.maps.grid_style import GridStyle
+from runtime.maps.map_reading import read_channels, read_components, read_map
 from runtime.maps.overview import overview_pages
 from runtime.maps.photo import Photo
 
