@@ -81,7 +81,8 @@ def pages_of_photo(
         raise UsageError("--cam draws maps over a photo, and this input is none.")
     manifest = run.artifact.manifest
     layers = layers_with_maps(selection.of(manifest)) if selection.is_of_some else ()
-    classifier = ClassRun(run.artifact, run.photo, run.open_runner, run.size, on_phase)
+    (image,) = run.inputs().values()  # of the photo that is decoded already
+    classifier = ClassRun(run.artifact, image, run.open_runner, run.size, on_phase)
     found = class_activations(classifier, classes, methods, layers, selection.top)
     return cam_pages(found, manifest.outputs, photo, style, title)
 

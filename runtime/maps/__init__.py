@@ -3,12 +3,16 @@
 grid_style.py: GridStyle: every choice of a grid (--reduce, --clip, --width, ...) and its limits; None: page_layout.py
 channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
 reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
-feature_maps.py: an output -> its map; what is left out: constant, rounding, 1 x 1, the same picture twice
+feature_maps.py: FeatureMap: what one tile shows; what is left out: constant, rounding, 1 x 1, the same picture twice
+map_reading.py: an output's array -> its map, its principal components, its channels; what is constant or rounding
 colour_scales.py: default colour maps; which value gets which colour, also of differences: ends, clipping, symmetry
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
-overview.py: what an overview leaves out or marks: what looks alike, noise, weak maps, branches of blocks
+blocks.py: which depth of blocks makes an overview; branches inside of a block; what its activation follows
+likeness.py: maps that look alike, noise, checkerboards, weak ones; one sign for principal components
+thinning.py: what an overview leaves out or marks: what looks alike, noise, weak maps, branches of blocks
+stages.py: stages by the size of maps; encoder and decoder
 page_layout.py: columns, the size of tiles and so the usual width, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 pages.py: what all pages have: their number, the title, the legend and sentences of the footer
@@ -16,6 +20,7 @@ map_page.py: draws a page of tiles: names of blocks, the photo, maps with colour
 tile.py: one tile: a map, alone or over the photo, its frame, range and colour bar; text that fits
 footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
+overview.py: the overview of a model, step by step: blocks, mean or PC1, PC2, a head's channels, counts that close
 channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)
 comparison_page.py: draws a page of rows: a column for each photo or model (--against), one scale a row, difference
 comparison.py: draw_comparison: outputs of several runs matched by name; what only one has

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from .feature_maps import FeatureMap, output_tensor
+from .feature_maps import FeatureMap
 from .footer import listed
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .map_page import MapPages
+from .map_reading import output_tensor
 from .page_layout import CHANNEL_PAGE
 from .photo import Photo
 from .picture import Picture

@@ -4,8 +4,9 @@ The colours themselves are in `colour_maps.py`.
 """
 
 import math
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,12 @@ _MANY_PIXELS, _WASHED_OUT_FEW = 100, 0.3
 _FAR = 0.2
 """Of a map's range: how far an end lies from the others that is clipped."""
 
+_EDGE, _SMALLEST_INSIDE = 0.07, 10
+"""Of a map's side, what is its edge; pixels along the inside, of which fewer are a small part of the map."""
+_LITTLE = 0.6
+"""Of a map's range: if all inside of its edge lies within this part of it, the edge takes many of the colours; and the
+same of the pixels farthest out."""
+
 
 @dataclass(frozen=True)
 class ColourScale:
@@ -49,15 +56,42 @@ class ColourScale:
     highest: float
 
 
-def scales_of(maps: Sequence[NDArray[np.float64]], style: GridStyle, *, shared: bool) -> list[ColourScale | None]:
+def scales_of(
+    maps: Sequence[NDArray[np.float64]], style: GridStyle, *, shared: bool, inner: bool = False
+) -> list[ColourScale | None]:
     """Return each map's scale; None where no value is finite.
 
     Args:
         maps: H W each.
         style: what is chosen.
         shared: whether all have the same.
+        inner: whether a map's edge, which is computed from padding, and its pixels farthest out share the ends'
+            colours where they would take many of them.
     """
-    return _scales(maps, style, _scale, shared=shared)
+    found = _scales(maps, style, _scale, shared=shared)
+    if not inner or shared or style.clip is not None or style.symmetric:
+        return found
+    return [_of_most(values, scale) for values, scale in zip(maps, found, strict=True)]
+
+
+def _of_most(values: NDArray[np.float64], scale: ColourScale | None) -> ColourScale | None:
+    """Return the scale of what is inside of a map's edge, and of its pixels less 1 % at either end, where the rest
+    takes many of the colours.
+    """
+    edge = max(1, round(min(values.shape) * _EDGE))
+    if scale is None or min(values.shape) < _SMALLEST_INSIDE + 2 * edge:
+        return scale
+    inside = finite_values(values[edge:-edge, edge:-edge])
+    count = math.ceil(inside.size * _CLIPPED_BY_DEFAULT / 100)
+    if 2 * count >= inside.size:
+        return scale
+    ends = np.partition(inside, (0, count, inside.size - 1 - count, inside.size - 1))
+    low, high = scale.lowest, scale.highest
+    for left in (0, count):
+        inner = float(ends[left]), float(ends[inside.size - 1 - left])
+        if inner[0] < inner[1] and inner[1] / 2 - inner[0] / 2 <= _LITTLE * (high / 2 - low / 2):
+            low, high = inner
+    return replace(scale, low=low, high=high)
 
 
 def difference_scales(
@@ -134,14 +168,23 @@ def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: f
 def range_text(scale: ColourScale, *, short: bool = False) -> tuple[str, str]:
     """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant.
 
-    In short, `≤ −0.25`: how far what shares the end's colour lies isn't said.
+    In short, `≤ −0.25`: how far what shares the end's colour lies isn't said; and `1.9e−4` instead of `0.00019`.
     """
     if scale.lowest == scale.highest:
         return (f"{scale.lowest:.4g}".replace("-", "−"),) * 2
     texts = ((f"{scale.low:.{digits}g}", f"{scale.high:.{digits}g}") for digits in range(3, 18))
     low, high = next(pair for pair in texts if pair[0] != pair[1])
+    if short:
+        low, high = _compact(low), _compact(high)
     if scale.lowest < scale.low:
         low = f"≤ {low}" if short else f"{scale.lowest:.3g} … {low}"
     if scale.highest > scale.high:
         high = f"≥ {high}" if short else f"{high} … {scale.highest:.3g}"
     return low.replace("-", "−"), high.replace("-", "−")
+
+
+def _compact(number: str) -> str:
+    """Return `0.00019` and `1.9e-04` as `1.9e-4`."""
+    if re.match(r"-?0\.000\d", number):
+        number = f"{float(number):.{len(number.partition('.')[2].lstrip('0')) - 1}e}"
+    return re.sub(r"e([+-])0+(?=\d)", lambda found: f"e{found[1].replace('+', '')}", number)

@@ -14,9 +14,10 @@ from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from .comparison_page import ComparisonPages, MapRow
 from .feature_grid import marked, refuse_mapless
-from .feature_maps import FeatureMap, read_map, worth_drawing
+from .feature_maps import FeatureMap, worth_drawing
 from .footer import badge_notes, explained, left_out_notes, listed, token_notes
 from .grid_style import DEFAULT_STYLE, GridStyle
+from .map_reading import read_map
 from .page_layout import COMPARISON_PAGE
 from .photo import Photo
 from .picture import Picture

@@ -1,36 +1,24 @@
 """Pictures of a run: each output's map as a coloured tile, in the order of execution.
 
-Arrays become maps in `feature_maps.py`, and a page of maps a picture in `map_page.py`. The arrays come from a runner.
+Arrays become maps in `map_reading.py`, and a page of maps a picture in `map_page.py`. The arrays come from a runner.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
-
-import numpy as np
+from typing import Any, NoReturn
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from .feature_maps import WEAK, FeatureMap, read_map, worth_drawing
-from .footer import badge_notes, explained, left_out_counts, left_out_notes, token_notes, usual_reduction
+from .feature_maps import WEAK, FeatureMap, FeatureMaps, badged, worth_drawing
+from .footer import badge_notes, explained, left_out_notes, token_notes, usual_reduction
 from .grid_style import DEFAULT_STYLE, GridStyle
+from .likeness import are_weak
 from .map_page import MapPages
-from .overview import (
-    aligned,
-    are_weak,
-    badged,
-    closed_blocks,
-    differing,
-    is_branch,
-    last_of_sizes,
-    strongest_and_last,
-    with_branches,
-    without_checkerboards,
-)
+from .map_reading import read_map
 from .page_layout import OUTPUT_PAGE
 from .photo import Photo
 from .picture import Picture
 
-__all__ = ["draw_grid", "draw_pages", "grid_pages", "marked", "refuse_mapless"]
+__all__ = ["draw_grid", "draw_pages", "grid_pages", "marked", "refuse_blank", "refuse_mapless"]
 
 
 def draw_grid(
@@ -91,52 +79,40 @@ def grid_pages(
     style: GridStyle,
     title: str | None = None,
     photo: Photo | None = None,
-    *,
-    thin: bool = False,
-    few: bool = False,
 ) -> MapPages:
     """Return the pages of maps that were read one by one; those that show nothing are named in the footer.
 
-    What hardly varies beside the others is drawn fainter. With `thin` only the last of it in each block, and none that
-    looks like one before it; with `few`, at a glance.
+    What hardly varies beside the others is drawn fainter.
 
     Raises:
         UsageError: none shows anything.
     """
     shared = bool(style.shared)
-    maps, boards = without_checkerboards(maps) if few else (maps, [])
-    stay = last_of_sizes([each for each in maps if each.left_out is None]) if few else ()
-    found = worth_drawing(maps, aliases=style.aliases, shared=shared, stay=stay)
-    left_out, facts = left_out_notes(found.left_out), list[str]()
+    found = worth_drawing(maps, aliases=style.aliases, shared=shared)
     if not found.maps:
-        refuse_mapless(outputs)
-        raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out)}")
+        refuse_blank(outputs, found)
     drawn = marked(found.maps)
-    if thin and not style.aliases:
-        drawn, weak = strongest_and_last(drawn)
-        sums = closed_blocks(outputs) if few else ()
-        if sums:  # the signal doesn't fade where a branch adds little to it
-            faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
-            drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
-        drawn, similar, noise = differing(drawn, few=few)
-        drawn = with_branches(drawn, found.repeats, sums)
-        drawn = aligned(drawn, photo.seen[..., :3].mean(axis=2, dtype=np.float64) if photo else None) if few else drawn
-        reasons = {**found.left_out, "similar": similar, "noise": noise, "checkerboard": boards, "weak": weak}
-        left_out, facts = left_out_counts(reasons), left_out_notes(reasons)
-    else:
-        drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]
+    drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]
     return MapPages(
         maps=drawn,
         style=style,
         kind=OUTPUT_PAGE,
         shared=shared,
         title=title,
-        opening=explained(drawn, aligned=few),
-        closing=[*badge_notes(drawn), *([] if thin else token_notes(outputs)), *left_out],
+        opening=explained(drawn),
+        closing=[*badge_notes(drawn), *token_notes(outputs), *left_out_notes(found.left_out)],
         photo=photo,
-        brief=thin,
-        facts=[*token_notes(outputs), *facts] if thin else [],
     )
+
+
+def refuse_blank(outputs: Sequence[Output], found: FeatureMaps) -> NoReturn:
+    """Say that there is nothing to draw.
+
+    Raises:
+        UsageError: always.
+    """
+    refuse_mapless(outputs)
+    raise UsageError(f"Nothing to draw of the {len(outputs)} outputs: {' '.join(left_out_notes(found.left_out))}")
 
 
 def refuse_mapless(outputs: Sequence[Output]) -> None:

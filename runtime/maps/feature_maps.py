@@ -1,40 +1,30 @@
-"""Arrays by output to the maps that a picture shows, and what is left out because it would show nothing new.
+"""What a map is and says of itself, and which are left out because they would show nothing new.
 
-How a tensor becomes a map is in `reductions.py`; drawing maps is in `feature_grid.py`.
+How an array becomes a map is in `map_reading.py`; drawing maps is in `feature_grid.py`.
 """
 
-import difflib
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import UsageError
-from ..artifact.manifest import Output
-from ..artifact.tensors import as_array
-from .channel_mean import channels_of
 from .colour_maps import value_range
-from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
 __all__ = [
     "BRANCH",
     "LEFT_OUT",
+    "LOW",
     "WEAK",
     "FeatureMap",
     "FeatureMaps",
     "LeftOut",
-    "output_tensor",
-    "read_map",
+    "badged",
     "size_text",
     "worth_drawing",
 ]
 
-_ROUNDING = 8
-"""Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
-over the channels is 0 by definition, it is less than 1 in a Swin-T."""
 _FEW_CHANNELS = 3
 """Up to so many are each of a meaning of its own, as the classes of a U-Net: that a map is their mean is said."""
 _ALIKE = 0.02
@@ -42,10 +32,26 @@ _ALIKE = 0.02
 WEAK, BRANCH = "weak", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
+LOW, _LOW = "low", 0.2
+"""What is said of a first principal component that holds less of the channels' variance: it is one pattern of many."""
 
-LeftOut = Literal["flat", "point", "constant", "rounding", "repeat", "similar", "noise", "checkerboard", "weak"]
+LeftOut = Literal[
+    "inside",
+    "preactivation",
+    "repeat",
+    "similar",
+    "noise",
+    "checkerboard",
+    "weak",
+    "rounding",
+    "constant",
+    "point",
+    "flat",
+]
 
 LEFT_OUT: Mapping[LeftOut, tuple[str, str]] = {
+    "inside": ("is inside a block", "are inside blocks"),
+    "preactivation": ("precedes its activation", "precede their activation"),
     "repeat": ("looks like another", "look like another"),
     "similar": ("looks like a tile drawn", "look like tiles drawn"),
     "noise": ("is noise like a tile drawn", "are noise like tiles drawn"),
@@ -77,22 +83,31 @@ class FeatureMap:
     left_out: LeftOut | None = None
     """Why it shows nothing, if it does."""
     badges: tuple[str, ...] = ()
-    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `2 more alike`."""
+    """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`."""
     share: float | None = None
     """Of a principal component: how much of the channels' variance it holds."""
-    stands_for: int = 1
-    """Of an overview: how many maps end with this one, since the one before it."""
+    part: str = ""
+    """Which of several maps of its tensor it is, if there are: `PC2`, `channel 0`."""
+    stage: str = ""
+    """Of an overview: what the neighbours of its size are called, as of `with_stages`."""
 
     @property
     def is_mean_of_few(self) -> bool:
         """Whether it is the mean of channels of which each may have a meaning of its own."""
-        return self.reduction == "mean" and 2 <= (self.size or (0,))[0] <= _FEW_CHANNELS
+        return self.reduction == "mean" and not self.part and 2 <= (self.size or (0,))[0] <= _FEW_CHANNELS
 
     @property
     def remarks(self) -> list[str]:
-        """What else is to be said of it: `PC1 43 %`, `2 more alike`."""
-        share = [f"PC1 {self.share:.0%}".replace("%", " %")] if self.share is not None else []
-        return share + [each for each in self.badges if each not in (WEAK, BRANCH, share and self.reduction)]
+        """What else is to be said of it: `PC1 43 %`, `+2 alike`."""
+        if self.share is None:
+            return [each for each in self.badges if each not in (WEAK, BRANCH)]
+        share = f"{self.part or 'PC1'} {self.share:.0%}".replace("%", " %") + f" {LOW}" * self.is_low
+        return [share, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
+
+    @property
+    def is_low(self) -> bool:
+        """Whether it is a first principal component that holds little of the channels' variance."""
+        return self.share is not None and self.share < _LOW and self.part in ("", "PC1")
 
     @property
     def detail(self) -> str:
@@ -116,43 +131,9 @@ class FeatureMaps:
     """Each that looks like one that is drawn, and that one."""
 
 
-def read_map(
-    arrays: Mapping[str, Any], output: Output, reduce: str = AUTO, noise: Mapping[str, float] | None = None
-) -> FeatureMap:
-    """Return the map of one output, which may show nothing.
-
-    Args:
-        arrays: output name to NumPy array or PyTorch tensor, in the output's layout. Only the first image is read.
-        output: the output.
-        reduce: a row of `REDUCTIONS`, or auto.
-        noise: by output that is a mean already (`Output.averaged`), how far it may be off by rounding.
-
-    Raises:
-        UsageError: the array is missing or contradicts its output, or a mean can't be reduced as requested.
-    """
-    if not output.has_map:
-        return FeatureMap(output.name, output.label, output.module_path, np.empty((0, 0)), left_out="flat")
-    tensor = output_tensor(arrays, output)
-    if output.averaged is not None:
-        if reduce not in (AUTO, "mean"):
-            raise UsageError(
-                f"{output.name!r} is a mean over the channels already: it has no {reduce}.\n"
-                "Draw the full probe's tensors: export without --no-full."
-            )
-        reduce = "mean"
-    tried = []
-    for name in AUTO_ORDER if reduce == AUTO else (reduce,):
-        row = REDUCTIONS[name]
-        with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
-            values = row.reduce(tensor)
-            left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
-        size = output.averaged or tensor.shape[0], *tensor.shape[1:]
-        share = row.share(tensor, values) if row.share and left_out is None else None
-        found = FeatureMap(output.name, _operation(output), output.module_path, values, size, name, left_out)
-        tried.append(replace(found, share=share))
-        if left_out not in ("constant", "rounding"):
-            return tried[-1]
-    return tried[0]
+def badged(map_: FeatureMap, badge: str) -> FeatureMap:
+    """Return a map with one more badge."""
+    return replace(map_, badges=(*map_.badges, badge))
 
 
 def worth_drawing(
@@ -183,54 +164,9 @@ def worth_drawing(
     return found
 
 
-def output_tensor(arrays: Mapping[str, Any], output: Output) -> NDArray[Any]:
-    """Return the first image of an output's array, C H W.
-
-    Raises:
-        UsageError: there is no array, or it contradicts the output.
-    """
-    if output.name not in arrays:
-        near = ", ".join(difflib.get_close_matches(output.name, list(arrays))) or "none"
-        raise UsageError(f"No array for output {output.name!r} among the {len(arrays)} given; near names: {near}.")
-    try:
-        return channels_of(as_array(arrays[output.name]), output.layout, output.tokens)
-    except UsageError as error:
-        raise UsageError(f"Output {output.name!r} can't be drawn. {error}") from error
-
-
-def _shows_nothing(
-    values: NDArray[np.float64], tensor: NDArray[Any], row: Reduction, output: Output, noise: float
-) -> LeftOut | None:
-    if values.size == 1:
-        return "point"
-    low, high = float(values.min()), float(values.max())
-    if low == high:
-        return "constant"
-    if output.averaged is not None:
-        return "rounding" if high - low <= _ROUNDING * noise else None
-    if tensor.dtype.kind != "f" or not np.isfinite(high - low):
-        return None
-    # A bfloat16 array arrives as float32.
-    epsilon = 2.0**-7 if output.dtype == "bfloat16" else float(np.finfo(tensor.dtype).eps)
-    # The largest magnitude takes as long as the map: a bound of it settles nearly all.
-    bound = float(np.linalg.norm(tensor.ravel())) if tensor.flags.c_contiguous else np.inf
-    if high - low > _ROUNDING * epsilon * bound:
-        return None
-    return "rounding" if high - low <= _ROUNDING * epsilon * float(row.magnitude(tensor).max()) else None
-
-
-def _joined(*parts: str) -> str:
-    return " · ".join(filter(None, parts))
-
-
 def size_text(size: Sequence[int]) -> str:
     """Return `64 × 56 × 56`."""
     return " × ".join(map(str, size))
-
-
-def _operation(output: Output) -> str:
-    # An operation without a module of its own is called by its label already.
-    return "" if re.sub(r"_\d+$", "", output.name.rpartition(".")[2]) == output.label else output.label
 
 
 class _Pictures:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
 from .colour_scales import SEQUENTIAL, ColourScale
-from .feature_maps import BRANCH, LEFT_OUT, WEAK, FeatureMap, LeftOut
+from .feature_maps import BRANCH, LEFT_OUT, LOW, WEAK, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .photo import Photo
 from .reductions import REDUCTIONS
@@ -25,6 +25,7 @@ __all__ = [
 
 _BADGES = {
     WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
+    LOW: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
     BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
 }
 _NAMES_SHOWN = 6
@@ -32,20 +33,29 @@ _ALL_SHOWN = 2
 """Names of what is left out for one reason; of more, one is an example."""
 
 
-def explained(maps: Sequence[FeatureMap], what: str = "tile", *, aligned: bool = False) -> list[str]:
+def explained(maps: Sequence[FeatureMap], what: str = "tile", *, pages_of_components: bool = False) -> list[str]:
     """Return what a tile, or a row, shows.
 
     Args:
         maps: of all tiles.
         what: a tile, or a row.
-        aligned: whether the signs of principal components follow the tile before.
+        pages_of_components: whether principal components are what most tiles show, so that they have a short name.
     """
-    if aligned and usual_reduction(maps) == "pca":
-        return [
-            f"Each {what} is one output, in the order of execution: PC1, the pattern that its channels share most "
-            "(first principal component; %: its share of their variance). Its sign is free: it follows the tile before."
-        ]
+    if pages_of_components and usual_reduction(maps) == "pca":
+        if len(_parts(maps)) > 1:
+            return ["Tiles: principal components (PC) of an output's channels; %: share of variance."]
+        return ["Each tile is PC1, the first principal component of an output's channels; %: its share of variance."]
     return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
+
+
+def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
+    """Return what the signs of an overview's principal components are."""
+    free = usual_reduction(maps) == "pca"
+    return ["A component's sign is free: here each is turned to look like the one before."] if free else []
+
+
+def _parts(maps: Sequence[FeatureMap]) -> set[str]:
+    return {each.part for each in maps}
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -56,7 +66,7 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
         f"{'PC1' if name == 'pca' else name}: {REDUCTIONS[name].words}, of {count} whose {usual} shows nothing."
         for name, count in reductions.items()
     ]
-    marked = {badge for each in maps for badge in each.badges}
+    marked = {badge for each in maps for badge in each.badges} | ({LOW} if any(each.is_low for each in maps) else set())
     return notes + [words for badge, words in _BADGES.items() if badge in marked]
 
 
@@ -80,10 +90,18 @@ def scale_notes(
     return [f"{whole} ({colours}){symmetric}.{apart}"]
 
 
-def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:
-    """Return what an end with two numbers says, if there is one."""
+def clip_notes(scales: Collection[ColourScale | None], style: GridStyle, *, inner: bool = False) -> list[str]:
+    """Return what an end with two numbers says, if there is one.
+
+    Args:
+        scales: of all tiles.
+        style: what is chosen.
+        inner: whether a map's edge may be beyond its ends.
+    """
     if not any(each and (each.lowest < each.low or each.highest > each.high) for each in scales):
         return []
+    if inner:
+        return ["≤ and ≥: the padded edge, or up to 1 % of the pixels, lies farther out and shares the end's colour."]
     percent = "1" if style.clip is None else f"{style.clip:g}"
     why = ", since so few would take many of the colours" if style.clip is None else ""
     return [f"≤, ≥ and …: up to {percent} % of the pixels lie farther out and share the end's colour{why}."]
@@ -101,7 +119,9 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
 
 
 def left_out_counts(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
-    """Return how many are not drawn, and why."""
+    """Return how many are not drawn, and why; each is counted once."""
+    alike = [*left_out.get("repeat", ()), *left_out.get("similar", ())]  # wholly, or at a glance
+    left_out = {**left_out, "repeat": [], "similar": alike}
     counts = [f"{len(names)} {LEFT_OUT[kind][len(names) > 1]}" for kind in LEFT_OUT if (names := left_out.get(kind))]
     return [f"Left out: {'; '.join(counts)}."] if counts else []
 

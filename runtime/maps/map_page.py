@@ -32,7 +32,7 @@ from .tile import (
 
 __all__ = ["MapPages"]
 
-_PHOTO = Section("input", "", None, 1, 1)
+_PHOTO = Section("input", "", None, 1)
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class MapPages(Pages):
     photo: Photo | None = None
     """What the maps are of: the first tile of each page."""
     brief: bool = False
-    """Whether the footer is kept short."""
+    """Whether it is an overview: the footer and the numbers are short, and no edge takes a map's colours."""
     facts: Sequence[str] = ()
     """What is worth knowing of the picture and not said in it: names of what is left out, and options."""
 
@@ -77,7 +77,7 @@ class MapPages(Pages):
 
     @cached_property
     def _scales(self) -> list[ColourScale | None]:
-        return scales_of([each.values for each in self.maps], self.style, shared=self.shared)
+        return scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self.brief)
 
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
@@ -92,7 +92,7 @@ class MapPages(Pages):
             notes=[
                 *([] if has_title else self.opening),
                 *scale_notes(self._scales[shown], self.style, shared=self.shared),
-                *clip_notes(self._scales[shown], self.style),
+                *clip_notes(self._scales[shown], self.style, inner=self.brief),
                 *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
                 *self.closing,
                 *notes,
@@ -114,7 +114,16 @@ class MapPages(Pages):
             _draw_sections(picture, layout, [_PHOTO] * first + sections)
         scales = self._scales[shown]
         for index, (tile, scale) in enumerate(zip(_tiles(maps, sections), scales, strict=True), first):
-            _draw_tile(picture, layout, index, tile, scale, bar=not self.shared, over=photo if whole else None)
+            _draw_tile(
+                picture,
+                layout,
+                index,
+                tile,
+                scale,
+                bar=not self.shared,
+                over=photo if whole else None,
+                brief=self.brief,
+            )
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
         shared = self._scales[0]
         draw_footer(picture, layout, [shared] if self.shared and shared else [], marked)
@@ -131,7 +140,13 @@ def _tile(map_: FeatureMap, section: Section | None) -> _Tile:
         return _Tile(map_, map_.name, [map_.operation])
     said = section.badges if section else ()
     kind = [each for each in map_.badges if each in (WEAK, BRANCH) and each not in said]
-    size = f"mean of {map_.size[0]} channels" if map_.is_mean_of_few and section else _size(map_, section)
+    size = (
+        map_.part
+        if map_.part and map_.share is None
+        else f"mean of {map_.size[0]} channels"
+        if map_.is_mean_of_few and section
+        else _size(map_, section)
+    )
     lines = _joined(map_.operation, size, *kind), _joined(*map_.remarks)
     return _Tile(map_, map_.name, [each for each in lines if each])
 
@@ -140,7 +155,7 @@ def _size(map_: FeatureMap, section: Section | None) -> str:
     """What the section doesn't say of a map's size."""
     if section is None:
         return size_text(map_.size)
-    return "" if section.channels else f"{map_.size[0]} ch"
+    return "" if section.channels and not section.stage else f"{map_.size[0]} ch"
 
 
 def _joined(*parts: str) -> str:
@@ -170,13 +185,8 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
 
 
 def _said_of(section: Section) -> Sequence[str]:
-    """What is worth saying of a section, in more words and in fewer."""
-    counted = f"{section.count} of {section.of} maps" if section.of > section.count else ""
-    if WEAK in section.badges:
-        return "the signal fades: each varies by under 1/10,000 of the strongest", "the signal fades", "weak"
-    if BRANCH in section.badges:
-        return _joined("branches only: the sums look like the input", counted), _joined("branches", counted), "branch"
-    return (counted,) if counted else ()
+    """What is worth saying of a section at its end."""
+    return [badge for badge in (WEAK, BRANCH) if badge in section.badges]
 
 
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
@@ -187,7 +197,7 @@ def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bo
     baseline = y - layout.titles_height + (layout.name_lines - 1) * layout.line + layout.text
     draw_name(picture, (x, baseline), photo.name, layout.text, layout.side)
     height = draw_photo(picture, (x, y), layout.side, photo, whole=whole)
-    size = layout.text - 2
+    size = layout.text - 1
     place = (x, baseline + above) if above else (x, y + height + 6 + size)
     draw_fitted(picture, place, photo.detail, size, layout.side)
 
@@ -201,6 +211,7 @@ def _draw_tile(
     *,
     bar: bool,
     over: Photo | None,
+    brief: bool,
 ) -> None:
     map_ = tile.map
     x, y = layout.corner(index)
@@ -210,7 +221,7 @@ def _draw_tile(
     for line in lines:
         picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=True))
         baseline += layout.line
-    draw_details(picture, (x, baseline), tile.lines, layout.text - 2, layout.line, layout.side)
+    draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
     y += layout.titles_height
     width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.is_weak)
     # Without a bar the scale is in the footer, and the tile says what is its own.
@@ -220,9 +231,10 @@ def _draw_tile(
         picture,
         (x, y + height + 6),
         room,
-        layout.text - 2,
+        layout.text - 1,
         ends,
         bar=bar,
         bad=not_finite(map_.values),
         faint=map_.is_weak,
+        brief=brief,
     )

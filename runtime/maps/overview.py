@@ -1,349 +1,223 @@
-"""What an overview leaves out beside what shows nothing: what looks alike, noise, and most of what is weak.
+"""An overview of a model: the few of its maps that say the most, on one page; the order of the steps.
 
-What shows nothing at all is found in `feature_maps.py`; which blocks an overview is of, in `runs/photo_pages.py`.
+Which blocks it is of is decided in `blocks.py`, what looks alike in `thinning.py`. The maps come from a photo's run.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from itertools import pairwise
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
-from .colour_maps import value_range
-from .feature_maps import BRANCH, WEAK, FeatureMap
-from .sections import blocks_of
+from .blocks import closed_blocks, is_branch, of_whole_blocks, with_branch_ends, without_preactivations
+from .feature_grid import marked, refuse_blank
+from .feature_maps import FeatureMap, LeftOut, badged, worth_drawing
+from .footer import badge_notes, explained, left_out_counts, left_out_notes, sign_notes, token_notes
+from .grid_style import GridStyle
+from .likeness import aligned, blurred
+from .map_page import MapPages
+from .page_layout import OUTPUT_PAGE
+from .photo import Photo
+from .reductions import AUTO, AUTO_ORDER
+from .stages import with_stages
+from .thinning import (
+    MOST_SHOWN,
+    Differing,
+    differing,
+    last_of_sizes,
+    means_say_little,
+    strongest_and_last,
+    with_branches,
+    without_checkerboards,
+)
 
-__all__ = [
-    "MOST_SHOWN",
-    "aligned",
-    "are_weak",
-    "badged",
-    "closed_blocks",
-    "differing",
-    "is_branch",
-    "last_of_sizes",
-    "means_say_little",
-    "strongest_and_last",
-    "with_branch_ends",
-    "with_branches",
-    "with_counts",
-    "without_branches",
-    "without_checkerboards",
-]
+__all__ = ["MapSource", "overview_pages"]
 
-MOST_SHOWN = 15
-"""Maps of an overview: with the photo, 16 tiles, whose text is read also on paper."""
-
-_WEAK = 1e-4
-"""Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
-_SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
-"""Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
-all have room; and in an overview, the first by which few enough are left."""
-_STRICTER = (0.93, 0.95, 0.97, 0.98, 0.99)
-"""The same where hardly any are left."""
-_FEWEST = 7
-_CHANCE = 0.4
-"""The correlation of neighbouring pixels, below which a map looks like noise."""
-_PERIODIC = 0.2
-"""Of a map's variance, by which its pixels agree more with the second next than with the next: a checkerboard."""
-_LEAST_SIDE = 7
-"""Pixels of a map, in which neighbours can be told from chance."""
-_TOO_MANY = 0.2
-"""Of the maps, whose mean is noise: it is no picture of this model."""
-_LARGEST_SHARE = 0.5
-"""Of the outputs, that a block of several may hold."""
-_BLURRED = 28
-"""Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
+_FEW = 6
+"""Maps, of which fewer leave room for the branches of blocks."""
+_COMPONENTS = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
+"""How many principal components are drawn of what each stage returns, by the number of stages, where few maps are."""
+_STEADY, _VERY_ALIKE = 8, 0.95
+"""Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
 
 
-def badged(map_: FeatureMap, badge: str) -> FeatureMap:
-    """Return a map with one more badge."""
-    return replace(map_, badges=(*map_.badges, badge))
+class MapSource(Protocol):
+    """What the maps come from."""
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether there are tensors, and not their means alone."""
+
+    def maps(self, outputs: Sequence[Output], reduce: str = AUTO) -> list[FeatureMap]:
+        """Return the map of each output."""
+
+    def components(self, of: Sequence[tuple[Output, FeatureMap]], count: int) -> list[list[FeatureMap]]:
+        """Return so many principal components of each output, of which its map is the first."""
+
+    def channels(self, output: Output, map_: FeatureMap) -> list[FeatureMap]:
+        """Return each channel of an output, of which the map is the mean."""
 
 
-def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
-    """Return which maps hardly vary beside the strongest."""
-    spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
-    return [span < _WEAK * max(spans) for span in spans]
+@dataclass
+class _Draft:
+    """What is drawn, and why the other outputs aren't: each of them is in one place."""
+
+    maps: list[FeatureMap]
+    left_out: dict[LeftOut, list[str]] = field(default_factory=dict)
+    alike: dict[str, list[FeatureMap]] = field(default_factory=dict)
+    """By what is drawn: those that look like it."""
 
 
-def means_say_little(maps: Sequence[FeatureMap]) -> bool:
-    """Return whether the mean over the channels shows nothing in one of the maps, or noise in too many."""
-    shown = [each for each in maps if each.left_out is None]
-    noise = sum(_is_noise(each.values) for each in shown)
-    return any(each.reduction != "mean" for each in shown) or noise > _TOO_MANY * len(shown)
+def overview_pages(
+    source: MapSource, outputs: Sequence[Output], style: GridStyle, title: str | None, photo: Photo | None
+) -> MapPages:
+    """Return the pages of an overview: of many outputs one page.
 
-
-def differing(maps: Sequence[FeatureMap], *, few: bool = False) -> tuple[list[FeatureMap], list[str], list[str]]:
-    """Return the maps without those that look like an earlier one among their neighbours of one size, the names of
-    those, and of those that are noise, like an earlier one.
-
-    A map that is kept says on itself how many it stands for, too.
-
-    Args:
-        maps: in the order of execution.
-        few: whether what looks alike at a glance is enough. Of many maps it always is.
+    Raises:
+        UsageError: no output shows anything.
     """
-    few = few or len(maps) > MOST_SHOWN
-    limits = _ALIKE_AT_A_GLANCE if few else (_SIMILAR,)
-    pictures = [_blurred(each.values) for each in maps]
-    noise = [few and _is_noise(each.values) for each in maps]
-    for limit in limits:
-        twins = _twins(maps, pictures, noise, limit)
-        if twins.count(None) <= MOST_SHOWN:
-            break
-    for limit in _STRICTER:
-        more = _twins(maps, pictures, noise, limit)
-        if twins.count(None) >= min(_FEWEST, len(maps)) or more.count(None) > MOST_SHOWN:
-            break
-        twins = more
-    if few:
-        twins = _led_by_the_last(maps, twins)
-    alike: dict[int, int] = {}
-    for twin in twins:
-        if twin is not None:
-            alike[twin] = alike.get(twin, 0) + 1
-    kept = [
-        badged(each, f"{alike[index]} more alike") if index in alike else each
-        for index, (each, twin) in enumerate(zip(maps, twins, strict=True))
-        if twin is None
-    ]
-    left = [(each.name, is_noise) for each, is_noise, twin in zip(maps, noise, twins, strict=True) if twin is not None]
-    return kept, [name for name, is_noise in left if not is_noise], [name for name, is_noise in left if is_noise]
+    maps = source.maps(outputs, style.reduce)
+    shared, free = bool(style.shared), style.reduce == AUTO and source.has_channels
 
+    def shown(some: Sequence[Output]) -> int:
+        return len(worth_drawing(_of(maps, some), shared=shared).maps)
 
-def _twins(
-    maps: Sequence[FeatureMap], pictures: Sequence[NDArray[np.float64]], noise: Sequence[bool], limit: float
-) -> list[int | None]:
-    """Return for each map the index of the one that stands for it, too, if one does."""
-    twins: list[int | None] = []
-    kept: list[int] = []
-    for index, map_ in enumerate(maps):
-        if index and maps[index - 1].values.shape != map_.values.shape:
-            kept = []
-        twin = next(
-            (
-                each
-                for each in reversed(kept)
-                if (noise[each] and noise[index]) or float(np.vdot(pictures[each], pictures[index])) >= limit
-            ),
-            None,
-        )
-        twins.append(twin)
-        if twin is None:
-            kept.append(index)
-    return twins
-
-
-def without_checkerboards(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
-    """Return the maps without checkerboards, as of a fresh transposed convolution, that a map of the same size follows,
-    and the others' names.
-    """
-    left = [
-        each.name
-        for each, after in pairwise(maps)
-        if each.values.shape == after.values.shape and _is_checkerboard(each.values)
-    ]
-    return [each for each in maps if each.name not in left], left
-
-
-def _is_checkerboard(values: NDArray[np.float64]) -> bool:
-    """Return whether pixels are more like the second next than the next, as with a stride of two."""
-    if min(values.shape) < 2 * _LEAST_SIDE or not np.isfinite(values).all():
-        return False
-    inner = values[2:-2, 2:-2]  # the padding's edge is no part of it
-    centred = inner - inner.mean()
-    next_, second = (
-        float((centred[:, step:] * centred[:, :-step]).mean() + (centred[step:] * centred[:-step]).mean()) / 2
-        for step in (1, 2)
+    blocks, depth = of_whole_blocks(outputs, shown)
+    few = depth > 0 or shown(outputs) > MOST_SHOWN
+    some = _both(blocks, without_preactivations(outputs)) if few else blocks
+    branches = with_branch_ends(some, outputs) if depth else some
+    if depth and free and means_say_little(_of(maps, some)):
+        maps = source.maps(branches, AUTO_ORDER[-1])
+    brightness = photo.seen[..., :3].mean(axis=2, dtype=np.float64) if photo else None
+    draft = _drafted(maps, some, brightness, few=few, shared=shared)
+    if len(draft.maps) < _FEW and len(branches) > len(some):  # in a fresh ConvNeXt, the sums are their inputs
+        more = _drafted(maps, branches, brightness, few=True, shared=shared)
+        if len(more.maps) > len(draft.maps):
+            some, draft = branches, more
+    _account(draft, outputs, blocks, some)
+    names = [each.name for each in draft.maps]
+    drawn = with_stages(draft.maps) if few else draft.maps
+    drawn = _in_parts(source, outputs, drawn, brightness) if few and free else drawn
+    thinned = bool(draft.left_out.keys() & {"inside", "preactivation", "similar", "noise", "checkerboard", "weak"})
+    opening = explained(drawn, pages_of_components=few)
+    if thinned:
+        said = ["what each block returns" if depth else "those that look different", *_steady(draft)]
+        opening.append(f"{len(names)} of {len(outputs)} outputs: {'; '.join(said)}.")
+    which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
+    facts = [f"Drawn: {which}. --all-pages draws all."] if thinned else []
+    return MapPages(
+        maps=drawn,
+        style=style,
+        kind=OUTPUT_PAGE,
+        shared=shared,
+        title=title,
+        opening=opening,
+        closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
+        photo=photo,
+        brief=True,
+        facts=[*facts, *token_notes(outputs), *left_out_notes(draft.left_out)],
     )
-    return second - next_ > _PERIODIC * float((centred**2).mean())
 
 
-def last_of_sizes(maps: Sequence[FeatureMap]) -> set[str]:
-    """Return the names of what each stage returns: of the last before the size changes, and of the last of all.
+def _drafted(
+    maps: Sequence[FeatureMap],
+    outputs: Sequence[Output],
+    photo: NDArray[np.float64] | None,
+    *,
+    few: bool,
+    shared: bool,
+) -> _Draft:
+    """Return some outputs' maps without what says little beside the others."""
+    maps, boards = without_checkerboards(_of(maps, outputs)) if few else (_of(maps, outputs), [])
+    stay = last_of_sizes([each for each in maps if each.left_out is None]) if few else ()
+    found = worth_drawing(maps, shared=shared, stay=stay)
+    if not found.maps:
+        refuse_blank(outputs, found)
+    drawn, weak = strongest_and_last(marked(found.maps))
+    sums = closed_blocks(outputs) if few else ()
+    if sums:  # the signal doesn't fade where a branch adds little to it
+        faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
+        drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
+    apart = differing(drawn, few=few)
+    noise = [name for name in apart.twins if name in apart.noise]
+    similar = [name for name in apart.twins if name not in apart.noise]
+    left_out: dict[LeftOut, list[str]] = {"similar": similar, "noise": noise, "checkerboard": boards, "weak": weak}
+    left_out = {kind: names for kind, names in left_out.items() if names}
+    alike = _alike(drawn, apart, found.repeats)
+    turned = aligned(apart.maps, photo) if few else apart.maps
+    counted = [badged(each, f"+{len(alike[each.name])} alike") if each.name in alike else each for each in turned]
+    return _Draft(with_branches(counted, found.repeats, sums), found.left_out | left_out, alike)
 
-    What only prepares the change, as the norm before a strided convolution in one module with it, is not the last.
-    """
-    found = set()
-    for index, map_ in enumerate(maps):
-        following = maps[index + 1] if index + 1 < len(maps) else None
-        if following and following.values.shape == map_.values.shape:
-            continue
-        around = map_.path.rpartition(".")[0]
-        before = maps[index - 1] if index else None
-        prepares = (
-            before
-            and following
-            and around
-            and before.values.shape == map_.values.shape
-            and _within(following.path, around)
-            and not _within(before.path, around)
-        )
-        found.add(before.name if before and prepares else map_.name)
+
+def _alike(
+    maps: Sequence[FeatureMap], apart: Differing, repeats: Sequence[tuple[FeatureMap, FeatureMap]]
+) -> dict[str, list[FeatureMap]]:
+    """Return what looks like each map that is drawn, also what repeats one of those."""
+    found: dict[str, list[FeatureMap]] = {}
+    twins = [(each, apart.twins[each.name]) for each in maps if each.name in apart.twins]
+    for each, twin in [*twins, *((one, apart.twins.get(other.name, other.name)) for one, other in repeats)]:
+        found.setdefault(twin, []).append(each)
     return found
 
 
-def _led_by_the_last(maps: Sequence[FeatureMap], twins: Sequence[int | None]) -> list[int | None]:
-    """Return the twins, with what a stage returns in place of the earlier map that stood for it."""
-    stays = last_of_sizes(maps)
-    led = {twin: index for index, twin in enumerate(twins) if twin is not None and maps[index].name in stays}
-    return [
-        None if index in led.values() else led.get(index if twin is None else twin, twin)
-        for index, twin in enumerate(twins)
-    ]
+def _account(draft: _Draft, outputs: Sequence[Output], blocks: Sequence[Output], some: Sequence[Output]) -> None:
+    """Add to what is left out the outputs that aren't among those of which the overview is, so that the counts close.
+
+    Args:
+        draft: of the overview.
+        outputs: all.
+        blocks: of whole blocks.
+        some: of which the overview is.
+    """
+    whole, names = {each.name for each in blocks}, {each.name for each in some}
+    for each in outputs:
+        if each.name not in names:
+            why: LeftOut = "flat" if not each.has_map else "preactivation" if each.name in whole else "inside"
+            draft.left_out.setdefault(why, []).append(each.name)
 
 
-def strongest_and_last(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
-    """Return the maps without those that are weak, of which the last of each block stays, and the others' names."""
-    weak = are_weak(maps)
-    blocks = blocks_of([each.path for each in maps])
-    followed = [
-        later and block != "" and block == after
-        for (block, after), later in zip(pairwise([*blocks, ""]), [*weak[1:], False], strict=True)
-    ]
-    kept = [
-        badged(each, WEAK) if is_weak else each
-        for each, is_weak, is_followed in zip(maps, weak, followed, strict=True)
-        if not (is_weak and is_followed)
-    ]
-    names = {each.name for each in kept}
-    return kept, [each.name for each in maps if each.name not in names]
-
-
-def with_branches(
-    maps: Sequence[FeatureMap], repeats: Collection[tuple[FeatureMap, FeatureMap]], sums: Collection[str] = ()
+def _in_parts(
+    source: MapSource, outputs: Sequence[Output], maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None
 ) -> list[FeatureMap]:
-    """Return the maps, those that aren't weak marked which are a branch of a block.
-
-    Args:
-        maps: that are drawn.
-        repeats: what looks like one of them, and that one: a block's sum that looks like what the block was given.
-        sums: the blocks that are known to return something else than what their last module does.
+    """Return the maps; where there are few principal components, the next ones after each; and in place of the mean of
+    a model's few results, each of these.
     """
-    blocks = {each.path for each, twin in repeats if each.path and not _within(twin.path, each.path)} | {*sums}
-    return [badged(each, BRANCH) if not each.is_weak and is_branch(each.path, blocks) else each for each in maps]
+    by_name = {each.name: each for each in outputs}
+    ends = last_of_sizes(maps)
+    count = _COMPONENTS.get(len(ends), 1) if len(maps) < _FEW and all(each.share is not None for each in maps) else 1
+    if count > 1:
+        some = [each for each in maps if each.name in ends]
+        found = source.components([(by_name[each.name], each) for each in some], count)
+        # The eye compares those of one number, as it does the first ones.
+        turned = [aligned([each[number] for each in found if number < len(each)], photo) for number in range(1, count)]
+        more = {parts[0].name: [turned[at].pop(0) for at in range(len(parts) - 1)] for parts in found}
+        return [part for each in maps for part in (each, *more.get(each.name, ()))]
+    last = maps[-1]
+    if last.is_mean_of_few and (len(maps) == 1 or maps[-2].size[0] > last.size[0]):
+        return [*maps[:-1], *source.channels(by_name[last.name], last)]
+    return list(maps)
 
 
-def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> list[FeatureMap]:
-    """Return the maps, those that are principal components with the sign by which they look most like the map before.
-
-    Args:
-        maps: one after the other.
-        photo: its brightness, H W, which stands before the first, if there is one.
-    """
-    found: list[FeatureMap] = []
-    before = photo
-    for each in maps:
-        turned = each.share is not None and before is not None and _agreement(before, each.values) < 0
-        found.append(replace(each, values=-each.values) if turned else each)
-        before = found[-1].values
-    return found
+def _steady(draft: _Draft) -> list[str]:
+    """Return that the maps hardly change, if many look like those that are drawn, and very much so."""
+    pairs = [(each, other) for each in draft.maps for other in draft.alike.get(each.name, ())]
+    if len(pairs) < _STEADY:
+        return []
+    least = min(abs(float(np.vdot(blurred(each.values), blurred(other.values)))) for each, other in pairs)
+    if least < _VERY_ALIKE:
+        return []
+    what = "PC1" if draft.maps[0].share is not None else "the mean"
+    where = " within a stage" if len({each.size[1:] for each in draft.maps}) > 1 else ""
+    return [f"{what} hardly changes{where} (r ≥ {np.floor(least * 100) / 100:.2f})"]
 
 
-def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
-    """Return the covariance of two maps, whose sign says whether they are bright in the same places."""
-    sides = [min(*pair, _BLURRED) for pair in zip(one.shape, other.shape, strict=True)]
-    first, second = (_coarse(each, sides) for each in (one, other))
-    agreement = float(np.vdot(first - first.mean(), second - second.mean()))
-    return agreement if np.isfinite(agreement) else 0.0
+def _both(some: Sequence[Output], others: Sequence[Output]) -> list[Output]:
+    names = {each.name for each in others}
+    return [each for each in some if each.name in names]
 
 
-def _coarse(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:
-    """Return a map averaged down to so many rows and columns."""
-    scaled = values / (float(np.abs(values).max()) or 1.0)
-    for axis, side in enumerate(sides):
-        edges = np.linspace(0, scaled.shape[axis], side + 1).round().astype(int)
-        sums = np.add.reduceat(scaled, edges[:-1], axis=axis)
-        scaled = sums / np.expand_dims(np.diff(edges), 1 - axis)
-    return scaled
-
-
-def with_counts(maps: Sequence[FeatureMap], whole: Sequence[FeatureMap], order: Sequence[str]) -> list[FeatureMap]:
-    """Return the maps of an overview, each with how many of the whole it stands for: those since the one before it,
-    and the last ones of their size.
-
-    Args:
-        maps: of the overview.
-        whole: all maps that say something.
-        order: the names of all outputs, in the order of execution.
-    """
-    places = {name: index for index, name in enumerate(order)}
-    counts = [1] * len(maps)
-    drawn = {each.name for each in maps}
-    for each in whole:
-        if each.name in drawn:
-            continue
-        after = next((index for index, it in enumerate(maps) if places[it.name] > places[each.name]), len(maps))
-        same = [
-            index for index in (after, after - 1) if 0 <= index < len(maps) and maps[index].size[1:] == each.size[1:]
-        ]
-        counts[same[0] if same else min(after, len(maps) - 1)] += 1
-    return [replace(each, stands_for=count) for each, count in zip(maps, counts, strict=True)]
-
-
-def without_branches(outputs: Sequence[Output]) -> list[Output]:
-    """Return the outputs without those inside of a block that ends with an operation of its own, as a residual block
-    with its sum: that, and no branch of it, is what the block returns.
-    """
-    blocks = closed_blocks(outputs)
-    return [each for each in outputs if not is_branch(each.module_path, blocks)]
-
-
-def with_branch_ends(some: Sequence[Output], outputs: Sequence[Output]) -> list[Output]:
-    """Return some outputs and, of each block among them that ends with an operation of its own, what its last module
-    returns: what a residual block adds to its input.
-    """
-    blocks = {each.module_path for each in some} & closed_blocks(outputs)
-    ends = {block: each.name for each in outputs for block in blocks if is_branch(each.module_path, [block])}
-    names = {*ends.values(), *(each.name for each in some)}
-    return [each for each in outputs if each.name in names]
-
-
-def closed_blocks(outputs: Sequence[Output]) -> set[str]:
-    """Return the modules around some of the outputs that end with an operation of their own, which is among them."""
-    paths = [each.module_path for each in outputs]
-    held = {path: sum(is_branch(each, [path]) for each in paths) for path in {*paths} if path}
-    # What holds more is around the whole model.
-    return {path for path, count in held.items() if 0 < count <= _LARGEST_SHARE * len(outputs)}
-
-
-def is_branch(path: str, blocks: Collection[str]) -> bool:
-    """Return whether a module is inside of one of the blocks."""
-    return any(path.startswith(f"{block}.") for block in blocks)
-
-
-def _within(path: str, block: str) -> bool:
-    return path == block or path.startswith(f"{block}.")
-
-
-def _blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a smaller or smoother map, so scaled that the product of two is their correlation; 0 if there is none."""
-    if not np.isfinite(values).all():
-        return np.zeros(1)
-    step = max(values.shape) // _BLURRED
-    if step > 1:
-        height, width = (max(side // step, 1) * step if side >= step else side for side in values.shape)
-        rows = np.add.reduceat(values[:height, :width], np.arange(0, height, step), axis=0)
-        small = np.add.reduceat(rows, np.arange(0, width, step), axis=1)
-    else:
-        padded = np.pad(values, 1, mode="edge")
-        rows = padded[:-2] + padded[1:-1] + padded[2:]
-        small = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
-    with np.errstate(all="ignore"):
-        centred = small - small.mean()
-        norm = float(np.linalg.norm(centred))
-        return centred / norm if norm and np.isfinite(norm) else np.zeros_like(centred)
-
-
-def _is_noise(values: NDArray[np.float64]) -> bool:
-    """Return whether neighbouring pixels have little to do with one another."""
-    if min(values.shape) < _LEAST_SIDE or not np.isfinite(values).all():
-        return False
-    with np.errstate(all="ignore"):
-        centred = values - values.mean()
-        power = float((centred**2).mean())
-        along = float((centred[:, 1:] * centred[:, :-1]).mean() + (centred[1:] * centred[:-1]).mean()) / 2
-        return bool(abs(along) < _CHANCE * power)  # a checkerboard is none
+def _of(maps: Sequence[FeatureMap], outputs: Sequence[Output]) -> list[FeatureMap]:
+    names = {output.name for output in outputs}
+    return [each for each in maps if each.name in names]

@@ -13,6 +13,7 @@ from .grid_style import DEFAULT_STYLE, GridStyle
 from .picture_text import break_name, font_of_size, text_length, wrap
 
 __all__ = [
+    "BAR_HEIGHT",
     "CHANNEL_PAGE",
     "COMPARISON_PAGE",
     "MARGIN",
@@ -28,6 +29,8 @@ MARGIN = 32
 _GUTTER, _ROW_GAP = 24, 22
 _GAP = 6
 """Between a map and the text above or below it."""
+BAR_HEIGHT = 8
+"""Of a colour bar, with the space below it."""
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the raster formats'
 _SMALLEST_SIDE = 112  # less leaves no room for a title
 _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
@@ -35,7 +38,7 @@ _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH, _USUAL_WIDTH = 480, 624
 """Of the picture: holds the footer's legend; and its sentences in a few lines, where no width is asked for."""
 _ONE_ROW = 4  # tiles
-_SPLIT = 0.12
+_SPLIT = 0.6
 """What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
 """Width to height that a page comes near to: of a screen, and of paper."""
@@ -106,7 +109,7 @@ class GridLayout:
 
     @property
     def _row_height(self) -> int:
-        return self.section_height + self.titles_height + self.map_height + _GAP + self.line + _ROW_GAP
+        return self.section_height + self.titles_height + self.map_height + _GAP + BAR_HEIGHT + self.line + _ROW_GAP
 
     @property
     def grid_width(self) -> int:
@@ -186,7 +189,7 @@ def lay_out(
         name_text = _name_size(names, text, side)
         name_font = font_of_size(name_text, bold=True)
         footer_width = max(columns * (side + _GUTTER) - _GUTTER, least - 2 * MARGIN)
-        under_title = wrap(caption, font_of_size(text), footer_width)
+        under_title = wrap(caption, font_of_size(text - 1), footer_width)
         layout = GridLayout(
             side=side,
             columns=columns,

@@ -132,7 +132,7 @@ def draw_footer(
     """
     for index, line in enumerate(layout.caption, 1):
         below = MARGIN + layout.text + 8 + index * layout.line
-        picture.parts.append(Text(MARGIN, below, line, layout.text, INK))
+        picture.parts.append(Text(MARGIN, below, line, layout.text - 1, INK))
     size = layout.text - 1
     legend: list[str | NDArray[np.uint8]] = []
     for scale in scales:

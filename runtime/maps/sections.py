@@ -30,15 +30,15 @@ class Section:
     channels: int | None
     """Of each; None where they differ."""
     count: int
-    of: int
-    """How many maps they stand for in an overview; as many as there are, elsewhere."""
+    stage: str = ""
+    """What it is called in an overview, whose tiles say the channels themselves."""
     badges: frozenset[str] = frozenset()
     """Those of `WEAK` and `BRANCH` that all have."""
 
     @property
     def beside(self) -> str:
         """What is said after its name."""
-        return " · ".join(filter(None, (f"{self.channels} ch" if self.channels else "", self.within)))
+        return self.stage or " · ".join(filter(None, (f"{self.channels} ch" if self.channels else "", self.within)))
 
 
 def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
@@ -50,8 +50,10 @@ def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
         return []
     groups = groupby(maps, key=lambda each: (each.size[1:], each.is_weak))
     found = [_section(list(group)) for _, group in groups]
+    if maps and maps[0].stage:
+        return found
     several = len(found) < len(maps)
-    telling = len(found) > 1 or found[0].within or found[0].of > len(maps)
+    telling = len(found) > 1 or found[0].within
     return found if several and telling else []
 
 
@@ -126,7 +128,7 @@ def _section(maps: Sequence[FeatureMap]) -> Section:
         within=_common([each.path for each in maps]) if len(maps) > 1 else "",
         channels=channels.pop() if len(channels) == 1 else None,
         count=len(maps),
-        of=sum(each.stands_for for each in maps),
+        stage=maps[0].stage,
         badges=frozenset({WEAK, BRANCH}.intersection(*(each.badges for each in maps))),
     )
 

@@ -1,4 +1,4 @@
-"""One tile: its pixels in a frame, and below them the ends of its colours with the bar between; lines of text that fit.
+"""One tile: its pixels in a frame, and below them its colour bar with its ends; lines of text that fit.
 
 Where a tile is on its page is up to `page_layout.py`, which tiles there are to `map_page.py` and `comparison_page.py`.
 """
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .colour_maps import colour_map_image, colour_table, finite_values
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
-from .page_layout import fit
+from .page_layout import BAR_HEIGHT, fit
 from .photo import Photo, photo_with_map
 from .picture import Box, Picture, Pixels, Text
 from .picture_text import font_of_size, shorten_front, text_length
@@ -29,12 +29,11 @@ __all__ = [
     "not_finite",
 ]
 
-INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#5f5f5f", "#d4d4d4", "#33628c"
-_REMARKS = {"weak": "#b3540a", "branch": "#33628c"}
-_BAR, _LEAST_BAR, _USUAL_BAR, _BAR_GAP = 6, 16, 48, 6
-"""Of a colour bar: its height, its least width, that for which numbers are shortened, and the space beside it."""
-_BAR_SHARE = 0.42
-"""Of a tile's width, that its colour bar takes."""
+INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#444444", "#d4d4d4", "#33628c"
+_REMARKS = {"weak": "#b3540a", "low": "#b3540a", "branch": "#33628c"}
+_BAR, _BETWEEN = 5, 12
+"""The height of a colour bar, which is as wide as its map, so that all are alike; and the least space between its
+numbers."""
 
 _FAINT = 0.55
 """Of its colours, over white, that a map keeps which hardly varies beside the others."""
@@ -81,8 +80,9 @@ def draw_range(
     bar: bool = True,
     bad: int = 0,
     faint: bool = False,
+    brief: bool = False,
 ) -> None:
-    """Add the ends of a map's colours, with the colour bar between them.
+    """Add the colour bar of a map, and below it its ends.
 
     Args:
         picture: to add it to.
@@ -93,6 +93,7 @@ def draw_range(
         bar: whether there is room for a bar, and it isn't in the footer.
         bad: how many values aren't finite.
         faint: whether the map is.
+        brief: whether how far what is clipped lies isn't said.
     """
     x, y = place
     beyond = f" · {bad} not finite" if bad else ""
@@ -101,27 +102,20 @@ def draw_range(
     elif scale.lowest == scale.highest:
         texts = "", f"constant {range_text(scale)[0]}{beyond}"
     else:
-        low, high = range_text(scale)
-        texts = low, high + beyond
-    font = font_of_size(size)
-    left, right = (text_length(font, text) for text in texts)
-    room = width - round(left + right) - 2 * _BAR_GAP
-    if scale and bar and room < _USUAL_BAR and (scale.lowest < scale.low or scale.highest > scale.high):
-        low, high = range_text(scale, short=True)
-        texts = low, high + beyond
-        left, right = (text_length(font, text) for text in texts)
-        room = width - round(left + right) - 2 * _BAR_GAP
-    if texts[0] and bar and room >= _LEAST_BAR:
-        picture.parts.append(Text(x, y + size, texts[0], size, SOFT_INK))
-        picture.parts.append(Text(x + width - round(right), y + size, texts[1], size, SOFT_INK))
-        colours = colour_table(cmap_of(scale))[None]
-        # Of one length and at one place in most tiles; of less only where the numbers need the room.
-        usual = round(width * _BAR_SHARE)
-        start = x + (width - usual) // 2
-        if max(left, right) + _BAR_GAP > (width - usual) / 2:
-            start, usual = x + round(left) + _BAR_GAP, room
-        picture.parts.append(Pixels(start, y + size - _BAR - 1, usual, _BAR, _faded(colours) if faint else colours))
-        return
+        font = font_of_size(size)
+        for fewer in (brief, True):
+            low, high = range_text(scale, short=fewer)
+            texts = low, high + beyond
+            left, right = (text_length(font, text) for text in texts)
+            if left + right + _BETWEEN <= width:
+                break
+        if bar and left + right + _BETWEEN <= width:
+            colours = colour_table(cmap_of(scale))[None]
+            picture.parts.append(Pixels(x, y, width, _BAR, _faded(colours) if faint else colours))
+            baseline = y + BAR_HEIGHT + size
+            picture.parts.append(Text(x, baseline, texts[0], size, SOFT_INK))
+            picture.parts.append(Text(x + width - round(right), baseline, texts[1], size, SOFT_INK))
+            return
     draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
 
 
@@ -189,7 +183,7 @@ def draw_details(picture: Picture, place: Place, lines: Sequence[str], size: int
     """Add what is said below a name, a line each; what is unusual stands out by its colour."""
     x, baseline = place
     for index, text in enumerate(lines):
-        ink = next((colour for word, colour in _REMARKS.items() if word in text.split(" · ")), SOFT_INK)
+        ink = next((colour for word, colour in _REMARKS.items() if word in text.split()), SOFT_INK)
         draw_fitted(picture, (x, baseline + index * line), text, size, width, ink)
 
 

@@ -13,7 +13,7 @@ from ..artifact.manifest import Output
 from ..artifact.showing import shape_words
 from ..artifact.tensors import as_array
 from ..maps.colour_maps import colour_map_image, colour_table
-from ..maps.feature_maps import read_map
+from ..maps.map_reading import read_map
 from ..reporting.html_text import safe
 from .html_table import html_table
 from .statistics import table

@@ -1,6 +1,6 @@
 """The maps of a photo: which probe is run for which output, so that no more is computed and kept than they need.
 
-What a map is, and whether it shows anything, is in `maps/feature_maps.py`.
+How an array becomes a map, and whether it shows anything, is in `maps/map_reading.py`.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,8 @@ from PIL import Image
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..maps.feature_grid import refuse_mapless
-from ..maps.feature_maps import FeatureMap, read_map
+from ..maps.feature_maps import FeatureMap
+from ..maps.map_reading import read_channels, read_components, read_map
 from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
@@ -71,6 +72,20 @@ class PhotoRun:
         found = {each.name: each for each in self._maps(self.artifact, again, reduce)}
         return [found.get(each.name, each) for each in maps]
 
+    @property
+    def has_channels(self) -> bool:
+        """Whether there are tensors, and not their means alone."""
+        return not self.artifact.is_averaged
+
+    def components(self, of: Sequence[tuple[Output, FeatureMap]], count: int) -> list[list[FeatureMap]]:
+        """Return so many principal components of each output, of which its map is the first."""
+        arrays = self.tensors([output.name for output, _ in of])
+        return [read_components(arrays, output, map_, count) for output, map_ in of]
+
+    def channels(self, output: Output, map_: FeatureMap) -> list[FeatureMap]:
+        """Return each channel of an output, of which the map is the mean."""
+        return read_channels(self.tensors([output.name]), output, map_)
+
     def tensors(self, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return some outputs by name."""
         return self._run(self.artifact, names)
@@ -87,12 +102,15 @@ class PhotoRun:
             self.artifact.manifest.image_input(self.size)  # a model without images says so, whatever the file is
         return as_picture(self.photo)
 
-    def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
+    def inputs(self, probe: Artifact | None = None) -> dict[str, NDArray[Any]]:
+        """Return what a probe of the artifact, or it itself, is called with, by name."""
         # Of what is run: each manifest is compared with the copy in its own model file.
-        manifest, given = probe.manifest, self._picture or self.photo
+        manifest, given = (probe or self.artifact).manifest, self._picture or self.photo
         steps = manifest.image_input(self.size)[1] if self._picture or self.size else None
-        inputs = photo_inputs(given, manifest.inputs, steps, manifest.model, photo_name(self.photo))
-        return self.open_runner(probe, names).run(inputs)
+        return photo_inputs(given, manifest.inputs, steps, manifest.model, photo_name(self.photo))
+
+    def _run(self, probe: Artifact, names: Sequence[str] | None) -> Mapping[str, NDArray[Any]]:
+        return self.open_runner(probe, names).run(self.inputs(probe))
 
     def _maps(
         self, probe: Artifact, outputs: Sequence[Output], reduce: str, noise: Mapping[str, float] | None = None

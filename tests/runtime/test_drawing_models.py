@@ -221,7 +221,7 @@ def test_a_model_of_two_images_is_drawn_from_a_file_of_arrays(drawn, net, tmp_pa
     np.savez(tmp_path / "pair.npz", left=left, right=right)
     outcome, texts = drawn(f"{net}:pair", image=tmp_path / "pair.npz")
     assert outcome.code == 0
-    assert texts[0].endswith("net.py:pair · weights as its code sets them · pair.npz")
+    assert texts[0].endswith("net.py:pair · untrained, unless its code loads weights · pair.npz")
     assert {"conv", "conv_1", "sub"} <= set(texts)
 
 
@@ -339,12 +339,12 @@ def test_of_more_maps_than_a_page_holds_those_of_blocks_are_drawn_unless_others_
     assert shown == [each for each in blocks if each in shown]
     assert shown[-1] == blocks[-1], "what the model ends with is always drawn"
     assert 6 <= len(shown) <= 15, "what looks alike is counted on the one that is drawn"
-    folded = sum(int(text.split(" more")[0].rpartition(" ")[2]) for text in written if text.endswith("more alike"))
+    folded = sum(int(text.split("+")[1].removesuffix(" alike")) for text in written if text.endswith(" alike"))
     assert len(shown) + folded == len(blocks)
-    said = f"{len(shown)} of 65 maps: what each block returns."
+    said = f"{len(shown)} of 65 outputs: what each block returns."
     assert said in " ".join(written)
     assert (overview.pages, lp.show(model, image, page=2).pages, lp.show(model, image, "*").pages) == (1, 2, 2)
-    assert "of 65 maps" not in " ".join(texts(lp.show(model, image, depth=2)))
+    assert "of 65 outputs" not in " ".join(texts(lp.show(model, image, depth=2)))
 
 
 def test_a_comparison_of_more_rows_than_a_page_holds_is_one_of_blocks(tmp_path, photo, layerprobe):
@@ -368,10 +368,10 @@ def test_of_what_hardly_varies_the_last_of_a_block_is_drawn_and_said_to_be_weak(
     image = torch.rand(1, 3, 20, 20)
     written = texts(lp.show(model, image))
     assert [text for text in written if text in ("0.0", "0.1", "0.2", "1.2")] == ["0.0", "0.1", "0.2", "1.2"]
-    assert {"the signal fades", "weak"} & set(written)
+    assert "weak" in written
     assert "2 are weak, too" in " ".join(written)
     asked = texts(lp.show(model, image, ["0.2", "1.0"]))
-    assert "WEAK" in asked or "the signal fades" in asked or "Conv2d · 3 × 20 × 20 · weak" in asked
+    assert "weak" in asked or "Conv2d · 3 × 20 × 20 · weak" in asked
 
 
 def test_neighbours_that_hardly_differ_are_counted_on_the_first_of_them():
@@ -382,7 +382,7 @@ def test_neighbours_that_hardly_differ_are_counted_on_the_first_of_them():
         model[1].weight.add_(0.02 * torch.randn(3, 3, 3, 3))
     image = torch.rand(1, 3, 12, 12)
     written = texts(lp.show(model, image))
-    assert any(text.endswith("1 more alike") for text in written[written.index("0") :])
+    assert any(text.endswith("+1 alike") for text in written[written.index("0") :])
     assert "1" not in written
     assert "1 looks like a tile drawn" in " ".join(written)
     assert "1" in texts(lp.show(model, image, ["0", "1"]))
@@ -425,7 +425,7 @@ class Functional(nn.Module):
 def test_an_overview_ends_at_the_deepest_layers(tmp_path, photo, layerprobe):
     torch.manual_seed(0)
     overview = " ".join(texts(lp.show(Functional(), torch.rand(1, 3, 12, 12))))
-    assert "1 of 61 maps: those that look different." in overview
+    assert "1 of 121 outputs: those that look different." in overview
     assert "60 are noise like tiles drawn" in overview
     (tmp_path / "functional.py").write_text(
         "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"

@@ -81,6 +81,15 @@ def test_the_photo_and_the_most_probable_class_are_drawn_and_named(drawn, bright
     assert "(Zhou et al., 2016)" in written
 
 
+def test_a_photo_is_decoded_once_for_its_picture_and_the_model(drawn, bright_quarter, monkeypatch):
+    drawn(bright_quarter)  # exports it
+    opened, read = [], Image.open
+    monkeypatch.setattr(Image, "open", lambda *given, **how: opened.append(given) or read(*given, **how))
+    outcome, _, _ = drawn(bright_quarter)
+    assert outcome.code == 0, outcome.err
+    assert len(opened) == 1
+
+
 def test_each_class_by_each_method_is_a_tile_and_what_needs_no_class_is_one(drawn, bright_quarter):
     methods = [part for name in ("exact", "ablation", "score", "eigen") for part in ("--method", name)]
     outcome, texts, _ = drawn(bright_quarter, "--class", 1, "--class", 0, *methods)

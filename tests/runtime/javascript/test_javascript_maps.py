@@ -18,8 +18,9 @@ from runtime.artifact.selection import select_outputs
 from runtime.maps.channel_mean import channels_of
 from runtime.maps.colour_maps import colour_map_image, colour_table
 from runtime.maps.colour_scales import range_text, scales_of
-from runtime.maps.feature_maps import read_map, worth_drawing
+from runtime.maps.feature_maps import worth_drawing
 from runtime.maps.grid_style import GridStyle
+from runtime.maps.map_reading import read_map
 from runtime.maps.reductions import REDUCTIONS
 
 pytestmark = needs_node

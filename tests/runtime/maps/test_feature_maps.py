@@ -10,7 +10,7 @@ from map_pictures import expected_colours, find_tiles, output, random_maps, shru
 from runtime.artifact.errors import UsageError
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.feature_grid import draw_grid
-from runtime.maps.feature_maps import read_map
+from runtime.maps.map_reading import read_map
 from runtime.maps.reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
 
@@ -88,7 +88,7 @@ def test_where_the_mean_is_zero_by_construction_another_reduction_is_drawn_and_n
     written = texts(picture)
     _, kind, share = written[written.index("norm") :][:3]
     assert kind == "LayerNorm · 96 × 8 × 8"
-    assert re.fullmatch(r"PC1 \d+ %", share)
+    assert re.fullmatch(r"PC1 \d+ % low", share)
     assert "Conv2d · 4 × 8 × 8" in written
     assert "PC1: the first principal component of the channels, high where they are strong" in footer(picture)
     assert "of 1 whose mean shows nothing." in footer(picture)

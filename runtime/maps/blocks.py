@@ -1,0 +1,128 @@
+"""Blocks of a model, by the paths of its modules: which depth makes an overview, and what is a branch inside of one.
+
+How many of a block's maps are drawn is up to `thinning.py`.
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from ..artifact.manifest import Output
+from ..artifact.selection import select_outputs
+
+__all__ = [
+    "closed_blocks",
+    "depth_of_rows",
+    "is_branch",
+    "of_whole_blocks",
+    "with_branch_ends",
+    "within",
+    "without_branches",
+    "without_preactivations",
+]
+
+_CROWDED, _ENOUGH, _TELLING = 32, 10, 6
+"""Maps from which on an overview is of blocks only; of how many the outermost blocks are taken; how many it has at
+least."""
+_LARGEST_SHARE = 0.5
+"""Of the outputs, that a block of several may hold."""
+_LINEAR = ("conv", "batchnorm", "batch_norm", "linear", "gemm")
+_ACTIVATIONS = re.compile(r"[a-z]*elu6?|mish|[a-z]*sigmoid|[a-z]*swish|silu|softplus|[a-z]*tanh")
+"""By their labels in lower case, without underscores: of PyTorch's modules and functions, and of ONNX."""
+
+
+def of_whole_blocks(outputs: Sequence[Output], shown: Callable[[Sequence[Output]], int]) -> tuple[list[Output], int]:
+    """Return what the outermost blocks return that are enough, or else the deepest that aren't too many, and how deep
+    they are; all outputs, and 0, if these are few, or there are no blocks.
+
+    Args:
+        outputs: all.
+        shown: how many of some outputs' maps show something new.
+    """
+    best, found = list(outputs), 0
+    if shown(outputs) <= _CROWDED:
+        return best, found
+    for depth, selected in _by_depth(outputs):
+        if len(selected) == len(outputs):
+            break
+        some = without_branches(selected)
+        maps = shown(some)
+        if not maps or maps > _CROWDED:
+            break
+        if maps >= _TELLING:
+            best, found = some, depth
+        if found == depth and sum(each.has_map for each in some) >= _ENOUGH:
+            break
+    return best, found
+
+
+def depth_of_rows(outputs: Sequence[Output], most: int) -> int | None:
+    """Return how deep the blocks are of which a page of so many rows has room, at least 1; None if it has for all."""
+
+    def rows(some: Sequence[Output]) -> int:
+        return sum(each.has_map and each.alias_of is None and each.shape[2:] != (1, 1) for each in some)
+
+    best = None
+    if rows(outputs) > most:
+        for depth, some in _by_depth(outputs):
+            if best and rows(some) > most:
+                break
+            best = depth
+    return best
+
+
+def _by_depth(outputs: Sequence[Output]) -> Iterator[tuple[int, list[Output]]]:
+    """Yield what blocks return, from the outermost blocks to the deepest layers, with their depth."""
+    paths = [output.module_path for output in outputs if output.module_path]
+    for depth in range(1, max((path.count(".") + 1 for path in paths), default=0) + 1):
+        yield depth, select_outputs(outputs, depth=depth)
+
+
+def without_preactivations(outputs: Sequence[Output]) -> list[Output]:
+    """Return the outputs without linear ones that an activation of their shape follows: the mean over what is positive
+    in one channel and negative in the next says less than that over what the activation lets through.
+    """
+    found: list[Output] = []
+    after: Output | None = None
+    for each in reversed(outputs):
+        label = each.label.lower().replace("_", "")
+        if after is not None and after.shape == each.shape and each.has_map and label.startswith(_LINEAR):
+            continue  # and after it a batch norm, too
+        found.append(each)
+        after = each if _ACTIVATIONS.fullmatch(label) else None
+    return found[::-1]
+
+
+def without_branches(outputs: Sequence[Output]) -> list[Output]:
+    """Return the outputs without those inside of a block that ends with an operation of its own, as a residual block
+    with its sum: that, and no branch of it, is what the block returns.
+    """
+    blocks = closed_blocks(outputs)
+    return [each for each in outputs if not is_branch(each.module_path, blocks)]
+
+
+def with_branch_ends(some: Sequence[Output], outputs: Sequence[Output]) -> list[Output]:
+    """Return some outputs and, of each block among them that ends with an operation of its own, what its last module
+    returns: what a residual block adds to its input.
+    """
+    blocks = {each.module_path for each in some} & closed_blocks(outputs)
+    ends = {block: each.name for each in outputs for block in blocks if is_branch(each.module_path, [block])}
+    names = {*ends.values(), *(each.name for each in some)}
+    return [each for each in outputs if each.name in names]
+
+
+def closed_blocks(outputs: Sequence[Output]) -> set[str]:
+    """Return the modules around some of the outputs that end with an operation of their own, which is among them."""
+    paths = [each.module_path for each in outputs]
+    held = {path: sum(is_branch(each, [path]) for each in paths) for path in {*paths} if path}
+    # What holds more is around the whole model.
+    return {path for path, count in held.items() if 0 < count <= _LARGEST_SHARE * len(outputs)}
+
+
+def is_branch(path: str, blocks: Collection[str]) -> bool:
+    """Return whether a module is inside of one of the blocks."""
+    return any(path.startswith(f"{block}.") for block in blocks)
+
+
+def within(path: str, block: str) -> bool:
+    """Return whether a module is a block or inside of it."""
+    return path == block or path.startswith(f"{block}.")

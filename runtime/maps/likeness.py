@@ -1,0 +1,109 @@
+"""How maps look to the eye: which are alike, which are noise, a checkerboard, or hardly vary; the sign of components.
+
+What follows from it for an overview is up to `thinning.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .colour_maps import value_range
+from .feature_maps import FeatureMap
+
+__all__ = ["aligned", "are_weak", "blurred", "is_checkerboard", "is_noise"]
+
+_WEAK = 1e-4
+"""Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
+_CHANCE = 0.4
+"""The correlation of neighbouring pixels, below which a map looks like noise."""
+_PERIODIC = 0.2
+"""Of a map's variance, by which its pixels agree more with the second next than with the next: a checkerboard."""
+_LEAST_SIDE = 7
+"""Pixels of a map, in which neighbours can be told from chance."""
+_BLURRED = 28
+"""Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
+
+
+def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
+    """Return which maps hardly vary beside the strongest."""
+    spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
+    return [span < _WEAK * max(spans) for span in spans]
+
+
+def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a smaller or smoother map, so scaled that the product of two is their correlation; 0 if there is none."""
+    if not np.isfinite(values).all():
+        return np.zeros(1)
+    step = max(values.shape) // _BLURRED
+    if step > 1:
+        height, width = (max(side // step, 1) * step if side >= step else side for side in values.shape)
+        rows = np.add.reduceat(values[:height, :width], np.arange(0, height, step), axis=0)
+        small = np.add.reduceat(rows, np.arange(0, width, step), axis=1)
+    else:
+        padded = np.pad(values, 1, mode="edge")
+        rows = padded[:-2] + padded[1:-1] + padded[2:]
+        small = rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]
+    with np.errstate(all="ignore"):
+        centred = small - small.mean()
+        norm = float(np.linalg.norm(centred))
+        return centred / norm if norm and np.isfinite(norm) else np.zeros_like(centred)
+
+
+def is_noise(values: NDArray[np.float64]) -> bool:
+    """Return whether neighbouring pixels have little to do with one another."""
+    if min(values.shape) < _LEAST_SIDE or not np.isfinite(values).all():
+        return False
+    with np.errstate(all="ignore"):
+        centred = values - values.mean()
+        power = float((centred**2).mean())
+        along = float((centred[:, 1:] * centred[:, :-1]).mean() + (centred[1:] * centred[:-1]).mean()) / 2
+        return bool(abs(along) < _CHANCE * power)  # a checkerboard is none
+
+
+def is_checkerboard(values: NDArray[np.float64]) -> bool:
+    """Return whether pixels are more like the second next than the next, as with a stride of two."""
+    if min(values.shape) < 2 * _LEAST_SIDE or not np.isfinite(values).all():
+        return False
+    inner = values[2:-2, 2:-2]  # the padding's edge is no part of it
+    centred = inner - inner.mean()
+    next_, second = (
+        float((centred[:, step:] * centred[:, :-step]).mean() + (centred[step:] * centred[:-step]).mean()) / 2
+        for step in (1, 2)
+    )
+    return second - next_ > _PERIODIC * float((centred**2).mean())
+
+
+def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> list[FeatureMap]:
+    """Return the maps, those that are principal components with the sign by which they look most like the map before.
+
+    Args:
+        maps: one after the other.
+        photo: its brightness, H W, which stands before the first, if there is one.
+    """
+    found: list[FeatureMap] = []
+    before = photo
+    for each in maps:
+        turned = each.share is not None and before is not None and _agreement(before, each.values) < 0
+        found.append(replace(each, values=-each.values) if turned else each)
+        before = found[-1].values
+    return found
+
+
+def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return the covariance of two maps, whose sign says whether they are bright in the same places."""
+    sides = [min(*pair, _BLURRED) for pair in zip(one.shape, other.shape, strict=True)]
+    first, second = (_coarse(each, sides) for each in (one, other))
+    agreement = float(np.vdot(first - first.mean(), second - second.mean()))
+    return agreement if np.isfinite(agreement) else 0.0
+
+
+def _coarse(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:
+    """Return a map averaged down to so many rows and columns."""
+    scaled = values / (float(np.abs(values).max()) or 1.0)
+    for axis, side in enumerate(sides):
+        edges = np.linspace(0, scaled.shape[axis], side + 1).round().astype(int)
+        sums = np.add.reduceat(scaled, edges[:-1], axis=axis)
+        scaled = sums / np.expand_dims(np.diff(edges), 1 - axis)
+    return scaled

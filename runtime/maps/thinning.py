@@ -1,0 +1,186 @@
+"""The maps of an overview made fewer: what looks alike, noise, checkerboards, and most of what is weak.
+
+What shows nothing at all is found in `feature_maps.py`, how two maps are compared in `likeness.py`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .blocks import is_branch, within
+from .feature_maps import BRANCH, WEAK, FeatureMap, badged
+from .likeness import are_weak, blurred, is_checkerboard, is_noise
+from .sections import blocks_of
+
+__all__ = [
+    "MOST_SHOWN",
+    "Differing",
+    "differing",
+    "last_of_sizes",
+    "means_say_little",
+    "strongest_and_last",
+    "with_branches",
+    "without_checkerboards",
+]
+
+MOST_SHOWN = 11
+"""Maps of an overview: with the photo, 12 tiles, whose text is read also on paper."""
+
+_SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+"""Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
+all have room; and in an overview, the first by which few enough are left."""
+_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 6
+"""The same where fewer are left."""
+_TOO_MANY = 0.2
+"""Of the maps, whose mean is noise: it is no picture of this model."""
+
+
+@dataclass(frozen=True)
+class Differing:
+    """The maps of which none looks like another."""
+
+    maps: list[FeatureMap]
+    twins: dict[str, str]
+    """Of those that aren't among them: the name of the one that stands for it, too."""
+    noise: frozenset[str]
+    """Those of these that look alike only in being noise."""
+
+
+def means_say_little(maps: Sequence[FeatureMap]) -> bool:
+    """Return whether the mean over the channels shows nothing in one of the maps, or noise in too many."""
+    shown = [each for each in maps if each.left_out is None]
+    noise = sum(is_noise(each.values) for each in shown)
+    return any(each.reduction != "mean" for each in shown) or noise > _TOO_MANY * len(shown)
+
+
+def differing(maps: Sequence[FeatureMap], *, few: bool = False) -> Differing:
+    """Return the maps without those that look like another of their size among their neighbours.
+
+    Args:
+        maps: in the order of execution.
+        few: whether what looks alike at a glance is enough.
+    """
+    limits = _ALIKE_AT_A_GLANCE if few else (_SIMILAR,)
+    pictures = [blurred(each.values) for each in maps]
+    noise = [few and is_noise(each.values) for each in maps]
+    for limit in limits:
+        twins = _twins(maps, pictures, noise, limit)
+        if twins.count(None) <= MOST_SHOWN:
+            break
+    # Of principal components there are more to draw than the first, which say more than one that is repeated.
+    for limit in () if all(each.share is not None for each in maps) else _STRICTER:
+        more = _twins(maps, pictures, noise, limit)
+        if twins.count(None) >= min(_FEWEST, len(maps)) or more.count(None) > MOST_SHOWN:
+            break
+        twins = more
+    if few:
+        twins = _led_by_the_last(maps, twins)
+        if len(maps) > 1 and twins.count(None) == 1 and twins[0] is not None and not noise[0]:
+            twins[0] = None  # so that it is seen how little changes
+    return Differing(
+        maps=[each for each, twin in zip(maps, twins, strict=True) if twin is None],
+        twins={each.name: maps[twin].name for each, twin in zip(maps, twins, strict=True) if twin is not None},
+        noise=frozenset(each.name for each, is_so in zip(maps, noise, strict=True) if is_so),
+    )
+
+
+def _twins(
+    maps: Sequence[FeatureMap], pictures: Sequence[NDArray[np.float64]], noise: Sequence[bool], limit: float
+) -> list[int | None]:
+    """Return for each map the index of the one that stands for it, too, if one does."""
+
+    def agreement(one: int, other: int) -> float:
+        found = float(np.vdot(pictures[one], pictures[other]))
+        return abs(found) if maps[one].share is not None else found  # a component has no sign
+
+    twins: list[int | None] = []
+    kept: list[int] = []
+    for index, map_ in enumerate(maps):
+        if index and maps[index - 1].values.shape != map_.values.shape:
+            kept = []
+        alike = (each for each in reversed(kept) if (noise[each] and noise[index]) or agreement(each, index) >= limit)
+        twin = next(alike, None)
+        twins.append(twin)
+        if twin is None:
+            kept.append(index)
+    return twins
+
+
+def without_checkerboards(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
+    """Return the maps without checkerboards, as of a fresh transposed convolution, that a map of the same size follows,
+    and the others' names.
+    """
+    left = [
+        each.name
+        for each, after in pairwise(maps)
+        if each.values.shape == after.values.shape and is_checkerboard(each.values)
+    ]
+    return [each for each in maps if each.name not in left], left
+
+
+def last_of_sizes(maps: Sequence[FeatureMap]) -> set[str]:
+    """Return the names of what each stage returns: of the last before the size changes, and of the last of all.
+
+    What only prepares the change, as the norm before a strided convolution in one module with it, is not the last.
+    """
+    found = set()
+    for index, map_ in enumerate(maps):
+        following = maps[index + 1] if index + 1 < len(maps) else None
+        if following and following.values.shape == map_.values.shape:
+            continue
+        around = map_.path.rpartition(".")[0]
+        before = maps[index - 1] if index else None
+        prepares = (
+            before
+            and following
+            and around
+            and before.values.shape == map_.values.shape
+            and within(following.path, around)
+            and not within(before.path, around)
+        )
+        found.add(before.name if before and prepares else map_.name)
+    return found
+
+
+def _led_by_the_last(maps: Sequence[FeatureMap], twins: Sequence[int | None]) -> list[int | None]:
+    """Return the twins, with what a stage returns in place of the earlier map that stood for it."""
+    stays = last_of_sizes(maps)
+    led = {twin: index for index, twin in enumerate(twins) if twin is not None and maps[index].name in stays}
+    return [
+        None if index in led.values() else led.get(index if twin is None else twin, twin)
+        for index, twin in enumerate(twins)
+    ]
+
+
+def strongest_and_last(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
+    """Return the maps without those that are weak, of which the last of each block stays, and the others' names."""
+    weak = are_weak(maps)
+    blocks = blocks_of([each.path for each in maps])
+    followed = [
+        later and block != "" and block == after
+        for (block, after), later in zip(pairwise([*blocks, ""]), [*weak[1:], False], strict=True)
+    ]
+    kept = [
+        badged(each, WEAK) if is_weak else each
+        for each, is_weak, is_followed in zip(maps, weak, followed, strict=True)
+        if not (is_weak and is_followed)
+    ]
+    names = {each.name for each in kept}
+    return kept, [each.name for each in maps if each.name not in names]
+
+
+def with_branches(
+    maps: Sequence[FeatureMap], repeats: Collection[tuple[FeatureMap, FeatureMap]], sums: Collection[str] = ()
+) -> list[FeatureMap]:
+    """Return the maps, those that aren't weak marked which are a branch of a block.
+
+    Args:
+        maps: that are drawn.
+        repeats: what looks like one of them, and that one: a block's sum that looks like what the block was given.
+        sums: the blocks that are known to return something else than what their last module does.
+    """
+    blocks = {each.path for each, twin in repeats if each.path and not within(twin.path, each.path)} | {*sums}
+    return [badged(each, BRANCH) if not each.is_weak and is_branch(each.path, blocks) else each for each in maps]

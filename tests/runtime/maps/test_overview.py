@@ -1,0 +1,237 @@
+"""An overview of a model: which maps it draws, how, and what it says of the others."""
+
+import re
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from map_pictures import output, texts
+from runtime.maps.blocks import without_preactivations
+from runtime.maps.colour_scales import scales_of
+from runtime.maps.grid_style import GridStyle
+from runtime.maps.map_reading import read_channels, read_components, read_map
+from runtime.maps.overview import overview_pages
+from runtime.maps.photo import Photo
+from runtime.maps.thinning import differing
+
+BLOCKS = 12
+
+
+class Tensors:
+    """What a run would give."""
+
+    has_channels = True
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    def maps(self, outputs, reduce="auto"):
+        return [read_map(self.arrays, each, reduce) for each in outputs]
+
+    def components(self, of, count):
+        return [read_components(self.arrays, each, map_, count) for each, map_ in of]
+
+    def channels(self, each, map_):
+        return read_channels(self.arrays, each, map_)
+
+
+def pattern(seed, side=16):
+    """A smooth picture, other for another seed."""
+    rows, columns = np.mgrid[:side, :side] / side
+    a, b, c, d = np.random.default_rng(seed).uniform(1, 7, 4)
+    return np.sin(a * rows + b) * np.cos(c * columns + d)
+
+
+def tensor(*patterns, mean=1.0, channels=24, seed=None):
+    """N C H W: channels that hold each pattern by so much, less from one to the next, and a mean of the first."""
+    draws = np.random.default_rng(int(abs(patterns[0].sum()) * 1e6) if seed is None else seed)
+    loadings = draws.normal(size=(channels, len(patterns)))
+    loadings = np.linalg.qr(loadings - loadings.mean(axis=0))[0]
+    found = sum(
+        weight * np.multiply.outer(each, one)
+        for weight, each, one in zip((20.0, 8.0, 4.0), loadings.T, patterns, strict=False)
+    )
+    return (found + mean * patterns[0] + 0.01 * draws.normal(size=found.shape))[None].astype(np.float32)
+
+
+def blocks(make, *, layers=3):
+    """The arrays and outputs of a model of blocks, by what each of them returns."""
+    arrays, outputs = {}, []
+    for block in range(BLOCKS):
+        for layer in range(layers):
+            name = f"blocks.{block}.{layer}"
+            arrays[name] = make(block) if layer == layers - 1 else tensor(pattern(1000 * (layer + 1) + block))
+            outputs.append(output(name))
+    return arrays, outputs
+
+
+def overview(arrays, outputs, photo=None, **choices):
+    return overview_pages(Tensors(arrays), outputs, GridStyle(**choices), "net", photo)
+
+
+def agreement(one, other):
+    return float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+
+
+def counted(pages):
+    """What is drawn, of how many; and how many are left out for each reason."""
+    written = " ".join(texts(pages.picture(1)))
+    drawn, of = map(int, re.search(r"(\d+) of (\d+) outputs", written).groups())
+    return drawn, of, [int(each) for each in re.findall(r"(?:^|; )(\d+) ", written.partition("Left out: ")[2])]
+
+
+def test_what_each_block_returns_is_drawn_and_the_counts_close():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block)))
+    outputs += [output("flat", "NC"), output("point"), output("again", path="")]
+    arrays |= {"point": np.ones((1, 3, 1, 1), np.float32), "again": arrays["blocks.11.2"]}
+    pages = overview(arrays, outputs)
+    assert 6 <= len(pages.maps) <= 11
+    assert {each.name.rpartition(".")[2] for each in pages.maps} <= {"2", "again"}
+    drawn, of, left_out = counted(pages)
+    assert (drawn, of) == (len({each.name for each in pages.maps}), len(outputs))
+    assert drawn + sum(left_out) == of
+    alike = sum(int(badge[1:].split()[0]) for each in pages.maps for badge in each.badges if badge.endswith("alike"))
+    assert f"{alike} look" in pages.closing[-1], "the tiles say how many each stands for"
+
+
+def test_what_the_model_ends_with_is_drawn_though_it_looks_like_what_is_before():
+    same = pattern(1)
+    arrays, outputs = blocks(lambda block: tensor(pattern(block) if block < 6 else same, seed=block))
+    drawn = [each.name for each in overview(arrays, outputs).maps]
+    assert drawn[-1] == "blocks.11.2"
+    assert not {"blocks.7.2", "blocks.8.2", "blocks.9.2"} & set(drawn)
+
+
+def test_the_whole_page_is_of_principal_components_where_the_means_say_little():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
+    pages = overview(arrays, outputs)
+    assert {each.reduction for each in pages.maps} == {"pca"}
+    assert "Each tile is PC1, the first principal component" in pages.opening[0]
+    means = overview(*blocks(lambda block: tensor(pattern(block), mean=3)))
+    assert {each.reduction for each in means.maps} == {"mean"}
+    assert {each.reduction for each in overview(arrays, outputs, reduce="std").maps} == {"std"}, "as it was asked for"
+
+
+def test_components_have_one_sign_over_the_page_that_of_the_photo():
+    common = pattern(3)
+    arrays, outputs = blocks(
+        lambda block: tensor(common + 0.8 * pattern(block), pattern(block + 50), mean=0, seed=block)
+    )
+    grey = np.repeat(((common - common.min()) * 100).astype(np.uint8)[..., None], 3, axis=2)
+    photo = Photo("a.png", Image.fromarray(grey), grey, (0, 0, 16, 16))
+    free = [each for each in Tensors(arrays).maps(outputs, "pca") if each.name.endswith(".2")]
+    assert min(agreement(each.values, common) for each in free) < 0, "by themselves some are the other way round"
+    drawn = [common, *(each.values for each in overview(arrays, outputs, photo).maps if each.part == "")]
+    assert len(drawn) > 3
+    assert min(agreement(one, other) for one, other in pairwise(drawn)) > 0, "each as the one before"
+
+
+def test_checkerboards_give_way_to_what_follows_them():
+    board = np.indices((16, 16)).sum(axis=0) % 2 - 0.5
+    arrays, outputs = blocks(lambda block: tensor(pattern(block) / 4 + board if block == 5 else pattern(block), mean=3))
+    pages = overview(arrays, outputs)
+    assert "blocks.5.2" not in [each.name for each in pages.maps]
+    assert "1 is a checkerboard" in pages.closing[-1]
+    assert "checkerboard" not in overview(*blocks(lambda block: tensor(pattern(block), mean=3))).closing[-1]
+
+
+def test_maps_that_hardly_change_are_drawn_first_and_last_with_more_components_and_a_sentence():
+    first, second, third = (pattern(seed) for seed in (1, 2, 3))
+    arrays, outputs = blocks(lambda block: tensor(first, second, third, mean=0, seed=block))
+    pages = overview(arrays, outputs)
+    shown = [(each.name, each.part) for each in pages.maps]
+    assert shown[:2] == [("blocks.0.2", ""), ("blocks.11.2", "")]
+    assert shown[2:] == [("blocks.11.2", f"PC{number}") for number in (2, 3, 4)]
+    assert re.fullmatch(
+        r"2 of 36 outputs: what each block returns; PC1 hardly changes \(r ≥ 0\.9\d\)\.", pages.opening[1]
+    )
+    written = texts(pages.picture(1))
+    assert [each[:3] for each in written if re.match(r"PC\d \d+ %", each)] == ["PC1", "PC1", "PC2", "PC3", "PC4"]
+    assert abs(agreement(pages.maps[1].values, first)) > 0.9
+    found = np.stack([each.values.ravel() for each in pages.maps[1:]])
+    assert np.allclose(np.corrcoef(found), np.eye(4), atol=1e-6), "components of one tensor have nothing in common"
+    assert "hardly" not in overview(*blocks(lambda block: tensor(pattern(block), mean=0))).opening[1]
+
+
+def test_a_component_that_holds_little_is_flagged():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
+    draws = np.random.default_rng(0)
+    weak = np.stack([pattern(seed) for seed in range(200, 224)]) + draws.normal(size=(24, 16, 16))
+    arrays["blocks.3.2"] = (weak - weak.mean(axis=0)).astype(np.float32)[None]
+    written = texts(overview(arrays, outputs).picture(1))
+    flagged = [each for each in written if re.match(r"PC1 \d+ % low", each)]
+    assert len(flagged) == 1
+    assert int(flagged[0].split()[1]) < 20
+    assert "Low: PC1 holds under 20 % of the variance; it is one pattern of many." in " ".join(written)
+
+
+def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3))
+    arrays["head"], masks = np.stack([pattern(70), pattern(71)])[None].astype(np.float32), (pattern(70), pattern(71))
+    pages = overview(arrays, [*outputs, output("head")])
+    last = pages.maps[-2:]
+    assert [(each.name, each.part) for each in last] == [("head", "channel 0"), ("head", "channel 1")]
+    assert all(np.allclose(each.values, mask) for each, mask in zip(last, masks, strict=True))
+    assert {"Conv2d · channel 0", "Conv2d · channel 1"} <= set(texts(pages.picture(1)))
+
+
+@pytest.mark.parametrize(
+    ("sides", "names"),
+    [
+        ((32, 16, 8), ["stage 1", "stage 2", "stage 3"]),
+        ((32, 16, 8, 16, 32), ["encoder 1", "encoder 2", "bottleneck", "decoder 1", "decoder 2"]),
+        ((8, 16, 32), ["stage 1", "stage 2", "stage 3"]),
+        ((16,), ["one size throughout"]),
+    ],
+)
+def test_stages_are_named_and_an_encoder_told_from_a_decoder(sides, names):
+    of_blocks = [sides[block * len(sides) // BLOCKS] for block in range(BLOCKS)]
+    arrays, outputs = blocks(lambda block: tensor(pattern(block, of_blocks[block]), mean=3))
+    pages = overview(arrays, outputs)
+    assert list(dict.fromkeys(each.stage for each in pages.maps)) == names
+    assert set(names) <= set(texts(pages.picture(1)))
+
+
+def test_what_an_activation_follows_is_not_drawn_beside_it():
+    labels = ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "MaxPool2d", "leaky_relu", "conv2d", "Hardswish"]
+    outputs = [output(str(index), label=label) for index, label in enumerate(labels)]
+    assert [each.name for each in without_preactivations(outputs)] == ["2", "3", "4", "5", "7"]
+
+
+def test_an_edge_or_a_few_pixels_do_not_take_the_colours_of_an_overview():
+    inside = np.linspace(0, 1, 28 * 28).reshape(28, 28)
+    edged = inside.copy()
+    edged[[0, 1, -2, -1]] = edged[:, [0, 1, -2, -1]] = -9
+    spiked = np.random.default_rng(0).normal(size=(28, 28)) * 0.1
+    spiked[[5, 9], [5, 9]] = 9, -9
+    of_edge, of_spikes, of_inside = scales_of([edged, spiked, inside], GridStyle(), shared=False, inner=True)
+    assert of_edge.low > 0
+    assert (of_edge.lowest, of_edge.high <= 1) == (-9, True)
+    assert -0.5 < of_spikes.low < of_spikes.high < 0.5
+    assert (of_inside.low, of_inside.high) == (0, 1), "what is even has its own ends"
+    assert scales_of([edged], GridStyle(), shared=False)[0].low == -9, "elsewhere it isn't so"
+    assert scales_of([edged], GridStyle(clip=0), shared=False, inner=True)[0].low == -9, "nor where it is asked for"
+
+
+def test_a_tile_says_that_an_edge_lies_beyond_its_colours_in_short_numbers():
+    def edged(block):
+        values = 1e-4 * pattern(block, 28)
+        values[[0, 1, -2, -1]] = values[:, [0, 1, -2, -1]] = 1e-2
+        return np.repeat(values[None], 4, axis=0)[None].astype(np.float32)
+
+    written = texts(overview(*blocks(edged)).picture(1))
+    ends = [each for each in written if each.startswith("≥ ")]
+    assert ends
+    assert all(re.fullmatch(r"≥ −?\d(\.\d+)?e−[45]", each) for each in ends)
+    assert "≤ and ≥: the padded edge, or up to 1 % of the pixels, lies farther out" in " ".join(written)
+
+
+def test_components_of_opposite_sign_are_alike_and_means_are_not():
+    (map_,) = Tensors({"a": tensor(pattern(1))}).maps([output("a")], "pca")
+    turned = replace(map_, name="b", values=-map_.values)
+    assert [each.name for each in differing([map_, turned]).maps] == ["a"]
+    means = [replace(each, share=None, reduction="mean") for each in (map_, turned)]
+    assert [each.name for each in differing(means).maps] == ["a", "b"]
