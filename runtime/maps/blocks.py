@@ -25,7 +25,7 @@ _CROWDED, _ENOUGH, _TELLING = 32, 10, 6
 least."""
 _LARGEST_SHARE = 0.5
 """Of the outputs, that a block of several may hold."""
-_LINEAR = ("conv", "batchnorm", "batch_norm", "linear", "gemm")
+_LINEAR = ("conv", "batchnorm", "linear", "gemm")
 _ACTIVATIONS = re.compile(r"[a-z]*elu6?|mish|[a-z]*sigmoid|[a-z]*swish|silu|softplus|[a-z]*tanh")
 """By their labels in lower case, without underscores: of PyTorch's modules and functions, and of ONNX."""
 
@@ -77,19 +77,23 @@ def _by_depth(outputs: Sequence[Output]) -> Iterator[tuple[int, list[Output]]]:
         yield depth, select_outputs(outputs, depth=depth)
 
 
-def without_preactivations(outputs: Sequence[Output]) -> list[Output]:
-    """Return the outputs without linear ones that an activation of their shape follows: the mean over what is positive
-    in one channel and negative in the next says less than that over what the activation lets through.
+def without_preactivations(some: Sequence[Output], outputs: Sequence[Output]) -> list[Output]:
+    """Return some outputs without linear ones that an activation of their shape among them follows: the mean over what
+    is positive in one channel and negative in the next says less than that over what the activation lets through.
+
+    Args:
+        some: of which these are.
+        outputs: all, by which is known what follows directly.
     """
-    found: list[Output] = []
+    names, left = {each.name for each in some}, set[str]()
     after: Output | None = None
     for each in reversed(outputs):
         label = each.label.lower().replace("_", "")
         if after is not None and after.shape == each.shape and each.has_map and label.startswith(_LINEAR):
-            continue  # and after it a batch norm, too
-        found.append(each)
-        after = each if _ACTIVATIONS.fullmatch(label) else None
-    return found[::-1]
+            left.add(each.name)  # and after it a batch norm, too
+        else:
+            after = each if each.name in names and _ACTIVATIONS.fullmatch(label) else None
+    return [each for each in some if each.name not in left]
 
 
 def without_branches(outputs: Sequence[Output]) -> list[Output]:

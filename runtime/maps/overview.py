@@ -42,6 +42,9 @@ _COMPONENTS = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
 _STEADY, _VERY_ALIKE = 8, 0.95
 """Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
 
+_THINNED = frozenset[LeftOut](("inside", "preactivation", "similar", "noise", "checkerboard", "weak"))
+"""Why an overview leaves out what another page draws."""
+
 
 class MapSource(Protocol):
     """What the maps come from."""
@@ -86,7 +89,7 @@ def overview_pages(
 
     blocks, depth = of_whole_blocks(outputs, shown)
     few = depth > 0 or shown(outputs) > MOST_SHOWN
-    some = _both(blocks, without_preactivations(outputs)) if few else blocks
+    some = without_preactivations(blocks, outputs) if few else blocks
     branches = with_branch_ends(some, outputs) if depth else some
     if depth and free and means_say_little(_of(maps, some)):
         maps = source.maps(branches, AUTO_ORDER[-1])
@@ -97,27 +100,27 @@ def overview_pages(
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
     _account(draft, outputs, blocks, some)
-    names = [each.name for each in draft.maps]
     drawn = with_stages(draft.maps) if few else draft.maps
     drawn = _in_parts(source, outputs, drawn, brightness) if few and free else drawn
-    thinned = bool(draft.left_out.keys() & {"inside", "preactivation", "similar", "noise", "checkerboard", "weak"})
-    opening = explained(drawn, pages_of_components=few)
-    if thinned:
-        said = ["what each block returns" if depth else "those that look different", *_steady(draft)]
-        opening.append(f"{len(names)} of {len(outputs)} outputs: {'; '.join(said)}.")
+    thinned = bool(draft.left_out.keys() & _THINNED)
+    counted = f"{len(draft.maps)} of {len(outputs)} outputs"
+    said = ["what each block returns" if depth else "those that look different", *_steady(draft)]
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
-    facts = [f"Drawn: {which}. --all-pages draws all."] if thinned else []
     return MapPages(
         maps=drawn,
         style=style,
         kind=OUTPUT_PAGE,
         shared=shared,
         title=title,
-        opening=opening,
+        opening=[*explained(drawn, pages_of_components=few), *([f"{counted}: {'; '.join(said)}."] if thinned else [])],
         closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
         photo=photo,
         brief=True,
-        facts=[*facts, *token_notes(outputs), *left_out_notes(draft.left_out)],
+        facts=[
+            *([f"Drawn: {which}. --all-pages draws all."] if thinned else []),
+            *token_notes(outputs),
+            *left_out_notes(draft.left_out),
+        ],
     )
 
 
@@ -211,11 +214,6 @@ def _steady(draft: _Draft) -> list[str]:
     what = "PC1" if draft.maps[0].share is not None else "the mean"
     where = " within a stage" if len({each.size[1:] for each in draft.maps}) > 1 else ""
     return [f"{what} hardly changes{where} (r ≥ {np.floor(least * 100) / 100:.2f})"]
-
-
-def _both(some: Sequence[Output], others: Sequence[Output]) -> list[Output]:
-    names = {each.name for each in others}
-    return [each for each in some if each.name in names]
 
 
 def _of(maps: Sequence[FeatureMap], outputs: Sequence[Output]) -> list[FeatureMap]:

@@ -198,7 +198,11 @@ def test_stages_are_named_and_an_encoder_told_from_a_decoder(sides, names):
 def test_what_an_activation_follows_is_not_drawn_beside_it():
     labels = ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "MaxPool2d", "leaky_relu", "conv2d", "Hardswish"]
     outputs = [output(str(index), label=label) for index, label in enumerate(labels)]
-    assert [each.name for each in without_preactivations(outputs)] == ["2", "3", "4", "5", "7"]
+    assert [each.name for each in without_preactivations(outputs, outputs)] == ["2", "3", "4", "5", "7"]
+    some = [each for each in outputs if each.name != "2"]
+    assert [each.name for each in without_preactivations(some, outputs)] == ["0", "1", "3", "4", "5", "7"], (
+        "it isn't drawn"
+    )
 
 
 def test_an_edge_or_a_few_pixels_do_not_take_the_colours_of_an_overview():
