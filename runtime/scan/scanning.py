@@ -18,6 +18,7 @@ from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
 from .partial_statistics import PartialStatistics, folded
 from .pipeline import ScanJob, scan_shards
+from .row_moments import reduced_by
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
@@ -101,7 +102,7 @@ def scan(
         target: the folder to write.
         choices: the defaults if None.
         other: a runner of the same outputs that is compared with `runner` on every image.
-        on_progress: called with the number of images done, and of all; from another thread.
+        on_progress: called with the number of images done, and of all.
 
     Raises:
         RunnerUnavailable: pyarrow isn't installed.
@@ -135,7 +136,7 @@ def scan(
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         earlier = sum(len(each.items) for each in shards) - sum(len(each.items) for each in waiting)
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
-        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other)
+        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other, kept)
         counter = _Counter(earlier, earlier + sum(len(each.items) for each in waiting), on_progress)
 
         def complete(reduction: ShardReduction) -> None:
@@ -170,7 +171,7 @@ def _record(
         images_below=shown_path(str(folder.resolve())),
         outputs=tuple(each.output.name for each in outputs),
         runner=runner.name,
-        runtime=runner.facts,
+        runtime={**runner.facts, "sums": reduced_by()},
         input_size=choices.input_size,
         batch=batch,
         shard=choices.shard,

@@ -1,7 +1,7 @@
 """Statistics -> Parquet: the tables that `artifacts/README.md` describes, the same bytes for the same statistics."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,8 +79,7 @@ def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
             columns[f"other_top:{name}"] = pa.array(tops, pa.int32())
     write_table(folder / "images" / part_name(reduction), pa.table(columns))
     if reduction.summaries:
-        paths = {row["number"]: shown_path(row["image"]) for row in rows}
-        write_table(folder / "summaries" / part_name(reduction), _summaries(reduction.summaries, paths))
+        write_table(folder / "summaries" / part_name(reduction), _summaries(reduction))
 
 
 def part_name(reduction: ShardReduction) -> str:
@@ -95,20 +94,23 @@ def _top(values: NDArray[Any]) -> int | None:
     return int(values.argmax())
 
 
-def _summaries(batches: Sequence[Mapping[str, Any]], paths: Mapping[int, str]) -> "pyarrow.Table":
+def _summaries(reduction: ShardReduction) -> "pyarrow.Table":
     import pyarrow as pa
 
-    numbers = np.concatenate([each["number"] for each in batches])
+    names = [each.output.name for each in reduction.outputs]
+    whole = {name: np.concatenate([each[name] for each in reduction.summaries]) for name in reduction.summaries[0]}
+    numbers = whole.pop("number")
+    # An image has several rows in its file, and each of them one for every output.
+    each_row = np.repeat(np.arange(len(numbers)), len(names))
+    first, items = reduction.shard.first, reduction.shard.items
+    paths = pa.array([shown_path(items[number - first]) for number in numbers.tolist()], pa.string())
     columns = {
-        "image": _words([paths[int(number)] for number in numbers]),
-        "number": pa.array(numbers),
-        "row": pa.array(np.concatenate([each["row"] for each in batches]).astype(np.int32)),
-        "output": _words([each["output"] for each in batches for _ in each["number"]]),
+        "image": paths.take(pa.array(each_row)),
+        "number": pa.array(numbers[each_row]),
+        "row": pa.array(whole.pop("row")[each_row].astype(np.int32)),
+        "output": _words(names).take(pa.array(np.tile(np.arange(len(names)), len(numbers)))),
     }
-    for name in batches[0].keys() - {"number", "row", "output"}:
-        columns[name] = pa.array(np.concatenate([each[name] for each in batches]))
-    order = ["image", "number", "row", "output", "count", "mean", "std", "min", "max", "zeros", "nan", "infinite"]
-    return pa.table({name: columns[name] for name in (*order, "zero_channels")})
+    return pa.table(columns | {name: pa.array(values.reshape(-1)) for name, values in whole.items()})
 
 
 def write_statistics(
