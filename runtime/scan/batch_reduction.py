@@ -14,13 +14,13 @@ from .batch_differences import differences_of
 from .channel_moments import ChannelMoments
 from .row_moments import Rows, moments_of, reduced_rows
 from .scanned_outputs import ScannedOutput
-from .value_histogram import buckets_of
 
 __all__ = ["COUNTED", "LARGEST_RESULT", "BatchReduction", "reduced_batch"]
 
-COUNTED = 16_384
+COUNTED = 4_096
 """Elements of one output of one image that the histogram counts, at most. They are taken evenly, as `sample_places`
-does: counting all 8 million of a ResNet-18 takes as long as all other statistics together."""
+does: counting all 8 million of a ResNet-18 takes as long as all other statistics together, and a thousand images have
+four million of these."""
 LARGEST_RESULT = 4096
 """Elements of a result that are kept for each image; a larger one has its summary only."""
 
@@ -63,7 +63,7 @@ def reduced_batch(
     Args:
         outputs: to reduce.
         results: those that the model itself returns.
-        known: of images before, as of `moments_of`.
+        known: of images before, as of `reduced_rows`.
         arrays: the tensors by name.
         numbers: of each image, counted over all shards.
         rows: of each image, its place in its file.
@@ -71,14 +71,14 @@ def reduced_batch(
     """
     images, places = np.asarray(numbers, np.int64), np.asarray(rows, np.int64)
     tensors = [each.by_channel(arrays[each.output.name], len(images)) for each in outputs]
-    found = reduced_rows(tensors)
+    found, buckets = reduced_rows(tensors, known, COUNTED)
     kept = [name for name in results if arrays[name].size <= LARGEST_RESULT * len(images)]
     differences = differences_of(outputs, arrays, others, len(images)) if others is not None else ()
     return BatchReduction(
         images,
         places,
-        moments_of(found, tensors, images, known),
-        [buckets_of(values.reshape(len(images), -1), COUNTED) for values in tensors],
+        moments_of(found, images),
+        buckets,
         _summary(found, outputs, [values.shape[2] for values in tensors]),
         _rows_of(arrays, kept, len(images)),
         _rows_of(others, kept, len(images)) if others is not None else {},
@@ -99,17 +99,17 @@ def _summary(rows: Rows, outputs: Sequence[ScannedOutput], sizes: Sequence[int])
         return np.add.reduceat(values, begins, axis=1)
 
     count = added(rows.count)
-    mean = added(rows.total) / np.maximum(count, 1)
+    mean = added(rows.sums[0]) / np.maximum(count, 1)
     apart = rows.count * np.square(rows.means - np.repeat(mean, channels, axis=1))
     empty = count == 0
     return {
         "count": count,
         "mean": np.where(empty, np.nan, mean),
-        "std": np.where(empty, np.nan, np.sqrt(added(rows.squares + apart) / np.maximum(count, 1))),
-        "min": np.where(empty, np.nan, np.minimum.reduceat(rows.low, begins, axis=1)),
-        "max": np.where(empty, np.nan, np.maximum.reduceat(rows.high, begins, axis=1)),
-        "zeros": added(rows.zeros),
+        "std": np.where(empty, np.nan, np.sqrt(added(rows.sums[1] + apart) / np.maximum(count, 1))),
+        "min": np.where(empty, np.nan, np.minimum.reduceat(rows.extremes[0], begins, axis=1)),
+        "max": np.where(empty, np.nan, np.maximum.reduceat(rows.extremes[1], begins, axis=1)),
+        "zeros": added(rows.counts[0]),
         "nan": added(rows.nan),
         "infinite": added(rows.infinite),
-        "zero_channels": added(rows.zeros == np.repeat(sizes, channels)),
+        "zero_channels": added(rows.counts[0] == np.repeat(sizes, channels)),
     }

@@ -5,10 +5,13 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ChannelMoments", "Counts", "Floats"]
+__all__ = ["CANCELS", "ChannelMoments", "Counts", "Floats"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+
+CANCELS = 256.0
+"""How much larger than the variance a squared mean may be, before a sum of squares has lost too many digits."""
 
 
 @dataclass(frozen=True)

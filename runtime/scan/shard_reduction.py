@@ -12,8 +12,9 @@ from .batch_reduction import BatchReduction, reduced_batch
 from .channel_moments import ChannelMoments
 from .image_list import Shard
 from .partial_statistics import PartialStatistics
+from .row_moments import compiled
 from .scanned_outputs import ScannedOutput
-from .value_histogram import add_counts
+from .value_histogram import INFINITE, bucket_counts
 
 __all__ = ["ShardReduction"]
 
@@ -57,8 +58,12 @@ class ShardReduction:
     def add(self, batch: BatchReduction) -> None:
         """Add a batch. Their order decides about the last bits of means and variances."""
         self._known = self._known.merged(batch.moments)
+        kernels = compiled()
         for counts, buckets in zip(self._counts, batch.buckets, strict=True):
-            add_counts(counts, buckets)
+            if kernels is not None:
+                kernels.count_buckets(buckets, counts)
+            else:
+                counts += bucket_counts(buckets)
         self._read += len(set(batch.numbers.tolist()))
         self.summaries.append({"number": batch.numbers, "row": batch.rows, **batch.summary})
         self.differences += batch.differences
@@ -74,6 +79,8 @@ class ShardReduction:
 
     def statistics(self) -> PartialStatistics:
         """Return the statistics of the images so far."""
+        for buckets in INFINITE:
+            self._counts[:, buckets] = 0
         return PartialStatistics(self._read, self._known, self._counts)
 
     def _row(self, number: int, row: int) -> dict[str, Any]:

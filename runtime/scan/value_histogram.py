@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.tensor_summary import sample_places
-from .row_moments import row_kernels
 
-__all__ = ["BUCKETS", "QUANTILES", "add_counts", "bucket_edges", "buckets_of", "quantiles"]
+__all__ = ["BUCKETS", "INFINITE", "QUANTILES", "bucket_counts", "bucket_edges", "buckets_of", "quantiles"]
 
 BUCKETS = 2**16
 QUANTILES = (0.0001, 0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999, 0.9999)
@@ -32,27 +31,13 @@ def buckets_of(values: NDArray[np.generic], limit: int) -> NDArray[np.uint16]:
     """
     with np.errstate(over="ignore"):
         bits = np.ascontiguousarray(values, np.float32).view(np.uint32)
-    places = sample_places(bits.shape[1], limit)
-    buckets = np.empty((len(bits), len(places)), np.uint16)
-    kernels = row_kernels()
-    if kernels is not None:
-        kernels.sampled_buckets(bits, places, buckets)
-    elif len(places) == bits.shape[1]:
-        np.right_shift(bits, 16, out=buckets, casting="unsafe")
-    else:
-        np.right_shift(bits.take(places, axis=1), 16, out=buckets, casting="unsafe")
-    return buckets.reshape(-1)
+    found = bits if bits.shape[1] <= limit else bits.take(sample_places(bits.shape[1], limit), axis=1)
+    return (found >> np.uint32(16)).astype(np.uint16)
 
 
-def add_counts(counts: NDArray[np.int64], buckets: NDArray[np.uint16]) -> None:
-    """Add how many elements are in each bucket, those that are finite."""
-    kernels = row_kernels()
-    if kernels is not None:
-        kernels.count_buckets(buckets, counts)
-    else:
-        counts += np.bincount(buckets, minlength=BUCKETS)
-    for infinite in _INFINITE:
-        counts[infinite] = 0
+def bucket_counts(buckets: NDArray[np.uint16]) -> NDArray[np.int64]:
+    """Count the elements in each bucket."""
+    return np.bincount(buckets, minlength=BUCKETS)
 
 
 def bucket_edges(buckets: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -88,7 +73,7 @@ def _float(bits: NDArray[np.int64]) -> NDArray[np.float64]:
     return (bits.astype(np.uint32) << np.uint32(16)).view(np.float32).astype(np.float64)
 
 
-_INFINITE = slice(0x7F80, _SIGN), slice(0xFF80, BUCKETS)
+INFINITE = slice(0x7F80, _SIGN), slice(0xFF80, BUCKETS)
 """Buckets of infinity and NaN."""
 _UPWARDS = np.r_[BUCKETS - 1 : _SIGN - 1 : -1, 0:_SIGN]
 """All buckets, from the most negative to the largest."""
