@@ -102,8 +102,10 @@ def scan(
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
     names = [each.name for each in chosen] if outputs or operations or depth else None
     pair = _pair(against)
-    # Waiting in a loop would take the cores from the threads that read and reduce meanwhile.
-    calm = replace(settings, spins=False)
+    # Waiting in a loop would take the cores from the threads that read and reduce meanwhile; and where every core
+    # computes a batch of its own, none has to wait for another.
+    alone = set(pair or [runner]) <= {"onnx", "onnx-cpu"}
+    calm = replace(settings, spins=False, threads=settings.threads or (1 if alone else None))
     if pair:
         session, other = (open_runner(opened, each, calm, names) for each in pair)
         by = f"by {session.name}, against {other.name}"

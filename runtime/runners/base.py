@@ -71,7 +71,7 @@ class Runner(ABC):
     elsewhere: ClassVar[bool] = False
     """Whether it computes in another process, whose memory is not this one's."""
     concurrent: bool = False
-    """Whether several threads may run it at the same time, each with what `bind` returned to it."""
+    """Whether several threads may run it at the same time, each in the memory that `bind` gave it."""
 
     def __init__(
         self,

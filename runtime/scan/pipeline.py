@@ -133,7 +133,7 @@ def scan_shards(
         LayerprobeError: what `on_shard` or `sink` raises.
     """
     cores = usable_cores()
-    turns = BoundedSemaphore(runs_at_once(job.runner, cores) if job.other is None else 1)
+    turns = BoundedSemaphore(min(runs_at_once(each, cores) for each in (job.runner, job.other) if each is not None))
     buffers: LifoQueue[_Buffers] = LifoQueue()
     for _ in range(cores):
         buffers.put(_Buffers(job, turns))
@@ -225,7 +225,7 @@ class _Buffers:
     def _bind(self, one: Mapping[str, NDArray[Any]]) -> bool:
         """Put a full batch in place at the first one; return whether what is written into it is what runs."""
         job = self._job
-        if len(job.manifest.inputs) > 1 or job.manifest.preprocessing is None:
+        if not job.runner.concurrent or len(job.manifest.inputs) > 1 or job.manifest.preprocessing is None:
             return False
         if self._bound is None:
             self._inputs = {

@@ -56,7 +56,7 @@ def _row(values: Any, bits: Any) -> Any:
 @njit(nogil=True, cache=True)
 def _at(bits: Any, key: Any) -> Any:
     """Return how many elements have the key; 0 for the keys of a zero, which are counted anyway."""
-    if key == 0 or key == -1:
+    if key in (0, -1):
         return 0
     wanted, count = np.int32(key ^ ((key >> np.int32(31)) & _ALL_BUT_SIGN)), np.int32(0)
     for index in range(bits.size):
@@ -113,6 +113,8 @@ def reduce_rows(
         extremes: 2 N C; likewise the least and the largest element.
         counts: 3 N C; likewise the zeros, and the elements that equal each extreme, if that is not 0 and not within
             what is known.
+        again: N C; likewise whether a row has to be reduced in two passes: it is not finite throughout, or its squared
+            mean is so much larger than its variance that too few digits of that are left.
     """
     images, channels, size = values.shape
     places = sample_places(channels * size, limit)
@@ -126,7 +128,7 @@ def reduce_rows(
 
 @lru_cache(maxsize=256)
 def _starts(channels: int, size: int, limit: int) -> NDArray[np.int64]:
-    """Return the first place of the sample in each channel, C + 1. Cached: it takes as long as reducing a small tensor."""
+    """Return the first place of the sample in each channel, C + 1. Cached: it takes as long as a small tensor."""
     return np.searchsorted(sample_places(channels * size, limit), np.arange(channels + 1) * size)
 
 

@@ -63,7 +63,7 @@ class Rows:
     @property
     def means(self) -> Floats:
         """The mean of each image and channel, N P; 0 where nothing is finite."""
-        return self.sums[0] / np.maximum(self.count, 1)
+        return np.asarray(self.sums[0] / np.maximum(self.count, 1))
 
     def part(self, begin: int, end: int) -> "Rows":
         """Return the statistics of some of the channels, which share their memory."""
@@ -149,7 +149,7 @@ def _reduce_blocks(values: NDArray[Any], known: Floats, part: Rows) -> NDArray[n
     for name, numbers in (("sums", sums), ("extremes", extremes), ("counts", counts)):
         getattr(part, name)[...] = numbers.reshape(-1, images, channels)
     # float32's squares don't overflow float64: a sum of them is finite exactly if all elements are.
-    return (cancels | ~np.isfinite(squared)).reshape(images, channels)
+    return np.reshape(cancels | ~np.isfinite(squared), (images, channels))
 
 
 def _reduce_row(row: NDArray[Any], part: Rows, image: int, channel: int) -> None:

@@ -59,11 +59,11 @@ class ShardReduction:
         """Add a batch. Their order decides about the last bits of means and variances."""
         self._known = self._known.merged(batch.moments)
         kernels = compiled()
-        for counts, buckets in zip(self._counts, batch.buckets, strict=True):
+        for index, buckets in enumerate(batch.buckets):
             if kernels is not None:
-                kernels.count_buckets(buckets, counts)
+                kernels.count_buckets(buckets, self._counts[index])
             else:
-                counts += bucket_counts(buckets)
+                self._counts[index] += bucket_counts(buckets)
         self._read += len(set(batch.numbers.tolist()))
         self.summaries.append({"number": batch.numbers, "row": batch.rows, **batch.summary})
         self.differences += batch.differences
