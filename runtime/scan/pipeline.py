@@ -55,8 +55,8 @@ class ScanJob:
     input_size: tuple[int, int] | None = None
     other: Runner | None = None
     """Computes the same images, to be compared."""
-    keep: Sequence[str] = ()
-    """Outputs whose tensors the sink is given."""
+    keep: Sequence[str] | None = None
+    """Outputs whose tensors the sink is given; None for all."""
 
     def read(self, item: str) -> _Read:
         """Return the inputs in a file, or the reason why it can't be read."""
@@ -135,8 +135,9 @@ def scan_shards(
     cores = usable_cores()
     turns = BoundedSemaphore(min(runs_at_once(each, cores) for each in (job.runner, job.other) if each is not None))
     buffers: LifoQueue[_Buffers] = LifoQueue()
+    kept = () if sink is None else job.runner.names if job.keep is None else job.keep
     for _ in range(cores):
-        buffers.put(_Buffers(job, turns))
+        buffers.put(_Buffers(job, turns, kept))
 
     def work(each: _Work) -> _Done:
         place = buffers.get()
@@ -184,8 +185,9 @@ def _batches(job: ScanJob, shards: Iterable[Shard]) -> Iterator[_Work]:
 class _Buffers:
     """Inputs and outputs in place for a full batch, which one worker uses at a time."""
 
-    def __init__(self, job: ScanJob, turns: BoundedSemaphore) -> None:
-        self._job, self._turns = job, turns
+    def __init__(self, job: ScanJob, turns: BoundedSemaphore, keep: Sequence[str]) -> None:
+        """Take the job, what lets only so many compute at once, and the outputs whose tensors are copied."""
+        self._job, self._turns, self._keep = job, turns, keep
         self._inputs: _Arrays = {}
         self._bound: BoundRun | None = None
 
@@ -198,7 +200,7 @@ class _Buffers:
         if not good:
             return _Done(broken, None)
         found = self._computed(good)
-        kept = {name: np.array(found.arrays[name]) for name in self._job.keep}
+        kept = {name: np.array(found.arrays[name]) for name in self._keep}
         return _Done(broken, work.reduction.reduced(found.arrays, found.numbers, found.rows, found.others), kept)
 
     def _computed(self, read: Sequence[tuple[int, _Arrays]]) -> _Computed:

@@ -86,7 +86,14 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"{folder} can't be written: {first_line(error)}.") from error
+        held.callback(_remove_empty, folder)
         yield
+
+
+def _remove_empty(folder: Path) -> None:
+    for part in _PARTS:
+        with suppress(OSError):  # because something is in it
+            (folder / part).rmdir()
 
 
 def read_record(file: Path) -> ScanRecord:

@@ -155,7 +155,9 @@ def _moments(moments: ChannelMoments, path_of: Callable[[int], str]) -> dict[str
         return pa.array(values, pa.float64(), mask=~known)
 
     def path(images: NDArray[np.int64]) -> Any:
-        return _words([None if image < 0 else path_of(int(image)) for image in images])
+        # Few images give the extremes of thousands of channels.
+        found, places = np.unique(images, return_inverse=True)
+        return _words([None if image < 0 else path_of(image) for image in found.tolist()]).take(pa.array(places))
 
     return {
         "count": pa.array(moments.count),

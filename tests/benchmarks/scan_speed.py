@@ -217,16 +217,18 @@ WAYS: dict[str, tuple[Callable[[Bench, Sequence[Path]], Callable[[], object]], b
 
 
 def measure(folder: Path, label: str, images: int) -> dict[str, float]:
-    """Return a way's images a second and this process's peak, in megabytes."""
+    """Return a way's images a second, the milliseconds of all cores for one, and this process's peak in megabytes."""
     bench, (way, whole) = Bench(folder), WAYS[label]
     files = sorted(bench.photos.iterdir())[: images if whole else min(images, SLOW)]
     run = way(bench, files)
     if whole and "scan" not in label:
         run()
-    started = time.perf_counter()
+    started, used = time.perf_counter(), time.process_time()
     run()
     rate = len(files) / (time.perf_counter() - started)
-    return {"rate": rate, "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000}
+    milliseconds = 1000 * (time.process_time() - used) / len(files)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    return {"rate": rate, "milliseconds": milliseconds, "megabytes": peak}
 
 
 def _apart(*arguments: object) -> Any:
@@ -276,14 +278,15 @@ def rows_of(name: str, folder: Path, images: int, rounds: int) -> list[str]:
             f"{bar}: {'yes' if ratio >= bar else '**no**'}" for ratio, bar in zip(ratios, BARS.values(), strict=True)
         ]
         spread = [each["rate"] for each in found[label]]
-        memory = statistics.median(each["megabytes"] for each in found[label])
+        memory, cores = (statistics.median(each[key] for each in found[label]) for key in ("megabytes", "milliseconds"))
         cells = [
             *(name, label, f"{rate:.1f}", f"{min(spread):.1f} to {max(spread):.1f}"),
+            f"{cores:.1f}",
             *(f"{ratio:.2f}" for ratio in ratios),
             *(f"{memory:,.0f}", ", ".join(wanted) if ours else ""),
         ]
         rows.append(f"| {' | '.join(cells)} |")
-    rows += [f"| {name} | {label} | {reason.replace('|', ' ')} | | | | | |" for label, reason in missing.items()]
+    rows += [f"| {name} | {label} | {reason.replace('|', ' ')} | | | | | | |" for label, reason in missing.items()]
     print("\n".join(rows), flush=True)
     return rows
 
@@ -309,8 +312,8 @@ def main() -> None:
         "memory is the peak of the whole process. Hooks and calibrators see fewer tensors than the scan, and measure",
         "less of each; torchlens extracts the tensors, without statistics.",
         "",
-        "| model | way | images a second | spread | from memory | decodes | peak, MB | wanted |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | --- |",
+        "| model | way | images a second | spread | CPU, ms an image | from memory | decodes | peak, MB | wanted |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | --- |",
         *rows,
     ]
     write_section(options.page, "\n".join(text))
