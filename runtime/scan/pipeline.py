@@ -211,9 +211,8 @@ class _Buffers:
         numbers = [number for (number, _), size in zip(read, sizes, strict=True) for _ in range(size)]
         rows = [row for size in sizes for row in range(size)]
         given = [arrays for _, arrays in read]
-        if len(numbers) == self._job.batch == len(read) and self._bind(given[0]):
-            for name in names:
-                np.concatenate([arrays[name] for arrays in given], out=self._inputs[name])
+        if len(numbers) == self._job.batch == len(read) and self._runs_in_place:
+            self._place(given)
             with self._turns:
                 return _Computed(self._run(), self._others(self._inputs), numbers, rows)
         stacked = {name: np.concatenate([arrays[name] for arrays in given]) for name in names} if len(given) > 1 else {}
@@ -224,29 +223,33 @@ class _Buffers:
     def _others(self, inputs: _Arrays) -> _Arrays | None:
         return dict(self._job.other.run(inputs)) if self._job.other is not None else None
 
-    def _bind(self, one: Mapping[str, NDArray[Any]]) -> bool:
-        """Put a full batch in place at the first one; return whether what is written into it is what runs."""
+    @property
+    def _runs_in_place(self) -> bool:
+        """Whether what is written into the inputs is what runs."""
         job = self._job
-        if not job.runner.concurrent or len(job.manifest.inputs) > 1 or job.manifest.preprocessing is None:
-            return False
-        if self._bound is None:
-            self._inputs = {
-                name: np.zeros((job.batch * len(each), *each.shape[1:]), each.dtype) for name, each in one.items()
-            }
-            refuse_large_outputs(job.manifest, job.runner.names, self._inputs)
-            with self._turns:
-                self._bound = job.runner.bind(self._inputs)
-        return not self._bound.on_device
+        return job.runner.concurrent and len(job.manifest.inputs) == 1 and job.manifest.preprocessing is not None
+
+    def _place(self, given: Sequence[_Arrays]) -> None:
+        """Write a full batch into the inputs."""
+        for name, one in given[0].items():
+            if name not in self._inputs:
+                self._inputs[name] = np.empty((self._job.batch * len(one), *one.shape[1:]), one.dtype)
+            np.concatenate([arrays[name] for arrays in given], out=self._inputs[name])
 
     def _run(self) -> _Arrays:
-        assert self._bound is not None
+        job = self._job
+        if self._bound is None:
+            refuse_large_outputs(job.manifest, job.runner.names, self._inputs)
+            # Binding runs it.
+            self._bound = job.runner.bind(self._inputs)
+            return self._bound.arrays()
         try:
             self._bound.run()
         except LayerprobeError:
             raise
         except Exception as error:
-            model = self._job.manifest.model
-            raise ExecutionError(f"{self._job.runner.runtime} failed to run {model}: {first_line(error)}") from error
+            model = job.manifest.model
+            raise ExecutionError(f"{job.runner.runtime} failed to run {model}: {first_line(error)}") from error
         return self._bound.arrays()
 
 
