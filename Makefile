@@ -82,6 +82,7 @@ bench: install
 	$(SCRIPT) benchmarks.large_models artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.candidates artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.class_maps artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.scan_speed artifacts/benchmarks.md
 
 # The peers are nobody else's dependencies.
 bench-peers: install

@@ -37,6 +37,8 @@ class Opening:
     settings: "Settings"
     outputs: Sequence[str] | None
     """Those to scan; None for all."""
+    against: str | None = None
+    """What is compared, as the command was told."""
 
     def open(self, artifact: Artifact, outputs: Sequence[str] | None = None, runtime: str | None = None) -> "Runner":
         """Open a runner, cut to some outputs."""
@@ -52,8 +54,11 @@ class Opening:
 
     @property
     def _calm(self) -> "Settings":
-        # Waiting in a loop would take the cores from the threads that read and reduce meanwhile.
-        return replace(self.settings, spins=False)
+        # Waiting in a loop would take the cores from the threads that read and reduce meanwhile; and where every core
+        # computes a batch of its own, none has to wait for another.
+        runtimes = self.against.split("=") if self.against and "=" in self.against else [self.runtime]
+        threads = 1 if set(runtimes) <= {"onnx", "onnx-cpu"} else None
+        return replace(self.settings, spins=False, threads=self.settings.threads or threads)
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def scan(
         keep_dtype=keep_dtype,
     )
     with ExitStack() as held:
-        opening = Opening(runner, provider, settings, names)
+        opening = Opening(runner, provider, settings, names, against)
         pair = _opened_pair(opened, against, opening, held, quiet=quiet)
         session = pair.session if pair else opening.open(opened)
         by = f"by {session.name}, against {pair.other.name}" if pair else run_by(session, provider)

@@ -70,6 +70,8 @@ class Runner(ABC):
     """The runtime's name in messages."""
     elsewhere: ClassVar[bool] = False
     """Whether it computes in another process, whose memory is not this one's."""
+    concurrent: bool = False
+    """Whether several threads may run it at the same time, each in the memory that `bind` gave it."""
 
     def __init__(
         self,

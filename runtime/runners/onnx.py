@@ -32,6 +32,7 @@ class OnnxRunner(Runner):
         refuse_bfloat16(self.manifest, self.name)
         self._session = open_session(artifact, self.target, self.settings, self.names)
         self.providers = self._session.get_providers()
+        self.concurrent = self.target == "cpu"
         inputs, outputs = (
             [Declared(tensor.name, dtype_name(tensor.type), tensor.shape) for tensor in found]
             for found in (self._session.get_inputs(), self._session.get_outputs())

@@ -8,11 +8,14 @@ scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a
 image_list.py: which images, in which shards: --limit, --sample, --classes; those that were added since
 changed_images.py: broken images that were repaired since are taken anew; counted ones that changed are refused
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
-pipeline.py: reading, computing and reducing at the same time; batches in place
-shard_reduction.py: a shard's tensors -> its partial statistics, and a row for each image
+pipeline.py: a batch a core, from its files to its statistics; added in their order
+shard_reduction.py: a shard, batch after batch -> its partial statistics, and a row for each image
+batch_reduction.py: a batch's tensors -> all that is kept of them
 other_model.py: what --against names: its inputs and layout; the same shape for a runner, a file, another model
 batch_differences.py: what two models' tensors of a batch differ by
-channel_moments.py: count, mean, variance, range, zeros, NaN of each channel; merging them (Chan)
+row_moments.py: a batch -> count, mean, variance, range, zeros, NaN of each image and channel
+row_kernels.py: the same, compiled by numba: one pass over each row
+channel_moments.py: these of each channel over many images; merging them (Chan)
 value_histogram.py: values in 65,536 buckets; quantiles from them
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes

@@ -1,26 +1,17 @@
-"""A batch of one output -> count, mean, variance, range, zeros and NaN of each channel, and merging them.
+"""Count, mean, variance, range, zeros and NaN of each channel, and merging them. A batch's are in `row_moments.py`."""
 
-Everything is computed in float64 from the float32 elements, outside of the model's graph. Reductions inside it, as
-nodes of their own, were measured on a ResNet-18 (CPU time of an image, ONNX Runtime 1.31): the probe alone takes 43 ms,
-with ReduceMin and ReduceMax of all outputs 44, with float32 sums, whose digits don't suffice, 53, with `Cast` to
-float64 and its sums 56; here all of it together takes 8, since a block stays in the cache for every reduction.
-"""
-
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ChannelMoments", "Rows", "moments_of", "reduced_rows"]
+__all__ = ["CANCELS", "ChannelMoments", "Counts", "Floats"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
-_BLOCK = 65_536
-"""Elements that are reduced at once: half a megabyte in float64, which stays in the second-level cache."""
-_CANCELS = 256.0
-"""How much larger than the variance a squared mean may be, before the sum of squares has lost too many digits."""
+CANCELS = 256.0
+"""How much larger than the variance a squared mean may be, before a sum of squares has lost too many digits."""
 
 
 @dataclass(frozen=True)
@@ -115,129 +106,3 @@ def _extreme(
         np.where(same, at_one + at_other, np.where(beyond, at_other, at_one)),
         np.where(same, first, np.where(beyond, other_image, image)),
     )
-
-
-@dataclass(frozen=True)
-class Rows:
-    """The statistics of each image and channel of a batch; each field is N C, as of `ChannelMoments`."""
-
-    count: Counts
-    total: Floats
-    squares: Floats
-    low: Floats
-    high: Floats
-    zeros: Counts
-    nan: Counts
-    infinite: Counts
-
-    @property
-    def means(self) -> Floats:
-        """The mean of each image and channel, N C; 0 where nothing is finite."""
-        return self.total / np.maximum(self.count, 1)
-
-
-def reduced_rows(values: NDArray[Any]) -> Rows:
-    """Reduce N C K to the statistics of each image and channel.
-
-    Args:
-        values: real numbers or booleans, contiguous: K elements of each channel in each image.
-    """
-    images, channels, each = values.shape
-    flat = values.reshape(images * channels, each)
-    rows = Rows(
-        count=np.full(len(flat), each, np.int64),
-        total=np.empty(len(flat)),
-        squares=np.empty(len(flat)),
-        low=np.empty(len(flat)),
-        high=np.empty(len(flat)),
-        zeros=np.zeros(len(flat), np.int64),
-        nan=np.zeros(len(flat), np.int64),
-        infinite=np.zeros(len(flat), np.int64),
-    )
-    step = max(1, _BLOCK // max(each, 1))
-    wide = np.empty((min(step, len(flat)), each))
-    # Invalid: infinity less infinity, in rows that are then reduced once more without it.
-    with np.errstate(all="ignore"):
-        for begin in range(0, len(flat), step):
-            block = flat[begin : begin + step]
-            _reduce_block(block, wide[: len(block)], rows, slice(begin, begin + step))
-    return Rows(**{name.name: getattr(rows, name.name).reshape(images, channels) for name in fields(Rows)})
-
-
-def _reduce_block(block: NDArray[Any], wide: Floats, rows: Rows, place: slice) -> None:
-    """Reduce some rows; `wide` is memory for them in float64."""
-    np.copyto(wide, block)
-    each = block.shape[1]
-    if each == 1:
-        total, squared = wide[:, 0], np.square(wide[:, 0])
-    else:
-        total, squared = wide.sum(axis=1), np.vecdot(wide, wide)
-    squares = np.maximum(squared - np.square(total) / max(each, 1), 0.0)
-    rows.total[place], rows.squares[place] = total, squares
-    low, high = (block.min(axis=1), block.max(axis=1)) if each else (np.inf, -np.inf)
-    rows.low[place], rows.high[place] = low, high
-    zero = block == 0
-    if zero.any():
-        # Counted by summing float32: exact up to 2**24 elements, and four times as fast as integers.
-        rows.zeros[place] = zero.sum(axis=1) if each >= 2**24 else zero.astype(np.float32).sum(axis=1)
-    # float32's squares don't overflow float64: a sum of them is finite exactly if all elements are.
-    odd = ~np.isfinite(squared)
-    cancels = np.square(total) > _CANCELS * max(each, 1) * squares
-    for index in np.flatnonzero(odd | (cancels & (each > 1) & (squared != 0))):
-        _reduce_row(wide[index], rows, place.start + int(index))
-
-
-def _reduce_row(row: Floats, rows: Rows, index: int) -> None:
-    """Reduce one row in two passes, over its finite elements."""
-    finite = row[np.isfinite(row)]
-    rows.count[index] = finite.size
-    rows.nan[index] = np.isnan(row).sum()
-    rows.infinite[index] = row.size - finite.size - rows.nan[index]
-    rows.total[index] = finite.sum()
-    if finite.size:
-        rows.low[index], rows.high[index] = finite.min(), finite.max()
-        away = finite - rows.total[index] / finite.size
-        # What the mean itself lacks in its last digits is taken out again.
-        rows.squares[index] = np.vecdot(away, away) - np.square(away.sum()) / finite.size
-    else:
-        rows.low[index], rows.high[index], rows.squares[index] = np.inf, -np.inf, 0.0
-
-
-def moments_of(rows: Rows, values: NDArray[Any], images: Counts, known: ChannelMoments) -> ChannelMoments:
-    """Return the statistics of each channel over a batch.
-
-    Args:
-        rows: of the batch.
-        values: the batch, N C K, from which elements at the extremes are counted.
-        images: the number of each image.
-        known: of what came before: where that is more extreme, nothing needs to be counted.
-    """
-    count = rows.count.sum(axis=0)
-    mean = rows.total.sum(axis=0) / np.maximum(count, 1)
-    found = ChannelMoments(
-        count=count,
-        mean=mean,
-        squares=(rows.squares + rows.count * np.square(rows.means - mean)).sum(axis=0),
-        low=rows.low.min(axis=0),
-        high=rows.high.max(axis=0),
-        zeros=rows.zeros.sum(axis=0),
-        at_low=np.zeros_like(count),
-        at_high=np.zeros_like(count),
-        nan=rows.nan.sum(axis=0),
-        infinite=rows.infinite.sum(axis=0),
-        low_image=np.where(count > 0, images[rows.low.argmin(axis=0)], -1),
-        high_image=np.where(count > 0, images[rows.high.argmax(axis=0)], -1),
-    )
-    # NaN equals nothing: there, nothing is counted.
-    reached = np.where((found.low > known.low) | (found.low == 0), np.nan, found.low)
-    at_low = np.where(found.low == 0, found.zeros, _equal(values, rows.low, reached))
-    reached = np.where((found.high < known.high) | (found.high == 0), np.nan, found.high)
-    at_high = np.where(found.high == 0, found.zeros, _equal(values, rows.high, reached))
-    return replace(found, at_low=at_low, at_high=at_high)
-
-
-def _equal(values: NDArray[Any], extremes: Floats, extreme: Floats) -> Counts:
-    """Count, for each channel, the elements that equal the extreme; only images that reach it are looked through."""
-    images, channels = np.nonzero(extremes == extreme)
-    reached = (values[images, channels] == extreme[channels, None]).sum(axis=1)
-    return np.bincount(channels, reached, minlength=values.shape[1]).astype(np.int64)

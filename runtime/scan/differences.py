@@ -18,7 +18,7 @@ from ..float64.graph import Float64Graph
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
 from .tables import column_names, part_name, read_columns, shown_path, write_table
-from .value_histogram import BUCKETS, bucket_counts, quantiles
+from .value_histogram import BUCKETS, bucket_counts, buckets_of, quantiles
 
 __all__ = [
     "BEYOND_NOISE",
@@ -219,7 +219,8 @@ def _parts(folder: Path, shards: Sequence[int], names: Sequence[str], path_of: C
 def _add_sizes(found: Sequence[OutputDifference], part: _Part) -> None:
     for each, drift in zip(found, part.drift.T, strict=True):
         each.images += int((drift >= 0).sum())
-        each.counts += bucket_counts(drift[drift >= 0]).astype(np.int32)
+        finite = drift[(drift >= 0) & np.isfinite(drift)]
+        each.counts += bucket_counts(buckets_of(finite[None], len(finite))[0]).astype(np.int32)
         largest = int(drift.argmax())
         if drift[largest] > each.max_drift:
             each.max_drift, each.max_number = float(drift[largest]), int(part.numbers[largest])

@@ -1,7 +1,8 @@
-"""Reading, computing and reducing at the same time: shards in, each handed on when its last image is reduced.
+"""Shards in, each handed on when its last image is reduced: a batch a core, from its files to its statistics.
 
-Photos are decoded in threads of their own, ahead of the model; while that computes one batch, in place, the one before
-is reduced, from a second set of buffers. So memory stays the same however many images there are.
+Each worker reads a batch, computes it in place, and reduces it while it is in the cache; a core then never waits for
+another. The batches are added in their order, whichever is ready first. So memory stays the same however many images
+there are, and the numbers however many cores.
 """
 
 import os
@@ -9,8 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import cycle
 from pathlib import Path
+from queue import LifoQueue
+from threading import BoundedSemaphore
 from typing import Any
 
 import numpy as np
@@ -23,21 +25,22 @@ from ..runners.input_check import check_inputs
 from ..runners.memory_need import refuse_large_outputs
 from ..runs.input_files import is_photo, read_input_file
 from ..runs.preprocessing import preprocess_files
+from .batch_reduction import BatchReduction
 from .image_list import Shard
 from .other_model import OtherModel
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
 
-__all__ = ["ScanJob", "Sink", "read_item", "scan_shards"]
+__all__ = ["ScanJob", "Sink", "read_item", "runs_at_once", "scan_shards", "usable_cores"]
 
 _Arrays = dict[str, NDArray[Any]]
 _Read = _Arrays | str
 """The inputs in a file, or why it can't be read."""
-_AHEAD = 3
-"""Batches that are read before their turn."""
+_AHEAD = 2
+"""Batches of each worker that may be done before their turn."""
 
 Sink = Callable[[Shard, Mapping[str, NDArray[Any]], Sequence[int], Sequence[int]], None]
-"""Takes the tensors of a batch: its shard, the arrays, the number and the row of each image."""
+"""Takes the tensors of a batch that are kept: its shard, the arrays, the number and the row of each image."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class ScanJob:
     input_size: tuple[int, int] | None = None
     other: OtherModel | None = None
     """Computes the same images, to be compared."""
+    keep: Sequence[str] | None = None
+    """Outputs whose tensors the sink is given; None for all."""
 
     def read(self, item: str) -> _Read:
         """Return the inputs in a file, or the reason why it can't be read."""
@@ -77,24 +82,34 @@ def read_item(manifest: Manifest, path: Path, input_size: tuple[int, int] | None
 
 @dataclass(frozen=True)
 class _Work:
-    """One batch that is being read."""
+    """One batch of a shard."""
 
-    shard: Shard
+    reduction: ShardReduction
     numbers: Sequence[int]
-    read: Sequence["Future[_Read]"]
     last: bool
 
 
 @dataclass(frozen=True)
-class _Computed:
-    """A batch of those images that could be read."""
+class _Done:
+    """What is left of a batch."""
 
-    arrays: _Arrays = field(default_factory=dict)
-    others: _Arrays | None = None
+    broken: Mapping[int, str]
+    """Why images can't be read, by their numbers."""
+    reduction: BatchReduction | None
+    """None if no image could be read."""
+    kept: _Arrays = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Computed:
+    """The tensors of those images that could be read."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    others: Mapping[str, NDArray[Any]] | None
     """The other model's."""
-    numbers: Sequence[int] = ()
+    numbers: Sequence[int]
     """Of each image, that of its file."""
-    rows: Sequence[int] = ()
+    rows: Sequence[int]
     """Of each image, its place in its file."""
 
 
@@ -110,78 +125,87 @@ def scan_shards(
     Args:
         job: how.
         shards: which.
-        on_shard: called with each in its order, in another thread, when it is complete.
+        on_shard: called with each in its order when it is complete.
         on_images: called with how many images were done since.
-        sink: given each batch's tensors before they are overwritten.
+        sink: given the tensors of `job.keep`, batch after batch.
 
     Raises:
         ExecutionError: the runtime failed, or the outputs of a batch don't fit into the free memory.
         LayerprobeError: what `on_shard` or `sink` raises.
     """
-    buffers = cycle([_Buffers(job), _Buffers(job)])
-    reductions: dict[int, ShardReduction] = {}
+    cores = usable_cores()
+    runners = [job.runner] if job.other is None else [job.runner, job.other.runner]
+    turns = BoundedSemaphore(min(runs_at_once(each, cores) for each in runners))
+    buffers: LifoQueue[_Buffers] = LifoQueue()
+    kept = () if sink is None else job.runner.names if job.keep is None else job.keep
+    for _ in range(cores):
+        buffers.put(_Buffers(job, turns, kept))
 
-    def reduce(work: _Work, computed: _Computed, broken: dict[int, str]) -> None:
-        shard = work.shard
-        known = reductions.get(shard.number)
-        if known is None:
-            known = reductions[shard.number] = ShardReduction(shard, job.outputs, job.manifest.result_names)
-        for number, reason in broken.items():
-            known.add_broken(number, reason)
-        if computed.numbers:
-            known.add(computed.arrays, computed.numbers, computed.rows, computed.others)
-            if sink is not None:
-                sink(shard, computed.arrays, computed.numbers, computed.rows)
-        on_images(len(work.numbers))
-        if work.last:
-            on_shard(reductions.pop(shard.number))
-
-    with ThreadPoolExecutor(os.cpu_count()) as readers, ThreadPoolExecutor(1) as reducer, _one_blas_thread():
+    def work(each: _Work) -> _Done:
+        place = buffers.get()
         try:
-            for work in _read_ahead(job, shards, readers):
-                read = {number: each.result() for number, each in zip(work.numbers, work.read, strict=True)}
-                broken = {number: each for number, each in read.items() if isinstance(each, str)}
-                good = [(number, each) for number, each in read.items() if not isinstance(each, str)]
-                slot = next(buffers)
-                slot.wait()
-                slot.reduced = reducer.submit(reduce, work, slot.compute(good) if good else _Computed(), broken)
-            for _ in range(2):
-                next(buffers).wait()
+            return place.done(each)
         finally:
-            readers.shutdown(wait=False, cancel_futures=True)
-            reducer.shutdown(wait=True, cancel_futures=True)
+            buffers.put(place)
+
+    def add(each: _Work, done: _Done) -> None:
+        for number, reason in done.broken.items():
+            each.reduction.add_broken(number, reason)
+        if done.reduction is not None:
+            each.reduction.add(done.reduction)
+            if sink is not None:
+                sink(each.reduction.shard, done.kept, done.reduction.numbers.tolist(), done.reduction.rows.tolist())
+        on_images(len(each.numbers))
+        if each.last:
+            on_shard(each.reduction)
+
+    with ThreadPoolExecutor(cores) as workers, _one_blas_thread():
+        waiting: deque[tuple[_Work, Future[_Done]]] = deque()
+        try:
+            for each in _batches(job, shards):
+                waiting.append((each, workers.submit(work, each)))
+                if len(waiting) > _AHEAD * cores:
+                    first, done = waiting.popleft()
+                    add(first, done.result())
+            while waiting:
+                first, done = waiting.popleft()
+                add(first, done.result())
+        finally:
+            workers.shutdown(wait=True, cancel_futures=True)
 
 
-def _read_ahead(job: ScanJob, shards: Iterable[Shard], readers: ThreadPoolExecutor) -> Iterator[_Work]:
-    waiting: deque[_Work] = deque()
+def _batches(job: ScanJob, shards: Iterable[Shard]) -> Iterator[_Work]:
     for shard in shards:
+        reduction = ShardReduction(shard, job.outputs, job.manifest.result_names)
         # Arrays may have sizes of their own: each file is a batch.
         size = job.batch if is_photo(Path(shard.items[0])) else 1
         for begin in range(0, len(shard.items), size):
-            items = shard.items[begin : begin + size]
-            numbers = range(shard.first + begin, shard.first + begin + len(items))
-            last = begin + size >= len(shard.items)
-            waiting.append(_Work(shard, numbers, [readers.submit(job.read, item) for item in items], last))
-            if len(waiting) > _AHEAD:
-                yield waiting.popleft()
-    yield from waiting
+            numbers = range(shard.first + begin, shard.first + min(begin + size, len(shard.items)))
+            yield _Work(reduction, numbers, begin + size >= len(shard.items))
 
 
 class _Buffers:
-    """Inputs and outputs in place for a full batch, and the reduction that still reads them."""
+    """Inputs and outputs in place for a full batch, which one worker uses at a time."""
 
-    def __init__(self, job: ScanJob) -> None:
-        self._job = job
-        self.reduced: Future[None] | None = None
+    def __init__(self, job: ScanJob, turns: BoundedSemaphore, keep: Sequence[str]) -> None:
+        """Take the job, what lets only so many compute at once, and the outputs whose tensors are copied."""
+        self._job, self._turns, self._keep = job, turns, keep
         self._inputs: _Arrays = {}
         self._bound: BoundRun | None = None
 
-    def wait(self) -> None:
-        """Wait until the outputs may be overwritten."""
-        if self.reduced is not None:
-            self.reduced.result()
+    def done(self, work: _Work) -> _Done:
+        """Read, compute and reduce a batch."""
+        shard = work.reduction.shard
+        read = {number: self._job.read(shard.items[number - shard.first]) for number in work.numbers}
+        broken = {number: each for number, each in read.items() if isinstance(each, str)}
+        good = [(number, each) for number, each in read.items() if not isinstance(each, str)]
+        if not good:
+            return _Done(broken, None)
+        found = self._computed(good)
+        kept = {name: np.array(found.arrays[name]) for name in self._keep}
+        return _Done(broken, work.reduction.reduced(found.arrays, found.numbers, found.rows, found.others), kept)
 
-    def compute(self, read: Sequence[tuple[int, _Arrays]]) -> _Computed:
+    def _computed(self, read: Sequence[tuple[int, _Arrays]]) -> _Computed:
         """Return the outputs of a batch, and for each of its images the file's number and the row in the file."""
         names = [each.name for each in self._job.manifest.inputs]
         batched = self._job.manifest.inputs[0].shape[:1] == ("N",)
@@ -189,42 +213,58 @@ class _Buffers:
         numbers = [number for (number, _), size in zip(read, sizes, strict=True) for _ in range(size)]
         rows = [row for size in sizes for row in range(size)]
         given = [arrays for _, arrays in read]
-        if len(numbers) == self._job.batch == len(read) and self._bind(given[0]):
-            for name in names:
-                np.concatenate([arrays[name] for arrays in given], out=self._inputs[name])
-            found = self._run()
-            return _Computed(found, self._others(self._inputs, found), numbers, rows)
+        if len(numbers) == self._job.batch == len(read) and self._runs_in_place:
+            self._place(given)
+            with self._turns:
+                found = self._run()
+                return _Computed(found, self._others(self._inputs, found), numbers, rows)
         stacked = {name: np.concatenate([arrays[name] for arrays in given]) for name in names} if len(given) > 1 else {}
         whole = stacked or given[0]
-        found = dict(self._job.runner.run(whole))
-        return _Computed(found, self._others(whole, found), numbers, rows)
+        with self._turns:
+            found = dict(self._job.runner.run(whole))
+            return _Computed(found, self._others(whole, found), numbers, rows)
 
     def _others(self, inputs: _Arrays, found: _Arrays) -> _Arrays | None:
         return self._job.other.run(inputs, found) if self._job.other is not None else None
 
-    def _bind(self, one: Mapping[str, NDArray[Any]]) -> bool:
-        """Put a full batch in place at the first one; return whether what is written into it is what runs."""
+    @property
+    def _runs_in_place(self) -> bool:
+        """Whether what is written into the inputs is what runs."""
         job = self._job
-        if len(job.manifest.inputs) > 1 or job.manifest.preprocessing is None:
-            return False
-        if self._bound is None:
-            self._inputs = {
-                name: np.zeros((job.batch * len(each), *each.shape[1:]), each.dtype) for name, each in one.items()
-            }
-            refuse_large_outputs(job.manifest, job.runner.names, self._inputs)
-            self._bound = job.runner.bind(self._inputs)
-        return not self._bound.on_device
+        return job.runner.concurrent and len(job.manifest.inputs) == 1 and job.manifest.preprocessing is not None
+
+    def _place(self, given: Sequence[_Arrays]) -> None:
+        """Write a full batch into the inputs."""
+        for name, one in given[0].items():
+            if name not in self._inputs:
+                self._inputs[name] = np.empty((self._job.batch * len(one), *one.shape[1:]), one.dtype)
+            np.concatenate([arrays[name] for arrays in given], out=self._inputs[name])
 
     def _run(self) -> _Arrays:
-        assert self._bound is not None
+        job = self._job
+        if self._bound is None:
+            refuse_large_outputs(job.manifest, job.runner.names, self._inputs)
+            # Binding runs it.
+            self._bound = job.runner.bind(self._inputs)
+            return self._bound.arrays()
         try:
             self._bound.run()
         except LayerprobeError:
             raise
         except Exception as error:
-            model = self._job.manifest.model
-            raise ExecutionError(f"{self._job.runner.runtime} failed to run {model}: {first_line(error)}") from error
+            model = job.manifest.model
+            raise ExecutionError(f"{job.runner.runtime} failed to run {model}: {first_line(error)}") from error
         return self._bound.arrays()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: fewer than there are in a container, or under `taskset`."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def runs_at_once(runner: Runner, cores: int) -> int:
+    """Return how many batches the runner computes at the same time, each on its own cores."""
+    return max(1, cores // (runner.settings.threads or cores)) if runner.concurrent else 1
 
 
 def _one_blas_thread() -> Any:

@@ -91,6 +91,7 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
         except OSError as error:
             raise OutputError(f"{folder} can't be written: {first_line(error)}.") from error
+        held.callback(_remove_empty, folder)
         try:
             yield
         except OutputError as error:
@@ -105,6 +106,12 @@ def _refuse_links(folder: Path) -> None:
             for entry in entries:
                 if entry.is_symlink():
                     raise ArtifactError(f"{entry.path} is a link, and a scan writes none.\nScan into another folder.")
+
+
+def _remove_empty(folder: Path) -> None:
+    for part in _PARTS:
+        with suppress(OSError):  # because something is in it
+            (folder / part).rmdir()
 
 
 def read_record(file: Path) -> ScanRecord:

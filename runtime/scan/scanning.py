@@ -21,6 +21,7 @@ from .merge_tree import MergeTree
 from .other_model import OtherModel
 from .partial_statistics import PartialStatistics, folded
 from .pipeline import ScanJob, scan_shards
+from .row_moments import reduced_by
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
@@ -30,8 +31,8 @@ __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "
 
 SHARD = 256
 """Images between two points at which a scan can go on: seconds of work, and megabytes on the disk."""
-_BUFFER_BYTES = 2**27
-"""Of one batch's outputs, by default: larger batches are no faster on a CPU, and leave its cache earlier."""
+_BUFFER_BYTES = 160_000_000
+"""Of one batch's outputs, by default: larger batches are no faster on a CPU."""
 _LARGEST_BATCH = 16
 
 
@@ -78,9 +79,12 @@ class ScanResult:
 
 
 def default_batch(outputs: Sequence[Output]) -> int:
-    """Return how many images are computed together, so that their outputs take at most 128 MB if possible."""
+    """Return how many images are computed together, a power of two, which divides a shard: their outputs take at most
+    160 MB if possible.
+    """
     each = sum(bytes_of(output, {"N": 1}) for output in outputs)
-    return max(1, min(_LARGEST_BATCH, _BUFFER_BYTES // max(each, 1)))
+    most = max(1, min(_LARGEST_BATCH, _BUFFER_BYTES // max(each, 1)))
+    return 1 << (most.bit_length() - 1)
 
 
 def scan(
@@ -104,7 +108,7 @@ def scan(
         target: the folder to write.
         choices: the defaults if None.
         other: what is compared with `runner` on every image.
-        on_progress: called with the number of images done, and of all; from another thread.
+        on_progress: called with the number of images done, and of all.
 
     Raises:
         RunnerUnavailable: pyarrow isn't installed.
@@ -148,7 +152,7 @@ def scan(
         to_do = sum(len(each.items) for each in waiting)
         earlier = sum(len(each.items) for each in shards) - superseded - to_do
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
-        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other)
+        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other, kept)
         counter = _Counter(earlier, earlier + to_do, on_progress)
 
         def complete(reduction: ShardReduction) -> None:
@@ -207,7 +211,7 @@ def _record(
         images_below=shown_path(str(folder.resolve())),
         outputs=tuple(each.output.name for each in outputs),
         runner=runner.name,
-        runtime=runner.facts,
+        runtime={**runner.facts, "sums": reduced_by()},
         input_size=choices.input_size,
         batch=batch,
         shard=choices.shard,

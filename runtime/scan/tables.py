@@ -84,8 +84,7 @@ def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
             columns[f"other_top:{name}"] = pa.array(tops, pa.int32())
     write_table(folder / "images" / part_name(reduction.shard.number), pa.table(columns))
     if reduction.summaries:
-        paths = {row["number"]: shown_path(row["image"]) for row in rows}
-        write_table(folder / "summaries" / part_name(reduction.shard.number), _summaries(reduction.summaries, paths))
+        write_table(folder / "summaries" / part_name(reduction.shard.number), _summaries(reduction))
 
 
 def part_name(shard: int) -> str:
@@ -100,20 +99,23 @@ def _top(values: NDArray[Any]) -> int | None:
     return int(values.argmax())
 
 
-def _summaries(batches: Sequence[Mapping[str, Any]], paths: Mapping[int, str]) -> "pyarrow.Table":
+def _summaries(reduction: ShardReduction) -> "pyarrow.Table":
     import pyarrow as pa
 
-    numbers = np.concatenate([each["number"] for each in batches])
+    names = [each.output.name for each in reduction.outputs]
+    whole = {name: np.concatenate([each[name] for each in reduction.summaries]) for name in reduction.summaries[0]}
+    numbers = whole.pop("number")
+    # An image has several rows in its file, and each of them one for every output.
+    each_row = np.repeat(np.arange(len(numbers)), len(names))
+    first, items = reduction.shard.first, reduction.shard.items
+    paths = pa.array([shown_path(items[number - first]) for number in numbers.tolist()], pa.string())
     columns = {
-        "image": _words([paths[int(number)] for number in numbers]),
-        "number": pa.array(numbers),
-        "row": pa.array(np.concatenate([each["row"] for each in batches]).astype(np.int32)),
-        "output": _words([each["output"] for each in batches for _ in each["number"]]),
+        "image": paths.take(pa.array(each_row)),
+        "number": pa.array(numbers[each_row]),
+        "row": pa.array(whole.pop("row")[each_row].astype(np.int32)),
+        "output": _words(names).take(pa.array(np.tile(np.arange(len(names)), len(numbers)))),
     }
-    for name in batches[0].keys() - {"number", "row", "output"}:
-        columns[name] = pa.array(np.concatenate([each[name] for each in batches]))
-    order = ["image", "number", "row", "output", "count", "mean", "std", "min", "max", "zeros", "nan", "infinite"]
-    return pa.table({name: columns[name] for name in (*order, "zero_channels")})
+    return pa.table(columns | {name: pa.array(values.reshape(-1)) for name, values in whole.items()})
 
 
 def write_statistics(
@@ -158,7 +160,9 @@ def _moments(moments: ChannelMoments, path_of: Callable[[int], str]) -> dict[str
         return pa.array(values, pa.float64(), mask=~known)
 
     def path(images: NDArray[np.int64]) -> Any:
-        return _words([None if image < 0 else path_of(int(image)) for image in images])
+        # Few images give the extremes of thousands of channels.
+        found, places = np.unique(images, return_inverse=True)
+        return _words([None if image < 0 else path_of(image) for image in found.tolist()]).take(pa.array(places))
 
     return {
         "count": pa.array(moments.count),

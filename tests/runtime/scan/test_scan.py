@@ -155,6 +155,11 @@ def test_each_image_has_its_results_and_a_summary_of_each_output(exported, photo
     assert (result.images, result.broken, result.earlier) == (60, 0, 0)
 
 
+def test_no_empty_folder_is_left(scanned):
+    target, _ = scanned
+    assert {each.name for each in target.iterdir() if each.is_dir()} == {"images", "partial", "summaries"}
+
+
 def test_histograms_count_what_they_say(scanned):
     target, _ = scanned
     counted = {row["output"]: row["counted"] for row in pq.read_table(target / "outputs.parquet").to_pylist()}
