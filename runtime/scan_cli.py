@@ -1,5 +1,7 @@
 """The subcommand `scan`: its options and the order of its steps."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,8 +22,10 @@ from .terminal import print_table, progress, run_by
 
 if TYPE_CHECKING:
     from .artifact.folder import Artifact
+    from .runners.base import Runner
     from .runners.settings import Settings
     from .scan.scanning import ScanResult
+    from .scan.shard_worker import Opening, RemoteRunner, Workers
 
 __all__ = ["scan"]
 
@@ -32,7 +36,12 @@ _SHOWN = 10
 @takes_settings()
 def scan(
     artifact: ArtifactArgument,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of images, or of .npy or .npz files.")],
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="Images, .npy, .npz, or WebDataset tars: a folder, a .tar, s3://BUCKET/..., gs://..."
+        ),
+    ],
     *,
     target: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the tables and the page.")],
     against: Annotated[
@@ -66,6 +75,10 @@ def scan(
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     depth: DepthOption = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Compute on a Ray cluster: auto, HOST:PORT, or local."),
+    ] = None,
     runner: RuntimeOption = "onnx",
     provider: ProviderOption = "auto",
     settings: "Settings",
@@ -90,26 +103,22 @@ def scan(
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .reporting.scan_page import write_scan_page
-    from .runners.registry import open_image_runner, open_runner
     from .scan.scanning import SHARD, Choices, broken_images
     from .scan.scanning import scan as scan_folder
+    from .scan.shard_worker import Opening
     from .scan.tables import require_parquet
 
     if limit and sample:
         raise typer.BadParameter("give either --limit or --sample")
+    if ray and against:
+        raise typer.BadParameter("--against compares on this machine: omit --ray")
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
     names = [each.name for each in chosen] if outputs or operations or depth else None
     pair = _pair(against)
     # Waiting in a loop would take the cores from the threads that read and reduce meanwhile.
-    calm = replace(settings, spins=False)
-    if pair:
-        session, other = (open_runner(opened, each, calm, names) for each in pair)
-        by = f"by {session.name}, against {other.name}"
-    else:
-        session, other = open_image_runner(opened, runner, provider, calm, names), None
-        by = run_by(session, provider)
+    opening = Opening(runner, provider, replace(settings, spins=False), names)
     choices = Choices(
         input_size=image_size(input_size),
         batch=batch,
@@ -121,8 +130,9 @@ def scan(
         keep=tuple(keep or ()),
         keep_dtype=keep_dtype,
     )
-    with progress("images", None, quiet, rate=True) as advance:
-        found = scan_folder(opened, session, folder, target, choices, other, on_progress=advance)
+    with _computing(opened, opening, pair, ray) as by_it, progress("images", None, quiet, rate=True) as advance:
+        session, other, workers, by = by_it
+        found = scan_folder(opened, session, folder, target, choices, other, on_progress=advance, workers=workers)
     page = write_scan_page(opened, found, target, by=by)
     if not quiet:
         for name, why in found.left_out.items():
@@ -143,6 +153,28 @@ def scan(
         raise typer.Exit(1)
     if found.broken:
         raise typer.Exit(ImageError.exit_code)
+
+
+@contextmanager
+def _computing(
+    artifact: "Artifact", opening: "Opening", pair: tuple[str, str] | None, ray: str | None
+) -> "Iterator[tuple[Runner | RemoteRunner, Runner | None, Workers | None, str]]":
+    """Yield the runner, the one that is compared with it, the cluster on which it is, and how it is called."""
+    if ray is not None:
+        from .scan.ray_cluster import connected
+
+        with connected(ray, artifact, opening) as cluster:
+            remote = cluster.describe()
+            yield remote, None, cluster, f"by {remote.name} on {remote.providers[0]}, with Ray"
+        return
+    if pair:
+        from .runners.registry import open_runner
+
+        session, other = (open_runner(artifact, each, opening.settings, opening.outputs) for each in pair)
+        yield session, other, None, f"by {session.name}, against {other.name}"
+        return
+    only = opening.open(artifact)
+    yield only, None, None, run_by(only, opening.provider)
 
 
 def _pair(against: str | None) -> tuple[str, str] | None:

@@ -5,6 +5,10 @@ in a fixed order: so it can be stopped and go on, and several workers give the s
 
 scanning.py: scan: the order of the steps; going on where an earlier call was stopped
 scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a second process are refused
+image_source.py: a folder, an address or a tar -> the images in it; how to get one
+image_place.py: a folder on this machine: photos, arrays, tars, in which order
+bucket.py: s3:// and gs://: the same for a bucket, by pyarrow
+tar_members.py: WebDataset's tars without unpacking them: bounded, forwards only
 image_list.py: which images, in which shards: --limit, --sample, --classes; those that were added since
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
 pipeline.py: reading, computing and reducing at the same time; batches in place
@@ -14,6 +18,8 @@ channel_moments.py: count, mean, variance, range, zeros, NaN of each channel; me
 value_histogram.py: values in 65,536 buckets; quantiles from them
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes
+shard_worker.py: a shard computed somewhere else: what a worker is sent, the files that it sends back
+ray_cluster.py: --ray: shards given to workers by Ray Data; Ray is used nowhere else
 kept_tensors.py: --keep: the tensors themselves, in files of bounded size
 differences.py: --against: two runners on every image: drift of each output, top classes, the worst images
 tables.py: the Parquet files: images, summaries, outputs, channels, histograms; dead and saturated channels

@@ -16,6 +16,7 @@ from ..artifact.errors import ArtifactError, OutputError, first_line
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest
+from .image_place import Content
 from .pipeline import read_item
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
@@ -146,7 +147,7 @@ def compared(folder: Path, other: str, outputs: Sequence[ScannedOutput]) -> Comp
 def save_worst(
     manifest: Manifest,
     comparison: Comparison,
-    file_of: Callable[[int], Path],
+    file_of: Callable[[int], Path | Content],
     folder: Path,
     input_size: tuple[int, int] | None,
 ) -> dict[str, dict[str, NDArray[Any]]]:
@@ -155,7 +156,7 @@ def save_worst(
     Args:
         manifest: of the model.
         comparison: with the worst images.
-        file_of: from an image's number to its file.
+        file_of: from an image's number to its file, or its content.
         folder: for the inputs; made if it isn't there, and earlier inputs in it are removed.
         input_size: of the photos.
 

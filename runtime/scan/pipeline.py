@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,12 @@ from ..artifact.manifest import Manifest
 from ..runners.base import BoundRun, Runner
 from ..runners.input_check import check_inputs
 from ..runners.memory_need import refuse_large_outputs
-from ..runs.input_files import is_photo, read_input_file
+from ..runs.image_reading import decode_image, read_image
+from ..runs.input_files import is_photo, read_input_content, read_input_file
 from ..runs.preprocessing import preprocess_files
 from .image_list import Shard
+from .image_place import Content, PlaceUnreachable
+from .image_source import ImageSource
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
 
@@ -46,7 +50,7 @@ class ScanJob:
     manifest: Manifest
     runner: Runner
     outputs: Sequence[ScannedOutput]
-    folder: Path
+    source: ImageSource
     """Where the images are."""
     batch: int
     input_size: tuple[int, int] | None = None
@@ -56,21 +60,28 @@ class ScanJob:
     def read(self, item: str) -> _Read:
         """Return the inputs in a file, or the reason why it can't be read."""
         try:
-            return read_item(self.manifest, self.folder / item, self.input_size)
+            return read_item(self.manifest, self.source.get(item), self.input_size)
+        except PlaceUnreachable:
+            raise
         except LayerprobeError as error:
             return str(error)
 
 
-def read_item(manifest: Manifest, path: Path, input_size: tuple[int, int] | None) -> _Arrays:
+def read_item(manifest: Manifest, file: Path | Content, input_size: tuple[int, int] | None) -> _Arrays:
     """Return the inputs in a file by name.
 
     Raises:
         ImageError: a photo can't be read.
         InputError: it has other inputs than the model takes.
     """
+    path, decode = (
+        (Path(file.name), partial(decode_image, file.data)) if isinstance(file, Content) else (file, read_image)
+    )
     if is_photo(path):
         name, steps = manifest.image_input(input_size)
-        return check_inputs(manifest, {name: preprocess_files([path], steps)})
+        return check_inputs(manifest, {name: preprocess_files([path], steps, decode)})
+    if isinstance(file, Content):
+        return check_inputs(manifest, read_input_content(file.data, file.name, manifest.inputs, manifest.model))
     return check_inputs(manifest, read_input_file(path, manifest.inputs, None, manifest.model))
 
 

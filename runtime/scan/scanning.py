@@ -13,7 +13,9 @@ from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
 from .differences import Comparison, compared, noise_floors, write_differences
-from .image_list import Shard, added_shards, find_items, read_shards, write_shards
+from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
+from .image_place import Content
+from .image_source import ImageSource, open_source
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
 from .partial_statistics import PartialStatistics, folded
@@ -21,7 +23,8 @@ from .pipeline import ScanJob, scan_shards
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
-from .tables import part_name, require_parquet, shown_path, write_statistics, write_tables_of_shard
+from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
+from .tables import part_name, require_parquet, shown_path, write_statistics
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 
@@ -68,8 +71,8 @@ class ScanResult:
     """Images that an earlier call had done."""
     paths: Callable[[int], str] = field(repr=False)
     """From an image's number to its path below the folder, as it is shown."""
-    file_of: Callable[[int], Path] = field(repr=False)
-    """From an image's number to its file."""
+    file_of: Callable[[int], Path | Content] = field(repr=False)
+    """From an image's number to its file, or its content."""
     comparison: Comparison | None = None
     """With another runner."""
 
@@ -82,12 +85,13 @@ def default_batch(outputs: Sequence[Output]) -> int:
 
 def scan(
     artifact: Artifact,
-    runner: Runner,
-    folder: Path,
+    runner: Runner | RemoteRunner,
+    folder: Path | str,
     target: Path,
     choices: Choices | None = None,
     other: Runner | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
+    workers: Workers | None = None,
 ) -> ScanResult:
     """Run every image below `folder` once, and write the statistics of the runner's outputs into `target`.
 
@@ -97,15 +101,17 @@ def scan(
     Args:
         artifact: an open artifact.
         runner: an open runner of it, cut to the outputs to scan.
-        folder: of images or of arrays.
+        folder: of images or of arrays, as of `open_source`.
         target: the folder to write.
         choices: the defaults if None.
         other: a runner of the same outputs that is compared with `runner` on every image.
         on_progress: called with the number of images done, and of all; from another thread.
+        workers: what computes the shards somewhere else, by `runner`; None for this process.
 
     Raises:
         RunnerUnavailable: pyarrow isn't installed.
         ImageError: there are no images, or none can be read.
+        InputError: there is no such folder.
         UsageError: `target` holds something else or another scan; the choices don't fit the model.
         ArtifactError: the artifact has changed since, or takes no images; or a file of the scan is damaged.
         OutputError: the disk is full; what was written stays, and a later call goes on from there.
@@ -115,11 +121,12 @@ def scan(
     chosen = [each for each in artifact.manifest.outputs if each.name in runner.names]
     outputs, left_out = scanned_outputs(artifact.manifest, chosen)
     kept = [each.name for each in select_outputs([x.output for x in outputs], choices.keep)] if choices.keep else []
-    items = find_items(folder, choices.limit, choices.sample, choices.seed)
+    source = open_source(folder)
+    items = chosen_items(source.items, choices.limit, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
     batch = fixed_batch(artifact.manifest.inputs) or choices.batch or default_batch(chosen)
-    record = _record(artifact, runner, outputs, folder, choices, kept, batch, other)
+    record = _record(artifact, runner, outputs, source, choices, kept, batch, other)
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
         shards = read_shards(target / "images.jsonl")
@@ -135,30 +142,39 @@ def scan(
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         earlier = sum(len(each.items) for each in shards) - sum(len(each.items) for each in waiting)
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
-        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other)
         counter = _Counter(earlier, earlier + sum(len(each.items) for each in waiting), on_progress)
 
-        def complete(reduction: ShardReduction) -> None:
-            if keeper is not None:
-                keeper.flush()
-            write_tables_of_shard(reduction, target)
-            if other is not None:
-                write_differences(reduction, floors, target / "differences" / part_name(reduction))
+        def merge(shard: Shard, partial: PartialStatistics) -> None:
             # Last: with it, the shard counts as done.
-            tree.add(numbers[reduction.shard.class_name], reduction.shard.rank, reduction.statistics())
+            tree.add(numbers[shard.class_name], shard.rank, partial)
 
-        scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
+        if isinstance(runner, RemoteRunner):
+            assert workers is not None
+            plan = WorkerPlan(batch, choices.input_size, tuple(kept), choices.keep_dtype, runner.facts)
+            arrivals = Arrivals(target, waiting, merge, counter.add, (outputs[-1].end, len(outputs)))
+            for file in workers.compute(plan, source, waiting) if waiting else ():
+                arrivals.add(file)
+        else:
+            job = ScanJob(artifact.manifest, runner, outputs, source, batch, choices.input_size, other)
+
+            def complete(reduction: ShardReduction) -> None:
+                write_shard(reduction, target, keeper)
+                if other is not None:
+                    write_differences(reduction, floors, target / "differences" / part_name(reduction))
+                merge(reduction.shard, reduction.statistics())
+
+            scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
         found = _finished(
-            folder, target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes
+            source, target, outputs, left_out, shards, tree, numbers, keeper, earlier, classes=choices.classes
         )
         return replace(found, comparison=compared(target, other.name, outputs)) if other is not None else found
 
 
 def _record(
     artifact: Artifact,
-    runner: Runner,
+    runner: Runner | RemoteRunner,
     outputs: Sequence[ScannedOutput],
-    folder: Path,
+    source: ImageSource,
     choices: Choices,
     kept: Sequence[str],
     batch: int,
@@ -167,7 +183,7 @@ def _record(
     return ScanRecord(
         model=artifact.manifest.model,
         artifact=artifact_hash(artifact),
-        images_below=shown_path(str(folder.resolve())),
+        images_below=shown_path(source.shown),
         outputs=tuple(each.output.name for each in outputs),
         runner=runner.name,
         runtime=runner.facts,
@@ -184,7 +200,7 @@ def _record(
 
 
 def _finished(
-    folder: Path,
+    source: ImageSource,
     target: Path,
     outputs: Sequence[ScannedOutput],
     left_out: dict[str, str],
@@ -220,7 +236,7 @@ def _finished(
         images - whole.images,
         earlier,
         lambda number: shown_path(item_of(number)),
-        lambda number: folder / item_of(number),
+        lambda number: source.get(item_of(number)),
     )
 
 
