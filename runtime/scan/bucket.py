@@ -119,7 +119,8 @@ class Bucket:
         try:
             files, base = FileSystem.from_uri(self.address)
         except (ArrowInvalid, ArrowNotImplementedError, ValueError) as error:
-            raise UsageError(f"{self.shown} is no address that pyarrow can read: {first_line(error)}.") from error
+            # Its message would quote the address, and with it a key.
+            raise UsageError(f"{self.shown} is no address that pyarrow reads: s3://, gs://, file:///, ...") from error
         except OSError as error:
             raise self._unreachable(error) from error
         return files, base.rstrip("/")

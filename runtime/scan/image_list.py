@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from ..artifact.errors import ArtifactError, ImageError, first_line
 from ..artifact.file_replacement import replace_file
+from .image_place import TAR
 
 __all__ = ["Shard", "added_shards", "chosen_items", "class_of", "read_shards", "write_shards"]
 
@@ -52,12 +53,15 @@ def chosen_items(items: Sequence[str], limit: int | None = None, sample: int | N
 
 
 def class_of(item: str) -> str:
-    """Return the class of an image as torchvision's ImageFolder has it: the first folder of its path.
+    """Return the class of an image as torchvision's ImageFolder has it: the first folder of its path, or of its path
+    in a tar.
 
     Raises:
         ImageError: it is in none.
     """
     parts = PurePosixPath(item).parts
+    tar = next((place for place, part in enumerate(parts) if part.endswith(TAR)), -1)
+    parts = parts[tar + 1 :]
     if len(parts) < 2:
         raise ImageError(f"{item} is in no class's folder.\nMove it into one, or omit --classes.")
     return parts[0]

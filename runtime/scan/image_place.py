@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from socket import gethostname
 from typing import BinaryIO, Protocol
 
 from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
@@ -81,7 +82,10 @@ class LocalFolder:
     def check(self) -> None:
         """Raise InputError if it isn't there."""
         if not self.path.is_dir():
-            raise InputError(f"There is no folder {self.path}.")
+            raise InputError(
+                f"There is no folder {self.path} on {gethostname()}.\n"
+                "Name a folder that all machines share, or a bucket."
+            )
 
     def file(self, path: str) -> Path:
         """Return a file's path."""

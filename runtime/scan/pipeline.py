@@ -59,12 +59,15 @@ class ScanJob:
 
     def read(self, item: str) -> _Read:
         """Return the inputs in a file, or the reason why it can't be read."""
+        file: Path | Content = Path(item)
         try:
-            return read_item(self.manifest, self.source.get(item), self.input_size)
+            file = self.source.get(item)
+            return read_item(self.manifest, file, self.input_size)
         except PlaceUnreachable:
             raise
         except LayerprobeError as error:
-            return str(error)
+            # The same words wherever the folder is.
+            return str(error).replace(str(file), item) if isinstance(file, Path) else str(error)
 
 
 def read_item(manifest: Manifest, file: Path | Content, input_size: tuple[int, int] | None) -> _Arrays:

@@ -7,6 +7,7 @@ Who computes which shard, on which machine, and again if a worker is lost, is Ra
 import logging
 import os
 import pickle
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
@@ -31,6 +32,7 @@ _QUIET = {
     "RAY_LOG_TO_DRIVER": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+_ANSWERS_S = 10
 _FAILED = -1
 """The number of files of a shard whose content is the error."""
 _CPUS = 4
@@ -59,11 +61,13 @@ def connected(address: str, artifact: Artifact, opening: Opening) -> Iterator["R
         ) from error
     with _silenced():
         try:
+            _knock(address)
             own = {"include_dashboard": False} if address == "local" else {}
-            ray.init(address, log_to_driver=False, configure_logging=False, **own)
+            with _stderr_closed():
+                ray.init(address, log_to_driver=False, configure_logging=False, **own)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise RunnerUnavailable(
-                f"There is no Ray cluster at {address}: {first_line(error)}.\n"
+                f"There is no Ray cluster at {address}: {_reason(error)}.\n"
                 "`ray start --head` starts one on this machine; --ray local needs none."
             ) from error
         try:
@@ -71,6 +75,18 @@ def connected(address: str, artifact: Artifact, opening: Opening) -> Iterator["R
         finally:
             with suppress(Exception):  # what was computed is written
                 ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody answers at HOST:PORT: Ray would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), _ANSWERS_S).close()
+
+
+def _reason(error: Exception) -> str:
+    """Return the first sentence of an error of Ray's."""
+    return first_line(error).partition(". ")[0].rstrip(".")
 
 
 @contextmanager
@@ -86,6 +102,23 @@ def _silenced() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
+
+
+@contextmanager
+def _stderr_closed() -> Iterator[None]:
+    """Keep what Ray writes past Python, as that it was told to write less, from being seen while it starts."""
+    if sys.stderr is None:  # then 2 may be a file that was opened since
+        yield
+        return
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @dataclass(frozen=True)
@@ -221,7 +254,7 @@ def _failure(error: Exception) -> LayerprobeError:
         return cause
     if isinstance(cause, ImportError) or "No module named" in str(error):
         return RunnerUnavailable(
-            f"The cluster's machines can't load layerprobe: {first_line(cause or error)}.\n"
+            f"The cluster's machines can't load layerprobe: {_reason(cause or error)}.\n"
             "Install the same version on each of them, with the extra `ray`."
         )
-    return ExecutionError(f"A worker of the cluster failed: {first_line(cause or error)}.")
+    return ExecutionError(f"A worker of the cluster failed: {_reason(cause or error)}.")

@@ -55,6 +55,7 @@ def members_of(stream: BinaryIO, size: int, called: str) -> Iterator[Member]:
                 _check(found, size, known)
                 if PurePosixPath(found.name).name.count(".") == 1:
                     yield Member(found.name, found.offset_data, found.size)
+            _check_end(stream, opened.offset)
     except OSError:
         raise
     except Exception as error:  # of a damaged header tarfile raises its own errors, ValueError, RecursionError, others
@@ -75,6 +76,13 @@ def _check(member: tarfile.TarInfo, size: int, known: set[str]) -> None:
     if len(known) == _MOST_MEMBERS:
         raise ValueError(f"it has more than {_MOST_MEMBERS:,} members")
     known.add(path.as_posix())
+
+
+def _check_end(stream: BinaryIO, offset: int) -> None:
+    """Refuse what is no header where the next one should be: for `tarfile` that is the end, too."""
+    stream.seek(offset)
+    if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
+        raise ValueError("what follows its last member is no header")
 
 
 class _Forwards(io.RawIOBase):
