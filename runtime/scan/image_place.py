@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from socket import gethostname
 from typing import BinaryIO, Protocol
@@ -41,6 +41,9 @@ class Place(Protocol):
     def files(self) -> list[str]:
         """Return the files to scan: arrays or photos as of `input_files`, else arrays further below, else tars."""
 
+    def absolute(self) -> "Place":
+        """Return it as another process knows it."""
+
     def check(self) -> None:
         """Raise InputError if it isn't there."""
 
@@ -78,6 +81,10 @@ class LocalFolder:
             if nested := nested_files(path.relative_to(self.path).as_posix() for path in _files_below(self.path)):
                 return nested
             raise
+
+    def absolute(self) -> "LocalFolder":
+        """Return it by its absolute path."""
+        return replace(self, path=self.path.absolute())
 
     def check(self) -> None:
         """Raise InputError if it isn't there."""

@@ -67,7 +67,7 @@ class ImageSource:
         """Return the source of some of the images, with nothing of the others: what a worker needs."""
         chosen = tuple(items)
         return ImageSource(
-            self.place,
+            self.place.absolute(),
             chosen,
             {item: self.members[item] for item in chosen if item in self.members},
             {item: self.broken[item] for item in chosen if item in self.broken},

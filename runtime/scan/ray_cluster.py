@@ -135,16 +135,26 @@ class RayCluster:
 
     @classmethod
     def of(cls, artifact: Artifact, opening: Opening) -> "RayCluster":
-        """Put the artifact into the cluster; a worker gets a GPU if there are any, or else a few CPUs."""
+        """Put the artifact into the cluster; a worker gets a GPU if there are any, or else a few CPUs.
+
+        Raises:
+            RunnerUnavailable: no machine has room for one.
+        """
         import ray
 
-        machines = [each["Resources"] for each in ray.nodes() if each["Alive"]]
-        gpus = int(opening.provider != "cpu" and any(each.get("GPU", 0) >= 1 for each in machines))
-        able = [int(each.get("CPU", 0)) for each in machines if not gpus or each.get("GPU", 0) >= 1]
-        cpus = opening.settings.threads or max(1, min([_CPUS, *filter(None, able)]))
+        machines = _machines()
+        gpus = int(opening.provider != "cpu" and any(gpus >= 1 for _, gpus in machines))
+        shares = [each // max(on_it, 1) for each, on_it in machines if each and (on_it or not gpus)]
+        cpus = opening.settings.threads or max(1, min([_CPUS, *shares]))
         # Otherwise each worker would start a thread for every core of its machine.
         threads = opening.settings.threads or (None if gpus else cpus)
         opening = replace(opening, settings=replace(opening.settings, threads=threads))
+        if not _room(machines, cpus, gpus):
+            needed = f"{cpus} CPUs{' and a GPU' if gpus else ''}"
+            raise RunnerUnavailable(
+                f"No machine of the cluster has the {needed} of a worker; they have {machines} CPUs and GPUs.\n"
+                "Start others, or choose with --threads and --provider cpu."
+            )
         return cls(ray.put(dict(artifact_files(artifact, opening.runtime))), opening, cpus, gpus)
 
     def describe(self) -> RemoteRunner:
@@ -179,7 +189,7 @@ class RayCluster:
             fn_constructor_args=(self.artifact, self.opening, plan),
             batch_size=1,
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=min(self._workers, len(work))),
+            compute=ActorPoolStrategy(size=min(_room(_machines(), self.cpus, self.gpus), len(work))),
             num_cpus=self.cpus,
             num_gpus=self.gpus,
         )
@@ -192,17 +202,18 @@ class RayCluster:
         except ray.exceptions.RayError as error:
             raise _failure(error) from error
 
-    @property
-    def _workers(self) -> int:
-        """How many workers there is room for."""
-        import ray
 
-        machines = [each["Resources"] for each in ray.nodes() if each["Alive"]]
-        room = [
-            min(int(each.get("CPU", 0)) // self.cpus, int(each.get("GPU", 0)) if self.gpus else sys.maxsize)
-            for each in machines
-        ]
-        return max(1, sum(room))
+def _machines() -> list[tuple[int, int]]:
+    """Return the CPUs and GPUs of each machine."""
+    import ray
+
+    resources = [each["Resources"] for each in ray.nodes() if each["Alive"]]
+    return [(int(each.get("CPU", 0)), int(each.get("GPU", 0))) for each in resources]
+
+
+def _room(machines: Sequence[tuple[int, int]], cpus: int, gpus: int) -> int:
+    """Return for how many workers there is room."""
+    return sum(min(each // cpus, on_it if gpus else sys.maxsize) for each, on_it in machines)
 
 
 def _described(artifact: ArtifactFiles, opening: Opening) -> RemoteRunner:
