@@ -5,7 +5,7 @@ BIN := .venv/bin
 # The long scripts are modules of tests/: what measures in benchmarks/, what shows at length in proofs/.
 SCRIPT := PYTHONPATH=tests $(BIN)/python -W ignore -m
 
-.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples javascript-models install-web javascript-tables clean
+.PHONY: help install demo test lint docs gallery bench bench-peers bench-cost bench-page proofs verdicts zoo small-models onnx-operators fuzzing kills cluster candidates candidate-faults quantized-candidates lock colour-tables report-schema cpp cpp-examples javascript-models install-web javascript-tables clean
 
 help:
 	@echo 'make demo     export, draw and verify three CNNs on the built-in photo, into artifacts/'
@@ -27,6 +27,7 @@ help:
 	@echo 'make quantized-candidates  right and faulty files in few bits, into artifacts/quantized_candidates.md; half an hour'
 	@echo 'make fuzzing  3,000 changed files through all commands: no crash, hang or harm; into artifacts/reliability.md; half an hour'
 	@echo 'make kills    400 kills of export, run, stats and scan: nothing half written; into artifacts/reliability.md; half an hour'
+	@echo 'make cluster  scans on a Ray cluster of three nodes on this machine, parts of which are killed, into artifacts/cluster.md; ten minutes'
 	@echo 'make cpp      build the C++ examples into build/cpp; ONNX Runtime is named by ARGS=-DORT_ROOT=FOLDER'
 	@echo 'make cpp-examples  run them on four models, judged, into artifacts/cpp.md; ARGS="--ort FOLDER"; ten minutes'
 	@echo 'make javascript-models  the same of the JavaScript package in Node and Chromium, into artifacts/javascript.md'
@@ -95,7 +96,7 @@ bench-cost: install
 bench-page: install install-web
 	$(SCRIPT) benchmarks.browser_page artifacts/benchmarks.md
 
-proofs: onnx-operators fuzzing kills candidates candidate-faults quantized-candidates small-models cpp-examples javascript-models verdicts zoo
+proofs: onnx-operators fuzzing kills cluster candidates candidate-faults quantized-candidates small-models cpp-examples javascript-models verdicts zoo
 
 # The packages bring weights of trained CNNs, and would bring an older torch; they are nobody else's dependencies.
 # `make verdicts ARGS=--resume` goes on where it was stopped; `make verdicts ARGS="'fault:*'"` takes some again.
@@ -139,6 +140,11 @@ fuzzing: install
 
 kills: install
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.kills artifacts/reliability.md $(ARGS)
+
+# Ray is what the extra `ray` installs, and is 240 MB that no other test needs; moto is an S3 server.
+cluster: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray[data]>=2.40' 'moto[s3]' flask flask-cors
+	OMP_NUM_THREADS=1 $(SCRIPT) proofs.cluster artifacts/cluster.md $(ARGS)
 
 # libtorch is that of the torch package.
 cpp: install

@@ -4,9 +4,9 @@ Three kinds: two runners of the artifact; a file of the same model, matched as `
 model with outputs of the same names, of which nothing says which one is right.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,46 +19,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .runners.base import Runner
-    from .runners.settings import Settings
+    from .scan.opening import Opening
     from .scan.other_model import OtherModel
     from .verdict.report import Report
 
-__all__ = ["Against", "Opening", "opened_against"]
+__all__ = ["Against", "opened_against"]
 
 _Inputs = Mapping[str, Mapping[str, "NDArray[Any]"]]
-
-
-@dataclass(frozen=True)
-class Opening:
-    """How the models are opened: as the command was told."""
-
-    runtime: str
-    provider: str
-    settings: "Settings"
-    outputs: Sequence[str] | None
-    """Those to scan; None for all."""
-    against: str | None = None
-    """What is compared, as the command was told."""
-
-    def open(self, artifact: Artifact, outputs: Sequence[str] | None = None, runtime: str | None = None) -> "Runner":
-        """Open a runner, cut to some outputs."""
-        from .runners.registry import open_image_runner
-
-        return open_image_runner(artifact, runtime or self.runtime, self.provider, self._calm, outputs or self.outputs)
-
-    def open_named(self, artifact: Artifact, runner: str) -> "Runner":
-        """Open the runner of this name."""
-        from .runners.registry import open_runner
-
-        return open_runner(artifact, runner, self._calm, self.outputs)
-
-    @property
-    def _calm(self) -> "Settings":
-        # Waiting in a loop would take the cores from the threads that read and reduce meanwhile; and where every core
-        # computes a batch of its own, none has to wait for another.
-        runtimes = self.against.split("=") if self.against and "=" in self.against else [self.runtime]
-        threads = 1 if set(runtimes) <= {"onnx", "onnx-cpu"} else None
-        return replace(self.settings, spins=False, threads=self.settings.threads or threads)
 
 
 @dataclass(frozen=True)
@@ -77,7 +44,7 @@ class Against:
 
 @contextmanager
 def opened_against(
-    artifact: Artifact, against: str, opening: Opening, on_phase: Callable[[str], None]
+    artifact: Artifact, against: str, opening: "Opening", on_phase: Callable[[str], None]
 ) -> Iterator[Against]:
     """Yield what `--against` names, opened.
 
@@ -99,7 +66,7 @@ def opened_against(
         yield _of_runners(artifact, against, opening)
 
 
-def _of_runners(artifact: Artifact, against: str, opening: Opening) -> Against:
+def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against:
     from .scan.other_model import OtherModel
     from .verdict.verification import verify
 
@@ -120,7 +87,7 @@ def _of_runners(artifact: Artifact, against: str, opening: Opening) -> Against:
 
 @contextmanager
 def _of_file(
-    artifact: Artifact, file: Path, shown: Path, opening: Opening, on_phase: Callable[[str], None]
+    artifact: Artifact, file: Path, shown: Path, opening: "Opening", on_phase: Callable[[str], None]
 ) -> Iterator[Against]:
     """Yield a file of the same model, under the artifact's names."""
     from .model_source import opened_candidate
@@ -153,7 +120,7 @@ def _of_file(
 
 @contextmanager
 def _of_artifact(
-    artifact: Artifact, path: Path, opening: Opening, on_phase: Callable[[str], None]
+    artifact: Artifact, path: Path, opening: "Opening", on_phase: Callable[[str], None]
 ) -> Iterator[Against]:
     """Yield another artifact: as a file of the same model, unless it has other weights."""
     opened = open_artifact(path)
@@ -171,7 +138,7 @@ def _of_artifact(
 
 
 def _of_model(
-    artifact: Artifact, opened: Artifact, path: Path, opening: Opening, why_not: ModelError | None = None
+    artifact: Artifact, opened: Artifact, path: Path, opening: "Opening", why_not: ModelError | None = None
 ) -> Against:
     """Return another model whose outputs have the same names and shapes.
 

@@ -22,10 +22,13 @@ from .terminal import phases, print_table, progress, run_by
 
 if TYPE_CHECKING:
     from .artifact.folder import Artifact
+    from .runners.base import Runner
     from .runners.settings import Settings
     from .scan.differences import Comparison
+    from .scan.opening import Opening
     from .scan.scanning import ScanResult
-    from .scan_against import Against, Opening
+    from .scan.shard_worker import RemoteRunner, Workers
+    from .scan_against import Against
 
 __all__ = ["scan"]
 
@@ -36,7 +39,12 @@ _SHOWN = 10
 @takes_settings()
 def scan(
     artifact: ArtifactArgument,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder of images, or of .npy or .npz files.")],
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="FOLDER", help="Images, .npy, .npz, or WebDataset tars: a folder, a .tar, s3://BUCKET/..., gs://..."
+        ),
+    ],
     *,
     target: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the tables and the page.")],
     against: Annotated[
@@ -71,6 +79,10 @@ def scan(
     outputs: OutputsOption = None,
     operations: OperationsOption = None,
     depth: DepthOption = None,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Compute on a Ray cluster: auto, HOST:PORT, or local."),
+    ] = None,
     runner: RuntimeOption = "onnx",
     provider: ProviderOption = "auto",
     settings: "Settings",
@@ -95,13 +107,15 @@ def scan(
     from .artifact.folder import open_artifact
     from .artifact.selection import select_outputs
     from .reporting.scan_page import write_scan_page
+    from .scan.opening import Opening
     from .scan.scanning import SHARD, Choices, broken_images
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
-    from .scan_against import Opening
 
     if limit and sample:
         raise typer.BadParameter("give either --limit or --sample")
+    if ray and against:
+        raise typer.BadParameter("--against compares on this machine: omit --ray")
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
@@ -117,14 +131,20 @@ def scan(
         keep=tuple(keep or ()),
         keep_dtype=keep_dtype,
     )
+    opening = Opening(runner, provider, settings, names, against)
     with ExitStack() as held:
-        opening = Opening(runner, provider, settings, names, against)
         pair = _opened_pair(opened, against, opening, held, quiet=quiet)
-        session = pair.session if pair else opening.open(opened)
-        by = f"by {session.name}, against {pair.other.name}" if pair else run_by(session, provider)
+        session, workers, by = _computing(opened, opening, pair, ray, held)
         with progress("images", None, quiet, rate=True) as advance:
             found = scan_folder(
-                opened, session, folder, target, choices, pair.other if pair else None, on_progress=advance
+                opened,
+                session,
+                folder,
+                target,
+                choices,
+                pair.other if pair else None,
+                on_progress=advance,
+                workers=workers,
             )
     page = write_scan_page(opened, found, target, by=by)
     if not quiet:
@@ -146,6 +166,22 @@ def scan(
         raise typer.Exit(1)
     if found.broken:
         raise typer.Exit(ImageError.exit_code)
+
+
+def _computing(
+    artifact: "Artifact", opening: "Opening", pair: "Against | None", ray: str | None, held: ExitStack
+) -> "tuple[Runner | RemoteRunner, Workers | None, str]":
+    """Return the runner, the cluster on which it is, connected as long as `held` is, and how it is called."""
+    if ray is not None:
+        from .scan.ray_cluster import connected
+
+        cluster = held.enter_context(connected(ray, artifact, opening))
+        remote = cluster.describe()
+        return remote, cluster, f"by {remote.name} on {remote.providers[0]}, with Ray"
+    if pair:
+        return pair.session, None, f"by {pair.session.name}, against {pair.other.name}"
+    only = opening.open(artifact)
+    return only, None, run_by(only, opening.provider)
 
 
 def _opened_pair(

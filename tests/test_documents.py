@@ -24,7 +24,7 @@ from runtime.commands import COMMANDS, app
 DOCS = ROOT / "docs"
 READ = [
     ROOT / "README.md",
-    *(DOCS / f"{name}.md" for name in ("index", "look", "verify", "deploy", "scan", "faq", "grad_cam")),
+    *(DOCS / f"{name}.md" for name in ("index", "look", "verify", "deploy", "scan", "cluster", "faq", "grad_cam")),
 ]
 """In the order in which they are read: a page may use what an earlier one has made."""
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]

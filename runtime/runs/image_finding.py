@@ -4,12 +4,12 @@ What is in them is read by `image_reading.py`.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..artifact.errors import ImageError
 from ..artifact.file_reading import real_path
 
-__all__ = ["find_images", "no_such_path"]
+__all__ = ["find_images", "is_image_name", "no_such_path"]
 
 _SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
 _IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
@@ -58,5 +58,10 @@ def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _images_below(entry, above | {real})
-        elif entry.suffix.lower() in _IMAGE_SUFFIXES:
+        elif is_image_name(entry.name):
             yield entry
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file in a folder counts as an image, by its suffix."""
+    return PurePath(name).suffix.lower() in _IMAGE_SUFFIXES

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from threading import Lock
 from typing import IO
@@ -20,7 +21,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from ..artifact.errors import ImageError
 from .image_finding import no_such_path
 
-__all__ = ["read_image", "readable_images", "upright_rgb"]
+__all__ = ["decode_image", "read_image", "readable_images", "upright_rgb"]
 
 _TURN = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -66,26 +67,39 @@ def read_image(path: str | Path) -> Image.Image:
     except (OSError, ValueError) as error:
         raise ImageError(f"{path} can't be opened: {error}. Check the path and its permissions.") from error
     with stream:
-        start = stream.peek(16)[:16]
-        if not start:
-            raise ImageError(f"{path} is an empty file, not an image. Copy or download it again.")
-        try:
-            return _read_rgb(stream, path)
-        except ImageError:
-            raise
-        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-            raise _too_many_pixels(path, error) from error
-        except UnidentifiedImageError as error:
-            raise ImageError(
-                f"{path} is not an image that Pillow can read: it starts with {start!r}.\n"
-                "Give a JPEG, PNG, WebP, TIFF, BMP or GIF; copy a damaged file again."
-            ) from error
-        except Exception as error:
-            # On damaged files Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
-            raise ImageError(
-                f"{path} can't be decoded, it is damaged or truncated: {error or type(error).__name__}.\n"
-                "Copy or download it again."
-            ) from error
+        return _read_stream(stream, path)
+
+
+def decode_image(content: bytes, name: str | Path) -> Image.Image:
+    """Read the content of an image file as `read_image` does; `name` is what messages call it.
+
+    Raises:
+        ImageError: it is empty, damaged, or no image; as of `read_image`.
+    """
+    return _read_stream(BufferedReader(BytesIO(content)), Path(name))
+
+
+def _read_stream(stream: BufferedReader, path: Path) -> Image.Image:
+    start = stream.peek(16)[:16]
+    if not start:
+        raise ImageError(f"{path} is an empty file, not an image. Copy or download it again.")
+    try:
+        return _read_rgb(stream, path)
+    except ImageError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise _too_many_pixels(path, error) from error
+    except UnidentifiedImageError as error:
+        raise ImageError(
+            f"{path} is not an image that Pillow can read: it starts with {start!r}.\n"
+            "Give a JPEG, PNG, WebP, TIFF, BMP or GIF; copy a damaged file again."
+        ) from error
+    except Exception as error:
+        # On damaged files Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error and others.
+        raise ImageError(
+            f"{path} can't be decoded, it is damaged or truncated: {error or type(error).__name__}.\n"
+            "Copy or download it again."
+        ) from error
 
 
 def upright_rgb(image: Image.Image) -> Image.Image:

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,9 +16,18 @@ from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
 from .image_finding import find_images
 
-__all__ = ["arrays_in", "as_input", "input_files", "is_photo", "read_input_file", "read_inputs"]
+__all__ = [
+    "ARRAY_SUFFIXES",
+    "arrays_in",
+    "as_input",
+    "input_files",
+    "is_photo",
+    "read_input_content",
+    "read_input_file",
+    "read_inputs",
+]
 
-_NUMPY, _SAFETENSORS = (".npy", ".npz"), ".safetensors"
+ARRAY_SUFFIXES, _SAFETENSORS = (".npy", ".npz"), ".safetensors"
 
 
 def read_inputs(
@@ -53,7 +63,7 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
                 f"{path} is neither a file nor a folder: give a photo, .npy, .npz, .safetensors, or a folder of them."
             )
         within = sorted(path.iterdir()) if path.is_dir() else []
-        arrays = [each for each in within if each.suffix in _NUMPY]
+        arrays = [each for each in within if each.suffix in ARRAY_SUFFIXES]
         if within and all(each.suffix == _SAFETENSORS for each in within):
             arrays = within
         found += arrays or ([path] if path.is_file() and not is_photo(path) else find_images([path]))
@@ -62,7 +72,7 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
 
 def is_photo(path: Path) -> bool:
     """Return whether a file counts as a photo: it is none that holds arrays."""
-    return path.suffix not in (*_NUMPY, _SAFETENSORS)
+    return path.suffix not in (*ARRAY_SUFFIXES, _SAFETENSORS)
 
 
 def read_input_file(
@@ -78,21 +88,43 @@ def read_input_file(
         InputError: the file can't be read, or an input is missing or unknown.
         ImageError: the photo can't be read.
     """
-    takes = f"{model} takes {', '.join(spec.described for spec in inputs)}."
-    names = [spec.name for spec in inputs]
-    by_name = f"numpy.savez(file, {', '.join(f'{name}=array' for name in names)})"
+    takes, names = _takes(inputs, model), [spec.name for spec in inputs]
     if is_photo(path):
         from .preprocessing import preprocess_files
 
         if preprocessing is None or len(inputs) != 1:
-            raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {by_name} writes one.")
+            raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {_by_name(inputs)} writes one.")
         return {names[0]: as_input(preprocess_files([path], preprocessing), inputs[0])}
     with arrays_in(path, names[0]) as arrays:
-        if set(arrays) != set(names):
-            from .tensor_file import listed
+        return _taken(arrays, path, inputs, takes)
 
-            raise InputError(f"{takes}\n{path} has {listed(arrays)}: {by_name}")
-        return {spec.name: as_input(arrays[spec.name], spec) for spec in inputs}
+
+def read_input_content(content: bytes, name: str, inputs: Sequence[Input], model: str) -> dict[str, NDArray[Any]]:
+    """Return the inputs in the content of an `.npy` or `.npz` file, as `read_input_file` does; `name` is the file's.
+
+    Raises:
+        InputError: it can't be read, or an input is missing or unknown.
+    """
+    with _loaded(Path(name), inputs[0].name, BytesIO(content)) as arrays:
+        return _taken(arrays, Path(name), inputs, _takes(inputs, model))
+
+
+def _takes(inputs: Sequence[Input], model: str) -> str:
+    return f"{model} takes {', '.join(spec.described for spec in inputs)}."
+
+
+def _by_name(inputs: Sequence[Input]) -> str:
+    return f"numpy.savez(file, {', '.join(f'{spec.name}=array' for spec in inputs)})"
+
+
+def _taken(
+    arrays: Mapping[str, NDArray[Any]], path: Path, inputs: Sequence[Input], takes: str
+) -> dict[str, NDArray[Any]]:
+    if set(arrays) != {spec.name for spec in inputs}:
+        from .tensor_file import listed
+
+        raise InputError(f"{takes}\n{path} has {listed(arrays)}: {_by_name(inputs)}")
+    return {spec.name: as_input(arrays[spec.name], spec) for spec in inputs}
 
 
 @contextmanager
@@ -101,8 +133,15 @@ def arrays_in(path: Path, only: str) -> Iterator[Mapping[str, NDArray[Any]]]:
     if path.suffix == _SAFETENSORS:
         yield _safetensors(path)
         return
+    with _loaded(path, only) as arrays:
+        yield arrays
+
+
+@contextmanager
+def _loaded(path: Path, only: str, content: BytesIO | None = None) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Yield the arrays in a `.npy` or `.npz` file, or in its content."""
     try:
-        with open_regular(path) as stream:
+        with open_regular(path) if content is None else content as stream:
             if path.suffix == ".npz":
                 _refuse_bomb(stream)
             # Nothing in the file is run: pickled objects are refused.

@@ -5,6 +5,10 @@ in a fixed order: so it can be stopped and go on, and several workers give the s
 
 scanning.py: scan: the order of the steps; going on where an earlier call was stopped
 scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a second process are refused
+image_source.py: a folder, an address or a tar -> the images in it; how to get one
+image_place.py: a folder on this machine: photos, arrays, tars, in which order
+bucket.py: s3:// and gs://: the same for a bucket, by pyarrow
+tar_members.py: WebDataset's tars without unpacking them: bounded, forwards only
 image_list.py: which images, in which shards: --limit, --sample, --classes; those that were added since
 changed_images.py: broken images that were repaired since are taken anew; counted ones that changed are refused
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
@@ -19,6 +23,9 @@ channel_moments.py: these of each channel over many images; merging them (Chan)
 value_histogram.py: values in 65,536 buckets; quantiles from them
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes
+opening.py: how a scan opens its runners: threads, what is compared
+shard_worker.py: a shard computed somewhere else: what a worker is sent, the files that it sends back
+ray_cluster.py: --ray: shards given to workers by Ray Data; Ray is used nowhere else
 kept_tensors.py: --keep: the tensors themselves, in files of bounded size
 differences.py: --against: drift of each output on every image, where it starts, top classes, the worst images
 worst_images.py: --against: the worst images' inputs, for verify --input

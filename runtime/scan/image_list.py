@@ -15,9 +15,9 @@ from typing import BinaryIO
 from ..artifact.errors import ArtifactError, ImageError, first_line
 from ..artifact.file_reading import open_regular
 from ..artifact.file_replacement import replace_file
-from ..runs.input_files import input_files
+from .image_place import TAR
 
-__all__ = ["Shard", "added_shards", "class_of", "find_items", "read_shards", "write_shards"]
+__all__ = ["Shard", "added_shards", "chosen_items", "class_of", "read_shards", "write_shards"]
 
 _KEY = "layerprobe.scan_images"
 _MARK = f'"{_KEY}"'
@@ -43,34 +43,31 @@ class Shard:
     """Of each, what `state_of` returned before it was read."""
 
 
-def find_items(folder: Path, limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[str]:
-    """Return the images below a folder, or its files of arrays, as paths below it, sorted.
+def chosen_items(items: Sequence[str], limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[str]:
+    """Return which images are scanned, in their order.
 
     Args:
-        folder: as of `input_files`.
+        items: all there are.
         limit: at most so many, the first ones.
         sample: so many at random: those whose path, hashed with the seed, comes first. So adding images changes few.
         seed: of the sample.
-
-    Raises:
-        ImageError: there are none.
-        InputError: there is no such folder.
     """
-    if not folder.is_dir() and folder.exists():
-        raise ImageError(f"{folder} is a file, not a folder of images. Name the folder.")
-    found = [path.relative_to(folder).as_posix() for path in input_files([folder])]
     if sample is not None:
-        found = sorted(sorted(found, key=lambda item: _hashed(item, seed))[:sample])
-    return found[:limit]
+        drawn = set(sorted(items, key=lambda item: _hashed(item, seed))[:sample])
+        items = [item for item in items if item in drawn]
+    return list(items[:limit])
 
 
 def class_of(item: str) -> str:
-    """Return the class of an image as torchvision's ImageFolder has it: the first folder of its path.
+    """Return the class of an image as torchvision's ImageFolder has it: the first folder of its path, or of its path
+    in a tar.
 
     Raises:
         ImageError: it is in none.
     """
     parts = PurePosixPath(item).parts
+    tar = next((place for place, part in enumerate(parts) if part.endswith(TAR)), -1)
+    parts = parts[tar + 1 :]
     if len(parts) < 2:
         raise ImageError(f"{item} is in no class's folder.\nMove it into one, or omit --classes.")
     return parts[0]

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from queue import LifoQueue
 from threading import BoundedSemaphore
@@ -23,10 +24,13 @@ from ..artifact.manifest import Manifest
 from ..runners.base import BoundRun, Runner
 from ..runners.input_check import check_inputs
 from ..runners.memory_need import refuse_large_outputs
-from ..runs.input_files import is_photo, read_input_file
+from ..runs.image_reading import decode_image, read_image
+from ..runs.input_files import is_photo, read_input_content, read_input_file
 from ..runs.preprocessing import preprocess_files
 from .batch_reduction import BatchReduction
 from .image_list import Shard
+from .image_place import Content, PlaceUnreachable
+from .image_source import ImageSource
 from .other_model import OtherModel
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
@@ -50,7 +54,7 @@ class ScanJob:
     manifest: Manifest
     runner: Runner
     outputs: Sequence[ScannedOutput]
-    folder: Path
+    source: ImageSource
     """Where the images are."""
     batch: int
     input_size: tuple[int, int] | None = None
@@ -58,25 +62,37 @@ class ScanJob:
     """Computes the same images, to be compared."""
     keep: Sequence[str] | None = None
     """Outputs whose tensors the sink is given; None for all."""
+    cores: int | None = None
+    """How many to use; None for all that this process may use."""
 
     def read(self, item: str) -> _Read:
         """Return the inputs in a file, or the reason why it can't be read."""
+        file: Path | Content = Path(item)
         try:
-            return read_item(self.manifest, self.folder / item, self.input_size)
+            file = self.source.get(item)
+            return read_item(self.manifest, file, self.input_size)
+        except PlaceUnreachable:
+            raise
         except LayerprobeError as error:
-            return str(error)
+            # The same words wherever the folder is.
+            return str(error).replace(str(file), item) if isinstance(file, Path) else str(error)
 
 
-def read_item(manifest: Manifest, path: Path, input_size: tuple[int, int] | None) -> _Arrays:
+def read_item(manifest: Manifest, file: Path | Content, input_size: tuple[int, int] | None) -> _Arrays:
     """Return the inputs in a file by name.
 
     Raises:
         ImageError: a photo can't be read.
         InputError: it has other inputs than the model takes.
     """
+    path, decode = (
+        (Path(file.name), partial(decode_image, file.data)) if isinstance(file, Content) else (file, read_image)
+    )
     if is_photo(path):
         name, steps = manifest.image_input(input_size)
-        return check_inputs(manifest, {name: preprocess_files([path], steps)})
+        return check_inputs(manifest, {name: preprocess_files([path], steps, decode)})
+    if isinstance(file, Content):
+        return check_inputs(manifest, read_input_content(file.data, file.name, manifest.inputs, manifest.model))
     return check_inputs(manifest, read_input_file(path, manifest.inputs, None, manifest.model))
 
 
@@ -133,7 +149,7 @@ def scan_shards(
         ExecutionError: the runtime failed, or the outputs of a batch don't fit into the free memory.
         LayerprobeError: what `on_shard` or `sink` raises.
     """
-    cores = usable_cores()
+    cores = job.cores or usable_cores()
     runners = [job.runner] if job.other is None else [job.runner, job.other.runner]
     turns = BoundedSemaphore(min(runs_at_once(each, cores) for each in runners))
     buffers: LifoQueue[_Buffers] = LifoQueue()

@@ -15,7 +15,9 @@ from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
 from .changed_images import drop_superseded, state_of, taken
 from .differences import Comparison, compared, noise_floors, write_differences
-from .image_list import Shard, added_shards, find_items, read_shards, write_shards
+from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
+from .image_place import Content, LocalFolder
+from .image_source import ImageSource, open_source
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
 from .other_model import OtherModel
@@ -25,7 +27,8 @@ from .row_moments import reduced_by
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
-from .tables import part_name, read_columns, require_parquet, shown_path, write_statistics, write_tables_of_shard
+from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
+from .tables import part_name, read_columns, require_parquet, shown_path, write_statistics
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 
@@ -72,8 +75,8 @@ class ScanResult:
     """Images that an earlier call had done."""
     paths: Callable[[int], str] = field(repr=False)
     """From an image's number to its path below the folder, as it is shown."""
-    file_of: Callable[[int], Path] = field(repr=False)
-    """From an image's number to its file."""
+    file_of: Callable[[int], Path | Content] = field(repr=False)
+    """From an image's number to its file, or its content."""
     comparison: Comparison | None = None
     """With another model."""
 
@@ -89,12 +92,13 @@ def default_batch(outputs: Sequence[Output]) -> int:
 
 def scan(
     artifact: Artifact,
-    runner: Runner,
-    folder: Path,
+    runner: Runner | RemoteRunner,
+    folder: Path | str,
     target: Path,
     choices: Choices | None = None,
     other: OtherModel | None = None,
     on_progress: Callable[[int, int], None] = lambda done, of_all: None,  # noqa: ARG005
+    workers: Workers | None = None,
 ) -> ScanResult:
     """Run every image below `folder` once, and write the statistics of the runner's outputs into `target`.
 
@@ -104,15 +108,17 @@ def scan(
     Args:
         artifact: an open artifact.
         runner: an open runner of it, cut to the outputs to scan.
-        folder: of images or of arrays.
+        folder: of images or of arrays, as of `open_source`.
         target: the folder to write.
         choices: the defaults if None.
         other: what is compared with `runner` on every image.
         on_progress: called with the number of images done, and of all.
+        workers: what computes the shards somewhere else, by `runner`; None for this process.
 
     Raises:
         RunnerUnavailable: pyarrow isn't installed.
         ImageError: there are no images, or none can be read.
+        InputError: there is no such folder.
         UsageError: `target` holds something else or another scan; the choices don't fit the model.
         ArtifactError: the artifact has changed since, or takes no images; or a file of the scan is damaged.
         OutputError: the disk is full; what was written stays, and a later call goes on from there.
@@ -122,18 +128,22 @@ def scan(
     chosen = [each for each in artifact.manifest.outputs if each.name in runner.names]
     outputs, left_out = scanned_outputs(artifact.manifest, chosen)
     kept = [each.name for each in select_outputs([x.output for x in outputs], choices.keep)] if choices.keep else []
-    items = find_items(folder, choices.limit, choices.sample, choices.seed)
+    source = open_source(folder)
+    items = chosen_items(source.items, choices.limit, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
     batch = fixed_batch(artifact.manifest.inputs) or (other and other.batch) or choices.batch or default_batch(chosen)
-    record = _record(artifact, runner, outputs, folder, choices, kept, batch, other)
+    record = _record(artifact, runner, outputs, source, choices, kept, batch, other)
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
         shards = read_shards(target / "images.jsonl")
         # A sample that was drawn stays as it is.
         new = () if shards and choices.sample else items
-        state_now = lambda item: state_of(folder / item)  # noqa: E731
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
+
+        def state_now(item: str) -> int:
+            return _state_in(source, item)
+
         known = taken(shards, _done(tree, shards), state_now, target / "images")
         listed = known.shards + added_shards(
             known.shards,
@@ -152,21 +162,30 @@ def scan(
         to_do = sum(len(each.items) for each in waiting)
         earlier = sum(len(each.items) for each in shards) - superseded - to_do
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
-        job = ScanJob(artifact.manifest, runner, outputs, folder, batch, choices.input_size, other, kept)
         counter = _Counter(earlier, earlier + to_do, on_progress)
 
-        def complete(reduction: ShardReduction) -> None:
-            if keeper is not None:
-                keeper.flush()
-            write_tables_of_shard(reduction, target)
-            if other is not None:
-                write_differences(reduction, floors, target / "differences" / part_name(reduction.shard.number))
+        def merge(shard: Shard, partial: PartialStatistics) -> None:
             # Last: with it, the shard counts as done.
-            tree.add(numbers[reduction.shard.class_name], reduction.shard.rank, reduction.statistics())
+            tree.add(numbers[shard.class_name], shard.rank, partial)
 
-        scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
+        if isinstance(runner, RemoteRunner):
+            assert workers is not None
+            plan = WorkerPlan(batch, choices.input_size, tuple(kept), choices.keep_dtype, runner.facts)
+            arrivals = Arrivals(target, waiting, merge, counter.add, (outputs[-1].end, len(outputs)))
+            for file in workers.compute(plan, source, waiting) if waiting else ():
+                arrivals.add(file)
+        else:
+            job = ScanJob(artifact.manifest, runner, outputs, source, batch, choices.input_size, other, kept)
+
+            def complete(reduction: ShardReduction) -> None:
+                write_shard(reduction, target, keeper)
+                if other is not None:
+                    write_differences(reduction, floors, target / "differences" / part_name(reduction.shard.number))
+                merge(reduction.shard, reduction.statistics())
+
+            scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
         found = _finished(
-            folder,
+            source,
             target,
             outputs,
             left_out,
@@ -195,11 +214,18 @@ def scan(
         return replace(found, comparison=comparison)
 
 
+def _state_in(source: ImageSource, item: str) -> int:
+    """Return what changes with an image's file, as of `state_of`; 0 in a tar and in a bucket, where it isn't known."""
+    if source.members or not isinstance(source.place, LocalFolder):
+        return 0
+    return state_of(source.place.path / item)
+
+
 def _record(
     artifact: Artifact,
-    runner: Runner,
+    runner: Runner | RemoteRunner,
     outputs: Sequence[ScannedOutput],
-    folder: Path,
+    source: ImageSource,
     choices: Choices,
     kept: Sequence[str],
     batch: int,
@@ -208,10 +234,10 @@ def _record(
     return ScanRecord(
         model=artifact.manifest.model,
         artifact=artifact_hash(artifact),
-        images_below=shown_path(str(folder.resolve())),
+        images_below=shown_path(source.shown),
         outputs=tuple(each.output.name for each in outputs),
         runner=runner.name,
-        runtime={**runner.facts, "sums": reduced_by()},
+        runtime={"sums": reduced_by(), **runner.facts},
         input_size=choices.input_size,
         batch=batch,
         shard=choices.shard,
@@ -227,7 +253,7 @@ def _record(
 
 
 def _finished(
-    folder: Path,
+    source: ImageSource,
     target: Path,
     outputs: Sequence[ScannedOutput],
     left_out: dict[str, str],
@@ -264,7 +290,7 @@ def _finished(
         images - whole.images,
         earlier,
         lambda number: shown_path(item_of(number)),
-        lambda number: folder / item_of(number),
+        lambda number: source.get(item_of(number)),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ..artifact.errors import OutputError, first_line
 from ..artifact.file_replacement import replace_file
 from ..artifact.manifest import Manifest
 from .differences import Comparison
+from .image_place import Content
 from .pipeline import read_item
 
 __all__ = ["save_worst"]
@@ -22,7 +23,7 @@ _OURS = "[0-9]-*.npz"
 def save_worst(
     manifest: Manifest,
     comparison: Comparison,
-    file_of: Callable[[int], Path],
+    file_of: Callable[[int], Path | Content],
     folder: Path,
     input_size: tuple[int, int] | None,
 ) -> dict[str, dict[str, NDArray[Any]]]:
@@ -31,7 +32,7 @@ def save_worst(
     Args:
         manifest: of the model.
         comparison: with the worst images.
-        file_of: from an image's number to its file.
+        file_of: from an image's number to its file, or its content.
         folder: for the inputs; made if it isn't there, and earlier inputs in it are removed.
         input_size: of the photos.
 
@@ -53,7 +54,7 @@ def save_worst(
         one: dict[str, Any] = {
             name: array[worst.row :][:1] if name in batched else array for name, array in arrays.items()
         }
-        file = folder / f"{rank}-{re.sub(r'[^A-Za-z0-9._-]', '_', image.name)[-80:]}.npz"
+        file = folder / f"{rank}-{re.sub(r'[^A-Za-z0-9._-]', '_', PurePath(image.name).name)[-80:]}.npz"
         with replace_file(file, "") as stream:
             np.savez(stream, **one)
         found[file.name] = one
