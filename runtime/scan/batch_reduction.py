@@ -81,7 +81,7 @@ def reduced_batch(
         buckets,
         _summary(found, outputs, [values.shape[2] for values in tensors]),
         _rows_of(arrays, kept, len(images)),
-        _rows_of(others, kept, len(images)) if others is not None else {},
+        _rows_of(others, [name for name in kept if name in others], len(images)) if others is not None else {},
         [{"number": images, "row": places} | each for each in differences],
     )
 

@@ -78,7 +78,7 @@ def write_tables_of_shard(reduction: ShardReduction, folder: Path) -> None:
         columns[f"top:{name}"] = pa.array([None if each is None else _top(each) for each in values], pa.int32())
         floats = [None if each is None else each.astype(np.float32) for each in values]
         columns[f"result:{name}"] = pa.array(floats, pa.list_(pa.float32()))
-        if reduction.differences:
+        if any(f"other:{name}" in row for row in rows):
             others = [row.get(f"other:{name}") for row in rows]
             tops = [None if each is None else _top(each) for each in others]
             columns[f"other_top:{name}"] = pa.array(tops, pa.int32())

@@ -181,6 +181,22 @@ def test_a_sound_file_passes_on_every_image(bright, photos, tmp_path, layerprobe
     assert "the same on 40 of 40 images" in outcome.out
 
 
+def without_head(model):
+    """End before the last operation."""
+    del model.graph.node[-1]
+    model.graph.output[0].name = model.graph.node[-1].output[0]
+    model.graph.output[0].type.tensor_type.ClearField("shape")
+
+
+def test_a_file_without_the_models_result_is_compared_as_far_as_it_goes(bright, photos, tmp_path, layerprobe):
+    artifact, right = bright
+    file = nameless(right, tmp_path / "cut.onnx", without_head)
+    outcome = layerprobe("scan", artifact, photos, "-o", tmp_path / "s", "--limit", 8, "--against", file)
+    assert outcome.code in (0, 1), outcome.err
+    rows = {row["output"] for row in pq.read_table(tmp_path / "s" / "differences.parquet").to_pylist()}
+    assert ("where" in rows, "head" in rows, "top class" in outcome.out) == (True, False, False)
+
+
 def test_a_changed_file_is_another_scan(bright, photos, tmp_path, layerprobe):
     artifact, right = bright
     file = nameless(right, tmp_path / "theirs.onnx")
