@@ -17,7 +17,7 @@ notebook/: what Jupyter shows; statistics of tensors
 The command line, on top:
 __main__.py: `python -m runtime`
 main.py: the process `layerprobe`: signals (Ctrl-C), the exit, without slow imports
-commands.py: table of subcommands, --help, did you mean; errors -> messages and exit codes (70: a bug), --debug
+commands.py: table of subcommands, their order in help and docs, did you mean; errors -> exit codes (70: a bug)
 library_messages.py: warnings and logs of libraries, which stay off stderr; those of a model's own source are shown
 cli.py: run, bench, stats, demo: options and order of steps; --strict
 grid_cli.py: grid: which outputs, --channels, --page, --all-pages; several photos or --against side by side

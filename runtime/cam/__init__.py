@@ -1,6 +1,6 @@
 """Class activation maps: what of a photo speaks for a class, without a gradient, so in any runtime.
 
-methods.py: table of the methods: exact, ablation, score, eigen; what auto tries; how many channels are tried
+methods.py: table of the methods: exact, ablation, score, eigen; which cut negatives; auto; how many channels
 class_head.py: the ONNX graph from the last maps to the scores: where the softmax is, whether all is linear
 linear_nodes.py: table of ONNX operators behind the average: how a class's weights go back through each
 class_scores.py: which result has classes; the highest one; softmax; what is an embedding

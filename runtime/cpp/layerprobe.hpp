@@ -5,7 +5,8 @@
 // includes only those above it:
 //
 //   text, json, json_field, files, sha256   what is read of strangers: bounded, checked, made plain
-//   tensor, tensor_file      Tensor; TensorFile and write_tensors: safetensors
+//   tensor                   Tensor; the number types, and how each is read
+//   tensor_file              TensorFile and write_tensors: safetensors
 //   manifest, artifact       Artifact: what manifest.json says, files checked by their hash, recorded inputs
 //   image                    Image, read_ppm, write_ppm
 //   resampling, preprocessing   cropped, preprocess: equal to Pillow and torchvision to the bit; check_preprocessing

@@ -16,8 +16,8 @@ stages.py: stages by the size of maps; encoder and decoder
 page_layout.py: columns, the size of tiles and so the usual width, how many a page holds; even rows; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 pages.py: what all pages have: their number, the title, the legend and sentences of the footer
-map_page.py: draws a page of tiles: names of blocks, the photo, maps with colour bars
-tile.py: one tile: a map, alone or over the photo, its frame, range and colour bar; text that fits
+map_page.py: draws a page of tiles: what each tile's lines say, names of blocks, the photo, maps with colour bars
+tile.py: draws one tile: a map, alone or over the photo, its frame, range and colour bar; fits text that it is given
 footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
 overview.py: the overview of a model, step by step: blocks, mean or PC1, PC2, a head's channels, counts that close

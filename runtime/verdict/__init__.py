@@ -21,7 +21,7 @@ unprobed.py: errors of the plain model that the probe hides, since its outputs p
 ort_fusions.py: which nodes ONNX Runtime fuses into one kernel, from its optimised graph
 graph_values.py: which values of an ONNX graph are equal (Identity, computed twice), for finding fusions
 drift_maps.py: maps of each output in float64 and in the runners, kept for the HTML report
-headline.py: the first line of a report, in words: who is wrong, by how much, why unproven
+headline.py: the first line of a report, in words: who is wrong, by how much, why unproven; no setting is blamed by name
 report.py: the report as data, what --json writes: runners, culprit, inputs; whether it has passed
 comparing_runs.py: `layerprobe compare`: two recorded runs, without model or truth
 """
