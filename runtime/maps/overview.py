@@ -39,6 +39,8 @@ _FEW = 6
 """Maps, of which fewer leave room for the branches of blocks."""
 _COMPONENTS = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
 """How many principal components are drawn of what each stage returns, by the number of stages, where few maps are."""
+_TELLING = 0.1
+"""The share of the variance from which on a component after the first is drawn: what holds less is speckle."""
 _STEADY, _VERY_ALIKE = 8, 0.95
 """Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
 
@@ -103,7 +105,8 @@ def overview_pages(
     drawn = with_stages(draft.maps) if few else draft.maps
     drawn = _in_parts(source, outputs, drawn, brightness) if few and free else drawn
     thinned = bool(draft.left_out.keys() & _THINNED)
-    counted = f"{len(draft.maps)} of {len(outputs)} outputs"
+    tiles = f"{len(drawn)} tiles of " if len(drawn) > len(draft.maps) else ""
+    counted = f"{tiles}{len(draft.maps)} of {len(outputs)} outputs"
     said = ["what each block returns" if depth else "those that look different", *_steady(draft)]
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     return MapPages(
@@ -193,6 +196,7 @@ def _in_parts(
     if count > 1:
         some = [each for each in maps if each.name in ends]
         found = source.components([(by_name[each.name], each) for each in some], count)
+        found = [[each for each in parts if each.part == "" or (each.share or 0) >= _TELLING] for parts in found]
         # The eye compares those of one number, as it does the first ones.
         turned = [aligned([each[number] for each in found if number < len(each)], photo) for number in range(1, count)]
         more = {parts[0].name: [turned[at].pop(0) for at in range(len(parts) - 1)] for parts in found}
