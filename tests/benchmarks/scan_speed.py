@@ -10,6 +10,7 @@ Not a test: nothing here asserts a time.
 import argparse
 import json
 import os
+import re
 import resource
 import statistics
 import subprocess
@@ -267,7 +268,9 @@ def rows_of(name: str, folder: Path, images: int, rounds: int) -> list[str]:
                 try:
                     found.setdefault(label, []).append(_apart("--way", label, folder, images))
                 except RuntimeError as error:
-                    missing[label] = str(error).replace(str(folder), "")
+                    absent = re.fullmatch(r"ModuleNotFoundError: No module named '(\w+)'", str(error))
+                    reason = f"not measured: {absent[1]} isn't installed" if absent else str(error)
+                    missing[label] = reason.replace(str(folder), "")
     rates = {label: statistics.median(each["rate"] for each in results) for label, results in found.items() if results}
     plain = {bar: max(rate for label, rate in rates.items() if label.startswith(bar)) for bar in BARS}
     rows = []
