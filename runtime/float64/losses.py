@@ -14,7 +14,7 @@ from onnx import NodeProto, TensorProto
 
 from .calls import Call
 from .natural_scale import least_scale, natural_scale, shares_a_kernel
-from .steps import QUANTIZING
+from .steps import CHOOSING, QUANTIZING
 
 __all__ = ["NO_SCALE", "Losses", "Scale", "computing_type"]
 
@@ -192,7 +192,7 @@ def _loses(node: NodeProto, result: Any, lost: Sequence[Array | None]) -> bool:
     if result.dtype == np.float64:
         return True
     return result.dtype.kind in "iu" and (
-        node.op_type in QUANTIZING or any(each is not None and np.any(each) for each in lost)
+        node.op_type in (*QUANTIZING, CHOOSING) or any(each is not None and np.any(each) for each in lost)
     )
 
 

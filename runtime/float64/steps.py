@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .calls import Call
 
-__all__ = ["QUANTIZING", "scale_in_steps"]
+__all__ = ["CHOOSING", "QUANTIZING", "scale_in_steps"]
 
 Array = NDArray[Any]
 
@@ -24,6 +24,8 @@ step passes and two don't."""
 
 QUANTIZING = {"QuantizeLinear": 1, "QLinearConv": 6, "QLinearMatMul": 6, "DynamicQuantizeLinear": None}
 """Operators that round to whole steps, and which input is the size of a step."""
+CHOOSING = "TopK"
+"""The operator whose result is places: `topk` and `sort` in PyTorch."""
 
 
 def scale_in_steps(call: Call) -> Array:
@@ -32,6 +34,8 @@ def scale_in_steps(call: Call) -> Array:
     for moved in _moved(call):
         difference = np.asarray(call.evaluate(moved)).astype(np.float64) - call.output.astype(np.float64)
         np.maximum(turned, np.abs(difference), out=turned)
+    if call.node.op_type == CHOOSING and call.output.dtype == np.int64:
+        turned = np.maximum(turned, _ties(call))
     if call.node.op_type == "DynamicQuantizeLinear":
         turned = np.maximum(turned, _dynamically_near(call, np.asarray(call.inputs[0])))
     return turned / (_EPSILON * (_ALLOWED if call.rounds else _ALLOWED_IN_FILE))
@@ -61,6 +65,35 @@ def _moved(call: Call) -> Iterator[list[Array | None]]:
 def _near(call: Call) -> float:
     """Return how near to a tie, of the quotient's size: scales are multiplied and divided, or a reciprocal is taken."""
     return (3 + call.coarse) * _EPSILON
+
+
+def _ties(call: Call) -> Array:
+    """Return how far each index of a TopK is from the farthest one of an equal value: which of them comes first is open
+    in PyTorch, whose `topk` and `sort` become this operator.
+    """
+    axis = call.attribute("axis", -1)
+    values = np.moveaxis(np.asarray(call.inputs[0]), axis, -1)
+    indices = np.moveaxis(call.output, axis, -1)
+    if indices.shape != (*values.shape[:-1], indices.shape[-1]) or np.any(
+        (indices < 0) | (indices >= values.shape[-1])
+    ):
+        return np.zeros(call.output.shape)  # it is the values' own output, of integers
+    order = np.argsort(values, axis=-1, kind="stable")
+    ascending = np.take_along_axis(values, order, axis=-1)
+    starts = np.ones(values.shape, bool)
+    starts[..., 1:] = ascending[..., 1:] != ascending[..., :-1]
+    ends = np.roll(starts, -1, axis=-1)
+    ends[..., -1:] = True
+    places, last = np.arange(values.shape[-1]), values.shape[-1] - 1
+    first_of = np.maximum.accumulate(np.where(starts, places, 0), axis=-1)
+    last_of = np.minimum.accumulate(np.where(ends, places, last)[..., ::-1], axis=-1)[..., ::-1]
+    # Of equal values a stable order has the lowest index first.
+    lowest, highest = np.empty_like(order), np.empty_like(order)
+    np.put_along_axis(lowest, order, np.take_along_axis(order, first_of, axis=-1), axis=-1)
+    np.put_along_axis(highest, order, np.take_along_axis(order, last_of, axis=-1), axis=-1)
+    down = indices - np.take_along_axis(lowest, indices, axis=-1)
+    up = np.take_along_axis(highest, indices, axis=-1) - indices
+    return np.moveaxis(np.maximum(down, up), -1, axis).astype(np.float64)
 
 
 def _dynamically_near(call: Call, x: Array) -> Array:

@@ -14,7 +14,7 @@ from export import export_artifact
 from probe import build_probe
 from proofs.planted_faults import edited_model
 from report_making import make_output
-from runtime import open_artifact, verify
+from runtime import open_artifact, open_runner, verify
 from runtime.float64.graph import Float64Graph
 from runtime.verdict.blame import find_culprit
 from runtime.verdict.error_shares import ErrorShare
@@ -166,6 +166,36 @@ def test_no_repeat_is_blamed_for_what_the_exporter_has_computed_before_it(tmp_pa
         (weight,) = [each for each in model.graph.initializer if each.name == tile.input[0]]
         weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) * np.float32(1.001), weight.name))
     assert not verify(open_artifact(artifact.path), ["onnx-cpu"]).passed
+
+
+class Ranking(nn.Module):
+    """Rounded scores, of which many are equal."""
+
+    def __init__(self):
+        super().__init__()
+        self.scores = nn.Conv2d(3, 8, 3, padding=1)
+
+    def forward(self, x):
+        return tuple((self.scores(x) * 2).round().flatten(2).topk(5, -1))
+
+
+def test_which_of_equal_values_comes_first_is_nobodys_fault(tmp_path):
+    torch.manual_seed(0)
+    artifact = open_artifact(export_artifact(build_probe(Ranking().eval(), torch.randn(1, 3, 12, 12)), tmp_path / "m"))
+    (given,) = artifact.reference().inputs.values()
+    indices = open_runner(artifact, "onnx-cpu").run(artifact.reference().inputs)["getitem_1"]
+    torch.manual_seed(0)
+    eager = Ranking().eval()
+    with torch.no_grad():
+        assert not np.array_equal(eager(torch.from_numpy(given))[1].numpy(), indices), "otherwise this tests nothing"
+    report = verify(artifact, ["onnx-float64", "onnx-cpu", "torchscript"])
+    assert [runner.verdict for runner in report.runners] == ["pass"] * 3
+    # Places of other values are wrong: here of the smallest ones.
+    with edited_model(artifact.path) as model:
+        (top,) = [node for node in model.graph.node if node.op_type == "TopK"]
+        (largest,) = [each for each in top.attribute if each.name == "largest"]
+        largest.i = 0
+    assert not verify(open_artifact(artifact.path), ["onnx-float64"]).passed
 
 
 class Masked(nn.Module):
