@@ -1,6 +1,6 @@
 // Which maps of a run are shown, by what the visitor chose, and what is said of them: the rules of `layerprobe grid`.
 
-import { scalesOf } from "../src/maps/colour_scales.js";
+import { overviewScales, scalesOf } from "../src/maps/colour_scales.js";
 import { worthDrawing } from "../src/maps/feature_maps.js";
 import { explained, leftOutNotes, photoNotes, scaleNotes, tokenNotes } from "../src/maps/footer.js";
 import { OUTPUT_PAGE } from "../src/maps/page_layout.js";
@@ -73,17 +73,16 @@ export function chosenMaps(maps, outputs, style) {
   } else if (style.depth !== ALL) {
     found = of(atDepth(outputs, Number(style.depth)));
   }
-  const scales = scalesOf(
-    found.maps.map((map) => map.values),
-    style,
-  );
+  const isOverview = style.depth === OVERVIEW && !style.filter;
+  const values = found.maps.map((map) => map.values);
+  const scales = isOverview ? overviewScales(found.maps, style) : scalesOf(values, style);
   return {
     maps: found.maps,
     scales,
     sections: sectionsOf(found.maps.map((map) => map.path)),
     notes: [
       ...opening,
-      ...(found.maps.length ? drawnNotes(found, scales, style) : nothingNotes(style)),
+      ...(found.maps.length ? drawnNotes(found, scales, style, isOverview) : nothingNotes(style)),
       ...leftOutNotes(found.leftOut),
     ],
   };
@@ -93,9 +92,11 @@ export function chosenMaps(maps, outputs, style) {
  * @param {{ maps: FeatureMap[], some: any[] }} found
  * @param {(ColourScale | null)[]} scales
  * @param {any} style
+ * @param {boolean} isOverview
  */
-function drawnNotes({ maps, some }, scales, style) {
-  return [...explained(maps), ...scaleNotes(scales, style), ...photoNotes(style.overlay), ...tokenNotes(some)];
+function drawnNotes({ maps, some }, scales, style, isOverview) {
+  const coloured = scaleNotes(scales, style, isOverview);
+  return [...explained(maps), ...coloured, ...photoNotes(style.overlay), ...tokenNotes(some)];
 }
 
 /** @param {any} style */

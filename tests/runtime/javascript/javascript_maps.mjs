@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { channelsOf, hasMap } from "../../../runtime/javascript/src/maps/channels.js";
 import { colourMapImage, colourTable } from "../../../runtime/javascript/src/maps/colour_maps.js";
-import { rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
+import { overviewScales, rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
 import { LEFT_OUT, readMap, worthDrawing } from "../../../runtime/javascript/src/maps/feature_maps.js";
 import { explained, leftOutNotes, markedDetail, scaleNotes, tokenNotes, usualReduction } from "../../../runtime/javascript/src/maps/footer.js";
 import { general } from "../../../runtime/javascript/src/number_words.js";
@@ -19,6 +19,8 @@ function tensorOf({ dtype, shape, bytes }) {
 }
 
 const base64 = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString("base64");
+
+const array = (text) => new Float64Array(Uint8Array.from(Buffer.from(text, "base64")).buffer);
 
 const tensors = new Map(Object.entries(given.tensors).map(([name, each]) => [name, tensorOf(each)]));
 const maps = given.outputs.map((output) => readMap(tensors.get(output.name), output, "auto", given.noise[output.name]));
@@ -68,6 +70,7 @@ process.stdout.write(
       });
       return { side, columns, rows, mapHeight, text, size: [width, height] };
     }),
+    overviews: given.overviews.map(({ style, maps }) => overviewScales(maps.map((map) => ({ ...map, values: array(map.values) })), style)),
     sections: given.paths.map(sectionsOf),
     pages: given.paths.map((paths) => pageRanges(paths, 48)),
     depths: given.paths.map((paths) => [1, 2, 3].map((depth) => atDepth(paths.map((path, index) => ({ module_path: path, index })), depth).map(({ index }) => index))),

@@ -5,6 +5,7 @@ The layout and the words around the maps are each one's own: a page that one wor
 
 import base64
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -117,7 +118,24 @@ PATHS = [
     [f"features.denseblock{i}.denselayer{j}.conv" for i in (1, 2, 3) for j in range(30)],
     ["stem", "features.0.0", "features.0.1", "features", "features.1.a.b.c", "features.1", "head"],
 ]
+OVERVIEW_STYLES = [{}, {"shared": True}, {"symmetric": True}, {"clip": 2.0}]
 NOISE = {"noise": 1e-6, "mean": 1e-6}
+
+
+def padded_maps() -> list[np.ndarray]:
+    """H W each, also those whose edge or farthest pixels take many of the colours."""
+    draw = np.random.default_rng(3)
+    found = [draw.normal(size=shape) for shape in ((12, 12), (11, 40), (14, 14), (56, 40), (97, 112))]
+    for height, width, edge in ((12, 12, 1), (28, 28, 2), (50, 70, 4), (50, 70, 5)):  # 50 x 0.07 = 3.5: to even
+        values = draw.normal(size=(height, width))
+        values[:edge] -= 9.0
+        values[:, -edge:] += 7.0
+        found.append(values)
+    far = draw.normal(size=(40, 40))
+    far[20, 18:24] = 30.0
+    holes = far.copy()
+    holes[10, 10], holes[20, 20], holes[0, 0] = np.nan, np.inf, -80.0
+    return [*found, far, holes, np.full((20, 20), np.nan), np.pad(np.zeros((20, 20)), 2, constant_values=1.0)]
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +158,20 @@ def made(outputs_and_arrays, tmp_path_factory):
         "colourMaps": ["viridis", "RdBu_r", "tab10", "brg"],
         "shapes": [{"shapes": shapes, "channels": channels} for shapes in SHAPES for channels in (False, True)],
         "paths": PATHS,
+        "overviews": [
+            {
+                "style": style,
+                "maps": [
+                    {
+                        "values": base64.b64encode(each.tobytes()).decode(),
+                        "height": each.shape[0],
+                        "width": each.shape[1],
+                    }
+                    for each in padded_maps()
+                ],
+            }
+            for style in OVERVIEW_STYLES
+        ],
     }
     file = tmp_path_factory.mktemp("maps") / "given.json"
     file.write_text(json.dumps(given))
@@ -191,6 +223,15 @@ def test_the_same_maps_are_worth_drawing_in_the_same_colours(made, outputs_and_a
             assert (rgba[..., :3] != expected).any(-1).mean() < 0.02
         else:
             np.testing.assert_array_equal(rgba[..., :3], expected, err_msg=each.name)
+
+
+@pytest.mark.parametrize("number", range(len(OVERVIEW_STYLES)))
+def test_the_colours_of_an_overview_are_not_taken_by_the_padded_edge(made, number):
+    style = GridStyle(**OVERVIEW_STYLES[number])
+    scales = scales_of(padded_maps(), style, shared=bool(style.shared), inner=True)
+    assert made["overviews"][number] == [scale and asdict(scale) for scale in scales]
+    if number == 0:
+        assert scales != scales_of(padded_maps(), style, shared=False), "the edge matters to some of the maps"
 
 
 def test_what_is_left_out_is_told_with_its_reason(made):

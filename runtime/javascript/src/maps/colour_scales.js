@@ -2,6 +2,7 @@
 // rules are those of `runtime/maps/colour_scales.py`.
 
 import { general, withMinus } from "../number_words.js";
+import { roundHalfEven } from "../tensor.js";
 
 /**
  * @typedef {object} ColourScale
@@ -35,6 +36,15 @@ const MANY_PIXELS = 100;
 const WASHED_OUT_FEW = 0.3;
 /** Of a map's range: how far an end lies from the others that is clipped. */
 const FAR = 0.2;
+/** Of a map's side, what is its edge. */
+const EDGE = 0.07;
+/** Pixels along the inside, of which fewer are a small part of the map. */
+const SMALLEST_INSIDE = 10;
+/**
+ * Of a map's range: if all inside of its edge lies within this part of it, the edge takes many of the colours; and the
+ * same of the pixels farthest out.
+ */
+const LITTLE = 0.6;
 
 /**
  * Each map's scale; null where no value is finite.
@@ -46,6 +56,49 @@ export function scalesOf(maps, style) {
   if (!style.shared) return maps.map((values) => scaleOf(sortedFinite([values]), style));
   const one = scaleOf(sortedFinite(maps), style);
   return maps.map(() => one);
+}
+
+/**
+ * Each map's scale in an overview: a map's edge, which is computed from padding, and its pixels farthest out share the
+ * ends' colours where they would take many of them.
+ * @param {{ values: ArrayLike<number>, height: number, width: number }[]} maps H W each
+ * @param {GridStyle} style
+ * @returns {(ColourScale | null)[]}
+ */
+export function overviewScales(maps, style) {
+  const found = scalesOf(
+    maps.map((map) => map.values),
+    style,
+  );
+  if (style.shared || style.symmetric || (style.clip ?? null) !== null) return found;
+  return maps.map((map, index) => {
+    const scale = found[index];
+    return scale && ofMost(map, scale);
+  });
+}
+
+/**
+ * The scale of what is inside of a map's edge, and of its pixels less 1 % at either end, where the rest takes many of
+ * the colours.
+ * @param {{ values: ArrayLike<number>, height: number, width: number }} map
+ * @param {ColourScale} scale
+ * @returns {ColourScale}
+ */
+function ofMost({ values, height, width }, scale) {
+  const shorter = Math.min(height, width);
+  const edge = Math.max(1, roundHalfEven(shorter * EDGE));
+  if (shorter < SMALLEST_INSIDE + 2 * edge) return scale;
+  const all = Float64Array.from(values);
+  const rows = Array.from({ length: height - 2 * edge }, (_, row) => (row + edge) * width);
+  const inside = sortedFinite(rows.map((start) => all.subarray(start + edge, start + width - edge)));
+  const count = Math.ceil((inside.length * CLIPPED_BY_DEFAULT) / 100);
+  if (2 * count >= inside.length) return scale;
+  let { lowest: low, highest: high } = scale;
+  for (const left of [0, count]) {
+    const [from, to] = [inside[left] + 0, inside[inside.length - 1 - left] + 0];
+    if (from < to && to / 2 - from / 2 <= LITTLE * (high / 2 - low / 2)) [low, high] = [from, to];
+  }
+  return { ...scale, low, high };
 }
 
 /**

@@ -53,9 +53,10 @@ export function markedDetail(map, usual) {
  * How the tiles are coloured, and what an end with two numbers says.
  * @param {(ColourScale | null)[]} scales
  * @param {GridStyle} style
+ * @param {boolean} isOverview whether the scales are `overviewScales`
  * @returns {string[]}
  */
-export function scaleNotes(scales, style) {
+export function scaleNotes(scales, style, isOverview = false) {
   /** @type {ColourScale[]} */
   const known = [];
   for (const each of scales) if (each) known.push(each);
@@ -65,18 +66,22 @@ export function scaleNotes(scales, style) {
   const apart = !style.shared && known.length > 1 ? " Colours of different tiles don't compare." : "";
   const bothSigns = known.some((each) => each.low === -each.high && each.low !== 0);
   const symmetric = style.symmetric && bothSigns ? "; what has both signs, symmetrically around 0" : "";
-  return [`${whole} (${colours})${symmetric}.${apart}`, ...clipNotes(known, style)];
+  return [`${whole} (${colours})${symmetric}.${apart}`, ...clipNotes(known, style, isOverview)];
 }
 
 /**
  * @param {ColourScale[]} scales
  * @param {GridStyle} style
+ * @param {boolean} isOverview whether a map's edge may be beyond its ends
  */
-function clipNotes(scales, style) {
+function clipNotes(scales, style, isOverview) {
   const clipped = scales.find((each) => each.lowest < each.low || each.highest > each.high);
   if (!clipped) return [];
   const reads = rangeText(clipped)[clipped.highest > clipped.high ? 1 : 0];
   const byDefault = style.clip === null || style.clip === undefined;
+  if (isOverview && byDefault && !style.shared && !style.symmetric) {
+    return [`${reads}: the padded edge, or up to 1 % of the pixels, lies so far out and shares the end's colour.`];
+  }
   const percent = byDefault ? "1" : general(/** @type {number} */ (style.clip), 6);
   const why = byDefault ? ", since so few would take most of the colours" : "";
   return [`${reads}: up to ${percent} % of the pixels lie so far out and share the end's colour${why}.`];

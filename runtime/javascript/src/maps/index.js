@@ -6,7 +6,7 @@ export { channelsOf, hasMap } from "./channels.js";
 export { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
 export { LEFT_OUT, readMap, worthDrawing } from "./feature_maps.js";
 export { channelGrid, channelOf } from "./channel_grid.js";
-export { DIVERGING, SEQUENTIAL, ownScale, rangeText, scalesOf } from "./colour_scales.js";
+export { DIVERGING, SEQUENTIAL, overviewScales, ownScale, rangeText, scalesOf } from "./colour_scales.js";
 export { colourMapImage, colourMapNames, colourTable, notFiniteColour, valueRange } from "./colour_maps.js";
 export { mapOverPhoto } from "./photo_overlay.js";
 export { atDepth, deepestModule, pageRanges, sectionsOf } from "./sections.js";
