@@ -42,7 +42,8 @@ def scan(
     folder: Annotated[
         str,
         typer.Argument(
-            metavar="FOLDER", help="Images, .npy, .npz, or WebDataset tars: a folder, a .tar, s3://BUCKET/..., gs://..."
+            metavar="FOLDER",
+            help="Folder of images, .npy or .npz files or WebDataset tars; also s3://BUCKET/... or gs://...",
         ),
     ],
     *,

@@ -36,6 +36,11 @@ class TorchScriptRunner(TorchFileRunner):
             outputs: dict[str, torch.Tensor] = self._module(*tensors)
         return outputs
 
+    def _reason(self, error: Exception) -> str:
+        # The first line only says that there is one: the reason follows the lines of the program.
+        *_, last = [line for line in str(error).splitlines() if line.startswith("RuntimeError: ")] or [""]
+        return last.removeprefix("RuntimeError: ") or super()._reason(error)
+
     def _own_facts(self) -> Facts:
         with self._optimised():
             optimised = torch._C._get_graph_executor_optimize()

@@ -768,7 +768,8 @@ def test_strictly_the_first_broken_image_ends_a_command(command, exported, with_
         (
             ("scan", "x", "-o", "y"),
             [
-                "Missing argument 'FOLDER': Folder of images, or of .npy or .npz files.",
+                "Missing argument 'FOLDER': Folder of images, .npy or .npz files or WebDataset tars; also "
+                "s3://BUCKET/... or gs://...",
                 "`layerprobe scan --help` shows the usage.",
             ],
         ),

@@ -11,7 +11,16 @@ from torch import nn
 
 from export import export_artifact
 from probe import build_probe, load_model
-from runtime import InputError, RunnerUnavailable, Settings, UsageError, open_artifact, open_runner, verify
+from runtime import (
+    ExecutionError,
+    InputError,
+    RunnerUnavailable,
+    Settings,
+    UsageError,
+    open_artifact,
+    open_runner,
+    verify,
+)
 from runtime.artifact.manifest import Manifest
 from runtime.runners.registry import RUNNERS, why_unavailable
 
@@ -275,3 +284,19 @@ def test_a_model_that_writes_into_its_input_leaves_the_callers_array_alone(tmp_p
     first = opened.run({"x": array})
     assert (array == 1).all()
     assert np.array_equal(opened.run({"x": array})["conv"], first["conv"])
+
+
+def test_a_torchscript_program_that_fails_says_why_and_not_only_that_it_does(tmp_path):
+    class Adds(nn.Module):
+        def forward(self, x):
+            return x + self.table
+
+    module = Adds()
+    module.register_buffer("table", torch.ones(1, 3, 4, 4))
+    artifact = open_artifact(export_artifact(build_probe(module, torch.randn(1, 3, 4, 4)), tmp_path / "model"))
+    runner = open_runner(artifact, "torchscript")
+    # As of a table that the program itself makes: of another size than the input.
+    program = torch.jit.trace(lambda x: x + torch.ones(1, 3, 5, 5), torch.ones(1, 3, 5, 5))
+    runner._module = program
+    with pytest.raises(ExecutionError, match=r"^TorchScript failed to run Adds: The size of tensor a \(4\) must match"):
+        runner.run(artifact.reference().inputs)
