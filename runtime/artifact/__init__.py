@@ -4,6 +4,7 @@ It imports no other room, and neither PyTorch nor a runtime.
 
 errors.py: all errors of the user's, with the exit codes of the command line; how to install an extra
 plain_text.py: control characters, line breaks and escapes out of names and messages before they are shown (say)
+native_stderr.py: what libraries write to stderr past Python is kept from being seen
 file_reading.py: opens files that anyone may have made: no pipes, no endless ones or safetensors headers; links
 free_memory.py: how much memory is free
 by_name.py: imports what a table names as package.module:name

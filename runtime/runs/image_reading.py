@@ -3,12 +3,10 @@
 This is not the model's preprocessing: nothing is resized, cropped or normalised here.
 """
 
-import os
 import re
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from io import BufferedReader, BytesIO
 from pathlib import Path
 from threading import Lock
@@ -19,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
 from ..artifact.errors import ImageError
+from ..artifact.native_stderr import native_stderr_closed
 from .image_finding import no_such_path
 
 __all__ = ["decode_image", "read_image", "readable_images", "upright_rgb"]
@@ -146,7 +145,7 @@ def _header_read(stream: IO[bytes]) -> Image.Image:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         image = _opened(stream)
         if image.format not in _SIDE_BY_SIDE:
-            with _libtiff_silenced() if image.format == "TIFF" else nullcontext():
+            with native_stderr_closed() if image.format == "TIFF" else nullcontext():  # libtiff tells of damage there
                 image.load()
     return image
 
@@ -160,23 +159,6 @@ def _opened(stream: IO[bytes]) -> Image.Image:
             stream.seek(0)
             return Image.open(stream, formats=_formats())
     raise UnidentifiedImageError
-
-
-@contextmanager
-def _libtiff_silenced() -> Iterator[None]:
-    """Keep what libtiff writes about a damaged file to the process's stderr, past Python, from being seen."""
-    if sys.stderr is None:  # then 2 may be a file that was opened since
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _formats() -> list[str]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..artifact.errors import ExecutionError, LayerprobeError, RunnerUnavailable, first_line, how_to_install
 from ..artifact.folder import Artifact
+from ..artifact.native_stderr import native_stderr_closed
 from .image_list import Shard
 from .image_source import ImageSource
 from .opening import Opening
@@ -64,7 +65,7 @@ def connected(address: str, artifact: Artifact, opening: Opening) -> Iterator["R
         try:
             _knock(address)
             own = {"include_dashboard": False} if address == "local" else {}
-            with _stderr_closed():
+            with native_stderr_closed():  # as that it was told to write less
                 ray.init(address, log_to_driver=False, configure_logging=False, **own)
         except (ConnectionError, ValueError, RuntimeError, OSError) as error:
             raise RunnerUnavailable(
@@ -103,23 +104,6 @@ def _silenced() -> Iterator[None]:
             yield
     finally:
         logging.disable(before)
-
-
-@contextmanager
-def _stderr_closed() -> Iterator[None]:
-    """Keep what Ray writes past Python, as that it was told to write less, from being seen while it starts."""
-    if sys.stderr is None:  # then 2 may be a file that was opened since
-        yield
-        return
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @dataclass(frozen=True)
