@@ -22,10 +22,10 @@ averaging/: the averaged ONNX model: each output's mean over the channels, cheap
 input_file.py: the files of --input -> the inputs to record, as tensors, and how many at most
 recorded_inputs.py: which inputs a PyTorch model's reference is recorded on: noise, photo, a batch of 3, odd sizes
 input_kinds.py: how these are made, as arrays: ramps, ranges, matplotlib's photo, prime sizes
-reference_recording.py: the float64 truth of each output and the noise floor: eager float32's own error
+reference_recording.py: the float64 truth of each output and the noise floor: the error of three eager float32 runs
 sampler.py: runs the graph, in its own dtypes or in float64, and keeps a part of each output
 kept_tensors.py: how many elements of each output are kept: fewer for a small model; statistics of channels, map
-rounding_noise.py: how far rounding alone moves each output: runs with shaken last bits (Monte Carlo)
+rounding_noise.py: the tolerance of trial_run.py: how far rounding alone moves each output (Monte Carlo)
 exercise.py: what the inputs leave untried of a PyTorch model: clamps not reached, branches not taken
 onnx_artifact.py: probe of an ONNX file -> artifact folder: the order of the steps; large weights go beside it
 onnx_recording.py: the same for an ONNX file: its recorded inputs; truths and noise, evaluated in float64

@@ -1,6 +1,6 @@
 """Tensors to pictures: a map of each output, its colours, pages of tiles, and the files.
 
-grid_style.py: GridStyle: every choice of a grid (--reduce, --clip, --width, ...) and its limits; None: page_layout.py
+grid_style.py: GridStyle: choices of a grid (--reduce, --clip, ...) and limits; None: page_layout.py, colour_scales.py
 channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
 reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
 feature_maps.py: FeatureMap: what one tile shows; what is left out: constant, rounding, 1 x 1, the same picture twice
