@@ -14,7 +14,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import matplotlib
 import numpy as np
@@ -23,32 +22,14 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 from conftest import ROOT
-from runtime import Artifact, open_artifact
+from proofs.recorded_elsewhere import MODELS, Row, exported, judged, shown_wrong, table
+from runtime import Artifact
 from runtime.runs.preprocessing import preprocess
-from runtime.verdict.verification import verify
 
-__all__ = ["Row", "main"]
+__all__ = ["main"]
 
-MODELS = ("cnn2", "torchvision:resnet18", "torchvision:mobilenet_v3_small", "timm:vit_tiny_patch16_224")
 EXAMPLES = {"with_onnxruntime": "ONNX Runtime", "with_libtorch": "libtorch"}
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-
-
-class Row(NamedTuple):
-    """What one example computed of one model."""
-
-    model: str
-    runtime: str
-    outputs: int
-    verdict: str
-    largest_drift: float
-    at: str
-    photo: str
-    """Whether the photo's input is Python's, `equal`; `none` where the artifact has no preprocessing."""
-
-    @property
-    def is_right(self) -> bool:
-        return self.verdict == "pass" and self.photo != "differs"
 
 
 def build(folder: Path, ort: Path | None) -> list[str]:
@@ -59,21 +40,12 @@ def build(folder: Path, ort: Path | None) -> list[str]:
     return [name for name in EXAMPLES if (folder / name).exists()]
 
 
-def judged(binary: Path, artifact: Artifact, place: Path) -> Row:
-    """Run one example on the first recorded input and on a photo."""
+def run(binary: Path, artifact: Artifact, place: Path) -> Row:
+    """Run one example on the first recorded input and on a photo, if the artifact says how one becomes an input."""
     recorded = place / "recorded.safetensors"
     subprocess.run([binary, artifact.path, "--recorded", "0", "-o", recorded], check=True, stdout=subprocess.DEVNULL)
-    runner = verify(artifact, tensors=[recorded]).runners[-1]
-    worst = max(runner.outputs, key=lambda each: each.drift or 0.0)
-    return Row(
-        artifact.manifest.model,
-        f"{runner.facts.get('runtime')} {runner.facts.get('version')}",
-        len(runner.outputs),
-        str(runner.verdict),
-        worst.drift or 0.0,
-        worst.name,
-        "none" if artifact.manifest.preprocessing is None else _photo(binary, artifact, place),
-    )
+    row = judged(artifact, recorded)
+    return row if artifact.manifest.preprocessing is None else row._replace(photo=_photo(binary, artifact, place))
 
 
 def _photo(binary: Path, artifact: Artifact, place: Path) -> str:
@@ -90,16 +62,14 @@ def rows_of(models: list[str], ort: Path | None, place: Path) -> Iterator[Row]:
     """Yield a row for each model and example."""
     names = build(place / "build", ort)
     for model in models:
-        folder = place / "artifact"
-        command = [sys.executable, "-m", "runtime", "export", model, "-o", folder, "--overwrite"]
-        subprocess.run(command, check=True, cwd=ROOT)
+        artifact = exported(model, place / "artifact")
         for name in names:
-            yield judged(place / "build" / name, open_artifact(folder), place)
+            yield run(place / "build" / name, artifact, place)
 
 
 def page_of(rows: list[Row]) -> str:
     """The page, in Markdown."""
-    ran = {each.runtime.rpartition(" ")[0] for each in rows}
+    ran = {each.place.rpartition(" ")[0] for each in rows}
     missing = [name for name, runtime in EXAMPLES.items() if not any(each.startswith(runtime) for each in ran)]
     lines = [
         "# The C++ examples",
@@ -110,13 +80,7 @@ def page_of(rows: list[Row]) -> str:
         "was exported without preprocessing.",
         "",
         *(f"`{name}` was not built: its runtime's headers were not found.\n" for name in missing),
-        "| model | runtime | outputs | verdict | largest drift | at | photo |",
-        "| --- | --- | ---: | --- | ---: | --- | --- |",
-        *(
-            f"| {each.model} | {each.runtime} | {each.outputs} | {each.verdict} | {each.largest_drift:.3g} | {each.at} "
-            f"| {each.photo} |"
-            for each in rows
-        ),
+        *table(rows, "runtime"),
     ]
     return "\n".join(lines) + "\n"
 
@@ -131,10 +95,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as place:
         rows = list(rows_of(asked.models, asked.ort, Path(place)))
     asked.page.write_text(page_of(rows), encoding="utf-8")
-    wrong = [each for each in rows if not each.is_right]
-    for each in wrong:
-        print(f"{each.model} in {each.runtime}: {each.verdict}, photo {each.photo}")
-    return 1 if wrong or not rows else 0
+    return shown_wrong(rows)
 
 
 if __name__ == "__main__":

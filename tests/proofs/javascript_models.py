@@ -7,53 +7,29 @@ in headless Chromium. The tests do the same for cnn2 alone. It exits with 1 if a
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from javascript_here import run_node
 
-from conftest import ROOT
-from runtime import Artifact, open_artifact
+from proofs.recorded_elsewhere import MODELS, Row, exported, judged, shown_wrong, table
 from runtime.runners.node_support import find_chromium, why_no_browser
-from runtime.verdict.verification import verify
 
-__all__ = ["Row", "main"]
+__all__ = ["main"]
 
-MODELS = ("cnn2", "torchvision:resnet18", "torchvision:mobilenet_v3_small", "timm:vit_tiny_patch16_224")
 PLACES = {"Node": "record_runs.js", "Chromium": "record_in_browser.js"}
-
-
-class Row(NamedTuple):
-    """What the package computed of one model in one place."""
-
-    model: str
-    place: str
-    outputs: int
-    verdict: str
-    largest_drift: float
-    at: str
-
-
-def judged(place: str, artifact: Artifact, folder: Path) -> Row:
-    """Run the first recorded input in Node or in a browser."""
-    run_node(f"testing/{PLACES[place]}", artifact.path, folder, LAYERPROBE_CHROMIUM=str(find_chromium()))
-    runner = verify(artifact, tensors=[folder / "0.safetensors"]).runners[-1]
-    worst = max(runner.outputs, key=lambda each: each.drift or 0.0)
-    return Row(artifact.manifest.model, place, len(runner.outputs), str(runner.verdict), worst.drift or 0.0, worst.name)
 
 
 def rows_of(models: list[str], folder: Path) -> Iterator[Row]:
     """Yield a row for each model and place."""
     for model in models:
-        command = [sys.executable, "-m", "runtime", "export", model, "-o", folder / "artifact", "--overwrite"]
-        subprocess.run(command, check=True, cwd=ROOT)
-        for place in PLACES:
-            yield judged(place, open_artifact(folder / "artifact"), folder)
+        artifact = exported(model, folder / "artifact")
+        for place, script in PLACES.items():
+            run_node(f"testing/{script}", artifact.path, folder, LAYERPROBE_CHROMIUM=str(find_chromium()))
+            yield judged(artifact, folder / "0.safetensors", place)
 
 
 def page_of(rows: list[Row]) -> str:
@@ -65,12 +41,7 @@ def page_of(rows: list[Row]) -> str:
         "Chromium, in onnxruntime-web, judged as `layerprobe verify --tensors` does, on "
         f"{time.strftime('%Y-%m-%d')}. Drift is in multiples of eager float32's own error, up to 16 passes.",
         "",
-        "| model | in | outputs | verdict | largest drift | at |",
-        "| --- | --- | ---: | --- | ---: | --- |",
-        *(
-            f"| {each.model} | {each.place} | {each.outputs} | {each.verdict} | {each.largest_drift:.3g} | {each.at} |"
-            for each in rows
-        ),
+        *table(rows, "in"),
     ]
     return "\n".join(lines) + "\n"
 
@@ -87,10 +58,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         rows = list(rows_of(asked.models, Path(folder)))
     asked.page.write_text(page_of(rows), encoding="utf-8")
-    wrong = [each for each in rows if each.verdict != "pass"]
-    for each in wrong:
-        print(f"{each.model} in {each.place}: {each.verdict}")
-    return 1 if wrong or not rows else 0
+    return shown_wrong(rows)
 
 
 if __name__ == "__main__":
