@@ -10,9 +10,9 @@ from ..maps.feature_maps import FeatureMap
 from ..maps.footer import token_notes
 from ..maps.grid_style import DEFAULT_STYLE, GridStyle
 from ..maps.map_page import MapPages
-from ..maps.page_layout import PageKind
 from ..maps.photo import Photo
 from ..maps.picture import Picture
+from ..maps.tile_places import PageKind
 from ..runs.photo_maps import PhotoRun
 from ..runs.photo_pages import Selection
 from .class_activation import ClassActivation, class_activations

@@ -11,16 +11,20 @@ photo.py: Photo: a photo and the part that the model saw; a map over it (--overl
 sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
 blocks.py: which depth of blocks makes an overview; branches inside of a block; what its activation follows
 likeness.py: maps that look alike, noise, checkerboards, weak ones; one sign for principal components
-thinning.py: what an overview leaves out or marks: what looks alike, noise, weak maps, branches of blocks
-stages.py: stages by the size of maps; encoder and decoder
-page_layout.py: columns, the size of tiles and so the usual width, how many a page holds; even rows; pixels
+stages.py: stages by the size of maps; encoder and decoder; what each stage returns; poolings
+thinning.py: what an overview leaves out or marks: what looks alike, poolings, noise, weak maps; full rows
+parts.py: several maps of one output in an overview: PC2, PC3 where they are new; a head's channels
+takeaway.py: the sentence below an overview's title: sizes, how much is like the photo, what hardly changes
+tile_places.py: columns, even rows, where each tile is, how many a page holds; how large a map is in its tile
+page_layout.py: the size of tiles and so the usual width; the lines of text above and below them; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 pages.py: what all pages have: their number, the title, the legend and sentences of the footer
-map_page.py: draws a page of tiles: what each tile's lines say, names of blocks, the photo, maps with colour bars
+tile_texts.py: what each tile's lines say: name, operation, size, share of variance, flat; a name once for its parts
+map_page.py: draws a page of tiles: names of stages and blocks, the photo, maps with colour bars
 tile.py: draws one tile: a map, alone or over the photo, its frame, range and colour bar; fits text that it is given
 footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
-overview.py: the overview of a model, step by step: blocks, mean or PC1, PC2, a head's channels, counts that close
+overview.py: the overview of a model, step by step: blocks, mean or PC1, counts that close
 channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)
 comparison_page.py: draws a page of rows: a column for each photo or model (--against), one scale a row, difference
 comparison.py: draw_comparison: outputs of several runs matched by name; what only one has

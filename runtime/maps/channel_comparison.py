@@ -14,8 +14,8 @@ from .channel_grid import channel_style, channels_explained, constant_channels, 
 from .comparison import check_columns
 from .comparison_page import ComparisonPages, MapRow
 from .grid_style import GridStyle
-from .page_layout import COMPARISON_PAGE
 from .photo import Photo
+from .tile_places import COMPARISON_PAGE
 
 __all__ = ["channel_comparison"]
 

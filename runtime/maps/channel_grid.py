@@ -16,9 +16,9 @@ from .footer import listed
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .map_page import MapPages
 from .map_reading import output_tensor
-from .page_layout import CHANNEL_PAGE
 from .photo import Photo
 from .picture import Picture
+from .tile_places import CHANNEL_PAGE
 
 __all__ = [
     "channel_pages",

@@ -16,9 +16,11 @@ from .grid_style import GridStyle
 
 __all__ = [
     "DIVERGING",
+    "FLAT",
     "SEQUENTIAL",
     "ColourScale",
     "difference_scales",
+    "is_flat",
     "own_scale",
     "range_text",
     "scales_of",
@@ -38,11 +40,10 @@ _MANY_PIXELS, _WASHED_OUT_FEW = 100, 0.3
 _FAR = 0.2
 """Of a map's range: how far an end lies from the others that is clipped."""
 
-_EDGE, _SMALLEST_INSIDE = 0.07, 10
-"""Of a map's side, what is its edge; pixels along the inside, of which fewer are a small part of the map."""
-_LITTLE = 0.6
-"""Of a map's range: if all inside of its edge lies within this part of it, the edge takes many of the colours; and the
-same of the pixels farthest out."""
+FLAT = 0.1
+"""Of the largest value, that a map's colours span at least, or else it is nearly constant."""
+_EDGE, _SMALLEST_EDGED = 0.07, 12
+"""Of a map's side, what is its edge; and the shortest side of which that is a small part."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def scales_of(
         style: what is chosen.
         shared: whether all have the same.
         inner: whether a map's edge, which is computed from padding, and its pixels farthest out share the ends'
-            colours where they would take many of them.
+            colours, unless something else is asked for.
     """
     found = _scales(maps, style, _scale, shared=shared)
     if not inner or shared or style.clip is not None or style.symmetric:
@@ -75,23 +76,20 @@ def scales_of(
 
 
 def _of_most(values: NDArray[np.float64], scale: ColourScale | None) -> ColourScale | None:
-    """Return the scale of what is inside of a map's edge, and of its pixels less 1 % at either end, where the rest
-    takes many of the colours.
-    """
-    edge = max(1, round(min(values.shape) * _EDGE))
-    if scale is None or min(values.shape) < _SMALLEST_INSIDE + 2 * edge:
-        return scale
-    inside = finite_values(values[edge:-edge, edge:-edge])
+    """Return the scale of what is inside of a map's edge, less 1 % of these pixels, at least one, at either end."""
+    edge = max(1, round(min(values.shape) * _EDGE)) if min(values.shape) >= _SMALLEST_EDGED else 0
+    if scale is None:
+        return None
+    inside = finite_values(values[edge:-edge, edge:-edge] if edge else values)
     count = math.ceil(inside.size * _CLIPPED_BY_DEFAULT / 100)
-    if 2 * count >= inside.size:
-        return scale
+    if inside.size < _FEWEST_PIXELS:
+        return replace(scale, low=scale.lowest, high=scale.highest)
     ends = np.partition(inside, (0, count, inside.size - 1 - count, inside.size - 1))
-    low, high = scale.lowest, scale.highest
-    for left in (0, count):
-        inner = float(ends[left]), float(ends[inside.size - 1 - left])
-        if inner[0] < inner[1] and inner[1] / 2 - inner[0] / 2 <= _LITTLE * (high / 2 - low / 2):
-            low, high = inner
-    return replace(scale, low=low, high=high)
+    for left in (count, 0):
+        low, high = float(ends[left]), float(ends[inside.size - 1 - left])
+        if low < high:  # else the few are all there is to see
+            return replace(scale, low=low, high=high)
+    return replace(scale, low=scale.lowest, high=scale.highest)
 
 
 def difference_scales(
@@ -99,6 +97,11 @@ def difference_scales(
 ) -> list[ColourScale | None]:
     """Return the scale of each difference of two maps: diverging, as far below 0 as above, whatever its signs are."""
     return _scales(maps, style, _difference_scale, shared=shared)
+
+
+def is_flat(scale: ColourScale | None) -> bool:
+    """Return whether the colours span little of the values: what is seen is nearly constant."""
+    return scale is not None and scale.high / 2 - scale.low / 2 < FLAT * max(abs(scale.low), abs(scale.high)) / 2
 
 
 def own_scale(values: NDArray[np.float64]) -> ColourScale | None:
@@ -165,10 +168,11 @@ def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: f
     return low, high
 
 
-def range_text(scale: ColourScale, *, short: bool = False) -> tuple[str, str]:
+def range_text(scale: ColourScale, *, short: bool = False, marks: bool = True) -> tuple[str, str]:
     """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant.
 
     In short, `≤ −0.25`: how far what shares the end's colour lies isn't said; and `1.9e−4` instead of `0.00019`.
+    Without marks, nothing is said of it.
     """
     if scale.lowest == scale.highest:
         return (f"{scale.lowest:.4g}".replace("-", "−"),) * 2
@@ -176,9 +180,9 @@ def range_text(scale: ColourScale, *, short: bool = False) -> tuple[str, str]:
     low, high = next(pair for pair in texts if pair[0] != pair[1])
     if short:
         low, high = _compact(low), _compact(high)
-    if scale.lowest < scale.low:
+    if marks and scale.lowest < scale.low:
         low = f"≤ {low}" if short else f"{scale.lowest:.3g} … {low}"
-    if scale.highest > scale.high:
+    if marks and scale.highest > scale.high:
         high = f"≥ {high}" if short else f"{high} … {scale.highest:.3g}"
     return low.replace("-", "−"), high.replace("-", "−")
 

@@ -18,10 +18,10 @@ from .feature_maps import FeatureMap, worth_drawing
 from .footer import badge_notes, explained, left_out_notes, listed, token_notes
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .map_reading import read_map
-from .page_layout import COMPARISON_PAGE
 from .photo import Photo
 from .picture import Picture
 from .reductions import AUTO, AUTO_COMPARED, REDUCTIONS
+from .tile_places import COMPARISON_PAGE
 
 __all__ = ["Column", "check_columns", "comparison_pages", "draw_comparison"]
 

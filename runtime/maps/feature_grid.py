@@ -14,9 +14,9 @@ from .grid_style import DEFAULT_STYLE, GridStyle
 from .likeness import are_weak
 from .map_page import MapPages
 from .map_reading import read_map
-from .page_layout import OUTPUT_PAGE
 from .photo import Photo
 from .picture import Picture
+from .tile_places import OUTPUT_PAGE
 
 __all__ = ["draw_grid", "draw_pages", "grid_pages", "marked", "refuse_blank", "refuse_mapless"]
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
-from .colour_scales import SEQUENTIAL, ColourScale
+from .colour_scales import FLAT, SEQUENTIAL, ColourScale, is_flat
 from .feature_maps import BRANCH, LEFT_OUT, LOW, WEAK, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .photo import Photo
@@ -14,9 +14,11 @@ __all__ = [
     "badge_notes",
     "clip_notes",
     "explained",
+    "inner_scale_notes",
     "left_out_counts",
     "left_out_notes",
     "listed",
+    "overview_explained",
     "photo_notes",
     "scale_notes",
     "token_notes",
@@ -28,34 +30,46 @@ _BADGES = {
     LOW: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
     BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
 }
+_IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
+    "inside blocks": ("inside", "preactivation"),
+    "like a tile drawn": ("repeat", "similar", "pooling", "noise"),
+    "checkerboards": ("checkerboard",),
+    "nearly constant": ("weak", "rounding", "constant"),
+    "without a map": ("point", "flat"),
+}
+"""Why outputs are not drawn, as an overview says it: each reason is in one row."""
 _NAMES_SHOWN = 6
 _ALL_SHOWN = 2
 """Names of what is left out for one reason; of more, one is an example."""
 
 
-def explained(maps: Sequence[FeatureMap], what: str = "tile", *, pages_of_components: bool = False) -> list[str]:
-    """Return what a tile, or a row, shows.
+def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
+    """Return what a tile, or a row, shows."""
+    return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
+
+
+def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) -> list[str]:
+    """Return what the tiles of an overview show, and which outputs they are of.
 
     Args:
         maps: of all tiles.
-        what: a tile, or a row.
-        pages_of_components: whether principal components are what most tiles show, so that they have a short name.
+        outputs: how many there are.
+        depth: of the blocks that it is of; 0 if it is of none.
     """
-    if pages_of_components and usual_reduction(maps) == "pca":
-        if len(_parts(maps)) > 1:
-            return ["Tiles: principal components (PC) of an output's channels; %: share of variance."]
-        return ["Each tile is PC1, the first principal component of an output's channels; %: its share of variance."]
-    return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
+    usual, which = usual_reduction(maps), "what each block returns" if depth else "those that look different"
+    counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
+    if usual != "pca":
+        return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
+    first = (
+        "PC1: the first principal component" if len({each.part for each in maps}) == 1 else "PC: principal components"
+    )
+    return [f"{first} of the channels, whose mean shows little, with the share of variance: {counted}."]
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are."""
     free = usual_reduction(maps) == "pca"
     return ["A component's sign is free: here each is turned to look like the one before."] if free else []
-
-
-def _parts(maps: Sequence[FeatureMap]) -> set[str]:
-    return {each.part for each in maps}
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -90,18 +104,25 @@ def scale_notes(
     return [f"{whole} ({colours}){symmetric}.{apart}"]
 
 
-def clip_notes(scales: Collection[ColourScale | None], style: GridStyle, *, inner: bool = False) -> list[str]:
-    """Return what an end with two numbers says, if there is one.
+def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
+    """Return how the tiles of an overview are coloured."""
+    known = [each for each in scales if each is not None]
+    colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
+    clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
+    less = ", less its edge and 1 % at either end" if clipped else ""
+    apart = "; tiles don't compare" if len(known) > 1 else ""
+    flat = (
+        [f"Flat: the colours span less than {FLAT:.0%} of the values.".replace("%", " %")]
+        if any(map(is_flat, known))
+        else []
+    )
+    return [f"Colours ({colours}): each tile's own range{less}{apart}.", *flat]
 
-    Args:
-        scales: of all tiles.
-        style: what is chosen.
-        inner: whether a map's edge may be beyond its ends.
-    """
+
+def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:
+    """Return what an end with two numbers says, if there is one."""
     if not any(each and (each.lowest < each.low or each.highest > each.high) for each in scales):
         return []
-    if inner:
-        return ["≤ and ≥: the padded edge, or up to 1 % of the pixels, lies farther out and shares the end's colour."]
     percent = "1" if style.clip is None else f"{style.clip:g}"
     why = ", since so few would take many of the colours" if style.clip is None else ""
     return [f"≤, ≥ and …: up to {percent} % of the pixels lie farther out and share the end's colour{why}."]
@@ -119,11 +140,11 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
 
 
 def left_out_counts(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
-    """Return how many are not drawn, and why; each is counted once."""
-    alike = [*left_out.get("repeat", ()), *left_out.get("similar", ())]  # wholly, or at a glance
-    left_out = {**left_out, "repeat": [], "similar": alike}
-    counts = [f"{len(names)} {LEFT_OUT[kind][len(names) > 1]}" for kind in LEFT_OUT if (names := left_out.get(kind))]
-    return [f"Left out: {'; '.join(counts)}."] if counts else []
+    """Return how many are not drawn, and why in short; each is counted once."""
+    counts = Counter[str]()
+    for words, kinds in _IN_SHORT.items():
+        counts[words] = sum(len(left_out.get(kind, ())) for kind in kinds)
+    return [f"Not drawn: {said}."] if (said := ", ".join(f"{n} {words}" for words, n in counts.items() if n)) else []
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

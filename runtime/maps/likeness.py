@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .colour_maps import value_range
 from .feature_maps import FeatureMap
 
-__all__ = ["aligned", "are_weak", "blurred", "is_checkerboard", "is_noise"]
+__all__ = ["aligned", "are_weak", "blurred", "correlation", "is_checkerboard", "is_noise"]
 
 _WEAK = 1e-4
 """Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
@@ -93,10 +93,26 @@ def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> li
 
 def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Return the covariance of two maps, whose sign says whether they are bright in the same places."""
-    sides = [min(*pair, _BLURRED) for pair in zip(one.shape, other.shape, strict=True)]
-    first, second = (_coarse(each, sides) for each in (one, other))
-    agreement = float(np.vdot(first - first.mean(), second - second.mean()))
+    first, second = _centred(one, other)
+    agreement = float(np.vdot(first, second))
     return agreement if np.isfinite(agreement) else 0.0
+
+
+def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """Return Pearson's correlation of two maps, averaged down to the size of the smaller one and to 28 pixels at most;
+    0 if there is none.
+    """
+    first, second = _centred(one, other)
+    with np.errstate(all="ignore"):
+        found = float(np.vdot(first, second) / (np.linalg.norm(first) * np.linalg.norm(second)))
+    return found if np.isfinite(found) else 0.0
+
+
+def _centred(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Return two maps averaged down to one size, less their means."""
+    sides = [min(*pair, _BLURRED) for pair in zip(one.shape, other.shape, strict=True)]
+    coarse = [_coarse(each, sides) for each in (one, other)]
+    return [each - each.mean() for each in coarse]
 
 
 def _coarse(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:

@@ -9,9 +9,9 @@ from functools import cached_property
 from itertools import accumulate
 
 from ..artifact.errors import UsageError
-from .colour_scales import ColourScale, own_scale, scales_of
-from .feature_maps import BRANCH, WEAK, FeatureMap, size_text
-from .footer import clip_notes, photo_notes, scale_notes
+from .colour_scales import ColourScale, is_flat, own_scale, scales_of
+from .feature_maps import BRANCH, WEAK, FeatureMap
+from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes
 from .page_layout import GridLayout, lay_out
 from .pages import Pages, draw_footer
 from .photo import Photo
@@ -29,20 +29,11 @@ from .tile import (
     draw_range,
     not_finite,
 )
+from .tile_texts import Tile, tiles_of
 
 __all__ = ["MapPages"]
 
 _PHOTO = Section("input", "", None, 1)
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """A map, and what is written above it."""
-
-    map: FeatureMap
-    name: str
-    lines: Sequence[str]
-    """Below its name: the operation and the size; what is unusual."""
 
 
 @dataclass(frozen=True)
@@ -77,31 +68,47 @@ class MapPages(Pages):
 
     @cached_property
     def _scales(self) -> list[ColourScale | None]:
-        return scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self.brief)
+        return scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self._is_inner)
+
+    @cached_property
+    def _flat(self) -> list[bool]:
+        """Which tiles are said to be nearly constant."""
+        return [self._is_inner and is_flat(each) for each in self._scales]
+
+    @property
+    def _is_inner(self) -> bool:
+        """Whether no edge and no lone pixel takes a map's colours."""
+        return self.brief and not self.shared and self.style.clip is None and not self.style.symmetric
 
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
         first = [photo.shape(whole)] if photo else []
         sections = sections_of(maps)
-        tiles = _tiles(maps, sections)
+        tiles = tiles_of(maps, sections, flat=self._flat[shown])
         return lay_out(
             first + [first[0] if whole else each.values.shape for each in maps],
             self.kind,
             self.style,
             names=[each.name for each in tiles],
             notes=[
-                *([] if has_title else self.opening),
-                *scale_notes(self._scales[shown], self.style, shared=self.shared),
-                *clip_notes(self._scales[shown], self.style, inner=self.brief),
+                *([] if has_title else filter(None, [self.lead, *self.opening])),
+                *(
+                    inner_scale_notes(self._scales[shown])
+                    if self._is_inner
+                    else scale_notes(self._scales[shown], self.style, shared=self.shared)
+                ),
+                *([] if self._is_inner else clip_notes(self._scales[shown], self.style)),
                 *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
                 *self.closing,
                 *notes,
             ],
+            lead=[self.lead] if has_title and self.lead else (),
             caption=self.opening if has_title else (),
             groups=[1] * len(first) + [each.count for each in sections] if sections else (),
             has_title=has_title,
             details=max(len(each.lines) for each in tiles),
             sections=bool(sections),
+            legend=self.shared or any(not_finite(each.values) for each in maps),
         )
 
     def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
@@ -109,57 +116,27 @@ class MapPages(Pages):
         first = 1 if photo else 0
         sections = sections_of(maps)
         if photo:
-            _draw_photo(picture, layout, photo, whole=whole)
+            _draw_photo(picture, layout, photo, whole=whole, bold=not self.brief)
         if sections:
             _draw_sections(picture, layout, [_PHOTO] * first + sections)
-        scales = self._scales[shown]
-        for index, (tile, scale) in enumerate(zip(_tiles(maps, sections), scales, strict=True), first):
+        scales, said = self._scales[shown], ("", -1)
+        tiles = tiles_of(maps, sections, flat=self._flat[shown])
+        for index, (tile, scale) in enumerate(zip(tiles, scales, strict=True), first):
+            here = tile.name, layout.places[index][0]
             _draw_tile(
                 picture,
                 layout,
                 index,
-                tile,
+                tile.without_name if self.brief and here == said else tile,
                 scale,
                 bar=not self.shared,
                 over=photo if whole else None,
                 brief=self.brief,
             )
+            said = here
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
         shared = self._scales[0]
         draw_footer(picture, layout, [shared] if self.shared and shared else [], marked)
-
-
-def _tiles(maps: Sequence[FeatureMap], sections: Sequence[Section]) -> list[_Tile]:
-    """The maps with their texts, less what is said above several of them."""
-    around: Sequence[Section | None] = [section for section in sections for _ in range(section.count)]
-    return [_tile(map_, section) for map_, section in zip(maps, around or [None] * len(maps), strict=True)]
-
-
-def _tile(map_: FeatureMap, section: Section | None) -> _Tile:
-    if not map_.size and map_.operation:  # a class, and what shows it
-        return _Tile(map_, map_.name, [map_.operation])
-    said = section.badges if section else ()
-    kind = [each for each in map_.badges if each in (WEAK, BRANCH) and each not in said]
-    size = (
-        map_.part
-        if map_.part and map_.share is None
-        else f"mean of {map_.size[0]} channels"
-        if map_.is_mean_of_few and section
-        else _size(map_, section)
-    )
-    lines = _joined(map_.operation, size, *kind), _joined(*map_.remarks)
-    return _Tile(map_, map_.name, [each for each in lines if each])
-
-
-def _size(map_: FeatureMap, section: Section | None) -> str:
-    """What the section doesn't say of a map's size."""
-    if section is None:
-        return size_text(map_.size)
-    return "" if section.channels and not section.stage else f"{map_.size[0]} ch"
-
-
-def _joined(*parts: str) -> str:
-    return " · ".join(filter(None, parts))
 
 
 def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Section]) -> None:
@@ -174,12 +151,11 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
             done = draw_heading(
                 picture,
                 (x, y),
-                section.name,
+                section.stage or section.name,
                 layout.text - 1,
                 layout.corner(here[-1])[0] + layout.side - x,
-                beside=section.beside,
+                beside=section.name if section.stage else section.beside,
                 at_end=said,
-                is_weak=WEAK in section.badges,
             )
             said = () if done else said
 
@@ -189,13 +165,13 @@ def _said_of(section: Section) -> Sequence[str]:
     return [badge for badge in (WEAK, BRANCH) if badge in section.badges]
 
 
-def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
+def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool, bold: bool) -> None:
     """Add the first tile: the photo, with its name on one line and its size where maps have theirs."""
     x, y = layout.corner(0)
     y += layout.section_height + layout.titles_height
     above = layout.line if layout.details else 0
     baseline = y - layout.titles_height + (layout.name_lines - 1) * layout.line + layout.text
-    draw_name(picture, (x, baseline), photo.name, layout.text, layout.side)
+    draw_name(picture, (x, baseline), photo.name, layout.text, layout.side, bold=bold)
     height = draw_photo(picture, (x, y), layout.side, photo, whole=whole)
     size = layout.text - 1
     place = (x, baseline + above) if above else (x, y + height + 6 + size)
@@ -206,7 +182,7 @@ def _draw_tile(
     picture: Picture,
     layout: GridLayout,
     index: int,
-    tile: _Tile,
+    tile: Tile,
     scale: ColourScale | None,
     *,
     bar: bool,
@@ -219,7 +195,8 @@ def _draw_tile(
     lines = layout.name_lines_of(tile.name)
     baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the names end at one height
     for line in lines:
-        picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=True))
+        if line:
+            picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=not brief))
         baseline += layout.line
     draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
     y += layout.titles_height

@@ -13,42 +13,37 @@ from numpy.typing import NDArray
 from ..artifact.manifest import Output
 from .blocks import closed_blocks, is_branch, of_whole_blocks, with_branch_ends, without_preactivations
 from .feature_grid import marked, refuse_blank
-from .feature_maps import FeatureMap, LeftOut, badged, worth_drawing
-from .footer import badge_notes, explained, left_out_counts, left_out_notes, sign_notes, token_notes
+from .feature_maps import FeatureMap, LeftOut, worth_drawing
+from .footer import badge_notes, explained, left_out_counts, left_out_notes, overview_explained, sign_notes, token_notes
 from .grid_style import GridStyle
-from .likeness import aligned, blurred
+from .likeness import aligned
 from .map_page import MapPages
-from .page_layout import OUTPUT_PAGE
+from .parts import PartSource, extra_channels, in_parts
 from .photo import Photo
 from .reductions import AUTO, AUTO_ORDER
-from .stages import with_stages
+from .stages import last_of_sizes, with_stages, without_poolings
+from .takeaway import takeaway
 from .thinning import (
     MOST_SHOWN,
     Differing,
+    Room,
     differing,
-    last_of_sizes,
     means_say_little,
     strongest_and_last,
     with_branches,
     without_checkerboards,
 )
+from .tile_places import OVERVIEW_PAGE
 
 __all__ = ["MapSource", "overview_pages"]
 
-_FEW = 6
+_FEWEST = 4
 """Maps, of which fewer leave room for the branches of blocks."""
-_COMPONENTS = {1: 4, 2: 3, 3: 3, 4: 2, 5: 2}
-"""How many principal components are drawn of what each stage returns, by the number of stages, where few maps are."""
-_TELLING = 0.1
-"""The share of the variance from which on a component after the first is drawn: what holds less is speckle."""
-_STEADY, _VERY_ALIKE = 8, 0.95
-"""Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
-
-_THINNED = frozenset[LeftOut](("inside", "preactivation", "similar", "noise", "checkerboard", "weak"))
+_THINNED = frozenset[LeftOut](("inside", "preactivation", "similar", "pooling", "noise", "checkerboard", "weak"))
 """Why an overview leaves out what another page draws."""
 
 
-class MapSource(Protocol):
+class MapSource(PartSource, Protocol):
     """What the maps come from."""
 
     @property
@@ -57,12 +52,6 @@ class MapSource(Protocol):
 
     def maps(self, outputs: Sequence[Output], reduce: str = AUTO) -> list[FeatureMap]:
         """Return the map of each output."""
-
-    def components(self, of: Sequence[tuple[Output, FeatureMap]], count: int) -> list[list[FeatureMap]]:
-        """Return so many principal components of each output, of which its map is the first."""
-
-    def channels(self, output: Output, map_: FeatureMap) -> list[FeatureMap]:
-        """Return each channel of an output, of which the map is the mean."""
 
 
 @dataclass
@@ -96,26 +85,26 @@ def overview_pages(
     if depth and free and means_say_little(_of(maps, some)):
         maps = source.maps(branches, AUTO_ORDER[-1])
     brightness = photo.seen[..., :3].mean(axis=2, dtype=np.float64) if photo else None
-    draft = _drafted(maps, some, brightness, few=few, shared=shared)
-    if len(draft.maps) < _FEW and len(branches) > len(some):  # in a fresh ConvNeXt, the sums are their inputs
-        more = _drafted(maps, branches, brightness, few=True, shared=shared)
+    room = Room(int(photo is not None), style.columns)
+    draft = _drafted(maps, some, brightness, room, few=few, shared=shared)
+    if len(draft.maps) < _FEWEST and len(branches) > len(some):  # in a fresh ConvNeXt, the sums are their inputs
+        more = _drafted(maps, branches, brightness, room, few=True, shared=shared)
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
     _account(draft, outputs, blocks, some)
-    drawn = with_stages(draft.maps) if few else draft.maps
-    drawn = _in_parts(source, outputs, drawn, brightness) if few and free else drawn
+    stages = with_stages(draft.maps) if few else draft.maps
+    by_name = {each.name: each for each in outputs}
+    drawn = in_parts(source, by_name, stages, brightness, room) if few and free else stages
     thinned = bool(draft.left_out.keys() & _THINNED)
-    tiles = f"{len(drawn)} tiles of " if len(drawn) > len(draft.maps) else ""
-    counted = f"{tiles}{len(draft.maps)} of {len(outputs)} outputs"
-    said = ["what each block returns" if depth else "those that look different", *_steady(draft)]
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     return MapPages(
         maps=drawn,
         style=style,
-        kind=OUTPUT_PAGE,
+        kind=OVERVIEW_PAGE,
         shared=shared,
         title=title,
-        opening=[*explained(drawn, pages_of_components=few), *([f"{counted}: {'; '.join(said)}."] if thinned else [])],
+        lead=takeaway(stages, draft.alike, brightness) if few else "",
+        opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
         closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
         photo=photo,
         brief=True,
@@ -131,12 +120,16 @@ def _drafted(
     maps: Sequence[FeatureMap],
     outputs: Sequence[Output],
     photo: NDArray[np.float64] | None,
+    room: Room,
     *,
     few: bool,
     shared: bool,
 ) -> _Draft:
     """Return some outputs' maps without what says little beside the others."""
-    maps, boards = without_checkerboards(_of(maps, outputs)) if few else (_of(maps, outputs), [])
+    maps, pooled, boards = _of(maps, outputs), list[str](), list[str]()
+    if few:
+        maps, boards = without_checkerboards(maps)
+        maps, pooled = without_poolings(maps)
     stay = last_of_sizes([each for each in maps if each.left_out is None]) if few else ()
     found = worth_drawing(maps, shared=shared, stay=stay)
     if not found.maps:
@@ -146,15 +139,20 @@ def _drafted(
     if sums:  # the signal doesn't fade where a branch adds little to it
         faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
         drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
-    apart = differing(drawn, few=few)
+    apart = differing(drawn, room.less(extra_channels(drawn))) if few else differing(drawn)
     noise = [name for name in apart.twins if name in apart.noise]
     similar = [name for name in apart.twins if name not in apart.noise]
-    left_out: dict[LeftOut, list[str]] = {"similar": similar, "noise": noise, "checkerboard": boards, "weak": weak}
+    left_out: dict[LeftOut, list[str]] = {
+        "similar": similar,
+        "pooling": pooled,
+        "noise": noise,
+        "checkerboard": boards,
+        "weak": weak,
+    }
     left_out = {kind: names for kind, names in left_out.items() if names}
     alike = _alike(drawn, apart, found.repeats)
     turned = aligned(apart.maps, photo) if few else apart.maps
-    counted = [badged(each, f"+{len(alike[each.name])} alike") if each.name in alike else each for each in turned]
-    return _Draft(with_branches(counted, found.repeats, sums), found.left_out | left_out, alike)
+    return _Draft(with_branches(turned, found.repeats, sums), found.left_out | left_out, alike)
 
 
 def _alike(
@@ -182,42 +180,6 @@ def _account(draft: _Draft, outputs: Sequence[Output], blocks: Sequence[Output],
         if each.name not in names:
             why: LeftOut = "flat" if not each.has_map else "preactivation" if each.name in whole else "inside"
             draft.left_out.setdefault(why, []).append(each.name)
-
-
-def _in_parts(
-    source: MapSource, outputs: Sequence[Output], maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None
-) -> list[FeatureMap]:
-    """Return the maps; where there are few principal components, the next ones after each; and in place of the mean of
-    a model's few results, each of these.
-    """
-    by_name = {each.name: each for each in outputs}
-    ends = last_of_sizes(maps)
-    count = _COMPONENTS.get(len(ends), 1) if len(maps) < _FEW and all(each.share is not None for each in maps) else 1
-    if count > 1:
-        some = [each for each in maps if each.name in ends]
-        found = source.components([(by_name[each.name], each) for each in some], count)
-        found = [[each for each in parts if each.part == "" or (each.share or 0) >= _TELLING] for parts in found]
-        # The eye compares those of one number, as it does the first ones.
-        turned = [aligned([each[number] for each in found if number < len(each)], photo) for number in range(1, count)]
-        more = {parts[0].name: [turned[at].pop(0) for at in range(len(parts) - 1)] for parts in found}
-        return [part for each in maps for part in (each, *more.get(each.name, ()))]
-    last = maps[-1]
-    if last.is_mean_of_few and (len(maps) == 1 or maps[-2].size[0] > last.size[0]):
-        return [*maps[:-1], *source.channels(by_name[last.name], last)]
-    return list(maps)
-
-
-def _steady(draft: _Draft) -> list[str]:
-    """Return that the maps hardly change, if many look like those that are drawn, and very much so."""
-    pairs = [(each, other) for each in draft.maps for other in draft.alike.get(each.name, ())]
-    if len(pairs) < _STEADY:
-        return []
-    least = min(abs(float(np.vdot(blurred(each.values), blurred(other.values)))) for each, other in pairs)
-    if least < _VERY_ALIKE:
-        return []
-    what = "PC1" if draft.maps[0].share is not None else "the mean"
-    where = " within a stage" if len({each.size[1:] for each in draft.maps}) > 1 else ""
-    return [f"{what} hardly changes{where} (r ≥ {np.floor(least * 100) / 100:.2f})"]
 
 
 def _of(maps: Sequence[FeatureMap], outputs: Sequence[Output]) -> list[FeatureMap]:

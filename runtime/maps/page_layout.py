@@ -1,66 +1,26 @@
-"""The layout of a picture of tiles: columns, the tiles' size, the lines above and below them. Lengths are in pixels.
+"""The layout of a picture of tiles: the tiles' size, the lines above and below them. Lengths are in pixels.
 
-It handles sizes and text, not values; drawing is in `feature_grid.py`, which tiles a page holds is in `sections.py`.
+It handles sizes and text, not values; drawing is in `feature_grid.py`, rows and columns are in `tile_places.py`.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .picture_text import break_name, font_of_size, text_length, wrap
+from .tile_places import GUTTER, MARGIN, OUTPUT_PAGE, ROW_GAP, PageKind, arranged, fit, preferred_side, sides_of
 
-__all__ = [
-    "BAR_HEIGHT",
-    "CHANNEL_PAGE",
-    "COMPARISON_PAGE",
-    "MARGIN",
-    "OUTPUT_PAGE",
-    "GridLayout",
-    "PageKind",
-    "fit",
-    "lay_out",
-    "least_width",
-]
+__all__ = ["BAR_HEIGHT", "GridLayout", "lay_out", "least_width"]
 
-MARGIN = 32
-_GUTTER, _ROW_GAP = 24, 22
 _GAP = 6
 """Between a map and the text above or below it."""
 BAR_HEIGHT = 8
 """Of a colour bar, with the space below it."""
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the raster formats'
 _SMALLEST_SIDE = 112  # less leaves no room for a title
-_LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
-_THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _LEAST_WIDTH, _USUAL_WIDTH = 480, 624
 """Of the picture: holds the footer's legend; and its sentences in a few lines, where no width is asked for."""
-_ONE_ROW = 4  # tiles
-_SPLIT = 0.6
-"""What a group in two rows costs, of a row that stays empty."""
-_ASPECT = 1.15
-"""Width to height that a page comes near to: of a screen, and of paper."""
-
-
-@dataclass(frozen=True)
-class PageKind:
-    """What a page of one kind of tiles may have."""
-
-    most_tiles: int
-    most_columns: int
-    sides: range
-    """Of a tile, where that is free."""
-
-
-OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
-"""Six rows of eight, about 2,200 x 2,300 pixels. On a much larger page, the names are legible only when the screen
-shows just a corner of it."""
-CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
-"""The channels of one output, which have short names."""
-COMPARISON_PAGE = PageKind(8, 8, range(224, 289))
-"""Runs side by side, where `most_tiles` are rows: of two and their difference, about 800 x 2,900 pixels."""
 
 
 @dataclass(frozen=True)
@@ -83,14 +43,18 @@ class GridLayout:
     name_text: int
     """Of the names."""
     header: int
+    lead: list[str]
+    """The lines below the title that say what is seen."""
     caption: list[str]
-    """The lines below the title."""
+    """The lines below these."""
     notes: list[str]
     """The footer's lines."""
     places: Sequence[tuple[int, int]]
     """Row and column of each tile."""
     least_width: int
     """Of the picture."""
+    legend: bool
+    """Whether a line above the notes explains colours."""
 
     @property
     def line(self) -> int:
@@ -109,7 +73,7 @@ class GridLayout:
 
     @property
     def _row_height(self) -> int:
-        return self.section_height + self.titles_height + self.map_height + _GAP + BAR_HEIGHT + self.line + _ROW_GAP
+        return self.section_height + self.titles_height + self.map_height + _GAP + BAR_HEIGHT + self.line + ROW_GAP
 
     @property
     def grid_width(self) -> int:
@@ -124,7 +88,7 @@ class GridLayout:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture."""
-        height = self.notes_top + (len(self.notes) + 1) * self.line + 8 + MARGIN
+        height = self.notes_top + (len(self.notes) + self.legend) * self.line + MARGIN
         return max(self.grid_width + 2 * MARGIN, self.least_width), height
 
     def name_lines_of(self, name: str) -> list[str]:
@@ -133,12 +97,12 @@ class GridLayout:
 
     def span(self, columns: int) -> int:
         """The width of so many tiles beside one another."""
-        return columns * (self.side + _GUTTER) - _GUTTER
+        return columns * (self.side + GUTTER) - GUTTER
 
     def corner(self, index: int) -> tuple[int, int]:
         """The upper left corner of a tile, its titles included."""
         row, column = self.places[index]
-        return MARGIN + column * (self.side + _GUTTER), MARGIN + self.header + row * self._row_height
+        return MARGIN + column * (self.side + GUTTER), MARGIN + self.header + row * self._row_height
 
 
 def lay_out(
@@ -148,12 +112,14 @@ def lay_out(
     *,
     names: Sequence[str],
     notes: Sequence[str],
+    lead: Sequence[str] = (),
     caption: Sequence[str] = (),
     groups: Sequence[int] = (),
     has_title: bool = False,
     details: int = 1,
     sections: bool = False,
     heads: bool = False,
+    legend: bool = False,
 ) -> GridLayout:
     """The layout with the largest tiles, from the preferred side down, that keeps the picture within its limits.
 
@@ -163,32 +129,35 @@ def lay_out(
         style: has the columns, the width and the font size that are asked for.
         names: the text above each tile.
         notes: the footer's sentences.
-        caption: the sentences below the title.
+        lead: the sentences below the title that say what is seen.
+        caption: the sentences below these.
         groups: how many tiles, one after the other, belong together: they stay in one row if possible.
         has_title: whether a line is kept free above the tiles.
         details: how many lines the tiles have below the name.
         sections: whether each row has a line for the blocks' names.
         heads: whether a line is kept free below the title for the columns' names.
+        legend: whether a line is kept free above the notes for what explains colours.
 
     Raises:
         UsageError: with this many columns, or in this width, no size fits.
     """
     tiles, different = len(shapes), set(shapes)
     part = 12
-    columns, places = _arranged(
+    columns, places = arranged(
         tiles, groups, kind, different, style, lines=(3 + details if details else 2) + 1.5 * sections
     )
     least = _LEAST_WIDTH if style.width else _USUAL_WIDTH
     if style.width is None:
-        sides = range(_preferred_side(different, kind.sides), _SMALLEST_SIDE - 1, -4)
+        sides = range(preferred_side(different, sides_of(kind, columns)), _SMALLEST_SIDE - 1, -4)
     else:
-        side = (style.width - 2 * MARGIN + _GUTTER) // columns - _GUTTER
+        side = (style.width - 2 * MARGIN + GUTTER) // columns - GUTTER
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
         text = style.font_size or min(max(round(side / part), 11), 19)
         name_text = _name_size(names, text, side)
         name_font = font_of_size(name_text, bold=True)
-        footer_width = max(columns * (side + _GUTTER) - _GUTTER, least - 2 * MARGIN)
+        footer_width = max(columns * (side + GUTTER) - GUTTER, least - 2 * MARGIN)
+        first = wrap(lead, font_of_size(text), footer_width)
         under_title = wrap(caption, font_of_size(text - 1), footer_width)
         layout = GridLayout(
             side=side,
@@ -200,10 +169,12 @@ def lay_out(
             sections=sections,
             text=text,
             name_text=name_text,
-            header=(2 * text + 16) * has_title + _lines_height(under_title, text) + (2 * text + 10) * heads,
+            header=(2 * text + 16) * has_title + _lines_height([*first, *under_title], text) + (2 * text + 10) * heads,
+            lead=first,
             caption=under_title,
             places=places,
             least_width=least,
+            legend=legend,
             notes=wrap(notes, font_of_size(text - 1), footer_width),
         )
         if max(layout.size) <= _LONGEST_SIDE:
@@ -217,13 +188,7 @@ def lay_out(
 
 def least_width(columns: int) -> int:
     """The width that a picture needs for so many columns."""
-    return columns * (_SMALLEST_SIDE + _GUTTER) - _GUTTER + 2 * MARGIN
-
-
-def fit(shape: tuple[int, ...], side: int) -> tuple[int, int]:
-    """Width and height at which a map of `shape` (H W) fills a square of `side`."""
-    height, width = (max(round(n * side / max(shape)), _THINNEST) for n in shape)
-    return width, height
+    return columns * (_SMALLEST_SIDE + GUTTER) - GUTTER + 2 * MARGIN
 
 
 def _name_size(names: Sequence[str], text: int, side: int) -> int:
@@ -242,66 +207,3 @@ def _breaks_well(names: Sequence[str], size: int, side: int) -> bool:
 
 def _lines_height(lines: Sequence[str], text: int) -> int:
     return len(lines) * round(text * 1.35) + text if lines else 0
-
-
-def _arranged(
-    tiles: int,
-    groups: Sequence[int],
-    kind: PageKind,
-    shapes: set[tuple[int, ...]],
-    style: GridStyle,
-    lines: float,
-) -> tuple[int, list[tuple[int, int]]]:
-    """How many columns make a page neither a strip nor end in a row that is nearly empty, and each tile's place."""
-    regular = [1] * tiles
-    if style.columns:
-        columns = min(style.columns, tiles)
-        whole, filled = _places(groups or regular, columns), _places(regular, columns)
-        return columns, whole if whole[-1][0] == filled[-1][0] else filled
-    most = min(kind.most_columns, tiles)
-    if style.width is not None:
-        least = max(_LEGIBLE_SIDE, _LEGIBLE_LETTERS * (style.font_size or 0))
-        most = max(min(most, (style.width - 2 * MARGIN + _GUTTER) // (least + _GUTTER)), 1)
-    if tiles <= _ONE_ROW:
-        return most, _places(regular, most)
-    side = _preferred_side(shapes, kind.sides)
-    row = max(fit(shape, side)[1] for shape in shapes) + lines * side / 15 * 1.35 + _ROW_GAP
-
-    def cost(found: tuple[int, list[tuple[int, int]]]) -> float:
-        columns, places = found
-        rows, last = places[-1][0] + 1, places[-1][1] + 1
-        empty = 1 - last / columns
-        gaps = rows - tiles / columns - empty
-        strip = abs(math.log(columns * (side + _GUTTER) / (rows * row * _ASPECT)))
-        return 1.2 * strip + 1.5 * empty + (empty > 0.65) + 6 * gaps + _SPLIT * _splits(groups, places)
-
-    ways = [regular, groups] if groups else [regular]
-    return min(((columns, _places(way, columns)) for columns in range(1, most + 1) for way in ways), key=cost)
-
-
-def _places(groups: Sequence[int], columns: int) -> list[tuple[int, int]]:
-    """Row and column of each tile; a group that a row could hold isn't split."""
-    found: list[tuple[int, int]] = []
-    row, column = 0, 0
-    for tiles in groups:
-        if column + tiles > columns >= tiles:
-            row, column = row + 1, 0
-        for _ in range(tiles):
-            if column == columns:
-                row, column = row + 1, 0
-            found.append((row, column))
-            column += 1
-    return found
-
-
-def _splits(groups: Sequence[int], places: Sequence[tuple[int, int]]) -> int:
-    """How many rows go on with the group of the one before."""
-    starts = {*accumulate(groups)}
-    return sum(column == 0 and index > 0 and index not in starts for index, (_, column) in enumerate(places))
-
-
-def _preferred_side(shapes: set[tuple[int, ...]], sides: range) -> int:
-    """The side at which most maps are scaled by an integer factor, so that their pixels are equally large."""
-    longest = {max(shape) for shape in shapes}
-    middle = (sides[0] + sides[-1]) / 2
-    return max(sides, key=lambda side: (sum(side % n == 0 or n % side == 0 for n in longest), -abs(side - middle)))

@@ -5,7 +5,7 @@ What is between them is up to `map_page.py` and `comparison_page.py`.
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from .colour_maps import colour_table, not_finite_colour
 from .colour_scales import ColourScale, range_text
 from .grid_style import GridStyle
-from .page_layout import MARGIN, GridLayout, PageKind
+from .page_layout import GridLayout
 from .picture import Picture, Pixels, Text
 from .picture_text import font_of_size, text_length
 from .sections import page_ranges, requested_page
 from .tile import INK, SOFT_INK, draw_fitted
+from .tile_places import MARGIN, PageKind
 
 __all__ = ["Pages", "draw_footer"]
 
@@ -42,6 +43,8 @@ class Pages(ABC):
     """The caption: what a tile is."""
     closing: Sequence[str]
     """The footer's last sentences: what is left out."""
+    lead: str = field(default="", kw_only=True)
+    """What is seen, in a sentence, which stands first."""
 
     @property
     def said(self) -> Sequence[str]:
@@ -130,9 +133,12 @@ def draw_footer(
         scales: what all tiles share.
         not_finite: the colour maps of those with values that aren't finite.
     """
-    for index, line in enumerate(layout.caption, 1):
+    styles = [(layout.text, INK)] * len(layout.lead) + [(layout.text - 1, SOFT_INK if layout.lead else INK)] * len(
+        layout.caption
+    )
+    for index, (line, (letters, ink)) in enumerate(zip([*layout.lead, *layout.caption], styles, strict=True), 1):
         below = MARGIN + layout.text + 8 + index * layout.line
-        picture.parts.append(Text(MARGIN, below, line, layout.text - 1, INK))
+        picture.parts.append(Text(MARGIN, below, line, letters, ink))
     size = layout.text - 1
     legend: list[str | NDArray[np.uint8]] = []
     for scale in scales:

@@ -1,9 +1,8 @@
 """Neighbours that belong together, by the paths of their modules: the blocks of a model, and where a page may end.
 
-How large a tile is, and where it is on its page, is in `page_layout.py`.
+How large a tile is, and where it is on its page, is in `tile_places.py`.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
@@ -11,10 +10,8 @@ from itertools import groupby, pairwise
 from ..artifact.errors import UsageError
 from .feature_maps import BRANCH, WEAK, FeatureMap, size_text
 
-__all__ = ["Section", "blocks_of", "page_ranges", "requested_page", "sections_of"]
+__all__ = ["Section", "page_ranges", "requested_page", "sections_of"]
 
-_LARGEST_SHARE = 0.5
-"""Of the tiles: a block that holds more is no division, and those in it are taken."""
 _SLACK = 0.4
 """Of a page's tiles, by which it may be shorter or longer to end where a block ends."""
 
@@ -55,20 +52,6 @@ def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
     several = len(found) < len(maps)
     telling = len(found) > 1 or found[0].within
     return found if several and telling else []
-
-
-def blocks_of(paths: Sequence[str]) -> list[str]:
-    """Return the block of each tile, the same for neighbours in one; empty for what is in none, or alone in one.
-
-    The blocks are the modules at one depth: `layer1`, or `features.1` where `features` holds nearly everything.
-
-    Args:
-        paths: the module of each tile.
-    """
-    blocks = [".".join(each) for each in _cut(paths)]
-    # The path of one layer alone would only repeat its name.
-    neighbours = zip(["", *blocks], blocks, [*blocks[1:], ""], strict=False)
-    return [block if block in (before, after) else "" for before, block, after in neighbours]
 
 
 def page_ranges(paths: Sequence[str], most: int) -> list[range]:
@@ -143,15 +126,3 @@ def _common(paths: Sequence[str]) -> str:
     if all(each and each[0].isdecimal() for each in last):
         return ".".join([*around, f"{last[0][0]}–{last[1][0]}"])
     return ".".join(around)
-
-
-def _cut(paths: Sequence[str]) -> list[list[str]]:
-    """Return the paths' parts, down to the depth of the blocks."""
-    parts = [path.split(".") if path else [] for path in paths]
-    depth, deepest = 1, max((len(each) for each in parts), default=0)
-    while depth < deepest:
-        counts = Counter(".".join(each[:depth]) for each in parts if len(each) > depth)
-        if not counts or max(counts.values()) <= _LARGEST_SHARE * len(paths):
-            break
-        depth += 1
-    return [each[:depth] for each in parts]

@@ -1,13 +1,22 @@
-"""Stages of a model, by the sizes of its maps: numbered, and of one that goes down and up again its two halves."""
+"""Stages of a model, by the sizes of its maps: their names, of a U-Net those of its two halves; what each returns; and
+poolings, which only make what is before them smaller.
+"""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, pairwise
 from math import prod
 
+from .blocks import within
 from .feature_maps import FeatureMap
 
-__all__ = ["with_stages"]
+__all__ = ["last_of_sizes", "with_stages", "without_poolings"]
+
+_MOVES = re.compile(
+    r"(permute|transpose|reshape|view|flatten|identity|dropout|contiguous)(\.\w+)?(_\d+)?", re.IGNORECASE
+)
+"""Operations that change no value: what is before them has the better name."""
 
 
 def with_stages(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
@@ -35,3 +44,51 @@ def _names(areas: Sequence[int]) -> list[str]:
         "bottleneck",
         *(f"decoder {number}" for number in range(1, len(areas) - lowest)),
     ]
+
+
+def last_of_sizes(maps: Sequence[FeatureMap]) -> set[str]:
+    """Return the names of what each stage returns: of the last before the size changes, and of the last of all.
+
+    What only prepares the change, as the norm before a strided convolution in one module with it, is not the last.
+    """
+    found = set()
+    maps = [each for each in maps if not _MOVES.fullmatch(_what(each))] or maps
+    for index, map_ in enumerate(maps):
+        following = maps[index + 1] if index + 1 < len(maps) else None
+        if following and following.values.shape == map_.values.shape:
+            continue
+        around = map_.path.rpartition(".")[0]
+        before = maps[index - 1] if index else None
+        prepares = (
+            before
+            and following
+            and around
+            and before.values.shape == map_.values.shape
+            and within(following.path, around)
+            and not within(before.path, around)
+        )
+        found.add(before.name if before and prepares else map_.name)
+    return found
+
+
+def _is_pooling(map_: FeatureMap) -> bool:
+    return "pool" in _what(map_).lower()
+
+
+def _what(map_: FeatureMap) -> str:
+    """Return the operation, which may be said by the name alone."""
+    return map_.operation or map_.name.rpartition(".")[2]
+
+
+def without_poolings(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
+    """Return the maps without poolings beside another map of their size, and the others' names: the picture is that of
+    the map before, made smaller.
+    """
+    left = [
+        each.name
+        for size, run in groupby(maps, key=lambda each: each.values.shape)
+        for stage in [list(run)]
+        for each in stage
+        if size and _is_pooling(each) and not all(_is_pooling(other) for other in stage)
+    ]
+    return [each for each in maps if each.name not in left], left

@@ -5,7 +5,7 @@ What shows nothing at all is found in `feature_maps.py`, how two maps are compar
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,27 +13,32 @@ from numpy.typing import NDArray
 from .blocks import is_branch, within
 from .feature_maps import BRANCH, WEAK, FeatureMap, badged
 from .likeness import are_weak, blurred, is_checkerboard, is_noise
-from .sections import blocks_of
+from .stages import last_of_sizes
 
 __all__ = [
+    "FEW",
     "MOST_SHOWN",
     "Differing",
+    "Room",
     "differing",
-    "last_of_sizes",
     "means_say_little",
     "strongest_and_last",
     "with_branches",
     "without_checkerboards",
 ]
 
+FEW = 5
+"""Maps, of which fewer leave room for more principal components."""
 MOST_SHOWN = 11
 """Maps of an overview: with the photo, 12 tiles, whose text is read also on paper."""
 
 _SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
 all have room; and in an overview, the first by which few enough are left."""
-_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 6
+_STRICTER, _FEWEST = (0.93, 0.95, 0.97), 5
 """The same where fewer are left."""
+_RAGGED = (5, 7, 11)
+"""Tiles that no even rows hold."""
 _TOO_MANY = 0.2
 """Of the maps, whose mean is noise: it is no picture of this model."""
 
@@ -56,13 +61,34 @@ def means_say_little(maps: Sequence[FeatureMap]) -> bool:
     return any(each.reduction != "mean" for each in shown) or noise > _TOO_MANY * len(shown)
 
 
-def differing(maps: Sequence[FeatureMap], *, few: bool = False) -> Differing:
+@dataclass(frozen=True)
+class Room:
+    """What a page of an overview has room for."""
+
+    taken: int = 0
+    """By other tiles, as the photo."""
+    columns: int | None = None
+    """That are asked for."""
+
+    def less(self, tiles: int) -> "Room":
+        """Return what is left beside so many more tiles."""
+        return Room(self.taken + tiles, self.columns)
+
+    def is_filled_by(self, tiles: int) -> bool:
+        """Return whether so many tiles fill all rows."""
+        whole = self.taken + tiles
+        return whole % self.columns == 0 if self.columns else whole not in _RAGGED
+
+
+def differing(maps: Sequence[FeatureMap], room: Room | None = None) -> Differing:
     """Return the maps without those that look like another of their size among their neighbours.
 
     Args:
         maps: in the order of execution.
-        few: whether what looks alike at a glance is enough.
+        room: of an overview, for which looking alike at a glance is enough. One more fills its last row, if that
+            differs somewhat.
     """
+    few = room is not None
     limits = _ALIKE_AT_A_GLANCE if few else (_SIMILAR,)
     pictures = [blurred(each.values) for each in maps]
     noise = [few and is_noise(each.values) for each in maps]
@@ -76,10 +102,13 @@ def differing(maps: Sequence[FeatureMap], *, few: bool = False) -> Differing:
         if twins.count(None) >= min(_FEWEST, len(maps)) or more.count(None) > MOST_SHOWN:
             break
         twins = more
-    if few:
+    if room:
         twins = _led_by_the_last(maps, twins)
-        if len(maps) > 1 and twins.count(None) == 1 and twins[0] is not None and not noise[0]:
-            twins[0] = None  # so that it is seen how little changes
+        shown = twins.count(None)
+        has_components = shown < FEW and all(each.share is not None for each in maps)
+        if not room.is_filled_by(shown) and not has_components:
+            one = _least_alike(maps, pictures, [None if noise[at] else twin for at, twin in enumerate(twins)])
+            twins = [None if index == one else twin for index, twin in enumerate(twins)]
     return Differing(
         maps=[each for each, twin in zip(maps, twins, strict=True) if twin is None],
         twins={each.name: maps[twin].name for each, twin in zip(maps, twins, strict=True) if twin is not None},
@@ -91,22 +120,44 @@ def _twins(
     maps: Sequence[FeatureMap], pictures: Sequence[NDArray[np.float64]], noise: Sequence[bool], limit: float
 ) -> list[int | None]:
     """Return for each map the index of the one that stands for it, too, if one does."""
-
-    def agreement(one: int, other: int) -> float:
-        found = float(np.vdot(pictures[one], pictures[other]))
-        return abs(found) if maps[one].share is not None else found  # a component has no sign
-
     twins: list[int | None] = []
     kept: list[int] = []
     for index, map_ in enumerate(maps):
         if index and maps[index - 1].values.shape != map_.values.shape:
             kept = []
-        alike = (each for each in reversed(kept) if (noise[each] and noise[index]) or agreement(each, index) >= limit)
+        alike = (
+            each
+            for each in reversed(kept)
+            if (noise[each] and noise[index]) or _agreement(maps, pictures, each, index) >= limit
+        )
         twin = next(alike, None)
         twins.append(twin)
         if twin is None:
             kept.append(index)
     return twins
+
+
+def _agreement(maps: Sequence[FeatureMap], pictures: Sequence[NDArray[np.float64]], one: int, other: int) -> float:
+    found = float(np.vdot(pictures[one], pictures[other]))
+    return abs(found) if maps[one].share is not None else found  # a component has no sign
+
+
+def _least_alike(
+    maps: Sequence[FeatureMap], pictures: Sequence[NDArray[np.float64]], twins: Sequence[int | None]
+) -> int | None:
+    """Return which of the maps that have a twin is least like any that is drawn of its size; None if all are so."""
+    kept = [index for index, twin in enumerate(twins) if twin is None]
+    found = {
+        index: max(
+            _agreement(maps, pictures, each, index)
+            for each in kept
+            if maps[each].values.shape == maps[index].values.shape
+        )
+        for index, twin in enumerate(twins)
+        if twin is not None
+    }
+    least = min(found, key=lambda index: found[index], default=None)
+    return least if least is not None and found[least] < _SIMILAR else None
 
 
 def without_checkerboards(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
@@ -121,30 +172,6 @@ def without_checkerboards(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap],
     return [each for each in maps if each.name not in left], left
 
 
-def last_of_sizes(maps: Sequence[FeatureMap]) -> set[str]:
-    """Return the names of what each stage returns: of the last before the size changes, and of the last of all.
-
-    What only prepares the change, as the norm before a strided convolution in one module with it, is not the last.
-    """
-    found = set()
-    for index, map_ in enumerate(maps):
-        following = maps[index + 1] if index + 1 < len(maps) else None
-        if following and following.values.shape == map_.values.shape:
-            continue
-        around = map_.path.rpartition(".")[0]
-        before = maps[index - 1] if index else None
-        prepares = (
-            before
-            and following
-            and around
-            and before.values.shape == map_.values.shape
-            and within(following.path, around)
-            and not within(before.path, around)
-        )
-        found.add(before.name if before and prepares else map_.name)
-    return found
-
-
 def _led_by_the_last(maps: Sequence[FeatureMap], twins: Sequence[int | None]) -> list[int | None]:
     """Return the twins, with what a stage returns in place of the earlier map that stood for it."""
     stays = last_of_sizes(maps)
@@ -156,18 +183,14 @@ def _led_by_the_last(maps: Sequence[FeatureMap], twins: Sequence[int | None]) ->
 
 
 def strongest_and_last(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
-    """Return the maps without those that are weak, of which the last of each block stays, and the others' names."""
-    weak = are_weak(maps)
-    blocks = blocks_of([each.path for each in maps])
-    followed = [
-        later and block != "" and block == after
-        for (block, after), later in zip(pairwise([*blocks, ""]), [*weak[1:], False], strict=True)
-    ]
-    kept = [
-        badged(each, WEAK) if is_weak else each
-        for each, is_weak, is_followed in zip(maps, weak, followed, strict=True)
-        if not (is_weak and is_followed)
-    ]
+    """Return the maps without those that are weak, of which the last of a stage stays if all of it is weak, and the
+    others' names.
+    """
+    kept: list[FeatureMap] = []
+    marked = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(maps, are_weak(maps), strict=True)]
+    for _, run in groupby(marked, key=lambda each: each.values.shape):
+        stage = list(run)
+        kept += [each for each in stage if not each.is_weak] or stage[-1:]
     names = {each.name for each in kept}
     return kept, [each.name for each in maps if each.name not in names]
 

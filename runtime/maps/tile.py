@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from .colour_maps import colour_map_image, colour_table, finite_values
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
-from .page_layout import BAR_HEIGHT, fit
+from .page_layout import BAR_HEIGHT
 from .photo import Photo, photo_with_map
 from .picture import Box, Picture, Pixels, Text
 from .picture_text import font_of_size, shorten_front, text_length
+from .tile_places import fit
 
 __all__ = [
     "INK",
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#444444", "#d4d4d4", "#33628c"
-_REMARKS = {"weak": "#b3540a", "low": "#b3540a", "branch": "#33628c"}
+_REMARKS = {"weak": "#b3540a", "flat": "#b3540a", "low": "#b3540a", "branch": "#33628c"}
 _BAR, _BETWEEN = 5, 12
 """The height of a colour bar, which is as wide as its map, so that all are alike; and the least space between its
 numbers."""
@@ -93,7 +94,7 @@ def draw_range(
         bar: whether there is room for a bar, and it isn't in the footer.
         bad: how many values aren't finite.
         faint: whether the map is.
-        brief: whether how far what is clipped lies isn't said.
+        brief: whether it isn't said what is clipped.
     """
     x, y = place
     beyond = f" · {bad} not finite" if bad else ""
@@ -104,7 +105,7 @@ def draw_range(
     else:
         font = font_of_size(size)
         for fewer in (brief, True):
-            low, high = range_text(scale, short=fewer)
+            low, high = range_text(scale, short=fewer, marks=not brief)
             texts = low, high + beyond
             left, right = (text_length(font, text) for text in texts)
             if left + right + _BETWEEN <= width:
@@ -119,9 +120,9 @@ def draw_range(
     draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
 
 
-def draw_name(picture: Picture, place: Place, text: str, size: int, width: int) -> None:
-    """Add a name in bold that begins at a baseline, cut in front to fit, where its end says the most."""
-    picture.parts.append(Text(*place, shorten_front(text, font_of_size(size, bold=True), width), size, INK, bold=True))
+def draw_name(picture: Picture, place: Place, text: str, size: int, width: int, *, bold: bool = True) -> None:
+    """Add a name that begins at a baseline, cut in front to fit, where its end says the most."""
+    picture.parts.append(Text(*place, shorten_front(text, font_of_size(size, bold=bold), width), size, INK, bold=bold))
 
 
 def draw_fitted(
@@ -144,7 +145,6 @@ def draw_heading(
     *,
     beside: str = "",
     at_end: Sequence[str] = (),
-    is_weak: bool = False,
 ) -> str | None:
     """Add a rule above several tiles, and below it what they belong to. Returns which of `at_end` is said.
 
@@ -156,15 +156,13 @@ def draw_heading(
         width: of the rule.
         beside: what all have, after the name, if there is room.
         at_end: what is said at the rule's other end, if there is room: the first that fits.
-        is_weak: whether they are marked so.
     """
     x, y = place
-    ink = _REMARKS["weak"] if is_weak else _RULE
-    picture.parts.append(Box(x, y, width, 2, ink))
+    picture.parts.append(Box(x, y, width, 2, _RULE))
     bold, regular, baseline = font_of_size(size, bold=True), font_of_size(size), y + 5 + size
     fitted = shorten_front(text, bold, width)
     if fitted:
-        picture.parts.append(Text(x, baseline, fitted, size, ink, bold=True))
+        picture.parts.append(Text(x, baseline, fitted, size, _RULE, bold=True))
     gap = size // 2
     taken = text_length(bold, fitted) + gap if fitted else 0.0
     if beside and taken + text_length(regular, beside) <= width:
@@ -175,16 +173,30 @@ def draw_heading(
     said = next((each for each, length in lengths.items() if taken + gap + length <= width), None)
     if said:
         start = x + width - round(lengths[said])
-        picture.parts.append(Text(start, baseline, said, size - 1, ink if is_weak else SOFT_INK))
+        picture.parts.append(Text(start, baseline, said, size - 1, _REMARKS.get(said, SOFT_INK)))
     return said
 
 
 def draw_details(picture: Picture, place: Place, lines: Sequence[str], size: int, line: int, width: int) -> None:
-    """Add what is said below a name, a line each; what is unusual stands out by its colour."""
+    """Add what is said below a name, a line each; the word that is unusual stands out by its colour."""
     x, baseline = place
     for index, text in enumerate(lines):
-        ink = next((colour for word, colour in _REMARKS.items() if word in text.split()), SOFT_INK)
-        draw_fitted(picture, (x, baseline + index * line), text, size, width, ink)
+        before, word, after = _remark(text)
+        at, font = baseline + index * line, font_of_size(size)
+        if not word or text_length(font, text) > width:
+            draw_fitted(picture, (x, at), text, size, width)
+            continue
+        start = float(x)
+        for part, ink in ((before, SOFT_INK), (word, _REMARKS.get(word, SOFT_INK)), (after, SOFT_INK)):
+            if part.strip():
+                picture.parts.append(Text(round(start), at, part.rstrip(), size, ink))
+            start += text_length(font, part)
+
+
+def _remark(text: str) -> tuple[str, str, str]:
+    """Return what is before the first remark of a line, the remark, and what is after it."""
+    word = next((each for each in text.split() if each in _REMARKS), "")
+    return text.partition(word) if word else (text, "", "")
 
 
 def not_finite(values: NDArray[np.float64]) -> int:

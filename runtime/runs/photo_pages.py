@@ -130,7 +130,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     if selection.channels is None:
         from ..maps.blocks import depth_of_rows
         from ..maps.comparison import Column, comparison_pages
-        from ..maps.page_layout import COMPARISON_PAGE
+        from ..maps.tile_places import COMPARISON_PAGE
 
         outputs = first.manifest.outputs
         depth = depth_of_rows(outputs, COMPARISON_PAGE.most_tiles) if selection.is_open else None

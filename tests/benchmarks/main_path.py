@@ -36,7 +36,7 @@ from runtime import (
     save_pictures,
 )
 from runtime.artifact.manifest import Output
-from runtime.maps.page_layout import OUTPUT_PAGE
+from runtime.maps.tile_places import OUTPUT_PAGE
 
 VARIANTS = ("cnn11", "cnn2", "cnn3")
 PHOTO = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"

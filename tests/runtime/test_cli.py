@@ -21,7 +21,7 @@ from torch import nn
 from export import export_artifact
 from probe import CNN11, build_probe
 from runtime import Preprocessing, open_artifact, open_runner, preprocess_files
-from runtime.maps.page_layout import OUTPUT_PAGE
+from runtime.maps.tile_places import OUTPUT_PAGE
 
 
 def test_run_writes_every_output_of_every_image_in_order(exported, photo, tmp_path, layerprobe):

@@ -13,8 +13,8 @@ from runtime.artifact.errors import UsageError
 from runtime.maps.channel_mean import channel_mean
 from runtime.maps.colour_maps import colour_table, not_finite_colour
 from runtime.maps.feature_grid import draw_grid, draw_pages
-from runtime.maps.page_layout import OUTPUT_PAGE
 from runtime.maps.photo import Photo
+from runtime.maps.tile_places import OUTPUT_PAGE
 
 LONGEST_SIDE = 16_384
 

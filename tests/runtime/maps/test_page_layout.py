@@ -10,8 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 from map_pictures import LONG_NAME
 from runtime.artifact.errors import UsageError
 from runtime.maps.grid_style import GridStyle
-from runtime.maps.page_layout import CHANNEL_PAGE, OUTPUT_PAGE, lay_out
+from runtime.maps.page_layout import lay_out
 from runtime.maps.picture_text import break_name, draw_line, shorten_front
+from runtime.maps.tile_places import CHANNEL_PAGE, OUTPUT_PAGE
 
 
 def layout_of(tiles, side=14, kind=OUTPUT_PAGE, **style):
