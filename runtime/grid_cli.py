@@ -159,17 +159,18 @@ def grid(
         runners = _LastRunner(on_phase)
         runs = [PhotoRun(each.artifact, image, runners.opener(each), each.size) for each in opened for image in images]
         manifest = opened[0].artifact.manifest
+        weights = choices.get("weights")
         if len(runs) > 1:
             heads = _told_apart([Path(each) for each in models] if against else images)
             of_all = " and ".join(heads) if len(heads) == 2 else f"{len(heads)} photos"
-            title = f"{of_all} · {images[0].name}" if against else picture_title(manifest, of_all)
+            title = f"{of_all} · {images[0].name}" if against else picture_title(manifest, of_all, weights)
             pages = pages_side_by_side(dict(zip(heads, runs, strict=True)), selection, style, title)
         elif cam is None:
-            pages = photo_pages(runs[0], selection, style, picture_title(manifest, images[0].name))
+            pages = photo_pages(runs[0], selection, style, picture_title(manifest, images[0].name, weights))
         else:
             from .cam.cam_pages import pages_of_photo
 
-            title = picture_title(manifest, images[0].name)
+            title = picture_title(manifest, images[0].name, weights)
             pages = pages_of_photo(runs[0], cam.classes, cam.methods, selection, style, title, on_phase)
     for note in () if quiet else dict.fromkeys(note for each in opened for note in each.notes):
         say(note, err=True)

@@ -69,7 +69,7 @@ def show(
     size = (input_size, input_size) if isinstance(input_size, int) else tuple(input_size)
     with opened_to_draw(model, photo, size=size, preprocessing=preprocessing, choices=made) as drawn:
         if title is None:
-            title = picture_title(drawn.artifact.manifest, photo_name(photo, ""))
+            title = picture_title(drawn.artifact.manifest, photo_name(photo, ""), made.get("weights"))
         run = PhotoRun(drawn.artifact, photo, drawn.open_runner, drawn.size)
         pages = photo_pages(run, selection, style, title)
     return pages.picture(page or 1)

@@ -60,10 +60,12 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
     counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
     if usual != "pca":
         return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
-    first = (
-        "PC1: the first principal component" if len({each.part for each in maps}) == 1 else "PC: principal components"
-    )
-    return [f"{first} of the channels, whose mean shows little, with the share of variance: {counted}."]
+    several = len({each.part for each in maps}) > 1
+    first = "PC: principal components" if several else "PC1: the first principal component"
+    return [
+        f"{first} of the channels, whose mean shows little; %: share of variance.",
+        f"{counted[0].upper()}{counted[1:]}.",
+    ]
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:

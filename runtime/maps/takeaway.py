@@ -16,6 +16,8 @@ __all__ = ["takeaway"]
 _FOLLOWS = ((0.6, "follows", "follow", "does"), (0.4, "partly follows", "partly follow", "does in part"))
 _HARDLY = (0.0, "hardly follows", "hardly follow", "hardly does")
 """The absolute correlation from which on a map does so: of one, of two, and of the second after the first."""
+_SAME = 0.05
+"""The difference of correlations up to which one is as large as the other."""
 _STEADY, _VERY_ALIKE = 8, 0.95
 """Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
 
@@ -51,22 +53,30 @@ def _sizes(maps: Sequence[FeatureMap]) -> str:
 
 
 def _followed(maps: Sequence[FeatureMap], brightness: NDArray[np.float64] | None) -> str:
-    """Return how much the first and the last map are like the photo."""
+    """Return how much maps are like the photo's brightness or its edges, whichever some map is more like: the first of
+    those that are most like it, and the last, or if that is the one, the first.
+    """
     if brightness is None:
         return ""
-    first, last = (each if each.stage else None for each in (maps[0], maps[-1]))
-    if first is None or last is None:
-        return ""
-    ends = [first] if first is last or first.stage == last.stage else [first, last]
-    found = [abs(correlation(brightness, each.values)) for each in ends]
-    one, *others = (next((each for each in _FOLLOWS if r >= each[0]), _HARDLY) for r in found)
-    texts = [f"{r:.2f}" for r in found]
-    names = [each.stage if len(ends) > 1 else _what(maps) for each in ends]
+    of_photo = {"brightness": brightness, "edges": np.hypot(*np.gradient(brightness))}
+    found = {what: [abs(correlation(of, each.values)) for each in maps] for what, of in of_photo.items()}
+    what, most = max(found.items(), key=lambda each: max(each[1]))
+    best = next(index for index, r in enumerate(most) if r > max(most) - _SAME)
+    if most[best] < _FOLLOWS[-1][0]:
+        neither = "no stage follows" if _has_stages(maps) else f"{_what(maps)} doesn't follow"
+        return f"{neither} the photo's brightness or edges (|r| < {_FOLLOWS[-1][0]})"
+    if _has_stages(maps) and min(most) >= _FOLLOWS[0][0]:
+        return f"all stages follow the photo's {what} (|r| ≥ {np.floor(min(most) * 100) / 100:.2f})"
+    other = len(maps) - 1 if maps[best].stage != maps[-1].stage else 0
+    at = sorted({best, other}) if maps[other].stage != maps[best].stage else [best]
+    one, *others = (next((each for each in _FOLLOWS if most[index] >= each[0]), _HARDLY) for index in at)
+    texts = [f"{most[index]:.2f}" for index in at]
+    names = [maps[index].stage if _has_stages(maps) else _what(maps) for index in at]
     if not others:
-        return f"{_what(maps)} {one[1]} the photo's brightness (|r| {texts[0]})"
+        return f"{names[0]} {one[1]} the photo's {what} (|r| {texts[0]})"
     if others == [one]:
-        return f"{names[0]} and {names[1]} {one[2]} the photo's brightness (|r| {texts[0]} and {texts[1]})"
-    return f"{names[0]} {one[1]} the photo's brightness (|r| {texts[0]}), {names[1]} {others[0][3]} ({texts[1]})"
+        return f"{names[0]} and {names[1]} {one[2]} the photo's {what} (|r| {texts[0]} and {texts[1]})"
+    return f"{names[0]} {one[1]} the photo's {what} (|r| {texts[0]}), {names[1]} {others[0][3]} ({texts[1]})"
 
 
 def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]]) -> str:

@@ -35,7 +35,7 @@ MOST_SHOWN = 11
 _SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
 all have room; and in an overview, the first by which few enough are left."""
-_STRICTER, _FEWEST = (0.93, 0.95, 0.97), 5
+_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 5
 """The same where fewer are left."""
 _RAGGED = (5, 7, 11)
 """Tiles that no even rows hold."""
@@ -183,14 +183,14 @@ def _led_by_the_last(maps: Sequence[FeatureMap], twins: Sequence[int | None]) ->
 
 
 def strongest_and_last(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
-    """Return the maps without those that are weak, of which the last of a stage stays if all of it is weak, and the
-    others' names.
+    """Return the maps without those that are weak, and the others' names. The last of a stage stays if all of it is
+    weak, and the last of all.
     """
     kept: list[FeatureMap] = []
     marked = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(maps, are_weak(maps), strict=True)]
     for _, run in groupby(marked, key=lambda each: each.values.shape):
         stage = list(run)
-        kept += [each for each in stage if not each.is_weak] or stage[-1:]
+        kept += [each for each in stage if not each.is_weak or each is marked[-1]] or stage[-1:]
     names = {each.name for each in kept}
     return kept, [each.name for each in maps if each.name not in names]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from ..artifact.errors import UsageError
 from ..artifact.folder import Artifact
@@ -12,6 +13,7 @@ from ..maps.grid_style import GridStyle
 from ..maps.pages import Pages
 from ..maps.reductions import AUTO
 from .photo_maps import PhotoRun
+from .top_class import top_class
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
 _UNKNOWN = "untrained, unless its code loads weights"
@@ -77,12 +79,12 @@ class Selection:
         return next(each for each in manifest.outputs if each.name == self.channels)
 
 
-def picture_title(manifest: Manifest, photo: str = "") -> str:
-    """Return what a picture is called: the model, where its weights are from, and the photo."""
-    return " · ".join(filter(None, (manifest.title, _weights(manifest), photo)))
+def picture_title(manifest: Manifest, photo: str = "", weights: str | Path | None = None) -> str:
+    """Return what a picture is called: the model, where its weights are from (the file, if known), and the photo."""
+    return " · ".join(filter(None, (manifest.title, _weights(manifest, Path(weights or "").name), photo)))
 
 
-def _weights(manifest: Manifest) -> str:
+def _weights(manifest: Manifest, file: str) -> str:
     """Return what is known of a model's weights; empty if nothing is."""
     recipe = manifest.recipe
     if manifest.capture == "onnx":
@@ -90,7 +92,7 @@ def _weights(manifest: Manifest) -> str:
     if recipe is None:  # whoever had the model in memory knows
         return ""
     if recipe.weights_file:
-        return "weights from a file"
+        return f"weights {file}" if file else "weights from a file"
     return f"untrained: random weights, seed {recipe.seed}" if recipe.fresh_weights else _UNKNOWN
 
 
@@ -108,7 +110,8 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
         if selection.is_open and not style.aliases:
             from ..maps.overview import overview_pages
 
-            return overview_pages(run, chosen, style, title, photo)
+            pages = overview_pages(run, chosen, style, title, photo)
+            return replace(pages, lead=" ".join(filter(None, (pages.lead, top_class(run)))))
         return grid_pages(run.maps(chosen, style.reduce), chosen, style, title, photo)
     from ..maps.channel_grid import channel_pages
 

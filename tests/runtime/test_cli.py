@@ -108,8 +108,8 @@ def test_onnx_and_torchscript_write_the_same(exported, photo, tmp_path, layerpro
 
 @pytest.fixture
 def small_pages(monkeypatch):
-    for drawing in ("feature_grid", "overview"):
-        monkeypatch.setattr(f"runtime.maps.{drawing}.OUTPUT_PAGE", replace(OUTPUT_PAGE, most_tiles=4))
+    for kind in ("feature_grid.OUTPUT_PAGE", "overview.OVERVIEW_PAGE"):
+        monkeypatch.setattr(f"runtime.maps.{kind}", replace(OUTPUT_PAGE, most_tiles=4))
 
 
 def test_grid_draws_page_by_page_what_one_page_cannot_hold(exported, photo, tmp_path, layerprobe, small_pages):

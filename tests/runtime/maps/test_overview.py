@@ -263,8 +263,9 @@ def test_the_last_row_is_full_where_one_more_map_differs_somewhat(varied):
 
 
 def test_a_weak_map_is_left_out_where_its_stage_has_another():
-    arrays, outputs = blocks(lambda block: tensor(pattern(block) * (1e-6 if block > 5 else 1), mean=3))
-    assert not any(each.is_weak for each in overview(arrays, outputs).maps)
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * (1e-6 if block > 5 else 1))
+    weak = [each.name for each in overview(arrays, outputs).maps if each.is_weak]
+    assert weak == ["blocks.11.2"], "what the model ends with"
     smaller = [output("small.0"), output("small.1")]
     arrays |= {each.name: 1e-6 * tensor(pattern(50 + at, 8), mean=3) for at, each in enumerate(smaller)}
     pages = overview(arrays, [*outputs, *smaller])
@@ -299,6 +300,24 @@ def test_the_lead_says_how_sizes_change_and_how_much_maps_are_like_the_photo():
     small = common.reshape(8, 4, 8, 4).mean(axis=(1, 3))
     assert abs(float(found[3]) - abs(agreement(pages.maps[-1].values, small))) < 0.02
     assert overview(*blocks(of)).lead == "From 32 × 32 to 8 × 8 pixels in 2 stages."
+
+
+def test_the_lead_tells_edges_from_brightness():
+    dots = np.zeros((32, 32))
+    dots[4:12, 4:12] = dots[18:28, 14:24] = 1
+    rng = np.random.default_rng(0)
+    smooth, edges = dots + 0.01 * rng.normal(size=dots.shape), np.hypot(*np.gradient(dots))
+    grey = np.repeat((200 * dots).astype(np.uint8)[..., None], 3, axis=2)
+    photo = Photo("a.png", Image.fromarray(grey), grey, (0, 0, 32, 32))
+
+    def lead(like):
+        return overview(*blocks(lambda block: tensor(like + 0.3 * pattern(block, 32), mean=3, seed=block)), photo).lead
+
+    assert "the photo's edges (|r| 0." in lead(3 * edges)
+    assert "the photo's brightness (|r| 0." in lead(smooth)
+    assert lead(3 * pattern(77, 32)).startswith(
+        "The mean doesn't follow the photo's brightness or edges (|r| < 0.4) and is"
+    )
 
 
 def test_components_of_opposite_sign_are_alike_and_means_are_not():
