@@ -12,7 +12,7 @@ from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from .channel_grid import channel_style, channels_explained, constant_channels, ranked
 from .comparison import check_columns
-from .comparison_page import ComparisonPages, MapRow
+from .comparison_page import ComparisonPages, MapRow, likeness_note
 from .grid_style import GridStyle
 from .photo import Photo
 from .tile_places import COMPARISON_PAGE
@@ -50,17 +50,18 @@ def channel_comparison(
     together = np.concatenate([each.reshape(len(each), 1, -1) for each in tensors.values()], axis=2)
     drawn, dead = ranked(together, output, top)
     style = channel_style(style)
+    rows = [
+        MapRow(str(number), "", "", [each[number].astype(np.float64) for each in tensors.values()]) for number in drawn
+    ]
     return ComparisonPages(
-        rows=[
-            MapRow(str(number), "", "", [each[number].astype(np.float64) for each in tensors.values()])
-            for number in drawn
-        ],
+        rows=rows,
         heads=list(tensors),
         photos=photos,
         style=style,
         kind=COMPARISON_PAGE,
         shared=bool(style.shared),
         title=title,
+        lead=likeness_note(rows, "channel "),
         opening=channels_explained("row", output, first, len(drawn) if top else None),
         closing=constant_channels(dead, len(first)),
     )

@@ -83,6 +83,7 @@ def channel_pages(
         kind=CHANNEL_PAGE,
         shared=bool(style.shared),
         title=title,
+        lead=_strongest(tensor, drawn),
         opening=channels_explained("tile", output, tensor, len(drawn) if top else None),
         closing=constant_channels(dead, len(tensor)),
         photo=photo,
@@ -117,9 +118,22 @@ def channels_to_draw(arrays: Mapping[str, Any], output: Output) -> NDArray[Any]:
 
 def channels_explained(what: str, output: Output, tensor: NDArray[Any], strongest: int | None) -> list[str]:
     """Return what a tile, or a row, is."""
-    chosen = f", the {strongest} that vary most over the image (standard deviation), in that order" if strongest else ""
+    chosen = f"; the {strongest} that vary most, in that order" if strongest else ""
     shape = " × ".join(map(str, tensor.shape))
     return [f"Each {what} is one channel of {output.name} ({output.label} · {shape}), by its number from 0 on{chosen}."]
+
+
+def _strongest(tensor: NDArray[Any], drawn: Sequence[int]) -> str:
+    """Return which of at least two channels varies most, and which least."""
+    with np.errstate(all="ignore"):
+        spread = tensor[drawn].std(axis=(1, 2), dtype=np.float64)
+    if len(drawn) < 2 or not np.isfinite(spread).all():
+        return ""
+    most, least = int(spread.argmax()), int(spread.argmin())
+    return (
+        f"Channel {drawn[most]} varies most over the image (standard deviation {spread[most]:.3g}), of those drawn "
+        f"{drawn[least]} least ({spread[least]:.3g})."
+    )
 
 
 def constant_channels(dead: Sequence[int], channels: int) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
-from .comparison_page import ComparisonPages, MapRow
+from .comparison_page import ComparisonPages, MapRow, likeness_note
 from .feature_grid import marked, refuse_mapless
 from .feature_maps import FeatureMap, worth_drawing
 from .footer import badge_notes, explained, left_out_notes, listed, token_notes
@@ -126,6 +126,7 @@ def comparison_pages(columns: Mapping[str, Column], style: GridStyle, title: str
         kind=COMPARISON_PAGE,
         shared=bool(style.shared),
         title=title,
+        lead=likeness_note(rows),
         opening=explained(found.maps, "row"),
         closing=[*badge_notes(found.maps), *token_notes(outputs), *left_out],
     )

@@ -6,6 +6,7 @@ Which rows, and what is said of them, is up to `comparison.py`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,15 +14,18 @@ from numpy.typing import NDArray
 from ..artifact.errors import UsageError
 from .colour_scales import ColourScale, difference_scales, own_scale, scales_of
 from .footer import clip_notes, photo_notes, scale_notes
+from .likeness import correlation
 from .page_layout import GridLayout, lay_out, least_width
 from .pages import Pages, draw_footer
 from .photo import Photo
 from .picture import Picture
 from .tile import cmap_of, draw_fitted, draw_heading, draw_map, draw_name, draw_photo, draw_range, not_finite
 
-__all__ = ["ComparisonPages", "MapRow"]
+__all__ = ["ComparisonPages", "MapRow", "likeness_note"]
 
 _DIFFERENCE, _ORDER = "difference", "second − first"
+_ALIKE = 0.99
+"""The correlation from which on maps are alike."""
 _BELOW = 6
 """From a map to the line below it."""
 
@@ -43,6 +47,11 @@ class MapRow:
             return None
         with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
             return np.asarray(self.maps[1] - self.maps[0])
+
+    @property
+    def likeness(self) -> float:
+        """The least correlation of two of the maps."""
+        return min(correlation(one, other) for one, other in combinations(self.maps, 2))
 
     @property
     def values(self) -> NDArray[np.float64]:
@@ -114,9 +123,9 @@ class ComparisonPages(Pages):
             (shapes * self._columns)[: (len(rows) + bool(heads)) * self._columns],
             self.kind,
             self.style.but(columns=self._columns),
-            names=[""],  # a row's name has its whole width
+            names=[""],  # a row's name is in its heading
             notes=[
-                *([] if has_title else self.opening),
+                *([] if has_title else filter(None, [self.lead, *self.opening])),
                 *scale_notes(scales, self.style, shared=self.shared, what="row"),
                 *differs,
                 *clip_notes([*scales, *differences], self.style),
@@ -124,10 +133,12 @@ class ComparisonPages(Pages):
                 *self.closing,
                 *notes,
             ],
+            lead=[self.lead] if has_title and self.lead else (),
             caption=self.opening if has_title else (),
             has_title=has_title,
-            details=int(bool(heads) or any(each.detail for each in rows)),
+            details=0,
             heads=not heads,
+            legend=self.shared or any(not_finite(each.values) for each in rows),
         )
 
     def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
@@ -146,14 +157,15 @@ class ComparisonPages(Pages):
         for index, head in enumerate([*self.heads, _DIFFERENCE][: self._columns]):
             x, y = layout.corner(index)
             if not self.photos:
-                draw_heading(picture, (x, y - 2 * layout.text - 6), head, layout.text, layout.side)
+                draw_name(picture, (x, y - layout.text), head, layout.text, layout.side)
                 continue
             photo = self.photos[index] if index < len(self.photos) else None
-            draw_name(picture, (x, y + layout.text), head, layout.text, layout.side)
-            place = x, y + layout.text + layout.line
-            draw_fitted(picture, place, photo.detail if photo else _ORDER, layout.text - 1, layout.side)
+            size, below = layout.text - 1, y + layout.titles_height
+            draw_heading(picture, (x, y), head, size, layout.side)
             if photo:
-                draw_photo(picture, (x, y + layout.titles_height), layout.side, photo, whole=self.style.overlay)
+                height = draw_photo(picture, (x, below), layout.side, photo, whole=self.style.overlay)
+                below += height + _BELOW
+            draw_fitted(picture, (x, below + size), photo.detail if photo else _ORDER, size, layout.side)
 
     def _draw_row(
         self,
@@ -166,10 +178,7 @@ class ComparisonPages(Pages):
     ) -> None:
         x, y = layout.corner(index)
         width = layout.span(len(row.maps))
-        named = y + layout.text + (layout.line if layout.details and not row.detail else 0)
-        draw_name(picture, (x, named), row.name, layout.text, width)
-        if row.detail:
-            draw_fitted(picture, (x, y + layout.text + layout.line), row.detail, layout.text - 1, width)
+        draw_heading(picture, (x, y), row.name, layout.text - 1, layout.span(layout.columns), beside=row.detail)
         y += layout.titles_height
         sizes = [
             draw_map(picture, (layout.corner(index + place)[0], y), layout.side, values, scale, over)
@@ -199,6 +208,18 @@ class ComparisonPages(Pages):
     @property
     def _over(self) -> Sequence[Photo | None]:
         return self.photos if self.style.overlay else [None] * len(self.heads)
+
+
+def likeness_note(rows: Sequence[MapRow], what: str = "") -> str:
+    """Return in which of at least two rows the maps are most alike, and in which least."""
+    if len(rows) < 2:
+        return ""
+    found = [each.likeness for each in rows]
+    most, least = found.index(max(found)), found.index(min(found))
+    if found[least] >= _ALIKE:
+        return f"The maps are alike in all rows (r ≥ {np.floor(100 * found[least] + 1e-6) / 100:.2f})."
+    ends = [f"{what}{rows[at].name} (r {found[at]:.2f})".replace("-", "−") for at in (most, least)]
+    return f"The maps are most alike in {ends[0]}, least in {ends[1]}."
 
 
 def _bar_width(size: tuple[int, int], layout: GridLayout) -> int:

@@ -116,7 +116,7 @@ class MapPages(Pages):
         first = 1 if photo else 0
         sections = sections_of(maps)
         if photo:
-            _draw_photo(picture, layout, photo, whole=whole, bold=not self.brief)
+            _draw_photo(picture, layout, photo, whole=whole)
         if sections:
             _draw_sections(picture, layout, [_PHOTO] * first + sections)
         scales, said = self._scales[shown], ("", -1)
@@ -165,13 +165,13 @@ def _said_of(section: Section) -> Sequence[str]:
     return [badge for badge in (WEAK, BRANCH) if badge in section.badges]
 
 
-def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool, bold: bool) -> None:
+def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
     """Add the first tile: the photo, with its name on one line and its size where maps have theirs."""
     x, y = layout.corner(0)
     y += layout.section_height + layout.titles_height
     above = layout.line if layout.details else 0
     baseline = y - layout.titles_height + (layout.name_lines - 1) * layout.line + layout.text
-    draw_name(picture, (x, baseline), photo.name, layout.text, layout.side, bold=bold)
+    draw_name(picture, (x, baseline), photo.name, layout.text, layout.side, bold=not layout.sections)
     height = draw_photo(picture, (x, y), layout.side, photo, whole=whole)
     size = layout.text - 1
     place = (x, baseline + above) if above else (x, y + height + 6 + size)
@@ -196,7 +196,7 @@ def _draw_tile(
     baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the names end at one height
     for line in lines:
         if line:
-            picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=not brief))
+            picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=not layout.sections))
         baseline += layout.line
     draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
     y += layout.titles_height

@@ -106,17 +106,18 @@ class Pages(ABC):
 
 def _draw_title(picture: Picture, layout: GridLayout, title: str) -> None:
     """Add the title, of which the first part, the model, stands out."""
-    size, width = layout.text + 5, picture.width - 2 * MARGIN
+    width = picture.width - 2 * MARGIN
     x, baseline = MARGIN, MARGIN + layout.text
     first, *others = title.split(_PART)
     rest = "".join(f"{_PART}{each}" for each in others)
-    bold = text_length(font_of_size(size, bold=True), first)
-    if bold + text_length(font_of_size(size - 2), rest) <= width:
-        picture.parts.append(Text(x, baseline, first, size, INK, bold=True))
-        if rest:
-            picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
-    else:
-        draw_fitted(picture, (x, baseline), title, size - 1, width, INK, bold=True)
+    for size in range(layout.text + 5, layout.text - 2, -1):
+        bold = text_length(font_of_size(size, bold=True), first)
+        if bold + text_length(font_of_size(size - 2), rest) <= width:
+            picture.parts.append(Text(x, baseline, first, size, INK, bold=True))
+            if rest:
+                picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
+            return
+    draw_fitted(picture, (x, baseline), title, layout.text, width, INK, bold=True)
 
 
 def draw_footer(

@@ -54,7 +54,12 @@ def test_the_strongest_are_those_that_vary_most():
     assert numbers(picture)[:3] == [str(number) for number in np.argsort(-maps[0].std(axis=(1, 2)))[:3]]
     assert "5" not in numbers(picture)[:3]
     assert len(find_tiles(picture)) == 3
-    assert "the 3 that vary most over the image (standard deviation), in that order." in " ".join(texts(picture))
+    written = " ".join(texts(picture))
+    assert "by its number from 0 on; the 3 that vary most, in that order." in written
+    spread = [float(maps[0, int(number)].std()) for number in numbers(picture)[:3]]
+    said = f"Channel {numbers(picture)[0]} varies most over the image (standard deviation {spread[0]:.3g})"
+    assert said in written
+    assert f"of those drawn {numbers(picture)[2]} least ({spread[2]:.3g})." in written
 
 
 def test_channels_that_are_constant_are_counted():

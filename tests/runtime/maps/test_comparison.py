@@ -190,3 +190,15 @@ def test_channels_stand_side_by_side_in_one_scale_for_all():
     assert [int(row.name) for row in channel_comparison(tensors, output("conv"), 2, GridStyle()).rows] == strongest
     with pytest.raises(UsageError, match="5 in a, 4 in b"):
         channel_comparison(tensors | {"b": tensors["b"][:4]}, output("conv"), None, GridStyle())
+
+
+def test_the_rows_that_are_most_and_least_alike_are_named():
+    one = {name: random_maps(1, 3, 8, 8, seed=seed) for seed, name in enumerate(("a", "b", "c"))}
+    outputs = [output(name) for name in one]
+    other = {"a": one["a"] + 0.01, "b": one["b"] + 2, "c": random_maps(1, 3, 8, 8, seed=9)}
+    other["b"][..., :2] = 0
+    r = np.corrcoef(one["c"].mean(axis=1).ravel(), other["c"].mean(axis=1).ravel())[0, 1]
+    written = " ".join(texts(draw_comparison({"x": one, "y": other}, outputs)))
+    assert f"The maps are most alike in a (r 1.00), least in c (r {r:.2f}).".replace("-", "−") in written
+    same = " ".join(texts(draw_comparison({"x": one, "y": one}, outputs)))
+    assert "The maps are alike in all rows (r ≥ 1.00)." in same
