@@ -48,7 +48,7 @@ def grid(
         list[Path],
         typer.Argument(
             metavar="IMAGE",
-            help="A photo, or several to compare side by side; .npy, .npz or .safetensors for other inputs.",
+            help="A photo, or several side by side; .npy, .npz or .safetensors for other inputs.",
         ),
     ],
     file: Annotated[
@@ -109,7 +109,7 @@ def grid(
 
     Example: layerprobe grid resnet18 cat.jpg dog.jpg -o both.png --outputs 'layer1.*'
 
-    Example: layerprobe grid resnet18 photo.jpg -o classes.png --cam --class 281 --class 207
+    Example: layerprobe grid resnet18 cat.jpg dog.jpg -o classes.png --cam --class 281 --class 207
     """
     from .drawn_model import opened_to_draw, runs_source
     from .maps.picture_saving import PICTURE_MARK, picture_format
@@ -122,15 +122,15 @@ def grid(
     models = [artifact, against] if against else [artifact]
     if cam is None:
         selection.check(style)
-    elif len(models) * len(images) > 1:
-        raise typer.BadParameter("--cam draws one photo in one model: give one IMAGE, and omit --against")
+    elif against:
+        raise typer.BadParameter("--cam draws photos in one model: omit --against")
     elif channels is not None or style.reduce != AUTO or not show_photo:
         raise typer.BadParameter("--cam draws its own maps over the photo: omit --channels, --reduce and --no-photo")
     if all_pages and page is not None:
         raise typer.BadParameter("give either --page or --all-pages")
     if against and len(images) > 1:
         raise typer.BadParameter("--against compares two models on one photo: give only one")
-    if len(models) * len(images) > 1:
+    if len(models) * len(images) > 1 and cam is None:
         from .maps.comparison import check_columns
 
         check_columns(len(models) * len(images), style)
@@ -160,7 +160,7 @@ def grid(
         runs = [PhotoRun(each.artifact, image, runners.opener(each), each.size) for each in opened for image in images]
         manifest = opened[0].artifact.manifest
         weights = choices.get("weights")
-        if len(runs) > 1:
+        if len(runs) > 1 and cam is None:
             heads = _told_apart([Path(each) for each in models] if against else images)
             of_all = " and ".join(heads) if len(heads) == 2 else f"{len(heads)} photos"
             title = f"{of_all} · {images[0].name}" if against else picture_title(manifest, of_all, weights)
@@ -168,10 +168,10 @@ def grid(
         elif cam is None:
             pages = photo_pages(runs[0], selection, style, picture_title(manifest, images[0].name, weights))
         else:
-            from .cam.cam_pages import pages_of_photo
+            from .cam.cam_pages import pages_of_photos
 
-            title = picture_title(manifest, images[0].name, weights)
-            pages = pages_of_photo(runs[0], cam.classes, cam.methods, selection, style, title, on_phase)
+            title = picture_title(manifest, images[0].name if len(images) == 1 else f"{len(images)} photos", weights)
+            pages = pages_of_photos(runs, cam.classes, cam.methods, selection, style, title, on_phase)
     for note in () if quiet else dict.fromkeys(note for each in opened for note in each.notes):
         say(note, err=True)
     _save(pages, file, None if all_pages else page or 1, run_by(runners.last, provider), quiet=quiet)

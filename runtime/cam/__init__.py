@@ -10,5 +10,6 @@ exact.py: exact CAM: the class's own weights in the model file
 ablation.py: Ablation-CAM: what the score loses without a channel; the model from the layer on
 masked_images.py: Score-CAM: the photo masked by each channel
 cam_pages.py: draw_class_activations, --cam: each map over the photo, its name and the footer
+cam_rows.py: --cam of several photos: each photo, and beside it its maps
 class_activation.py: class_activation: an artifact and a photo -> a map, its class, score, method and layer
 """

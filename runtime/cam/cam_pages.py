@@ -10,17 +10,19 @@ from ..maps.feature_maps import FeatureMap
 from ..maps.footer import token_notes
 from ..maps.grid_style import DEFAULT_STYLE, GridStyle
 from ..maps.map_page import MapPages
+from ..maps.pages import Pages
 from ..maps.photo import Photo
 from ..maps.picture import Picture
 from ..maps.tile_places import PageKind
 from ..runs.photo_maps import PhotoRun
 from ..runs.photo_pages import Selection
+from .cam_rows import CamRow, CamRows
 from .class_activation import ClassActivation, class_activations
 from .class_run import ClassRun
 from .layer_choice import layers_with_maps
 from .methods import METHODS
 
-__all__ = ["cam_pages", "draw_class_activations", "pages_of_photo"]
+__all__ = ["cam_pages", "draw_class_activations", "pages_of_photos"]
 
 _PAGE = PageKind(most_tiles=24, most_columns=4, sides=range(320, 449))
 """Large: what a map points at has to be recognised."""
@@ -53,20 +55,20 @@ def draw_class_activations(
     return cam_pages(found, (), photo, style.but(**choices), title).picture(page)
 
 
-def pages_of_photo(
-    run: PhotoRun,
+def pages_of_photos(
+    runs: Sequence[PhotoRun],
     classes: Sequence[int],
     methods: Sequence[str],
     selection: Selection,
     style: GridStyle,
     title: str | None,
     on_phase: Callable[[str], None],
-) -> MapPages:
-    """Compute the maps of a photo and return their pages.
+) -> Pages:
+    """Compute the maps of some photos and return their pages.
 
     Args:
-        run: of the photo.
-        classes: as of `class_activations`, like the methods.
+        runs: of each photo, in one model.
+        classes: as of `class_activations`, like the methods; if none is given, the most probable of each photo.
         methods: rows of `METHODS`, or auto.
         selection: the layers, that before the head if none is named, and how many of their channels are tried.
         style: how they are to look.
@@ -74,17 +76,50 @@ def pages_of_photo(
         on_phase: called with the name of each phase as it starts.
 
     Raises:
-        UsageError: there is no photo, no such output, class or method, or the model has no classes.
+        UsageError: an input is no photo, no such output, class or method, or the model has no classes.
     """
+    manifest = runs[0].artifact.manifest
+    photos = [_seen(run) for run in runs]  # what can't be drawn ends it before a model is run
+    layers = layers_with_maps(selection.of(manifest)) if selection.is_of_some else ()
+    of_each = []
+    for run in runs:
+        (image,) = run.inputs().values()  # of the photo that is decoded already
+        classifier = ClassRun(run.artifact, image, run.open_runner, run.size, on_phase)
+        of_each.append(class_activations(classifier, classes, methods, layers, selection.top))
+    if len(runs) == 1:
+        return cam_pages(of_each[0], manifest.outputs, photos[0], style, title)
+    return _rows(of_each, manifest.outputs, photos, style, title)
+
+
+def _seen(run: PhotoRun) -> Photo:
     photo = run.seen()
     if photo is None:
         raise UsageError("--cam draws maps over a photo, and this input is none.")
-    manifest = run.artifact.manifest
-    layers = layers_with_maps(selection.of(manifest)) if selection.is_of_some else ()
-    (image,) = run.inputs().values()  # of the photo that is decoded already
-    classifier = ClassRun(run.artifact, image, run.open_runner, run.size, on_phase)
-    found = class_activations(classifier, classes, methods, layers, selection.top)
-    return cam_pages(found, manifest.outputs, photo, style, title)
+    return photo
+
+
+def _rows(
+    of_each: Sequence[Sequence[ClassActivation]],
+    outputs: Sequence[Output],
+    photos: Sequence[Photo],
+    style: GridStyle,
+    title: str | None,
+) -> CamRows:
+    """Return the pages of several photos, each beside its maps."""
+    found = [each for of_one in of_each for each in of_one]
+    one = cam_pages(found, outputs, photos[0], style, title)
+    maps, columns = iter(one.maps), 1 + max(map(len, of_each))
+    return CamRows(
+        rows=[CamRow(photo, [next(maps) for _ in of_one]) for photo, of_one in zip(photos, of_each, strict=True)],
+        style=one.style,
+        kind=replace(
+            _PAGE, most_tiles=max(_PAGE.most_tiles // columns, 1), most_columns=max(_PAGE.most_columns, columns)
+        ),
+        shared=one.shared,
+        title=title,
+        opening=one.opening,
+        closing=one.closing,
+    )
 
 
 def cam_pages(

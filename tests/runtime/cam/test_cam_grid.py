@@ -133,12 +133,32 @@ def test_how_many_channels_were_tried_is_said_below(drawn, bright_quarter):
     assert not any("strongest" in text for text in texts)
 
 
+def test_of_several_photos_each_stands_beside_its_maps(drawn, bright_quarter, tmp_path):
+    mirrored = tmp_path / "mirrored.png"
+    Image.open(bright_quarter).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(mirrored)
+    alone = [drawn(photo, "--class", 1, "--class", 0) for photo in (bright_quarter, mirrored)]
+    outcome, texts, pictures = drawn(bright_quarter, mirrored, "--class", 1, "--class", 0)
+    assert outcome.code == 0, outcome.err
+    assert texts[0] == "colours · weights of the ONNX file · 2 photos"
+    names = [text for text in texts if text.endswith(".png") or text.startswith("class")]
+    assert [each.partition(" ·")[0] for each in names] == [
+        *("quarter.png", "class 1", "class 0", "mirrored.png", "class 1", "class 0")
+    ]
+    assert [text for _, each, _ in alone for text in each if text.startswith("class ")] == [
+        text for text in texts if text.startswith("class ")
+    ], "the same scores as alone"
+    assert pictures == sum(count for _, _, count in alone), "each photo with its maps and their colour bars"
+    outcome, texts, _ = drawn(bright_quarter, mirrored, bright_quarter)
+    assert [text for text in texts if text.endswith(".png")] == ["quarter.png", "mirrored.png", "quarter.png"]
+
+
 REFUSED = {
     "a class that there isn't": (("--class", 3), "There is no class 3: p has 3, from 0 to 2."),
     "a method that there isn't": (("--method", "grad"), "There is no method 'grad': choose auto, exact, ablation"),
     "channels": (("--channels", "relu"), "--cam draws its own maps over the photo: omit --channels"),
     "a reduction": (("--reduce", "max"), "--cam draws its own maps over the photo: omit --channels, --reduce"),
     "no photo": (("--no-photo",), "--cam draws its own maps over the photo"),
+    "a second model": (("--against", "other.onnx"), "--cam draws photos in one model: omit --against"),
     "what has no pixels": (("--outputs", "flat"), "flat: no height and width, of which a map could be drawn."),
 }
 
