@@ -16,6 +16,8 @@ __all__ = ["takeaway"]
 _FOLLOWS = ((0.6, "follows", "follow", "does"), (0.4, "partly follows", "partly follow", "does in part"))
 _HARDLY = (0.0, "hardly follows", "hardly follow", "hardly does")
 """The absolute correlation from which on a map does so: of one, of two, and of the second after the first."""
+_FEWEST_PIXELS = 49
+"""Of a map that is compared with the photo: with fewer, likeness is mostly chance."""
 _SAME = 0.05
 """The difference of correlations up to which one is as large as the other."""
 _STEADY, _VERY_ALIKE = 8, 0.95
@@ -53,24 +55,29 @@ def _sizes(maps: Sequence[FeatureMap]) -> str:
 
 
 def _followed(maps: Sequence[FeatureMap], brightness: NDArray[np.float64] | None) -> str:
-    """Return how much maps are like the photo's brightness or its edges, whichever some map is more like: the first of
-    those that are most like it, and the last, or if that is the one, the first.
-    """
-    if brightness is None:
+    """Return how much the maps are like the photo's brightness or its edges, whichever some map is more like."""
+    large = [each for each in maps if each.values.size >= _FEWEST_PIXELS]
+    if brightness is None or min(brightness.shape) < 2 or not large:
         return ""
     of_photo = {"brightness": brightness, "edges": np.hypot(*np.gradient(brightness))}
-    found = {what: [abs(correlation(of, each.values)) for each in maps] for what, of in of_photo.items()}
-    what, most = max(found.items(), key=lambda each: max(each[1]))
-    best = next(index for index, r in enumerate(most) if r > max(most) - _SAME)
-    if most[best] < _FOLLOWS[-1][0]:
-        neither = "no stage follows" if _has_stages(maps) else f"{_what(maps)} doesn't follow"
-        return f"{neither} the photo's brightness or edges (|r| < {_FOLLOWS[-1][0]})"
-    if _has_stages(maps) and min(most) >= _FOLLOWS[0][0]:
-        return f"all stages follow the photo's {what} (|r| ≥ {np.floor(min(most) * 100) / 100:.2f})"
+    found = {what: [abs(correlation(of, each.values)) for each in large] for what, of in of_photo.items()}
+    what, likeness = max(found.items(), key=lambda each: max(each[1]))
+    highest = max(likeness)
+    if highest < _FOLLOWS[-1][0]:
+        neither = "hardly a stage follows" if _has_stages(maps) else f"{_what(maps)} hardly follows"
+        return f"{neither} the photo's brightness or edges (|r| up to {highest:.2f})"
+    if _has_stages(maps) and len(large) == len(maps) and min(likeness) >= _FOLLOWS[0][0]:
+        return f"all stages follow the photo's {what} (|r| ≥ {np.floor(min(likeness) * 100) / 100:.2f})"
+    best = next(index for index, r in enumerate(likeness) if r > highest - _SAME)
+    return _of_two(large, what, likeness, best)
+
+
+def _of_two(maps: Sequence[FeatureMap], what: str, likeness: Sequence[float], best: int) -> str:
+    """Return how much two maps are like the photo: the best one and the last, or if that is the best, the first."""
     other = len(maps) - 1 if maps[best].stage != maps[-1].stage else 0
     at = sorted({best, other}) if maps[other].stage != maps[best].stage else [best]
-    one, *others = (next((each for each in _FOLLOWS if most[index] >= each[0]), _HARDLY) for index in at)
-    texts = [f"{most[index]:.2f}" for index in at]
+    one, *others = (next((each for each in _FOLLOWS if likeness[index] >= each[0]), _HARDLY) for index in at)
+    texts = [f"{likeness[index]:.2f}" for index in at]
     names = [maps[index].stage if _has_stages(maps) else _what(maps) for index in at]
     if not others:
         return f"{names[0]} {one[1]} the photo's {what} (|r| {texts[0]})"
