@@ -69,16 +69,16 @@ def _followed(maps: Sequence[FeatureMap], brightness: NDArray[np.float64] | None
     if _has_stages(maps) and len(large) == len(maps) and min(likeness) >= _FOLLOWS[0][0]:
         return f"all stages follow the photo's {what} (|r| ≥ {np.floor(min(likeness) * 100) / 100:.2f})"
     best = next(index for index, r in enumerate(likeness) if r > highest - _SAME)
-    return _of_two(large, what, likeness, best)
+    names = [each.stage if _has_stages(maps) else _what(maps) for each in large]
+    return _of_two(names, what, likeness, best)
 
 
-def _of_two(maps: Sequence[FeatureMap], what: str, likeness: Sequence[float], best: int) -> str:
+def _of_two(names: Sequence[str], what: str, likeness: Sequence[float], best: int) -> str:
     """Return how much two maps are like the photo: the best one and the last, or if that is the best, the first."""
-    other = len(maps) - 1 if maps[best].stage != maps[-1].stage else 0
-    at = sorted({best, other}) if maps[other].stage != maps[best].stage else [best]
+    other = len(names) - 1 if names[best] != names[-1] else 0
+    at = sorted({best, other}) if names[other] != names[best] else [best]
     one, *others = (next((each for each in _FOLLOWS if likeness[index] >= each[0]), _HARDLY) for index in at)
-    texts = [f"{likeness[index]:.2f}" for index in at]
-    names = [maps[index].stage if _has_stages(maps) else _what(maps) for index in at]
+    texts, names = [f"{likeness[index]:.2f}" for index in at], [names[index] for index in at]
     if not others:
         return f"{names[0]} {one[1]} the photo's {what} (|r| {texts[0]})"
     if others == [one]:

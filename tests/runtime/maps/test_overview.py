@@ -15,6 +15,7 @@ from runtime.maps.grid_style import GridStyle
 from runtime.maps.map_reading import read_channels, read_components, read_map
 from runtime.maps.overview import overview_pages
 from runtime.maps.photo import Photo
+from runtime.maps.takeaway import takeaway
 from runtime.maps.thinning import differing
 
 BLOCKS = 12
@@ -327,11 +328,10 @@ def test_components_of_opposite_sign_are_alike_and_means_are_not():
 
 
 def test_a_map_of_few_pixels_is_not_compared_with_the_photo():
-    grey = np.repeat(((pattern(3, 32) + 1) * 100).astype(np.uint8)[..., None], 3, axis=2)
-    photo = Photo("a.png", Image.fromarray(grey), grey, (0, 0, 32, 32))
-    small = pattern(3, 32).reshape(4, 8, 4, 8).mean(axis=(1, 3))
-
-    def of(block):
-        return tensor(small if block > 5 else 3 * pattern(60, 32), mean=3, seed=block)
-
-    assert "stage 2" not in overview(*blocks(of), photo).lead
+    brightness = pattern(3, 32)
+    (large,) = Tensors({"a": tensor(brightness, mean=3)}).maps([output("a")], "mean")
+    (small,) = Tensors({"b": tensor(brightness.reshape(4, 8, 4, 8).mean(axis=(1, 3)), mean=3)}).maps(
+        [output("b")], "mean"
+    )
+    said = takeaway([replace(large, stage="stage 1"), replace(small, stage="stage 2")], {}, brightness)
+    assert said == "From 32 × 32 to 4 × 4 pixels in 2 stages; stage 1 follows the photo's brightness (|r| 1.00)."
