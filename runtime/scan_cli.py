@@ -91,9 +91,9 @@ def scan(
 ) -> None:
     """Measure every layer over a folder of images.
 
-    Each image runs once. For every output and channel: count, mean, variance, range, zeros, NaN, dead and saturated
-    channels, and the images that gave the extremes; for every output also quantiles and a histogram. Stopped at any
-    moment, the same command goes on. Images that can't be read are listed and left out.
+    Each image runs once. For every output and channel: count, mean, variance, range, zeros, NaN, quantiles, a
+    histogram, and the images that gave the extremes; which channels are dead or saturated. Stopped at any moment, the
+    same command goes on. Images that can't be read are listed and left out.
 
     With --against, exit code 1 if verify fails on the images on which the two differ most.
 

@@ -17,7 +17,7 @@ from ..scan.channel_moments import ChannelMoments
 from ..scan.differences import BEYOND_NOISE, BEYOND_USUAL, OutputDifference
 from ..scan.scanned_outputs import ScannedOutput
 from ..scan.scanning import ScanResult, broken_images
-from ..scan.tables import dead_and_saturated
+from ..scan.statistics_tables import dead_and_saturated
 from ..scan.value_histogram import bucket_edges, quantiles
 from .html_text import multiple, safe
 

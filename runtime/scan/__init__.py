@@ -17,10 +17,13 @@ shard_reduction.py: a shard, batch after batch -> its partial statistics, and a 
 batch_reduction.py: a batch's tensors -> all that is kept of them
 other_model.py: what --against names: its inputs and layout; the same shape for a runner, a file, another model
 batch_differences.py: what two models' tensors of a batch differ by
+compiled_loops.py: whether numba is here: what computes the loops
 row_moments.py: a batch -> count, mean, variance, range, zeros, NaN of each image and channel
-row_kernels.py: the same, compiled by numba: one pass over each row
+row_kernels.py: the same, compiled by numba: one pass over each row; and the loops of the next four
 channel_moments.py: these of each channel over many images; merging them (Chan)
-value_histogram.py: values in 65,536 buckets; quantiles from them
+sample_counts.py: which elements the histograms count, and counting them
+value_histogram.py: an output's values in 65,536 buckets; quantiles from them
+channel_histogram.py: each channel's values in 255 buckets below its largest; quantiles from them; merging them
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes
 opening.py: how a scan opens its runners: threads, what is compared
@@ -29,5 +32,6 @@ ray_cluster.py: --ray: shards given to workers by Ray Data; Ray is used nowhere 
 kept_tensors.py: --keep: the tensors themselves, in files of bounded size
 differences.py: --against: drift of each output on every image, where it starts, top classes, the worst images
 worst_images.py: --against: the worst images' inputs, for verify --input
-tables.py: the Parquet files: images, summaries, outputs, channels, histograms; dead and saturated channels
+tables.py: writing and reading a Parquet file; images and summaries
+statistics_tables.py: outputs, channels and their histograms as Parquet; dead and saturated channels
 """

@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 from .batch_differences import differences_of
 from .channel_moments import ChannelMoments
 from .row_moments import Rows, moments_of, reduced_rows
+from .sample_counts import Samples
 from .scanned_outputs import ScannedOutput
 
-__all__ = ["COUNTED", "LARGEST_RESULT", "BatchReduction", "reduced_batch"]
+__all__ = ["LARGEST_RESULT", "BatchReduction", "reduced_batch"]
 
-COUNTED = 4_096
-"""Elements of one output of one image that the histogram counts, at most. They are taken evenly, as `sample_places`
-does: counting all 8 million of a ResNet-18 takes as long as all other statistics together, and a thousand images have
-four million of these."""
 LARGEST_RESULT = 4096
 """Elements of a result that are kept for each image; a larger one has its summary only."""
 
@@ -37,8 +34,6 @@ class BatchReduction:
     """Of each image, its place in its file."""
     moments: ChannelMoments
     """Of all outputs' channels."""
-    buckets: Sequence[NDArray[np.uint16]]
-    """Of each output, of the elements that the histogram counts."""
     summary: Mapping[str, NDArray[Any]]
     """Statistics of each image over all channels of each output, N O, by column."""
     results: _Arrays = field(default_factory=dict)
@@ -57,8 +52,8 @@ def reduced_batch(
     numbers: Sequence[int],
     rows: Sequence[int],
     others: _Arrays | None = None,
-) -> BatchReduction:
-    """Reduce a batch.
+) -> tuple[BatchReduction, Samples]:
+    """Reduce a batch, and return with it the elements that the histograms count.
 
     Args:
         outputs: to reduce.
@@ -71,19 +66,19 @@ def reduced_batch(
     """
     images, places = np.asarray(numbers, np.int64), np.asarray(rows, np.int64)
     tensors = [each.by_channel(arrays[each.output.name], len(images)) for each in outputs]
-    found, buckets = reduced_rows(tensors, known, COUNTED)
+    found, samples = reduced_rows(tensors, known)
     kept = [name for name in results if arrays[name].size <= LARGEST_RESULT * len(images)]
     differences = differences_of(outputs, arrays, others, len(images)) if others is not None else ()
-    return BatchReduction(
+    reduction = BatchReduction(
         images,
         places,
         moments_of(found, images),
-        buckets,
         _summary(found, outputs, [values.shape[2] for values in tensors]),
         _rows_of(arrays, kept, len(images)),
         _rows_of(others, [name for name in kept if name in others], len(images)) if others is not None else {},
         [{"number": images, "row": places} | each for each in differences],
     )
+    return reduction, samples
 
 
 def _rows_of(arrays: _Arrays, names: Sequence[str], images: int) -> dict[str, NDArray[Any]]:

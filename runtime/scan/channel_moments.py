@@ -1,17 +1,22 @@
 """Count, mean, variance, range, zeros and NaN of each channel, and merging them. A batch's are in `row_moments.py`."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["CANCELS", "ChannelMoments", "Counts", "Floats"]
+__all__ = ["CANCELS", "FLOATS", "INTEGERS", "ChannelMoments", "Counts", "Floats"]
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 CANCELS = 256.0
 """How much larger than the variance a squared mean may be, before a sum of squares has lost too many digits."""
+
+INTEGERS = ("count", "zeros", "at_low", "at_high", "nan", "infinite", "low_image", "high_image")
+FLOATS = ("mean", "squares", "low", "high")
+"""The fields of `ChannelMoments` by type, in the order in which the compiled loops take them."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,12 @@ class ChannelMoments:
             | {"low": np.full(channels, np.inf), "high": np.full(channels, -np.inf)}
         )
 
+    @classmethod
+    def empty(cls, channels: int) -> "ChannelMoments":
+        """Return statistics that are still to be written."""
+        whole: dict[str, Any] = {name: np.empty(channels, np.int64) for name in INTEGERS}
+        return cls(**whole | {name: np.empty(channels) for name in FLOATS})
+
     def merged(self, later: "ChannelMoments") -> "ChannelMoments":
         """Return the statistics of both: the formula of Chan, Golub and LeVeque (1979); of images that are equally
         extreme, the one with the lower number.
@@ -73,6 +84,11 @@ class ChannelMoments:
             low_image=low_image,
             high_image=high_image,
         )
+
+    def by_type(self) -> tuple[tuple[Counts, ...], tuple[Floats, ...]]:
+        """Return the fields of `INTEGERS`, and those of `FLOATS`."""
+        whole, wide = (tuple(getattr(self, name) for name in names) for names in (INTEGERS, FLOATS))
+        return whole, wide
 
     def part(self, begin: int, end: int) -> "ChannelMoments":
         """Return the statistics of some of the channels."""

@@ -6,14 +6,16 @@ Merging is associative but for the last bits of means and variances; `merge_tree
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import ArtifactError, first_line
+from .channel_histogram import ChannelHistograms
 from .channel_moments import ChannelMoments
-from .value_histogram import BUCKETS
+from .value_histogram import BINS, BUCKETS, NO_TOP, NOT_FINITE
 
 __all__ = ["PARTIAL_MARK", "PartialStatistics", "folded", "largest_partial"]
 
@@ -34,16 +36,22 @@ class PartialStatistics:
     """P"""
     counts: NDArray[np.int64]
     """O x 65,536: the histogram of each output."""
+    histograms: ChannelHistograms
+    """P: of each channel."""
 
     @classmethod
     def none(cls, channels: int, outputs: int) -> "PartialStatistics":
         """Return the statistics of no images, with P channels and O outputs."""
-        return cls(0, ChannelMoments.none(channels), np.zeros((outputs, BUCKETS), np.int64))
+        counts = np.zeros((outputs, BUCKETS), np.int64)
+        return cls(0, ChannelMoments.none(channels), counts, ChannelHistograms.none(channels))
 
     def merged(self, later: "PartialStatistics") -> "PartialStatistics":
         """Return the statistics of both, of which the other one's images come later."""
         return PartialStatistics(
-            self.images + later.images, self.moments.merged(later.moments), self.counts + later.counts
+            self.images + later.images,
+            self.moments.merged(later.moments),
+            self.counts + later.counts,
+            self.histograms.merged(later.histograms),
         )
 
     def to_bytes(self) -> bytes:
@@ -53,6 +61,7 @@ class PartialStatistics:
         places = np.flatnonzero(self.counts)
         arrays: dict[str, NDArray[Any]] = {each.name: getattr(self.moments, each.name) for each in fields(self.moments)}
         arrays |= {"places": places, "counts": self.counts.reshape(-1)[places]}
+        arrays |= {"tops": self.histograms.tops, "tables": self.histograms.tables}
         facts = {"images": self.images}
         return bytes(save(arrays, {_KEY: json.dumps(facts)}))
 
@@ -70,12 +79,28 @@ class PartialStatistics:
             images, arrays = int(json.loads(header["__metadata__"][_KEY])["images"]), load(content)
             counts = np.zeros(outputs * BUCKETS, np.int64)
             counts[arrays.pop("places")] = arrays.pop("counts")
+            histograms = _histograms(arrays.pop("tops"), arrays.pop("tables"), channels)
             moments = ChannelMoments(**arrays)
             _check(images, moments, counts, channels)
-            found = cls(images, moments, counts.reshape(outputs, BUCKETS))
+            found = cls(images, moments, counts.reshape(outputs, BUCKETS), histograms)
         except Exception as error:  # of a damaged file, safetensors and NumPy raise many types
             raise ArtifactError(f"{source} is damaged: {first_line(error)}\nScan into another folder.") from error
         return found
+
+
+def _histograms(tops: NDArray[Any], tables: NDArray[Any], channels: int) -> ChannelHistograms:
+    """Return the channels' histograms of a file.
+
+    Raises:
+        ValueError: they are none.
+    """
+    if tops.shape != (channels,) or tables.shape != (channels, BINS) or tops.dtype != np.int32:
+        raise ValueError("it is of other outputs")
+    if tops.min() < NO_TOP or tops.max() >= NOT_FINITE:
+        raise ValueError("its tops are no magnitudes")
+    if tables.dtype.kind not in "iu" or tables.min() < 0 or tables.max() >= _MOST:
+        raise ValueError("its tables are no counts")
+    return ChannelHistograms(tops, tables)
 
 
 def _check(images: int, moments: ChannelMoments, counts: NDArray[Any], channels: int) -> None:
@@ -92,12 +117,10 @@ def _check(images: int, moments: ChannelMoments, counts: NDArray[Any], channels:
 
 def largest_partial(channels: int, outputs: int) -> int:
     """Return how many bytes a file of them has at most."""
-    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS
+    of_histograms = channels * (8 * BINS + 4)
+    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + of_histograms
 
 
 def folded(parts: Sequence[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:
     """Return the statistics of all parts, merged one after another."""
-    found = PartialStatistics.none(channels, outputs)
-    for part in parts:
-        found = found.merged(part)
-    return found
+    return reduce(PartialStatistics.merged, parts) if parts else PartialStatistics.none(channels, outputs)

@@ -8,39 +8,21 @@ float64 and its sums 56.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import cache
-from types import ModuleType
+from threading import local
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .channel_moments import CANCELS, ChannelMoments, Counts, Floats
-from .value_histogram import buckets_of
+from .compiled_loops import compiled
+from .sample_counts import Samples, sampled, sampled_places
 
-__all__ = ["Rows", "compiled", "moments_of", "reduced_by", "reduced_rows"]
+__all__ = ["Rows", "added", "moments_of", "reduced_rows"]
 
+_OF_THREAD = local()
 _BLOCK = 65_536
 """Elements that are reduced at once: half a megabyte in float64, which stays in the second-level cache."""
-
-
-@cache
-def compiled() -> ModuleType | None:
-    """Return the compiled loops, or None if numba isn't installed."""
-    try:
-        from . import row_kernels
-    except ImportError:  # also by a numba that is older than NumPy
-        return None
-    return row_kernels
-
-
-def reduced_by() -> str:
-    """Return what computes the sums, on which their last bits depend."""
-    if compiled() is None:
-        return f"NumPy {np.__version__}"
-    import numba
-
-    return f"numba {numba.__version__}"
 
 
 @dataclass(frozen=True)
@@ -70,52 +52,57 @@ class Rows:
         return Rows(**{each.name: getattr(self, each.name)[..., begin:end] for each in fields(self)})
 
 
-def reduced_rows(
-    outputs: Sequence[NDArray[Any]], known: ChannelMoments, counted: int
-) -> tuple[Rows, list[NDArray[np.uint16]]]:
+def reduced_rows(outputs: Sequence[NDArray[Any]], known: ChannelMoments) -> tuple[Rows, Samples]:
     """Reduce the outputs of a batch to the statistics of each image and channel, output after output.
 
     Args:
         outputs: N C K each, contiguous, of real numbers or booleans: K elements of each channel in each image.
         known: of images before, some or all: extremes that lie within theirs aren't counted.
-        counted: elements of an output and image whose buckets are returned, at most.
 
     Returns:
-        The statistics; and for each output the buckets of its elements, flat, as of `buckets_of`.
+        The statistics, which this thread's next batch overwrites; and of each output the elements that the histograms
+        count.
     """
     images, channels = len(outputs[0]), [values.shape[1] for values in outputs]
     size, ends = (images, sum(channels)), np.cumsum(channels)
-    rows = Rows(
-        count=np.repeat([[values.shape[2] for values in outputs]], channels, axis=1).repeat(images, axis=0),
-        nan=np.zeros(size, np.int64),
-        infinite=np.zeros(size, np.int64),
-        sums=np.empty((2, *size)),
-        extremes=np.empty((2, *size)),
-        counts=np.zeros((3, *size), np.int64),
-    )
-    places = [slice(int(end) - count, int(end)) for end, count in zip(ends, channels, strict=True)]
-    parts = [rows.part(place.start, place.stop) for place in places]
-    again = np.empty(size, np.bool_)
-    limits, kernels = np.stack([known.low, known.high]), compiled()
+    rows = _rows_in_place(size)
+    rows.count[...] = np.repeat([values.shape[2] for values in outputs], channels)
+    rows.nan[...] = rows.infinite[...] = 0
+    again, samples = np.empty(size, np.bool_), []
+    kernels = compiled()
     # Invalid: infinity less infinity, in rows that are then reduced once more without it.
     with np.errstate(all="ignore"):
-        keys = kernels.keys_of(limits) if kernels is not None else limits
-        buckets = []
-        for values, part, place in zip(outputs, parts, places, strict=True):
-            twice = again[:, place]
+        limits = np.stack([known.low, known.high])
+        keys = np.empty((2, *size), np.int32)
+        known_keys = kernels.keys_of(limits) if kernels is not None else keys
+        by_numpy = []
+        for values, end in zip(outputs, ends.tolist(), strict=True):
+            place = slice(end - values.shape[1], end)
             if kernels is not None and values.dtype == np.float32:
-                found = kernels.reduce_rows(
-                    values, keys[:, place], counted, part.sums, part.extremes, part.counts, twice
-                )
+                at = sampled_places(*values.shape[1:])
+                of_rows = rows.sums[..., place], keys[..., place], rows.counts[..., place], again[..., place]
+                samples.append(kernels.reduce_rows(values, known_keys[:, place], at, *of_rows))
             else:
-                twice[...] = _reduce_blocks(values, limits[:, place], part)
-                found = buckets_of(values.reshape(images, -1), counted)
-            buckets.append(found.reshape(-1))
-        for image, place in np.argwhere(again):
-            index = int(np.searchsorted(ends, place, "right"))
-            channel = place - places[index].start
-            _reduce_row(outputs[index][image, channel], parts[index], image, channel)
-    return rows, buckets
+                samples.append(sampled(values))
+                by_numpy.append((values, place))
+        if kernels is not None:
+            rows.extremes[...] = kernels.values_of(keys)
+        for values, place in by_numpy:
+            again[:, place] = _reduce_blocks(values, limits[:, place], rows.part(place.start, place.stop))
+        for image, channel in np.argwhere(again):
+            index = int(np.searchsorted(ends, channel, "right"))
+            _reduce_row(outputs[index][image, channel - ends[index]], rows, image, channel)
+    return rows, samples
+
+
+def _rows_in_place(size: tuple[int, int]) -> Rows:
+    """Return this thread's arrays, N P, of anything: fresh memory costs more than what is computed in it."""
+    rows: Rows | None = getattr(_OF_THREAD, "rows", None)
+    if rows is None or rows.count.shape != size:
+        whole, wide = np.empty((6, *size), np.int64), np.empty((4, *size))
+        rows = Rows(whole[0], whole[1], whole[2], wide[:2], wide[2:], whole[3:])
+        _OF_THREAD.rows = rows
+    return rows
 
 
 def _reduce_blocks(values: NDArray[Any], known: Floats, part: Rows) -> NDArray[np.bool_]:
@@ -171,6 +158,11 @@ def _reduce_row(row: NDArray[Any], part: Rows, image: int, channel: int) -> None
 
 def moments_of(rows: Rows, images: Counts) -> ChannelMoments:
     """Return the statistics of each channel over a batch; `images` are the numbers of its images."""
+    kernels = compiled()
+    if kernels is not None:
+        found = ChannelMoments.empty(rows.count.shape[1])
+        kernels.fold_rows(tuple(getattr(rows, each.name) for each in fields(rows)), images, *found.by_type())
+        return found
     count, (low, high) = rows.count.sum(axis=0), (rows.extremes[0].min(axis=0), rows.extremes[1].max(axis=0))
     mean = rows.sums[0].sum(axis=0) / np.maximum(count, 1)
     zeros = rows.counts[0].sum(axis=0)
@@ -190,3 +182,12 @@ def moments_of(rows: Rows, images: Counts) -> ChannelMoments:
         low_image=np.where(count > 0, images[rows.extremes[0].argmin(axis=0)], -1),
         high_image=np.where(count > 0, images[rows.extremes[1].argmax(axis=0)], -1),
     )
+
+
+def added(known: ChannelMoments, batch: ChannelMoments) -> ChannelMoments:
+    """Return the statistics of both, for which those that are known may be changed in place."""
+    kernels = compiled()
+    if kernels is None:
+        return known.merged(batch)
+    kernels.merge_moments(*known.by_type(), *batch.by_type())
+    return known

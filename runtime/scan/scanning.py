@@ -14,6 +14,7 @@ from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
 from .changed_images import drop_superseded, state_of, taken
+from .compiled_loops import reduced_by
 from .differences import Comparison, compared, noise_floors, write_differences
 from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
 from .image_place import Content, LocalFolder
@@ -23,12 +24,12 @@ from .merge_tree import MergeTree
 from .other_model import OtherModel
 from .partial_statistics import PartialStatistics, folded
 from .pipeline import ScanJob, scan_shards
-from .row_moments import reduced_by
 from .scan_folder import ScanRecord, artifact_hash, opened_folder
 from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
 from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
-from .tables import part_name, read_columns, require_parquet, shown_path, write_statistics
+from .statistics_tables import write_statistics
+from .tables import part_name, read_columns, require_parquet, shown_path
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 

@@ -12,9 +12,9 @@ from .batch_reduction import BatchReduction, reduced_batch
 from .channel_moments import ChannelMoments
 from .image_list import Shard
 from .partial_statistics import PartialStatistics
-from .row_moments import compiled
+from .row_moments import added
+from .sample_counts import SampleCounts
 from .scanned_outputs import ScannedOutput
-from .value_histogram import INFINITE, bucket_counts
 
 __all__ = ["ShardReduction"]
 
@@ -26,7 +26,7 @@ class ShardReduction:
         """Take the shard, the outputs to reduce, and the names of those that the model itself returns."""
         self.shard, self.outputs = shard, outputs
         self._known = ChannelMoments.none(outputs[-1].end)
-        self._counts = PartialStatistics.none(0, len(outputs)).counts
+        self._samples = SampleCounts([each.channels for each in outputs])
         names = {each.output.name for each in outputs}
         self.result_names = [name for name in results if name in names]
         """The results that each image's row may have."""
@@ -45,7 +45,7 @@ class ShardReduction:
         rows: Sequence[int],
         others: Mapping[str, NDArray[Any]] | None = None,
     ) -> BatchReduction:
-        """Reduce a batch of the shard, without adding it; from any thread.
+        """Reduce a batch of the shard, and count its samples, without adding the rest of it; from any thread.
 
         Args:
             arrays: the outputs by name.
@@ -53,17 +53,13 @@ class ShardReduction:
             rows: of each image, its place in its file.
             others: what another model computed, as far as it has the same outputs.
         """
-        return reduced_batch(self.outputs, self.result_names, self._known, arrays, numbers, rows, others)
+        found, samples = reduced_batch(self.outputs, self.result_names, self._known, arrays, numbers, rows, others)
+        self._samples.add(samples)
+        return found
 
     def add(self, batch: BatchReduction) -> None:
         """Add a batch. Their order decides about the last bits of means and variances."""
-        self._known = self._known.merged(batch.moments)
-        kernels = compiled()
-        for index, buckets in enumerate(batch.buckets):
-            if kernels is not None:
-                kernels.count_buckets(buckets, self._counts[index])
-            else:
-                self._counts[index] += bucket_counts(buckets)
+        self._known = added(self._known, batch.moments)
         self._read += len(set(batch.numbers.tolist()))
         self.summaries.append({"number": batch.numbers, "row": batch.rows, **batch.summary})
         self.differences += batch.differences
@@ -79,9 +75,7 @@ class ShardReduction:
 
     def statistics(self) -> PartialStatistics:
         """Return the statistics of the images so far."""
-        for buckets in INFINITE:
-            self._counts[:, buckets] = 0
-        return PartialStatistics(self._read, self._known, self._counts)
+        return PartialStatistics(self._read, self._known, *self._samples.results())
 
     def _row(self, number: int, row: int) -> dict[str, Any]:
         item = self.shard.items[number - self.shard.first]

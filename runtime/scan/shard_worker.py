@@ -19,13 +19,13 @@ from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import AVERAGED_FILES, AVERAGED_MANIFEST_FILE, MANIFEST_FILE, OPERATIONS_FILE, REFERENCE_FILE
 from ..runners.registry import RUNNERS
+from .compiled_loops import reduced_by
 from .image_list import Shard
 from .image_source import ImageSource
 from .kept_tensors import KeptDtype, KeptTensors
 from .opening import Opening
 from .partial_statistics import PartialStatistics
 from .pipeline import ScanJob, scan_shards
-from .row_moments import reduced_by
 from .scanned_outputs import scanned_outputs
 from .shard_reduction import ShardReduction
 from .tables import write_tables_of_shard

@@ -1,7 +1,10 @@
-"""Statistics -> Parquet: the tables that `artifacts/README.md` describes, the same bytes for the same statistics."""
+"""Parquet files: writing and reading one, and those with a row for each image; the same bytes for the same content.
+
+The statistics over all images are in `statistics_tables.py`; `artifacts/README.md` describes all.
+"""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,30 +15,23 @@ from numpy.typing import NDArray
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
 from ..artifact.file_reading import refuse_special
 from ..artifact.file_replacement import replace_file
-from .channel_moments import ChannelMoments
-from .partial_statistics import PartialStatistics
-from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
-from .value_histogram import QUANTILES, bucket_edges, quantiles
 
 if TYPE_CHECKING:
     import pyarrow
 __all__ = [
     "column_names",
-    "dead_and_saturated",
     "part_name",
     "read_columns",
     "read_table",
     "require_parquet",
     "shown_path",
-    "write_statistics",
+    "words",
     "write_table",
     "write_tables_of_shard",
 ]
 
 _MARK = "layerprobe.scan_table"
-_SATURATED = 0.5
-"""The share of a channel's elements at one end of its range from which on it counts as saturated."""
 
 
 def require_parquet() -> None:
@@ -113,155 +109,13 @@ def _summaries(reduction: ShardReduction) -> "pyarrow.Table":
         "image": paths.take(pa.array(each_row)),
         "number": pa.array(numbers[each_row]),
         "row": pa.array(whole.pop("row")[each_row].astype(np.int32)),
-        "output": _words(names).take(pa.array(np.tile(np.arange(len(names)), len(numbers)))),
+        "output": words(names).take(pa.array(np.tile(np.arange(len(names)), len(numbers)))),
     }
     return pa.table(columns | {name: pa.array(values.reshape(-1)) for name, values in whole.items()})
 
 
-def write_statistics(
-    folder: Path,
-    outputs: Sequence[ScannedOutput],
-    statistics: Iterable[tuple[str | None, PartialStatistics]],
-    path_of: Callable[[int], str],
-) -> None:
-    """Write `outputs.parquet`, `channels.parquet` and `histograms.parquet`.
-
-    Args:
-        folder: where.
-        outputs: that were scanned.
-        statistics: of each class, and of all images with None.
-        path_of: from an image's number to its path.
-
-    Raises:
-        OutputError: a file can't be written.
-    """
-    import pyarrow as pa
-
-    tables: dict[str, list[pa.Table]] = {"outputs": [], "channels": [], "histograms": []}
-    for name, partial in statistics:
-        of_class = None if name is None else shown_path(name)
-        for index, each in enumerate(outputs):
-            moments = partial.moments.part(each.begin, each.end)
-            tables["channels"].append(_channel_rows(of_class, each, moments, path_of))
-            tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
-            tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
-    for table, parts in tables.items():
-        write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
-
-
-def _moments(moments: ChannelMoments, path_of: Callable[[int], str]) -> dict[str, Any]:
-    """Return the columns that outputs and channels share."""
-    import pyarrow as pa
-
-    known = moments.count > 0
-    variance = moments.squares / np.maximum(moments.count, 1)
-
-    def number(values: NDArray[np.float64]) -> Any:
-        return pa.array(values, pa.float64(), mask=~known)
-
-    def path(images: NDArray[np.int64]) -> Any:
-        # Few images give the extremes of thousands of channels.
-        found, places = np.unique(images, return_inverse=True)
-        return _words([None if image < 0 else path_of(image) for image in found.tolist()]).take(pa.array(places))
-
-    return {
-        "count": pa.array(moments.count),
-        "mean": number(moments.mean),
-        "variance": number(variance),
-        "std": number(np.sqrt(variance)),
-        "min": number(moments.low),
-        "max": number(moments.high),
-        "zeros": pa.array(moments.zeros),
-        "nan": pa.array(moments.nan),
-        "infinite": pa.array(moments.infinite),
-        "at_min": pa.array(moments.at_low),
-        "at_max": pa.array(moments.at_high),
-        "min_image": path(moments.low_image),
-        "max_image": path(moments.high_image),
-    }
-
-
-def _channel_rows(
-    of_class: str | None, output: ScannedOutput, moments: ChannelMoments, path_of: Callable[[int], str]
-) -> "pyarrow.Table":
-    import pyarrow as pa
-
-    size = output.channels
-    dead, saturated = dead_and_saturated(moments)
-    return pa.table(
-        {
-            "class": _words([of_class] * size),
-            "output": _words([output.output.name] * size),
-            "channel": pa.array(np.arange(size, dtype=np.int32)),
-            **_moments(moments, path_of),
-            "dead": pa.array(dead),
-            "saturated": pa.array(saturated),
-        }
-    )
-
-
-def dead_and_saturated(moments: ChannelMoments) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which channels are zero in every element of every image, and which are at an end of their range, other
-    than 0, in at least half of their elements, of which there are several.
-    """
-    whole = moments.count + moments.nan + moments.infinite
-    dead = (moments.zeros == whole) & (whole > 0)
-    least = np.maximum(_SATURATED * moments.count, 2)
-    at_low = (moments.at_low >= least) & (moments.low != 0)
-    at_high = (moments.at_high >= least) & (moments.high != 0)
-    return dead, (at_low | at_high) & ~dead
-
-
-def _output_row(
-    of_class: str | None,
-    output: ScannedOutput,
-    moments: ChannelMoments,
-    counts: NDArray[np.int64],
-    path_of: Callable[[int], str],
-) -> "pyarrow.Table":
-    import pyarrow as pa
-
-    dead, saturated = dead_and_saturated(moments)
-    whole = moments.pooled()
-    values = quantiles(counts, float(whole.low[0]), float(whole.high[0]))
-    origin = output.output
-    return pa.table(
-        {
-            "class": _words([of_class]),
-            "output": _words([origin.name]),
-            "label": _words([origin.label]),
-            "shape": _words([" x ".join(map(str, origin.shape))]),
-            "channels": pa.array([output.channels], pa.int32()),
-            **_moments(whole, path_of),
-            "dead_channels": pa.array([int(dead.sum())], pa.int32()),
-            "saturated_channels": pa.array([int(saturated.sum())], pa.int32()),
-            "counted": pa.array([int(counts.sum())]),
-            **{
-                f"q{share:g}": pa.array([values[share]], pa.float64(), mask=np.array([not counts.any()]))
-                for share in QUANTILES
-            },
-        }
-    )
-
-
-def _histogram_rows(of_class: str | None, output: ScannedOutput, counts: NDArray[np.int64]) -> "pyarrow.Table":
-    import pyarrow as pa
-
-    buckets = np.flatnonzero(counts)
-    low, high = bucket_edges(buckets)
-    order = np.lexsort((high, low))
-    return pa.table(
-        {
-            "class": _words([of_class] * len(buckets)),
-            "output": _words([output.output.name] * len(buckets)),
-            "low": pa.array(low[order]),
-            "high": pa.array(high[order]),
-            "count": pa.array(counts[buckets][order]),
-        }
-    )
-
-
-def _words(texts: Sequence[str | None]) -> Any:
+def words(texts: Sequence[str | None]) -> Any:
+    """Return a column of texts."""
     import pyarrow as pa
 
     return pa.array(texts, pa.string())

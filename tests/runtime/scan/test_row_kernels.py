@@ -1,22 +1,31 @@
 """The statistics of a batch: the loops that numba compiles, and NumPy's, against float64 by hand."""
 
+from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import numpy as np
 import pytest
 
-from runtime.scan import row_moments
-from runtime.scan.channel_moments import ChannelMoments
-from runtime.scan.row_moments import moments_of, reduced_rows
+from runtime.scan import channel_histogram, row_moments, sample_counts
+from runtime.scan.channel_moments import FLOATS, INTEGERS, ChannelMoments
+from runtime.scan.row_moments import added, moments_of, reduced_rows
+from runtime.scan.sample_counts import SampleCounts
 
-LIMIT = 64
 IMAGES = np.array([7, 8, 9])
+
+
+@contextmanager
+def by_numpy():
+    with ExitStack() as held:
+        for module in (channel_histogram, row_moments, sample_counts):
+            held.enter_context(mock.patch.object(module, "compiled", return_value=None))
+        yield
 
 
 @pytest.fixture(params=["compiled", "NumPy"])
 def engine(request):
     if request.param == "NumPy":
-        with mock.patch.object(row_moments, "compiled", return_value=None):
+        with by_numpy():
             yield
     else:
         pytest.importorskip("numba", reason="the compiled loops need numba: pip install '.[scan]'")
@@ -56,7 +65,7 @@ KINDS = ("usual", "far from zero", "rectified", "odd", "zeros of both signs", "n
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_channel_has_the_numbers_of_float64(engine, kind):
     outputs = tensors(kind)
-    rows, _ = reduced_rows(outputs, ChannelMoments.none(12), LIMIT)
+    rows, _ = reduced_rows(outputs, ChannelMoments.none(12))
     found = moments_of(rows, IMAGES)
     channels = [part for values in outputs for part in np.moveaxis(values.astype(np.float64), 1, 0)]
     for index, values in enumerate(channels):
@@ -79,23 +88,43 @@ def test_each_channel_has_the_numbers_of_float64(engine, kind):
 
 def test_in_parts_it_is_the_same_as_at_once(engine):
     outputs = tensors("rectified")
-    rows, _ = reduced_rows(outputs, ChannelMoments.none(12), LIMIT)
+    rows, _ = reduced_rows(outputs, ChannelMoments.none(12))
     whole = moments_of(rows, IMAGES)
     known = ChannelMoments.none(12)
     for image in range(3):
-        part, _ = reduced_rows([values[image : image + 1] for values in outputs], known, LIMIT)
+        part, _ = reduced_rows([values[image : image + 1] for values in outputs], known)
         known = known.merged(moments_of(part, IMAGES[image : image + 1]))
     for name in ("count", "zeros", "nan", "low", "high", "at_low", "at_high", "low_image", "high_image"):
         np.testing.assert_array_equal(getattr(known, name), getattr(whole, name), name)
     np.testing.assert_allclose(known.mean, whole.mean, rtol=1e-12)
 
 
+def test_merging_in_place_is_merging_to_the_last_bit():
+    pytest.importorskip("numba", reason="the compiled loops need numba: pip install '.[scan]'")
+    parts = []
+    for number, kind in enumerate((*KINDS, *KINDS)):
+        rows, _ = reduced_rows(tensors(kind), ChannelMoments.none(12))
+        parts.append(moments_of(rows, IMAGES + number * 10))
+    merged, known = ChannelMoments.none(12), ChannelMoments.none(12)
+    for part in parts:
+        merged, known = merged.merged(part), added(known, part)
+        for name in (*INTEGERS, *FLOATS):
+            assert getattr(known, name).tobytes() == getattr(merged, name).tobytes(), name
+
+
 def test_both_count_the_same_elements_in_the_same_buckets():
     pytest.importorskip("numba", reason="the compiled loops need numba: pip install '.[scan]'")
-    outputs = tensors("odd")
-    _, compiled = reduced_rows(outputs, ChannelMoments.none(12), LIMIT)
-    with mock.patch.object(row_moments, "compiled", return_value=None):
-        _, plain = reduced_rows(outputs, ChannelMoments.none(12), LIMIT)
-    assert [len(each) for each in plain] == [3 * LIMIT, 3 * 14, 3 * 5, 3 * 50]
-    for one, other in zip(compiled, plain, strict=True):
-        np.testing.assert_array_equal(one, other)
+
+    def counted():
+        counts = SampleCounts([4, 2, 5, 1])
+        for kind in KINDS:
+            counts.add(reduced_rows(tensors(kind), ChannelMoments.none(12))[1])
+        return counts.results()
+
+    compiled, histograms = counted()
+    with by_numpy():
+        plain, others = counted()
+    np.testing.assert_array_equal(compiled, plain)
+    np.testing.assert_array_equal(histograms.tops, others.tops)
+    np.testing.assert_array_equal(histograms.tables, others.tables)
+    assert histograms.tables.sum() == compiled.sum() > 0

@@ -108,6 +108,7 @@ def test_every_number_is_that_of_a_plain_loop_in_float64(exported, photos, scann
             assert (row["output"], row["channel"]) == (name, channel)
             assert_same(row, wide[:, channel].reshape(len(wide), -1), files, photos)
             assert row["dead"] == (not wide[:, channel].any())
+            assert_channel_quantiles(row, array[:, channel].reshape(len(array), -1), array.shape[1])
         assert_quantiles(outputs[name], array.reshape(-1))
     assert next(rows, None) is None
 
@@ -120,6 +121,18 @@ def assert_quantiles(row, values):
         slack, width = 0 if exact else 0.01, abs(found) / 128 + 1e-30
         assert (values <= found + width).mean() >= share - slack - 1e-12
         assert (values < found - width).mean() <= share + slack + 1e-12
+
+
+def assert_channel_quantiles(row, values, channels):
+    """Hold them against the elements that are counted, K of each image, by the formula of the format."""
+    size, most = values.shape[1], max(16, -(-4096 // channels))
+    stretch = np.arange(most)
+    places = (stretch + stretch * 0.6180339887498949 % 1) * (size / most) if size > most else np.arange(size)
+    counted = np.sort(values[:, places.astype(int)].astype(np.float64).reshape(-1))
+    assert row["counted"] == counted.size
+    for share in QUANTILES:
+        exact = counted[max(int(np.ceil(share * counted.size)), 1) - 1]
+        assert abs(row[f"q{share:g}"] - exact) <= max(abs(exact) / 32, np.abs(counted).max() / 234)
 
 
 def assert_same(row, values, files, folder):
@@ -163,11 +176,20 @@ def test_no_empty_folder_is_left(scanned):
 def test_histograms_count_what_they_say(scanned):
     target, _ = scanned
     counted = {row["output"]: row["counted"] for row in pq.read_table(target / "outputs.parquet").to_pylist()}
-    found = dict.fromkeys(counted, 0)
+    found, of_channels = dict.fromkeys(counted, 0), dict.fromkeys(counted, 0)
     for row in pq.read_table(target / "histograms.parquet").to_pylist():
         assert row["low"] < row["high"]
         found[row["output"]] += row["count"]
     assert found == counted
+    channels = pq.read_table(target / "channels.parquet").to_pylist()
+    rows = pq.read_table(target / "channel_histograms.parquet").to_pylist()
+    for row, channel in zip(rows, channels, strict=True):
+        assert [row[key] for key in ("output", "channel")] == [channel[key] for key in ("output", "channel")]
+        assert sum(row["counts"]) == channel["counted"]
+        assert len(row["edges"]) == len(row["counts"]) + 1
+        assert row["edges"][0] <= channel["q0.0001"] <= channel["q0.9999"] <= max(row["edges"][-1], channel["min"])
+        of_channels[row["output"]] += sum(row["counts"])
+    assert of_channels == counted
 
 
 def test_dead_saturated_and_nan_are_found_in_any_layout(odd, photos, tmp_path):
@@ -223,6 +245,22 @@ def test_stopped_at_any_write_and_run_again_it_gives_the_same_bytes(
     again = scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, target, CHOICES)
     assert again.earlier == (60 if place == "outputs.parquet" else SHARD * after)
     assert content_of(target) == content_of(scanned[0])
+
+
+@pytest.mark.parametrize("cores", [1, 5])
+def test_any_number_of_workers_gives_the_same_bytes(exported, photos, scanned, tmp_path, monkeypatch, cores):
+    monkeypatch.setattr("runtime.scan.pipeline.usable_cores", lambda: cores)
+    scan(exported("cnn2"), open_runner(exported("cnn2"), "onnx-cpu"), photos, tmp_path / "s", CHOICES)
+    assert content_of(tmp_path / "s") == content_of(scanned[0])
+
+
+def test_pandas_opens_each_channels_quantiles_and_histogram(scanned):
+    pandas = pytest.importorskip("pandas", reason="needs pandas")
+    channels = pandas.read_parquet(scanned[0] / "channels.parquet")
+    assert (channels["q0.01"] <= channels["q0.99"]).all()
+    row = pandas.read_parquet(scanned[0] / "channel_histograms.parquet").iloc[5]
+    assert row["counts"].sum() == channels.iloc[5]["counted"]
+    assert len(row["edges"]) == len(row["counts"]) + 1
 
 
 def test_killed_it_goes_on_and_gives_the_same_bytes(exported, photos, scanned, tmp_path):
@@ -460,6 +498,10 @@ def a_pipe(name):
         (rewritten(lambda arrays: {"mean": arrays["mean"].astype(np.float16)}), "of other outputs"),
         (rewritten(lambda arrays: {"places": arrays["places"] + 2**60}), "is damaged"),
         (rewritten(lambda arrays: {"counts": -arrays["counts"]}), "it has no counts"),
+        (rewritten(lambda arrays: {"tops": arrays["tops"][1:]}), "it is of other outputs"),
+        (rewritten(lambda arrays: {"tops": arrays["tops"] + 4080}), "its tops are no magnitudes"),
+        (rewritten(lambda arrays: {"tables": arrays["tables"].astype(np.float32)}), "its tables are no counts"),
+        (rewritten(lambda arrays: {"tables": -arrays["tables"].astype(np.int64)}), "its tables are no counts"),
         (renamed_part("00000-99-9999999.safetensors"), "the list has"),
         (renamed_part("00000-40-0000000.safetensors"), "the list has"),
         (listed(images=["../../../etc/passwd"], states=[1]), "outside of the folder"),
