@@ -108,15 +108,19 @@ class ChannelHistograms:
         found = np.full((len(QUANTILES), len(self.tops)), np.nan)
         for begin in range(0, len(self.tops), _BLOCK):
             place = slice(begin, begin + _BLOCK)
-            reached = np.cumsum(self.tables[place], axis=1, dtype=np.int64)
-            totals, small = reached[:, -1], _small(self.tops[place])
-            for row, share in zip(found, QUANTILES, strict=True):
-                rank = np.clip(np.ceil(share * totals), 1, np.maximum(totals, 1))
-                places = (reached < rank[:, None]).sum(axis=1)
-                below, above = (_lower_edges(places + step, small).astype(np.float64) for step in (0, 1))
-                middle = np.where(places == CENTRE, 0.0, below / 2 + above / 2)
-                row[place] = np.where(totals > 0, np.clip(middle, low[place], high[place]), np.nan)
+            found[:, place] = self.part(begin, begin + _BLOCK)._quantiles(low[place], high[place])
         return dict(zip(QUANTILES, found, strict=True))
+
+    def _quantiles(self, low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+        # Added up over all channels, so that one search finds the bucket of every rank.
+        reached, totals = np.cumsum(self.tables, dtype=np.int64), self.totals()
+        before = np.cumsum(totals) - totals
+        ranks = np.maximum(np.ceil(np.outer(totals, QUANTILES)).astype(np.int64), 1)
+        places = np.searchsorted(reached, before[:, None] + ranks) - np.arange(len(totals))[:, None] * BINS
+        small = _small(self.tops)[:, None]
+        below, above = (_lower_edges(places + step, small).astype(np.float64) for step in (0, 1))
+        middle = np.where(places == CENTRE, 0.0, below / 2 + above / 2)
+        return np.where(totals[:, None] > 0, np.clip(middle, low[:, None], high[:, None]), np.nan).T
 
     def stretches(self) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
         """Return the buckets of each channel between its first and its last that aren't empty, as numpy.histogram does.
