@@ -1,6 +1,6 @@
 """Statistics -> Parquet: outputs, channels and their histograms; which channels are dead or saturated."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from .channel_histogram import ChannelHistograms
 from .channel_moments import ChannelMoments
 from .partial_statistics import PartialStatistics
 from .scanned_outputs import ScannedOutput
-from .tables import shown_path, words, write_table
+from .tables import shown_path, words, write_row_groups, write_table
 from .value_histogram import QUANTILES, bucket_edges, quantiles
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ __all__ = ["dead_and_saturated", "write_statistics"]
 
 _SATURATED = 0.5
 """The share of a channel's elements at one end of its range from which on it counts as saturated."""
+_TOGETHER = 8192
+"""Channels whose histograms are in one row group of their file."""
 
 
 def write_statistics(
@@ -50,7 +52,8 @@ def write_statistics(
             tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
             tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
         if name is None:
-            write_table(folder / "channel_histograms.parquet", _channel_histogram_rows(outputs, partial.histograms))
+            groups = (_channel_histogram_rows(each, partial.histograms) for each in _grouped(outputs))
+            write_row_groups(folder / "channel_histograms.parquet", groups)
     for table, parts in tables.items():
         write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
 
@@ -186,11 +189,24 @@ def _histogram_rows(of_class: str | None, output: ScannedOutput, counts: NDArray
 
 
 def _channel_histogram_rows(outputs: Sequence[ScannedOutput], histograms: ChannelHistograms) -> "pyarrow.Table":
+    """Return the rows of some outputs that follow one another."""
     import pyarrow as pa
 
-    sizes, edges, counts = histograms.stretches()
+    sizes, edges, counts = histograms.part(outputs[0].begin, outputs[-1].end).stretches()
     lists = {}
     for name, lengths, values in (("edges", sizes + (sizes > 0), edges), ("counts", sizes, counts)):
         starts = np.concatenate([[0], np.cumsum(lengths)])
         lists[name] = pa.LargeListArray.from_arrays(pa.array(starts), pa.array(values))
     return pa.table(_places(outputs) | lists)
+
+
+def _grouped(outputs: Sequence[ScannedOutput]) -> Iterator[list[ScannedOutput]]:
+    """Yield the outputs in groups of about so many channels that their histograms take tens of megabytes."""
+    group: list[ScannedOutput] = []
+    for each in outputs:
+        group.append(each)
+        if each.end - group[0].begin >= _TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group

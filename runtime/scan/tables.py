@@ -4,7 +4,7 @@ The statistics over all images are in `statistics_tables.py`; `artifacts/README.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ __all__ = [
     "require_parquet",
     "shown_path",
     "words",
+    "write_row_groups",
     "write_table",
     "write_tables_of_shard",
 ]
@@ -127,13 +128,26 @@ def write_table(file: Path, table: "pyarrow.Table") -> None:
     Raises:
         OutputError: it can't be written.
     """
+    write_row_groups(file, [table])
+
+
+def write_row_groups(file: Path, tables: "Iterable[pyarrow.Table]") -> None:
+    """Write one file, whole or not at all, of tables with the same columns, of which one at a time is in memory.
+
+    Raises:
+        OutputError: it can't be written.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # The mark is in the footer, where the files of ours are known by it.
-    marked = table.replace_schema_metadata({_MARK: "1"})
-    content = pa.BufferOutputStream()
-    pq.write_table(marked, content, compression="zstd")
+    content, writer = pa.BufferOutputStream(), None
+    for table in tables:
+        # The mark is in the footer, where the files of ours are known by it.
+        marked = table.replace_schema_metadata({_MARK: "1"})
+        writer = writer or pq.ParquetWriter(content, marked.schema, compression="zstd")
+        writer.write_table(marked)
+    if writer is not None:
+        writer.close()
     with replace_file(file, _MARK) as stream:
         stream.write(content.getvalue())
 
