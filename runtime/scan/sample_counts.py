@@ -91,7 +91,7 @@ class _OfOutput:
         """Take the number of channels, and where the output's values are counted."""
         self._lock, self._counts = Lock(), counts
         most = samples_of(channels)
-        # Half the memory, and half the time, where a shard of usual size fits.
+        # Half the memory, where a shard of usual size fits.
         self._kind = np.uint16 if most <= _NARROW else np.uint32
         self._room = int(np.iinfo(self._kind).max) // most
         self._images = 0
