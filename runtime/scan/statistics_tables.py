@@ -1,6 +1,7 @@
 """Statistics -> Parquet: outputs, channels and their histograms; which channels are dead or saturated."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,18 +45,23 @@ def write_statistics(
     import pyarrow as pa
 
     tables: dict[str, list[pa.Table]] = {"outputs": [], "channels": [], "histograms": []}
-    for name, partial in statistics:
-        of_class = None if name is None else shown_path(name)
-        tables["channels"].append(_channel_rows(of_class, outputs, partial, path_of))
-        for index, each in enumerate(outputs):
-            moments = partial.moments.part(each.begin, each.end)
-            tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
-            tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
-        if name is None:
-            groups = (_channel_histogram_rows(each, partial.histograms) for each in _grouped(outputs))
-            write_row_groups(folder / "channel_histograms.parquet", groups)
-    for table, parts in tables.items():
-        write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
+    with ThreadPoolExecutor(1) as beside:
+        written = []
+        for name, partial in statistics:
+            of_class = None if name is None else shown_path(name)
+            if name is None:
+                # The largest table by far: it is written while the others are made.
+                groups = (_channel_histogram_rows(each, partial.histograms) for each in _grouped(outputs))
+                written.append(beside.submit(write_row_groups, folder / "channel_histograms.parquet", groups))
+            tables["channels"].append(_channel_rows(of_class, outputs, partial, path_of))
+            for index, each in enumerate(outputs):
+                moments = partial.moments.part(each.begin, each.end)
+                tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
+                tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
+        for table, parts in tables.items():
+            write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
+        for future in written:
+            future.result()
 
 
 def _moments(moments: ChannelMoments, path_of: Callable[[int], str]) -> dict[str, Any]:
