@@ -71,9 +71,7 @@ class ChannelHistograms:
     @classmethod
     def of(cls, tops: Tops, tables: Tables) -> "ChannelHistograms":
         """Return the histograms of these counts, which are copied if they need fewer bytes."""
-        most = int(tables.max(initial=0))
-        kind = next(kind for kind in (np.uint16, np.uint32, np.int64) if most <= np.iinfo(kind).max)
-        return cls(tops, tables.astype(kind, copy=False))
+        return cls(tops, tables.astype(_narrowest(tables), copy=False))
 
     @classmethod
     def joined(cls, parts: "Sequence[ChannelHistograms]") -> "ChannelHistograms":
@@ -87,12 +85,15 @@ class ChannelHistograms:
     def merged(self, later: "ChannelHistograms") -> "ChannelHistograms":
         """Return the counts of both."""
         tops = np.maximum(self.tops, later.tops)
-        parts = []
+        tables: Tables = np.empty((len(tops), BINS), np.uint16)
         for begin in range(0, len(tops), _BLOCK):
             place = slice(begin, begin + _BLOCK)
-            both = (raised(each.tables[place], each.tops[place], tops[place]) for each in (self, later))
-            parts.append(ChannelHistograms.of(tops[place], sum(both, start=np.zeros((), np.int64))))
-        return ChannelHistograms.joined(parts) if parts else self
+            both, other = (raised(each.tables[place], each.tops[place], tops[place]) for each in (self, later))
+            both += other
+            # Wider from the first block on that needs it: a copy of each would be gigabytes of a very large model.
+            tables = tables.astype(np.result_type(tables.dtype, _narrowest(both)), copy=False)
+            tables[place] = both
+        return ChannelHistograms(tops, tables)
 
     def totals(self) -> NDArray[np.int64]:
         """Return how many elements are counted in each channel, P."""
@@ -141,6 +142,13 @@ class ChannelHistograms:
         within = known[:, None] & (place >= first) & (place <= last)
         counts = self.tables[within[:, :-1] & (place[:-1] < last)].astype(np.int64)
         return np.where(known, (last - first)[:, 0], 0), edges[within], counts
+
+
+def _narrowest(tables: Tables) -> type[np.integer[Any]]:
+    """Return the type of the fewest bytes that holds these counts."""
+    most = int(tables.max(initial=0))
+    kinds: tuple[type[np.integer[Any]], ...] = (np.uint16, np.uint32, np.int64)
+    return next(kind for kind in kinds if most <= np.iinfo(kind).max)
 
 
 def _lower_edges(places: NDArray[np.integer[Any]], small: Tops) -> NDArray[np.float32]:

@@ -103,6 +103,16 @@ def test_in_any_order_and_in_any_parts_the_counts_are_the_same():
     assert_same(ChannelHistograms.none(9).merged(whole), whole)
 
 
+def test_counts_get_more_bytes_where_they_need_them():
+    many = np.repeat(counted(channels()[:10]).tables, 100, axis=0).astype(np.uint16)
+    part = ChannelHistograms.of(np.repeat(counted(channels()[:10]).tops, 100), many)
+    found, sums = part, part.tables.astype(np.int64)
+    for _ in range(9):
+        found, sums = found.merged(found), 2 * sums
+        np.testing.assert_array_equal(found.tables, sums)
+    assert (part.tables.dtype, found.tables.dtype, part.tables.shape) == (np.uint16, np.uint32, (900, 256))
+
+
 def test_a_full_table_is_put_aside():
     values = np.zeros((300, 1, 4096), np.float32)
     values[:, :, ::2] = np.arange(300, dtype=np.float32)[:, None, None]
