@@ -1,5 +1,7 @@
 // Numbers in words as Python writes them, to the last digit, so that both languages say the same.
 
+import { roundHalfEven } from "./tensor.js";
+
 /** The largest that `toExponential` takes. Ties of fewer digits, the only ones, are exact in so many. */
 const ALL_DIGITS = 100;
 
@@ -75,3 +77,26 @@ export function shortFloat32(value) {
  * @param {string} text
  */
 export const withMinus = (text) => text.replaceAll("-", "−");
+
+/**
+ * Python's `format(share, ".0%")`, with a space before the sign.
+ * @param {number} share
+ */
+export const percent = (share) => `${roundHalfEven(share * 100)} %`;
+
+/**
+ * `0.00019` and `1.9e-04` as `1.9e-4`.
+ * @param {string} number as of `general`
+ */
+export function compact(number) {
+  const small = /^-?0\.000([1-9]\d*)$/.exec(number);
+  const text = small ? exponential(Number(number), small[1].length) : number;
+  return text.replace(/e([+-])0+(?=\d)/, (_, sign) => `e${sign === "+" ? "" : sign}`);
+}
+
+/**
+ * Python's `format(value, ".Ne")` of a number that has as many digits.
+ * @param {number} value
+ * @param {number} digits significant
+ */
+const exponential = (value, digits) => value.toExponential(digits - 1);

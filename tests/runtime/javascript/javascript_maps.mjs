@@ -3,12 +3,15 @@ import { readFileSync } from "node:fs";
 import { channelsOf, hasMap } from "../../../runtime/javascript/src/maps/channels.js";
 import { colourMapImage, colourTable } from "../../../runtime/javascript/src/maps/colour_maps.js";
 import { overviewScales, rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
-import { LEFT_OUT, readMap, worthDrawing } from "../../../runtime/javascript/src/maps/feature_maps.js";
-import { explained, leftOutNotes, markedDetail, scaleNotes, tokenNotes, usualReduction } from "../../../runtime/javascript/src/maps/footer.js";
+import { LEFT_OUT, detailOf, worthDrawing } from "../../../runtime/javascript/src/maps/feature_maps.js";
+import { BADGES, IN_SHORT, leftOutNotes } from "../../../runtime/javascript/src/maps/footer.js";
+import { readMap } from "../../../runtime/javascript/src/maps/map_reading.js";
 import { general } from "../../../runtime/javascript/src/number_words.js";
-import { CHANNEL_PAGE, OUTPUT_PAGE, layOut } from "../../../runtime/javascript/src/maps/page_layout.js";
+import { layOut } from "../../../runtime/javascript/src/maps/page_layout.js";
 import { REDUCTIONS } from "../../../runtime/javascript/src/maps/reductions.js";
-import { atDepth, pageRanges, sectionsOf } from "../../../runtime/javascript/src/maps/sections.js";
+import { pageRanges } from "../../../runtime/javascript/src/maps/sections.js";
+import { CHANNEL_PAGE, OUTPUT_PAGE } from "../../../runtime/javascript/src/maps/tile_places.js";
+import { atDepth } from "../../../runtime/javascript/src/selection.js";
 import { DTYPES } from "../../../runtime/javascript/src/tensor.js";
 
 const given = JSON.parse(readFileSync(process.argv[2], "utf8"));
@@ -35,12 +38,11 @@ for (const output of given.outputs) {
 const grids = given.styles.map((style) => {
   const found = worthDrawing(maps, style);
   const scales = scalesOf(found.maps.map((map) => map.values), style);
-  const usual = usualReduction(found.maps);
   return {
     names: found.maps.map((map) => map.name),
-    details: found.maps.map((map) => markedDetail(map, usual)),
-    notes: [...explained(found.maps), ...scaleNotes(scales, style), ...tokenNotes(given.outputs), ...leftOutNotes(found.leftOut)],
-    ranges: scales.map((scale) => (scale ? rangeText(scale) : null)),
+    details: found.maps.map(detailOf),
+    notes: leftOutNotes(found.leftOut),
+    ranges: [false, true].map((short) => scales.map((scale) => (scale ? rangeText(scale, { short }) : null))),
     colours: found.maps.map((map, index) => {
       const scale = scales[index];
       const rgba = colourMapImage(map.values, colourTable(scale?.cmap ?? "viridis"), scale ? [scale.low, scale.high] : null);
@@ -56,7 +58,7 @@ process.stdout.write(
     grids,
     numbers: given.numbers.map(([value, digits]) => general(value, digits)),
     tables: Object.fromEntries(given.colourMaps.map((name) => [name, base64(colourTable(name))])),
-    words: [Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, row.words])), LEFT_OUT],
+    words: [Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, row.words])), LEFT_OUT, BADGES, IN_SHORT],
     layouts: given.shapes.map(({ shapes, channels }) => {
       const names = shapes.map((_, index) => String(index));
       const { side, columns, rows, mapHeight, text, width, height } = layOut(shapes, {
@@ -64,14 +66,13 @@ process.stdout.write(
         names,
         notes: ["One."],
         measure,
-        details: !channels,
+        details: channels ? 0 : 2,
         hasTitle: true,
         sections: !channels,
       });
       return { side, columns, rows, mapHeight, text, size: [width, height] };
     }),
     overviews: given.overviews.map(({ style, maps }) => overviewScales(maps.map((map) => ({ ...map, values: array(map.values) })), style)),
-    sections: given.paths.map(sectionsOf),
     pages: given.paths.map((paths) => pageRanges(paths, 48)),
     depths: given.paths.map((paths) => [1, 2, 3].map((depth) => atDepth(paths.map((path, index) => ({ module_path: path, index })), depth).map(({ index }) => index))),
   }),

@@ -1,6 +1,6 @@
 """The maps that JavaScript makes of tensors are Python's: values, what shows something, colours to the byte.
 
-The layout and the words around the maps are each one's own: a page that one works with isn't a figure.
+Which of a model's maps are drawn, and where, is in test_javascript_overview.py.
 """
 
 import base64
@@ -16,13 +16,17 @@ from make_javascript_colours import javascript_colours
 from runtime.artifact.errors import UsageError
 from runtime.artifact.manifest import Output
 from runtime.artifact.selection import select_outputs
+from runtime.maps import footer, page_layout
 from runtime.maps.channel_mean import channels_of
 from runtime.maps.colour_maps import colour_map_image, colour_table
 from runtime.maps.colour_scales import range_text, scales_of
-from runtime.maps.feature_maps import worth_drawing
+from runtime.maps.feature_maps import LEFT_OUT, worth_drawing
+from runtime.maps.footer import left_out_notes
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.map_reading import read_map
 from runtime.maps.reductions import REDUCTIONS
+from runtime.maps.sections import page_ranges
+from runtime.maps.tile_places import CHANNEL_PAGE, OUTPUT_PAGE
 
 pytestmark = needs_node
 
@@ -213,7 +217,9 @@ def test_the_same_maps_are_worth_drawing_in_the_same_colours(made, outputs_and_a
     ).maps
     assert found["names"] == [each.name for each in drawn]
     scales = scales_of([each.values for each in drawn], style, shared=bool(style.shared))
-    assert found["ranges"] == [scale and list(range_text(scale)) for scale in scales]
+    for short, ranges in enumerate(found["ranges"]):
+        assert ranges == [scale and list(range_text(scale, short=bool(short))) for scale in scales]
+    assert found["details"] == [each.detail for each in drawn]
     for each, scale, colours in zip(drawn, scales, found["colours"], strict=True):
         ends = (scale.low, scale.high) if scale else None
         expected = colour_map_image(each.values, colour_table(scale.cmap if scale else "viridis"), ends)
@@ -234,10 +240,13 @@ def test_the_colours_of_an_overview_are_not_taken_by_the_padded_edge(made, numbe
         assert scales != scales_of(padded_maps(), style, shared=False), "the edge matters to some of the maps"
 
 
-def test_what_is_left_out_is_told_with_its_reason(made):
-    notes = "\n".join(made["grids"][0]["notes"])
-    for told in ("block.0.twin = block.0.conv", "still (0.3)", "noise (1)", "1 × 1 pixel is left out: point", "fc"):
-        assert told in notes
+def test_what_is_left_out_is_said_with_its_reason(made, outputs_and_arrays):
+    outputs, arrays = outputs_and_arrays
+    for found, style in zip(made["grids"], STYLES, strict=True):
+        maps = [read_map(arrays, each, noise=NOISE) for each in outputs]
+        left_out = worth_drawing(maps, aliases=bool(style.get("aliases")), shared=bool(style.get("shared"))).left_out
+        (sentence,) = left_out_notes(left_out)
+        assert found["notes"] == [sentence.replace(" (--outputs and --aliases draw them)", "")]
 
 
 def test_numbers_are_written_as_python_writes_them(made):
@@ -251,24 +260,47 @@ def test_the_colour_tables_are_pythons(made):
     assert file.read_text(encoding="utf-8") == javascript_colours(), "run `make javascript-tables`"
 
 
-def test_the_words_for_a_reduction_are_pythons(made):
-    assert made["words"][0] == {name: row.words for name, row in REDUCTIONS.items()}
+def test_the_words_are_pythons(made):
+    reductions, left_out, badges, in_short = made["words"]
+    assert reductions == {name: row.words for name, row in REDUCTIONS.items()}
+    assert left_out == {kind: list(words) for kind, words in LEFT_OUT.items()}
+    assert badges == footer._BADGES
+    assert in_short == {words: list(kinds) for words, kinds in footer._IN_SHORT.items()}
+    pairs = (reductions, REDUCTIONS), (left_out, LEFT_OUT), (badges, footer._BADGES), (in_short, footer._IN_SHORT)
+    for table, expected in pairs:
+        assert list(table) == list(expected), "in the same order"
 
 
-def test_all_tiles_fit_on_a_page(made):
-    for shapes, layout in zip(SHAPES, made["layouts"][::2], strict=True):
-        assert layout["columns"] * layout["rows"] >= len(shapes)
-        assert layout["columns"] * layout["side"] < layout["size"][0]
-        assert layout["rows"] * layout["mapHeight"] < layout["size"][1]
+@pytest.mark.parametrize("number", range(2 * len(SHAPES)))
+def test_tiles_are_laid_out_as_in_python(made, number, monkeypatch):
+    monkeypatch.setattr(page_layout, "font_of_size", OneWidth)
+    shapes, channels, found = SHAPES[number // 2], number % 2 == 1, made["layouts"][number]
+    layout = page_layout.lay_out(
+        shapes,
+        CHANNEL_PAGE if channels else OUTPUT_PAGE,
+        names=[str(index) for index in range(len(shapes))],
+        notes=["One."],
+        has_title=True,
+        details=0 if channels else 2,
+        sections=not channels,
+    )
+    measures = {"side": layout.side, "columns": layout.columns, "rows": layout.rows, "mapHeight": layout.map_height}
+    assert found == measures | {"text": layout.text, "size": list(layout.size)}
 
 
-def test_pages_end_with_blocks_and_hold_all(made):
-    for paths, sections, pages in zip(PATHS, made["sections"], made["pages"], strict=True):
-        assert len(sections) == len(paths)
-        assert [start for start, _ in pages] == [0, *(stop for _, stop in pages[:-1])]
-        assert pages[-1][1] == len(paths)
-        assert all(stop - start <= 48 for start, stop in pages)
-    assert made["pages"][1] == [[0, 45], [45, 90]]
+class OneWidth:
+    """A font whose letters have one width, in which both sides measure the same."""
+
+    def __init__(self, size, *, bold=False):
+        self.width = size * 0.6
+
+    def getlength(self, text):
+        return len(text) * self.width
+
+
+def test_pages_end_where_pythons_do(made):
+    for paths, pages in zip(PATHS, made["pages"], strict=True):
+        assert pages == [[each.start, each.stop] for each in page_ranges(paths, 48)]
 
 
 def test_a_depth_shows_what_it_shows_in_python(made):

@@ -1,7 +1,7 @@
 // Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
 // rules are those of `runtime/maps/colour_scales.py`.
 
-import { general, withMinus } from "../number_words.js";
+import { compact, general, withMinus } from "../number_words.js";
 import { roundHalfEven } from "../tensor.js";
 
 /**
@@ -22,6 +22,8 @@ import { roundHalfEven } from "../tensor.js";
  * @property {string | null} [cmap]
  * @property {boolean} [aliases] whether to draw also what looks like an earlier map
  * @property {number | null} [columns] of the picture
+ * @property {number | null} [width] of the picture, in pixels
+ * @property {boolean} [overlay] whether each map lies over its photo
  */
 
 export const SEQUENTIAL = "viridis";
@@ -36,15 +38,12 @@ const MANY_PIXELS = 100;
 const WASHED_OUT_FEW = 0.3;
 /** Of a map's range: how far an end lies from the others that is clipped. */
 const FAR = 0.2;
+/** Of the largest value, that a map's colours span at least, or else it is nearly constant. */
+export const FLAT = 0.1;
 /** Of a map's side, what is its edge. */
 const EDGE = 0.07;
-/** Pixels along the inside, of which fewer are a small part of the map. */
-const SMALLEST_INSIDE = 10;
-/**
- * Of a map's range: if all inside of its edge lies within this part of it, the edge takes many of the colours; and the
- * same of the pixels farthest out.
- */
-const LITTLE = 0.6;
+/** The shortest side of which that is a small part. */
+const SMALLEST_EDGED = 12;
 
 /**
  * Each map's scale; null where no value is finite.
@@ -60,7 +59,7 @@ export function scalesOf(maps, style) {
 
 /**
  * Each map's scale in an overview: a map's edge, which is computed from padding, and its pixels farthest out share the
- * ends' colours where they would take many of them.
+ * ends' colours, unless something else is asked for.
  * @param {{ values: ArrayLike<number>, height: number, width: number }[]} maps H W each
  * @param {GridStyle} style
  * @returns {(ColourScale | null)[]}
@@ -70,7 +69,7 @@ export function overviewScales(maps, style) {
     maps.map((map) => map.values),
     style,
   );
-  if (style.shared || style.symmetric || (style.clip ?? null) !== null) return found;
+  if (!isInner(style)) return found;
   return maps.map((map, index) => {
     const scale = found[index];
     return scale && ofMost(map, scale);
@@ -78,27 +77,36 @@ export function overviewScales(maps, style) {
 }
 
 /**
- * The scale of what is inside of a map's edge, and of its pixels less 1 % at either end, where the rest takes many of
- * the colours.
+ * Whether no edge and no lone pixel takes a map's colours in an overview.
+ * @param {GridStyle} style
+ */
+export const isInner = ({ shared, symmetric, clip }) => !shared && !symmetric && (clip ?? null) === null;
+
+/**
+ * Whether the colours span little of the values: what is seen is nearly constant.
+ * @param {ColourScale | null} scale
+ */
+export const isFlat = (scale) =>
+  scale !== null && scale.high / 2 - scale.low / 2 < (FLAT * Math.max(Math.abs(scale.low), Math.abs(scale.high))) / 2;
+
+/**
+ * The scale of what is inside of a map's edge, less 1 % of these pixels, at least one, at either end.
  * @param {{ values: ArrayLike<number>, height: number, width: number }} map
  * @param {ColourScale} scale
  * @returns {ColourScale}
  */
 function ofMost({ values, height, width }, scale) {
   const shorter = Math.min(height, width);
-  const edge = Math.max(1, roundHalfEven(shorter * EDGE));
-  if (shorter < SMALLEST_INSIDE + 2 * edge) return scale;
+  const edge = shorter < SMALLEST_EDGED ? 0 : Math.max(1, roundHalfEven(shorter * EDGE));
   const all = Float64Array.from(values);
   const rows = Array.from({ length: height - 2 * edge }, (_, row) => (row + edge) * width);
   const inside = sortedFinite(rows.map((start) => all.subarray(start + edge, start + width - edge)));
   const count = Math.ceil((inside.length * CLIPPED_BY_DEFAULT) / 100);
-  if (2 * count >= inside.length) return scale;
-  let { lowest: low, highest: high } = scale;
-  for (const left of [0, count]) {
-    const [from, to] = [inside[left] + 0, inside[inside.length - 1 - left] + 0];
-    if (from < to && to / 2 - from / 2 <= LITTLE * (high / 2 - low / 2)) [low, high] = [from, to];
+  for (const left of inside.length < FEWEST_PIXELS ? [] : [count, 0]) {
+    const [low, high] = [inside[left], inside[inside.length - 1 - left]];
+    if (low < high) return { ...scale, low, high }; // else the few are all there is to see
   }
-  return { ...scale, low, high };
+  return { ...scale, low: scale.lowest, high: scale.highest };
 }
 
 /**
@@ -108,11 +116,14 @@ function ofMost({ values, height, width }, scale) {
 export const ownScale = (values) => scaleOf(sortedFinite([values]), { clip: 0 });
 
 /**
- * The ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant.
+ * The ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant. In short, `≤ −0.25`:
+ * how far what shares the end's colour lies isn't said; and `1.9e−4` instead of `0.00019`. Without marks, nothing is said of
+ * it.
  * @param {ColourScale} scale
+ * @param {{ short?: boolean, marks?: boolean }} [how]
  * @returns {[string, string]}
  */
-export function rangeText(scale) {
+export function rangeText(scale, { short = false, marks = true } = {}) {
   if (scale.lowest === scale.highest) {
     const text = withMinus(general(scale.lowest, 4));
     return [text, text];
@@ -123,8 +134,9 @@ export function rangeText(scale) {
     low = general(scale.low, digits);
     high = general(scale.high, digits);
   }
-  if (scale.lowest < scale.low) low = `${general(scale.lowest, 3)} … ${low}`;
-  if (scale.highest > scale.high) high = `${high} … ${general(scale.highest, 3)}`;
+  if (short) [low, high] = [compact(low), compact(high)];
+  if (marks && scale.lowest < scale.low) low = short ? `≤ ${low}` : `${general(scale.lowest, 3)} … ${low}`;
+  if (marks && scale.highest > scale.high) high = short ? `≥ ${high}` : `${high} … ${general(scale.highest, 3)}`;
   return [withMinus(low), withMinus(high)];
 }
 

@@ -1,160 +1,149 @@
-// Tensors by output to the maps that a grid shows, and what is left out because it would show nothing new: the rules of
-// `runtime/maps/feature_maps.py` and `feature_grid.py`.
+// What a map is and says of itself, and which are left out because they would show nothing new: the rules of
+// `runtime/maps/feature_maps.py`. How a tensor becomes a map is in `map_reading.js`.
 
-import { UsageError } from "../errors.js";
-import { channelsOf, hasMap } from "./channels.js";
+import { general, percent, withMinus } from "../number_words.js";
 import { valueRange } from "./colour_maps.js";
-import { general, withMinus } from "../number_words.js";
-import { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
 
-/** @typedef {import("../tensor.js").Tensor} Tensor */
-/** @typedef {import("./channels.js").Channels} Channels */
-/** @typedef {"repeat" | "weak" | "rounding" | "constant" | "point" | "flat"} LeftOut */
+/**
+ * @typedef {"inside" | "preactivation" | "repeat" | "similar" | "pooling" | "noise" | "checkerboard" | "weak" | "rounding" |
+ *   "constant" | "point" | "flat"} LeftOut
+ */
+/** By why they aren't drawn, the outputs. @typedef {Partial<Record<LeftOut, string[]>>} ByReason */
 /**
  * @typedef {object} FeatureMap what one tile shows
  * @property {string} name
- * @property {string} detail `Conv2d · 64 × 56 × 56`
- * @property {string} path the module it ran in
+ * @property {string} operation `Conv2d`; empty where the name says it
+ * @property {string} path the module it ran in: neighbours of one block belong together
  * @property {number} height
  * @property {number} width
- * @property {Float64Array} values H W
- * @property {string} reduction a row of `REDUCTIONS`
+ * @property {Float64Array} values H W; empty where there is none
+ * @property {number[]} size C H W of the tensor; empty for a channel
+ * @property {string} reduction a row of `REDUCTIONS`; empty for a channel
  * @property {LeftOut | null} leftOut why it shows nothing, if it does
- * @property {boolean} weak whether it hardly varies beside the others, and is drawn fainter
+ * @property {string[]} badges what is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`
+ * @property {number | null} share of a principal component: how much of the channels' variance it holds
+ * @property {string} part which of several maps of its tensor it is, if there are: `PC2`, `channel 0`
+ * @property {string} stage of an overview: what the neighbours of its size are called, as of `withStages`
  */
 
-/** Machine epsilons of the magnitude, up to which a map's range counts as rounding. */
-const ROUNDING = 8;
+/** Up to so many are each of a meaning of its own, as the classes of a U-Net: that a map is their mean is said. */
+const FEW_CHANNELS = 3;
 /** Of a map's range: two maps that nowhere differ by more look the same. */
 const ALIKE = 0.02;
-/** Of what the strongest map varies by: what varies less is mostly chance. */
-const WEAK = 1e-4;
+/** The badge of a map that hardly varies beside the others. */
+export const WEAK = "weak";
+/** The badge of what a block adds to its input, where the sum looks like the input. */
+export const BRANCH = "branch";
+/** What is said of a first principal component that holds less of the channels' variance: it is one pattern of many. */
+export const LOW = "low";
+const LEAST_SHARE = 0.2;
 
-/** Why an output is not drawn, of one and of several, in the order of the sentences. @type {Record<LeftOut, [string, string]>} */
+/**
+ * Why an output is not drawn, in the footer's words: of one, and of several.
+ * @type {Record<LeftOut, [string, string]>}
+ */
 export const LEFT_OUT = {
-  repeat: ["output that looks like another is left out", "outputs that look like another are left out"],
-  weak: [
-    "output varies by less than a ten-thousandth of the strongest and is left out",
-    "outputs vary by less than a ten-thousandth of the strongest and are left out",
-  ],
-  rounding: [
-    "output whose map varies only by rounding is left out",
-    "outputs whose maps vary only by rounding are left out",
-  ],
-  constant: ["output that is constant over the image is left out", "outputs constant over the image are left out"],
-  point: ["output of 1 × 1 pixel is left out", "outputs of 1 × 1 pixel are left out"],
-  flat: ["output without height and width is left out", "outputs without height and width are left out"],
+  inside: ["is inside a block", "are inside blocks"],
+  preactivation: ["precedes its activation", "precede their activation"],
+  repeat: ["looks like another", "look like another"],
+  similar: ["looks like a tile drawn", "look like tiles drawn"],
+  pooling: ["is a tile pooled", "are tiles pooled"],
+  noise: ["is noise like a tile drawn", "are noise like tiles drawn"],
+  checkerboard: ["is a checkerboard", "are checkerboards"],
+  weak: ["is weak, too", "are weak, too"],
+  rounding: ["varies only by rounding", "vary only by rounding"],
+  constant: ["is constant over the image", "are constant over the image"],
+  point: ["has 1 × 1 pixel", "have 1 × 1 pixel"],
+  flat: ["has no height and width", "have no height and width"],
 };
 
 /**
- * The map of one output, which may show nothing.
- * @param {Tensor | undefined} tensor the output's; needed where it has a height and a width
- * @param {any} output of a manifest
- * @param {string} [reduce] a row of `REDUCTIONS`, or auto
- * @param {number} [noise] of an output that is a mean already, how far it may be off by rounding
- * @returns {FeatureMap}
- * @throws {UsageError} the tensor is missing or contradicts the output, or a mean can't be reduced as requested
+ * Whether it is the mean of channels of which each may have a meaning of its own.
+ * @param {FeatureMap} map
  */
-export function readMap(tensor, output, reduce = AUTO, noise = 0) {
-  const named = { name: output.name, path: output.module_path, weak: false };
-  if (!hasMap(output)) {
-    const nothing = { height: 0, width: 0, values: new Float64Array(0), reduction: "" };
-    return { ...named, ...nothing, detail: output.label, leftOut: "flat" };
-  }
-  if (!tensor) throw new UsageError(`There is no tensor for output ${output.name}.`);
-  const channels = channelsOf(tensor, output);
-  const { height, width } = channels;
-  const isMean = output.averaged !== null && output.averaged !== undefined;
-  if (isMean && reduce !== AUTO && reduce !== "mean") {
-    throw new UsageError(`${output.name} is a mean over the channels already: it has no ${reduce}.`);
-  }
-  const order = isMean ? ["mean"] : reduce === AUTO ? AUTO_ORDER : [reduce];
-  /** @type {FeatureMap | undefined} */
-  let first;
-  for (const reduction of order) {
-    const values = REDUCTIONS[reduction].reduce(channels);
-    const leftOut = showsNothing(values, channels, REDUCTIONS[reduction], isMean, noise);
-    /** @type {FeatureMap} */
-    const found = { ...named, detail: detailOf(output, channels), height, width, values, reduction, leftOut };
-    if (leftOut !== "constant" && leftOut !== "rounding") return found;
-    first ??= found;
-  }
-  return /** @type {FeatureMap} */ (first);
+export const isMeanOfFew = ({ reduction, part, size }) =>
+  reduction === "mean" && !part && size.length > 0 && size[0] >= 2 && size[0] <= FEW_CHANNELS;
+
+/**
+ * Whether it is a first principal component that holds little of the channels' variance.
+ * @param {FeatureMap} map
+ */
+export const isLow = ({ share, part }) => share !== null && share < LEAST_SHARE && (part === "" || part === "PC1");
+
+/**
+ * Whether it hardly varies beside the others, and is drawn fainter.
+ * @param {FeatureMap} map
+ */
+export const isWeak = ({ badges }) => badges.includes(WEAK);
+
+/**
+ * What else is to be said of it: `PC1 43 %`, `+2 alike`.
+ * @param {FeatureMap} map
+ * @returns {string[]}
+ */
+export function remarksOf(map) {
+  const others = map.badges.filter((badge) => badge !== WEAK && badge !== BRANCH);
+  if (map.share === null) return others;
+  const share = `${map.part || "PC1"} ${percent(map.share)}${isLow(map) ? ` ${LOW}` : ""}`;
+  return [share, ...others.filter((badge) => badge !== map.reduction)];
 }
 
 /**
- * The maps that show something new, those that hardly vary marked weak or left out, and the names of what is left out.
- * @param {FeatureMap[]} maps in the order of drawing
- * @param {{ aliases?: boolean, shared?: boolean, omitWeak?: boolean }} [choices]
- * @returns {{ maps: FeatureMap[], leftOut: Partial<Record<LeftOut, string[]>> }}
+ * All of it in a line: `Conv2d · 64 × 56 × 56 · pca`.
+ * @param {FeatureMap} map
  */
-export function worthDrawing(maps, { aliases = false, shared = false, omitWeak = false } = {}) {
-  /** @type {Partial<Record<LeftOut, string[]>>} */
-  const leftOut = {};
-  /** @type {FeatureMap[]} */
-  let found = [];
+export const detailOf = ({ operation, size, badges }) =>
+  [operation, sizeText(size), ...badges].filter(Boolean).join(" · ");
+
+/**
+ * A map with one more badge.
+ * @param {FeatureMap} map
+ * @param {string} badge
+ * @returns {FeatureMap}
+ */
+export const badged = (map, badge) => ({ ...map, badges: [...map.badges, badge] });
+
+/**
+ * Return `64 × 56 × 56`.
+ * @param {number[]} size
+ */
+export const sizeText = (size) => size.join(" × ");
+
+/**
+ * Whether two maps have one height and width.
+ * @param {{ height: number, width: number }} one
+ * @param {{ height: number, width: number }} other
+ */
+export const sameSize = (one, other) => one.height === other.height && one.width === other.width;
+
+/**
+ * The maps that show something new, what is left out, with what is to be said of it (`bn1 ≈ conv1`, `relu (0)`), and
+ * each that looks like one that is drawn, with that one.
+ * @param {FeatureMap[]} maps in the order of drawing
+ * @param {object} [choices]
+ * @param {boolean} [choices.aliases] whether to keep also those that look like an earlier one
+ * @param {boolean} [choices.shared] whether all are drawn in one scale, in which twice the values are another picture
+ * @param {Set<string>} [choices.stay] the names of those to keep although they look like an earlier one
+ * @returns {{ maps: FeatureMap[], leftOut: ByReason, repeats: [FeatureMap, FeatureMap][] }}
+ */
+export function worthDrawing(maps, { aliases = false, shared = false, stay = new Set() } = {}) {
+  /** @type {ReturnType<typeof worthDrawing>} */
+  const found = { maps: [], leftOut: {}, repeats: [] };
   const pictures = new Pictures(shared);
   for (const map of maps) {
     let why = map.leftOut;
     let said = why === "constant" || why === "rounding" ? ` (${middleText(map)})` : "";
-    if (!why && !aliases) {
+    if (!why && !aliases && !stay.has(map.name)) {
       const twin = pictures.like(map);
-      if (twin !== null) [why, said] = ["repeat", ` = ${twin}`];
+      if (twin) {
+        [why, said] = ["repeat", ` ≈ ${twin.name}`];
+        found.repeats.push([map, twin]);
+      }
     }
-    if (why) (leftOut[why] ??= []).push(map.name + said);
-    else found.push(map);
+    if (why) (found.leftOut[why] ??= []).push(map.name + said);
+    else found.maps.push(map);
   }
-  const weak = weakOnes(found);
-  if (omitWeak && weak.size) leftOut.weak = [...weak].map((map) => map.name);
-  found = omitWeak
-    ? found.filter((map) => !weak.has(map))
-    : found.map((map) => (weak.has(map) ? { ...map, weak: true } : map));
-  return { maps: found, leftOut };
-}
-
-/** @param {FeatureMap[]} maps */
-function weakOnes(maps) {
-  const spans = maps.map((map) => {
-    const [low, high] = valueRange(map.values) ?? [0, 0];
-    return high - low;
-  });
-  const strongest = spans.reduce((most, span) => Math.max(most, span), 0);
-  return new Set(maps.filter((_, index) => spans[index] < WEAK * strongest));
-}
-
-/**
- * @param {Float64Array} values
- * @param {Channels} tensor
- * @param {import("./reductions.js").Reduction} row
- * @param {boolean} isMean
- * @param {number} noise
- * @returns {LeftOut | null}
- */
-function showsNothing(values, tensor, row, isMean, noise) {
-  if (values.length === 1) return "point";
-  let low = Infinity;
-  let high = -Infinity;
-  for (const value of values) {
-    if (Number.isNaN(value)) [low, high] = [NaN, NaN]; // a NaN is the lowest and the highest of all
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  if (low === high) return "constant";
-  if (isMean) return high - low <= ROUNDING * noise ? "rounding" : null;
-  if (!tensor.isFloat || !Number.isFinite(high - low)) return null;
-  const largest = row.magnitude(tensor).reduce((most, value) => Math.max(most, value), 0);
-  return high - low <= ROUNDING * tensor.epsilon * largest ? "rounding" : null;
-}
-
-/**
- * @param {any} output
- * @param {Channels} tensor
- */
-function detailOf(output, { channels, height, width }) {
-  const size = `${output.averaged ?? channels} × ${height} × ${width}`;
-  // An operation without a module of its own is called by its label already.
-  const lastPart = output.name.slice(output.name.lastIndexOf(".") + 1).replace(/_\d+$/, "");
-  return lastPart === output.label ? size : `${output.label} · ${size}`;
+  return found;
 }
 
 /** @param {FeatureMap} map */
@@ -163,19 +152,19 @@ function middleText(map) {
   return withMinus(general(value + 0, 3));
 }
 
-/** What was drawn: of each map its name, one pixel and all of them, by its size. */
+/** What was drawn: each map, one of its pixels and all of them, by its size. */
 class Pictures {
-  /** @param {boolean} shared whether all are drawn in one scale, in which twice the values are another picture */
+  /** @param {boolean} shared */
   constructor(shared) {
     this.shared = shared;
-    /** @type {Map<string, { name: string, middle: number, picture: Float64Array }[]>} */
+    /** @type {Map<string, { map: FeatureMap, middle: number, picture: Float64Array }[]>} */
     this.drawn = new Map();
   }
 
   /**
-   * The name of the earlier map that looks the same; null keeps this one.
+   * The earlier map that looks the same; null keeps this one.
    * @param {FeatureMap} map
-   * @returns {string | null}
+   * @returns {FeatureMap | null}
    */
   like(map) {
     const [low, high] = valueRange(map.values) ?? [0, 0];
@@ -188,9 +177,9 @@ class Pictures {
     this.drawn.set(key, drawn);
     for (const each of drawn) {
       // Of most maps one pixel says it. A NaN is not apart.
-      if (!(Math.abs(middle - each.middle) > apart) && alike(picture, each.picture, apart)) return each.name;
+      if (!(Math.abs(middle - each.middle) > apart) && alike(picture, each.picture, apart)) return each.map;
     }
-    drawn.push({ name: map.name, middle, picture });
+    drawn.push({ map, middle, picture });
     return null;
   }
 }

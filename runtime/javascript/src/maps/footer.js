@@ -1,35 +1,88 @@
 // The sentences below a grid: what a tile is, how it is coloured, and what is left out, as `runtime/maps/footer.py`.
 
+import { general, percent } from "../number_words.js";
 import { hasMap } from "./channels.js";
-import { SEQUENTIAL, rangeText } from "./colour_scales.js";
-import { LEFT_OUT } from "./feature_maps.js";
-import { general } from "../number_words.js";
+import { FLAT, SEQUENTIAL, isFlat } from "./colour_scales.js";
+import { BRANCH, LEFT_OUT, LOW, WEAK, isLow } from "./feature_maps.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
 /** @typedef {import("./colour_scales.js").GridStyle} GridStyle */
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
+/** @typedef {import("./feature_maps.js").LeftOut} LeftOut */
+/** @typedef {import("./feature_maps.js").ByReason} ByReason */
 
+/** What a tile's badge says. @type {Record<string, string>} */
+export const BADGES = {
+  [WEAK]: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
+  [LOW]: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
+  [BRANCH]: "Branch: what a block adds to its input; their sum is what the block returns.",
+};
+/** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
+export const IN_SHORT = {
+  "inside blocks": ["inside", "preactivation"],
+  "like a tile drawn": ["repeat", "similar", "pooling", "noise"],
+  checkerboards: ["checkerboard"],
+  "nearly constant": ["weak", "rounding", "constant"],
+  "without a map": ["point", "flat"],
+};
 const NAMES_SHOWN = 6;
-const REPEATS_SHOWN = 2;
+/** Names of what is left out for one reason; of more, one is an example. */
+const ALL_SHOWN = 2;
 
 /**
- * What a tile shows, and what one that is marked shows.
- * @param {FeatureMap[]} maps
+ * What a tile shows.
+ * @param {FeatureMap[]} maps of all tiles
  * @returns {string[]}
  */
 export function explained(maps) {
+  return [`Each tile is one output, in the order of execution: ${REDUCTIONS[usualReduction(maps)].words}.`];
+}
+
+/**
+ * What the tiles of an overview show, and which outputs they are of.
+ * @param {FeatureMap[]} maps of all tiles
+ * @param {number} outputs how many there are
+ * @param {number} depth of the blocks that it is of; 0 if it is of none
+ * @returns {string[]}
+ */
+export function overviewExplained(maps, outputs, depth) {
+  const usual = usualReduction(maps);
+  const which = depth ? "what each block returns" : "those that look different";
+  const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
+  if (usual !== "pca") return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
+  const several = new Set(maps.map((map) => map.part)).size > 1;
+  const first = several ? "PC: principal components" : "PC1: the first principal component";
+  return [
+    `${first} of the channels, whose mean shows little; %: share of variance.`,
+    `${counted[0].toUpperCase()}${counted.slice(1)}.`,
+  ];
+}
+
+/**
+ * What the signs of an overview's principal components are.
+ * @param {FeatureMap[]} maps
+ * @returns {string[]}
+ */
+export function signNotes(maps) {
+  const isFree = usualReduction(maps) === "pca";
+  return isFree ? ["A component's sign is free: here each is turned to look like the one before."] : [];
+}
+
+/**
+ * What the tiles' badges say.
+ * @param {FeatureMap[]} maps
+ * @returns {string[]}
+ */
+export function badgeNotes(maps) {
   const usual = usualReduction(maps);
   const others = [...new Set(maps.map((map) => map.reduction))].filter((name) => name !== usual);
-  const weak = maps.filter((map) => map.weak).length;
-  return [
-    `Each tile is one output, in the order of execution: ${REDUCTIONS[usual].words}.`,
-    ...others.map((name) => {
-      const count = maps.filter((map) => map.reduction === name).length;
-      return `${count} marked ${name}, as their ${usual} shows nothing: ${REDUCTIONS[name].words}.`;
-    }),
-    ...(weak ? [`${weak} marked weak, and fainter, vary by less than a ten-thousandth of the strongest.`] : []),
-  ];
+  const notes = others.map((name) => {
+    const count = maps.filter((map) => map.reduction === name).length;
+    return `${name === "pca" ? "PC1" : name}: ${REDUCTIONS[name].words}, of ${count} whose ${usual} shows nothing.`;
+  });
+  const marked = new Set(maps.flatMap((map) => (isLow(map) ? [...map.badges, LOW] : map.badges)));
+  return [...notes, ...Object.keys(BADGES).flatMap((badge) => (marked.has(badge) ? [BADGES[badge]] : []))];
 }
 
 /**
@@ -41,51 +94,54 @@ export function usualReduction(maps) {
 }
 
 /**
- * A tile's detail with its marks: another reduction than usual, weak.
- * @param {FeatureMap} map
- * @param {string} usual
- */
-export function markedDetail(map, usual) {
-  return [map.detail, map.reduction === usual ? "" : map.reduction, map.weak ? "weak" : ""].filter(Boolean).join(" · ");
-}
-
-/**
- * How the tiles are coloured, and what an end with two numbers says.
+ * How the tiles are coloured.
  * @param {(ColourScale | null)[]} scales
  * @param {GridStyle} style
- * @param {boolean} isOverview whether the scales are `overviewScales`
  * @returns {string[]}
  */
-export function scaleNotes(scales, style, isOverview = false) {
-  /** @type {ColourScale[]} */
-  const known = [];
-  for (const each of scales) if (each) known.push(each);
+export function scaleNotes(scales, style) {
+  const known = scales.flatMap((each) => each ?? []);
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
   const own = "Each tile is coloured from its own lowest to its own highest value";
   const whole = style.shared ? "All tiles share one scale" : own;
-  const apart = !style.shared && known.length > 1 ? " Colours of different tiles don't compare." : "";
+  const apart = !style.shared && known.length > 1 ? " Different tiles don't compare." : "";
+  // Also where a map is as high as it is low by itself.
   const bothSigns = known.some((each) => each.low === -each.high && each.low !== 0);
   const symmetric = style.symmetric && bothSigns ? "; what has both signs, symmetrically around 0" : "";
-  return [`${whole} (${colours})${symmetric}.${apart}`, ...clipNotes(known, style, isOverview)];
+  return [`${whole} (${colours})${symmetric}.${apart}`];
 }
 
 /**
- * @param {ColourScale[]} scales
- * @param {GridStyle} style
- * @param {boolean} isOverview whether a map's edge may be beyond its ends
+ * How the tiles of an overview are coloured.
+ * @param {(ColourScale | null)[]} scales
+ * @returns {string[]}
  */
-function clipNotes(scales, style, isOverview) {
-  const clipped = scales.find((each) => each.lowest < each.low || each.highest > each.high);
-  if (!clipped) return [];
-  const reads = rangeText(clipped)[clipped.highest > clipped.high ? 1 : 0];
-  const byDefault = style.clip === null || style.clip === undefined;
-  if (isOverview && byDefault && !style.shared && !style.symmetric) {
-    return [`${reads}: the padded edge, or up to 1 % of the pixels, lies so far out and shares the end's colour.`];
-  }
-  const percent = byDefault ? "1" : general(/** @type {number} */ (style.clip), 6);
-  const why = byDefault ? ", since so few would take most of the colours" : "";
-  return [`${reads}: up to ${percent} % of the pixels lie so far out and share the end's colour${why}.`];
+export function innerScaleNotes(scales) {
+  const known = scales.flatMap((each) => each ?? []);
+  const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
+  const less = known.some(isClipped) ? ", less its edge and 1 % at either end" : "";
+  const apart = known.length > 1 ? "; tiles don't compare" : "";
+  const flat = known.some(isFlat) ? [`Flat: the colours span less than ${percent(FLAT)} of the values.`] : [];
+  return [`Colours (${colours}): each tile's own range${less}${apart}.`, ...flat];
 }
+
+/**
+ * What an end with two numbers says, if there is one.
+ * @param {(ColourScale | null)[]} scales of all tiles
+ * @param {GridStyle} style
+ * @returns {string[]}
+ */
+export function clipNotes(scales, style) {
+  if (!scales.some((each) => each && isClipped(each))) return [];
+  const clip = style.clip ?? null;
+  const why = clip === null ? ", since so few would take many of the colours" : "";
+  return [
+    `≤, ≥ and …: up to ${general(clip ?? 1, 6)} % of the pixels lie farther out and share the end's colour${why}.`,
+  ];
+}
+
+/** @param {ColourScale} scale */
+const isClipped = ({ lowest, low, high, highest }) => lowest < low || highest > high;
 
 /**
  * What is shown of the photo.
@@ -98,19 +154,32 @@ export function photoNotes(overlay) {
 }
 
 /**
- * What is not drawn, and why.
- * @param {Partial<Record<import("./feature_maps.js").LeftOut, string[]>>} leftOut
+ * How many are not drawn, and why in short; each is counted once.
+ * @param {ByReason} leftOut
+ * @returns {string[]}
+ */
+export function leftOutCounts(leftOut) {
+  const counts = Object.entries(IN_SHORT).flatMap(([words, kinds]) => {
+    const count = kinds.reduce((sum, kind) => sum + (leftOut[kind] ?? []).length, 0);
+    return count ? [`${count} ${words}`] : [];
+  });
+  return counts.length ? [`Not drawn: ${counts.join(", ")}.`] : [];
+}
+
+/**
+ * What is not drawn, and why: how many, and a few of them.
+ * @param {ByReason} leftOut
  * @returns {string[]}
  */
 export function leftOutNotes(leftOut) {
-  const found = [];
-  for (const [kind, [one, several]] of Object.entries(LEFT_OUT)) {
-    const names = leftOut[/** @type {import("./feature_maps.js").LeftOut} */ (kind)];
-    if (!names) continue;
-    const few = listed(names, kind === "repeat" ? REPEATS_SHOWN : NAMES_SHOWN);
-    found.push(`${names.length} ${names.length === 1 ? one : several}: ${few}.`);
-  }
-  return found;
+  const found = Object.entries(LEFT_OUT).flatMap(([kind, [one, several]]) => {
+    const names = leftOut[/** @type {LeftOut} */ (kind)] ?? [];
+    if (!names.length) return [];
+    const few = names.slice(0, names.length > ALL_SHOWN ? 1 : ALL_SHOWN);
+    const more = few.length < names.length ? ", …" : "";
+    return [`${names.length} ${names.length === 1 ? one : several} (${few.join(", ")}${more})`];
+  });
+  return found.length ? [`Left out: ${found.join("; ")}.`] : [];
 }
 
 /**

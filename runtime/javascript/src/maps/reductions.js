@@ -1,6 +1,6 @@
 // The ways from a tensor, C H W, to one map, H W: the table of `runtime/maps/reductions.py`, with the same rows.
 
-import { principalComponent } from "./principal_component.js";
+import { explainedShare, principalComponent } from "./principal_components.js";
 
 /** @typedef {import("./channels.js").Channels} Channels */
 /**
@@ -9,6 +9,8 @@ import { principalComponent } from "./principal_component.js";
  * @property {(tensor: Channels) => Float64Array} magnitude the size of the numbers it computes with, H W, of which
  *   rounding is a fraction
  * @property {string} words what a map is, for the sentences below a grid
+ * @property {(tensor: Channels, values: Float64Array) => number | null} [share] C H W and the map to how much of the
+ *   channels' variance it holds; null where that means nothing
  */
 
 /**
@@ -63,6 +65,7 @@ export const REDUCTIONS = {
     reduce: principalComponent,
     magnitude: l2,
     words: "the first principal component of the channels, high where they are strong",
+    share: explainedShare,
   },
 };
 

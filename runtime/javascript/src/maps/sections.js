@@ -1,79 +1,48 @@
-// Neighbours that belong together, by the paths of their modules: the blocks of a model, the outputs at one depth, and
-// where a page of a picture ends. The rules are those of `runtime/maps/sections.py` and `runtime/artifact/selection.py`.
+// Neighbours that belong together, by the paths of their modules: the blocks of a model, and where a page may end. The
+// rules of `runtime/maps/sections.py`; how large a tile is, and where it is on its page, is in `tile_places.js`.
 
 import { roundHalfEven } from "../tensor.js";
+import { BRANCH, WEAK, isWeak, sameSize, sizeText } from "./feature_maps.js";
 
-/** Of the tiles: a block that holds more is no division, and those in it are taken. */
-const LARGEST_SHARE = 0.5;
+/** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
+/**
+ * @typedef {object} Section some neighbours of one height and width, and what all of them have, so that it is said once
+ * @property {string} name `56 × 56`, or what else they are
+ * @property {string} within the module that holds them; empty if there is none, or one alone, whose name says it
+ * @property {number | null} channels of each; null where they differ
+ * @property {number} count
+ * @property {string} stage what it is called in an overview, whose tiles say the channels themselves
+ * @property {string[]} badges those of `WEAK` and `BRANCH` that all have
+ */
+
 /** Of a page's tiles, by which it may be shorter or longer to end where a block ends. */
 const SLACK = 0.4;
 
 /**
- * The block of each tile, the same for neighbours in one; empty for what is in none, or alone in one.
- * @param {string[]} paths the module of each tile
- * @returns {string[]}
+ * What is said after a section's name.
+ * @param {Section} section
  */
-export function sectionsOf(paths) {
-  const parts = paths.map((path) => (path ? path.split(".") : []));
-  const deepest = Math.max(0, ...parts.map((each) => each.length));
-  let depth = 1;
-  for (; depth < deepest; depth++) {
-    /** @type {Map<string, number>} */
-    const counts = new Map();
-    for (const each of parts) {
-      if (each.length <= depth) continue;
-      const block = each.slice(0, depth).join(".");
-      counts.set(block, (counts.get(block) ?? 0) + 1);
-    }
-    if (!counts.size || Math.max(...counts.values()) <= LARGEST_SHARE * paths.length) break;
-  }
-  const blocks = parts.map((each) => each.slice(0, depth).join("."));
-  // The path of one layer alone would only repeat its name.
-  return blocks.map((block, index) =>
-    block === (blocks[index - 1] ?? "") || block === (blocks[index + 1] ?? "") ? block : "",
-  );
-}
+export const besideOf = ({ stage, channels, within }) =>
+  stage || [channels ? `${channels} ch` : "", within].filter(Boolean).join(" · ");
 
 /**
- * The outputs of whole blocks: the last of each module so deep, of each layer above that depth, and of each block above
- * it that ends with an operation of its own.
- * @template {{ module_path: string }} Output
- * @param {Output[]} outputs in the order of execution
- * @param {number} depth 1: `layer4`, 2: `layer4.1`
- * @returns {Output[]} none, if no module is so deep
+ * The sections of maps, which hold all of them; none where they would say nothing. A section is what follows one another
+ * at one height and width: a stage of the model. What is weak has its own.
+ * @param {FeatureMap[]} maps
+ * @returns {Section[]}
  */
-export function atDepth(outputs, depth) {
-  /** @type {Set<string>} */
-  const containers = new Set();
-  for (const { module_path: path } of outputs) {
-    for (let parent = parentOf(path); parent; parent = parentOf(parent)) containers.add(parent);
+export function sectionsOf(maps) {
+  if (!maps.every((map) => map.size.length)) return [];
+  /** @type {FeatureMap[][]} */
+  const groups = [];
+  for (const map of maps) {
+    const [last] = groups.slice(-1);
+    if (last && sameSize(last[0], map) && isWeak(last[0]) === isWeak(map)) last.push(map);
+    else groups.push([map]);
   }
-  /** @type {Output[]} */
-  const found = [];
-  let before = "";
-  outputs.forEach((each, index) => {
-    const parts = each.module_path.split(".");
-    const block = parts.slice(0, depth).join(".");
-    if (!block || (parts.length < depth && containers.has(block))) {
-      // What a module computes between its own modules is in none of them; but the last of it is what it returns.
-      const after = outputs[index + 1];
-      if (block && !(after && `${after.module_path}.`.startsWith(`${block}.`))) found.push(each);
-      before = "";
-      return;
-    }
-    if (block === before) found.pop();
-    found.push(each);
-    before = block;
-  });
-  return found;
-}
-
-/**
- * How deep the modules are.
- * @param {{ module_path: string }[]} outputs
- */
-export function deepestModule(outputs) {
-  return Math.max(0, ...outputs.map(({ module_path: path }) => (path ? path.split(".").length : 0)));
+  const found = groups.map(sectionOf);
+  if (maps.length && maps[0].stage) return found;
+  return found.length < maps.length && (found.length > 1 || found[0].within) ? found : [];
 }
 
 /**
@@ -121,7 +90,32 @@ function sharedBlocks(one, other) {
   return count;
 }
 
-/** @param {string} path */
-function parentOf(path) {
-  return path.slice(0, Math.max(path.lastIndexOf("."), 0));
+/**
+ * @param {FeatureMap[]} maps
+ * @returns {Section}
+ */
+function sectionOf(maps) {
+  const [first] = maps;
+  return {
+    name: sizeText([first.height, first.width]),
+    within: maps.length > 1 ? commonModule(maps.map((map) => map.path)) : "",
+    channels: maps.every((map) => map.size[0] === first.size[0]) ? first.size[0] : null,
+    count: maps.length,
+    stage: first.stage,
+    badges: [WEAK, BRANCH].filter((badge) => maps.every((map) => map.badges.includes(badge))),
+  };
+}
+
+/**
+ * The module around all paths: `layer1`; with the first and last of its parts if it holds more, too.
+ * @param {string[]} paths
+ */
+function commonModule(paths) {
+  const parts = paths.map((path) => path.split("."));
+  let depth = 0;
+  while (parts.every((each) => each.length > depth && each[depth] === parts[0][depth])) depth++;
+  const around = parts[0].slice(0, depth);
+  const [first, last] = [parts[0][depth], parts[parts.length - 1][depth]];
+  const isNumber = (/** @type {string | undefined} */ part) => part !== undefined && /^\p{Nd}+$/u.test(part);
+  return (isNumber(first) && isNumber(last) ? [...around, `${first}–${last}`] : around).join(".");
 }

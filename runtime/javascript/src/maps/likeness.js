@@ -1,0 +1,239 @@
+// How maps look to the eye: which are alike, which are noise, a checkerboard, or hardly vary; the sign of components. The
+// rules of `runtime/maps/likeness.py`; what follows from it for an overview is up to `thinning.js`.
+
+import { roundHalfEven } from "../tensor.js";
+import { valueRange } from "./colour_maps.js";
+
+/** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
+/** @typedef {{ values: ArrayLike<number>, height: number, width: number }} Picture H W */
+
+/** Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before. */
+const WEAK = 1e-4;
+/** The correlation of neighbouring pixels, below which a map looks like noise. */
+const CHANCE = 0.4;
+/** Of a map's variance, by which its pixels agree more with the second next than with the next: a checkerboard. */
+const PERIODIC = 0.2;
+/** Pixels of a map, in which neighbours can be told from chance. */
+const LEAST_SIDE = 7;
+/** Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3. */
+const BLURRED = 28;
+
+/**
+ * Which maps hardly vary beside the strongest.
+ * @param {FeatureMap[]} maps
+ * @returns {boolean[]}
+ */
+export function areWeak(maps) {
+  const spans = maps.map((map) => {
+    const [low, high] = valueRange(map.values) ?? [0, 0];
+    return high - low;
+  });
+  const strongest = Math.max(...spans);
+  return spans.map((span) => span < WEAK * strongest);
+}
+
+/**
+ * A smaller or smoother map, so scaled that the product of two is their correlation; 0 if there is none.
+ * @param {Picture} map
+ * @returns {Float64Array}
+ */
+export function blurred({ values, height, width }) {
+  if (!allFinite(values)) return new Float64Array(1);
+  const step = Math.floor(Math.max(height, width) / BLURRED);
+  const small = step > 1 ? summedBlocks(values, height, width, step) : summedNeighbours(values, height, width);
+  const varying = lessMean(small);
+  const norm = Math.sqrt(dot(varying, varying));
+  return norm && Number.isFinite(norm) ? varying.map((value) => value / norm) : new Float64Array(small.length);
+}
+
+/**
+ * Whether neighbouring pixels have little to do with one another.
+ * @param {Picture} map
+ */
+export function isNoise({ values, height, width }) {
+  if (Math.min(height, width) < LEAST_SIDE || !allFinite(values)) return false;
+  const varying = lessMean(values);
+  return Math.abs(correlated(varying, height, width, 1)) < CHANCE * power(varying); // a checkerboard is none
+}
+
+/**
+ * Whether pixels are more like the second next than the next, as with a stride of two.
+ * @param {Picture} map
+ */
+export function isCheckerboard({ values, height, width }) {
+  if (Math.min(height, width) < 2 * LEAST_SIDE || !allFinite(values)) return false;
+  const [rows, columns] = [height - 4, width - 4]; // the padding's edge is no part of it
+  const inner = new Float64Array(rows * columns);
+  for (let y = 0, to = 0; y < rows; y++) for (let x = 0; x < columns; x++) inner[to++] = values[(y + 2) * width + x + 2];
+  const varying = lessMean(inner);
+  const [next, second] = [1, 2].map((step) => correlated(varying, rows, columns, step));
+  return second - next > PERIODIC * power(varying);
+}
+
+/**
+ * The maps, those that are principal components with the sign by which they look most like the map before.
+ * @param {FeatureMap[]} maps one after the other
+ * @param {Picture | null} photo its brightness, which stands before the first, if there is one
+ * @returns {FeatureMap[]}
+ */
+export function aligned(maps, photo) {
+  /** @type {FeatureMap[]} */
+  const found = [];
+  let before = photo;
+  for (const map of maps) {
+    const isTurned = map.share !== null && before !== null && agreement(before, map) < 0;
+    found.push(isTurned ? { ...map, values: map.values.map((value) => -value) } : map);
+    before = found[found.length - 1];
+  }
+  return found;
+}
+
+/**
+ * The covariance of two maps, whose sign says whether they are bright in the same places.
+ * @param {Picture} one
+ * @param {Picture} other
+ */
+function agreement(one, other) {
+  const [first, second] = centred(one, other);
+  const found = dot(first, second);
+  return Number.isFinite(found) ? found : 0;
+}
+
+/**
+ * Pearson's correlation of two maps, averaged down to the size of the smaller one and to 28 pixels at most; 0 if there is
+ * none.
+ * @param {Picture} one
+ * @param {Picture} other
+ */
+export function correlation(one, other) {
+  const [first, second] = centred(one, other);
+  const found = dot(first, second) / (Math.sqrt(dot(first, first)) * Math.sqrt(dot(second, second)));
+  return Number.isFinite(found) ? found : 0;
+}
+
+/**
+ * Two maps averaged down to one size, less their means.
+ * @param {Picture} one
+ * @param {Picture} other
+ */
+function centred(one, other) {
+  const height = Math.min(one.height, other.height, BLURRED);
+  const width = Math.min(one.width, other.width, BLURRED);
+  return [one, other].map((each) => lessMean(coarse(each, height, width)));
+}
+
+/**
+ * A map averaged down to so many rows and columns.
+ * @param {Picture} map
+ * @param {number} rows
+ * @param {number} columns
+ */
+function coarse({ values, height, width }, rows, columns) {
+  let largest = 0;
+  // A NaN is the largest of all.
+  for (let at = 0; at < values.length; at++) largest = Math.max(largest, Math.abs(values[at]));
+  const [tops, lefts] = [edges(height, rows), edges(width, columns)];
+  const found = new Float64Array(rows * columns);
+  for (let row = 0, to = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      let sum = 0;
+      for (let y = tops[row]; y < tops[row + 1]; y++) {
+        for (let x = lefts[column]; x < lefts[column + 1]; x++) sum += values[y * width + x] / (largest || 1);
+      }
+      found[to++] = sum / (tops[row + 1] - tops[row]) / (lefts[column + 1] - lefts[column]);
+    }
+  }
+  return found;
+}
+
+/**
+ * Where each of so many parts of a side begins, and where the last ends.
+ * @param {number} side
+ * @param {number} parts
+ */
+function edges(side, parts) {
+  return Array.from({ length: parts + 1 }, (_, index) => (index < parts ? roundHalfEven(index * (side / parts)) : side));
+}
+
+/**
+ * The sums of squares of pixels; what is left over at the right and below is left out.
+ * @param {ArrayLike<number>} values
+ * @param {number} height
+ * @param {number} width
+ * @param {number} step
+ */
+function summedBlocks(values, height, width, step) {
+  const [rows, columns] = [height, width].map((side) => Math.max(Math.floor(side / step), 1));
+  const [lastRow, lastColumn] = [Math.min(rows * step, height), Math.min(columns * step, width)];
+  const found = new Float64Array(rows * columns);
+  for (let y = 0; y < lastRow; y++) {
+    const row = Math.floor(y / step) * columns;
+    for (let x = 0; x < lastColumn; x++) found[row + Math.floor(x / step)] += values[y * width + x];
+  }
+  return found;
+}
+
+/**
+ * The sums over 3 x 3 pixels; beyond the edge lies what lies on it.
+ * @param {ArrayLike<number>} values
+ * @param {number} height
+ * @param {number} width
+ */
+function summedNeighbours(values, height, width) {
+  const within = (/** @type {number} */ at, /** @type {number} */ side) => Math.min(Math.max(at, 0), side - 1);
+  const found = new Float64Array(height * width);
+  for (let y = 0, to = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, to++) {
+      for (let column = x - 1; column <= x + 1; column++) {
+        const at = within(column, width);
+        for (let row = y - 1; row <= y + 1; row++) found[to] += values[within(row, height) * width + at];
+      }
+    }
+  }
+  return found;
+}
+
+/**
+ * The mean product of pixels so far apart, along the rows and the columns.
+ * @param {Float64Array} varying
+ * @param {number} height
+ * @param {number} width
+ * @param {number} step
+ */
+function correlated(varying, height, width, step) {
+  let [along, down] = [0, 0];
+  for (let y = 0, at = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, at++) {
+      if (x + step < width) along += varying[at] * varying[at + step];
+      if (y + step < height) down += varying[at] * varying[at + step * width];
+    }
+  }
+  return (along / (height * (width - step)) + down / ((height - step) * width)) / 2;
+}
+
+/** @param {Float64Array} varying */
+const power = (varying) => dot(varying, varying) / varying.length;
+
+/** @param {ArrayLike<number>} values */
+function allFinite(values) {
+  for (let at = 0; at < values.length; at++) if (!Number.isFinite(values[at])) return false;
+  return true;
+}
+
+/** @param {ArrayLike<number>} values */
+function lessMean(values) {
+  let sum = 0;
+  for (let at = 0; at < values.length; at++) sum += values[at];
+  return Float64Array.from(values, (value) => value - sum / values.length);
+}
+
+/**
+ * The product of two maps; of one that isn't finite it is 0.
+ * @param {Float64Array} one
+ * @param {Float64Array} other
+ */
+export function dot(one, other) {
+  let sum = 0;
+  for (let at = 0; at < Math.min(one.length, other.length); at++) sum += one[at] * other[at];
+  return sum;
+}

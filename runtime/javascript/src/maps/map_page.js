@@ -1,0 +1,261 @@
+// Maps to pages of tiles: the names of stages and blocks, the photo, maps with colour bars. The rules of
+// `runtime/maps/map_page.py`; which maps, and what is said of them, is up to `feature_grid.js` and `overview.js`.
+
+import { isFlat, isInner, overviewScales, ownScale, scalesOf } from "./colour_scales.js";
+import { BRANCH, WEAK, isWeak } from "./feature_maps.js";
+import { clipNotes, innerScaleNotes, photoNotes, scaleNotes } from "./footer.js";
+import { cornerOf, layOut } from "./page_layout.js";
+import { drawFooter, drawTitle } from "./pages.js";
+import { Picture } from "./picture.js";
+import { breakName } from "./picture_text.js";
+import { besideOf, pageRanges, sectionsOf } from "./sections.js";
+import {
+  INK,
+  cmapOf,
+  coloursOf,
+  coloursOfPhoto,
+  drawDetails,
+  drawFitted,
+  drawFramed,
+  drawHeading,
+  drawName,
+  drawRange,
+  notFinite,
+} from "./tile.js";
+import { tilesOf, withoutName } from "./tile_texts.js";
+
+/** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
+/** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
+/** @typedef {import("./sections.js").Section} Section */
+/** @typedef {import("./page_layout.js").GridLayout} GridLayout */
+/** @typedef {import("./tile_places.js").Shape} Shape */
+/** @typedef {import("./tile_texts.js").Tile} Tile */
+/**
+ * @typedef {object} MapPages all pages of some maps
+ * @property {FeatureMap[]} maps
+ * @property {import("./colour_scales.js").GridStyle} style
+ * @property {import("./tile_places.js").PageKind} kind
+ * @property {string} lead what is seen, in a sentence, which stands first; may be empty
+ * @property {string[]} opening what a tile is
+ * @property {string[]} closing what is left out
+ * @property {string[]} facts what is worth knowing of the picture and not said in it: names of what is left out
+ * @property {boolean} brief whether it is an overview: the footer and the numbers are short, and no edge takes a map's
+ *   colours
+ */
+/**
+ * @typedef {object} Photo what the maps are of: the first tile of each page
+ * @property {string} name
+ * @property {string} detail the sizes, width first: `224 × 224 of 640 × 480`
+ * @property {import("./tile.js").Seen} seen
+ */
+/**
+ * @typedef {object} MapPage one of them
+ * @property {Tile[]} tiles
+ * @property {(ColourScale | null)[]} scales of each
+ * @property {Section[]} sections that hold all tiles; none where they would say nothing
+ * @property {string[]} notes the sentences below; where there are several pages, the last says which it is
+ * @property {string} suffix of its title
+ */
+
+/** What the photo's tile is headed by. @type {Section} */
+export const PHOTO_SECTION = { name: "input", within: "", channels: null, count: 1, stage: "", badges: [] };
+
+/**
+ * The scale of each map; null where no value is finite.
+ * @param {MapPages} pages
+ * @returns {(ColourScale | null)[]}
+ */
+export function scalesOfPages({ maps, style, brief }) {
+  const values = maps.map((map) => map.values);
+  return brief ? overviewScales(maps, style) : scalesOf(values, style);
+}
+
+/**
+ * The sentences below some tiles.
+ * @param {MapPages} pages
+ * @param {(ColourScale | null)[]} scales of these
+ * @returns {string[]}
+ */
+export function notesOf({ style, brief, closing }, scales) {
+  const coloured =
+    brief && isInner(style) ? innerScaleNotes(scales) : [...scaleNotes(scales, style), ...clipNotes(scales, style)];
+  return [...coloured, ...(style.overlay || !brief ? photoNotes(Boolean(style.overlay)) : []), ...closing];
+}
+
+/**
+ * The pages, one after the other.
+ * @param {MapPages} pages
+ * @param {number} [most] tiles on a page
+ * @returns {MapPage[]}
+ */
+export function pagesOf(pages, most = pages.kind.mostTiles) {
+  const [all, flat] = [scalesOfPages(pages), pages.brief && isInner(pages.style)];
+  const paths = pages.maps.map((map) => map.path);
+  return pageRanges(paths, most).map(([from, to], index, ranges) => {
+    const [maps, scales] = [pages.maps.slice(from, to), all.slice(from, to)];
+    const sections = sectionsOf(maps);
+    const several = ranges.length > 1;
+    const [number, count] = [index + 1, ranges.length];
+    const place = `Page ${number} of ${count}: tiles ${from + 1} to ${to} of ${pages.maps.length}.`;
+    return {
+      tiles: tilesOf(
+        maps,
+        sections,
+        scales.map((scale) => flat && isFlat(scale)),
+      ),
+      scales,
+      sections,
+      notes: [...notesOf(pages, scales), ...(several ? [place] : [])],
+      suffix: several ? ` · page ${number} of ${count}` : "",
+    };
+  });
+}
+
+/**
+ * What a section's heading says: its name, what is beside it, and at its end the first of these for which there is room.
+ * @param {Section} section
+ * @returns {{ name: string, beside: string, atEnd: string[] }}
+ */
+export function headingOf(section) {
+  const { stage, name, badges } = section;
+  const atEnd = [WEAK, BRANCH].filter((badge) => badges.includes(badge));
+  return { name: stage || name, beside: stage ? name : besideOf(section), atEnd };
+}
+
+/**
+ * The tiles, of which one beside another of the same output in the same row doesn't repeat its name.
+ * @param {Tile[]} tiles
+ * @param {boolean} brief
+ * @param {(index: number) => number} rowOf
+ * @returns {Tile[]}
+ */
+export function namedOnce(tiles, brief, rowOf) {
+  return tiles.map((tile, index) => {
+    const isBeside = brief && tiles[index - 1]?.name === tile.name && rowOf(index - 1) === rowOf(index);
+    return isBeside ? withoutName(tile) : tile;
+  });
+}
+
+/**
+ * One page as a picture.
+ * @param {MapPages} pages
+ * @param {MapPage} page one of them
+ * @param {{ title: string, photo: Photo | null, measure: import("./picture_text.js").Measure }} given
+ * @returns {Picture}
+ */
+export function pictureOf(pages, page, { title, photo, measure }) {
+  const layout = layoutOf(pages, page, photo, measure);
+  const picture = new Picture(layout.width, layout.height, measure);
+  const first = photo ? 1 : 0;
+  const { brief, style } = pages;
+  drawTitle(picture, layout, title + page.suffix);
+  if (photo) drawPhotoTile(picture, layout, photo);
+  if (page.sections.length) drawSections(picture, layout, [...(photo ? [PHOTO_SECTION] : []), ...page.sections]);
+  const tiles = namedOnce(page.tiles, brief, (index) => layout.places[index + first][0]);
+  tiles.forEach((tile, index) =>
+    drawTile(picture, layout, index + first, tile, page.scales[index], {
+      brief,
+      bar: !style.shared,
+      over: style.overlay && photo ? photo.seen : null,
+    }),
+  );
+  const bad = page.tiles.flatMap(({ map }, index) => (notFinite(map.values) ? [cmapOf(page.scales[index])] : []));
+  drawFooter(picture, layout, style.shared ? page.scales[0] : null, bad);
+  return picture;
+}
+
+/**
+ * Where everything is on a page with a title.
+ * @param {MapPages} pages
+ * @param {MapPage} page one of them
+ * @param {Photo | null} photo
+ * @param {import("./picture_text.js").Measure} measure
+ */
+function layoutOf(pages, { tiles, sections, notes }, photo, measure) {
+  const { style, kind, lead, opening } = pages;
+  /** @type {Shape[]} */
+  const first = photo ? [[photo.seen.height, photo.seen.width]] : [];
+  const shapes = tiles.map(({ map }) => (style.overlay && photo ? first[0] : /** @type {Shape} */ ([map.height, map.width])));
+  return layOut([...first, ...shapes], {
+    kind,
+    names: tiles.map(({ name }) => name),
+    notes,
+    measure,
+    lead: lead ? [lead] : [],
+    caption: opening,
+    groups: sections.length ? [...first.map(() => 1), ...sections.map(({ count }) => count)] : [],
+    hasTitle: true,
+    details: Math.max(...tiles.map(({ lines }) => lines.length)),
+    sections: sections.length > 0,
+    legend: Boolean(style.shared) || tiles.some(({ map }) => notFinite(map.values) > 0),
+    columns: style.columns,
+    width: style.width,
+  });
+}
+
+/**
+ * Add a rule above the tiles of each section, and its name where it begins, and where its next row does.
+ * @param {Picture} picture
+ * @param {GridLayout} layout
+ * @param {Section[]} sections
+ */
+function drawSections(picture, layout, sections) {
+  let start = 0;
+  for (const section of sections) {
+    const tiles = Array.from({ length: section.count }, (_, index) => start + index);
+    start += section.count;
+    const { name, beside, atEnd } = headingOf(section);
+    let said = atEnd; // once, in the first row that has room
+    for (const row of new Set(tiles.map((tile) => layout.places[tile][0]))) {
+      const here = tiles.filter((tile) => layout.places[tile][0] === row);
+      const [x, y] = cornerOf(layout, here[0]);
+      const width = cornerOf(layout, here[here.length - 1])[0] + layout.side - x;
+      if (drawHeading(picture, [x, y], name, layout.text - 1, width, beside, said)) said = [];
+    }
+  }
+}
+
+/**
+ * Add the first tile: the photo, with its name on one line and its size where maps have theirs.
+ * @param {Picture} picture
+ * @param {GridLayout} layout
+ * @param {Photo} photo
+ */
+function drawPhotoTile(picture, layout, { name, detail, seen }) {
+  const [x, top] = cornerOf(layout, 0);
+  const y = top + layout.sectionHeight + layout.titlesHeight;
+  const above = layout.details ? layout.line : 0;
+  const baseline = y - layout.titlesHeight + (layout.nameLines - 1) * layout.line + layout.text;
+  drawName(picture, [x, baseline], name, layout.text, layout.side, !layout.sections);
+  const [, height] = drawFramed(picture, [x, y], layout.side, coloursOfPhoto(seen));
+  const size = layout.text - 1;
+  drawFitted(picture, [x, above ? baseline + above : y + height + 6 + size], detail, size, layout.side);
+}
+
+/**
+ * @param {Picture} picture
+ * @param {GridLayout} layout
+ * @param {number} index
+ * @param {Tile} tile
+ * @param {ColourScale | null} scale
+ * @param {{ bar: boolean, over: import("./tile.js").Seen | null, brief: boolean }} how
+ */
+function drawTile(picture, layout, index, { map, name, lines }, scale, { bar, over, brief }) {
+  const [x, top] = cornerOf(layout, index);
+  const { side, line, text, nameText } = layout;
+  const names = breakName(name, (each) => picture.measure(each, nameText, true), side);
+  // So that the names end at one height.
+  let baseline = top + layout.sectionHeight + (layout.nameLines - names.length) * line + text;
+  for (const each of names) {
+    if (each) picture.addText(x, baseline, each, nameText, INK, !layout.sections);
+    baseline += line;
+  }
+  drawDetails(picture, [x, baseline], lines, text - 1, line, side);
+  const y = top + layout.sectionHeight + layout.titlesHeight;
+  const faint = isWeak(map);
+  const [width, height] = drawFramed(picture, [x, y], side, coloursOf(map, scale, { over, faint }));
+  const room = Math.max(width, Math.floor(side / 2)); // the numbers stay below a narrow map
+  // Without a bar the scale is in the footer, and the tile says what is its own.
+  const ends = bar ? scale : ownScale(map.values);
+  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, faint, brief });
+}

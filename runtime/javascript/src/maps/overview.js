@@ -1,0 +1,199 @@
+// An overview of a model: the few of its maps that say the most, on one page; the order of the steps, which is that of
+// `runtime/maps/overview.py`. Which blocks it is of is decided in `blocks.js`, what looks alike in `thinning.js`.
+
+import { closedBlocks, isBranch, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
+import { hasMap } from "./channels.js";
+import { marked, refuseBlank } from "./feature_grid.js";
+import { isWeak, worthDrawing } from "./feature_maps.js";
+import {
+  badgeNotes,
+  explained,
+  leftOutCounts,
+  leftOutNotes,
+  overviewExplained,
+  signNotes,
+  tokenNotes,
+} from "./footer.js";
+import { aligned } from "./likeness.js";
+import { extraChannels, inParts } from "./parts.js";
+import { AUTO, AUTO_ORDER } from "./reductions.js";
+import { lastOfSizes, withStages, withoutPoolings } from "./stages.js";
+import { takeaway } from "./takeaway.js";
+import {
+  MOST_SHOWN,
+  differing,
+  meansSayLittle,
+  strongestAndLast,
+  withBranches,
+  withoutCheckerboards,
+} from "./thinning.js";
+import { OVERVIEW_PAGE } from "./tile_places.js";
+
+/** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
+/** @typedef {import("./feature_maps.js").LeftOut} LeftOut */
+/** @typedef {import("./feature_maps.js").ByReason} ByReason */
+/** @typedef {import("./likeness.js").Picture} Picture */
+/** An output of a manifest. @typedef {any} Output */
+/**
+ * @typedef {object} OfMaps what the maps come from
+ * @property {boolean} hasChannels whether there are tensors, and not their means alone
+ * @property {(outputs: Output[], reduce: string) => Promise<FeatureMap[]>} maps of each output its map
+ */
+/** @typedef {OfMaps & import("./parts.js").PartSource} MapSource */
+/**
+ * @typedef {object} Draft what is drawn, and why the other outputs aren't: each of them is in one place
+ * @property {FeatureMap[]} maps
+ * @property {ByReason} leftOut
+ * @property {Map<string, FeatureMap[]>} alike by what is drawn: those that look like it
+ */
+
+/** Maps, of which fewer leave room for the branches of blocks. */
+const FEWEST = 4;
+/** Why an overview leaves out what another page draws. @type {LeftOut[]} */
+const THINNED = ["inside", "preactivation", "similar", "pooling", "noise", "checkerboard", "weak"];
+
+/**
+ * The pages of an overview: of many outputs one page.
+ * @param {MapSource} source
+ * @param {Output[]} outputs of a manifest
+ * @param {import("./colour_scales.js").GridStyle} style
+ * @param {Picture | null} brightness of the photo as the model saw it
+ * @returns {Promise<import("./map_page.js").MapPages>}
+ * @throws {import("../errors.js").UsageError} no output shows anything
+ */
+export async function overviewPages(source, outputs, style, brightness) {
+  const [reduce, shared] = [style.reduce ?? AUTO, Boolean(style.shared)];
+  let maps = await source.maps(outputs, reduce);
+  const isFree = reduce === AUTO && source.hasChannels;
+  const shown = (/** @type {Output[]} */ some) => worthDrawing(mapsOf(maps, some), { shared }).maps.length;
+  const { blocks, depth } = ofWholeBlocks(outputs, shown);
+  const few = depth > 0 || shown(outputs) > MOST_SHOWN;
+  let some = few ? withoutPreactivations(blocks, outputs) : blocks;
+  const branches = depth ? withBranchEnds(some, outputs) : some;
+  if (depth && isFree && meansSayLittle(mapsOf(maps, some))) {
+    maps = await source.maps(branches, AUTO_ORDER[AUTO_ORDER.length - 1]);
+  }
+  /** @type {import("./thinning.js").Room} */
+  const room = { taken: brightness ? 1 : 0, columns: style.columns ?? null };
+  let draft = drafted(maps, some, brightness, few ? room : null, shared);
+  if (draft.maps.length < FEWEST && branches.length > some.length) {
+    // In a fresh ConvNeXt, the sums are their inputs.
+    const more = drafted(maps, branches, brightness, room, shared);
+    if (more.maps.length > draft.maps.length) [some, draft] = [branches, more];
+  }
+  account(draft, outputs, blocks, some);
+  const stages = few ? withStages(draft.maps) : draft.maps;
+  const byName = new Map(outputs.map((output) => [output.name, output]));
+  const drawn = few && isFree ? await inParts(source, byName, stages, brightness, room) : stages;
+  const isThinned = THINNED.some((kind) => kind in draft.leftOut);
+  return {
+    maps: drawn,
+    style,
+    kind: OVERVIEW_PAGE,
+    lead: few ? takeaway(stages, draft.alike, brightness) : "",
+    opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
+    closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...leftOutCounts(draft.leftOut)],
+    facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
+    brief: true,
+  };
+}
+
+/**
+ * The brightness of a photo, before which no map comes.
+ * @param {{ width: number, height: number, data: ArrayLike<number> }} seen H W 3: what the model saw
+ * @returns {Picture}
+ */
+export function brightnessOf({ width, height, data }) {
+  const values = Float64Array.from({ length: width * height }, (_, pixel) => {
+    const at = 3 * pixel;
+    return (data[at] + data[at + 1] + data[at + 2]) / 3;
+  });
+  return { values, width, height };
+}
+
+/**
+ * Some outputs' maps without what says little beside the others.
+ * @param {FeatureMap[]} maps
+ * @param {Output[]} outputs
+ * @param {Picture | null} photo
+ * @param {import("./thinning.js").Room | null} room null where all have room
+ * @param {boolean} shared
+ * @returns {Draft}
+ */
+function drafted(maps, outputs, photo, room, shared) {
+  const of = mapsOf(maps, outputs);
+  const { maps: even, boards } = room ? withoutCheckerboards(of) : { maps: of, boards: [] };
+  const { maps: some, pooled } = room ? withoutPoolings(even) : { maps: even, pooled: [] };
+  const stay = room ? lastOfSizes(some.filter((map) => map.leftOut === null)) : new Set();
+  const found = worthDrawing(some, { shared, stay });
+  if (!found.maps.length) refuseBlank(outputs, found.leftOut);
+  let { maps: drawn, weak } = strongestAndLast(marked(found.maps));
+  const sums = room ? closedBlocks(outputs) : new Set();
+  if (sums.size) {
+    // The signal doesn't fade where a branch adds little to it.
+    const isFaint = (/** @type {FeatureMap} */ map) => isWeak(map) && isBranch(map.path, sums);
+    weak = [...weak, ...drawn.filter(isFaint).map((map) => map.name)];
+    drawn = drawn.filter((map) => !isFaint(map));
+  }
+  const apart = differing(drawn, room && { ...room, taken: room.taken + extraChannels(drawn) });
+  const twins = [...apart.twins.keys()];
+  const noise = twins.filter((name) => apart.noise.has(name));
+  const similar = twins.filter((name) => !apart.noise.has(name));
+  const turned = room ? aligned(apart.maps, photo) : apart.maps;
+  return {
+    maps: withBranches(turned, found.repeats, sums),
+    leftOut: filled({ ...found.leftOut, similar, pooling: pooled, noise, checkerboard: boards, weak }),
+    alike: lookAlikes(drawn, apart.twins, found.repeats),
+  };
+}
+
+/**
+ * What is left out, less the reasons that nothing has.
+ * @param {ByReason} leftOut
+ * @returns {ByReason}
+ */
+const filled = (leftOut) => Object.fromEntries(Object.entries(leftOut).filter(([, names]) => names.length));
+
+/**
+ * What looks like each map that is drawn, also what repeats one of those.
+ * @param {FeatureMap[]} maps
+ * @param {Map<string, string>} twins
+ * @param {[FeatureMap, FeatureMap][]} repeats
+ */
+function lookAlikes(maps, twins, repeats) {
+  /** @type {Map<string, FeatureMap[]>} */
+  const found = new Map();
+  const add = (/** @type {string} */ name, /** @type {FeatureMap} */ map) =>
+    found.set(name, [...(found.get(name) ?? []), map]);
+  for (const map of maps) {
+    const twin = twins.get(map.name);
+    if (twin !== undefined) add(twin, map);
+  }
+  for (const [map, other] of repeats) add(twins.get(other.name) ?? other.name, map);
+  return found;
+}
+
+/**
+ * Add to what is left out the outputs that aren't among those of which the overview is, so that the counts close.
+ * @param {Draft} draft of the overview
+ * @param {Output[]} outputs all
+ * @param {Output[]} blocks of whole blocks
+ * @param {Output[]} some of which the overview is
+ */
+function account(draft, outputs, blocks, some) {
+  const [whole, names] = [blocks, some].map((each) => new Set(each.map(({ name }) => name)));
+  for (const each of outputs) {
+    if (names.has(each.name)) continue;
+    const why = !hasMap(each) ? "flat" : whole.has(each.name) ? "preactivation" : "inside";
+    (draft.leftOut[why] ??= []).push(each.name);
+  }
+}
+
+/**
+ * @param {FeatureMap[]} maps
+ * @param {Output[]} outputs
+ */
+function mapsOf(maps, outputs) {
+  const names = new Set(outputs.map((output) => output.name));
+  return maps.filter((map) => names.has(map.name));
+}

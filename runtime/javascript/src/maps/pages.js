@@ -1,0 +1,87 @@
+// What all pages of a picture have: the title above, the legend and sentences below; as `runtime/maps/pages.py`.
+
+import { roundHalfEven } from "../tensor.js";
+import { colourTable, notFiniteColour } from "./colour_maps.js";
+import { rangeText } from "./colour_scales.js";
+import { INK, SOFT_INK, barOf, drawFitted } from "./tile.js";
+import { MARGIN } from "./tile_places.js";
+
+/** @typedef {import("./picture.js").Picture} Picture */
+/** @typedef {import("./page_layout.js").GridLayout} GridLayout */
+
+const SWATCH = 12;
+/** Between the parts of a title. */
+const PART = " · ";
+/** Between two scales of a legend. */
+const NEXT = "  ";
+
+/**
+ * Add the title, of which the first part, the model, stands out.
+ * @param {Picture} picture
+ * @param {GridLayout} layout
+ * @param {string} title
+ */
+export function drawTitle(picture, layout, title) {
+  const width = picture.width - 2 * MARGIN;
+  const [x, baseline] = [MARGIN, MARGIN + layout.text];
+  const [first, ...others] = title.split(PART);
+  const rest = others.map((each) => PART + each).join("");
+  for (let size = layout.text + 5; size > layout.text - 2; size--) {
+    const bold = picture.measure(first, size, true);
+    if (bold + picture.measure(rest, size - 2, false) > width) continue;
+    picture.addText(x, baseline, first, size, INK, true);
+    if (rest) picture.addText(x + roundHalfEven(bold), baseline, rest, size - 2, SOFT_INK);
+    return;
+  }
+  drawFitted(picture, [x, baseline], title, layout.text, width, INK, true);
+}
+
+/**
+ * Add the caption below the title, the legend, as far as the tiles don't have one each, and the sentences below it.
+ * @param {Picture} picture
+ * @param {GridLayout} layout has the sentences
+ * @param {import("./colour_scales.js").ColourScale | null} shared what all tiles share
+ * @param {string[]} notFinite the colour maps of those with values that aren't finite
+ */
+export function drawFooter(picture, layout, shared, notFinite) {
+  const above = [
+    ...layout.lead.map((line) => ({ line, size: layout.text, ink: INK })),
+    ...layout.caption.map((line) => ({ line, size: layout.text - 1, ink: layout.lead.length ? SOFT_INK : INK })),
+  ];
+  above.forEach(({ line, size, ink }, index) =>
+    picture.addText(MARGIN, MARGIN + layout.text + 8 + (index + 1) * layout.line, line, size, ink),
+  );
+  const size = layout.text - 1;
+  const legend = legendOf(shared, notFinite);
+  const baseline = layout.notesTop + layout.text;
+  let x = MARGIN;
+  for (const part of legend) {
+    if (typeof part === "string") {
+      picture.addText(x, baseline, part, size, SOFT_INK);
+      x += roundHalfEven(picture.measure(part, size, false)) + 8;
+    } else {
+      const width = part.width === 1 ? SWATCH : 12 * SWATCH;
+      picture.addPixels(x, baseline - SWATCH + 1, width, SWATCH, part);
+      x += width + 8;
+    }
+  }
+  const first = legend.length ? 1 : 0;
+  layout.notes.forEach((note, index) =>
+    picture.addText(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK),
+  );
+}
+
+/**
+ * @param {import("./colour_scales.js").ColourScale | null} shared
+ * @param {string[]} notFinite
+ * @returns {(string | import("./picture.js").Colours)[]}
+ */
+function legendOf(shared, notFinite) {
+  const [low, high] = shared ? rangeText(shared) : ["", ""];
+  const scale = shared ? [low, barOf(shared.cmap), high] : [];
+  const colours = [...new Set(notFinite)].sort().map((cmap) => {
+    const data = Uint8ClampedArray.from([...notFiniteColour(colourTable(cmap)), 255]);
+    return { width: 1, height: 1, data };
+  });
+  return colours.length ? [...scale, ...(scale.length ? [NEXT] : []), ...colours, "not finite"] : scale;
+}

@@ -1,0 +1,103 @@
+// Stages of a model, by the sizes of its maps: their names, of a U-Net those of its two halves; what each returns; and
+// poolings, which only make what is before them smaller. The rules of `runtime/maps/stages.py`.
+
+import { within } from "./blocks.js";
+import { sameSize } from "./feature_maps.js";
+
+/** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
+
+/** Operations that change no value: what is before them has the better name. */
+const MOVES =
+  /^(?:permute|transpose|reshape|view|flatten|identity|dropout|contiguous)(?:\.[\p{L}\p{N}_]+)?(?:_\p{Nd}+)?$/iu;
+
+/**
+ * The maps, each with the name of its stage: the neighbours of one height and width. Where the maps become smaller and
+ * then as large as before, as in a U-Net, the stages are of its encoder and decoder.
+ * @param {FeatureMap[]} maps
+ * @returns {FeatureMap[]}
+ */
+export function withStages(maps) {
+  const runs = runsOfOneSize(maps);
+  const names = stageNames(runs.map(([first]) => first.height * first.width));
+  return runs.flatMap((run, index) => run.map((map) => ({ ...map, stage: names[index] })));
+}
+
+/**
+ * @param {number[]} areas the number of pixels of each stage
+ * @returns {string[]}
+ */
+function stageNames(areas) {
+  if (areas.length < 2) return ["one size throughout"];
+  const lowest = areas.indexOf(Math.min(...areas));
+  const [down, up] = [areas.slice(0, lowest + 1), areas.slice(lowest)];
+  const falls = down.every((area, index) => index === 0 || down[index - 1] > area);
+  const rises = up.length > 2 && up.every((area, index) => index === 0 || up[index - 1] < area);
+  if (!(falls && rises && down.length > 2)) return areas.map((_, index) => `stage ${index + 1}`);
+  return [
+    ...Array.from({ length: lowest }, (_, index) => `encoder ${index + 1}`),
+    "bottleneck",
+    ...Array.from({ length: areas.length - lowest - 1 }, (_, index) => `decoder ${index + 1}`),
+  ];
+}
+
+/**
+ * The names of what each stage returns: of the last before the size changes, and of the last of all. What only prepares
+ * the change, as the norm before a strided convolution in one module with it, is not the last.
+ * @param {FeatureMap[]} maps
+ * @returns {Set<string>}
+ */
+export function lastOfSizes(maps) {
+  /** @type {Set<string>} */
+  const found = new Set();
+  const moved = maps.filter((map) => !MOVES.test(whatOf(map)));
+  const some = moved.length ? moved : maps;
+  some.forEach((map, index) => {
+    const [before, following] = [some[index - 1], some[index + 1]];
+    if (following && sameSize(following, map)) return;
+    const around = map.path.slice(0, Math.max(map.path.lastIndexOf("."), 0));
+    const prepares =
+      before &&
+      following &&
+      around &&
+      sameSize(before, map) &&
+      within(following.path, around) &&
+      !within(before.path, around);
+    found.add(prepares ? before.name : map.name);
+  });
+  return found;
+}
+
+/**
+ * The maps without poolings beside another map of their size, and the others' names: the picture is that of the map
+ * before, made smaller.
+ * @param {FeatureMap[]} maps
+ * @returns {{ maps: FeatureMap[], pooled: string[] }}
+ */
+export function withoutPoolings(maps) {
+  const pooled = runsOfOneSize(maps).flatMap((run) => (run.every(isPooling) ? [] : run.filter(isPooling)));
+  return { maps: maps.filter((map) => !pooled.includes(map)), pooled: pooled.map((map) => map.name) };
+}
+
+/** @param {FeatureMap} map */
+const isPooling = (map) => whatOf(map).toLowerCase().includes("pool");
+
+/**
+ * The operation, which may be said by the name alone.
+ * @param {FeatureMap} map
+ */
+const whatOf = ({ operation, name }) => operation || name.slice(name.lastIndexOf(".") + 1);
+
+/**
+ * The neighbours of one height and width.
+ * @param {FeatureMap[]} maps
+ */
+export function runsOfOneSize(maps) {
+  /** @type {FeatureMap[][]} */
+  const runs = [];
+  for (const map of maps) {
+    const [last] = runs.slice(-1);
+    if (last && sameSize(last[0], map)) last.push(map);
+    else runs.push([map]);
+  }
+  return runs;
+}

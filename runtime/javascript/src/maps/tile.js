@@ -1,0 +1,238 @@
+// One tile: its pixels in a frame, and below them its colour bar with its ends; lines of text that fit. The drawing of
+// `runtime/maps/tile.py`, except that a map over the photo shows what the model saw of it alone.
+
+import { roundHalfEven } from "../tensor.js";
+import { colourMapImage, colourTable } from "./colour_maps.js";
+import { SEQUENTIAL, rangeText } from "./colour_scales.js";
+import { BAR_HEIGHT } from "./page_layout.js";
+import { mapOverPhoto } from "./photo_overlay.js";
+import { shortenFront } from "./picture_text.js";
+import { fit } from "./tile_places.js";
+
+/** @typedef {import("./picture.js").Picture} Picture */
+/** @typedef {import("./picture.js").Colours} Colours */
+/** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
+/** @typedef {[x: number, y: number]} Place */
+/** What the model saw of a photo, H W 3. @typedef {{ width: number, height: number, data: Uint8Array }} Seen */
+/** @typedef {{ width: number, height: number, values: ArrayLike<number> }} Values H W */
+
+export const INK = "#1c1c1c";
+export const SOFT_INK = "#444444";
+const FRAME = "#d4d4d4";
+const RULE = "#33628c";
+/** What a line says that stands out by its colour. @type {Record<string, string>} */
+export const REMARKS = { weak: "#b3540a", flat: "#b3540a", low: "#b3540a", branch: "#33628c" };
+/** The height of a colour bar, which is as wide as its map, so that all are alike. */
+const BAR = 5;
+/** The least space between its numbers. */
+const BETWEEN = 12;
+/** Of its colours, over white, that a map keeps which hardly varies beside the others. */
+const FAINT = 0.55;
+
+/**
+ * The colours of a map, alone or over what the model saw of the photo.
+ * @param {Values} map
+ * @param {ColourScale | null} scale
+ * @param {{ over?: Seen | null, faint?: boolean }} [how]
+ * @returns {Colours}
+ */
+export function coloursOf(map, scale, { over = null, faint = false } = {}) {
+  const table = colourTable(cmapOf(scale));
+  /** @type {[number, number] | null} */
+  const ends = scale ? [scale.low, scale.high] : null;
+  if (over) return { width: over.width, height: over.height, data: mapOverPhoto(over, map, table, ends) };
+  const data = colourMapImage(map.values, table, ends);
+  return { width: map.width, height: map.height, data: faint ? faded(data) : data };
+}
+
+/**
+ * @param {Seen} seen
+ * @returns {Colours}
+ */
+export function coloursOfPhoto({ width, height, data }) {
+  const found = new Uint8ClampedArray(width * height * 4).fill(255);
+  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) found.set(data.subarray(from, from + 3), to);
+  return { width, height, data: found };
+}
+
+/**
+ * A colour bar, one pixel a level.
+ * @param {string} cmap
+ * @param {boolean} [faint]
+ * @returns {Colours}
+ */
+export function barOf(cmap, faint = false) {
+  const table = colourTable(cmap);
+  const found = coloursOfPhoto({ width: table.length / 3, height: 1, data: table });
+  return faint ? { ...found, data: faded(found.data) } : found;
+}
+
+/** @param {ColourScale | null} scale */
+export const cmapOf = (scale) => scale?.cmap ?? SEQUENTIAL;
+
+/** @param {ArrayLike<number>} values */
+export function notFinite(values) {
+  let count = 0;
+  for (let index = 0; index < values.length; index++) if (!Number.isFinite(values[index])) count++;
+  return count;
+}
+
+/**
+ * What is said of a map's colours: the lowest and the highest, in short if need be; the first is empty where one says all.
+ * @param {ColourScale | null} scale null where no value is finite
+ * @param {number} bad how many values aren't finite
+ * @param {{ brief: boolean, short?: boolean }} how whether it isn't said what is clipped
+ * @returns {[string, string]}
+ */
+export function endsOf(scale, bad, { brief, short = brief }) {
+  const beyond = bad ? ` · ${bad} not finite` : "";
+  if (!scale) return ["", beyond.slice(3)];
+  const [low, high] = rangeText(scale, { short, marks: !brief });
+  return scale.lowest === scale.highest ? ["", `constant ${low}${beyond}`] : [low, high + beyond];
+}
+
+/**
+ * Add pixels as large as a square of `side` holds; their width and height.
+ * @param {Picture} picture
+ * @param {Place} place
+ * @param {number} side
+ * @param {Colours} colours
+ * @returns {[number, number]}
+ */
+export function drawFramed(picture, [x, y], side, colours) {
+  const [width, height] = fit([colours.height, colours.width], side);
+  picture.addBox(x - 1, y - 1, width + 2, height + 2, FRAME, false);
+  picture.addPixels(x, y, width, height, colours);
+  return [width, height];
+}
+
+/**
+ * Add the colour bar of a map, and below it its ends.
+ * @param {Picture} picture
+ * @param {Place} place below the map
+ * @param {number} width of the line
+ * @param {number} size of the text
+ * @param {object} of
+ * @param {ColourScale | null} of.scale of the map; null where no value is finite
+ * @param {number} of.bad how many values aren't finite
+ * @param {boolean} of.bar whether there is room for a bar, and it isn't in the footer
+ * @param {boolean} of.faint whether the map is
+ * @param {boolean} of.brief whether it isn't said what is clipped
+ */
+export function drawRange(picture, [x, y], width, size, { scale, bad, bar, faint, brief }) {
+  const lengthOf = (/** @type {string} */ text) => picture.measure(text, size, false);
+  const fits = (/** @type {[string, string]} */ [low, high]) => lengthOf(low) + lengthOf(high) + BETWEEN <= width;
+  let texts = endsOf(scale, bad, { brief });
+  const isRange = scale !== null && scale.lowest !== scale.highest;
+  if (isRange && !fits(texts)) texts = endsOf(scale, bad, { brief, short: true });
+  if (isRange && bar && fits(texts)) {
+    picture.addPixels(x, y, width, BAR, barOf(cmapOf(scale), faint));
+    const baseline = y + BAR_HEIGHT + size;
+    picture.addText(x, baseline, texts[0], size, SOFT_INK);
+    picture.addText(x + width - roundHalfEven(lengthOf(texts[1])), baseline, texts[1], size, SOFT_INK);
+    return;
+  }
+  drawFitted(picture, [x, y + size], texts.filter(Boolean).join(" to "), size, width);
+}
+
+/**
+ * Add a name that begins at a baseline, cut in front to fit, where its end says the most.
+ * @param {Picture} picture
+ * @param {Place} place
+ * @param {string} text
+ * @param {number} size
+ * @param {number} width
+ * @param {boolean} bold
+ */
+export function drawName(picture, [x, y], text, size, width, bold) {
+  picture.addText(x, y, shortenFront(text, (each) => picture.measure(each, size, bold), width), size, INK, bold);
+}
+
+/**
+ * Add a line of text that begins at a baseline: smaller by a few pixels at most, and cut in front, to fit.
+ * @param {Picture} picture
+ * @param {Place} place
+ * @param {string} text
+ * @param {number} size
+ * @param {number} width
+ * @param {string} [ink]
+ * @param {boolean} [bold]
+ */
+export function drawFitted(picture, [x, y], text, size, width, ink = SOFT_INK, bold = false) {
+  const smallest = Math.min(size, Math.max(size - 6, 10));
+  let found = size;
+  while (found > smallest && picture.measure(text, found, bold) > width) found--;
+  picture.addText(x, y, shortenFront(text, (each) => picture.measure(each, found, bold), width), found, ink, bold);
+}
+
+/**
+ * Add a rule above several tiles, and below it what they belong to. Which of `atEnd` is said.
+ * @param {Picture} picture
+ * @param {Place} place of the rule
+ * @param {string} text the name, in bold; cut in front to fit
+ * @param {number} size of the text
+ * @param {number} width of the rule
+ * @param {string} beside what all have, after the name, if there is room
+ * @param {string[]} atEnd what is said at the rule's other end, if there is room: the first that fits
+ * @returns {string | undefined}
+ */
+export function drawHeading(picture, [x, y], text, size, width, beside, atEnd) {
+  picture.addBox(x, y, width, 2, RULE);
+  const bold = (/** @type {string} */ each) => picture.measure(each, size, true);
+  const baseline = y + 5 + size;
+  const fitted = shortenFront(text, bold, width);
+  if (fitted) picture.addText(x, baseline, fitted, size, RULE, true);
+  const gap = Math.floor(size / 2);
+  let taken = fitted ? bold(fitted) + gap : 0;
+  const length = picture.measure(beside, size, false);
+  if (beside && taken + length <= width) {
+    picture.addText(x + roundHalfEven(taken), baseline, beside, size, SOFT_INK);
+    taken += length + gap;
+  }
+  const lengthOf = (/** @type {string} */ each) => picture.measure(each, size - 1, false);
+  const said = atEnd.find((each) => taken + gap + lengthOf(each) <= width);
+  if (said)
+    picture.addText(x + width - roundHalfEven(lengthOf(said)), baseline, said, size - 1, REMARKS[said] ?? SOFT_INK);
+  return said;
+}
+
+/**
+ * Add what is said below a name, a line each; the word that is unusual stands out by its colour.
+ * @param {Picture} picture
+ * @param {Place} place
+ * @param {string[]} lines
+ * @param {number} size
+ * @param {number} line from one baseline to the next
+ * @param {number} width
+ */
+export function drawDetails(picture, [x, baseline], lines, size, line, width) {
+  lines.forEach((text, index) => {
+    const at = baseline + index * line;
+    const parts = remarked(text);
+    if (parts.length === 1 || picture.measure(text, size, false) > width) {
+      drawFitted(picture, [x, at], text, size, width);
+      return;
+    }
+    let start = x;
+    for (const part of parts) {
+      const ink = REMARKS[part] ?? SOFT_INK;
+      if (part.trim()) picture.addText(roundHalfEven(start), at, part.trimEnd(), size, ink);
+      start += picture.measure(part, size, false);
+    }
+  });
+}
+
+/**
+ * A line as what is before its first remark, the remark, and what is after it; whole where it has none.
+ * @param {string} text
+ * @returns {string[]}
+ */
+export function remarked(text) {
+  const word = text.split(" ").find((each) => Object.hasOwn(REMARKS, each));
+  if (!word) return [text];
+  const at = text.indexOf(word);
+  return [text.slice(0, at), word, text.slice(at + word.length)];
+}
+
+/** @param {Uint8ClampedArray<ArrayBuffer>} data red, green, blue, 255 */
+const faded = (data) => data.map((value) => 255 - Math.trunc((255 - value) * FAINT));

@@ -1,0 +1,66 @@
+// What JavaScript draws of given runs, for test_javascript_overview.py: JSON in, JSON out.
+import { readFileSync } from "node:fs";
+import { rangeText } from "../../../runtime/javascript/src/maps/colour_scales.js";
+import { gridPages } from "../../../runtime/javascript/src/maps/feature_grid.js";
+import { pagesOf, pictureOf, scalesOfPages } from "../../../runtime/javascript/src/maps/map_page.js";
+import { readChannels, readComponents, readMap } from "../../../runtime/javascript/src/maps/map_reading.js";
+import { brightnessOf, overviewPages } from "../../../runtime/javascript/src/maps/overview.js";
+import { besideOf } from "../../../runtime/javascript/src/maps/sections.js";
+import { readSafetensors } from "../../../runtime/javascript/src/safetensors.js";
+
+const given = JSON.parse(readFileSync(process.argv[2], "utf8"));
+
+const source = (tensors) => ({
+  hasChannels: true,
+  maps: async (outputs, reduce) => outputs.map((output) => readMap(tensors.get(output.name), output, reduce)),
+  components: async (of, count) => of.map(([output, map]) => readComponents(tensors.get(output.name), output, map, count)),
+  channels: async (output, map) => readChannels(tensors.get(output.name), output, map),
+});
+
+async function pages(tensors, outputs, seen, name, style) {
+  const from = source(tensors);
+  if (name.startsWith("all")) return gridPages(await from.maps(outputs, style.reduce ?? "auto"), outputs, style);
+  return overviewPages(from, outputs, style, brightnessOf(seen));
+}
+
+// Letters of one width, as in the test.
+const measure = (text, size, bold) => text.length * size * (bold ? 0.66 : 0.6);
+
+const mean = ({ data }) =>
+  [0, 1, 2].map((colour) => data.reduce((sum, value, at) => (at % 4 === colour ? sum + value : sum), 0) / (data.length / 4));
+
+const partOf = (part) => {
+  if (part.kind === "text") return [part.kind, part.x, part.y, part.text, part.size, part.ink, part.bold];
+  const place = [part.kind, part.x, part.y, part.width, part.height];
+  return part.kind === "box" ? [...place, part.ink, part.filled] : [...place, mean(part.colours)];
+};
+
+const drawn = (pages, photo) =>
+  pagesOf(pages).map((page) => {
+    const picture = pictureOf(pages, page, { title: "net · a photo", photo, measure });
+    return { size: [picture.width, picture.height], parts: picture.parts.map(partOf) };
+  });
+
+const described = (pages, photo) => ({
+  ...pages,
+  maps: pages.maps.map((map) => ({ ...map, values: Buffer.from(map.values.buffer).toString("hex") })),
+  scales: scalesOfPages(pages),
+  ranges: scalesOfPages(pages).map((scale) => rangeText(scale, { short: pages.brief, marks: !pages.brief })),
+  sections: pagesOf(pages).map(({ sections }) => sections.map((section) => ({ ...section, beside: besideOf(section) }))),
+  pictures: drawn(pages, photo),
+});
+
+const zeros = (tensors) =>
+  new Map([...tensors].map(([name, each]) => [name, { ...each, data: new each.data.constructor(each.data.length) }]));
+
+const made = {};
+for (const [model, { outputs, tensors: file, photo, ...rest }] of Object.entries(given.models)) {
+  const seen = { ...rest.seen, data: Uint8Array.from(rest.seen.data) };
+  const { tensors } = readSafetensors(readFileSync(file));
+  made[model] = {};
+  for (const [, name] of given.cases.filter(([its]) => its === model)) {
+    made[model][name] = described(await pages(tensors, outputs, seen, name, given.styles[name]), { ...photo, seen });
+  }
+  made[model]["of zeros"] = await pages(zeros(tensors), outputs, seen, "overview", {}).catch(({ message }) => message);
+}
+process.stdout.write(JSON.stringify(made));
