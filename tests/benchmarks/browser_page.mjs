@@ -11,7 +11,7 @@ const seconds = { ready: [], first: [], next: [] };
 async function mapsOf(page, kind) {
   const started = performance.now();
   await page.setInputFiles("#file", photo);
-  await page.waitForFunction(() => document.querySelector("#status").textContent.includes("outputs in"));
+  await page.waitForFunction(() => document.querySelector("#status").textContent.includes("maps in"));
   seconds[kind].push((performance.now() - started) / 1000);
   await page.evaluate(() => (document.querySelector("#status").textContent = ""));
 }

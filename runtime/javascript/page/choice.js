@@ -1,25 +1,24 @@
-// Which maps of a run are shown, by what the visitor chose, and what is said of them: the rules of `layerprobe grid`.
+// Which maps of a run are shown, by what the visitor chose: an overview, all, the blocks at one depth, or what was searched.
 
-import { overviewScales, scalesOf } from "../src/maps/colour_scales.js";
-import { worthDrawing } from "../src/maps/feature_maps.js";
-import { explained, leftOutNotes, photoNotes, scaleNotes, tokenNotes } from "../src/maps/footer.js";
-import { OUTPUT_PAGE } from "../src/maps/page_layout.js";
-import { atDepth, deepestModule, sectionsOf } from "../src/maps/sections.js";
+import { UsageError } from "../src/errors.js";
+import { gridPages } from "../src/maps/feature_grid.js";
+import { overviewPages } from "../src/maps/overview.js";
+import { OUTPUT_PAGE } from "../src/maps/tile_places.js";
+import { atDepth, deepestModule } from "../src/selection.js";
 
-/** @typedef {import("../src/maps/feature_maps.js").FeatureMap} FeatureMap */
-/** @typedef {import("../src/maps/colour_scales.js").ColourScale} ColourScale */
+/** @typedef {import("../src/maps/map_page.js").MapPages} MapPages */
 /**
- * @typedef {object} Chosen
- * @property {FeatureMap[]} maps
- * @property {(ColourScale | null)[]} scales of each
- * @property {string[]} sections of each
- * @property {string[]} notes what is said below them
+ * @typedef {object} OfPage what the visitor chose
+ * @property {string} reduce
+ * @property {string} depth of `depthOptions`
+ * @property {string} filter a part of a name or an operation
+ * @property {boolean} [isFirst] whether what is there soon is enough for now
  */
+/** @typedef {import("../src/maps/colour_scales.js").GridStyle & OfPage} PageStyle */
 
-/** Tiles of an overview, which one looks through at a glance. */
-const LEGIBLE = 32;
-const OVERVIEW = "overview";
-export const ALL = "all";
+export const OVERVIEW = "overview";
+const ALL = "all";
+const DEEPEST = 6;
 
 /**
  * What can be shown of a model: an overview of its blocks, all, or the blocks at one depth.
@@ -32,7 +31,7 @@ export function depthOptions(outputs) {
     [OVERVIEW, "an overview"],
     [ALL, `all ${outputs.length} outputs`],
   ];
-  for (let depth = 1; depth <= Math.min(deepestModule(outputs), 6); depth++) {
+  for (let depth = 1; depth <= Math.min(deepestModule(outputs), DEEPEST); depth++) {
     const count = atDepth(outputs, depth).length;
     if (count && count < outputs.length) found.push([String(depth), `blocks ${depth} deep (${count})`]);
   }
@@ -40,66 +39,45 @@ export function depthOptions(outputs) {
 }
 
 /**
- * @param {FeatureMap[]} maps of all outputs, in their order
- * @param {any[]} outputs of the manifest
- * @param {any} style with `depth` and `filter`
- * @returns {Chosen}
+ * The maps of the last photo, in memory of their own: what is handed to the page is lost here. Where none shows anything,
+ * the pages say why.
+ * @param {import("./model_run.js").ModelRun} run
+ * @param {PageStyle} style
+ * @returns {Promise<MapPages>}
  */
-export function chosenMaps(maps, outputs, style) {
-  const byName = new Map(maps.map((map) => [map.name, map]));
-  const of = (/** @type {any[]} */ some, omitWeak = false) => {
-    const found = some.flatMap((output) => byName.get(output.name) ?? []);
-    return { some, ...worthDrawing(found, { aliases: style.aliases, shared: style.shared, omitWeak }) };
-  };
-  let found = of(outputs, style.depth === OVERVIEW && !style.filter);
-  /** @type {string[]} */
-  const opening = [];
-  if (style.filter) {
-    const wanted = style.filter.toLowerCase();
-    found = of(outputs.filter((each) => `${each.name}\n${each.label}`.toLowerCase().includes(wanted)));
-  } else if (style.depth === OVERVIEW) {
-    const whole = found;
-    for (
-      let depth = 1, best = false;
-      depth <= deepestModule(outputs) && whole.maps.length > OUTPUT_PAGE.mostTiles;
-      depth++
-    ) {
-      const some = of(atDepth(outputs, depth), true);
-      if (some.some.length === outputs.length || !some.maps.length) break;
-      if (some.maps.length > OUTPUT_PAGE.mostTiles || (best && some.maps.length > LEGIBLE)) break;
-      [found, best] = [some, true];
-      opening[0] = `An overview: what each block returns, up to ${depth} deep. All ${whole.maps.length} maps: choose all outputs.`;
-    }
-  } else if (style.depth !== ALL) {
-    found = of(atDepth(outputs, Number(style.depth)));
+export async function chosenPages(run, style) {
+  const some = searched(run.artifact.manifest.outputs, style);
+  try {
+    const pages = await pagesOfSome(run, some, style);
+    return { ...pages, maps: pages.maps.map((map) => ({ ...map, values: map.values.slice() })) };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    const why = some.length ? error.message : `No output's name or operation contains ${style.filter}.`;
+    return { maps: [], style, kind: OUTPUT_PAGE, lead: "", opening: [], closing: [why], facts: [], brief: true };
   }
-  const isOverview = style.depth === OVERVIEW && !style.filter;
-  const values = found.maps.map((map) => map.values);
-  const scales = isOverview ? overviewScales(found.maps, style) : scalesOf(values, style);
-  return {
-    maps: found.maps,
-    scales,
-    sections: sectionsOf(found.maps.map((map) => map.path)),
-    notes: [
-      ...opening,
-      ...(found.maps.length ? drawnNotes(found, scales, style, isOverview) : nothingNotes(style)),
-      ...leftOutNotes(found.leftOut),
-    ],
-  };
 }
 
 /**
- * @param {{ maps: FeatureMap[], some: any[] }} found
- * @param {(ColourScale | null)[]} scales
- * @param {any} style
- * @param {boolean} isOverview
+ * @param {import("./model_run.js").ModelRun} run
+ * @param {any[]} outputs
+ * @param {PageStyle} style
  */
-function drawnNotes({ maps, some }, scales, style, isOverview) {
-  const coloured = scaleNotes(scales, style, isOverview);
-  return [...explained(maps), ...coloured, ...photoNotes(style.overlay), ...tokenNotes(some)];
+async function pagesOfSome(run, outputs, style) {
+  // Python's overview hides look-alikes, and --aliases draws a whole grid, too.
+  if (style.depth === OVERVIEW && !style.filter && !style.aliases) {
+    const pages = await overviewPages(run, outputs, style, run.brightness);
+    return { ...pages, lead: [pages.lead, await run.topClass()].filter(Boolean).join(" ") };
+  }
+  return gridPages(await run.maps(outputs, style.reduce), outputs, style);
 }
 
-/** @param {any} style */
-function nothingNotes(style) {
-  return [style.filter ? `No map's name or operation contains ${style.filter}.` : "Nothing to draw."];
+/**
+ * @param {readonly any[]} outputs
+ * @param {PageStyle} style
+ * @returns {any[]}
+ */
+function searched(outputs, { filter, depth }) {
+  const wanted = filter.toLowerCase();
+  if (wanted) return outputs.filter((each) => `${each.name}\n${each.label}`.toLowerCase().includes(wanted));
+  return depth === OVERVIEW || depth === ALL ? [...outputs] : atDepth([...outputs], Number(depth));
 }

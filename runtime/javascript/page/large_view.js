@@ -2,17 +2,20 @@
 // channels as tiles, some at a time.
 
 import { channelOf } from "../src/maps/channel_grid.js";
+import { detailOf } from "../src/maps/feature_maps.js";
+import { coloursOf } from "../src/maps/tile.js";
 import { general, withMinus } from "../src/number_words.js";
 import { byId, make } from "./elements.js";
-import { paint, pixelsOfMap, setRange } from "./painting.js";
+import { paint, setRange } from "./painting.js";
 
-/** @typedef {import("./painting.js").Drawn} Drawn */
+/** @typedef {import("../src/maps/tile.js").Values} Values */
 /** @typedef {import("../src/maps/colour_scales.js").ColourScale} ColourScale */
 /**
  * @typedef {object} Shown
  * @property {any} output of the manifest
- * @property {Drawn & { detail: string }} map
+ * @property {import("../src/maps/feature_maps.js").FeatureMap} map
  * @property {ColourScale | null} scale
+ * @property {boolean} brief whether the ends of its colours are said in short
  * @property {any} photo `seen`, `photo` and `region` as of the worker
  * @property {Promise<any> | null} channels the tensor with its `grid`; null where only the mean is there
  */
@@ -31,7 +34,7 @@ export class LargeView {
     this.tiles = byId("channels");
     /** @type {Shown | null} */
     this.shown = null;
-    /** @type {(Drawn & { channel?: number }) | null} what is large */
+    /** @type {(Values & { channel?: number }) | null} what is large */
     this.drawn = null;
     /** @type {ColourScale | null} */
     this.scale = null;
@@ -60,13 +63,23 @@ export class LargeView {
     return this.dialog.open;
   }
 
+  /**
+   * Whether it is this map that is shown, maybe of another photo.
+   * @param {{ name: string, part: string }} map
+   */
+  shows({ name, part }) {
+    return this.shown?.map.name === name && this.shown.map.part === part;
+  }
+
   /** @param {Shown} shown */
   show(shown) {
     const same = this.shown?.output.name === shown.output.name;
     this.shown = shown;
     byId("large-name").textContent = shown.output.name;
     const { source_file: file, source_line: line } = shown.output;
-    byId("large-detail").textContent = [shown.map.detail, file ? `${file}:${line}` : ""].filter(Boolean).join(" · ");
+    const { map } = shown;
+    const said = [detailOf(map), map.part, file ? `${file}:${line}` : ""];
+    byId("large-detail").textContent = said.filter(Boolean).join(" · ");
     byId("whole").hidden = true;
     this.enlarge(shown.map, shown.scale);
     if (!this.dialog.open) this.dialog.showModal();
@@ -87,14 +100,14 @@ export class LargeView {
   }
 
   /**
-   * @param {Drawn & { channel?: number }} drawn
+   * @param {Values & { channel?: number }} drawn
    * @param {ColourScale | null} scale
    */
   enlarge(drawn, scale) {
     this.drawn = drawn;
     this.scale = scale;
     this.cursor = [Math.floor(drawn.width / 2), Math.floor(drawn.height / 2)];
-    setRange(byId("large-range"), scale, drawn.values);
+    setRange(byId("large-range"), scale, drawn.values, { brief: Boolean(this.shown?.brief) });
     byId("value").textContent = "Point at a pixel, or move with the arrow keys, to read its value.";
     this.draw();
   }
@@ -109,9 +122,9 @@ export class LargeView {
     this.canvas.setAttribute("aria-label", `${this.shown.output.name}${what}, ${drawn.height} × ${drawn.width} pixels`);
     const shape = isOver ? photo : drawn;
     this.canvas.style.setProperty("--aspect", String(shape.width / shape.height));
-    if (!isOver) return paint(this.canvas, pixelsOfMap(drawn, scale));
+    if (!isOver) return paint(this.canvas, coloursOf(drawn, scale));
     const over = make("canvas");
-    paint(over, pixelsOfMap(drawn, scale, seen));
+    paint(over, coloursOf(drawn, scale, { over: seen }));
     this.canvas.width = photo.width;
     this.canvas.height = photo.height;
     const context = this.canvas.getContext("2d");
@@ -208,7 +221,7 @@ export class LargeView {
         values: channelOf(this.tensor, channel),
       };
       const canvas = make("canvas");
-      paint(canvas, pixelsOfMap(drawn, scale));
+      paint(canvas, coloursOf(drawn, scale));
       const tile = make("button", { type: "button", className: "tile", "aria-label": `channel ${channel}` }, [
         String(channel),
         canvas,

@@ -1,5 +1,6 @@
 // One photo through an artifact's probes: which is run for which output, so that no more is computed and kept than the
-// page shows. The means come from the averaged probe where there is one, every tensor from the full probe.
+// page shows. The means come from the averaged probe where there is one, every tensor from the full probe. It is what the
+// maps of `choice.js` come from.
 
 import {
   OnnxRunner,
@@ -13,9 +14,12 @@ import {
 import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
-import { readMap } from "../src/maps/feature_maps.js";
+import { readChannels, readComponents, readMap } from "../src/maps/map_reading.js";
+import { brightnessOf } from "../src/maps/overview.js";
 import { AUTO } from "../src/maps/reductions.js";
-import { pixelsOfPhoto } from "./painting.js";
+import { coloursOfPhoto } from "../src/maps/tile.js";
+import { chosenPages } from "./choice.js";
+import { classScores, topClass } from "./top_class.js";
 
 /** @typedef {import("../src/index.js").Artifact} Artifact */
 /** @typedef {import("../src/index.js").Tensors} Tensors */
@@ -47,6 +51,10 @@ export class ModelRun {
     this.runners = new Map();
     /** @type {Tensors | null} the photo as the model is given it */
     this.input = null;
+    /** @type {import("../src/maps/likeness.js").Picture | null} how bright it is */
+    this.brightness = null;
+    /** @type {Map<string, Map<string, FeatureMap>>} the photo's maps by reduction, and by output */
+    this.known = new Map();
   }
 
   /**
@@ -85,6 +93,7 @@ export class ModelRun {
   async use(backend) {
     if (backend !== this.backend) await this.close();
     this.backend = backend;
+    this.known.clear();
     await this.runner(this.means ? "means" : "full");
   }
 
@@ -127,23 +136,26 @@ export class ModelRun {
   /** Compute once, so that the first photo doesn't wait for what a browser compiles while it runs. */
   async warm() {
     const [height, width] = imageInput(this.artifact.manifest).preprocessing.crop;
-    await this.mapsOfPhoto(await createImageBitmap(new ImageData(width, height)), "mean");
+    await this.see(await createImageBitmap(new ImageData(width, height)));
+    await this.maps([...this.artifact.manifest.outputs], "mean");
     this.input = null;
+    this.known.clear();
   }
 
   /**
+   * A photo's maps, and how it looks. Those by the means alone where that is faster: `pages` then returns the others.
    * @param {Blob | ImageBitmap} source a file, or a frame of the camera
-   * @param {string} reduce a row of `REDUCTIONS`, or auto
+   * @param {import("./choice.js").PageStyle} style
    */
-  async mapsOfPhoto(source, reduce) {
+  async photo(source, style) {
     const started = performance.now();
-    const { name, preprocessing } = imageInput(this.artifact.manifest);
-    const seen = preprocess(await decodePhoto(source), preprocessing);
-    this.input = new Map([[name, seen.input]]);
+    const seen = await this.see(source);
     const prepared = performance.now();
-    const found = await this.maps(reduce);
+    const isRough = style.isFirst && this.means !== null && this.hasChannels && style.reduce === AUTO;
+    const pages = await chosenPages(this, isRough ? { ...style, reduce: "mean" } : style);
     return {
-      ...found,
+      pages,
+      isRough,
       seen: { width: seen.cropped.shape[1], height: seen.cropped.shape[0], data: seen.cropped.data },
       photo: await shown(seen.photo),
       size: [seen.photo.width, seen.photo.height],
@@ -153,25 +165,81 @@ export class ModelRun {
   }
 
   /**
-   * The map of each output of the last photo.
-   * @param {string} reduce
-   * @returns {Promise<{ maps: FeatureMap[] }>}
+   * What the model sees of a photo, which it is given from now on.
+   * @param {Blob | ImageBitmap} source
    */
-  async maps(reduce) {
-    const { outputs } = this.artifact.manifest;
-    if (!this.means || (reduce !== AUTO && reduce !== "mean"))
-      return { maps: await this.mapsOf("full", outputs, reduce) };
-    const ofMeans = new Map(this.means.manifest.outputs.map((output) => [output.name, output]));
-    const averaged = outputs.map((output) => ofMeans.get(output.name) ?? output);
-    const maps = await this.mapsOf("means", averaged, "mean");
-    if (reduce !== AUTO || this.artifact.isAveraged) return { maps };
+  async see(source) {
+    const { name, preprocessing } = imageInput(this.artifact.manifest);
+    const seen = preprocess(await decodePhoto(source), preprocessing);
+    this.input = new Map([[name, seen.input]]);
+    const { shape, data } = seen.cropped;
+    this.brightness = brightnessOf({ width: shape[1], height: shape[0], data: /** @type {Uint8Array} */ (data) });
+    this.known.clear();
+    return seen;
+  }
+
+  /** Whether there are tensors, and not their means alone. */
+  get hasChannels() {
+    return !this.artifact.isAveraged;
+  }
+
+  /**
+   * The map of each output of the last photo, computed once.
+   * @param {any[]} outputs of the manifest
+   * @param {string} reduce a row of `REDUCTIONS`, or auto
+   * @returns {Promise<FeatureMap[]>}
+   */
+  async maps(outputs, reduce) {
+    const known = this.known.get(reduce) ?? new Map();
+    this.known.set(reduce, known);
+    const missing = outputs.filter((output) => !known.has(output.name));
+    for (const map of await this.computed(missing, reduce)) known.set(map.name, map);
+    return outputs.map((output) => known.get(output.name));
+  }
+
+  /**
+   * @param {any[]} outputs
+   * @param {string} reduce
+   */
+  async computed(outputs, reduce) {
+    if (!this.means || (reduce !== AUTO && reduce !== "mean")) return this.mapsOf("full", outputs, reduce);
+    if (reduce !== AUTO) {
+      const ofMeans = new Map(this.means.manifest.outputs.map((output) => [output.name, output]));
+      return this.mapsOf(
+        "means",
+        outputs.map((output) => ofMeans.get(output.name) ?? output),
+        "mean",
+      );
+    }
+    const maps = await this.maps(outputs, "mean");
+    if (!this.hasChannels) return maps;
     // What the means don't show, the full probe may.
     const unseen = new Set(
       maps.filter((map) => map.leftOut === "constant" || map.leftOut === "rounding").map((map) => map.name),
     );
     const again = outputs.filter((output) => unseen.has(output.name));
     const found = new Map((await this.mapsOf("full", again, reduce)).map((map) => [map.name, map]));
-    return { maps: maps.map((map) => found.get(map.name) ?? map) };
+    return maps.map((map) => found.get(map.name) ?? map);
+  }
+
+  /**
+   * So many principal components of each output, of which its map is the first.
+   * @param {[any, FeatureMap][]} of
+   * @param {number} count
+   */
+  async components(of, count) {
+    const names = of.map(([output]) => output.name);
+    const tensors = await this.run("full", names);
+    return of.map(([output, map]) => readComponents(tensors.get(output.name), output, map, count));
+  }
+
+  /**
+   * Each channel of an output, of which the map is the mean.
+   * @param {any} output
+   * @param {FeatureMap} map
+   */
+  async channels(output, map) {
+    return readChannels((await this.run("full", [output.name])).get(output.name), output, map);
   }
 
   /**
@@ -191,12 +259,21 @@ export class ModelRun {
     return maps;
   }
 
+  /** What a trained classifier says of the last photo; empty of any other model. */
+  async topClass() {
+    const output = classScores(this.artifact.manifest);
+    if (!output) return "";
+    const kind = this.means?.manifest.outputs.some((each) => each.name === output.name) ? "means" : "full";
+    const tensor = (await this.run(kind, [output.name])).get(output.name);
+    return tensor ? topClass(output, tensor) : "";
+  }
+
   /**
    * Every channel of an output of the last photo, C H W, and how they are shown.
    * @param {string} name
    * @param {import("../src/maps/colour_scales.js").GridStyle} style
    */
-  async channels(name, style) {
+  async everyChannel(name, style) {
     const output = /** @type {any} */ (this.artifact.manifest.outputs.find((each) => each.name === name));
     const tensors = await this.run("full", [name]);
     const found = channelsOf(/** @type {any} */ (tensors.get(name)), output);
@@ -251,13 +328,14 @@ function parts(outputs) {
 
 /**
  * The whole photo, small enough to be shown.
- * @param {import("./painting.js").Seen} picture
+ * @param {import("../src/maps/tile.js").Seen} picture
  * @returns {Promise<ImageBitmap>}
  */
 function shown(picture) {
+  const { data, ...size } = coloursOfPhoto(picture);
   const scale = Math.min(1, LARGEST_SHOWN / Math.max(picture.width, picture.height));
   const [resizeWidth, resizeHeight] = [picture.width, picture.height].map((size) =>
     Math.max(1, Math.round(size * scale)),
   );
-  return createImageBitmap(pixelsOfPhoto(picture), { resizeWidth, resizeHeight, resizeQuality: "high" });
+  return createImageBitmap(new ImageData(data, size.width, size.height), { resizeWidth, resizeHeight, resizeQuality: "high" });
 }

@@ -4,7 +4,8 @@
 // photo_sources.js: a file, drop, paste, camera or test photo -> a photo
 // worker_calls.js, worker.js: asks the worker, and answers there
 // model_run.js: decodes the photo; which probe runs for which output, on which backend; how large the photo is shown
-// choice.js: which maps are shown: overview, depth, search, look-alikes
+// choice.js: there, which maps are shown: overview, depth, search, look-alikes
+// top_class.js: there, what a trained classifier says of the photo
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
 // large_view.js: one output large: its channels, values under the pointer
 // verdict_view.js, self_check.js, report_words.js: runs the recorded input here, judges it, and says how it went
@@ -13,8 +14,9 @@
 
 import { colourMapNames } from "../src/maps/colour_maps.js";
 import { AUTO, REDUCTIONS } from "../src/maps/reductions.js";
-import { chosenMaps, depthOptions } from "./choice.js";
-import { byId, download, fileName, setOptions } from "./elements.js";
+import { notesOf, scalesOfPages } from "../src/maps/map_page.js";
+import { OVERVIEW, depthOptions } from "./choice.js";
+import { byId, download, fileName, make, setOptions } from "./elements.js";
 import { LargeView } from "./large_view.js";
 import { keptOffline } from "./offline.js";
 import { listenForPhotos } from "./photo_sources.js";
@@ -30,7 +32,7 @@ const USUAL_COLOURS = ["", "viridis", "magma", "inferno", "cividis", "turbo", "g
 
 const call = startWorker(new URL("worker.js", import.meta.url));
 /** What the page shows: the model, the last photo with its maps, and which of them. @type {any} */
-const state = { model: null, photo: null, maps: null, chosen: null };
+const state = { model: null, photo: null, pages: null, scales: [] };
 const tiles = new Tiles(byId("grid"), openLarge);
 const large = new LargeView(stepLarge);
 /** Of the calls for maps: what an earlier one returns is late. */
@@ -98,15 +100,15 @@ function listen() {
     stopCamera();
     showPhoto(await (await fetch(state.model.testPhoto)).blob(), "test photo");
   });
-  for (const id of ["depth", "cmap", "overlay", "shared", "symmetric", "aliases"])
-    byId(id).addEventListener("change", draw);
-  byId("filter").addEventListener("input", draw);
+  const again = () => newMaps(() => call("pages", { style: style() }));
+  for (const id of ["depth", "reduce", "cmap", "overlay", "shared", "symmetric", "aliases"])
+    byId(id).addEventListener("change", again);
+  byId("filter").addEventListener("input", again);
   byId("choices").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
-  byId("reduce").addEventListener("change", () => newMaps(() => call("maps", { reduce: byId("reduce").value })));
   byId("backend").addEventListener("change", () =>
     newMaps(async () => {
       await call("use", { backend: byId("backend").value });
-      return call("maps", { reduce: byId("reduce").value });
+      return call("pages", { style: style() });
     }),
   );
   byId("save-picture").addEventListener("click", () => savePictures().catch(showProblem));
@@ -121,7 +123,8 @@ function listen() {
  */
 function showPhoto(source, name, transfer = []) {
   return newMaps(async () => {
-    const found = await call("photo", { source, reduce: byId("reduce").value || AUTO }, transfer);
+    const isFirst = transfer.length === 0; // a camera has no time for two
+    const found = await call("photo", { source, style: { ...style(), isFirst } }, transfer);
     return { ...found, name };
   });
 }
@@ -134,14 +137,15 @@ async function newMaps(compute) {
   setBusy(true);
   try {
     const started = performance.now();
-    const { maps, ...photo } = await compute();
+    const { pages, isRough, ...photo } = await compute();
     if (mine !== latest) return;
-    if (photo.seen) state.photo = photo;
-    state.maps = maps;
-    draw();
-    const followed = large.isOpen && shownOf(large.shown?.output.name ?? "");
-    if (followed && followed.map) large.follow(followed);
-    setStatus(`${maps.length} outputs in ${((performance.now() - started) / 1000).toFixed(2)} s.`);
+    if (photo.seen) state.photo = { ...photo, detail: detailOf(photo) };
+    show(pages, started);
+    if (!isRough) return;
+    byId("status").textContent += " Refining …";
+    byId("busy").hidden = false;
+    const better = await call("pages", { style: style() });
+    if (mine === latest) show(better.pages, started);
   } catch (error) {
     if (mine === latest) showProblem(error);
   } finally {
@@ -149,11 +153,24 @@ async function newMaps(compute) {
   }
 }
 
+/**
+ * @param {any} pages
+ * @param {number} started when they were asked for
+ */
+function show(pages, started) {
+  state.pages = pages;
+  draw();
+  const followed = large.isOpen && shownOf(pages.maps.findIndex((/** @type {any} */ map) => large.shows(map)));
+  if (followed && followed.map) large.follow(followed);
+  setStatus(`${counted(pages.maps.length)} in ${((performance.now() - started) / 1000).toFixed(2)} s.`);
+}
+
 /** What is chosen, as the rules of the grid take it. */
 function style() {
   const checked = (/** @type {string} */ id) => byId(id).checked;
   return {
-    depth: byId("depth").value,
+    depth: byId("depth").value || OVERVIEW,
+    reduce: byId("reduce").value || AUTO,
     filter: byId("filter").value.trim(),
     cmap: byId("cmap").value || null,
     overlay: checked("overlay"),
@@ -163,45 +180,55 @@ function style() {
   };
 }
 
+/** @param {number} count */
+const counted = (count) => `${count} ${count === 1 ? "map" : "maps"}`;
+
 function draw() {
-  if (!state.maps) return;
+  const { pages, photo } = state;
   document.body.classList.add("drawn");
   byId("choices").hidden = false;
-  state.chosen = chosenMaps(state.maps, state.model.outputs, style());
-  tiles.show(state.chosen, state.photo.seen, state.photo, style());
-  byId("notes").replaceChildren(
-    ...state.chosen.notes.map((/** @type {string} */ note) =>
-      Object.assign(document.createElement("li"), { textContent: note }),
-    ),
-  );
+  state.scales = scalesOfPages(pages);
+  tiles.show(pages, photo);
+  byId("lead").textContent = pages.lead;
+  byId("caption").replaceChildren(...lines(pages.opening));
+  byId("notes").replaceChildren(...lines(pages.maps.length ? notesOf(pages, state.scales) : pages.closing));
+  byId("facts").replaceChildren(...lines(pages.facts));
+  byId("more-facts").hidden = !pages.facts.length;
 }
 
-/** @param {string} name */
-function shownOf(name) {
-  const index = state.chosen.maps.findIndex((/** @type {any} */ map) => map.name === name);
-  const output = state.model.outputs.find((/** @type {any} */ each) => each.name === name);
-  return { output, map: state.chosen.maps[index], scale: state.chosen.scales[index], photo: state.photo };
+/** @param {any} photo with its sizes, width first, as photo viewers say them */
+const detailOf = ({ seen, size }) => `${seen.width} × ${seen.height} of ${size.join(" × ")}`;
+
+/** @param {string[]} sentences */
+const lines = (sentences) => sentences.map((textContent) => make("li", { textContent }));
+
+/** @param {number} index of the maps that are shown */
+function shownOf(index) {
+  const map = state.pages.maps[index];
+  const output = state.model.outputs.find((/** @type {any} */ each) => each.name === map?.name);
+  return { output, map, scale: state.scales[index], photo: state.photo, brief: state.pages.brief };
 }
 
-/** @param {string} name */
-function openLarge(name) {
-  const channels = state.model.hasTensors ? call("channels", { name, style: { cmap: style().cmap } }) : null;
+/** @param {number} index of the maps that are shown */
+function openLarge(index) {
+  const shown = shownOf(index);
+  const given = { name: shown.output.name, style: { cmap: style().cmap } };
   byId("large-overlay").checked = style().overlay;
-  large.show({ ...shownOf(name), channels });
+  large.show({ ...shown, channels: state.model.hasTensors ? call("channels", given) : null });
 }
 
 /** @param {number} step */
 function stepLarge(step) {
-  const { maps } = state.chosen;
-  const index = maps.findIndex((/** @type {any} */ map) => map.name === large.shown?.output.name);
-  openLarge(maps[(index + step + maps.length) % maps.length].name);
+  const { maps } = state.pages;
+  const index = maps.findIndex((/** @type {any} */ map) => large.shows(map));
+  openLarge((index + step + maps.length) % maps.length);
 }
 
 async function savePictures() {
-  const { photo, chosen, model } = state;
+  const { photo, pages, model } = state;
   const title = `${model.title} · ${photo.name}`;
   let page = 0;
-  for (const canvas of pictures(chosen, photo, { title, style: style() })) {
+  for (const canvas of pictures(pages, photo, title)) {
     page++;
     const content = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
     if (!content) throw new Error("This browser can't make a picture so large.\nShow fewer outputs.");
@@ -212,7 +239,7 @@ async function savePictures() {
 async function saveTensors() {
   setBusy(true);
   try {
-    const names = state.chosen.maps.map((/** @type {any} */ map) => map.name);
+    const names = [...new Set(state.pages.maps.map((/** @type {any} */ map) => map.name))];
     const content = await call("file", { names });
     download(
       new Blob([content], { type: "application/octet-stream" }),

@@ -1,86 +1,170 @@
-// The grid: the photo as the model saw it, then a tile for each map, block by block. Tiles stay where they are while the
-// camera runs: only their pixels change.
+// The grid: the photo as the model saw it, then a tile for each map, section by section. Tiles stay where they are while
+// the camera runs: only their pixels change.
 
 import { ownScale } from "../src/maps/colour_scales.js";
-import { markedDetail, usualReduction } from "../src/maps/footer.js";
+import { isWeak } from "../src/maps/feature_maps.js";
+import { PHOTO_SECTION, headingOf, namedOnce, pagesOf } from "../src/maps/map_page.js";
+import { REMARKS, coloursOf, coloursOfPhoto, remarked } from "../src/maps/tile.js";
+import { arranged } from "../src/maps/tile_places.js";
 import { make, named } from "./elements.js";
-import { paint, pixelsOfMap, pixelsOfPhoto, setRange } from "./painting.js";
+import { paint, setRange } from "./painting.js";
 
-/** @typedef {import("./choice.js").Chosen} Chosen */
-/** @typedef {import("./painting.js").Seen} Seen */
-/** @typedef {{ tile: HTMLButtonElement, canvas: HTMLCanvasElement, detail: HTMLElement, range: HTMLElement }} Parts */
+/** @typedef {import("../src/maps/map_page.js").MapPages} MapPages */
+/** @typedef {import("../src/maps/tile_texts.js").Tile} Tile */
+/** @typedef {import("../src/maps/sections.js").Section} Section */
+/** @typedef {import("../src/maps/colour_scales.js").ColourScale} ColourScale */
+/** @typedef {{ name: string, detail: string, seen: import("../src/maps/tile.js").Seen }} Photo */
+/**
+ * @typedef {object} Parts
+ * @property {HTMLElement} tile
+ * @property {HTMLElement} heading
+ * @property {HTMLElement} name
+ * @property {HTMLElement} details
+ * @property {HTMLCanvasElement} canvas
+ * @property {HTMLElement} range
+ */
+
+/** Of text that a tile has, as the layout of a picture counts them: two below its name, one above it. */
+const LINES = 3 + 2 + 1.5;
 
 export class Tiles {
   /**
    * @param {HTMLElement} place
-   * @param {(name: string) => void} open what a click on a tile does
+   * @param {(index: number) => void} open what a click on a tile does
    */
   constructor(place, open) {
     this.place = place;
     this.open = open;
-    /** @type {Map<string, Parts>} */
+    /** @type {Map<string, Parts>} by the name of the output, and which of its maps it is */
     this.parts = new Map();
-    this.photo = this.photoTile();
+    this.photo = newParts("figure", "tile photo", "");
+    /** @type {HTMLElement[]} */
+    this.shown = [];
   }
 
   /**
-   * @param {Chosen} chosen
-   * @param {Seen} seen
-   * @param {{ name: string, size: number[] }} photo
-   * @param {{ overlay: boolean, shared: boolean }} style
+   * @param {MapPages} pages
+   * @param {Photo} photo
    */
-  show({ maps, scales, sections }, seen, photo, style) {
-    paint(this.photo.canvas, pixelsOfPhoto(seen));
-    this.photo.name.textContent = photo.name;
-    this.photo.detail.textContent = `${seen.width} × ${seen.height} of ${photo.size.join(" × ")}`;
-    this.place.classList.toggle("has-blocks", sections.some(Boolean));
-    const usual = usualReduction(maps);
-    const tiles = maps.map((map, index) => {
-      const parts = this.parts.get(map.name) ?? this.newTile(map.name);
-      const detail = markedDetail(map, usual);
-      const range = style.shared ? ownScale(map.values) : scales[index];
-      paint(parts.canvas, pixelsOfMap(map, scales[index], style.overlay ? seen : null));
-      parts.tile.classList.toggle("smooth", style.overlay);
-      parts.detail.textContent = detail;
-      setRange(parts.range, range, map.values);
-      const block = sections[index];
-      parts.tile.classList.toggle("in-block", block !== "");
-      parts.tile.classList.toggle("goes-on", block !== "" && block === sections[index + 1]);
-      parts.tile.dataset.block = block && block !== sections[index - 1] ? block : "";
-      parts.tile.setAttribute("aria-label", `${map.name}, ${detail}, ${parts.range.textContent}`);
+  show(pages, photo) {
+    const [page] = pagesOf(pages, pages.maps.length); // a page in a browser has no end
+    const { tiles, scales, sections } = page ?? { tiles: [], scales: [], sections: [] };
+    this.place.classList.toggle("has-sections", sections.length > 0);
+    this.place.classList.toggle("brief", pages.brief);
+    this.place.style.setProperty("--columns", String(columnsOf(pages, photo, sections)));
+    this.showPhoto(photo, sections.length > 0);
+    const places = sections.flatMap((section) =>
+      Array.from({ length: section.count }, (_, at) => ({ section, isFirst: at === 0, isLast: at === section.count - 1 })),
+    );
+    // Where a row ends is up to the browser: what is beside one of its name may begin one.
+    const shortly = namedOnce(tiles, pages.brief, () => 0);
+    this.shown = tiles.map((tile, index) => {
+      const parts = this.partsOf(tile);
+      const { section, isFirst, isLast } = places[index] ?? { section: null, isFirst: false, isLast: true };
+      setHeading(parts, isFirst ? section : null, section !== null, isLast);
+      parts.name.classList.toggle("again", shortly[index] !== tile);
+      fill(parts, shortly[index], pages, scales[index], photo);
+      const around = section ? headingOf(section) : { name: "", beside: "" };
+      const said = [tile.name, ...tile.lines, around.name, around.beside, parts.range.textContent ?? ""];
+      parts.tile.setAttribute("aria-label", said.filter(Boolean).join(", "));
       return parts.tile;
     });
-    const wanted = [this.photo.tile, ...tiles];
+    const wanted = [this.photo.tile, ...this.shown];
     const there = this.place.children;
     const same = there.length === wanted.length && wanted.every((tile, index) => there[index] === tile);
     if (!same) this.place.replaceChildren(...wanted);
   }
 
-  photoTile() {
-    const canvas = make("canvas");
-    const name = named("", "name");
-    const detail = make("span", { className: "detail" });
-    const tile = make("figure", { className: "tile photo" }, [
-      make("figcaption", {}, [name, detail]),
-      canvas,
-      make("span", { className: "range" }),
-    ]);
-    return { tile, canvas, name, detail };
+  /**
+   * @param {Photo} photo
+   * @param {boolean} hasSections
+   */
+  showPhoto({ seen, name, detail }, hasSections) {
+    paint(this.photo.canvas, coloursOfPhoto(seen));
+    this.photo.name.textContent = name;
+    this.photo.details.replaceChildren(lineOf(detail));
+    setHeading(this.photo, hasSections ? PHOTO_SECTION : null, hasSections, true);
   }
 
-  /** @param {string} name */
-  newTile(name) {
-    const canvas = make("canvas");
-    const detail = make("span", { className: "detail" });
-    const range = make("span", { className: "range" });
-    const tile = make("button", { type: "button", className: "tile", title: name }, [
-      make("span", { className: "titles" }, [named(name, "name"), detail]),
-      canvas,
-      range,
-    ]);
-    tile.addEventListener("click", () => this.open(name));
-    const parts = { tile, canvas, detail, range };
-    this.parts.set(name, parts);
-    return parts;
+  /** @param {Tile} tile */
+  partsOf({ name, map }) {
+    const key = JSON.stringify([name, map.part]);
+    let found = this.parts.get(key);
+    if (!found) {
+      const made = newParts("button", "tile", name);
+      Object.assign(made.tile, { type: "button", title: name });
+      made.tile.addEventListener("click", () => this.open(this.shown.indexOf(made.tile)));
+      this.parts.set(key, made);
+      found = made;
+    }
+    return found;
   }
+}
+
+/**
+ * How many columns the saved picture has.
+ * @param {MapPages} pages
+ * @param {Photo} photo
+ * @param {Section[]} sections
+ */
+function columnsOf({ maps, kind }, { seen }, sections) {
+  /** @type {[number, number][]} */
+  const shapes = [seen, ...maps].map(({ height, width }) => [height, width]);
+  const groups = sections.length ? [1, ...sections.map(({ count }) => count)] : [];
+  return arranged(shapes, { kind, groups }, shapes.length, LINES).columns;
+}
+
+/**
+ * @param {"button" | "figure"} tag
+ * @param {string} className
+ * @param {string} text the name
+ * @returns {Parts}
+ */
+function newParts(tag, className, text) {
+  const heading = make("span", { className: "section" });
+  const name = named(text, "name");
+  const details = make("span", { className: "details" });
+  const canvas = make("canvas");
+  const range = make("span", { className: "range" });
+  const titles = make("span", { className: "titles" }, [name, details]);
+  return { tile: make(tag, { className }, [heading, titles, canvas, range]), heading, name, details, canvas, range };
+}
+
+/**
+ * What is said above several tiles, above the first of them.
+ * @param {Parts} parts
+ * @param {Section | null} section that begins here
+ * @param {boolean} isInside whether one does, or did before
+ * @param {boolean} isLast of its section
+ */
+function setHeading({ tile, heading }, section, isInside, isLast) {
+  tile.classList.toggle("in-section", isInside);
+  tile.classList.toggle("goes-on", isInside && !isLast);
+  if (!section) return heading.replaceChildren();
+  const { name, beside, atEnd } = headingOf(section);
+  const said = atEnd.slice(0, 1).map((textContent) => make("span", { className: textContent, textContent }));
+  return heading.replaceChildren(make("b", { textContent: name }), ` ${beside} `, ...said);
+}
+
+/**
+ * @param {Parts} parts
+ * @param {Tile} tile
+ * @param {MapPages} pages
+ * @param {ColourScale | null} scale
+ * @param {Photo} photo
+ */
+function fill({ tile, details, canvas, range }, { map, lines }, { style, brief }, scale, { seen }) {
+  details.replaceChildren(...lines.map(lineOf));
+  const faint = isWeak(map);
+  paint(canvas, coloursOf(map, scale, { over: style.overlay ? seen : null, faint }));
+  tile.classList.toggle("smooth", Boolean(style.overlay));
+  setRange(range, style.shared ? ownScale(map.values) : scale, map.values, { brief, faint, bar: !style.shared });
+}
+
+/** @param {string} text a line below a name; the word that is unusual stands out by its colour */
+function lineOf(text) {
+  const parts = remarked(text).map((part) =>
+    Object.hasOwn(REMARKS, part) ? make("span", { className: part, textContent: part }) : part,
+  );
+  return make("span", { className: "detail" }, parts);
 }

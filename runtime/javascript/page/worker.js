@@ -1,5 +1,6 @@
 // The worker: calls by name, one after the other, to the model that is open in it.
 
+import { chosenPages } from "./choice.js";
 import { ModelRun } from "./model_run.js";
 import { judgedHere } from "./self_check.js";
 
@@ -22,9 +23,9 @@ const METHODS = {
   },
   warm: () => opened().warm(),
   use: ({ backend }) => opened().use(backend),
-  photo: ({ source, reduce }) => opened().mapsOfPhoto(source, reduce),
-  maps: ({ reduce }) => opened().maps(reduce),
-  channels: ({ name, style }) => opened().channels(name, style),
+  photo: ({ source, style }) => opened().photo(source, style),
+  pages: async ({ style }) => ({ pages: await chosenPages(opened(), style) }),
+  channels: ({ name, style }) => opened().everyChannel(name, style),
   file: ({ names }) => opened().tensorFile(names),
   check: ({ backend }) => judgedHere(opened(), backend),
 };

@@ -39,10 +39,11 @@ await page.evaluate(async ([name, content]) => {
   dropped.items.add(new File([bytes], name, { type: "image/png" }));
   document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: dropped, bubbles: true, cancelable: true }));
 }, photos[0]);
-seen.dropped = await status("outputs in");
+seen.dropped = await status("maps in");
 await page.evaluate(() => (document.querySelector("#ways").open = true));
 seen.tiles = await page.locator("#grid button.tile .name").allTextContents();
 seen.photo = await page.locator("#grid figure.tile").textContent();
+seen.caption = await page.locator("#caption li").allTextContents();
 seen.notes = await page.locator("#notes li").allTextContents();
 seen.foreignElements = await page.locator("#grid img, #grid script, #grid b, dialog img").count();
 seen.widerThanThePhone = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -73,7 +74,7 @@ for (const [index, [name, content]] of photos.entries()) {
   if (!index) continue;
   await page.evaluate(() => (document.querySelector("#status").textContent = ""));
   await page.setInputFiles("#file", { name, mimeType: "image/png", buffer: Buffer.from(content, "base64") });
-  await status("outputs in");
+  await status("maps in");
   await saved("#save-tensors", `${index}.safetensors`);
 }
 

@@ -58,7 +58,7 @@ seen.unreachable = await fetch(server.address).then(
 );
 seen.offline = await opened(() => page.reload());
 await page.setInputFiles("#file", { name: "photo.png", mimeType: "image/png", buffer: Buffer.from(photo, "base64") });
-await includes("#status", "outputs in");
+await includes("#status", "maps in");
 seen.drawn = await page.textContent("#status");
 seen.tiles = await page.locator("#grid button.tile").count();
 await page.locator("#grid button.tile").first().click();

@@ -121,10 +121,11 @@ def test_the_page_opens_under_its_policy_without_an_error(visit):
 
 
 def test_a_dropped_photo_shows_a_tile_for_each_output_by_its_name(visit, artifact):
-    assert visit["dropped"].startswith("6 outputs in ")
+    assert visit["dropped"].startswith("6 maps in ")
     assert visit["tiles"] == names(artifact)
     assert visit["photo"].startswith("photo.png40 × 48 of 130 × 90")
-    assert visit["notes"][0] == "Each tile is one output, in the order of execution: the mean over the channels."
+    assert visit["caption"] == ["Each tile is one output, in the order of execution: the mean over the channels."]
+    assert visit["notes"][0].startswith("Colours (viridis): each tile's own range")
 
 
 def test_names_stay_text(visit, artifact):
