@@ -35,7 +35,7 @@ def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
 def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return a smaller or smoother map, so scaled that the product of two is their correlation; 0 if there is none."""
     if not np.isfinite(values).all():
-        return np.zeros(1)
+        values = np.zeros_like(values)
     step = max(values.shape) // _BLURRED
     if step > 1:
         height, width = (max(side // step, 1) * step if side >= step else side for side in values.shape)
@@ -111,8 +111,9 @@ def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 def _centred(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return two maps averaged down to one size, less their means."""
     sides = [min(*pair, _BLURRED) for pair in zip(one.shape, other.shape, strict=True)]
-    coarse = [_coarse(each, sides) for each in (one, other)]
-    return [each - each.mean() for each in coarse]
+    with np.errstate(all="ignore"):  # what isn't finite is like nothing
+        coarse = [_coarse(each, sides) for each in (one, other)]
+        return [each - each.mean() for each in coarse]
 
 
 def _coarse(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:

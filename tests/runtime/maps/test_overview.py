@@ -114,6 +114,13 @@ def test_the_whole_page_is_of_principal_components_where_the_means_say_little():
     assert {each.reduction for each in overview(arrays, outputs, reduce="std").maps} == {"std"}, "as it was asked for"
 
 
+def test_a_map_with_values_that_are_not_finite_is_drawn_and_like_no_other():
+    arrays, outputs = blocks(lambda block: tensor(pattern(1), mean=3, seed=block))
+    arrays["blocks.4.2"][0, 0, 3, 3], arrays["blocks.6.2"][0, 2, 5, 5] = np.nan, np.inf
+    drawn = [each.name for each in overview(arrays, outputs).maps]
+    assert {"blocks.4.2", "blocks.6.2"} <= {*drawn}
+
+
 def test_components_have_one_sign_over_the_page_that_of_the_photo():
     common = pattern(3)
     arrays, outputs = blocks(

@@ -38,7 +38,7 @@ export function areWeak(maps) {
  * @returns {Float64Array}
  */
 export function blurred({ values, height, width }) {
-  if (!allFinite(values)) return new Float64Array(1);
+  if (!allFinite(values)) return new Float64Array(values.length); // of which nothing is alike
   const step = Math.floor(Math.max(height, width) / BLURRED);
   const small = step > 1 ? summedBlocks(values, height, width, step) : summedNeighbours(values, height, width);
   const varying = lessMean(small);
