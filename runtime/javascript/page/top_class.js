@@ -13,9 +13,11 @@ const HEADS = ["Linear", "linear", "addmm", "Gemm", "MatMul", "Add", ...PROBABLE
  * @param {any} manifest
  * @returns {any} an output, or null
  */
-export function classScores({ capture, recipe, outputs, result_names: resultNames }) {
+export function classScores(manifest) {
+  const { capture, recipe, outputs } = manifest;
   const isTrained = capture === "onnx" || Boolean(recipe?.weights_file);
-  const results = outputs.filter((/** @type {any} */ each) => resultNames.includes(each.name));
+  const names = new Set(Object.values(manifest.results));
+  const results = outputs.filter((/** @type {any} */ each) => names.has(each.name));
   if (!isTrained || results.length !== 1) return null;
   const [{ layout, label }] = results;
   return layout === "NC" && HEADS.includes(label) ? results[0] : null;

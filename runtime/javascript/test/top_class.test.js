@@ -8,7 +8,7 @@ const manifest = {
   capture: "trace",
   recipe: { weights_file: true },
   outputs: [{ name: "conv" }, head],
-  result_names: ["fc"],
+  results: { "": "fc" },
 };
 /** @param {number[]} scores @returns {import("../src/tensor.js").Tensor} */
 const tensor = (...scores) => ({ dtype: "float32", shape: [1, scores.length], data: Float32Array.from(scores) });
@@ -22,7 +22,7 @@ test("the highest class of a trained model is named with its score", () => {
 test("nothing is said of random weights, of an embedding, of two results, or of what isn't finite", () => {
   assert.equal(classScores({ ...manifest, recipe: { weights_file: false } }), null);
   assert.equal(classScores({ ...manifest, outputs: [{ ...head, label: "LayerNorm" }] }), null);
-  assert.equal(classScores({ ...manifest, result_names: ["fc", "conv"] }), null);
+  assert.equal(classScores({ ...manifest, results: { 0: "fc", 1: "conv" } }), null);
   assert.equal(topClass(head, tensor(1, NaN)), "");
   assert.equal(topClass(head, tensor(1)), "");
   assert.equal(classScores({ ...manifest, capture: "onnx", recipe: null }), head);

@@ -1,0 +1,46 @@
+// The overview that a page draws in headless Chromium, for test_page_overview.py: what stands on it, as JSON.
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const { modules, chromium: executablePath, testing, site, photo, picture } = JSON.parse(process.argv[2]);
+const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
+const { served } = await import(pathToFileURL(join(testing, "served.js")).href);
+
+const server = await served({ site });
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
+const page = await (await browser.newContext({ acceptDownloads: true })).newPage();
+page.setDefaultTimeout(60_000);
+const seen = { problems: [], statuses: [] };
+page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.problems.push(message.text()));
+page.on("pageerror", (error) => seen.problems.push(String(error)));
+await page.exposeFunction("noted", (text) => seen.statuses.push(text));
+
+await page.goto(`${server.address}/site/`);
+await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("Ready"));
+await page.evaluate(() => {
+  const status = document.querySelector("#status");
+  new MutationObserver(() => window.noted(status.textContent)).observe(status, { childList: true });
+});
+await page.setInputFiles("#file", { name: "photo.png", mimeType: "image/png", buffer: Buffer.from(photo, "base64") });
+await page.waitForFunction(() => {
+  const status = document.querySelector("#status");
+  return / maps in [\d.]+ s\.$/.test(status.textContent) || status.classList.contains("problem");
+});
+const texts = (selector) => page.locator(selector).allTextContents();
+seen.lead = await page.textContent("#lead");
+seen.caption = await texts("#caption li");
+seen.notes = await texts("#notes li");
+seen.facts = await texts("#facts li");
+seen.headings = (await texts("#grid .section")).map((text) => text.trim()).filter(Boolean);
+seen.names = await texts("#grid button.tile .name");
+seen.lines = await page.$$eval("#grid button.tile .details", (all) =>
+  all.map((details) => [...details.children].map((line) => line.textContent)),
+);
+seen.labels = await page.$$eval("#grid button.tile", (all) => all.map((tile) => tile.getAttribute("aria-label")));
+if (!seen.names.length) throw new Error(await page.textContent("#status"));
+const [file] = await Promise.all([page.waitForEvent("download"), page.click("#save-picture")]);
+await file.saveAs(picture);
+process.stdout.write(JSON.stringify(seen));
+await browser.close();
+server.close();
