@@ -3,22 +3,14 @@ import { readFileSync } from "node:fs";
 import { rangeText } from "../../../runtime/javascript/src/maps/colour_scales.js";
 import { gridPages } from "../../../runtime/javascript/src/maps/feature_grid.js";
 import { pagesOf, pictureOf, scalesOfPages } from "../../../runtime/javascript/src/maps/map_page.js";
-import { readChannels, readComponents, readMap } from "../../../runtime/javascript/src/maps/map_reading.js";
-import { brightnessOf, overviewPages } from "../../../runtime/javascript/src/maps/overview.js";
+import { brightnessOf, overviewPages, tensorSource } from "../../../runtime/javascript/src/maps/overview.js";
 import { besideOf } from "../../../runtime/javascript/src/maps/sections.js";
 import { readSafetensors } from "../../../runtime/javascript/src/safetensors.js";
 
 const given = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
-const source = (tensors) => ({
-  hasChannels: true,
-  maps: async (outputs, reduce) => outputs.map((output) => readMap(tensors.get(output.name), output, reduce)),
-  components: async (of, count) => of.map(([output, map]) => readComponents(tensors.get(output.name), output, map, count)),
-  channels: async (output, map) => readChannels(tensors.get(output.name), output, map),
-});
-
 async function pages(tensors, outputs, seen, name, style) {
-  const from = source(tensors);
+  const from = tensorSource(tensors);
   if (name.startsWith("all")) return gridPages(await from.maps(outputs, style.reduce ?? "auto"), outputs, style);
   return overviewPages(from, outputs, style, brightnessOf(seen));
 }

@@ -15,6 +15,7 @@ import {
   tokenNotes,
 } from "./footer.js";
 import { aligned } from "./likeness.js";
+import { readChannels, readComponents, readMap } from "./map_reading.js";
 import { extraChannels, inParts } from "./parts.js";
 import { AUTO, AUTO_ORDER } from "./reductions.js";
 import { lastOfSizes, withStages, withoutPoolings } from "./stages.js";
@@ -97,6 +98,19 @@ export async function overviewPages(source, outputs, style, brightness) {
     brief: true,
   };
 }
+
+/**
+ * The source of maps whose tensors are all there.
+ * @param {import("../session.js").Tensors} tensors by output
+ * @returns {MapSource}
+ */
+export const tensorSource = (tensors) => ({
+  hasChannels: true,
+  maps: async (outputs, reduce) => outputs.map((output) => readMap(tensors.get(output.name), output, reduce)),
+  components: async (of, count) =>
+    of.map(([output, map]) => readComponents(tensors.get(output.name), output, map, count)),
+  channels: async (output, map) => readChannels(tensors.get(output.name), output, map),
+});
 
 /**
  * The brightness of a photo, before which no map comes.
