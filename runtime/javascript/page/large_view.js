@@ -197,7 +197,7 @@ export class LargeView {
       if (this.shown !== shown) return; // another output is shown by now
       this.tensor = tensor;
       byId("channels-name").textContent = `${tensor.channels} channels`;
-      byId("channels-note").textContent = ["All in one scale.", ...tensor.grid.notes].join(" ");
+      byId("channels-note").textContent = [tensor.grid.lead, "All in one scale.", ...tensor.grid.notes].filter(Boolean).join(" ");
       this.listChannels();
     } catch (error) {
       byId("channels-note").textContent = error instanceof Error ? error.message : String(error);

@@ -1,5 +1,6 @@
 // What the JavaScript maps make of given tensors, for test_javascript_maps.py: JSON in, JSON out.
 import { readFileSync } from "node:fs";
+import { channelGrid } from "../../../runtime/javascript/src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../../../runtime/javascript/src/maps/channels.js";
 import { colourMapImage, colourTable } from "../../../runtime/javascript/src/maps/colour_maps.js";
 import { overviewScales, rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
@@ -35,6 +36,12 @@ for (const output of given.outputs) {
   reduced[output.name] = Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, base64(row.reduce(channels))]));
 }
 
+const channels = {};
+for (const output of given.outputs) {
+  if (output.averaged || !hasMap(output)) continue;
+  channels[output.name] = channelGrid(channelsOf(tensors.get(output.name), output), {});
+}
+
 const grids = given.styles.map((style) => {
   const found = worthDrawing(maps, style);
   const scales = scalesOf(found.maps.map((map) => map.values), style);
@@ -55,6 +62,7 @@ const measure = (text, size) => text.length * size * 0.6;
 process.stdout.write(
   JSON.stringify({
     reduced,
+    channels,
     grids,
     numbers: given.numbers.map(([value, digits]) => general(value, digits)),
     tables: Object.fromEntries(given.colourMaps.map((name) => [name, base64(colourTable(name))])),

@@ -17,6 +17,7 @@ from runtime.artifact.errors import UsageError
 from runtime.artifact.manifest import Output
 from runtime.artifact.selection import select_outputs
 from runtime.maps import footer, page_layout
+from runtime.maps.channel_grid import channel_pages
 from runtime.maps.channel_mean import channels_of
 from runtime.maps.colour_maps import colour_map_image, colour_table
 from runtime.maps.colour_scales import range_text, scales_of
@@ -206,6 +207,27 @@ def test_each_reduction_of_each_tensor_has_pythons_values(made, outputs_and_arra
             )
             compared += 1
     assert compared == 14 * len(REDUCTIONS)
+
+
+def test_channels_are_those_of_python_and_the_same_is_said_of_them(made, outputs_and_arrays):
+    outputs, arrays = outputs_and_arrays
+    compared = 0
+    for each in outputs:
+        if each.name not in made["channels"]:
+            continue
+        found = made["channels"][each.name]
+        try:
+            pages = channel_pages(arrays, each, None, GridStyle())
+        except UsageError:  # all are constant, or of one pixel
+            assert found["numbers"] == []
+            continue
+        assert [f"{number}" for number in found["numbers"]] == [map_.name for map_ in pages.maps]
+        assert found["lead"] == pages.lead
+        assert found["notes"] == list(pages.closing)
+        scale = pages._scales[0]
+        assert [found["scale"][end] for end in ("low", "high")] == pytest.approx([scale.low, scale.high], rel=1e-6)
+        compared += 1
+    assert compared > 8
 
 
 @pytest.mark.parametrize("number", range(len(STYLES)))

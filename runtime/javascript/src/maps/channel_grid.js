@@ -2,6 +2,7 @@
 // zero means that the unit doesn't respond, and one scale for all shows which responds most.
 
 import { scalesOf } from "./colour_scales.js";
+import { general } from "../number_words.js";
 import { listed } from "./footer.js";
 
 /** @typedef {import("./channels.js").Channels} Channels */
@@ -11,7 +12,8 @@ import { listed } from "./footer.js";
  * @property {number[]} numbers of the channels that vary over the image, in their order
  * @property {number[]} strongest the same, those that vary most first
  * @property {import("./colour_scales.js").ColourScale | null} scale of all
- * @property {string[]} notes what a tile is, and what is left out
+ * @property {string} lead which varies most, and which least; empty where there is nothing to compare
+ * @property {string[]} notes what is left out
  */
 
 /**
@@ -46,7 +48,24 @@ export function channelGrid(tensor, style) {
   const leftOut = constant.length
     ? [`${count} constant over the image and left out: ${listed(constant.map(String))}.`]
     : [];
-  return { numbers, strongest, scale, notes: leftOut };
+  return { numbers, strongest, scale, lead: leadOf(strongest, spreadOfNumber), notes: leftOut };
+}
+
+/**
+ * @param {number[]} strongest
+ * @param {(number: number) => number} spreadOf
+ */
+function leadOf(strongest, spreadOf) {
+  if (strongest.length < 2 || !strongest.every((number) => Number.isFinite(spreadOf(number)))) return "";
+  const [most] = strongest;
+  // Of equal ones the first, as where the least is looked for by number.
+  const lowest = Math.min(...strongest.map(spreadOf));
+  const least = Math.min(...strongest.filter((number) => spreadOf(number) === lowest));
+  const [high, low] = [most, least].map((number) => general(spreadOf(number), 3));
+  return (
+    `Channel ${most} varies most over the image (standard deviation ${high}), of those drawn ` +
+    `${least} least (${low}).`
+  );
 }
 
 /**
