@@ -2,15 +2,7 @@
 // page shows. The means come from the averaged probe where there is one, every tensor from the full probe. It is what the
 // maps of `choice.js` come from.
 
-import {
-  OnnxRunner,
-  imageInput,
-  openArtifact,
-  openRunner,
-  preprocess,
-  sizeOf,
-  writeSafetensors,
-} from "../src/index.js";
+import { imageInput, preprocess, sizeOf, writeSafetensors } from "../src/index.js";
 import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
@@ -21,34 +13,18 @@ import { coloursOfPhoto } from "../src/maps/tile.js";
 import { chosenPages } from "./choice.js";
 import { classScores, topClass } from "./top_class.js";
 
-/** @typedef {import("../src/index.js").Artifact} Artifact */
 /** @typedef {import("../src/index.js").Tensors} Tensors */
 /** @typedef {import("../src/maps/feature_maps.js").FeatureMap} FeatureMap */
 
 /** What ONNX Runtime's WebAssembly may return of one run: of a larger model, the outputs come in several. */
 const AT_ONCE_BYTES = 2 ** 28;
-const MOST_THREADS = 4;
 const LARGEST_SHOWN = 1024;
-/** Errors only: what ONNX Runtime would say else fills a visitor's console. */
-const QUIET = "error";
 
 export class ModelRun {
-  /**
-   * @param {URL} site
-   * @param {any} facts of site.json
-   * @param {Artifact} artifact
-   * @param {Artifact | null} means
-   */
-  constructor(site, facts, artifact, means) {
-    this.site = site;
-    this.facts = facts;
-    this.artifact = artifact;
-    this.means = means;
-    /** By output of the averaged probe, how far it may be off by rounding. @type {Map<string, number>} */
-    this.noise = new Map(Object.entries(facts.noise));
-    this.backend = "wasm";
-    /** @type {Map<string, Promise<OnnxRunner>>} by what it computes: full, means */
-    this.runners = new Map();
+  /** @param {import("./site_model.js").SiteModel} model */
+  constructor(model) {
+    this.model = model;
+    this.artifact = model.artifact;
     /** @type {Tensors | null} the photo as the model is given it */
     this.input = null;
     /** @type {import("../src/maps/likeness.js").Picture | null} how bright it is */
@@ -58,79 +34,12 @@ export class ModelRun {
   }
 
   /**
-   * @param {URL} site the folder
-   * @returns {Promise<ModelRun>}
-   */
-  static async open(site) {
-    const response = await fetch(new URL("site.json", site));
-    if (!response.ok) throw new Error(`site.json can't be loaded: the server answered ${response.status}`);
-    const artifact = await openArtifact(new URL("artifact/", site));
-    const means = await artifact.averaged();
-    return new ModelRun(site, await response.json(), artifact, means);
-  }
-
-  /** What the page has to know of it. */
-  described() {
-    const { manifest } = this.artifact;
-    return {
-      title: this.facts.title,
-      outputs: manifest.outputs,
-      crop: imageInput(manifest).preprocessing.crop,
-      hasTensors: !this.artifact.isAveraged,
-      hasMeans: this.means !== null,
-      hasTruths: this.facts.truths && !this.artifact.isAveraged,
-      testPhoto: this.artifact.lists("test_photo.png") ? new URL("artifact/test_photo.png", this.site).href : null,
-      runtime: this.facts.runtime,
-      backends: this.facts.backends,
-      madeBy: this.facts.layerprobe,
-    };
-  }
-
-  /**
    * Compute with another backend from now on.
    * @param {string} backend
    */
   async use(backend) {
-    if (backend !== this.backend) await this.close();
-    this.backend = backend;
     this.known.clear();
-    await this.runner(this.means ? "means" : "full");
-  }
-
-  async close() {
-    const open = [...this.runners.values()];
-    this.runners.clear();
-    for (const each of open) await each.then((runner) => runner.release()).catch(() => undefined);
-  }
-
-  /**
-   * ONNX Runtime for a backend, single-threaded unless the page is isolated, which a static server rarely sees to.
-   * @param {string} backend
-   */
-  async runtime(backend) {
-    const ort = await import(new URL(`runtime/ort.${backend}.min.mjs`, this.site).href);
-    ort.env.logLevel = QUIET;
-    ort.env.wasm.numThreads = globalThis.crossOriginIsolated
-      ? Math.min(navigator.hardwareConcurrency, MOST_THREADS)
-      : 1;
-    ort.env.wasm.wasmPaths = new URL("runtime/", this.site).href;
-    return ort;
-  }
-
-  /**
-   * @param {"full" | "means"} kind
-   * @returns {Promise<OnnxRunner>}
-   */
-  runner(kind) {
-    let found = this.runners.get(kind);
-    if (!found) {
-      const probe = kind === "means" && this.means ? this.means : this.artifact;
-      const session = { executionProviders: [this.backend] };
-      found = this.runtime(this.backend).then((ort) => openRunner(probe, ort, { session }));
-      this.runners.set(kind, found);
-      found.catch(() => this.runners.delete(kind));
-    }
-    return found;
+    await this.model.use(backend);
   }
 
   /** Compute once, so that the first photo doesn't wait for what a browser compiles while it runs. */
@@ -151,7 +60,7 @@ export class ModelRun {
     const started = performance.now();
     const seen = await this.see(source);
     const prepared = performance.now();
-    const isRough = style.isFirst && this.means !== null && this.hasChannels && style.reduce === AUTO;
+    const isRough = style.isFirst && this.model.means !== null && this.hasChannels && style.reduce === AUTO;
     const pages = await chosenPages(this, isRough ? { ...style, reduce: "mean" } : style);
     return {
       pages,
@@ -202,9 +111,9 @@ export class ModelRun {
    * @param {string} reduce
    */
   async computed(outputs, reduce) {
-    if (!this.means || (reduce !== AUTO && reduce !== "mean")) return this.mapsOf("full", outputs, reduce);
+    if (!this.model.means || (reduce !== AUTO && reduce !== "mean")) return this.mapsOf("full", outputs, reduce);
     if (reduce !== AUTO) {
-      const ofMeans = new Map(this.means.manifest.outputs.map((output) => [output.name, output]));
+      const ofMeans = new Map(this.model.means.manifest.outputs.map((output) => [output.name, output]));
       return this.mapsOf(
         "means",
         outputs.map((output) => ofMeans.get(output.name) ?? output),
@@ -243,7 +152,7 @@ export class ModelRun {
   }
 
   /**
-   * @param {"full" | "means"} kind
+   * @param {import("./site_model.js").Kind} kind
    * @param {readonly any[]} outputs
    * @param {string} reduce
    */
@@ -254,7 +163,7 @@ export class ModelRun {
       const names = part.filter(hasMap).map((output) => output.name);
       const tensors = names.length ? await this.run(kind, names) : new Map();
       for (const output of part)
-        maps.push(readMap(tensors.get(output.name), output, reduce, this.noise.get(output.name)));
+        maps.push(readMap(tensors.get(output.name), output, reduce, this.model.noise.get(output.name)));
     }
     return maps;
   }
@@ -263,7 +172,7 @@ export class ModelRun {
   async topClass() {
     const output = classScores(this.artifact.manifest);
     if (!output) return "";
-    const kind = this.means?.manifest.outputs.some((each) => each.name === output.name) ? "means" : "full";
+    const kind = this.model.means?.manifest.outputs.some((each) => each.name === output.name) ? "means" : "full";
     const tensor = (await this.run(kind, [output.name])).get(output.name);
     return tensor ? topClass(output, tensor) : "";
   }
@@ -288,19 +197,16 @@ export class ModelRun {
     const tensors = new Map(await this.run("full", names));
     for (const [name, input] of this.input ?? []) tensors.set(`input:${name}`, input);
     const { model } = this.artifact.manifest;
-    return writeSafetensors(tensors, { "layerprobe.model": model, runtime: `${this.facts.runtime}, ${this.backend}` });
+    return writeSafetensors(tensors, { "layerprobe.model": model, runtime: `${this.model.facts.runtime}, ${this.model.backend}` });
   }
 
   /**
-   * @param {"full" | "means"} kind
+   * @param {import("./site_model.js").Kind} kind
    * @param {string[]} names
    */
   async run(kind, names) {
     if (!this.input) throw new Error("there is no photo yet");
-    const runner = await this.runner(kind);
-    const wanted = new Set(names);
-    const some = runner.outputs.filter((name) => wanted.has(name));
-    return new OnnxRunner(runner.ort, runner.session, runner.manifest, some).run(this.input);
+    return this.model.run(kind, this.input, names);
   }
 }
 

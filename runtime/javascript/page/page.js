@@ -3,7 +3,8 @@
 //
 // photo_sources.js: a file, drop, paste, camera or test photo -> a photo
 // worker_calls.js, worker.js: asks the worker, and answers there
-// model_run.js: decodes the photo; which probe runs for which output, on which backend; how large the photo is shown
+// site_model.js: the artifact and its probes, opened on a backend
+// model_run.js: decodes the photo; which probe runs for which output; how large the photo is shown
 // choice.js: there, which maps are shown: overview, depth, search, look-alikes
 // top_class.js: there, what a trained classifier says of the photo
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved

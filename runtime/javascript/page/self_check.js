@@ -4,7 +4,7 @@ import { openRunner, recordedInputs } from "../src/index.js";
 import { judge } from "../src/verdict/judge.js";
 
 /**
- * @param {import("./model_run.js").ModelRun} model
+ * @param {import("./site_model.js").SiteModel} model
  * @param {string} backend
  * @returns {Promise<any>} a report, as `verify --json` writes it
  */
@@ -25,7 +25,7 @@ export async function judgedHere(model, backend) {
 
 /**
  * On the runner that draws, where it is the same backend, else on one for this alone.
- * @param {import("./model_run.js").ModelRun} model
+ * @param {import("./site_model.js").SiteModel} model
  * @param {string} backend
  * @param {import("../src/index.js").Tensors} inputs
  */

@@ -3,22 +3,24 @@
 import { chosenPages } from "./choice.js";
 import { ModelRun } from "./model_run.js";
 import { judgedHere } from "./self_check.js";
+import { SiteModel } from "./site_model.js";
 
 const scope = /** @type {any} */ (self);
 /** @type {ModelRun | undefined} */
-let model;
+let run;
 
 /** @returns {ModelRun} */
 function opened() {
-  if (!model) throw new Error("the model isn't open yet");
-  return model;
+  if (!run) throw new Error("the model isn't open yet");
+  return run;
 }
 
 /** By name: each returns what is posted, alone or with what is transferred. @type {Record<string, (argument: any) => any>} */
 const METHODS = {
   async open({ site, backend }) {
-    model = await ModelRun.open(new URL(site));
+    const model = await SiteModel.open(new URL(site));
     await model.use(backend);
+    run = new ModelRun(model);
     return model.described();
   },
   warm: () => opened().warm(),
@@ -27,7 +29,7 @@ const METHODS = {
   pages: async ({ style }) => ({ pages: await chosenPages(opened(), style) }),
   channels: ({ name, style }) => opened().everyChannel(name, style),
   file: ({ names }) => opened().tensorFile(names),
-  check: ({ backend }) => judgedHere(opened(), backend),
+  check: ({ backend }) => judgedHere(opened().model, backend),
 };
 
 let before = Promise.resolve();
