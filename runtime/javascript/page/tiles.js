@@ -52,6 +52,8 @@ export class Tiles {
     this.place.classList.toggle("has-sections", sections.length > 0);
     this.place.classList.toggle("brief", pages.brief);
     this.place.style.setProperty("--columns", String(columnsOf(pages, photo, sections)));
+    // So that the names begin at one height.
+    this.place.style.setProperty("--lines", String(Math.max(1, ...tiles.map(({ lines }) => lines.length))));
     this.showPhoto(photo, sections.length > 0);
     const places = sections.flatMap((section) =>
       Array.from({ length: section.count }, (_, at) => ({ section, isFirst: at === 0, isLast: at === section.count - 1 })),
