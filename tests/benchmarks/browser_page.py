@@ -110,8 +110,8 @@ def report(total: int, sizes: dict[str, int], loaded: int, seconds: dict[str, li
         "| from | to | seconds |",
         "| --- | --- | ---: |",
         f"| the page's address | a page that takes a photo | {_seconds(seconds['ready'])} |",
-        f"| the first photo | all its maps on the page | {_seconds(seconds['first'])} |",
-        f"| another photo | all its maps on the page | {_seconds(seconds['next'])} |",
+        f"| the first photo | its overview, by the means of all outputs | {_seconds(seconds['first'])} |",
+        f"| another photo | its overview, by the means of all outputs | {_seconds(seconds['next'])} |",
         f"| `layerprobe grid ARTIFACT PHOTO` | the picture, Python's start with it | {_seconds(grid)} |",
     ]
     return "\n".join(lines) + "\n"

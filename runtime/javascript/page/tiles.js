@@ -1,5 +1,5 @@
-// The grid: the photo as the model saw it, then a tile for each map, section by section. Tiles stay where they are while
-// the camera runs: only their pixels change.
+// The grid: the photo as the model saw it, then a tile for each map, section by section. A map that is drawn again, as of
+// the camera's next photo, keeps its tile; an overview picks its maps anew of each photo.
 
 import { ownScale } from "../src/maps/colour_scales.js";
 import { isWeak } from "../src/maps/feature_maps.js";
