@@ -78,16 +78,19 @@ def twice(given: int, made: int) -> torch.nn.Sequential:
 class Steady(torch.nn.Module):
     """Blocks that change little, of channels whose mean is nothing."""
 
-    def __init__(self):
+    def __init__(self, pooled_after: tuple[int, ...] = ()):
         super().__init__()
+        self.pooled_after = pooled_after
         self.stem = torch.nn.Conv2d(3, 24, 5, padding=2)
         self.blocks = torch.nn.ModuleList(_Change() for _ in range(12))
 
     def forward(self, x):
         x = self.stem(x)
         x = x - x.mean(dim=1, keepdim=True)
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
             x = block(x)
+            if number in self.pooled_after:
+                x = torch.nn.functional.avg_pool2d(x, 2)
         return x
 
 
@@ -114,6 +117,7 @@ MODELS = {
     "vit": (vit, 96),
     "unet": (UNet, 64),
     "steady": (Steady, 40),
+    "steady in stages": (lambda: Steady(pooled_after=(3, 7)), 48),
 }
 
 
