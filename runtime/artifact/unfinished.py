@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,11 @@ __all__ = ["remove_unfinished", "scratch_folder", "sync", "unfinished"]
 
 _IN_WORK: set[Path] = set()
 """What this process has not completed yet."""
+_MAKING = threading.RLock()
+"""Held while something is made, and from the moment at which the process removes what it has begun: nothing follows."""
+_WAITS_S = 5.0
+_TRIES = 100
+"""Of removing a folder into which another thread still writes."""
 
 try:
     import fcntl
@@ -45,15 +51,16 @@ def unfinished(place: Path, *, folder: bool, mode: int = 0o777) -> Iterator[Path
             os.close(lock)
     path = place / f"{prefix}{secrets.token_hex(6)}.partial"
     new = path.with_suffix(".new")  # until it is locked, under a name that no other process removes
-    _IN_WORK.update((new, path))
     lock = None
     try:
-        if folder:
-            new.mkdir(mode)
-        else:
-            new.touch(mode & 0o666, exist_ok=False)
-        lock = _lock(new)
-        new.rename(path)
+        with _MAKING:
+            _IN_WORK.update((new, path))
+            if folder:
+                new.mkdir(mode)
+            else:
+                new.touch(mode & 0o666, exist_ok=False)
+            lock = _lock(new)
+            new.rename(path)
         yield path
     finally:
         for each in (new, path):
@@ -64,9 +71,16 @@ def unfinished(place: Path, *, folder: bool, mode: int = 0o777) -> Iterator[Path
 
 
 def remove_unfinished() -> None:
-    """Remove all that this process has not completed, as it ends at once."""
+    """Remove all that this process has not completed, as it ends at once; from here on, nothing is begun.
+
+    The other threads go on meanwhile: one would make a folder of its own, or a file in a folder that is being removed.
+    """
+    _MAKING.acquire(timeout=_WAITS_S)  # and never released
     for path in tuple(_IN_WORK):
-        _remove(path)
+        for _ in range(_TRIES):
+            _remove(path)
+            if not os.path.lexists(path):
+                break
 
 
 @contextmanager

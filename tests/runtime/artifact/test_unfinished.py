@@ -137,6 +137,29 @@ def test_a_command_that_a_signal_ends_removes_what_it_was_writing(number, code, 
     assert _left(tmp_path) == []
 
 
+BESIDE = """
+from threading import Thread
+
+def beside():
+    while True:
+        with scratch_folder() as folder, replace_file(folder / "in it", "mark") as stream:
+            (folder / "half").write_text("half")
+            stream.write(b"the mark")
+
+for _ in range(4):
+    Thread(target=beside, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_removes_what_other_threads_are_beginning(number, start, tmp_path):
+    child = start(f"{COMMAND}{BESIDE}main.main()")
+    assert child.stdout.readline() == "at work\n"
+    child.send_signal(number)
+    assert child.wait() == 128 + number
+    assert _left(tmp_path) == []
+
+
 def test_a_signal_that_the_caller_ignores_stays_ignored(start, tmp_path):
     child = start(f"{COMMAND}signal.signal(signal.SIGHUP, signal.SIG_IGN)\nmain.main()")
     assert child.stdout.readline() == "at work\n"
