@@ -9,7 +9,7 @@ from typing import BinaryIO, Protocol
 
 from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
 from ..artifact.file_reading import open_regular
-from ..runs.input_files import ARRAY_SUFFIXES, input_files
+from ..runs.input_files import ARRAY_SUFFIXES, names_within
 
 __all__ = ["LARGEST_BYTES", "TAR", "Content", "LocalFolder", "Place", "PlaceUnreachable", "nested_files"]
 
@@ -75,8 +75,12 @@ class LocalFolder:
         """Return the files to scan."""
         if self.tar:
             return [self.tar]
+        if not self.path.is_dir():
+            raise InputError(
+                f"There is no folder {self.path}.\nName a folder of images, a .tar, or an address such as s3://bucket/photos."
+            )
         try:
-            return [path.relative_to(self.path).as_posix() for path in input_files([self.path])]
+            return names_within(self.path)
         except ImageError:
             if nested := nested_files(path.relative_to(self.path).as_posix() for path in _files_below(self.path)):
                 return nested

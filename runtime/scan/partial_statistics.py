@@ -4,7 +4,7 @@ Merging is associative but for the last bits of means and variances; `merge_tree
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from functools import reduce
 from typing import Any
@@ -121,6 +121,6 @@ def largest_partial(channels: int, outputs: int) -> int:
     return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + of_histograms
 
 
-def folded(parts: Sequence[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:
+def folded(parts: Iterable[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:
     """Return the statistics of all parts, merged one after another."""
     return reduce(PartialStatistics.merged, parts) if parts else PartialStatistics.none(channels, outputs)

@@ -137,26 +137,10 @@ def scan(
     record = _record(artifact, runner, outputs, source, choices, kept, batch, other)
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
-        shards = read_shards(target / "images.jsonl")
-        # A sample that was drawn stays as it is.
-        new = () if shards and choices.sample else items
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
-
-        def state_now(item: str) -> int:
-            return _state_in(source, item)
-
-        known = taken(shards, _done(tree, shards), state_now, target / "images")
-        listed = known.shards + added_shards(
-            known.shards,
-            new,
-            choices.shard,
-            state_now,
-            classes=choices.classes,
-            again=known.again,
-        )
-        if listed != shards:
-            shards = listed
-            write_shards(target / "images.jsonl", shards)
+        shards = _listed(target, source, items, choices, tree)
+        # From here on, the shards alone hold the paths of a million images.
+        source, items = replace(source, items=()), []
         superseded = drop_superseded(shards, target / "images")
         numbers, done = _class_numbers(shards), _done(tree, shards)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
@@ -215,6 +199,23 @@ def scan(
         return replace(found, comparison=comparison)
 
 
+def _listed(target: Path, source: ImageSource, items: Sequence[str], choices: Choices, tree: MergeTree) -> list[Shard]:
+    """Return the shards of all images, those that were listed earlier and those that are new; and write the list."""
+    shards = read_shards(target / "images.jsonl")
+    # A sample that was drawn stays as it is.
+    new = () if shards and choices.sample else items
+
+    def state_now(item: str) -> int:
+        return _state_in(source, item)
+
+    known = taken(shards, _done(tree, shards), state_now, target / "images")
+    added = added_shards(known.shards, new, choices.shard, state_now, classes=choices.classes, again=known.again)
+    listed = known.shards + added
+    if listed != shards:
+        write_shards(target / "images.jsonl", listed)
+    return listed
+
+
 def _state_in(source: ImageSource, item: str) -> int:
     """Return what changes with an image's file, as of `state_of`; 0 in a tar and in a bucket, where it isn't known."""
     if source.members or not isinstance(source.place, LocalFolder):
@@ -268,8 +269,12 @@ def _finished(
     classes: bool,
 ) -> ScanResult:
     """Merge what the shards gave, and write the tables over all images."""
-    by_class = {name: tree.statistics(number) for name, number in sorted(numbers.items())}
-    whole = folded(list(by_class.values()), outputs[-1].end, len(outputs))
+
+    def by_class() -> Iterator[tuple[str, PartialStatistics]]:
+        # One at a time, and each read twice: a thousand of them are gigabytes.
+        yield from ((name, tree.statistics(number)) for name, number in sorted(numbers.items()))
+
+    whole = folded((each for _, each in by_class()), outputs[-1].end, len(outputs))
     images = sum(len(each.items) for each in shards) - superseded
     if not whole.images:
         raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")
@@ -278,7 +283,7 @@ def _finished(
     def tables() -> Iterator[tuple[str | None, PartialStatistics]]:
         yield None, whole
         if classes:
-            yield from by_class.items()
+            yield from by_class()
 
     write_statistics(target, outputs, tables(), lambda number: shown_path(item_of(number)))
     if keeper is not None:

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from runtime.artifact.errors import OutputError, how_to_install
 from runtime.artifact.file_replacement import replace_file
 from runtime.runs.preprocessing import preprocess_files
 from runtime.scan import scanning, tables
+from runtime.scan.partial_statistics import PartialStatistics
 from runtime.scan.scanning import Choices, scan
 from runtime.scan.value_histogram import QUANTILES
 
@@ -320,6 +322,24 @@ def test_classes_are_split_and_add_up(odd, photos, tmp_path, layerprobe):
     assert {of_class for of_class, _ in counts} == {None, "cat", "dog"}
     assert all(counts[None, name] == counts["cat", name] + counts["dog", name] for name in names)
     assert counts["cat", names[0]] == 2 * counts["dog", names[0]]
+
+
+@pytest.mark.parametrize("classes", [False, True], ids=["of all", "by class"])
+def test_what_is_held_at_once_grows_neither_with_the_images_nor_with_the_classes(
+    odd, photos, tmp_path, monkeypatch, classes
+):
+    made, most, read = list[weakref.ref[PartialStatistics]](), list[int](), PartialStatistics.from_bytes
+
+    def counted(*given):
+        found = read(*given)
+        made.append(weakref.ref(found))
+        most.append(sum(each() is not None for each in made))
+        return found
+
+    monkeypatch.setattr(PartialStatistics, "from_bytes", counted)
+    scan(odd, open_runner(odd, "onnx-cpu"), photos, tmp_path / "s", Choices(shard=1, sample=31, classes=classes))
+    assert len(list((tmp_path / "s" / "partial").iterdir())) > 3
+    assert max(most) <= 2
 
 
 def test_a_sample_is_the_same_again_and_another_with_another_seed(odd, photos, tmp_path, layerprobe):
