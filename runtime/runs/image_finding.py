@@ -10,11 +10,15 @@ from pathlib import Path, PurePath
 from ..artifact.errors import ImageError
 from ..artifact.file_reading import real_path
 
-__all__ = ["find_images", "images_below", "is_image_name", "no_such_path"]
+__all__ = ["IMAGE_SUFFIXES", "NoImages", "find_images", "images_below", "is_image_name", "no_such_path"]
 
-_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
-_IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
+IMAGE_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
+_IMAGE_SUFFIXES = frozenset(IMAGE_SUFFIXES.split())
 """Suffixes of images in a folder, case-insensitive. A file that is named directly may have any suffix."""
+
+
+class NoImages(ImageError):
+    """A folder can be listed, and holds none."""
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -42,14 +46,15 @@ def images_below(folder: Path) -> list[str]:
     """Return the path of each image below a folder, relative to it, with `/`; as text, of which a million are smaller.
 
     Raises:
-        ImageError: it can't be listed, or holds none.
+        NoImages: it holds none.
+        ImageError: it can't be listed.
     """
     try:
         below = list(_images_below(folder, "", above=frozenset()))
     except OSError as error:
         raise ImageError(f"The folder {folder} can't be listed: {error}. Check its permissions.") from error
     if not below:
-        raise ImageError(f"The folder {folder} holds no images ({_SUFFIXES}). Name a folder that does.")
+        raise NoImages(f"The folder {folder} holds no images ({IMAGE_SUFFIXES}). Name a folder that does.")
     return below
 
 

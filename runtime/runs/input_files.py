@@ -75,7 +75,8 @@ def names_within(folder: Path) -> list[str]:
     """Return which files `input_files` takes of a folder, relative to it, with `/`.
 
     Raises:
-        ImageError: it can't be listed, or has neither arrays nor photos.
+        NoImages: it has neither arrays nor photos.
+        ImageError: it can't be listed.
     """
     try:
         with os.scandir(folder) as entries:

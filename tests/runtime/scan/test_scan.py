@@ -586,14 +586,17 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
 @pytest.mark.parametrize(
     ("files", "code", "said"),
     [
+        (None, 3, "There is no folder"),
         ({}, 3, "holds no images"),
+        ({"shard.tar.gz": b"x"}, 3, "compressed tars are not read"),
         ({"a.png": b"", "b.png": b"x"}, 3, "None of 2 images can be read"),
     ],
 )
 def test_folders_without_an_image_that_can_be_read_end_in_two_lines(odd, tmp_path, layerprobe, files, code, said):
-    (tmp_path / "p").mkdir()
-    for name, content in files.items():
-        (tmp_path / "p" / name).write_bytes(content)
+    if files is not None:
+        (tmp_path / "p").mkdir()
+        for name, content in files.items():
+            (tmp_path / "p" / name).write_bytes(content)
     outcome = layerprobe("scan", odd.path, tmp_path / "p", "-o", tmp_path / "s")
     assert (outcome.code, said in outcome.err) == (code, True)
     assert len(outcome.err.splitlines()) <= 2
