@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption
-from .artifact.errors import ImageError
+from .artifact.errors import ImageError, UsageError
 from .artifact.plain_text import say
 from .cli_options import (
     ArtifactArgument,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .scan.scanning import ScanResult
     from .scan.shard_worker import RemoteRunner, Workers
     from .scan_against import Against
+    from .verdict.report import RunnerReport
 
 __all__ = ["scan"]
 
@@ -56,6 +57,13 @@ def scan(
             "another artifact, or two runners (onnx-cpu=openvino).",
         ),
     ] = None,
+    introduced: Annotated[
+        bool,
+        typer.Option(
+            "--introduced",
+            help="With --against: judge every image, what each operation introduced and inherited; a second each.",
+        ),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N images, the first ones.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="N images at random.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Of --sample.")] = 0,
@@ -113,10 +121,7 @@ def scan(
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
 
-    if limit and sample:
-        raise typer.BadParameter("give either --limit or --sample")
-    if ray and against:
-        raise typer.BadParameter("--against compares on this machine: omit --ray")
+    _check_together(limit, sample, ray, against, introduced=introduced)
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
@@ -134,7 +139,7 @@ def scan(
     )
     opening = Opening(runner, provider, settings, names, against)
     with ExitStack() as held:
-        pair = _opened_pair(opened, against, opening, held, quiet=quiet)
+        pair = _opened_pair(opened, against, opening, held, quiet=quiet, judged=introduced)
         session, workers, by = _computing(opened, opening, pair, ray, held)
         with progress("images", None, quiet, rate=True) as advance:
             found = scan_folder(
@@ -156,6 +161,8 @@ def scan(
     read = found.images - found.broken
     say(f"{page}: outputs: {len(found.outputs)}, images: {read}, {by}")
     failed = pair is not None and _judge(opened, found, target, pair, choices.input_size, quiet=quiet)
+    if introduced and pair is not None:
+        failed |= _judge_every(opened, found, target, pair, choices.input_size, quiet=quiet)
     if found.broken:
         for number, (image, reason) in enumerate(broken_images(target)):
             if number == _SHOWN:
@@ -167,6 +174,17 @@ def scan(
         raise typer.Exit(1)
     if found.broken:
         raise typer.Exit(ImageError.exit_code)
+
+
+def _check_together(
+    limit: int | None, sample: int | None, ray: str | None, against: str | None, *, introduced: bool
+) -> None:
+    if limit and sample:
+        raise typer.BadParameter("give either --limit or --sample")
+    if introduced and not against:
+        raise typer.BadParameter("it judges what --against compares: give both", param_hint="--introduced")
+    if ray and against:
+        raise typer.BadParameter("--against compares on this machine: omit --ray")
 
 
 def _computing(
@@ -186,15 +204,18 @@ def _computing(
 
 
 def _opened_pair(
-    artifact: "Artifact", against: str | None, opening: "Opening", held: ExitStack, *, quiet: bool
+    artifact: "Artifact", against: str | None, opening: "Opening", held: ExitStack, *, quiet: bool, judged: bool
 ) -> "Against | None":
-    """Return what is compared, opened as long as `held` is."""
+    """Return what is compared, opened as long as `held` is; `judged`: only if one of the two may be wrong."""
     from .scan_against import opened_against
 
     if against is None:
         return None
     with phases(quiet) as on_phase:
-        return held.enter_context(opened_against(artifact, against, opening, on_phase))
+        found = held.enter_context(opened_against(artifact, against, opening, on_phase))
+    if judged and found.judge is None:
+        raise UsageError(f"{found.note}.\nOmit --introduced.")
+    return found
 
 
 def _judge(
@@ -209,7 +230,9 @@ def _judge(
     """Print where the two differ, keep the inputs of the worst images, and return whether one fails on them."""
     from .reporting.forms import write_forms
     from .reporting.table import report_table
+    from .scan.introduced_errors import JudgedImage, write_judged
     from .scan.worst_images import save_worst
+    from .scan_against import judged_rows
 
     comparison = found.comparison
     assert comparison is not None
@@ -218,16 +241,52 @@ def _judge(
             say(line)
     folder = target / "worst"
     inputs = save_worst(artifact.manifest, comparison, found.file_of, folder, size)
+    images = [JudgedImage(found.paths(each.number), each.number, each.row) for each in comparison.worst]
     if pair.judge is None:
         say(f"`layerprobe run {artifact.path} {folder}` and `layerprobe grid --against` show the images' tensors.")
         return False
     with phases(quiet) as on_phase:
         on_phase("judging the worst images")
-        report = pair.judge(folder, inputs)
+        reports: list[RunnerReport] = []
+        report = pair.judge(folder, inputs, reports.append)
+    write_judged(target / "worst.parquet", judged_rows(reports, dict(zip(inputs, images, strict=True))))
     write_forms(report, {"json": target / "worst.json", "html": target / "worst.html"}, None)
     print_table(report_table(report, everything=False))
     say(f"`{pair.command} --input {folder}` shows the same.")
     return any(runner.verdict.fails for runner in report.runners)
+
+
+def _judge_every(
+    artifact: "Artifact",
+    found: "ScanResult",
+    target: Path,
+    pair: "Against",
+    size: tuple[int, int] | None,
+    *,
+    quiet: bool,
+) -> bool:
+    """Write what each operation introduced on every image, print where that was most, and return whether one fails."""
+    import pyarrow.parquet as pq
+
+    from .scan.introduced_errors import judge_images
+    from .scan_against import judged_images
+
+    with progress("images judged", None, quiet, rate=True) as advance:
+        judge_images(
+            artifact.manifest, target, found.file_of, size, lambda *given: judged_images(pair, *given), advance
+        )
+    table = pq.read_table(target / "introduced.parquet").to_pylist()
+    for runner in dict.fromkeys(row["runner"] for row in table):
+        rows = [row for row in table if row["runner"] == runner and row["max_introduced"] is not None]
+        if worst := max(rows, key=lambda row: row["max_introduced"], default=None):
+            say(
+                f"{runner}, {worst['images']} images judged: {worst['output']} introduced the largest error, "
+                f"{worst['max_introduced']:.3g} times what its arithmetic may lose, on {worst['max_image']}"
+            )
+        for row in rows:
+            if row["images_at_fault"]:
+                say(f"  {row['output']} fails on {row['images_at_fault']} of them")
+    return any(row["images_at_fault"] for row in table)
 
 
 def _differences(comparison: "Comparison", path_of: Callable[[int], str]) -> Iterator[str]:

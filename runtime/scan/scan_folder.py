@@ -101,7 +101,7 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
 
 def _refuse_links(folder: Path) -> None:
     """Refuse a folder of somebody's in which a file is a link: writing it would replace what that leads to."""
-    for place in (folder, *(folder / name for name in (*_PARTS, "worst"))):
+    for place in (folder, *(folder / name for name in (*_PARTS, "worst", "introduced"))):
         with os.scandir(place) if place.is_dir() else nullcontext(()) as entries:
             for entry in entries:
                 if entry.is_symlink():
