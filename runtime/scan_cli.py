@@ -184,7 +184,10 @@ def _check_together(
     if introduced and not against:
         raise typer.BadParameter("it judges what --against compares: give both", param_hint="--introduced")
     if ray and against:
-        raise typer.BadParameter("--against compares on this machine: omit --ray")
+        raise UsageError(
+            "--against compares on one machine: the second model isn't sent to the cluster's.\n"
+            "Omit --ray, or scan each model with --ray and compare their channels.parquet."
+        )
 
 
 def _computing(

@@ -136,14 +136,19 @@ def _kills(rows: Sequence[Row]) -> Iterator[str]:
         "target that is neither the old one, whole, nor the new one, whole; lose the old one; print a traceback; leave",
         "anything temporary after SIGTERM or SIGINT; or make the same command fail, or leave something, when it is",
         "repeated. After SIGKILL an unfinished file may be left, which the repeated command removes. A quarter are new",
-        "processes, which import for most of the time.",
+        "processes, which import for most of the time. A scan's target grows file by file: unfinished, it is completed by",
+        "the repeated command, to the same tables to the last bit.",
         "",
-        "| command | signal | kills | had ended | target new | old | absent | unfinished left | did harm |",
-        "| --- | --- |" + " ---: |" * 7,
+        "| command | signal | kills | had ended | target new | old | unfinished | absent | left over | did harm |",
+        "| --- | --- |" + " ---: |" * 8,
     )
     for (job, sent), own in sorted(_grouped(rows, lambda row: (row["job"], row["signal"])).items()):
         states = Counter(row["state"] for row in own)
-        counts = [len(own), sum(row["code"] == 0 for row in own), *(states[each] for each in ("new", "old", "absent"))]
+        counts = [
+            len(own),
+            sum(row["code"] == 0 for row in own),
+            *(states[each] for each in ("new", "old", "unfinished", "absent")),
+        ]
         counts += [sum(bool(row[key]) for row in own) for key in ("left", "harm")]
         yield f"| {job} | {sent} | {' | '.join(map(str, counts))} |"
     yield ""
