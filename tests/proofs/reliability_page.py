@@ -27,7 +27,7 @@ FOUND = (
     "100,000 rounds of a loop, and as many in each for one within it, were allowed in float64, which takes minutes or "
     "more. Now it is 20,000 in all.",
     "What is free was the machine's memory, whatever a container's or a process's limit left of it.",
-    "A signal that came late in `scan --against` left an empty folder among the temporary ones, once in 60: another thread "
+    "A signal late in `scan --against` left an empty folder among the temporary ones, once in 60: another thread "
     "had just made it. Nothing is begun any more once a signal has come.",
 )
 """What these runs, also earlier ones with other mutants, found at first."""
@@ -142,8 +142,8 @@ def _kills(rows: Sequence[Row]) -> Iterator[str]:
         "target that is neither the old one, whole, nor the new one, whole; lose the old one; print a traceback; leave",
         "anything temporary after SIGTERM or SIGINT; or make the same command fail, or leave something, when it is",
         "repeated. After SIGKILL an unfinished file may be left, which the repeated command removes. A quarter are new",
-        "processes, which import for most of the time. A scan's target grows file by file: one that is unfinished has to",
-        "be completed by the repeated command, to the same tables, to the last bit.",
+        "processes, which import for most of the time. A scan's target grows file by file: an unfinished one has to be",
+        "completed by the repeated command, to the same tables, to the last bit.",
         "",
         "| command | signal | kills | had ended | target new | old | unfinished | absent | left over | did harm |",
         "| --- | --- |" + " ---: |" * 8,
