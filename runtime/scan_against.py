@@ -7,6 +7,7 @@ model with outputs of the same names, of which nothing says which one is right.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -23,11 +24,13 @@ if TYPE_CHECKING:
     from .scan.introduced_errors import Judged, JudgedImage
     from .scan.opening import Opening
     from .scan.other_model import OtherModel
+    from .scan.shard_worker import Compared
     from .verdict.report import Report, RunnerReport
 
 __all__ = ["Against", "judged_images", "judged_rows", "opened_against"]
 
 _Inputs = Mapping[str, Mapping[str, "NDArray[Any]"]]
+_Given = Mapping[str, "NDArray[Any]"]
 _OnInput = Callable[["RunnerReport"], None]
 
 
@@ -43,6 +46,8 @@ class Against:
     command: str = ""
     """What shows the same verdict, up to the inputs."""
     note: str = ""
+    elsewhere: Callable[[], "Compared"] | None = None
+    """What another machine is sent of it."""
 
 
 @contextmanager
@@ -71,6 +76,7 @@ def opened_against(
 
 def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against:
     from .scan.other_model import OtherModel
+    from .scan.shard_worker import Compared
     from .verdict.verification import verify
 
     one, equals, other = against.partition("=")
@@ -85,7 +91,8 @@ def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against
         return verify(artifact, (one, other), inputs=inputs, settings=opening.settings, on_input=on_input)
 
     command = f"layerprobe verify {artifact.path} --runner {one} --runner {other}"
-    return Against(session, OtherModel(second.name, second), judge, command)
+    model = OtherModel(second.name, second)
+    return Against(session, model, judge, command, elsewhere=lambda: Compared(model, scanned=one))
 
 
 @contextmanager
@@ -95,6 +102,7 @@ def _of_file(
     """Yield a file of the same model, under the artifact's names."""
     from .model_source import opened_candidate
     from .scan.other_model import OtherModel, hash_of_model
+    from .scan.shard_worker import Compared, artifact_files
     from .verdict.verification import verify
 
     with opened_candidate(file, artifact, on_phase=on_phase) as (candidate, right_values):
@@ -108,8 +116,8 @@ def _of_file(
             str(shown),
             opening.open(candidate, names, "onnx"),
             hash_of_model(file),
-            lambda given: dict(zip(inputs, right_values.as_its_inputs(given), strict=True)),
-            right_values.in_source_layout,
+            partial(_named, inputs, right_values.layouts.as_its_inputs),
+            right_values.layouts.in_source_layout,
             is_exact=known is None or known.precision == "float32",
         )
 
@@ -118,7 +126,23 @@ def _of_file(
                 return verify(judged, settings=opening.settings, right_values=right, on_input=on_input)
 
         note = f"{len(names)} of {len(wanted)} outputs were found in {shown}"
-        yield Against(opening.open(artifact), other, judge, f"layerprobe verify {file} --against {artifact.path}", note)
+        yield Against(
+            opening.open(artifact),
+            other,
+            judge,
+            f"layerprobe verify {file} --against {artifact.path}",
+            note,
+            lambda: Compared(other, artifact_files(candidate, "onnx"), "onnx"),
+        )
+
+
+def _named(names: Sequence[str], given_as: Callable[[_Given], list["NDArray[Any]"]], inputs: _Given) -> _Given:
+    """Return inputs by the names of the other model, to which they are given in its order."""
+    return dict(zip(names, given_as(inputs), strict=True))
+
+
+def _in_order(inputs: _Given) -> list["NDArray[Any]"]:
+    return list(inputs.values())
 
 
 @contextmanager
@@ -151,6 +175,7 @@ def _of_model(
     """
     from .artifact.file_hash import file_hash
     from .scan.other_model import OtherModel
+    from .scan.shard_worker import Compared, artifact_files
 
     wanted = set(opening.outputs or artifact.manifest.output_names)
     shapes = {each.name: each.shape for each in artifact.manifest.outputs}
@@ -173,14 +198,19 @@ def _of_model(
         str(path),
         opening.open(opened, names),
         file_hash(opened.path / MANIFEST_FILE),
-        lambda given: dict(zip(inputs, given.values(), strict=True)),
+        partial(_named, inputs, _in_order),
         is_exact=False,
         is_judged=False,
     )
     note = f"{path} has other weights: the {len(names)} outputs of the same names are compared, and nothing is judged"
     if opened.manifest.preprocessing != artifact.manifest.preprocessing:
         note += "; both are given the inputs that the scanned model's preprocessing makes"
-    return Against(opening.open(artifact), other, note=note)
+    return Against(
+        opening.open(artifact),
+        other,
+        note=note,
+        elsewhere=lambda: Compared(other, artifact_files(opened, opening.runtime)),
+    )
 
 
 def _checked(found: Against) -> Against:

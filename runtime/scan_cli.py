@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .runners.settings import Settings
     from .scan.differences import Comparison
     from .scan.opening import Opening
+    from .scan.other_model import OtherModel
     from .scan.scanning import ScanResult
     from .scan.shard_worker import RemoteRunner, Workers
     from .scan_against import Against
@@ -121,7 +123,7 @@ def scan(
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
 
-    _check_together(limit, sample, ray, against, introduced=introduced)
+    _check_together(limit, sample, against, introduced=introduced)
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
@@ -140,7 +142,7 @@ def scan(
     opening = Opening(runner, provider, settings, names, against)
     with ExitStack() as held:
         pair = _opened_pair(opened, against, opening, held, quiet=quiet, judged=introduced)
-        session, workers, by = _computing(opened, opening, pair, ray, held)
+        session, other, workers, by = _computing(opened, opening, pair, ray, held)
         with progress("images", None, quiet, rate=True) as advance:
             found = scan_folder(
                 opened,
@@ -148,7 +150,7 @@ def scan(
                 folder,
                 target,
                 choices,
-                pair.other if pair else None,
+                other,
                 on_progress=advance,
                 workers=workers,
             )
@@ -176,34 +178,34 @@ def scan(
         raise typer.Exit(ImageError.exit_code)
 
 
-def _check_together(
-    limit: int | None, sample: int | None, ray: str | None, against: str | None, *, introduced: bool
-) -> None:
+def _check_together(limit: int | None, sample: int | None, against: str | None, *, introduced: bool) -> None:
     if limit and sample:
         raise typer.BadParameter("give either --limit or --sample")
     if introduced and not against:
         raise typer.BadParameter("it judges what --against compares: give both", param_hint="--introduced")
-    if ray and against:
-        raise UsageError(
-            "--against compares on one machine: the second model isn't sent to the cluster's.\n"
-            "Omit --ray, or scan each model with --ray and compare their channels.parquet."
-        )
 
 
 def _computing(
     artifact: "Artifact", opening: "Opening", pair: "Against | None", ray: str | None, held: ExitStack
-) -> "tuple[Runner | RemoteRunner, Workers | None, str]":
-    """Return the runner, the cluster on which it is, connected as long as `held` is, and how it is called."""
+) -> "tuple[Runner | RemoteRunner, OtherModel | None, Workers | None, str]":
+    """Return the runner, what it is compared with, the cluster on which they are, connected as long as `held` is, and
+    how the runner is called.
+    """
+    other = pair.other if pair else None
     if ray is not None:
         from .scan.ray_cluster import connected
 
-        cluster = held.enter_context(connected(ray, artifact, opening))
+        compared = pair.elsewhere() if pair and pair.elsewhere else None
+        cluster = held.enter_context(connected(ray, artifact, opening, compared))
         remote = cluster.describe()
-        return remote, cluster, f"by {remote.name} on {remote.providers[0]}, with Ray"
+        by = f"by {remote.name} on {remote.providers[0]}, with Ray"
+        if other is None:
+            return remote, None, cluster, by
+        return remote, replace(other, facts_there=remote.other_facts), cluster, f"{by}, against {other.name}"
     if pair:
-        return pair.session, None, f"by {pair.session.name}, against {pair.other.name}"
+        return pair.session, other, None, f"by {pair.session.name}, against {pair.other.name}"
     only = opening.open(artifact)
-    return only, None, run_by(only, opening.provider)
+    return only, None, None, run_by(only, opening.provider)
 
 
 def _opened_pair(

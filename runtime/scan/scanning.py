@@ -15,7 +15,7 @@ from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
 from .changed_images import drop_superseded, state_of, taken
 from .compiled_loops import reduced_by
-from .differences import Comparison, compared, noise_floors, write_differences
+from .differences import Comparison, compared, noise_floors
 from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
 from .image_place import Content, LocalFolder
 from .image_source import ImageSource, open_source
@@ -29,7 +29,7 @@ from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
 from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
 from .statistics_tables import write_statistics
-from .tables import part_name, read_columns, require_parquet, shown_path
+from .tables import read_columns, require_parquet, shown_path
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 
@@ -155,7 +155,10 @@ def scan(
 
         if isinstance(runner, RemoteRunner):
             assert workers is not None
-            plan = WorkerPlan(batch, choices.input_size, tuple(kept), choices.keep_dtype, runner.facts)
+            other_facts = other.facts if other is not None else None
+            plan = WorkerPlan(
+                batch, choices.input_size, tuple(kept), choices.keep_dtype, runner.facts, other_facts, floors
+            )
             arrivals = Arrivals(target, waiting, merge, counter.add, (outputs[-1].end, len(outputs)))
             for file in workers.compute(plan, source, waiting) if waiting else ():
                 arrivals.add(file)
@@ -163,9 +166,7 @@ def scan(
             job = ScanJob(artifact.manifest, runner, outputs, source, batch, choices.input_size, other, kept)
 
             def complete(reduction: ShardReduction) -> None:
-                write_shard(reduction, target, keeper)
-                if other is not None:
-                    write_differences(reduction, floors, target / "differences" / part_name(reduction.shard.number))
+                write_shard(reduction, target, keeper, floors if other is not None else None)
                 merge(reduction.shard, reduction.statistics())
 
             scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
@@ -250,7 +251,7 @@ def _record(
         keep_dtype=choices.keep_dtype,
         against=other.name if other is not None else None,
         against_hash=other.file_hash if other is not None else None,
-        against_runtime=dict(other.runner.facts) if other is not None else {},
+        against_runtime=other.facts if other is not None else {},
     )
 
 
