@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,33 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_never_while_it_li
     with writers[kind]():
         assert _left(tmp_path).count(".partial") == 1
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".partial"]
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_was_killed_as_it_was_made_is_removed_by_the_next(folder, start, tmp_path):
+    child = start(
+        "import os, sys; from pathlib import Path; from runtime.artifact import unfinished\n"
+        "unfinished._lock = lambda path: os.kill(os.getpid(), 9)\n"
+        f"with unfinished.unfinished(Path(sys.argv[1]), folder={folder}): pass"
+    )
+    assert child.wait() == -signal.SIGKILL
+    assert len(_left(tmp_path)) == 1
+    with unfinished(tmp_path, folder=folder) as own:
+        assert list(tmp_path.iterdir()) == [own]
+    assert _left(tmp_path) == []
+
+
+def test_many_that_write_into_one_folder_leave_each_other_alone(tmp_path):
+    def write(number: int) -> None:
+        for time in range(40):
+            with unfinished(tmp_path, folder=bool(number % 2)) as own:
+                inner = own / "in it" if own.is_dir() else own
+                inner.write_text(f"{number} {time}")
+                assert inner.read_text() == f"{number} {time}"
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert _left(tmp_path) == []
 
 
 def test_what_another_machine_left_and_what_is_linked_there_are_kept(tmp_path, monkeypatch):

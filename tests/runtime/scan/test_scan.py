@@ -22,6 +22,7 @@ from probe import build_probe
 from runtime import Preprocessing, open_artifact, open_runner
 from runtime.artifact.errors import OutputError, how_to_install
 from runtime.artifact.file_replacement import replace_file
+from runtime.artifact.unfinished import unfinished
 from runtime.runs.preprocessing import preprocess_files
 from runtime.scan import scanning, tables
 from runtime.scan.partial_statistics import PartialStatistics
@@ -284,6 +285,16 @@ def test_killed_it_goes_on_and_gives_the_same_bytes(exported, photos, scanned, t
     assert again.earlier == SHARD
     assert content_of(target) == content_of(scanned[0])
     assert not list(target.rglob(".layerprobe-*"))
+
+
+def test_killed_before_its_record_is_written_it_begins_anew(odd, photos, tmp_path, layerprobe):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / ".lock").touch()
+    with unfinished(tmp_path / "s", folder=False) as left:
+        left.rename(kept := tmp_path / "kept")
+    kept.rename(left)
+    assert layerprobe("scan", odd.path, photos, "-o", tmp_path / "s", "--limit", 3).code == 0
+    assert not left.exists()
 
 
 def test_a_full_disk_ends_it_in_two_lines_and_what_is_written_is_used(exported, photos, scanned, tmp_path, monkeypatch):
