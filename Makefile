@@ -142,7 +142,7 @@ fuzzing: install
 kills: install
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.kills artifacts/reliability.md $(ARGS)
 
-# Ray is what the extra `ray` installs, and is 240 MB that no other test needs; moto is an S3 server.
+# Ray is what the extra `ray` installs, and is 340 MB that no other test needs; moto is an S3 server.
 cluster: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray[data]>=2.40' 'moto[s3]' flask flask-cors
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.cluster artifacts/cluster.md $(ARGS)

@@ -21,7 +21,7 @@ MOST_LINES = 4
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 OWN_LINES = re.compile(
     r"layerprobe: |The averaged probe is verified separately: |\S+ is left out: |images: \d|photos/|theirs: |net: |"
-    "images that an earlier "
+    "model: its nodes are not in an order|images that an earlier "
 )
 """How lines of errors begin; one more may follow an error."""
 

@@ -29,6 +29,9 @@ FOUND = (
     "What is free was the machine's memory, whatever a container's or a process's limit left of it.",
     "A signal late in `scan --against` left an empty folder among the temporary ones, once in 60: another thread "
     "had just made it. Nothing is begun any more once a signal has come.",
+    "SIGKILL just as a file was made left it for ever, under a name that no later command looked for; and just before "
+    "a scan's record was written, it left a folder that the same command then refused.",
+    "An ONNX file whose input has no type, judged `--against` a model, ended with exit code 70.",
 )
 """What these runs, also earlier ones with other mutants, found at first."""
 
