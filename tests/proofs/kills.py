@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from proofs.fuzzing_place import Place, import_everything
-from proofs.harm import left_behind, listing, why_half
+from proofs.harm import TOLD, left_behind, listing, why_half
 from proofs.limited_process import Ended, Kill
 from proofs.reliability_page import write_page
 
@@ -32,8 +32,6 @@ Row = dict[str, Any]
 KILLS = 100
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 _ENDED_BY = {signal.SIGTERM: (143, "layerprobe: terminated"), signal.SIGINT: (130, "layerprobe: interrupted")}
-_TOLD_EARLY = "images that an earlier "
-"""How the only line begins that a command says before it ends."""
 _PHOTOS = 150
 
 
@@ -184,7 +182,7 @@ def harm_of(ended: Ended, sent: signal.Signals, state: str, left: list[str], *, 
     # -15 and -2 are of a process that hasn't begun to run Python.
     if ended.code not in (0, code, -sent):
         yield f"exit code {ended.code}: {ended.err[:200]}"
-    words = [line for line in ended.err.splitlines() if not line.startswith(_TOLD_EARLY)]
+    words = [line for line in ended.err.splitlines() if not TOLD.match(line)]
     if ended.code == code and "\n".join(words).strip() != said:
         yield f"it says {ended.err[:200]!r}"
 
