@@ -26,7 +26,7 @@ help:
 	@echo 'make candidate-faults  faults planted into files of eight other tools, into artifacts/candidate_faults.md; an hour'
 	@echo 'make quantized-candidates  right and faulty files in few bits, into artifacts/quantized_candidates.md; half an hour'
 	@echo 'make fuzzing  3,000 changed files through all commands: no crash, hang or harm; into artifacts/reliability.md; half an hour'
-	@echo 'make kills    400 kills of export, run, stats and scan: nothing half written; into artifacts/reliability.md; half an hour'
+	@echo 'make kills    500 kills of export, run, stats and scan: nothing half written; into artifacts/reliability.md; half an hour'
 	@echo 'make cluster  scans on a Ray cluster of three nodes on this machine, parts of which are killed, into artifacts/cluster.md; ten minutes'
 	@echo 'make cpp      build the C++ examples into build/cpp; ONNX Runtime is named by ARGS=-DORT_ROOT=FOLDER'
 	@echo 'make cpp-examples  run them on four models, judged, into artifacts/cpp.md; ARGS="--ort FOLDER"; ten minutes'
@@ -84,6 +84,7 @@ bench: install
 	$(SCRIPT) benchmarks.candidates artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.class_maps artifacts/benchmarks.md
 	$(SCRIPT) benchmarks.scan_speed artifacts/benchmarks.md
+	$(SCRIPT) benchmarks.scan_memory artifacts/benchmarks.md
 
 # The peers are nobody else's dependencies.
 bench-peers: install
@@ -141,7 +142,7 @@ fuzzing: install
 kills: install
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.kills artifacts/reliability.md $(ARGS)
 
-# Ray is what the extra `ray` installs, and is 240 MB that no other test needs; moto is an S3 server.
+# Ray is what the extra `ray` installs, and is 340 MB that no other test needs; moto is an S3 server.
 cluster: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray[data]>=2.40' 'moto[s3]' flask flask-cors
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.cluster artifacts/cluster.md $(ARGS)

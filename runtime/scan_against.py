@@ -4,28 +4,34 @@ Three kinds: two runners of the artifact; a file of the same model, matched as `
 model with outputs of the same names, of which nothing says which one is right.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .artifact.errors import InputError, ModelError, UsageError
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, ONNX_FILE
 from .artifact.onnx_file import is_onnx
+from .artifact.unfinished import scratch_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .runners.base import Runner
+    from .scan.introduced_errors import Judged, JudgedImage
     from .scan.opening import Opening
     from .scan.other_model import OtherModel
-    from .verdict.report import Report
+    from .scan.shard_worker import Compared
+    from .verdict.report import Report, RunnerReport
 
-__all__ = ["Against", "opened_against"]
+__all__ = ["Against", "judged_images", "judged_rows", "opened_against"]
 
 _Inputs = Mapping[str, Mapping[str, "NDArray[Any]"]]
+_Given = Mapping[str, "NDArray[Any]"]
+_OnInput = Callable[["RunnerReport"], None]
 
 
 @dataclass(frozen=True)
@@ -34,12 +40,14 @@ class Against:
 
     session: "Runner"
     other: "OtherModel"
-    judge: Callable[[Path, _Inputs], "Report"] | None = None
-    """From the folder of the worst images' inputs, and what is in it, to the verdict; None where nothing is right or
-    wrong, as between two models."""
+    judge: Callable[[Path, _Inputs, "_OnInput"], "Report"] | None = None
+    """From a folder of images' inputs, and what is in it, to the verdict, with the report on each of them on the way;
+    None where nothing is right or wrong, as between two models."""
     command: str = ""
     """What shows the same verdict, up to the inputs."""
     note: str = ""
+    elsewhere: Callable[[], "Compared"] | None = None
+    """What another machine is sent of it."""
 
 
 @contextmanager
@@ -68,6 +76,7 @@ def opened_against(
 
 def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against:
     from .scan.other_model import OtherModel
+    from .scan.shard_worker import Compared
     from .verdict.verification import verify
 
     one, equals, other = against.partition("=")
@@ -78,11 +87,12 @@ def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against
         )
     session, second = opening.open_named(artifact, one), opening.open_named(artifact, other)
 
-    def judge(_folder: Path, inputs: _Inputs) -> "Report":
-        return verify(artifact, (one, other), inputs=inputs, settings=opening.settings)
+    def judge(_folder: Path, inputs: _Inputs, on_input: _OnInput) -> "Report":
+        return verify(artifact, (one, other), inputs=inputs, settings=opening.settings, on_input=on_input)
 
     command = f"layerprobe verify {artifact.path} --runner {one} --runner {other}"
-    return Against(session, OtherModel(second.name, second), judge, command)
+    model = OtherModel(second.name, second)
+    return Against(session, model, judge, command, elsewhere=lambda: Compared(model, scanned=one))
 
 
 @contextmanager
@@ -92,6 +102,7 @@ def _of_file(
     """Yield a file of the same model, under the artifact's names."""
     from .model_source import opened_candidate
     from .scan.other_model import OtherModel, hash_of_model
+    from .scan.shard_worker import Compared, artifact_files
     from .verdict.verification import verify
 
     with opened_candidate(file, artifact, on_phase=on_phase) as (candidate, right_values):
@@ -105,17 +116,33 @@ def _of_file(
             str(shown),
             opening.open(candidate, names, "onnx"),
             hash_of_model(file),
-            lambda given: dict(zip(inputs, right_values.as_its_inputs(given), strict=True)),
-            right_values.in_source_layout,
+            partial(_named, inputs, right_values.layouts.as_its_inputs),
+            right_values.layouts.in_source_layout,
             is_exact=known is None or known.precision == "float32",
         )
 
-        def judge(folder: Path, _inputs: _Inputs) -> "Report":
+        def judge(folder: Path, _inputs: _Inputs, on_input: _OnInput) -> "Report":
             with opened_candidate(file, artifact, [folder]) as (judged, right):
-                return verify(judged, settings=opening.settings, right_values=right)
+                return verify(judged, settings=opening.settings, right_values=right, on_input=on_input)
 
         note = f"{len(names)} of {len(wanted)} outputs were found in {shown}"
-        yield Against(opening.open(artifact), other, judge, f"layerprobe verify {file} --against {artifact.path}", note)
+        yield Against(
+            opening.open(artifact),
+            other,
+            judge,
+            f"layerprobe verify {file} --against {artifact.path}",
+            note,
+            lambda: Compared(other, artifact_files(candidate, "onnx"), "onnx"),
+        )
+
+
+def _named(names: Sequence[str], given_as: Callable[[_Given], list["NDArray[Any]"]], inputs: _Given) -> _Given:
+    """Return inputs by the names of the other model, to which they are given in its order."""
+    return dict(zip(names, given_as(inputs), strict=True))
+
+
+def _in_order(inputs: _Given) -> list["NDArray[Any]"]:
+    return list(inputs.values())
 
 
 @contextmanager
@@ -148,6 +175,7 @@ def _of_model(
     """
     from .artifact.file_hash import file_hash
     from .scan.other_model import OtherModel
+    from .scan.shard_worker import Compared, artifact_files
 
     wanted = set(opening.outputs or artifact.manifest.output_names)
     shapes = {each.name: each.shape for each in artifact.manifest.outputs}
@@ -170,14 +198,19 @@ def _of_model(
         str(path),
         opening.open(opened, names),
         file_hash(opened.path / MANIFEST_FILE),
-        lambda given: dict(zip(inputs, given.values(), strict=True)),
+        partial(_named, inputs, _in_order),
         is_exact=False,
         is_judged=False,
     )
     note = f"{path} has other weights: the {len(names)} outputs of the same names are compared, and nothing is judged"
     if opened.manifest.preprocessing != artifact.manifest.preprocessing:
         note += "; both are given the inputs that the scanned model's preprocessing makes"
-    return Against(opening.open(artifact), other, note=note)
+    return Against(
+        opening.open(artifact),
+        other,
+        note=note,
+        elsewhere=lambda: Compared(other, artifact_files(opened, opening.runtime)),
+    )
 
 
 def _checked(found: Against) -> Against:
@@ -188,3 +221,40 @@ def _checked(found: Against) -> Against:
             "Export it with one image, or an open batch."
         )
     return found
+
+
+def judged_images(
+    pair: Against, images: "Sequence[JudgedImage]", inputs: Sequence[Mapping[str, "NDArray[Any]"]]
+) -> "list[Judged]":
+    """Return what each operation introduced and inherited on some images, of which the inputs are given."""
+    import numpy as np
+
+    reports: list[RunnerReport] = []
+    given = {f"{place:04}.npz": one for place, one in enumerate(inputs)}
+    assert pair.judge is not None
+    with scratch_folder() as folder:
+        for name, one in given.items():
+            np.savez(folder / name, **cast("dict[str, Any]", one))
+        pair.judge(folder, given, reports.append)
+    return judged_rows(reports, dict(zip(given, images, strict=True)))
+
+
+def judged_rows(reports: "Sequence[RunnerReport]", images: "Mapping[str, JudgedImage]") -> "list[Judged]":
+    """Return a row for each report's outputs; `images` are those judged, by the names of the files of their inputs."""
+    from .scan.introduced_errors import Judged
+    from .verdict.verdict_kinds import Verdict
+
+    return [
+        Judged(
+            of=images[Path(report.recorded_input).name],
+            runner=report.name,
+            output=each.name,
+            verdict=each.verdict.value,
+            drift=each.drift,
+            introduced=each.introduced,
+            inherited=each.inherited,
+            at_fault=each.failed and each.verdict is not Verdict.INHERITED,
+        )
+        for report in reports
+        for each in report.outputs
+    ]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .artifact.cli_options import DepthOption, OperationsOption, OutputsOption, QuietOption
-from .artifact.errors import ImageError
+from .artifact.errors import ImageError, UsageError
 from .artifact.plain_text import say
 from .cli_options import (
     ArtifactArgument,
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from .runners.settings import Settings
     from .scan.differences import Comparison
     from .scan.opening import Opening
+    from .scan.other_model import OtherModel
     from .scan.scanning import ScanResult
     from .scan.shard_worker import RemoteRunner, Workers
     from .scan_against import Against
+    from .verdict.report import RunnerReport
 
 __all__ = ["scan"]
 
@@ -56,6 +59,13 @@ def scan(
             "another artifact, or two runners (onnx-cpu=openvino).",
         ),
     ] = None,
+    introduced: Annotated[
+        bool,
+        typer.Option(
+            "--introduced",
+            help="With --against: judge every image, what each operation introduced and inherited; a second each.",
+        ),
+    ] = False,
     limit: Annotated[int | None, typer.Option(min=1, metavar="N", help="At most N images, the first ones.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, metavar="N", help="N images at random.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, metavar="N", help="Of --sample.")] = 0,
@@ -113,10 +123,7 @@ def scan(
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
 
-    if limit and sample:
-        raise typer.BadParameter("give either --limit or --sample")
-    if ray and against:
-        raise typer.BadParameter("--against compares on this machine: omit --ray")
+    _check_together(limit, sample, against, introduced=introduced)
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
@@ -134,8 +141,8 @@ def scan(
     )
     opening = Opening(runner, provider, settings, names, against)
     with ExitStack() as held:
-        pair = _opened_pair(opened, against, opening, held, quiet=quiet)
-        session, workers, by = _computing(opened, opening, pair, ray, held)
+        pair = _opened_pair(opened, against, opening, held, quiet=quiet, judged=introduced)
+        session, other, workers, by = _computing(opened, opening, pair, ray, held)
         with progress("images", None, quiet, rate=True) as advance:
             found = scan_folder(
                 opened,
@@ -143,7 +150,7 @@ def scan(
                 folder,
                 target,
                 choices,
-                pair.other if pair else None,
+                other,
                 on_progress=advance,
                 workers=workers,
             )
@@ -156,6 +163,8 @@ def scan(
     read = found.images - found.broken
     say(f"{page}: outputs: {len(found.outputs)}, images: {read}, {by}")
     failed = pair is not None and _judge(opened, found, target, pair, choices.input_size, quiet=quiet)
+    if introduced and pair is not None:
+        failed |= _judge_every(opened, found, target, pair, choices.input_size, quiet=quiet)
     if found.broken:
         for number, (image, reason) in enumerate(broken_images(target)):
             if number == _SHOWN:
@@ -169,32 +178,49 @@ def scan(
         raise typer.Exit(ImageError.exit_code)
 
 
+def _check_together(limit: int | None, sample: int | None, against: str | None, *, introduced: bool) -> None:
+    if limit and sample:
+        raise typer.BadParameter("give either --limit or --sample")
+    if introduced and not against:
+        raise typer.BadParameter("it judges what --against compares: give both", param_hint="--introduced")
+
+
 def _computing(
     artifact: "Artifact", opening: "Opening", pair: "Against | None", ray: str | None, held: ExitStack
-) -> "tuple[Runner | RemoteRunner, Workers | None, str]":
-    """Return the runner, the cluster on which it is, connected as long as `held` is, and how it is called."""
+) -> "tuple[Runner | RemoteRunner, OtherModel | None, Workers | None, str]":
+    """Return the runner, what it is compared with, the cluster on which they are, connected as long as `held` is, and
+    how the runner is called.
+    """
+    other = pair.other if pair else None
     if ray is not None:
         from .scan.ray_cluster import connected
 
-        cluster = held.enter_context(connected(ray, artifact, opening))
+        compared = pair.elsewhere() if pair and pair.elsewhere else None
+        cluster = held.enter_context(connected(ray, artifact, opening, compared))
         remote = cluster.describe()
-        return remote, cluster, f"by {remote.name} on {remote.providers[0]}, with Ray"
+        by = f"by {remote.name} on {remote.providers[0]}, with Ray"
+        if other is None:
+            return remote, None, cluster, by
+        return remote, replace(other, facts_there=remote.other_facts), cluster, f"{by}, against {other.name}"
     if pair:
-        return pair.session, None, f"by {pair.session.name}, against {pair.other.name}"
+        return pair.session, other, None, f"by {pair.session.name}, against {pair.other.name}"
     only = opening.open(artifact)
-    return only, None, run_by(only, opening.provider)
+    return only, None, None, run_by(only, opening.provider)
 
 
 def _opened_pair(
-    artifact: "Artifact", against: str | None, opening: "Opening", held: ExitStack, *, quiet: bool
+    artifact: "Artifact", against: str | None, opening: "Opening", held: ExitStack, *, quiet: bool, judged: bool
 ) -> "Against | None":
-    """Return what is compared, opened as long as `held` is."""
+    """Return what is compared, opened as long as `held` is; `judged`: only if one of the two may be wrong."""
     from .scan_against import opened_against
 
     if against is None:
         return None
     with phases(quiet) as on_phase:
-        return held.enter_context(opened_against(artifact, against, opening, on_phase))
+        found = held.enter_context(opened_against(artifact, against, opening, on_phase))
+    if judged and found.judge is None:
+        raise UsageError(f"{found.note}.\nOmit --introduced.")
+    return found
 
 
 def _judge(
@@ -209,7 +235,9 @@ def _judge(
     """Print where the two differ, keep the inputs of the worst images, and return whether one fails on them."""
     from .reporting.forms import write_forms
     from .reporting.table import report_table
+    from .scan.introduced_errors import JudgedImage, write_judged
     from .scan.worst_images import save_worst
+    from .scan_against import judged_rows
 
     comparison = found.comparison
     assert comparison is not None
@@ -218,16 +246,52 @@ def _judge(
             say(line)
     folder = target / "worst"
     inputs = save_worst(artifact.manifest, comparison, found.file_of, folder, size)
+    images = [JudgedImage(found.paths(each.number), each.number, each.row) for each in comparison.worst]
     if pair.judge is None:
         say(f"`layerprobe run {artifact.path} {folder}` and `layerprobe grid --against` show the images' tensors.")
         return False
     with phases(quiet) as on_phase:
         on_phase("judging the worst images")
-        report = pair.judge(folder, inputs)
+        reports: list[RunnerReport] = []
+        report = pair.judge(folder, inputs, reports.append)
+    write_judged(target / "worst.parquet", judged_rows(reports, dict(zip(inputs, images, strict=True))))
     write_forms(report, {"json": target / "worst.json", "html": target / "worst.html"}, None)
     print_table(report_table(report, everything=False))
     say(f"`{pair.command} --input {folder}` shows the same.")
     return any(runner.verdict.fails for runner in report.runners)
+
+
+def _judge_every(
+    artifact: "Artifact",
+    found: "ScanResult",
+    target: Path,
+    pair: "Against",
+    size: tuple[int, int] | None,
+    *,
+    quiet: bool,
+) -> bool:
+    """Write what each operation introduced on every image, print where that was most, and return whether one fails."""
+    import pyarrow.parquet as pq
+
+    from .scan.introduced_errors import judge_images
+    from .scan_against import judged_images
+
+    with progress("images judged", None, quiet, rate=True) as advance:
+        judge_images(
+            artifact.manifest, target, found.file_of, size, lambda *given: judged_images(pair, *given), advance
+        )
+    table = pq.read_table(target / "introduced.parquet").to_pylist()
+    for runner in dict.fromkeys(row["runner"] for row in table):
+        rows = [row for row in table if row["runner"] == runner and row["max_introduced"] is not None]
+        if worst := max(rows, key=lambda row: row["max_introduced"], default=None):
+            say(
+                f"{runner}, {worst['images']} images judged: {worst['output']} introduced the largest error, "
+                f"{worst['max_introduced']:.3g} times what its arithmetic may lose, on {worst['max_image']}"
+            )
+        for row in rows:
+            if row["images_at_fault"]:
+                say(f"  {row['output']} fails on {row['images_at_fault']} of them")
+    return any(row["images_at_fault"] for row in table)
 
 
 def _differences(comparison: "Comparison", path_of: Callable[[int], str]) -> Iterator[str]:

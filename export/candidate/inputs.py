@@ -6,13 +6,14 @@ first operations compute when it is given that.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper
 
+from probe.onnx_model.example import dtypes_of
 from runtime.artifact.errors import InputError
 from runtime.artifact.manifest import Input, Preprocessing
 
@@ -112,6 +113,7 @@ def map_inputs(candidate: str, graph: onnx.GraphProto, inputs: Sequence[Input], 
 
     Raises:
         InputError: it takes another number of inputs, or one of another shape.
+        ModelError: one of them is no tensor of numbers.
     """
     names = [value.name for value in graph.input]
     if len(names) != len(inputs):
@@ -121,7 +123,7 @@ def map_inputs(candidate: str, graph: onnx.GraphProto, inputs: Sequence[Input], 
         )
     theirs = [each.name for each in inputs]
     paired = dict(zip(names, names if set(names) == set(theirs) else theirs, strict=True))
-    orders, dtypes, shapes = {}, {}, {}
+    orders, shapes = {}, {}
     for value in graph.input:
         tensor = value.type.tensor_type
         shape = [max(each.dim_value, 0) or None for each in tensor.shape.dim] if tensor.HasField("shape") else None
@@ -135,8 +137,7 @@ def map_inputs(candidate: str, graph: onnx.GraphProto, inputs: Sequence[Input], 
                 "Give both the same size: --input-size sets the source's, and an export of it the artifact's."
             )
         orders[value.name], shapes[value.name] = order, shape
-        dtypes[value.name] = np.dtype(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    return InputMap(paired, orders, dtypes, shapes)
+    return InputMap(paired, orders, dtypes_of(Path(candidate), graph), shapes)
 
 
 def _order(shape: Sequence[int | None] | None, given: Sequence[int]) -> tuple[int, ...] | None:

@@ -1,6 +1,7 @@
 """The source's tensors, whole and in float64, in the layout in which a candidate has them."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from runtime.float64.graph import Float64Graph, Unknown
 from ..input_kinds import are_alike
 from .inputs import InputMap
 
-__all__ = ["RightOutput", "SourceValues"]
+__all__ = ["CandidateLayouts", "RightOutput", "SourceValues"]
 
 _Arrays = Mapping[str, NDArray[Any]]
 
@@ -26,10 +27,28 @@ class RightOutput(NamedTuple):
     """The natural scale of all that computes it from the outputs before it that the candidate computes, too."""
 
 
+@dataclass(frozen=True)
+class CandidateLayouts:
+    """How the source's tensors are laid out in the candidate. It can be sent to another machine."""
+
+    taken: InputMap
+    alignments: Mapping[str, Alignment]
+    """By output that the candidate computes."""
+
+    def as_its_inputs(self, inputs: _Arrays) -> list[NDArray[Any]]:
+        """Return the candidate's inputs, in its order, for those of the source."""
+        return list(self.taken.apply(inputs).values())
+
+    def in_source_layout(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+        """Return the candidate's tensor of an output as the source has it, of this shape."""
+        return self.alignments[name].undo(array, shape)
+
+
 class SourceValues:
     """What a source computes for each recorded input.
 
     Attributes:
+        layouts: how its tensors are laid out in the candidate.
         inputs: by the recorded input's name, what the source is given.
     """
 
@@ -43,7 +62,8 @@ class SourceValues:
         """Take the source and, by output that the candidate computes, how it becomes the candidate's; all that is
         recorded of it; and how its inputs become the candidate's.
         """
-        self._graph, self.alignments, self._references, self._taken = graph, alignments, references, taken
+        self._graph, self.alignments, self._references = graph, alignments, references
+        self.layouts = CandidateLayouts(taken, alignments)
         self.inputs: dict[str, _Arrays] = {}
 
     def walk(self, recorded_input: str) -> Iterator[tuple[str, NDArray[Any]]]:
@@ -79,14 +99,6 @@ class SourceValues:
             return passed.pop(name)
 
         return output
-
-    def as_its_inputs(self, inputs: _Arrays) -> list[NDArray[Any]]:
-        """Return the candidate's inputs, in its order, for those of the source."""
-        return list(self._taken.apply(inputs).values())
-
-    def in_source_layout(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-        """Return the candidate's tensor of an output as the source has it, of this shape."""
-        return self.alignments[name].undo(array, shape)
 
     def _walk_with_scales(self, recorded_input: str) -> Iterator[tuple[str, RightOutput]]:
         # What the candidate doesn't compute it has folded into what it does.

@@ -92,7 +92,7 @@ def replace_file(target: Path, mark: str) -> Iterator[BinaryIO]:
             return
         target = real_path(target)  # a link stays a link: its target is replaced
         with unfinished(target.parent, folder=False) as partial:
-            with partial.open("wb") as stream:
+            with partial.open("r+b") as stream:  # not anew, where a signal in another thread has removed it
                 yield stream
             sync(partial)
             partial.replace(target)

@@ -4,20 +4,29 @@ The name holds the machine, for locks may not reach from one to another. A lock 
 with it, however that ends. Giving what is complete its final name is `file_replacement.py` and `folder_replacement.py`.
 """
 
+import errno
 import os
 import platform
 import re
 import secrets
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["remove_unfinished", "scratch_folder", "sync", "unfinished"]
+__all__ = ["UNFINISHED", "remove_unfinished", "scratch_folder", "sync", "unfinished"]
 
+UNFINISHED = ".layerprobe-*.partial"
+"""What such names look like."""
 _IN_WORK: set[Path] = set()
 """What this process has not completed yet."""
+_MAKING = threading.RLock()
+"""Held while something is made, and from the moment at which the process removes what it has begun: nothing follows."""
+_WAITS_S = 5.0
+_TRIES = 100
+"""Of removing a folder into which another thread still writes; of making what other processes remove."""
 
 try:
     import fcntl
@@ -39,34 +48,62 @@ def unfinished(place: Path, *, folder: bool, mode: int = 0o777) -> Iterator[Path
     """
     prefix = f".layerprobe-{re.sub(r'[^A-Za-z0-9]', '-', platform.node())[:40]}-"
     for left in place.glob(f"{prefix}{'[0-9a-f]' * 12}.partial"):
-        lock = _lock(left)
-        if lock is not None:
-            _remove(left)
-            os.close(lock)
-    path = place / f"{prefix}{secrets.token_hex(6)}.partial"
-    new = path.with_suffix(".new")  # until it is locked, under a name that no other process removes
-    _IN_WORK.update((new, path))
-    lock = None
+        with suppress(BlockingIOError):  # a living process has it
+            if (lock := _lock(left)) is not None:
+                _remove(left)
+                os.close(lock)
+    path, lock = None, None
     try:
-        if folder:
-            new.mkdir(mode)
-        else:
-            new.touch(mode & 0o666, exist_ok=False)
-        lock = _lock(new)
-        new.rename(path)
+        with _MAKING:
+            path, lock = _made(place, prefix, folder=folder, mode=mode)
         yield path
     finally:
-        for each in (new, path):
-            _remove(each)
-            _IN_WORK.discard(each)
+        if path is not None:
+            _remove(path)
+            _IN_WORK.discard(path)
         if lock is not None:
             os.close(lock)
+
+
+def _made(place: Path, prefix: str, *, folder: bool, mode: int) -> tuple[Path, int | None]:
+    """Make it, and return it with an open descriptor that locks it; None where nobody can lock it.
+
+    Until it is locked, another process may take it for what a killed one left: then another is made.
+    """
+    for _ in range(_TRIES):
+        path = place / f"{prefix}{secrets.token_hex(6)}.partial"
+        _IN_WORK.add(path)
+        try:
+            if folder:
+                path.mkdir(mode)
+            else:
+                path.touch(mode & 0o666, exist_ok=False)
+            lock = _lock(path)
+            if path.exists():
+                return path, lock
+            if lock is not None:
+                os.close(lock)
+        except BlockingIOError:
+            pass
+        except OSError:
+            _remove(path)
+            _IN_WORK.discard(path)
+            raise
+        _IN_WORK.discard(path)
+    raise OSError(errno.EBUSY, "other processes remove what is made", str(place))
 
 
 def remove_unfinished() -> None:
-    """Remove all that this process has not completed, as it ends at once."""
+    """Remove all that this process has not completed, as it ends at once; from here on, nothing is begun.
+
+    The other threads go on meanwhile: one would make a folder of its own, or a file in a folder that is being removed.
+    """
+    _MAKING.acquire(timeout=_WAITS_S)  # and never released
     for path in tuple(_IN_WORK):
-        _remove(path)
+        for _ in range(_TRIES):
+            _remove(path)
+            if not os.path.lexists(path):
+                break
 
 
 @contextmanager
@@ -98,7 +135,11 @@ def sync(path: Path) -> None:
 
 
 def _lock(path: Path) -> int | None:
-    """Return an open descriptor that locks `path`; None if a living process has it, or nobody can lock it."""
+    """Return an open descriptor that locks `path`; None if nobody can lock it, or it isn't there.
+
+    Raises:
+        BlockingIOError: another process has it.
+    """
     if fcntl is None:
         return None
     try:
@@ -107,8 +148,10 @@ def _lock(path: Path) -> int | None:
         return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    except OSError as error:
         os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise
         return None
     return handle
 

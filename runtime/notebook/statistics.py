@@ -1,6 +1,5 @@
 """Tensors by name -> a row of statistics for each, as pandas takes them: `pandas.DataFrame(table(tensors))`."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,8 @@ from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
+from ..scan.statistics_tables import dead_and_saturated
+from ..scan.tensor_moments import tensor_moments
 
 __all__ = ["table"]
 
@@ -32,39 +33,34 @@ def table(tensors: Mapping[str, Any], outputs: Sequence[Output] | None = None) -
 
 
 def _row(name: str, array: NDArray[Any], output: Output | None) -> dict[str, Any]:
-    wide = array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
-    values = np.abs(wide) if array.dtype.kind == "c" else wide
-    finite = np.isfinite(values)
-    known = values if finite.all() else values[finite]
+    real = np.abs(array.astype(np.complex128)) if array.dtype.kind == "c" else array
+    axis = _channel_axis(output, array.ndim)
+    channels = tensor_moments(real, axis)
+    whole = channels.pooled()
+    count, mean = int(whole.count[0]), float(whole.mean[0])
+    squares = float(whole.squares[0])
     with np.errstate(all="ignore"):
-        numbers: dict[str, Any] = (
-            {
-                "mean": known.mean(),
-                "std": known.std(),
-                "min": known.min(),
-                "max": known.max(),
-                "norm": math.sqrt(float(np.vdot(known, known).real)),
-            }
-            if known.size
-            else dict.fromkeys(("mean", "std", "min", "max", "norm"))
-        )
+        numbers = {
+            "mean": mean,
+            "std": float(np.sqrt(squares / max(count, 1))),
+            "min": float(whole.low[0]),
+            "max": float(whole.high[0]),
+            "norm": float(np.sqrt(squares + count * np.square(mean))),
+        }
     return {
         "output": name,
         "label": output.label if output else None,
         "shape": tuple(map(int, array.shape)),
         "dtype": output.dtype if output else str(array.dtype),
-        **{key: None if number is None else float(number) for key, number in numbers.items()},
-        "zeros": float(np.mean(values == 0)) if values.size else None,
-        **_channels(values, output),
-        "nan": int(np.isnan(values).sum()),
-        "infinite": int(np.isinf(values).sum()),
+        **(numbers if count else dict.fromkeys(numbers)),
+        "zeros": int(whole.zeros[0]) / array.size if array.size else None,
+        "channels": None if axis is None else len(channels.count),
+        "dead_channels": None if axis is None else int(dead_and_saturated(channels)[0].sum()),
+        "nan": int(whole.nan[0]),
+        "infinite": int(whole.infinite[0]),
     }
 
 
-def _channels(values: NDArray[Any], output: Output | None) -> dict[str, int | None]:
+def _channel_axis(output: Output | None, axes: int) -> int | None:
     layout = output.layout if output else ""
-    if "C" not in layout or len(layout) != values.ndim:
-        return {"channels": None, "dead_channels": None}
-    axis = layout.index("C")
-    alive = np.any(values != 0, axis=tuple(each for each in range(values.ndim) if each != axis))
-    return {"channels": int(alive.size), "dead_channels": int(alive.size - alive.sum())}
+    return layout.index("C") if "C" in layout and len(layout) == axes else None

@@ -12,7 +12,15 @@ from ..artifact.folder import Artifact
 from ..artifact.versioned_json import Line
 from .cuda_support import CUDNN, load_driver
 
-__all__ = ["Facts", "cpu_name", "cuda_library_facts", "describe_environment", "gpu_bytes_used", "gpu_facts"]
+__all__ = [
+    "Facts",
+    "cpu_name",
+    "cuda_library_facts",
+    "describe_environment",
+    "gpu_bytes_used",
+    "gpu_facts",
+    "usable_cores",
+]
 
 Facts = dict[Line, Line | int | bool]
 """What may explain a drift, by name, as in the report of `verify`."""
@@ -26,6 +34,11 @@ def cpu_name() -> str:
         lines = []
     named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
     return next(named, "") or platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use: fewer than there are in a container, or under `taskset`."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_facts() -> Facts:

@@ -3,17 +3,22 @@
 What is in them is read by `image_reading.py`.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ..artifact.errors import ImageError
 from ..artifact.file_reading import real_path
 
-__all__ = ["find_images", "is_image_name", "no_such_path"]
+__all__ = ["IMAGE_SUFFIXES", "NoImages", "find_images", "images_below", "is_image_name", "no_such_path"]
 
-_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
-_IMAGE_SUFFIXES = frozenset(_SUFFIXES.split())
+IMAGE_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
+_IMAGE_SUFFIXES = frozenset(IMAGE_SUFFIXES.split())
 """Suffixes of images in a folder, case-insensitive. A file that is named directly may have any suffix."""
+
+
+class NoImages(ImageError):
+    """A folder can be listed, and holds none."""
 
 
 def find_images(paths: Sequence[Path]) -> list[Path]:
@@ -33,14 +38,24 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
                 raise no_such_path(path)
             found.append(path)
             continue
-        try:
-            below = sorted(_images_below(path, above=frozenset()))
-        except OSError as error:
-            raise ImageError(f"The folder {path} can't be listed: {error}. Check its permissions.") from error
-        if not below:
-            raise ImageError(f"The folder {path} holds no images ({_SUFFIXES}). Name a folder that does.")
-        found += below
+        found += [path / name for name in images_below(path)]
     return found
+
+
+def images_below(folder: Path) -> list[str]:
+    """Return the path of each image below a folder, relative to it, with `/`; as text, of which a million are smaller.
+
+    Raises:
+        NoImages: it holds none.
+        ImageError: it can't be listed.
+    """
+    try:
+        below = list(_images_below(folder, "", above=frozenset()))
+    except OSError as error:
+        raise ImageError(f"The folder {folder} can't be listed: {error}. Check its permissions.") from error
+    if not below:
+        raise NoImages(f"The folder {folder} holds no images ({IMAGE_SUFFIXES}). Name a folder that does.")
+    return below
 
 
 def no_such_path(path: Path) -> ImageError:
@@ -48,18 +63,27 @@ def no_such_path(path: Path) -> ImageError:
     return ImageError(f"There is no file or folder {path}. Check the path.")
 
 
-def _images_below(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
-    """Walk `folder`; `above` are the real paths of its parent folders, so that a link to one can't loop."""
+def _images_below(folder: Path, name: str, above: frozenset[Path]) -> Iterator[str]:
+    """Walk `folder` in the order of its paths' parts; `name` is its own path with a `/` after it, and `above` are the
+    real paths of its parent folders, so that a link to one can't loop.
+    """
     real = real_path(folder)
     if real in above:
         return
-    for entry in folder.iterdir():
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _images_below(entry, above | {real})
-        elif is_image_name(entry.name):
-            yield entry
+    with os.scandir(folder) as entries:
+        within = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
+    for each, is_folder in within:
+        if is_folder:
+            yield from _images_below(folder / each, f"{name}{each}/", above | {real})
+        elif is_image_name(each):
+            yield f"{name}{each}"
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def is_image_name(name: str) -> bool:

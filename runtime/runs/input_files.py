@@ -1,5 +1,6 @@
 """Files -> the inputs of a model: photos, NumPy's `.npy` and `.npz`, `.safetensors`, and folders of them."""
 
+import os
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,11 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import InputError, LayerprobeError, first_line
+from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
 from ..artifact.file_reading import open_regular
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
-from .image_finding import find_images
+from .image_finding import images_below
 
 __all__ = [
     "ARRAY_SUFFIXES",
@@ -22,6 +23,7 @@ __all__ = [
     "as_input",
     "input_files",
     "is_photo",
+    "names_within",
     "read_input_content",
     "read_input_file",
     "read_inputs",
@@ -62,12 +64,28 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
             raise InputError(
                 f"{path} is neither a file nor a folder: give a photo, .npy, .npz, .safetensors, or a folder of them."
             )
-        within = sorted(path.iterdir()) if path.is_dir() else []
-        arrays = [each for each in within if each.suffix in ARRAY_SUFFIXES]
-        if within and all(each.suffix == _SAFETENSORS for each in within):
-            arrays = within
-        found += arrays or ([path] if path.is_file() and not is_photo(path) else find_images([path]))
+        if path.is_dir():
+            found += [path / name for name in names_within(path)]
+        else:
+            found.append(path)
     return found
+
+
+def names_within(folder: Path) -> list[str]:
+    """Return which files `input_files` takes of a folder, relative to it, with `/`.
+
+    Raises:
+        NoImages: it has neither arrays nor photos.
+        ImageError: it can't be listed.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            within = sorted(entry.name for entry in entries)
+    except OSError as error:
+        raise ImageError(f"The folder {folder} can't be listed: {error}. Check its permissions.") from error
+    if within and all(name.endswith(_SAFETENSORS) for name in within):
+        return within
+    return [name for name in within if name.endswith(ARRAY_SUFFIXES)] or images_below(folder)
 
 
 def is_photo(path: Path) -> bool:

@@ -20,6 +20,7 @@ batch_differences.py: what two models' tensors of a batch differ by
 compiled_loops.py: whether numba is here: what computes the loops
 row_moments.py: a batch -> count, mean, variance, range, zeros, NaN of each image and channel
 row_kernels.py: the same, compiled by numba: one pass over each row; and the loops of the next four
+tensor_moments.py: the statistics of one tensor at once, for a notebook
 channel_moments.py: these of each channel over many images; merging them (Chan)
 sample_counts.py: which elements the histograms count, and counting them
 value_histogram.py: an output's values in 65,536 buckets; quantiles from them
@@ -32,6 +33,7 @@ ray_cluster.py: --ray: shards given to workers by Ray Data; Ray is used nowhere 
 kept_tensors.py: --keep: the tensors themselves, in files of bounded size
 differences.py: --against: drift of each output on every image, where it starts, top classes, the worst images
 worst_images.py: --against: the worst images' inputs, for verify --input
+introduced_errors.py: --introduced: what each operation introduced and inherited on every image
 tables.py: writing and reading a Parquet file; images and summaries
 statistics_tables.py: outputs, channels and their histograms as Parquet; dead and saturated channels
 """

@@ -7,10 +7,10 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
-from ..artifact.errors import ImageError, InputError, LayerprobeError, UsageError, first_line
+from ..artifact.errors import InputError, LayerprobeError, UsageError, first_line
 from ..runs.image_finding import is_image_name
 from ..runs.input_files import ARRAY_SUFFIXES
-from .image_place import LARGEST_BYTES, TAR, Content, PlaceUnreachable, nested_files
+from .image_place import LARGEST_BYTES, TAR, Content, PlaceUnreachable, nested_files, nothing_in
 
 __all__ = ["Bucket"]
 
@@ -70,7 +70,7 @@ class Bucket:
             or nested_files(map(str, paths))
         )
         if not found:
-            raise ImageError(f"The folder {self.shown} holds no images, arrays or tars. Name one that does.")
+            raise nothing_in(self.shown)
         return found
 
     def absolute(self) -> "Bucket":

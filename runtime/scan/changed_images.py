@@ -3,12 +3,12 @@ was counted can't be taken out of the sums, so the scan is refused.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..artifact.errors import ImageError
-from .image_list import Shard
+from .image_list import Shard, packed
 from .tables import part_name, read_columns, read_table, write_table
 
 __all__ = ["Taken", "drop_superseded", "state_of", "taken"]
@@ -49,17 +49,17 @@ def taken(
         ImageError: images that were counted have changed.
         ArtifactError: a table is damaged.
     """
-    last = {item: number for number, item in _numbered(shards)}
     found, again, changed = list[Shard](), list[str](), list[str]()
+    gone = _superseded(shards)
     for shard in shards:
-        now = [state_now(item) for item in shard.items]
+        now = packed(map(state_now, shard.items))
         differ = [
             (number, item)
             for number, (item, old, new) in enumerate(zip(shard.items, shard.states, now, strict=True), shard.first)
-            if old != new and new and last[item] == number
+            if old != new and new and number not in gone
         ]
         if shard.rank not in done.get(shard.class_name, ()):
-            found.append(replace(shard, states=tuple(now)))
+            found.append(replace(shard, states=now))
             continue
         found.append(shard)
         if differ:
@@ -85,11 +85,9 @@ def drop_superseded(shards: Sequence[Shard], images: Path) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    last = {item: number for number, item in _numbered(shards)}
-    count = 0
+    superseded = _superseded(shards)
     for shard in shards:
-        gone = [number for number, item in enumerate(shard.items, shard.first) if last[item] != number]
-        count += len(gone)
+        gone = [number for number in range(shard.first, shard.first + len(shard.items)) if number in superseded]
         file = images / part_name(shard.number)
         if not gone:
             continue
@@ -97,12 +95,18 @@ def drop_superseded(shards: Sequence[Shard], images: Path) -> int:
         stays = pc.invert(pc.is_in(numbers, pa.array(gone, pa.int64())))
         if not pc.all(stays).as_py():
             write_table(file, read_table(file).filter(stays))
-    return count
+    return len(superseded)
 
 
-def _numbered(shards: Sequence[Shard]) -> Iterator[tuple[int, str]]:
-    for shard in shards:
-        yield from enumerate(shard.items, shard.first)
+def _superseded(shards: Sequence[Shard]) -> set[int]:
+    """Return the numbers of the images that are listed once more, further on."""
+    later, found = set[str](), set[int]()
+    for shard in reversed(shards):
+        for place, item in zip(range(len(shard.items) - 1, -1, -1), reversed(shard.items), strict=True):
+            if item in later:
+                found.add(shard.first + place)
+            later.add(item)
+    return found
 
 
 def _broken(file: Path) -> set[int]:

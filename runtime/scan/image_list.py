@@ -6,8 +6,9 @@ A shard is all that one worker has to know besides the artifact: paths, and the 
 import hashlib
 import json
 import os
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -17,7 +18,7 @@ from ..artifact.file_reading import open_regular
 from ..artifact.file_replacement import replace_file
 from .image_place import TAR
 
-__all__ = ["Shard", "added_shards", "chosen_items", "class_of", "read_shards", "write_shards"]
+__all__ = ["Shard", "added_shards", "chosen_items", "class_of", "packed", "read_shards", "write_shards"]
 
 _KEY = "layerprobe.scan_images"
 _MARK = f'"{_KEY}"'
@@ -39,8 +40,13 @@ class Shard:
     """The number of its first image, counted over all shards."""
     items: tuple[str, ...]
     """Paths below the folder, with `/`."""
-    states: tuple[int, ...]
-    """Of each, what `state_of` returned before it was read."""
+    states: "array[int]"
+    """Of each, in eight bytes, what `state_of` returned before it was read."""
+
+
+def packed(states: Iterable[int]) -> "array[int]":
+    """Return states as a shard holds them: a quarter of the memory of a tuple."""
+    return array("q", states)
 
 
 def chosen_items(items: Sequence[str], limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[str]:
@@ -105,7 +111,7 @@ def added_shards(
     for name, members in groups.items():
         for begin in range(0, len(members), size):
             part = tuple(members[begin : begin + size])
-            shard = Shard(number, name, ranks[name], first, part, tuple(map(state_of, part)))
+            shard = Shard(number, name, ranks[name], first, part, packed(map(state_of, part)))
             added.append(shard)
             ranks[name] += 1
             number, first = number + 1, first + len(shard.items)
@@ -121,7 +127,7 @@ def write_shards(file: Path, shards: Sequence[Shard]) -> None:
     with replace_file(file, _MARK) as stream:
         stream.write(f"{json.dumps({_KEY: 1})}\n".encode())
         for shard in shards:
-            entry = {"class": shard.class_name, "images": shard.items, "states": shard.states}
+            entry = {"class": shard.class_name, "images": shard.items, "states": shard.states.tolist()}
             stream.write(f"{json.dumps(entry)}\n".encode())
 
 
@@ -161,7 +167,7 @@ def _lines(content: BinaryIO) -> Iterator[str]:
         yield line.decode()
 
 
-def _entries(lines: Iterator[str]) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+def _entries(lines: Iterator[str]) -> Iterator[tuple[str, tuple[str, ...], "array[int]"]]:
     for line in lines:
         entry = json.loads(line)
         name, items, states = entry["class"], entry["images"], entry["states"]
@@ -172,7 +178,7 @@ def _entries(lines: Iterator[str]) -> Iterator[tuple[str, tuple[str, ...], tuple
             raise ValueError("it lists a path outside of the folder")
         if len(states) != len(items) or not all(type(each) is int and 0 <= each < 2**63 for each in states):
             raise ValueError("it has other states than images")
-        yield name, tuple(items), tuple(states)
+        yield name, tuple(items), packed(states)
 
 
 def _is_below(item: str) -> bool:

@@ -9,9 +9,10 @@ from typing import BinaryIO, Protocol
 
 from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
 from ..artifact.file_reading import open_regular
-from ..runs.input_files import ARRAY_SUFFIXES, input_files
+from ..runs.image_finding import IMAGE_SUFFIXES, NoImages
+from ..runs.input_files import ARRAY_SUFFIXES, names_within
 
-__all__ = ["LARGEST_BYTES", "TAR", "Content", "LocalFolder", "Place", "PlaceUnreachable", "nested_files"]
+__all__ = ["LARGEST_BYTES", "TAR", "Content", "LocalFolder", "Place", "PlaceUnreachable", "nested_files", "nothing_in"]
 
 TAR = ".tar"
 LARGEST_BYTES = 2**30
@@ -75,12 +76,17 @@ class LocalFolder:
         """Return the files to scan."""
         if self.tar:
             return [self.tar]
+        if not self.path.is_dir():
+            raise InputError(
+                f"There is no folder {self.path}.\nName a folder of images, a .tar, or an address such as s3://bucket/photos."
+            )
         try:
-            return [path.relative_to(self.path).as_posix() for path in input_files([self.path])]
-        except ImageError:
-            if nested := nested_files(path.relative_to(self.path).as_posix() for path in _files_below(self.path)):
-                return nested
-            raise
+            return names_within(self.path)
+        except NoImages as error:
+            nested = nested_files(path.relative_to(self.path).as_posix() for path in _files_below(self.path))
+            if not nested:
+                raise nothing_in(str(self.path)) from error
+            return nested
 
     def absolute(self) -> "LocalFolder":
         """Return it by its absolute path."""
@@ -106,6 +112,14 @@ class LocalFolder:
     def failure(self, path: str, error: OSError) -> InputError:
         """Return the error for a file that can't be read."""
         return InputError(f"{self.path / path} can't be read: {first_line(error)}.")
+
+
+def nothing_in(folder: str) -> ImageError:
+    """Return the error for a folder in which there is nothing to scan."""
+    return ImageError(
+        f"{folder} holds no images ({IMAGE_SUFFIXES}), no arrays (.npy .npz) and no tars.\n"
+        "Name a folder that does; compressed tars are not read."
+    )
 
 
 def nested_files(paths: Iterable[str]) -> list[str]:

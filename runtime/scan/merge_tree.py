@@ -106,7 +106,7 @@ class MergeTree:
         Raises:
             ArtifactError: a node is damaged.
         """
-        return folded(list(self._roots(class_number)), *self._sizes)
+        return folded(self._roots(class_number), *self._sizes)
 
     def _roots(self, class_number: int) -> Iterator[PartialStatistics]:
         for node in sorted(self._nodes, key=lambda node: node.shards[0]):

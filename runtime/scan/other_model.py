@@ -49,11 +49,18 @@ class OtherModel:
 
     is_judged: bool = True
     """Whether one of the two may be wrong: not where it is another model, with weights of its own."""
+    facts_there: Mapping[str, Any] | None = None
+    """What its runner reports of itself where it computes, if that isn't here."""
 
     @property
     def batch(self) -> int | None:
         """The batch that its file fixes; None if that is open."""
         return fixed_batch(self.runner.manifest.inputs)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its runner reports of itself."""
+        return dict(self.runner.facts if self.facts_there is None else self.facts_there)
 
     @property
     def outputs(self) -> list[str]:

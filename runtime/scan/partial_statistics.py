@@ -4,9 +4,8 @@ Merging is associative but for the last bits of means and variances; `merge_tree
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -121,6 +120,9 @@ def largest_partial(channels: int, outputs: int) -> int:
     return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + of_histograms
 
 
-def folded(parts: Sequence[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:
+def folded(parts: Iterable[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:
     """Return the statistics of all parts, merged one after another."""
-    return reduce(PartialStatistics.merged, parts) if parts else PartialStatistics.none(channels, outputs)
+    found = None
+    for part in parts:  # one is held beside it, however many there are
+        found = part if found is None else found.merged(part)
+    return PartialStatistics.none(channels, outputs) if found is None else found

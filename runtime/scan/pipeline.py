@@ -5,7 +5,6 @@ another. The batches are added in their order, whichever is ready first. So memo
 there are, and the numbers however many cores.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,6 +22,7 @@ from ..artifact.errors import ExecutionError, LayerprobeError, first_line
 from ..artifact.manifest import Manifest
 from ..runners.base import BoundRun, Runner
 from ..runners.input_check import check_inputs
+from ..runners.machine import usable_cores
 from ..runners.memory_need import refuse_large_outputs
 from ..runs.image_reading import decode_image, read_image
 from ..runs.input_files import is_photo, read_input_content, read_input_file
@@ -35,7 +35,7 @@ from .other_model import OtherModel
 from .scanned_outputs import ScannedOutput
 from .shard_reduction import ShardReduction
 
-__all__ = ["ScanJob", "Sink", "read_item", "runs_at_once", "scan_shards", "usable_cores"]
+__all__ = ["ScanJob", "Sink", "read_item", "runs_at_once", "scan_shards"]
 
 _Arrays = dict[str, NDArray[Any]]
 _Read = _Arrays | str
@@ -271,11 +271,6 @@ class _Buffers:
             model = job.manifest.model
             raise ExecutionError(f"{job.runner.runtime} failed to run {model}: {first_line(error)}") from error
         return self._bound.arrays()
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use: fewer than there are in a container, or under `taskset`."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def runs_at_once(runner: Runner, cores: int) -> int:

@@ -20,7 +20,7 @@ from ..artifact.native_stderr import native_stderr_closed
 from .image_list import Shard
 from .image_source import ImageSource
 from .opening import Opening
-from .shard_worker import ArtifactFiles, RemoteRunner, ShardFile, ShardWorker, WorkerPlan, artifact_files
+from .shard_worker import ArtifactFiles, Compared, RemoteRunner, ShardFile, ShardWorker, WorkerPlan, artifact_files
 
 if TYPE_CHECKING:
     import pyarrow
@@ -42,13 +42,16 @@ _CPUS = 4
 
 
 @contextmanager
-def connected(address: str, artifact: Artifact, opening: Opening) -> Iterator["RayCluster"]:
+def connected(
+    address: str, artifact: Artifact, opening: Opening, compared: Compared | None = None
+) -> Iterator["RayCluster"]:
     """Yield a cluster that is ready to compute shards of an artifact, and leave it at the end.
 
     Args:
         address: as of `ray.init`: `auto` is the one that runs here, `local` starts one for this process.
         artifact: to put on each machine.
         opening: how each worker opens it.
+        compared: what it is compared with.
 
     Raises:
         RunnerUnavailable: Ray isn't installed, there is no cluster, or the runner can't work on it.
@@ -73,7 +76,7 @@ def connected(address: str, artifact: Artifact, opening: Opening) -> Iterator["R
                 "`ray start --head` starts one on this machine; --ray local needs none."
             ) from error
         try:
-            yield RayCluster.of(artifact, opening)
+            yield RayCluster.of(artifact, opening, compared)
         finally:
             with suppress(Exception):  # what was computed is written
                 ray.shutdown()
@@ -111,7 +114,7 @@ class RayCluster:
     """A cluster that this process is connected to, and what a worker on it is."""
 
     artifact: Any
-    """The reference of the artifact's files: Ray brings them to each machine once."""
+    """The reference of the artifact's files, and of what is compared: Ray brings them to each machine once."""
     opening: Opening
     cpus: int
     """Of a worker."""
@@ -119,7 +122,7 @@ class RayCluster:
     """Of a worker: 0 or 1."""
 
     @classmethod
-    def of(cls, artifact: Artifact, opening: Opening) -> "RayCluster":
+    def of(cls, artifact: Artifact, opening: Opening, compared: Compared | None = None) -> "RayCluster":
         """Put the artifact into the cluster; a worker gets a GPU if there are any, or else a few CPUs.
 
         Raises:
@@ -140,7 +143,9 @@ class RayCluster:
                 f"No machine of the cluster has the {needed} of a worker; they have {machines} CPUs and GPUs.\n"
                 "Start others, or choose with --threads and --provider cpu."
             )
-        return cls(ray.put(dict(artifact_files(artifact, opening.runtime))), opening, cpus, gpus)
+        own = compared is not None and compared.files is None
+        runtimes = opening.against.split("=") if own and opening.against else [opening.runtime]
+        return cls(ray.put((dict(artifact_files(artifact, *runtimes)), compared)), opening, cpus, gpus)
 
     def describe(self) -> RemoteRunner:
         """Open the runner on one of the workers, and return what is known of it.
@@ -201,8 +206,9 @@ def _room(machines: Sequence[tuple[int, int]], cpus: int, gpus: int) -> int:
     return sum(min(each // cpus, on_it if gpus else sys.maxsize) for each, on_it in machines)
 
 
-def _described(artifact: ArtifactFiles, opening: Opening) -> RemoteRunner:
-    return ShardWorker(artifact, opening).describe()
+def _described(sent: tuple[ArtifactFiles, Compared | None], opening: Opening) -> RemoteRunner:
+    artifact, compared = sent
+    return ShardWorker(artifact, opening, compared=compared).describe()
 
 
 class _Actor:
@@ -225,8 +231,9 @@ class _Actor:
         import ray
 
         if self._worker is None:
-            artifact, opening = self._given
-            self._worker = ShardWorker(ray.get(artifact), opening, self._cores)
+            sent, opening = self._given
+            artifact, compared = ray.get(sent)
+            self._worker = ShardWorker(artifact, opening, self._cores, compared)
         return self._worker
 
 

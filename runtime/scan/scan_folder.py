@@ -14,6 +14,7 @@ from ..artifact.file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
 from ..artifact.manifest import MANIFEST_FILE
+from ..artifact.unfinished import UNFINISHED
 from ..artifact.versioned_json import Line, read_versioned
 
 __all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
@@ -77,18 +78,19 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
     file = folder / _FILE
     with ExitStack() as held:
         try:
-            if not file.exists() and folder.is_dir() and any(each.name != ".lock" for each in folder.iterdir()):
+            if not file.exists() and folder.is_dir() and not all(map(_is_begun, folder.iterdir())):
                 raise UsageError(f"{folder} is not empty, and holds no scan.\nChoose another folder with -o.")
             folder.mkdir(exist_ok=True)
             held.enter_context(_locked(folder))
             _refuse_links(folder)
             if file.exists():
                 _refuse_another(folder, read_record(file), record)
-            for part in _PARTS:
-                (folder / part).mkdir(exist_ok=True)
+            # First of all: by it, what a kill leaves is known as a scan.
             if not file.exists():
                 with replace_file(file, _MARK) as stream:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
+            for part in _PARTS:
+                (folder / part).mkdir(exist_ok=True)
         except OSError as error:
             raise OutputError(f"{folder} can't be written: {first_line(error)}.") from error
         held.callback(_remove_empty, folder)
@@ -99,9 +101,14 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
             raise OutputError(f"{first_line(error)}\n{advice}") from error
 
 
+def _is_begun(entry: Path) -> bool:
+    """Return whether that is all that a killed scan may leave before its record is written."""
+    return entry.name == ".lock" or entry.match(UNFINISHED)
+
+
 def _refuse_links(folder: Path) -> None:
     """Refuse a folder of somebody's in which a file is a link: writing it would replace what that leads to."""
-    for place in (folder, *(folder / name for name in (*_PARTS, "worst"))):
+    for place in (folder, *(folder / name for name in (*_PARTS, "worst", "introduced"))):
         with os.scandir(place) if place.is_dir() else nullcontext(()) as entries:
             for entry in entries:
                 if entry.is_symlink():

@@ -15,7 +15,7 @@ from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
 from .changed_images import drop_superseded, state_of, taken
 from .compiled_loops import reduced_by
-from .differences import Comparison, compared, noise_floors, write_differences
+from .differences import Comparison, compared, noise_floors
 from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
 from .image_place import Content, LocalFolder
 from .image_source import ImageSource, open_source
@@ -29,7 +29,7 @@ from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
 from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
 from .statistics_tables import write_statistics
-from .tables import part_name, read_columns, require_parquet, shown_path
+from .tables import read_columns, require_parquet, shown_path
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
 
@@ -137,26 +137,10 @@ def scan(
     record = _record(artifact, runner, outputs, source, choices, kept, batch, other)
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
-        shards = read_shards(target / "images.jsonl")
-        # A sample that was drawn stays as it is.
-        new = () if shards and choices.sample else items
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
-
-        def state_now(item: str) -> int:
-            return _state_in(source, item)
-
-        known = taken(shards, _done(tree, shards), state_now, target / "images")
-        listed = known.shards + added_shards(
-            known.shards,
-            new,
-            choices.shard,
-            state_now,
-            classes=choices.classes,
-            again=known.again,
-        )
-        if listed != shards:
-            shards = listed
-            write_shards(target / "images.jsonl", shards)
+        shards = _listed(target, source, items, choices, tree)
+        # From here on, the shards alone hold the paths of a million images.
+        source, items = replace(source, items=()), []
         superseded = drop_superseded(shards, target / "images")
         numbers, done = _class_numbers(shards), _done(tree, shards)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
@@ -171,7 +155,10 @@ def scan(
 
         if isinstance(runner, RemoteRunner):
             assert workers is not None
-            plan = WorkerPlan(batch, choices.input_size, tuple(kept), choices.keep_dtype, runner.facts)
+            other_facts = other.facts if other is not None else None
+            plan = WorkerPlan(
+                batch, choices.input_size, tuple(kept), choices.keep_dtype, runner.facts, other_facts, floors
+            )
             arrivals = Arrivals(target, waiting, merge, counter.add, (outputs[-1].end, len(outputs)))
             for file in workers.compute(plan, source, waiting) if waiting else ():
                 arrivals.add(file)
@@ -179,9 +166,7 @@ def scan(
             job = ScanJob(artifact.manifest, runner, outputs, source, batch, choices.input_size, other, kept)
 
             def complete(reduction: ShardReduction) -> None:
-                write_shard(reduction, target, keeper)
-                if other is not None:
-                    write_differences(reduction, floors, target / "differences" / part_name(reduction.shard.number))
+                write_shard(reduction, target, keeper, floors if other is not None else None)
                 merge(reduction.shard, reduction.statistics())
 
             scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
@@ -213,6 +198,23 @@ def scan(
             is_judged=other.is_judged,
         )
         return replace(found, comparison=comparison)
+
+
+def _listed(target: Path, source: ImageSource, items: Sequence[str], choices: Choices, tree: MergeTree) -> list[Shard]:
+    """Return the shards of all images, those that were listed earlier and those that are new; and write the list."""
+    shards = read_shards(target / "images.jsonl")
+    # A sample that was drawn stays as it is.
+    new = () if shards and choices.sample else items
+
+    def state_now(item: str) -> int:
+        return _state_in(source, item)
+
+    known = taken(shards, _done(tree, shards), state_now, target / "images")
+    added = added_shards(known.shards, new, choices.shard, state_now, classes=choices.classes, again=known.again)
+    listed = known.shards + added
+    if listed != shards:
+        write_shards(target / "images.jsonl", listed)
+    return listed
 
 
 def _state_in(source: ImageSource, item: str) -> int:
@@ -249,7 +251,7 @@ def _record(
         keep_dtype=choices.keep_dtype,
         against=other.name if other is not None else None,
         against_hash=other.file_hash if other is not None else None,
-        against_runtime=dict(other.runner.facts) if other is not None else {},
+        against_runtime=other.facts if other is not None else {},
     )
 
 
@@ -268,8 +270,12 @@ def _finished(
     classes: bool,
 ) -> ScanResult:
     """Merge what the shards gave, and write the tables over all images."""
-    by_class = {name: tree.statistics(number) for name, number in sorted(numbers.items())}
-    whole = folded(list(by_class.values()), outputs[-1].end, len(outputs))
+
+    def by_class() -> Iterator[tuple[str, PartialStatistics]]:
+        # One at a time, and each read twice: a thousand of them are gigabytes.
+        yield from ((name, tree.statistics(number)) for name, number in sorted(numbers.items()))
+
+    whole = folded((each for _, each in by_class()), outputs[-1].end, len(outputs))
     images = sum(len(each.items) for each in shards) - superseded
     if not whole.images:
         raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")
@@ -278,7 +284,7 @@ def _finished(
     def tables() -> Iterator[tuple[str | None, PartialStatistics]]:
         yield None, whole
         if classes:
-            yield from by_class.items()
+            yield from by_class()
 
     write_statistics(target, outputs, tables(), lambda number: shown_path(item_of(number)))
     if keeper is not None:

@@ -5,7 +5,7 @@ that a scan on one machine writes, to the last bit.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from socket import gethostname
 from tempfile import TemporaryDirectory
@@ -18,21 +18,25 @@ from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import AVERAGED_FILES, AVERAGED_MANIFEST_FILE, MANIFEST_FILE, OPERATIONS_FILE, REFERENCE_FILE
+from ..runners.base import Runner
 from ..runners.registry import RUNNERS
 from .compiled_loops import reduced_by
+from .differences import write_differences
 from .image_list import Shard
 from .image_source import ImageSource
 from .kept_tensors import KeptDtype, KeptTensors
 from .opening import Opening
+from .other_model import OtherModel
 from .partial_statistics import PartialStatistics
 from .pipeline import ScanJob, scan_shards
 from .scanned_outputs import scanned_outputs
 from .shard_reduction import ShardReduction
-from .tables import write_tables_of_shard
+from .tables import part_name, write_tables_of_shard
 
 __all__ = [
     "Arrivals",
     "ArtifactFiles",
+    "Compared",
     "RemoteRunner",
     "ShardFile",
     "ShardWorker",
@@ -59,6 +63,49 @@ class RemoteRunner:
     providers: list[str]
     facts: dict[str, Any]
     machine: str
+    other_facts: dict[str, Any] | None = None
+    """Those of the runner that is compared with it, if one is."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a worker is sent of --against."""
+
+    other: OtherModel
+    """As it is here: its runner is no part of what is sent."""
+    files: ArtifactFiles | None = None
+    """Of its own artifact; None where it is a runner of the scanned one."""
+    runtime: str | None = None
+    """As of `Opening.open`, for its own artifact."""
+    scanned: str | None = None
+    """The runner of the scanned artifact, by name; None if it is opened as the command says."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the runner here, and remember its name and outputs."""
+        unopened = _Unopened(self.other.runner.name, list(self.other.runner.names))
+        return {**vars(self), "other": replace(self.other, runner=unopened)}  # type: ignore[arg-type]
+
+    def opened(self, artifact: Artifact, opening: Opening, folder: Path) -> OtherModel:
+        """Return it with a runner on this machine.
+
+        Args:
+            artifact: the scanned one.
+            opening: how the command opens runners.
+            folder: an empty one, for its own artifact.
+
+        Raises:
+            RunnerUnavailable: the runner can't work on this machine.
+        """
+        runner = self.other.runner
+        if self.files is None:
+            return replace(self.other, runner=opening.open_named(artifact, runner.name))
+        mine = _artifact_of(self.files, folder)
+        return replace(self.other, runner=opening.open(mine, list(runner.names), self.runtime))
+
+
+class _Unopened(NamedTuple):
+    name: str
+    names: list[str]
 
 
 @dataclass(frozen=True)
@@ -71,6 +118,10 @@ class WorkerPlan:
     keep_dtype: KeptDtype = "float32"
     facts: Mapping[str, Any] = field(default_factory=dict)
     """Those of the runner whose numbers the scan has: another version or device may compute other last bits."""
+    other_facts: Mapping[str, Any] | None = None
+    """Those of the runner that is compared with it."""
+    floors: Mapping[str, float] = field(default_factory=dict)
+    """As of `noise_floors`, for --against."""
 
 
 class ShardFile(NamedTuple):
@@ -98,26 +149,34 @@ class Workers(Protocol):
 class ShardWorker:
     """Opens the runner once, and computes one shard after another."""
 
-    def __init__(self, artifact: ArtifactFiles, opening: Opening, cores: int | None = None) -> None:
-        """Open an artifact, which `artifact_files` returned; `cores` are its own, all of the machine if None.
+    def __init__(
+        self, artifact: ArtifactFiles, opening: Opening, cores: int | None = None, compared: Compared | None = None
+    ) -> None:
+        """Open an artifact.
+
+        Args:
+            artifact: what `artifact_files` returned.
+            opening: how.
+            cores: its own; all of the machine if None.
+            compared: what it is compared with.
 
         Raises:
             RunnerUnavailable: the runner can't work on this machine.
         """
         # The runner has read the files when it is open; what is on the disk then needs nobody to remove it later.
         with TemporaryDirectory(prefix="layerprobe-") as made:
-            folder = Path(made)
-            for name, content in artifact.items():
-                (folder / name).write_bytes(content.data)
-            opened = open_artifact(folder if MANIFEST_FILE in artifact else folder / next(iter(artifact)))
-            self._runner = opening.open(opened)
-            self._facts = {**self._runner.facts, "sums": reduced_by()}
+            opened = _artifact_of(artifact, Path(made))
+            named = compared.scanned if compared else None
+            self._runner: Runner = opening.open_named(opened, named) if named else opening.open(opened)
+            self._other = compared.opened(opened, opening, Path(made, "other")) if compared else None
+        self._facts = {**self._runner.facts, "sums": reduced_by()}
         self._cores = cores
 
     def describe(self) -> RemoteRunner:
         """Return what is known of the runner."""
         runner = self._runner
-        return RemoteRunner(runner.name, list(runner.names), list(runner.providers), self._facts, gethostname())
+        other = self._other.facts if self._other else None
+        return RemoteRunner(runner.name, list(runner.names), list(runner.providers), self._facts, gethostname(), other)
 
     def compute(self, plan: WorkerPlan, shard: Shard, source: ImageSource) -> Iterator[ShardFile]:
         """Yield the files of a shard; `source` has its images.
@@ -126,7 +185,9 @@ class ShardWorker:
             LayerprobeError: it can't be computed here.
         """
         source.place.check()
-        self._refuse_others(plan.facts)
+        _refuse_others(plan.facts, self._facts)
+        if self._other is not None:
+            _refuse_others(plan.other_facts or {}, self._other.facts)
         manifest = self._runner.manifest
         chosen = [each for each in manifest.outputs if each.name in self._runner.names]
         job = ScanJob(
@@ -136,17 +197,18 @@ class ShardWorker:
             source,
             plan.batch,
             plan.input_size,
+            self._other,
             keep=plan.keep,
             cores=self._cores,
         )
         with TemporaryDirectory(prefix="layerprobe-") as made:
             folder, found = Path(made), list[PartialStatistics]()
-            for part in ("images", "summaries", "tensors"):
+            for part in ("images", "summaries", "tensors", "differences"):
                 (folder / part).mkdir()
             keeper = KeptTensors(folder / "tensors", plan.keep, plan.keep_dtype) if plan.keep else None
 
             def complete(reduction: ShardReduction) -> None:
-                write_shard(reduction, folder, keeper)
+                write_shard(reduction, folder, keeper, plan.floors if self._other else None)
                 found.append(reduction.statistics())
 
             scan_shards(job, [shard], complete, sink=keeper.add if keeper else None)
@@ -155,19 +217,30 @@ class ShardWorker:
                 yield ShardFile(shard.number, file.relative_to(folder).as_posix(), file.read_bytes())
         yield ShardFile(shard.number, "", found[0].to_bytes(), len(files))
 
-    def _refuse_others(self, facts: Mapping[str, Any]) -> None:
-        """Refuse to go on with what a runner of other facts has begun."""
-        if facts == self._facts:
-            return
-        key = next(key for key in (*facts, *self._facts) if facts.get(key) != self._facts.get(key))
-        raise RunnerUnavailable(
-            f"{gethostname()} has {key} {self._facts.get(key)}, another machine {facts.get(key)}, so their numbers may "
-            "differ.\nScan on machines that are alike."
-        )
+
+def _artifact_of(files: ArtifactFiles, folder: Path) -> Artifact:
+    """Write the files of an artifact into a folder, and open it."""
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content.data)
+    return open_artifact(folder if MANIFEST_FILE in files else folder / next(iter(files)))
 
 
-def write_shard(reduction: ShardReduction, folder: Path, keeper: KeptTensors | None) -> None:
-    """Write the files of a shard but for its partial statistics.
+def _refuse_others(facts: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
+    """Refuse to go on here, by a runner of these facts, with what one of other facts has begun."""
+    if facts == mine:
+        return
+    key = next(key for key in (*facts, *mine) if facts.get(key) != mine.get(key))
+    raise RunnerUnavailable(
+        f"{gethostname()} has {key} {mine.get(key)}, another machine {facts.get(key)}, so their numbers may "
+        "differ.\nScan on machines that are alike."
+    )
+
+
+def write_shard(
+    reduction: ShardReduction, folder: Path, keeper: KeptTensors | None, floors: Mapping[str, float] | None = None
+) -> None:
+    """Write the files of a shard but for its partial statistics; `floors` are those of --against.
 
     Raises:
         OutputError: one can't be written.
@@ -175,10 +248,12 @@ def write_shard(reduction: ShardReduction, folder: Path, keeper: KeptTensors | N
     if keeper is not None:
         keeper.flush()
     write_tables_of_shard(reduction, folder)
+    if floors is not None:
+        write_differences(reduction, floors, folder / "differences" / part_name(reduction.shard.number))
 
 
-def artifact_files(artifact: Artifact, runtime: str) -> ArtifactFiles:
-    """Return the content of those files of an artifact that a worker needs, for `Opening.runtime`.
+def artifact_files(artifact: Artifact, *runtimes: str) -> ArtifactFiles:
+    """Return the content of those files of an artifact that a worker needs, for each `Opening.runtime` or runner.
 
     Raises:
         ArtifactError: a file is missing or can't be read.
@@ -187,8 +262,8 @@ def artifact_files(artifact: Artifact, runtime: str) -> ArtifactFiles:
         names, folder = [artifact.path.name], artifact.path.parent
     else:
         folder = artifact.path
-        needed = RUNNERS.get(runtime, RUNNERS["onnx-cpu"]).file
-        unneeded = {row.file for row in RUNNERS.values() if row.file != needed} | {REFERENCE_FILE, OPERATIONS_FILE}
+        needed = {RUNNERS.get(runtime, RUNNERS["onnx-cpu"]).file for runtime in runtimes}
+        unneeded = {row.file for row in RUNNERS.values()} - needed | {REFERENCE_FILE, OPERATIONS_FILE}
         if not artifact.is_averaged:
             unneeded |= {AVERAGED_MANIFEST_FILE, *AVERAGED_FILES.values()}
         names = [MANIFEST_FILE, *(name for name in artifact.manifest.files if name not in unneeded)]

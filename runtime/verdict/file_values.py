@@ -45,20 +45,28 @@ class RightOutput(Protocol):
         """The natural scale of all that computes it in the model from the outputs before it in the candidate."""
 
 
-class RightValues(Protocol):
-    """The model that a candidate was made of, for each recorded input."""
-
-    def of(self, recorded_input: str, names: Collection[str]) -> dict[str, NDArray[Any]]:
-        """Return some outputs' tensors."""
-
-    def reach(self, recorded_input: str) -> Mapping[str, float]:
-        """Return, by output, how many times as large its values are on other recorded inputs of the same kind."""
+class Layouts(Protocol):
+    """How the tensors of the model that a candidate was made of are laid out in the candidate."""
 
     def as_its_inputs(self, inputs: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
         """Return the candidate's inputs, in its order, for those of that model."""
 
     def in_source_layout(self, name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         """Return the candidate's tensor of an output as that model has it, of this shape."""
+
+
+class RightValues(Protocol):
+    """The model that a candidate was made of, for each recorded input."""
+
+    @property
+    def layouts(self) -> Layouts:
+        """Return how its tensors are laid out in the candidate."""
+
+    def of(self, recorded_input: str, names: Collection[str]) -> dict[str, NDArray[Any]]:
+        """Return some outputs' tensors."""
+
+    def reach(self, recorded_input: str) -> Mapping[str, float]:
+        """Return, by output, how many times as large its values are on other recorded inputs of the same kind."""
 
     def one_by_one(self, recorded_input: str) -> Callable[[str], RightOutput | None]:
         """Return what gives an output, each once, at best in the order of execution; None for one that isn't known."""

@@ -54,6 +54,7 @@ class RunnerTrial:
         all_closely: bool,
         beside: Beside,
         on_phase: Callable[[str], None],
+        on_input: Callable[[RunnerReport], None] | None = None,
     ) -> None:
         """Take an open runner, which is closed as soon as it has run.
 
@@ -67,10 +68,14 @@ class RunnerTrial:
             all_closely: whether every input is judged operation by operation, and not those alone that are off.
             beside: runs the unprobed model while this thread splits the error.
             on_phase: called with the name of each phase as it starts.
+            on_input: called with the report on each input that was judged operation by operation; if it is given, each
+                is, also after one has failed.
         """
         self._artifact, self._settings, self._maps = artifact, settings, maps
         self._first, *self._others = judges
-        self._all_closely, self._beside, self._on_phase = all_closely, beside, on_phase
+        self._on_input = on_input
+        self._all_closely = all_closely or on_input is not None
+        self._beside, self._on_phase = beside, on_phase
         self._runner: Runner | None = runner
         self.suspects: set[Judge] = set()
         self.facts = RunnerFacts(
@@ -104,6 +109,8 @@ class RunnerTrial:
         running = self._beside.start(partial(self._run_unprobed, tried))
         naming = self._beside.start(partial(prevented_by_probing, self._artifact, name, self._settings))
         report = first.report_of(self.facts, arrays)
+        if self._on_input:
+            self._on_input(report)
         self._draw(first, arrays)
         results = self._results_of(arrays)
         del arrays
@@ -132,9 +139,12 @@ class RunnerTrial:
                 report = report.joined(glance)
                 continue
             self.suspects.add(judge)
-            if not report.verdict.fails:
+            if not report.verdict.fails or self._on_input:
                 self._on_phase(f"splitting the error of {self.facts.name} on {judge.reference.name}")
-                report = report.joined(self._judge_closely(judge, *unprobed.get(judge, (None, None))))
+                closely = self._judge_closely(judge, *unprobed.get(judge, (None, None)))
+                if self._on_input:
+                    self._on_input(closely)
+                report = report.joined(closely)
                 hand_memory_back()
         return report
 

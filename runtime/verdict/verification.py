@@ -53,6 +53,7 @@ def verify(
     right_values: RightValues | None = None,
     goal: Goal | None = None,
     on_phase: Callable[[str], None] = lambda phase: None,  # noqa: ARG005
+    on_input: Callable[[RunnerReport], None] | None = None,
 ) -> Report:
     """Run the recorded inputs in each runner, judge every output, and find where its error was introduced.
 
@@ -76,6 +77,8 @@ def verify(
             the first on each way.
         goal: what the results have to reach, with `right_values`.
         on_phase: called with the name of each phase as it starts.
+        on_input: called with the report on each runner and input that were judged operation by operation; if it is
+            given, each is, also after one has failed.
 
     Raises:
         UsageError: there is no runner of that name, or nothing of which a goal speaks.
@@ -99,6 +102,7 @@ def verify(
         right_values,
         goal,
         on_phase,
+        on_input,
         trust=trust,
         allow_fallback=allow_fallback,
     )
@@ -130,6 +134,7 @@ class _Verification:
         right_values: RightValues | None,
         goal: Goal | None,
         on_phase: Callable[[str], None],
+        on_input: Callable[[RunnerReport], None] | None,
         *,
         trust: bool,
         allow_fallback: bool,
@@ -138,7 +143,7 @@ class _Verification:
         # The file is evaluated, and errors are split, beside what the runtimes do.
         self._settings = replace(settings, spins=False)
         self._trust, self._allow_fallback = trust, allow_fallback
-        self._maps, self._on_phase = maps, on_phase
+        self._maps, self._on_phase, self._on_input = maps, on_phase, on_input
         self._right_values, self._goal = right_values, goal
         self._reports: list[RunnerReport] = []
         self._errors: dict[str, LayerprobeError] = {}
@@ -235,13 +240,16 @@ class _Verification:
             self._leave_file_out("the model is an ONNX file, which the other runners are judged by")
             return
         report = None
-        for judge in (first, *(each for each in others if self._to_walk is None or each in self._to_walk)):
+        every = self._to_walk is None or self._on_input is not None
+        for judge in (first, *(each for each in others if every or each in (self._to_walk or ()))):
             self._on_phase(f"evaluating the ONNX file in float64 on {judge.reference.name}")
             reason = judge.why_file_unknown
             if reason is not None and judge is first:
                 self._leave_file_out(reason)
                 return
             found = judge.report_of_file()
+            if self._on_input:
+                self._on_input(found)
             report = found if report is None else report.joined(found)
         if report is not None:
             self._reports.insert(0, report)
@@ -287,6 +295,7 @@ class _Verification:
             all_closely=self._truth_is_file,
             beside=self.beside,
             on_phase=self._on_phase,
+            on_input=self._on_input,
         )
         del runner
         try:

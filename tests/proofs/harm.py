@@ -14,15 +14,18 @@ from PIL import Image
 from proofs.limited_process import Ended
 from runtime.artifact.folder import open_artifact
 
-__all__ = ["OWN_LINES", "harm_done", "left_behind", "listing", "why_half"]
+__all__ = ["OWN_LINES", "TOLD", "harm_done", "left_behind", "listing", "why_half"]
 
 EXIT_CODES = (0, 1, 2, 3, 4)
 MOST_LINES = 4
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-OWN_LINES = re.compile(
-    r"layerprobe: |The averaged probe is verified separately: |\S+ is left out: |images: \d|photos/|theirs: |net: |"
-    "images that an earlier "
+_TOLD = (
+    r"The averaged probe is verified separately: |\S+ is left out: |images: \d|photos/|theirs: |net: |"
+    "model: its nodes are not in an order|images that an earlier "
 )
+TOLD = re.compile(_TOLD)
+"""How lines begin that a command says on stderr beside an error, or before it ends."""
+OWN_LINES = re.compile(f"layerprobe: |{_TOLD}")
 """How lines of errors begin; one more may follow an error."""
 
 

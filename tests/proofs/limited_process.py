@@ -16,6 +16,8 @@ from typing import NamedTuple, NoReturn
 
 __all__ = ["Ended", "Kill", "Limits", "run_limited"]
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -75,9 +77,12 @@ def run_limited(
     sys.stdout.flush()
     sys.stderr.flush()
     begun = time.monotonic()
+    # Until the child is what is to be killed: a signal in between would be this process's own.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     child = os.fork()
     if child == 0:
         _become(command, folder, streams, environment, limits)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     if kill and not _ends_within(child, kill.after_s):
         os.kill(child, kill.signal)
     if timed_out := not _ends_within(child, limits.wall_s):
@@ -126,8 +131,9 @@ def _become(
             os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
         sys.stdout, sys.stderr = (open(number, "w", encoding="utf-8", closefd=False) for number in (1, 2))  # noqa: SIM115
         faulthandler.disable()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a shell may have let them be ignored
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        for number in _SIGNALS:  # a shell may have let them be ignored
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         _limit(limits)
         code = _code_of(command)
     except BaseException:

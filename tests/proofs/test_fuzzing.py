@@ -190,6 +190,7 @@ KILLED: Mapping[str, tuple[int, str, list[str], bool]] = {
     "in order": (143, "layerprobe: terminated\n", [], False),
     "before Python has begun": (-15, "", [], False),
     "with its work done": (0, "", [], False),
+    "after what it said before": (143, "images that an earlier scan had done: 4\nlayerprobe: terminated\n", [], False),
     "with a traceback": (143, "Traceback (most recent call last):\n", [], True),
     "with something left": (143, "layerprobe: terminated\n", [".layerprobe-x.partial"], True),
     "with something left before Python has begun": (-15, "", [".layerprobe-x.partial"], True),

@@ -214,6 +214,14 @@ def test_a_type_that_no_artifact_holds_is_refused(made: Made, tmp_path: Path, la
     assert second.startswith("artifacts/README.md lists what it can hold")
 
 
+def test_an_input_without_a_type_is_refused(made: Made, tmp_path: Path, layerprobe):
+    model = onnx.load(made.file)
+    model.graph.input[0].type.tensor_type.elem_type = 0
+    onnx.save(model, tmp_path / "odd.onnx")
+    refused = layerprobe("verify", tmp_path / "odd.onnx", "--against", made.artifact.path)
+    assert (refused.code, "the input 'pixels' is no tensor of numbers" in refused.err) == (3, True)
+
+
 def test_the_command_line_takes_a_model_an_onnx_file_or_an_artifact_to_judge_against(
     made: Made, layerprobe: Callable[..., Any], tmp_path: Path
 ):

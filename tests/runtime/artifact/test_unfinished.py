@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,33 @@ def test_what_a_killed_process_left_is_removed_by_the_next_and_never_while_it_li
     assert not [path for path in tmp_path.iterdir() if path.suffix == ".partial"]
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_what_was_killed_as_it_was_made_is_removed_by_the_next(folder, start, tmp_path):
+    child = start(
+        "import os, sys; from pathlib import Path; from runtime.artifact import unfinished\n"
+        "unfinished._lock = lambda path: os.kill(os.getpid(), 9)\n"
+        f"with unfinished.unfinished(Path(sys.argv[1]), folder={folder}): pass"
+    )
+    assert child.wait() == -signal.SIGKILL
+    assert len(_left(tmp_path)) == 1
+    with unfinished(tmp_path, folder=folder) as own:
+        assert list(tmp_path.iterdir()) == [own]
+    assert _left(tmp_path) == []
+
+
+def test_many_that_write_into_one_folder_leave_each_other_alone(tmp_path):
+    def write(number: int) -> None:
+        for time in range(40):
+            with unfinished(tmp_path, folder=bool(number % 2)) as own:
+                inner = own / "in it" if own.is_dir() else own
+                inner.write_text(f"{number} {time}")
+                assert inner.read_text() == f"{number} {time}"
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(write, range(8)))
+    assert _left(tmp_path) == []
+
+
 def test_what_another_machine_left_and_what_is_linked_there_are_kept(tmp_path, monkeypatch):
     (tmp_path / "precious").mkdir()
     with unfinished(tmp_path, folder=True) as own:
@@ -134,6 +162,29 @@ def test_a_command_that_a_signal_ends_removes_what_it_was_writing(number, code, 
     child.send_signal(number)
     _, err = child.communicate()
     assert (child.returncode, err) == (code, f"layerprobe: {word}\n")
+    assert _left(tmp_path) == []
+
+
+BESIDE = """
+from threading import Thread
+
+def beside():
+    while True:
+        with scratch_folder() as folder, replace_file(folder / "in it", "mark") as stream:
+            (folder / "half").write_text("half")
+            stream.write(b"the mark")
+
+for _ in range(4):
+    Thread(target=beside, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_removes_what_other_threads_are_beginning(number, start, tmp_path):
+    child = start(f"{COMMAND}{BESIDE}main.main()")
+    assert child.stdout.readline() == "at work\n"
+    child.send_signal(number)
+    assert child.wait() == 128 + number
     assert _left(tmp_path) == []
 
 

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,10 @@ from probe import build_probe
 from runtime import Preprocessing, open_artifact, open_runner
 from runtime.artifact.errors import OutputError, how_to_install
 from runtime.artifact.file_replacement import replace_file
+from runtime.artifact.unfinished import unfinished
 from runtime.runs.preprocessing import preprocess_files
 from runtime.scan import scanning, tables
+from runtime.scan.partial_statistics import PartialStatistics
 from runtime.scan.scanning import Choices, scan
 from runtime.scan.value_histogram import QUANTILES
 
@@ -284,6 +287,16 @@ def test_killed_it_goes_on_and_gives_the_same_bytes(exported, photos, scanned, t
     assert not list(target.rglob(".layerprobe-*"))
 
 
+def test_killed_before_its_record_is_written_it_begins_anew(odd, photos, tmp_path, layerprobe):
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / ".lock").touch()
+    with unfinished(tmp_path / "s", folder=False) as left:
+        left.rename(kept := tmp_path / "kept")
+    kept.rename(left)
+    assert layerprobe("scan", odd.path, photos, "-o", tmp_path / "s", "--limit", 3).code == 0
+    assert not left.exists()
+
+
 def test_a_full_disk_ends_it_in_two_lines_and_what_is_written_is_used(exported, photos, scanned, tmp_path, monkeypatch):
     target, write = tmp_path / "s", tables.replace_file
 
@@ -320,6 +333,24 @@ def test_classes_are_split_and_add_up(odd, photos, tmp_path, layerprobe):
     assert {of_class for of_class, _ in counts} == {None, "cat", "dog"}
     assert all(counts[None, name] == counts["cat", name] + counts["dog", name] for name in names)
     assert counts["cat", names[0]] == 2 * counts["dog", names[0]]
+
+
+@pytest.mark.parametrize("classes", [False, True], ids=["of all", "by class"])
+def test_what_is_held_at_once_grows_neither_with_the_images_nor_with_the_classes(
+    odd, photos, tmp_path, monkeypatch, classes
+):
+    made, most, read = list[weakref.ref[PartialStatistics]](), list[int](), PartialStatistics.from_bytes
+
+    def counted(*given):
+        found = read(*given)
+        made.append(weakref.ref(found))
+        most.append(sum(each() is not None for each in made))
+        return found
+
+    monkeypatch.setattr(PartialStatistics, "from_bytes", counted)
+    scan(odd, open_runner(odd, "onnx-cpu"), photos, tmp_path / "s", Choices(shard=1, sample=31, classes=classes))
+    assert len(list((tmp_path / "s" / "partial").iterdir())) > 3
+    assert max(most) <= 2
 
 
 def test_a_sample_is_the_same_again_and_another_with_another_seed(odd, photos, tmp_path, layerprobe):
@@ -566,14 +597,17 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
 @pytest.mark.parametrize(
     ("files", "code", "said"),
     [
+        (None, 3, "There is no folder"),
         ({}, 3, "holds no images"),
+        ({"shard.tar.gz": b"x"}, 3, "compressed tars are not read"),
         ({"a.png": b"", "b.png": b"x"}, 3, "None of 2 images can be read"),
     ],
 )
 def test_folders_without_an_image_that_can_be_read_end_in_two_lines(odd, tmp_path, layerprobe, files, code, said):
-    (tmp_path / "p").mkdir()
-    for name, content in files.items():
-        (tmp_path / "p" / name).write_bytes(content)
+    if files is not None:
+        (tmp_path / "p").mkdir()
+        for name, content in files.items():
+            (tmp_path / "p" / name).write_bytes(content)
     outcome = layerprobe("scan", odd.path, tmp_path / "p", "-o", tmp_path / "s")
     assert (outcome.code, said in outcome.err) == (code, True)
     assert len(outcome.err.splitlines()) <= 2

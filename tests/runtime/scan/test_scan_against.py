@@ -173,6 +173,32 @@ def test_a_fault_of_a_file_on_one_image_is_found_named_and_shown(bright, photos,
     assert (again.code, again.err) == (1, "images that an earlier scan had done: 40\n")
 
 
+def test_what_each_operation_introduced_is_measured_on_every_image_and_goes_on(bright, photos, tmp_path, layerprobe):
+    artifact, right = bright
+    file, target = nameless(right, tmp_path / "theirs.onnx", without_clamp), tmp_path / "s"
+    command = ("scan", artifact, photos, "-o", target, "--against", file, "--shard", 24, "--introduced")
+    outcome = layerprobe(*command)
+    assert (outcome.code, "clamp fails on 1 of them" in outcome.out) == (1, True)
+    rows = {(row["runner"], row["output"]): row for row in pq.read_table(target / "introduced.parquet").to_pylist()}
+    assert {name: row["images_at_fault"] for name, row in rows.items() if row["images_at_fault"]} == {
+        (runner, "clamp"): 1 for runner in ("onnx-float64", "onnx-cpu")
+    }
+    assert {row["images"] for row in rows.values()} == {40}
+    assert (rows["onnx-float64", "clamp"]["max_image"], rows["onnx-float64", "conv"]["max_introduced"]) == ("23.png", 0)
+    assert 0 < rows["onnx-cpu", "second"]["median_introduced"] <= rows["onnx-cpu", "second"]["max_introduced"] < 16
+    each = pq.read_table(target / "introduced").to_pylist()
+    found = {row["image"] for row in each if row["output"] == "second" and row["verdict"] == "inherited"}
+    assert found == {"23.png"}
+    worst = pq.read_table(target / "worst.parquet").to_pylist()
+    assert {row["image"] for row in worst if row["at_fault"]} == {"23.png"}
+    # Stopped after the first shard, it goes on with the second.
+    parts = sorted((target / "introduced").iterdir())
+    before, second = parts[0].stat().st_mtime_ns, pq.read_table(parts[1])
+    parts[1].unlink()
+    assert layerprobe(*command).code == 1
+    assert (parts[0].stat().st_mtime_ns, pq.read_table(parts[1])) == (before, second)
+
+
 def test_a_sound_file_passes_on_every_image(bright, photos, tmp_path, layerprobe):
     artifact, right = bright
     outcome = layerprobe("scan", artifact, photos, "-o", tmp_path / "s", "--against", right)
@@ -224,6 +250,8 @@ def test_another_artifact_with_the_same_weights_is_judged_and_one_with_others_is
     assert rows["conv"]["median_relative"] == pytest.approx(0.25, rel=0.02)
     assert (tmp_path / "t" / "worst").is_dir()
     assert not (tmp_path / "t" / "worst.json").exists()
+    refused = layerprobe("scan", bright[0], photos, "-o", tmp_path / "t", "--against", tuned, "--introduced")
+    assert (refused.code, refused.err.splitlines()[-1]) == (2, "Omit --introduced.")
 
 
 def test_a_model_of_other_inputs_and_a_file_that_is_not_there_are_refused(bright, photos, tmp_path, layerprobe):

@@ -2,6 +2,7 @@
 
 import pickle
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from runtime.artifact.errors import InputError, RunnerUnavailable, how_to_instal
 from runtime.scan.opening import Opening
 from runtime.scan.scanning import Choices, scan
 from runtime.scan.shard_worker import ShardWorker, artifact_files
+from runtime.scan_against import opened_against
 
 CHOICES = Choices(batch=4, shard=8, keep=("0",))
 
@@ -47,10 +49,14 @@ def content_of(target):
 class TwoWorkers:
     """Two that know nothing of each other, in no order: what they are sent, and send back, is pickled."""
 
-    def __init__(self, artifact, settings=None):
-        opening = Opening("onnx", "cpu", settings or Settings())
-        files = pickle.loads(pickle.dumps(artifact_files(artifact, "onnx")))
-        self.workers = [ShardWorker(files, opening) for _ in range(2)]
+    def __init__(self, artifact, settings=None, against=None, compared=None):
+        opening = Opening("onnx", "cpu", settings or Settings(), against=against)
+        runtimes = against.split("=") if against and "=" in against else ["onnx"]
+        sent = pickle.dumps((artifact_files(artifact, *runtimes), compared))
+        self.workers = []
+        for _ in range(2):
+            files, other = pickle.loads(sent)
+            self.workers.append(ShardWorker(files, opening, compared=other))
         self.shards = []
 
     def describe(self):
@@ -80,6 +86,28 @@ def test_shards_computed_elsewhere_give_the_same_bytes(small, photos, tmp_path):
     assert list(one) == list(other)
     assert [name for name in one if one[name] != other[name]] == []
     assert any(name.startswith("tensors/part-") for name in one)
+
+
+@pytest.mark.parametrize("kind", ["runners", "file", "weights"])
+def test_what_is_compared_elsewhere_gives_the_same_bytes(small, photos, tmp_path, kind):
+    against = {"runners": "onnx-cpu=torchscript", "file": str(tmp_path / "theirs.onnx"), "weights": str(tmp_path / "a")}
+    (tmp_path / "theirs.onnx").write_bytes((small.path / "model.onnx").read_bytes())
+    if kind == "weights":
+        torch.manual_seed(1)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(400, 5))
+        export_artifact(build_probe(model.eval(), torch.randn(2, 3, 12, 12)), tmp_path / "a")
+    opening = Opening("onnx", "cpu", Settings(threads=1), against=against[kind])
+    with opened_against(small, against[kind], opening, lambda _phase: None) as pair:
+        here = scan(small, pair.session, photos, tmp_path / "here", CHOICES, pair.other)
+        workers = TwoWorkers(small, opening.settings, against[kind], pair.elsewhere())
+        remote = workers.describe()
+        other = replace(pair.other, facts_there=remote.other_facts)
+        there = scan(small, remote, photos, tmp_path / "there", CHOICES, other, workers=workers)
+    assert there.comparison.worst == here.comparison.worst
+    one, another = content_of(tmp_path / "here"), content_of(tmp_path / "there")
+    assert list(one) == list(another)
+    assert [name for name in one if one[name] != another[name]] == []
+    assert any(name.startswith("differences/part-") for name in one)
 
 
 def test_a_scan_begun_here_goes_on_elsewhere(small, photos, tmp_path):
