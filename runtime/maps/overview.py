@@ -103,7 +103,7 @@ def overview_pages(
         kind=OVERVIEW_PAGE,
         shared=shared,
         title=title,
-        lead=takeaway(stages, draft.alike, brightness) if few else "",
+        lead=takeaway(drawn, draft.alike, photo.seen[..., :3] if photo else None) if few else "",
         opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
         closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
         photo=photo,

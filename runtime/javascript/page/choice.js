@@ -65,7 +65,7 @@ export async function chosenPages(run, style) {
 async function pagesOfSome(run, outputs, style) {
   // Python's overview hides look-alikes, and --aliases draws a whole grid, too.
   if (style.depth === OVERVIEW && !style.filter && !style.aliases) {
-    const pages = await overviewPages(run, outputs, style, run.brightness);
+    const pages = await overviewPages(run, outputs, style, run.seen);
     return { ...pages, lead: [pages.lead, await run.topClass()].filter(Boolean).join(" ") };
   }
   return gridPages(await run.maps(outputs, style.reduce), outputs, style);
