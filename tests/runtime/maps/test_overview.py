@@ -14,6 +14,7 @@ from runtime.maps.colour_scales import scales_of
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.map_reading import read_channels, read_components, read_map
 from runtime.maps.overview import overview_pages
+from runtime.maps.parts import in_parts
 from runtime.maps.photo import Photo
 from runtime.maps.takeaway import takeaway
 from runtime.maps.thinning import differing
@@ -190,7 +191,7 @@ def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
         ((32, 16, 8), ["stage 1", "stage 2", "stage 3"]),
         ((32, 16, 8, 16, 32), ["encoder 1", "encoder 2", "bottleneck", "decoder 1", "decoder 2"]),
         ((8, 16, 32), ["stage 1", "stage 2", "stage 3"]),
-        ((16,), ["one size throughout"]),
+        ((16,), ["one size"]),
     ],
 )
 def test_stages_are_named_and_an_encoder_told_from_a_decoder(sides, names):
@@ -257,7 +258,39 @@ def test_poolings_and_what_only_moves_values_give_way_to_what_they_follow():
     assert names[-1] == "conv"
     assert "pool" not in names
     alone = [each for each in outputs if each.name not in ("conv", "permute")]
-    assert overview(arrays, alone).maps[-1].name == "pool", "nothing else is of its size"
+    assert overview(arrays, alone).maps[-1].name == "blocks.11.0", "though nothing else is of its size"
+
+
+def test_the_maps_of_one_size_are_headed_by_how_many_blocks_they_are_of():
+    common = pattern(3)
+    written = texts(overview(*blocks(lambda block: tensor(common + 0.02 * pattern(block), mean=0))).picture(1))
+    assert "12 blocks" in written
+
+
+def test_what_a_block_ends_with_is_its_last_map_where_its_result_has_none():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3), layers=3)
+    ends = [output(f"blocks.{block}.view", "N?HW", path=f"blocks.{block}", label="view") for block in range(BLOCKS)]
+    sums = [output(f"blocks.{block}.cat", path=f"blocks.{block}", label="cat") for block in range(BLOCKS)]
+    arrays |= {each.name: arrays[each.name.replace("cat", "2")] for each in sums}
+    mixed = [
+        each for block in range(BLOCKS) for each in (*outputs[3 * block : 3 * block + 3], sums[block], ends[block])
+    ]
+    assert {each.name.rpartition(".")[2] for each in overview(arrays, mixed).maps} == {"cat"}
+
+
+def test_a_component_of_under_a_tenth_is_not_drawn_nor_one_of_a_fifth_beside_a_larger_one():
+    def parts(*weights):
+        found = np.linalg.qr(np.stack([pattern(seed).ravel() for seed in range(4)], axis=1) - 0.01)[0].T
+        loadings = np.linalg.qr(np.random.default_rng(0).normal(size=(24, 4)) - 0.01)[0].T
+        weighted = zip(weights, loadings, found.reshape(4, 16, 16), strict=True)
+        whole = sum(weight**0.5 * np.multiply.outer(of, one - one.mean()) for weight, of, one in weighted)
+        whole = whole - whole.mean(axis=0)
+        source, outputs = Tensors({"a": whole[None].astype(np.float32)}), {"a": output("a")}
+        return [each.part for each in in_parts(source, outputs, source.maps(list(outputs.values()), "pca"))]
+
+    assert parts(0.5, 0.3, 0.15, 0.05) == ["", "PC2"]
+    assert parts(0.75, 0.14, 0.06, 0.05) == ["", "PC2"]
+    assert parts(0.9, 0.05, 0.03, 0.02) == [""]
 
 
 @pytest.mark.parametrize("varied", range(4, 8))

@@ -66,7 +66,8 @@ export function overviewExplained(maps, outputs, depth) {
  */
 export function signNotes(maps) {
   const isFree = usualReduction(maps) === "pca";
-  return isFree ? ["A component's sign is free: here each is turned to look like the one before."] : [];
+  const [pc1, others] = ["PC1 is bright as the photo and the tile before", "PC2 in the middle"];
+  return isFree ? [`A component's sign is free: here ${pc1}, ${others}.`] : [];
 }
 
 /**

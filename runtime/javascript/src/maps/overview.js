@@ -1,7 +1,7 @@
 // An overview of a model: the few of its maps that say the most, on one page; the order of the steps, which is that of
 // `runtime/maps/overview.py`. Which blocks it is of is decided in `blocks.js`, what looks alike in `thinning.js`.
 
-import { closedBlocks, isBranch, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
+import { closedBlocks, isBranch, numberedBlocks, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
 import { hasMap } from "./channels.js";
 import { marked, refuseBlank } from "./feature_grid.js";
 import { isWeak, worthDrawing } from "./feature_maps.js";
@@ -85,9 +85,9 @@ export async function overviewPages(source, outputs, style, seen) {
     if (more.maps.length > draft.maps.length) [some, draft] = [branches, more];
   }
   account(draft, outputs, blocks, some);
-  const stages = few ? withStages(draft.maps) : draft.maps;
+  const stages = few ? withStages(draft.maps, depth ? numberedBlocks(some) : 0) : draft.maps;
   const byName = new Map(outputs.map((output) => [output.name, output]));
-  const drawn = few && isFree ? await inParts(source, byName, stages, brightness, room) : stages;
+  const drawn = few && isFree ? await inParts(source, byName, stages) : stages;
   const isThinned = THINNED.some((kind) => kind in draft.leftOut);
   return {
     maps: drawn,
