@@ -31,7 +31,8 @@ _BADGES = {
     BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
 }
 _IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
-    "inside blocks": ("inside", "preactivation"),
+    "inside blocks": ("inside",),
+    "before an activation": ("preactivation",),
     "like a tile drawn": ("repeat", "similar", "pooling", "noise"),
     "checkerboards": ("checkerboard",),
     "nearly constant": ("weak", "rounding", "constant"),

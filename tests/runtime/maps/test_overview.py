@@ -191,7 +191,7 @@ def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
         ((32, 16, 8), ["stage 1", "stage 2", "stage 3"]),
         ((32, 16, 8, 16, 32), ["encoder 1", "encoder 2", "bottleneck", "decoder 1", "decoder 2"]),
         ((8, 16, 32), ["stage 1", "stage 2", "stage 3"]),
-        ((16,), ["one size"]),
+        ((16,), ["12 blocks"]),
     ],
 )
 def test_stages_are_named_and_an_encoder_told_from_a_decoder(sides, names):
