@@ -20,7 +20,8 @@ export const BADGES = {
 };
 /** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
 export const IN_SHORT = {
-  "inside blocks": ["inside", "preactivation"],
+  "inside blocks": ["inside"],
+  "before an activation": ["preactivation"],
   "like a tile drawn": ["repeat", "similar", "pooling", "noise"],
   checkerboards: ["checkerboard"],
   "nearly constant": ["weak", "rounding", "constant"],
