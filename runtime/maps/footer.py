@@ -71,12 +71,10 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are."""
-    free = usual_reduction(maps) == "pca"
-    return (
-        ["A component's sign is free: here PC1 is bright as the photo and the tile before, PC2 in the middle."]
-        if free
-        else []
-    )
+    if usual_reduction(maps) != "pca":
+        return []
+    further = ", others in the middle" if any(each.part for each in maps) else ""
+    return [f"A component's sign is free: here PC1 is bright as the photo and the tile before{further}."]
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:

@@ -67,8 +67,8 @@ export function overviewExplained(maps, outputs, depth) {
  */
 export function signNotes(maps) {
   const isFree = usualReduction(maps) === "pca";
-  const [pc1, others] = ["PC1 is bright as the photo and the tile before", "PC2 in the middle"];
-  return isFree ? [`A component's sign is free: here ${pc1}, ${others}.`] : [];
+  const further = maps.some(({ part }) => part) ? ", others in the middle" : "";
+  return isFree ? [`A component's sign is free: here PC1 is bright as the photo and the tile before${further}.`] : [];
 }
 
 /**
