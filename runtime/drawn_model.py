@@ -24,6 +24,7 @@ from .runs.photo_input import photo_inputs
 __all__ = ["DrawnModel", "opened_to_draw", "runs_source"]
 
 _OPEN_LIVE, _WRITE_ONNX = "probe.live_model:open_live", "export.sources:write_onnx_probe"
+_TRAINED = "probe.model.weights:trained_weights"
 _LIVE_RUNNER = "runtime.runners.eager:LiveRunner"
 _OF_FILES = frozenset({"mean", "std"})
 """The choices of a model that an ONNX file has, too."""
@@ -115,7 +116,10 @@ def opened_to_draw(
             opened: Runner = load(_LIVE_RUNNER)(artifact, captured.only, captured.device, names)
             return opened
 
-        yield DrawnModel(artifact, open_live, notes=captured.notes)
+        recipe = captured.manifest.recipe
+        trained = load(_TRAINED)(recipe.model) if recipe is not None and recipe.fresh_weights else ""
+        hint = (f"Random weights. For trained ones, download {trained} and give --weights FILE.",) if trained else ()
+        yield DrawnModel(artifact, open_live, notes=(*captured.notes, *hint))
 
 
 def _opener(runner: str, provider: str) -> Callable[[Artifact, Sequence[str] | None], Runner]:

@@ -11,7 +11,7 @@ from runtime.artifact.showing import shape_words
 
 from .check import checked_model
 
-__all__ = ["load_weights", "weights_digest"]
+__all__ = ["load_weights", "trained_weights", "weights_digest"]
 
 _REMEDY = "Save only its weights: torch.save(model.state_dict(), 'weights.pt')."
 
@@ -50,6 +50,20 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
     except Exception as error:
         raise WeightsError(f"{file} can't be loaded into {name}: {first_line(error)}") from error
     return taken
+
+
+def trained_weights(model: str) -> str:
+    """Return the address of torchvision's own weights of a model, `torchvision:resnet18`; empty if there are none."""
+    library, _, name = model.partition(":")
+    if library != "torchvision":
+        return ""
+    from torchvision.models import get_model_weights
+
+    try:
+        found = get_model_weights(name).DEFAULT  # an enumeration without members has none
+    except (AttributeError, ValueError):
+        return ""
+    return str(found.url)
 
 
 def _describe(tensor: torch.Tensor | None) -> str:

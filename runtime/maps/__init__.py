@@ -14,7 +14,7 @@ likeness.py: maps that look alike, noise, checkerboards, weak ones; one sign for
 stages.py: stages by the size of maps; encoder and decoder; what each stage returns; poolings
 thinning.py: what an overview leaves out or marks: what looks alike, poolings, noise, weak maps; full rows
 parts.py: several maps of one output in an overview: PC2, PC3 where they are new; a head's channels
-takeaway.py: the sentence below an overview's title: sizes, how much is like the photo, what hardly changes
+takeaway.py: the sentence below an overview's title: values that fade, what hardly changes, the photo's outlines
 tile_places.py: columns, even rows, where each tile is, how many a page holds; how large a map is in its tile
 page_layout.py: the size of tiles and so the usual width; the lines of text above and below them; pixels
 picture_text.py: fonts, names broken in two lines, sentences wrapped

@@ -4,6 +4,7 @@ How many of a block's maps are drawn is up to `thinning.py`.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ..artifact.manifest import Output
@@ -13,6 +14,7 @@ __all__ = [
     "closed_blocks",
     "depth_of_rows",
     "is_branch",
+    "numbered_blocks",
     "of_whole_blocks",
     "with_branch_ends",
     "within",
@@ -44,7 +46,7 @@ def of_whole_blocks(outputs: Sequence[Output], shown: Callable[[Sequence[Output]
     for depth, selected in _by_depth(outputs):
         if len(selected) == len(outputs):
             break
-        some = without_branches(selected)
+        some = _with_maps(without_branches(selected), outputs)
         maps = shown(some)
         if not maps or maps > _CROWDED:
             break
@@ -53,6 +55,28 @@ def of_whole_blocks(outputs: Sequence[Output], shown: Callable[[Sequence[Output]
         if found == depth and sum(each.has_map for each in some) >= _ENOUGH:
             break
     return best, found
+
+
+def _with_maps(some: Sequence[Output], outputs: Sequence[Output]) -> list[Output]:
+    """Return some outputs, in place of one that has no map, as after a channel shuffle, the last of its module's that
+    has one.
+    """
+    names = {each.name for each in some}
+    found = {each.name: each for each in some}
+    last: dict[str, Output] = {}
+    for each in outputs:
+        if each.name in names and each.module_path and not each.has_map:
+            found[each.name] = last.get(each.module_path, each)
+        elif each.has_map:
+            last[each.module_path] = each
+    return list({each.name: each for each in found.values()}.values())
+
+
+def numbered_blocks(some: Sequence[Output]) -> int:
+    """Return how many modules of one kind some outputs are of, by their numbers: 12 of `layers.0` to `layers.11`."""
+    paths = {each.module_path for each in some if each.has_map}
+    kinds = Counter(re.sub(r"\d+", "0", path) for path in paths if re.search(r"\d", path))
+    return max(kinds.values(), default=0)
 
 
 def depth_of_rows(outputs: Sequence[Output], most: int) -> int | None:

@@ -179,7 +179,7 @@ def range_text(scale: ColourScale, *, short: bool = False, marks: bool = True) -
     texts = ((f"{scale.low:.{digits}g}", f"{scale.high:.{digits}g}") for digits in range(3, 18))
     low, high = next(pair for pair in texts if pair[0] != pair[1])
     if short:
-        low, high = _compact(low), _compact(high)
+        low, high = _in_one_form(low, high)
     if marks and scale.lowest < scale.low:
         low = f"≤ {low}" if short else f"{scale.lowest:.3g} … {low}"
     if marks and scale.highest > scale.high:
@@ -187,8 +187,17 @@ def range_text(scale: ColourScale, *, short: bool = False, marks: bool = True) -
     return low.replace("-", "−"), high.replace("-", "−")
 
 
-def _compact(number: str) -> str:
-    """Return `0.00019` and `1.9e-04` as `1.9e-4`."""
-    if re.match(r"-?0\.000\d", number):
-        number = f"{float(number):.{len(number.partition('.')[2].lstrip('0')) - 1}e}"
+def _in_one_form(*numbers: str) -> tuple[str, ...]:
+    """Return `0.00019` and `1.9e-04` as `1.9e-4`, and then what is beside it and under 0.1 likewise."""
+    if not any(re.match(r"-?0\.000\d|.*e-", each) for each in numbers):
+        return tuple(_exponent(each) for each in numbers)
+    return tuple(_exponent(_scientific(each) if 0 < abs(float(each)) < 0.1 else each) for each in numbers)
+
+
+def _scientific(number: str) -> str:
+    digits = re.sub(r"\D", "", number.partition("e")[0]).lstrip("0")
+    return f"{float(number):.{len(digits) - 1}e}"
+
+
+def _exponent(number: str) -> str:
     return re.sub(r"e([+-])0+(?=\d)", lambda found: f"e{found[1].replace('+', '')}", number)

@@ -31,7 +31,8 @@ _BADGES = {
     BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
 }
 _IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
-    "inside blocks": ("inside", "preactivation"),
+    "inside blocks": ("inside",),
+    "before an activation": ("preactivation",),
     "like a tile drawn": ("repeat", "similar", "pooling", "noise"),
     "checkerboards": ("checkerboard",),
     "nearly constant": ("weak", "rounding", "constant"),
@@ -70,8 +71,10 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are."""
-    free = usual_reduction(maps) == "pca"
-    return ["A component's sign is free: here each is turned to look like the one before."] if free else []
+    if usual_reduction(maps) != "pca":
+        return []
+    further = ", others in the middle" if any(each.part for each in maps) else ""
+    return [f"A component's sign is free: here PC1 is bright as the photo and the tile before{further}."]
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:

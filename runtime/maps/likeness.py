@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .colour_maps import value_range
 from .feature_maps import FeatureMap
 
-__all__ = ["aligned", "are_weak", "blurred", "correlation", "is_checkerboard", "is_noise"]
+__all__ = ["aligned", "are_weak", "blurred", "correlation", "is_checkerboard", "is_noise", "outlines_correlation"]
 
 _WEAK = 1e-4
 """Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
@@ -24,6 +24,8 @@ _LEAST_SIDE = 7
 """Pixels of a map, in which neighbours can be told from chance."""
 _BLURRED = 28
 """Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
+_RIM = 14
+"""Of a map's side, one pixel for so many, what is computed from padding."""
 
 
 def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
@@ -108,9 +110,33 @@ def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     return found if np.isfinite(found) else 0.0
 
 
+def outlines_correlation(photo: NDArray[np.float64], map_: NDArray[np.float64]) -> float | None:
+    """Return how much a map changes where a photo, H W 3, does, whatever the sign: Pearson's correlation of the square
+    roots of their slopes, so that a few edges aren't all, without the rim; both averaged down as by `correlation`. None
+    of a map in which that is chance.
+    """
+    sides = _sides(photo, map_)
+    if min(sides) < _LEAST_SIDE:
+        return None
+    rim = -(-min(sides) // _RIM)
+    colours = [_coarse(photo[..., channel], sides) for channel in range(photo.shape[2])]
+    with np.errstate(all="ignore"):  # what isn't finite is like nothing
+        steep = (_steepness(each)[rim:-rim, rim:-rim] for each in (colours, [_coarse(map_, sides)]))
+        return correlation(*steep)
+
+
+def _steepness(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    squares = [slope**2 for each in parts for slope in np.gradient(each)]
+    return np.asarray(np.sum(squares, axis=0) ** 0.25)
+
+
+def _sides(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[int]:
+    return [min(*pair, _BLURRED) for pair in zip(one.shape[:2], other.shape, strict=True)]
+
+
 def _centred(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[NDArray[np.float64]]:
     """Return two maps averaged down to one size, less their means."""
-    sides = [min(*pair, _BLURRED) for pair in zip(one.shape, other.shape, strict=True)]
+    sides = _sides(one, other)
     with np.errstate(all="ignore"):  # what isn't finite is like nothing
         coarse = [_coarse(each, sides) for each in (one, other)]
         return [each - each.mean() for each in coarse]

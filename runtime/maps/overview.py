@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
-from .blocks import closed_blocks, is_branch, of_whole_blocks, with_branch_ends, without_preactivations
+from .blocks import closed_blocks, is_branch, numbered_blocks, of_whole_blocks, with_branch_ends, without_preactivations
 from .feature_grid import marked, refuse_blank
 from .feature_maps import FeatureMap, LeftOut, worth_drawing
 from .footer import badge_notes, explained, left_out_counts, left_out_notes, overview_explained, sign_notes, token_notes
@@ -84,7 +84,8 @@ def overview_pages(
     branches = with_branch_ends(some, outputs) if depth else some
     if depth and free and means_say_little(_of(maps, some)):
         maps = source.maps(branches, AUTO_ORDER[-1])
-    brightness = photo.seen[..., :3].mean(axis=2, dtype=np.float64) if photo else None
+    seen = photo.seen[..., :3].astype(np.float64) if photo else None
+    brightness = seen.mean(axis=2) if seen is not None else None
     room = Room(int(photo is not None), style.columns)
     draft = _drafted(maps, some, brightness, room, few=few, shared=shared)
     if len(draft.maps) < _FEWEST and len(branches) > len(some):  # in a fresh ConvNeXt, the sums are their inputs
@@ -92,9 +93,9 @@ def overview_pages(
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
     _account(draft, outputs, blocks, some)
-    stages = with_stages(draft.maps) if few else draft.maps
+    stages = with_stages(draft.maps, numbered_blocks(some) if depth else 0) if few else draft.maps
     by_name = {each.name: each for each in outputs}
-    drawn = in_parts(source, by_name, stages, brightness, room) if few and free else stages
+    drawn = in_parts(source, by_name, stages) if few and free else stages
     thinned = bool(draft.left_out.keys() & _THINNED)
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     return MapPages(
@@ -103,7 +104,7 @@ def overview_pages(
         kind=OVERVIEW_PAGE,
         shared=shared,
         title=title,
-        lead=takeaway(stages, draft.alike, brightness) if few else "",
+        lead=takeaway(drawn, draft.alike, seen) if few else "",
         opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
         closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
         photo=photo,

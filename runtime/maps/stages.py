@@ -19,20 +19,22 @@ _MOVES = re.compile(
 """Operations that change no value: what is before them has the better name."""
 
 
-def with_stages(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
+def with_stages(maps: Sequence[FeatureMap], blocks: int = 0) -> list[FeatureMap]:
     """Return the maps, each with the name of its stage: the neighbours of one height and width.
+
+    If all are of one size, that is the number of blocks, if known.
 
     Where the maps become smaller and then as large as before, as in a U-Net, the stages are of its encoder and decoder.
     """
     runs = [list(group) for _, group in groupby(maps, key=lambda each: each.size[1:])]
-    names = _names([prod(each[0].size[1:]) for each in runs])
+    names = _names([prod(each[0].size[1:]) for each in runs], blocks)
     return [replace(each, stage=name) for run, name in zip(runs, names, strict=True) for each in run]
 
 
-def _names(areas: Sequence[int]) -> list[str]:
+def _names(areas: Sequence[int], blocks: int) -> list[str]:
     """Return the name of each stage, by its number of pixels."""
     if len(areas) < 2:
-        return ["one size throughout"]
+        return [f"{blocks} blocks" if blocks > 1 else "one size"]
     lowest = areas.index(min(areas))
     down, up = areas[: lowest + 1], areas[lowest:]
     falls = all(one > other for one, other in pairwise(down))
@@ -81,14 +83,8 @@ def _what(map_: FeatureMap) -> str:
 
 
 def without_poolings(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], list[str]]:
-    """Return the maps without poolings beside another map of their size, and the others' names: the picture is that of
-    the map before, made smaller.
+    """Return the maps without poolings, if there are others, and the others' names: the picture is that of the map
+    before, made smaller.
     """
-    left = [
-        each.name
-        for size, run in groupby(maps, key=lambda each: each.values.shape)
-        for stage in [list(run)]
-        for each in stage
-        if size and _is_pooling(each) and not all(_is_pooling(other) for other in stage)
-    ]
-    return [each for each in maps if each.name not in left], left
+    kept = [each for each in maps if not _is_pooling(each)] or list(maps)
+    return kept, [each.name for each in maps if each not in kept]

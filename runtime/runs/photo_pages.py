@@ -16,7 +16,9 @@ from .photo_maps import PhotoRun
 from .top_class import top_class
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
-_UNKNOWN = "untrained, unless its code loads weights"
+_RANDOM, _MEANT = "untrained: random weights", "Random weights: this shows sizes and structure, nothing learned."
+"""What a title says of fresh weights, and what that means for an overview."""
+_UNKNOWN = "weights as its code sets them"
 """What is known of the weights of a factory that wasn't given any."""
 
 
@@ -93,7 +95,7 @@ def _weights(manifest: Manifest, file: str) -> str:
         return ""
     if recipe.weights_file:
         return f"weights {file}" if file else "weights from a file"
-    return f"untrained: random weights, seed {recipe.seed}" if recipe.fresh_weights else _UNKNOWN
+    return f"{_RANDOM}, seed {recipe.seed}" if recipe.fresh_weights else _UNKNOWN
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
@@ -111,7 +113,8 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
             from ..maps.overview import overview_pages
 
             pages = overview_pages(run, chosen, style, title, photo)
-            return replace(pages, lead=" ".join(filter(None, (pages.lead, top_class(run)))))
+            closing = [*pages.closing, *([_MEANT] if _RANDOM in title else [])]
+            return replace(pages, lead=" ".join(filter(None, (pages.lead, top_class(run)))), closing=closing)
         return grid_pages(run.maps(chosen, style.reduce), chosen, style, title, photo)
     from ..maps.channel_grid import channel_pages
 

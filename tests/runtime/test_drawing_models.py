@@ -6,12 +6,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 from torch import nn
 
 import layerprobe as lp
 from map_pictures import texts, with_title
 from probe import build_probe, load_model
+from probe.model.weights import trained_weights
 
 NET = """
 import torch
@@ -106,7 +108,7 @@ def small():
 
 def tiles(texts):
     """The names of the outputs that have a tile, with their details and ranges, but not the title."""
-    return texts[1:]
+    return [each for each in texts[1:] if not each.startswith("Random weights")]
 
 
 def test_a_model_is_drawn_as_its_artifact_is(drawn, exported):
@@ -120,6 +122,7 @@ def test_a_model_is_drawn_as_its_artifact_is(drawn, exported):
     _, of_artifact = drawn(exported("cnn3").path)
     assert of_model[0] == "cnn3 · untrained: random weights, seed 0 · grace_hopper.jpg"
     assert tiles(of_model) == tiles(of_artifact)
+    assert "Random weights: this shows sizes and structure, nothing learned." in of_model
 
 
 @pytest.mark.parametrize(
@@ -221,7 +224,7 @@ def test_a_model_of_two_images_is_drawn_from_a_file_of_arrays(drawn, net, tmp_pa
     np.savez(tmp_path / "pair.npz", left=left, right=right)
     outcome, texts = drawn(f"{net}:pair", image=tmp_path / "pair.npz")
     assert outcome.code == 0
-    assert texts[0].endswith("net.py:pair · untrained, unless its code loads weights · pair.npz")
+    assert texts[0].endswith("net.py:pair · weights as its code sets them · pair.npz")
     assert {"conv", "conv_1", "sub"} <= set(texts)
 
 
@@ -433,3 +436,10 @@ def test_an_overview_ends_at_the_deepest_layers(tmp_path, photo, layerprobe):
     )
     given = ("grid", f"{tmp_path / 'functional.py'}:Net", photo, photo, "-o", tmp_path / "both.png")
     assert layerprobe(*given, "--input-size", 16).out.endswith("by eager on cpu\n")
+
+
+def test_where_trained_weights_are_is_said_of_a_model_of_torchvision():
+    resnet = torchvision.models.ResNet18_Weights.DEFAULT.url
+    assert trained_weights("torchvision:resnet18") == resnet
+    assert trained_weights("torchvision:mnasnet0_5").startswith("http")
+    assert [trained_weights(each) for each in ("torchvision:none", "cnn3", "timm:resnet18")] == ["", "", ""]

@@ -6,6 +6,9 @@ import { overviewPages } from "../src/maps/overview.js";
 import { OUTPUT_PAGE } from "../src/maps/tile_places.js";
 import { atDepth, deepestModule } from "../src/selection.js";
 
+/** Names of models whose weights are known to be fresh unless they are from a file. */
+const OF_LIBRARIES = /^(cnn11$|cnn2$|cnn3$|torchvision:|timm:)/;
+
 /** @typedef {import("../src/maps/map_page.js").MapPages} MapPages */
 /**
  * @typedef {object} OfPage what the visitor chose
@@ -65,10 +68,21 @@ export async function chosenPages(run, style) {
 async function pagesOfSome(run, outputs, style) {
   // Python's overview hides look-alikes, and --aliases draws a whole grid, too.
   if (style.depth === OVERVIEW && !style.filter && !style.aliases) {
-    const pages = await overviewPages(run, outputs, style, run.brightness);
-    return { ...pages, lead: [pages.lead, await run.topClass()].filter(Boolean).join(" ") };
+    const pages = await overviewPages(run, outputs, style, run.seen);
+    const lead = [pages.lead, await run.topClass()].filter(Boolean).join(" ");
+    return { ...pages, lead, closing: [...pages.closing, ...meantBy(run.artifact.manifest)] };
   }
   return gridPages(await run.maps(outputs, style.reduce), outputs, style);
+}
+
+/**
+ * What random weights mean for a picture, if the model is known to have them; as `runtime/runs/photo_pages.py`.
+ * @param {any} manifest
+ * @returns {string[]}
+ */
+function meantBy({ recipe }) {
+  const isRandom = recipe && !recipe.weights_file && OF_LIBRARIES.test(recipe.model);
+  return isRandom ? ["Random weights: this shows sizes and structure, nothing learned."] : [];
 }
 
 /**

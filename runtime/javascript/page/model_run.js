@@ -7,7 +7,6 @@ import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
 import { readChannels, readComponents, readMap } from "../src/maps/map_reading.js";
-import { brightnessOf } from "../src/maps/overview.js";
 import { AUTO } from "../src/maps/reductions.js";
 import { coloursOfPhoto } from "../src/maps/tile.js";
 import { chosenPages } from "./choice.js";
@@ -27,8 +26,8 @@ export class ModelRun {
     this.artifact = model.artifact;
     /** @type {Tensors | null} the photo as the model is given it */
     this.input = null;
-    /** @type {import("../src/maps/likeness.js").Picture | null} how bright it is */
-    this.brightness = null;
+    /** @type {import("../src/maps/overview.js").Pixels | null} how bright it is */
+    this.seen = null;
     /** @type {Map<string, Map<string, FeatureMap>>} the photo's maps by reduction, and by output */
     this.known = new Map();
   }
@@ -82,7 +81,7 @@ export class ModelRun {
     const seen = preprocess(await decodePhoto(source), preprocessing);
     this.input = new Map([[name, seen.input]]);
     const { shape, data } = seen.cropped;
-    this.brightness = brightnessOf({ width: shape[1], height: shape[0], data: /** @type {Uint8Array} */ (data) });
+    this.seen = { width: shape[1], height: shape[0], data: /** @type {Uint8Array} */ (data) };
     this.known.clear();
     return seen;
   }

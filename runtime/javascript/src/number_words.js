@@ -85,18 +85,20 @@ export const withMinus = (text) => text.replaceAll("-", "−");
 export const percent = (share) => `${roundHalfEven(share * 100)} %`;
 
 /**
- * `0.00019` and `1.9e-04` as `1.9e-4`.
- * @param {string} number as of `general`
+ * `0.00019` and `1.9e-04` as `1.9e-4`, and then what is beside it and under 0.1 likewise.
+ * @param {string[]} numbers
+ * @returns {string[]}
  */
-export function compact(number) {
-  const small = /^-?0\.000([1-9]\d*)$/.exec(number);
-  const text = small ? exponential(Number(number), small[1].length) : number;
-  return text.replace(/e([+-])0+(?=\d)/, (_, sign) => `e${sign === "+" ? "" : sign}`);
+export function inOneForm(...numbers) {
+  const isShort = numbers.some((each) => /^-?0\.000\d|e-/.test(each));
+  return numbers.map((each) => {
+    const isSmall = isShort && Math.abs(Number(each)) > 0 && Math.abs(Number(each)) < 0.1;
+    return (isSmall ? scientific(each) : each).replace(/e([+-])0+(?=\d)/, (_, sign) => `e${sign === "-" ? "-" : ""}`);
+  });
 }
 
-/**
- * Python's `format(value, ".Ne")` of a number that has as many digits.
- * @param {number} value
- * @param {number} digits significant
- */
-const exponential = (value, digits) => value.toExponential(digits - 1);
+/** @param {string} number */
+function scientific(number) {
+  const digits = number.split("e")[0].replace(/\D/g, "").replace(/^0+/, "");
+  return Number(number).toExponential(digits.length - 1);
+}

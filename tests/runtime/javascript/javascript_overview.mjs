@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { rangeText } from "../../../runtime/javascript/src/maps/colour_scales.js";
 import { gridPages } from "../../../runtime/javascript/src/maps/feature_grid.js";
 import { pagesOf, pictureOf, scalesOfPages } from "../../../runtime/javascript/src/maps/map_page.js";
-import { brightnessOf, overviewPages, tensorSource } from "../../../runtime/javascript/src/maps/overview.js";
+import { overviewPages, tensorSource } from "../../../runtime/javascript/src/maps/overview.js";
 import { besideOf } from "../../../runtime/javascript/src/maps/sections.js";
 import { readSafetensors } from "../../../runtime/javascript/src/safetensors.js";
 
@@ -12,7 +12,7 @@ const given = JSON.parse(readFileSync(process.argv[2], "utf8"));
 async function pages(tensors, outputs, seen, name, style) {
   const from = tensorSource(tensors);
   if (name.startsWith("all")) return gridPages(await from.maps(outputs, style.reduce ?? "auto"), outputs, style);
-  return overviewPages(from, outputs, style, brightnessOf(seen));
+  return overviewPages(from, outputs, style, seen);
 }
 
 // Letters of one width, as in the test.

@@ -5,7 +5,7 @@ import pytest
 
 from map_pictures import find_tiles, output, random_maps, texts
 from runtime.maps.colour_maps import colour_table
-from runtime.maps.colour_scales import range_text, scales_of
+from runtime.maps.colour_scales import ColourScale, range_text, scales_of
 from runtime.maps.feature_grid import draw_grid
 from runtime.maps.grid_style import GridStyle
 
@@ -93,3 +93,17 @@ def test_the_largest_numbers_have_a_scale():
     values[0, 0], values[1, 1] = -largest, largest
     assert (scale_of(values).low, scale_of(values).high) == (-largest, largest)
     assert scales_of([np.full((2, 2), np.nan)], GridStyle(), shared=False) == [None]
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((-0.00103, 0.00098), ("−1.03e−3", "9.8e−4")),
+        ((0.0000242, 0.0132), ("2.42e−5", "1.32e−2")),
+        ((0.00002, 12.5), ("2e−5", "12.5")),
+        ((-0.25, 0.00132), ("−0.25", "0.00132")),
+        ((0.0, 0.0002), ("0", "2e−4")),
+    ],
+)
+def test_the_short_numbers_of_a_tile_are_in_one_form(ends, said):
+    assert range_text(ColourScale(*ends, "viridis", *ends), short=True) == said

@@ -14,6 +14,7 @@ from runtime.maps.colour_scales import scales_of
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.map_reading import read_channels, read_components, read_map
 from runtime.maps.overview import overview_pages
+from runtime.maps.parts import in_parts
 from runtime.maps.photo import Photo
 from runtime.maps.takeaway import takeaway
 from runtime.maps.thinning import differing
@@ -150,14 +151,14 @@ def test_maps_that_hardly_change_are_drawn_once_with_more_components_and_a_sente
     pages = overview(arrays, outputs)
     shown = [(each.name, each.part) for each in pages.maps]
     assert shown == [("blocks.11.2", ""), ("blocks.11.2", "PC2")], "the others hold too little"
-    assert re.fullmatch(r"PC1 is nearly the same in 11 more outputs \(\|r\| ≥ 0\.9\d\)\.", pages.lead)
+    assert re.fullmatch(r"PC1 hardly changes over 12 outputs \(r ≥ 0\.9\d\)\.", pages.lead)
     written = texts(pages.picture(1))
     assert [each[:3] for each in written if re.match(r"PC\d \d+ %", each)] == ["PC1", "PC2"]
     assert written.count("blocks.11.2") == 1, "both stand under one name"
     assert abs(agreement(pages.maps[0].values, first)) > 0.9
     found = np.stack([each.values.ravel() for each in pages.maps])
     assert np.allclose(np.corrcoef(found), np.eye(2), atol=1e-6), "components of one tensor have nothing in common"
-    assert "nearly the same" not in overview(*blocks(lambda block: tensor(pattern(block), mean=0))).lead
+    assert "hardly changes" not in overview(*blocks(lambda block: tensor(pattern(block), mean=0))).lead
 
 
 def test_a_component_that_holds_little_is_flagged():
@@ -190,7 +191,7 @@ def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
         ((32, 16, 8), ["stage 1", "stage 2", "stage 3"]),
         ((32, 16, 8, 16, 32), ["encoder 1", "encoder 2", "bottleneck", "decoder 1", "decoder 2"]),
         ((8, 16, 32), ["stage 1", "stage 2", "stage 3"]),
-        ((16,), ["one size throughout"]),
+        ((16,), ["12 blocks"]),
     ],
 )
 def test_stages_are_named_and_an_encoder_told_from_a_decoder(sides, names):
@@ -257,7 +258,39 @@ def test_poolings_and_what_only_moves_values_give_way_to_what_they_follow():
     assert names[-1] == "conv"
     assert "pool" not in names
     alone = [each for each in outputs if each.name not in ("conv", "permute")]
-    assert overview(arrays, alone).maps[-1].name == "pool", "nothing else is of its size"
+    assert overview(arrays, alone).maps[-1].name == "blocks.11.0", "though nothing else is of its size"
+
+
+def test_the_maps_of_one_size_are_headed_by_how_many_blocks_they_are_of():
+    common = pattern(3)
+    written = texts(overview(*blocks(lambda block: tensor(common + 0.02 * pattern(block), mean=0))).picture(1))
+    assert "12 blocks" in written
+
+
+def test_what_a_block_ends_with_is_its_last_map_where_its_result_has_none():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3), layers=3)
+    ends = [output(f"blocks.{block}.view", "N?HW", path=f"blocks.{block}", label="view") for block in range(BLOCKS)]
+    sums = [output(f"blocks.{block}.cat", path=f"blocks.{block}", label="cat") for block in range(BLOCKS)]
+    arrays |= {each.name: arrays[each.name.replace("cat", "2")] for each in sums}
+    mixed = [
+        each for block in range(BLOCKS) for each in (*outputs[3 * block : 3 * block + 3], sums[block], ends[block])
+    ]
+    assert {each.name.rpartition(".")[2] for each in overview(arrays, mixed).maps} == {"cat"}
+
+
+def test_a_component_of_under_a_tenth_is_not_drawn_nor_one_of_a_fifth_beside_a_larger_one():
+    def parts(*weights):
+        found = np.linalg.qr(np.stack([pattern(seed).ravel() for seed in range(4)], axis=1) - 0.01)[0].T
+        loadings = np.linalg.qr(np.random.default_rng(0).normal(size=(24, 4)) - 0.01)[0].T
+        weighted = zip(weights, loadings, found.reshape(4, 16, 16), strict=True)
+        whole = sum(weight**0.5 * np.multiply.outer(of, one - one.mean()) for weight, of, one in weighted)
+        whole = whole - whole.mean(axis=0)
+        source, outputs = Tensors({"a": whole[None].astype(np.float32)}), {"a": output("a")}
+        return [each.part for each in in_parts(source, outputs, source.maps(list(outputs.values()), "pca"))]
+
+    assert parts(0.5, 0.3, 0.15, 0.05) == ["", "PC2"]
+    assert parts(0.75, 0.14, 0.06, 0.05) == ["", "PC2"]
+    assert parts(0.9, 0.05, 0.03, 0.02) == [""]
 
 
 @pytest.mark.parametrize("varied", range(4, 8))
@@ -289,41 +322,58 @@ def test_what_is_nearly_constant_is_flagged():
     assert "Flat: the colours span less than 10 % of the values." in " ".join(written)
 
 
-def test_the_lead_says_how_sizes_change_and_how_much_maps_are_like_the_photo():
-    common, other = pattern(3, 32), pattern(8, 8)
-    sides = [32] * 6 + [8] * 6
-
-    def of(block):
-        like, own = (common, pattern(60 + block, 32)) if sides[block] == 32 else (other, pattern(70 + block, 8))
-        return tensor(like + 0.3 * own, mean=3, seed=block)
-
-    grey = np.repeat(((common - common.min()) * 100).astype(np.uint8)[..., None], 3, axis=2)
-    pages = overview(*blocks(of), Photo("a.png", Image.fromarray(grey), grey, (0, 0, 32, 32)))
-    found = re.fullmatch(
-        r"From 32 × 32 to 8 × 8 pixels in 2 stages; stage 1 follows the photo's brightness "
-        r"\(\|r\| (0\.\d\d)\), stage 2 (hardly does|does in part) \((0\.\d\d)\)\.",
-        pages.lead,
-    )
-    assert abs(float(found[1]) - abs(agreement(pages.maps[0].values, common))) < 0.02
-    small = common.reshape(8, 4, 8, 4).mean(axis=(1, 3))
-    assert abs(float(found[3]) - abs(agreement(pages.maps[-1].values, small))) < 0.02
-    assert overview(*blocks(of)).lead == "From 32 × 32 to 8 × 8 pixels in 2 stages."
+def drawing(side, seed=0):
+    """A picture with outlines."""
+    found = np.zeros((32, 32))
+    for top, left, height, width in np.random.default_rng(seed).integers(4, 16, (6, 4)):
+        found[top : top + height, left : left + width] += 40
+    return found.reshape(side, 32 // side, side, 32 // side).mean(axis=(1, 3))
 
 
-def test_the_lead_tells_edges_from_brightness():
-    dots = np.zeros((32, 32))
-    dots[4:12, 4:12] = dots[18:28, 14:24] = 1
-    rng = np.random.default_rng(0)
-    smooth, edges = dots + 0.01 * rng.normal(size=dots.shape), np.hypot(*np.gradient(dots))
-    grey = np.repeat((200 * dots).astype(np.uint8)[..., None], 3, axis=2)
-    photo = Photo("a.png", Image.fromarray(grey), grey, (0, 0, 32, 32))
+def photo_of(grey):
+    seen = np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
+    return Photo("a.png", Image.fromarray(seen), seen, (0, 0, *grey.shape))
 
-    def lead(like):
-        return overview(*blocks(lambda block: tensor(like + 0.3 * pattern(block, 32), mean=3, seed=block)), photo).lead
 
-    assert "the photo's edges (|r| 0." in lead(3 * edges)
-    assert "the photo's brightness (|r| 0." in lead(smooth)
-    assert lead(3 * pattern(77, 32)).startswith("The mean hardly follows the photo's brightness or edges (|r| up to 0.")
+def lead(*stages):
+    """Of one map in each stage, over one photo."""
+    arrays = {str(index): tensor(each, mean=3) for index, each in enumerate(stages, 1)}
+    maps = Tensors(arrays).maps([output(name) for name in arrays], "mean")
+    return takeaway([replace(each, stage=f"stage {each.name}") for each in maps], {}, photo_of(drawing(32)).seen)
+
+
+@pytest.mark.parametrize(
+    ("stages", "said"),
+    [
+        ([drawing(32), drawing(16)], r"All tiles keep the photo's outlines \(r ≥ 0\.\d\d\)\."),
+        (
+            [drawing(32), drawing(16, 9)],
+            r"The photo's outlines are clear in stage 1 \(r \d\.\d\d\), gone in stage 2 \(r −?0\.[0-3]\d\)\.",
+        ),
+        (
+            [-drawing(32), drawing(16), drawing(16, 9)],
+            r"In stage 1 the photo is inverted; its outlines are clear up to stage 2 \(.*\), gone in stage 3 \(.*\)\.",
+        ),
+        (
+            [drawing(32), drawing(16, 9), drawing(32)],
+            r"The photo's outlines are lost by stage 2 \(r −?0\.[0-3]\d\) and back in stage 3 \(r \d\.\d\d\)\.",
+        ),
+        ([drawing(32), drawing(4)], r"The photo's outlines are clear in stage 1 \(r \d\.\d\d\)\."),
+        ([drawing(32, 9), drawing(16, 9)], r"From 32 × 32 to 16 × 16 pixels in 2 stages\."),
+    ],
+)
+def test_the_lead_says_how_far_the_photo_is_seen(stages, said):
+    assert re.fullmatch(said, lead(*stages)), lead(*stages)
+
+
+def test_without_a_photo_the_lead_says_how_sizes_change():
+    maps = blocks(lambda block: tensor(pattern(block, 32 if block < 6 else 8)))
+    assert overview(*maps).lead == "From 32 × 32 to 8 × 8 pixels in 2 stages."
+
+
+def test_the_lead_says_that_values_fade():
+    fading = [drawing(32) / drawing(32).max() * by for by in (3.0, 2.0, 2e-4)]
+    assert re.fullmatch(r"Values fade from [\d.]+ in stage 1 to \d\.\de−\d in stage 3\.", lead(*fading))
 
 
 def test_components_of_opposite_sign_are_alike_and_means_are_not():
@@ -332,13 +382,3 @@ def test_components_of_opposite_sign_are_alike_and_means_are_not():
     assert [each.name for each in differing([map_, turned]).maps] == ["a"]
     means = [replace(each, share=None, reduction="mean") for each in (map_, turned)]
     assert [each.name for each in differing(means).maps] == ["a", "b"]
-
-
-def test_a_map_of_few_pixels_is_not_compared_with_the_photo():
-    brightness = pattern(3, 32)
-    (large,) = Tensors({"a": tensor(brightness, mean=3)}).maps([output("a")], "mean")
-    (small,) = Tensors({"b": tensor(brightness.reshape(4, 8, 4, 8).mean(axis=(1, 3)), mean=3)}).maps(
-        [output("b")], "mean"
-    )
-    said = takeaway([replace(large, stage="stage 1"), replace(small, stage="stage 2")], {}, brightness)
-    assert said == "From 32 × 32 to 4 × 4 pixels in 2 stages; stage 1 follows the photo's brightness (|r| 1.00)."

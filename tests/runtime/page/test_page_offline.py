@@ -39,7 +39,7 @@ def listed(site: Path) -> set[str]:
 def test_without_network_the_page_opens_draws_and_judges(visit):
     assert visit["unreachable"]
     assert visit["offline"] == "after · feature maps"
-    assert visit["drawn"].startswith("5 maps in ")
+    assert visit["drawn"].startswith("4 maps in ")
     assert visit["tiles"] > 0
     assert visit["channels"] > 1
     assert visit["verdict"].startswith("All pass.")

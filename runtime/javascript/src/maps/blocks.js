@@ -31,13 +31,44 @@ export function ofWholeBlocks(outputs, shown) {
   for (let depth = 1; depth <= deepestModule(outputs); depth++) {
     const selected = atDepth(outputs, depth);
     if (selected.length === outputs.length) break;
-    const some = withoutBranches(selected);
+    const some = withMaps(withoutBranches(selected), outputs);
     const maps = shown(some);
     if (!maps || maps > CROWDED) break;
     if (maps >= TELLING) found = { blocks: some, depth };
     if (found.depth === depth && some.filter(hasMap).length >= ENOUGH) break;
   }
   return found;
+}
+
+/**
+ * Some outputs, in place of one that has no map, as after a channel shuffle, the last of its module's that has one.
+ * @param {Output[]} some
+ * @param {Output[]} outputs
+ * @returns {Output[]}
+ */
+function withMaps(some, outputs) {
+  const found = new Map(some.map((each) => [each.name, each]));
+  const last = new Map();
+  for (const each of outputs) {
+    const path = each.module_path;
+    if (found.has(each.name) && path && !hasMap(each)) found.set(each.name, last.get(path) ?? each);
+    else if (hasMap(each)) last.set(path, each);
+  }
+  return [...new Set(found.values())];
+}
+
+/**
+ * How many modules of one kind some outputs are of, by their numbers: 12 of `layers.0` to `layers.11`.
+ * @param {Output[]} some
+ */
+export function numberedBlocks(some) {
+  const paths = new Set(some.filter(hasMap).map((each) => String(each.module_path ?? "")));
+  const counts = new Map();
+  for (const path of paths) {
+    const kind = path.replace(/\d+/g, "0");
+    if (/\d/.test(path)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return Math.max(0, ...counts.values());
 }
 
 /**

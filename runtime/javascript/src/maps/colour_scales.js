@@ -1,7 +1,7 @@
 // Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
 // rules are those of `runtime/maps/colour_scales.py`.
 
-import { compact, general, withMinus } from "../number_words.js";
+import { general, inOneForm, withMinus } from "../number_words.js";
 import { roundHalfEven } from "../tensor.js";
 
 /**
@@ -134,7 +134,7 @@ export function rangeText(scale, { short = false, marks = true } = {}) {
     low = general(scale.low, digits);
     high = general(scale.high, digits);
   }
-  if (short) [low, high] = [compact(low), compact(high)];
+  if (short) [low, high] = inOneForm(low, high);
   if (marks && scale.lowest < scale.low) low = short ? `≤ ${low}` : `${general(scale.lowest, 3)} … ${low}`;
   if (marks && scale.highest > scale.high) high = short ? `≥ ${high}` : `${high} … ${general(scale.highest, 3)}`;
   return [withMinus(low), withMinus(high)];

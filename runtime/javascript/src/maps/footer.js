@@ -20,7 +20,8 @@ export const BADGES = {
 };
 /** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
 export const IN_SHORT = {
-  "inside blocks": ["inside", "preactivation"],
+  "inside blocks": ["inside"],
+  "before an activation": ["preactivation"],
   "like a tile drawn": ["repeat", "similar", "pooling", "noise"],
   checkerboards: ["checkerboard"],
   "nearly constant": ["weak", "rounding", "constant"],
@@ -66,7 +67,8 @@ export function overviewExplained(maps, outputs, depth) {
  */
 export function signNotes(maps) {
   const isFree = usualReduction(maps) === "pca";
-  return isFree ? ["A component's sign is free: here each is turned to look like the one before."] : [];
+  const further = maps.some(({ part }) => part) ? ", others in the middle" : "";
+  return isFree ? [`A component's sign is free: here PC1 is bright as the photo and the tile before${further}.`] : [];
 }
 
 /**

@@ -25,7 +25,7 @@ export { colourMapImage, colourMapNames, colourTable, notFiniteColour, valueRang
 export { mapOverPhoto } from "./photo_overlay.js";
 export { pageRanges, sectionsOf } from "./sections.js";
 export { gridPages } from "./feature_grid.js";
-export { brightnessOf, overviewPages, tensorSource } from "./overview.js";
+export { overviewPages, tensorSource } from "./overview.js";
 export { pagesOf, pictureOf, scalesOfPages } from "./map_page.js";
 export { coloursOf, coloursOfPhoto } from "./tile.js";
 export { CHANNEL_PAGE, MARGIN, OUTPUT_PAGE, OVERVIEW_PAGE, fit } from "./tile_places.js";

@@ -17,6 +17,8 @@ const PERIODIC = 0.2;
 const LEAST_SIDE = 7;
 /** Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3. */
 const BLURRED = 28;
+/** Of a map's side, one pixel for so many, what is computed from padding. */
+const RIM = 14;
 
 /**
  * Which maps hardly vary beside the strongest.
@@ -109,6 +111,42 @@ export function correlation(one, other) {
   const [first, second] = centred(one, other);
   const found = dot(first, second) / (Math.sqrt(dot(first, first)) * Math.sqrt(dot(second, second)));
   return Number.isFinite(found) ? found : 0;
+}
+
+/**
+ * How much a map changes where a photo does, whatever the sign: Pearson's correlation of the square roots of their slopes,
+ * so that a few edges aren't all, without the rim; both averaged down as by `correlation`. Null of a map in which that is
+ * chance.
+ * @param {Picture[]} colours of the photo
+ * @param {Picture} map
+ */
+export function outlinesCorrelation(colours, map) {
+  const height = Math.min(colours[0].height, map.height, BLURRED);
+  const width = Math.min(colours[0].width, map.width, BLURRED);
+  if (Math.min(height, width) < LEAST_SIDE) return null;
+  const rim = Math.ceil(Math.min(height, width) / RIM);
+  const [one, other] = [colours, [map]].map((parts) =>
+    steepnessOf(parts.map((each) => coarse(each, height, width)), height, width, rim),
+  );
+  return correlation(one, other);
+}
+
+/**
+ * The square root of how steep pictures are together at each pixel within the rim, by central differences.
+ * @param {Float64Array[]} parts
+ * @param {number} height
+ * @param {number} width
+ * @param {number} rim at least 1
+ * @returns {Picture}
+ */
+function steepnessOf(parts, height, width, rim) {
+  const [rows, columns] = [height - 2 * rim, width - 2 * rim];
+  const values = Float64Array.from({ length: rows * columns }, (_, to) => {
+    const at = (Math.floor(to / columns) + rim) * width + (to % columns) + rim;
+    const squares = parts.map((each) => (each[at + 1] - each[at - 1]) ** 2 + (each[at + width] - each[at - width]) ** 2);
+    return (squares.reduce((sum, each) => sum + each, 0) / 4) ** 0.25;
+  });
+  return { values, height: rows, width: columns };
 }
 
 /**

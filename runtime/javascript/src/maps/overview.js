@@ -1,7 +1,7 @@
 // An overview of a model: the few of its maps that say the most, on one page; the order of the steps, which is that of
 // `runtime/maps/overview.py`. Which blocks it is of is decided in `blocks.js`, what looks alike in `thinning.js`.
 
-import { closedBlocks, isBranch, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
+import { closedBlocks, isBranch, numberedBlocks, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
 import { hasMap } from "./channels.js";
 import { marked, refuseBlank } from "./feature_grid.js";
 import { isWeak, worthDrawing } from "./feature_maps.js";
@@ -34,6 +34,7 @@ import { OVERVIEW_PAGE } from "./tile_places.js";
 /** @typedef {import("./feature_maps.js").LeftOut} LeftOut */
 /** @typedef {import("./feature_maps.js").ByReason} ByReason */
 /** @typedef {import("./likeness.js").Picture} Picture */
+/** @typedef {{ width: number, height: number, data: ArrayLike<number> }} Pixels H W 3 */
 /** An output of a manifest. @typedef {any} Output */
 /**
  * @typedef {object} OfMaps what the maps come from
@@ -58,11 +59,12 @@ const THINNED = ["inside", "preactivation", "similar", "pooling", "noise", "chec
  * @param {MapSource} source
  * @param {Output[]} outputs of a manifest
  * @param {import("./colour_scales.js").GridStyle} style
- * @param {Picture | null} brightness of the photo as the model saw it
+ * @param {Pixels | null} seen what the model saw of the photo
  * @returns {Promise<import("./map_page.js").MapPages>}
  * @throws {import("../errors.js").UsageError} no output shows anything
  */
-export async function overviewPages(source, outputs, style, brightness) {
+export async function overviewPages(source, outputs, style, seen) {
+  const brightness = seen ? brightnessOf(seen) : null;
   const [reduce, shared] = [style.reduce ?? AUTO, Boolean(style.shared)];
   let maps = await source.maps(outputs, reduce);
   const isFree = reduce === AUTO && source.hasChannels;
@@ -83,15 +85,15 @@ export async function overviewPages(source, outputs, style, brightness) {
     if (more.maps.length > draft.maps.length) [some, draft] = [branches, more];
   }
   account(draft, outputs, blocks, some);
-  const stages = few ? withStages(draft.maps) : draft.maps;
+  const stages = few ? withStages(draft.maps, depth ? numberedBlocks(some) : 0) : draft.maps;
   const byName = new Map(outputs.map((output) => [output.name, output]));
-  const drawn = few && isFree ? await inParts(source, byName, stages, brightness, room) : stages;
+  const drawn = few && isFree ? await inParts(source, byName, stages) : stages;
   const isThinned = THINNED.some((kind) => kind in draft.leftOut);
   return {
     maps: drawn,
     style,
     kind: OVERVIEW_PAGE,
-    lead: few ? takeaway(stages, draft.alike, brightness) : "",
+    lead: few ? takeaway(drawn, draft.alike, seen && channelsOf(seen), brightness) : "",
     opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
     closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...leftOutCounts(draft.leftOut)],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
@@ -113,16 +115,24 @@ export const tensorSource = (tensors) => ({
 });
 
 /**
+ * @param {Pixels} seen
+ * @returns {Picture[]}
+ */
+function channelsOf({ width, height, data }) {
+  return [0, 1, 2].map((colour) => {
+    const values = Float64Array.from({ length: width * height }, (_, pixel) => data[3 * pixel + colour]);
+    return { values, width, height };
+  });
+}
+
+/**
  * The brightness of a photo, before which no map comes.
- * @param {{ width: number, height: number, data: ArrayLike<number> }} seen H W 3: what the model saw
+ * @param {Pixels} seen
  * @returns {Picture}
  */
-export function brightnessOf({ width, height, data }) {
-  const values = Float64Array.from({ length: width * height }, (_, pixel) => {
-    const at = 3 * pixel;
-    return (data[at] + data[at + 1] + data[at + 2]) / 3;
-  });
-  return { values, width, height };
+function brightnessOf(seen) {
+  const [red, green, blue] = channelsOf(seen).map(({ values }) => values);
+  return { ...seen, values: Float64Array.from(red, (value, at) => (value + green[at] + blue[at]) / 3) };
 }
 
 /**

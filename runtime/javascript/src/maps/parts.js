@@ -4,11 +4,9 @@
 import { isMeanOfFew } from "./feature_maps.js";
 import { aligned, correlation } from "./likeness.js";
 import { lastOfSizes } from "./stages.js";
-import { FEW, isFilled } from "./thinning.js";
+import { FEW } from "./thinning.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
-/** @typedef {import("./likeness.js").Picture} Picture */
-/** @typedef {import("./thinning.js").Room} Room */
 /** An output of a manifest. @typedef {any} Output */
 /**
  * @typedef {object} PartSource what the maps come from
@@ -23,8 +21,21 @@ import { FEW, isFilled } from "./thinning.js";
  * @type {Record<number, number>}
  */
 const COMPONENTS = { 1: 4, 2: 3, 3: 3 };
-/** The share of the variance from which on a component after the first is drawn: what holds less is speckle. */
-const TELLING = 0.06;
+/** The share of the variance from which on a component after the first may be drawn: what holds less is speckle. */
+const TELLING = 0.1;
+/** The share from which on it is: the largest of those that hold less is drawn only if no other is. */
+const MUCH = 0.2;
+/**
+ * What a component after the first is turned to look like, where none of its number is before it: it has little to do with
+ * the photo's brightness, which would decide by chance.
+ */
+const MIDDLE = {
+  values: Float64Array.from({ length: 28 * 28 }, (_, at) =>
+    [Math.floor(at / 28), at % 28].every((place) => place >= 7 && place < 21) ? 1 : 0,
+  ),
+  height: 28,
+  width: 28,
+};
 /** The correlation with the same component of the stage before, from which on a component tells nothing new. */
 const KNOWN = 0.7;
 
@@ -44,27 +55,23 @@ export function extraChannels(maps) {
  * @param {PartSource} source
  * @param {Map<string, Output>} outputs by name
  * @param {FeatureMap[]} maps at least one, in the order of execution
- * @param {Picture | null} brightness of the photo, by which components get their sign
- * @param {Room} room on the page
  * @returns {Promise<FeatureMap[]>}
  */
-export async function inParts(source, outputs, maps, brightness, room) {
+export async function inParts(source, outputs, maps) {
   if (maps.length < FEW && maps.every((map) => map.share !== null))
-    return withComponents(source, outputs, maps, brightness, room);
+    return withComponents(source, outputs, maps);
   const last = maps[maps.length - 1];
   if (extraChannels(maps)) return [...maps.slice(0, -1), ...(await source.channels(outputs.get(last.name), last))];
   return maps;
 }
 
 /**
- * The maps with the components that are new after each; with one more, where that fills the last row.
+ * The maps with the components that are new after each.
  * @param {PartSource} source
  * @param {Map<string, Output>} outputs
  * @param {FeatureMap[]} maps
- * @param {Picture | null} brightness
- * @param {Room} room
  */
-async function withComponents(source, outputs, maps, brightness, room) {
+async function withComponents(source, outputs, maps) {
   const ends = lastOfSizes(maps);
   const some = maps.filter((map) => ends.has(map.name));
   const count = COMPONENTS[some.length] ?? 2;
@@ -75,20 +82,17 @@ async function withComponents(source, outputs, maps, brightness, room) {
   const more = alignedByNumber(
     all.map((parts) => parts.filter((map) => map.part === "" || (map.share ?? 0) >= TELLING)),
     count,
-    brightness,
   );
   /** @type {FeatureMap[]} */
   let before = [];
-  /** @type {FeatureMap | undefined} of the last stage that has one */
-  let known;
-  const shown = new Set();
+  /** @type {FeatureMap[]} */
+  const fresh = [];
   for (const parts of more) {
-    const isNew = parts.map((map, at) => at >= before.length || !alike(before[at], map));
-    parts.forEach((map, at) => isNew[at] && shown.add(map));
-    if (isNew.includes(false)) known = parts[isNew.indexOf(false)];
+    fresh.push(...parts.filter((map, at) => at >= before.length || !alike(before[at], map)));
     if (parts.length) before = parts;
   }
-  if (known && !isFilled(room, maps.length + shown.size)) shown.add(known);
+  const least = Math.min(MUCH, Math.max(0, ...fresh.map((map) => map.share ?? 0)));
+  const shown = new Set(fresh.filter((map) => (map.share ?? 0) >= least));
   return maps.flatMap((map) => [map, ...(more[some.indexOf(map)] ?? []).filter((part) => shown.has(part))]);
 }
 
@@ -96,16 +100,15 @@ async function withComponents(source, outputs, maps, brightness, room) {
  * Of each output its components after the first: the eye compares those of one number, as it does the first ones.
  * @param {FeatureMap[][]} found of each output, the first included
  * @param {number} count
- * @param {Picture | null} brightness
  */
-function alignedByNumber(found, count, brightness) {
+function alignedByNumber(found, count) {
   /** @type {FeatureMap[][]} */
   const more = found.map(() => []);
   for (let number = 1; number < count; number++) {
     const places = found.flatMap((parts, place) => (number < parts.length ? [place] : []));
     const turned = aligned(
       places.map((place) => found[place][number]),
-      brightness,
+      MIDDLE,
     );
     turned.forEach((map, index) => more[places[index]].push(map));
   }

@@ -12,22 +12,25 @@ const MOVES =
 
 /**
  * The maps, each with the name of its stage: the neighbours of one height and width. Where the maps become smaller and
- * then as large as before, as in a U-Net, the stages are of its encoder and decoder.
+ * then as large as before, as in a U-Net, the stages are of its encoder and decoder. If all are of one size, that is the
+ * number of blocks, if known.
  * @param {FeatureMap[]} maps
+ * @param {number} [blocks]
  * @returns {FeatureMap[]}
  */
-export function withStages(maps) {
+export function withStages(maps, blocks = 0) {
   const runs = runsOfOneSize(maps);
-  const names = stageNames(runs.map(([first]) => first.height * first.width));
+  const names = stageNames(runs.map(([first]) => first.height * first.width), blocks);
   return runs.flatMap((run, index) => run.map((map) => ({ ...map, stage: names[index] })));
 }
 
 /**
  * @param {number[]} areas the number of pixels of each stage
+ * @param {number} blocks
  * @returns {string[]}
  */
-function stageNames(areas) {
-  if (areas.length < 2) return ["one size throughout"];
+function stageNames(areas, blocks) {
+  if (areas.length < 2) return [blocks > 1 ? `${blocks} blocks` : "one size"];
   const lowest = areas.indexOf(Math.min(...areas));
   const [down, up] = [areas.slice(0, lowest + 1), areas.slice(lowest)];
   const falls = down.every((area, index) => index === 0 || down[index - 1] > area);
@@ -68,13 +71,13 @@ export function lastOfSizes(maps) {
 }
 
 /**
- * The maps without poolings beside another map of their size, and the others' names: the picture is that of the map
- * before, made smaller.
+ * The maps without poolings, if there are others, and the others' names: the picture is that of the map before, made
+ * smaller.
  * @param {FeatureMap[]} maps
  * @returns {{ maps: FeatureMap[], pooled: string[] }}
  */
 export function withoutPoolings(maps) {
-  const pooled = runsOfOneSize(maps).flatMap((run) => (run.every(isPooling) ? [] : run.filter(isPooling)));
+  const pooled = maps.every(isPooling) ? [] : maps.filter(isPooling);
   return { maps: maps.filter((map) => !pooled.includes(map)), pooled: pooled.map((map) => map.name) };
 }
 
