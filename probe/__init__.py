@@ -8,7 +8,7 @@ observe/: what each node of the graph holds: shape, dtype, memory; which sizes a
 layout/: which axis of a tensor is N, C, H, W or L
 descriptions.py: which nodes become outputs, which are skipped and why (a tuple is, its parts aren't); aliases; inputs
 faithfulness.py: compares the probe's results with the model's; refuses random results; within rounding
-other_inputs.py: second input, of another batch, on which that is compared; noise or rows of the example
+other_inputs.py: which second calls that is compared on, tried in order; noise or rows of the example
 parts.py: which submodules can be probed if the whole model can't, as suggestions of an error
 build.py: build_probe: the order of these steps; training mode warns; --dynamic-size, --capture, --leaf
 probe.py: the class Probe that build_probe returns; fixed batch, noise inputs

@@ -6,7 +6,7 @@ photo_preprocessing.py: how a photo becomes the input, with --mean and --std, as
 variants.py: the built-in models cnn11, cnn2 and cnn3
 weights.py: --weights: a state dict from .safetensors, .pt or .pth, without running code; the hash of weights
 check.py: unwraps DataParallel, torch.compile; refuses TorchScript, lazy and meta models, sparse examples
-example.py: the example call: its tensors by name, constants (flags, numbers), which tensors have the batch
+example.py: the example call: its tensors by name, constants, which tensors have the batch; its other batch size
 leaf_modules.py: which modules stay whole, one output each (--leaf): torch.nn's and classes that are named
 shared_copy.py: copy of the model in eval mode over the same weights, so that the user's own is never touched
 kept_functions.py: makes functions kept on a model (forward, hooks, lambdas) refer to the copy, not to the original

@@ -10,9 +10,9 @@ colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
 blocks.py: which depth of blocks makes an overview; branches inside of a block; what its activation follows
-likeness.py: maps that look alike, noise, checkerboards, weak ones; one sign for principal components
+likeness.py: measures of maps: correlation, noise, checkerboards, weak ones; one sign for principal components
 stages.py: stages by the size of maps; encoder and decoder; what each stage returns; poolings
-thinning.py: what an overview leaves out or marks: what looks alike, poolings, noise, weak maps; full rows
+thinning.py: what an overview leaves out or marks: from which correlation on maps look alike, poolings; full rows
 parts.py: several maps of one output in an overview: PC2, PC3 where they are new; a head's channels
 takeaway.py: the sentence below an overview's title: values that fade, what hardly changes, the photo's outlines
 tile_places.py: columns, even rows, where each tile is, how many a page holds; how large a map is in its tile

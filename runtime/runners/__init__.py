@@ -2,7 +2,7 @@
 
 registry.py: table of runners; which run by default, work here, or need their name or --trust; --provider auto
 settings.py: threads, TF32 (off), optimization, cuDNN search, web backend: their defaults; None is left to each runner
-base.py: the class of all runners: open, run, bind; what a new one fills in; bfloat16 is refused
+base.py: the class of all runners: open, run, bind; what a new one fills in; what a failed run says
 input_check.py: whether arrays fit the model's inputs: names, shapes, dtypes; float32 is rounded to float16
 memory_need.py: estimate of the outputs' memory; refuses a batch or inputs that don't fit, before they run
 peak_memory.py: this process's peak memory, measured; hands freed memory back to the system

@@ -31,8 +31,8 @@ opening.py: how a scan opens its runners: threads, what is compared
 shard_worker.py: a shard computed somewhere else: what a worker is sent, the files that it sends back
 ray_cluster.py: --ray: shards given to workers by Ray Data; Ray is used nowhere else
 kept_tensors.py: --keep: the tensors themselves, in files of bounded size
-differences.py: --against: drift of each output on every image, where it starts, top classes, the worst images
-worst_images.py: --against: the worst images' inputs, for verify --input
+differences.py: --against: drift of each output on every image, where it starts, which and how many are the worst
+worst_images.py: --against: writes those images' inputs, for verify --input
 introduced_errors.py: --introduced: what each operation introduced and inherited on every image
 tables.py: writing and reading a Parquet file; images and summaries
 statistics_tables.py: outputs, channels and their histograms as Parquet; dead and saturated channels

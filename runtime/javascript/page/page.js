@@ -3,13 +3,14 @@
 //
 // photo_sources.js: a file, drop, paste, camera or test photo -> a photo
 // worker_calls.js, worker.js: asks the worker, and answers there
-// site_model.js: the artifact and its probes, opened on a backend
+// site_model.js: the artifact and its probes, opened on a backend or on another; none stands in for one that fails
 // model_run.js: decodes the photo; which probe runs for which output; how large the photo is shown
 // choice.js: there, which maps are shown: overview, depth, search, look-alikes
 // top_class.js: there, what a trained classifier says of the photo
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
 // large_view.js: one output large: its channels, values under the pointer
-// verdict_view.js, self_check.js, report_words.js: runs the recorded input here, judges it, and says how it went
+// verdict_view.js, self_check.js: runs the recorded input here, judges it, and says how it went
+// report_words.js: the words and digits of a report
 // offline.js, service_worker.js: the page is kept in the browser, and opens without network
 // elements.js: the elements of index.html, downloads, options
 

@@ -22,6 +22,7 @@ import { paint, setRange } from "./painting.js";
  * @property {HTMLElement} details
  * @property {HTMLCanvasElement} canvas
  * @property {HTMLElement} range
+ * @property {HTMLElement} unseen the section's heading, where it isn't above the tile itself
  */
 
 /** Of text that a tile has, as the layout of a picture counts them: two below its name, one above it. */
@@ -66,9 +67,9 @@ export class Tiles {
       setHeading(parts, isFirst ? section : null, section !== null, isLast);
       parts.name.classList.toggle("again", shortly[index] !== tile);
       fill(parts, shortly[index], pages, scales[index], photo);
-      const around = section ? headingOf(section) : { name: "", beside: "" };
-      const said = [tile.name, ...tile.lines, around.name, around.beside, parts.range.textContent ?? ""];
-      parts.tile.setAttribute("aria-label", said.filter(Boolean).join(", "));
+      // What is said once above several tiles, for one who hears each by itself.
+      const { name: stage, beside } = section && !isFirst ? headingOf(section) : { name: "", beside: "" };
+      parts.unseen.textContent = `${stage} ${beside}`.trim();
       return parts.tile;
     });
     const wanted = [this.photo.tile, ...this.shown];
@@ -129,7 +130,9 @@ function newParts(tag, className, text) {
   const canvas = make("canvas");
   const range = make("span", { className: "range" });
   const titles = make("span", { className: "titles" }, [name, details]);
-  return { tile: make(tag, { className }, [heading, titles, canvas, range]), heading, name, details, canvas, range };
+  const unseen = make("span", { className: "unseen" });
+  const tile = make(tag, { className }, [heading, titles, canvas, range, unseen]);
+  return { tile, heading, name, details, canvas, range, unseen };
 }
 
 /**

@@ -1,9 +1,11 @@
 // A visit to a page in headless Chromium, for test_page_in_browser.py: what it saw, as JSON.
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
 const { modules, chromium: executablePath, url, elsewhere, photos, folder } = JSON.parse(process.argv[2]);
 const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
+const axe = await readFile(join(modules, "axe-core", "axe.min.js"), "utf8");
 
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
 const context = await browser.newContext({ acceptDownloads: true, viewport: { width: 390, height: 844 } });
@@ -27,7 +29,16 @@ async function saved(button, name) {
   await file.saveAs(join(folder, name));
 }
 
-const seen = {};
+/** What axe-core, which knows the rules of WCAG, finds wrong for those who see little or hear the page: rule, place. */
+async function barriers() {
+  await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document);
+    return violations.flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html.slice(0, 200)}`));
+  });
+}
+
+const seen = { barriers: {} };
 await page.goto(url);
 seen.ready = await status("Ready");
 seen.atFirst = { title: await page.title(), heading: await page.textContent("h1"), problems: [...problems] };
@@ -48,6 +59,8 @@ seen.notes = await page.locator("#notes li").allTextContents();
 seen.foreignElements = await page.locator("#grid img, #grid script, #grid b, dialog img").count();
 seen.widerThanThePhone = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 
+seen.barriers.maps = await barriers();
+
 // By keyboard alone: a tile is opened, a pixel is read, and the channels are there.
 await page.locator("#grid button.tile").first().focus();
 await page.keyboard.press("Enter");
@@ -60,6 +73,7 @@ seen.large = {
   value: await page.textContent("#value"),
   channels: await page.locator("#channels button").count(),
 };
+seen.barriers.large = await barriers();
 await page.keyboard.press("PageDown");
 seen.next = await page.textContent("#large-name");
 await page.keyboard.press("Escape");
@@ -81,6 +95,9 @@ for (const [index, [name, content]] of photos.entries()) {
 await page.click("#judge");
 await page.waitForFunction(() => !document.querySelector("#judge").disabled);
 seen.verdict = await page.textContent("#verdict");
+seen.barriers.verdict = await barriers();
+await page.emulateMedia({ colorScheme: "dark" });
+seen.barriers.dark = await barriers();
 seen.problems = [...problems];
 
 // Neither the page nor its worker can reach another host; what they try is told to the console.

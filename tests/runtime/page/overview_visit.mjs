@@ -37,7 +37,7 @@ seen.names = await texts("#grid button.tile .name");
 seen.lines = await page.$$eval("#grid button.tile .details", (all) =>
   all.map((details) => [...details.children].map((line) => line.textContent)),
 );
-seen.labels = await page.$$eval("#grid button.tile", (all) => all.map((tile) => tile.getAttribute("aria-label")));
+seen.labels = await page.$$eval("#grid button.tile", (all) => all.map((tile) => tile.textContent));
 if (!seen.names.length) throw new Error(await page.textContent("#status"));
 const [file] = await Promise.all([page.waitForEvent("download"), page.click("#save-picture")]);
 await file.saveAs(picture);

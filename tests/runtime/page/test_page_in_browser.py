@@ -92,7 +92,7 @@ def photos(tmp_path_factory) -> list[Path]:
 @pytest.fixture(scope="module")
 def visit(artifact, photos, serve, tmp_path_factory):
     """What was seen, and the folder of what was saved."""
-    modules = node_modules("playwright-core", "onnxruntime-web")
+    modules = node_modules("playwright-core", "onnxruntime-web", "axe-core")
     folder = tmp_path_factory.mktemp("visit")
     runtime = modules / "onnxruntime-web" / "dist"
     write_page(artifact, folder / "site", "<i>hostile</i>", backends=["wasm"], runtime_files=runtime)
@@ -133,6 +133,10 @@ def test_names_stay_text(visit, artifact):
     assert len(names(artifact)[2]) >= 200
     assert visit["foreignElements"] == 0
     assert visit["widerThanThePhone"] == 0
+
+
+def test_the_page_has_no_barriers_for_those_who_see_little_or_hear_it(visit):
+    assert visit["barriers"] == {"maps": [], "large": [], "verdict": [], "dark": []}
 
 
 def test_a_tile_opens_large_with_its_values_and_channels_by_keyboard(visit, artifact, photos):
