@@ -24,6 +24,7 @@ tensor_moments.py: the statistics of one tensor at once, for a notebook
 channel_moments.py: these of each channel over many images; merging them (Chan)
 sample_counts.py: which elements the histograms count, and counting them
 value_histogram.py: an output's values in 65,536 buckets; quantiles from them
+output_histograms.py: each output's filled buckets, as they are merged and kept
 channel_histogram.py: each channel's values in 255 buckets below its largest; quantiles from them; merging them
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes

@@ -56,8 +56,9 @@ def write_statistics(
             tables["channels"].append(_channel_rows(of_class, outputs, partial, path_of))
             for index, each in enumerate(outputs):
                 moments = partial.moments.part(each.begin, each.end)
-                tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
-                tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
+                counts = partial.outputs.of_output(index)
+                tables["outputs"].append(_output_row(of_class, each, moments, counts, path_of))
+                tables["histograms"].append(_histogram_rows(of_class, each, counts))
         for table, parts in tables.items():
             write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
         for future in written:
