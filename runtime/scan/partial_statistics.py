@@ -12,17 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import ArtifactError, first_line
-from .channel_histogram import ChannelHistograms, Tables
 from .channel_moments import ChannelMoments
 from .output_histograms import OutputHistograms
-from .value_histogram import BINS, BUCKETS, NO_TOP, NOT_FINITE
+from .packed_histograms import PackedHistograms, largest_packed
+from .value_histogram import BUCKETS
 
 __all__ = ["PARTIAL_MARK", "PartialStatistics", "folded", "largest_partial"]
 
 _KEY = "layerprobe.scan_partial"
 PARTIAL_MARK = f'"{_KEY}"'
 """What a file of partial statistics has at its start."""
-_KINDS = ("uint16", "uint32", "int64")
 _MOST = 2**53
 """Of anything that is counted: float64 holds it exactly, and a thousand of them add up."""
 
@@ -37,13 +36,13 @@ class PartialStatistics:
     """P"""
     outputs: OutputHistograms
     """O: of each output."""
-    histograms: ChannelHistograms
+    histograms: PackedHistograms
     """P: of each channel."""
 
     @classmethod
     def none(cls, channels: int) -> "PartialStatistics":
         """Return the statistics of no images, with P channels."""
-        return cls(0, ChannelMoments.none(channels), OutputHistograms.none(), ChannelHistograms.none(channels))
+        return cls(0, ChannelMoments.none(channels), OutputHistograms.none(), PackedHistograms.none(channels))
 
     def merged(self, later: "PartialStatistics") -> "PartialStatistics":
         """Return the statistics of both, of which the other one's images come later."""
@@ -60,9 +59,7 @@ class PartialStatistics:
 
         arrays: dict[str, NDArray[Any]] = {each.name: getattr(self.moments, each.name) for each in fields(self.moments)}
         arrays |= {"places": self.outputs.places, "counts": self.outputs.counts}
-        arrays |= {"tops": self.histograms.tops, "tables": _packed(self.histograms.tables)}
-        facts = {"images": self.images, "table_type": self.histograms.tables.dtype.name}
-        return save(arrays, {_KEY: json.dumps(facts)})
+        return save(arrays | self.histograms.arrays(), {_KEY: json.dumps({"images": self.images})})
 
     @classmethod
     def from_bytes(cls, content: bytes, source: object, channels: int, outputs: int) -> "PartialStatistics":
@@ -75,37 +72,15 @@ class PartialStatistics:
 
         try:
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-            facts, arrays = json.loads(header["__metadata__"][_KEY]), load(content)
-            images, of_outputs = int(facts["images"]), _outputs(arrays.pop("places"), arrays.pop("counts"), outputs)
-            tables = _unpacked(arrays.pop("tables"), facts["table_type"], channels)
-            histograms = _histograms(arrays.pop("tops"), tables, channels)
+            images, arrays = int(json.loads(header["__metadata__"][_KEY])["images"]), load(content)
+            of_outputs = _outputs(arrays.pop("places"), arrays.pop("counts"), outputs)
+            histograms = PackedHistograms.from_arrays(arrays, channels)
             moments = ChannelMoments(**arrays)
             _check(images, moments, channels)
             found = cls(images, moments, of_outputs, histograms)
         except Exception as error:  # of a damaged file, safetensors and NumPy raise many types
             raise ArtifactError(f"{source} is damaged: {first_line(error)}\nScan into another folder.") from error
         return found
-
-
-def _packed(tables: Tables) -> NDArray[np.uint8]:
-    """Return the channels' tables as compressed bytes: most of their buckets are empty."""
-    import pyarrow as pa
-
-    return np.frombuffer(pa.Codec("zstd").compress(np.ascontiguousarray(tables)), np.uint8)
-
-
-def _unpacked(packed: NDArray[Any], kind: str, channels: int) -> Tables:
-    """Return the tables that `_packed` was given, P x 256; of a damaged file, never more bytes than these have.
-
-    Raises:
-        ValueError: they are none.
-    """
-    import pyarrow as pa
-
-    if kind not in _KINDS or packed.dtype != np.uint8:
-        raise ValueError("its tables are no counts")
-    size = channels * BINS * np.dtype(kind).itemsize
-    return np.frombuffer(pa.Codec("zstd").decompress(packed, size), kind).reshape(channels, BINS)
 
 
 def _outputs(places: NDArray[Any], counts: NDArray[Any], outputs: int) -> OutputHistograms:
@@ -123,21 +98,6 @@ def _outputs(places: NDArray[Any], counts: NDArray[Any], outputs: int) -> Output
     return OutputHistograms(places, counts)
 
 
-def _histograms(tops: NDArray[Any], tables: NDArray[Any], channels: int) -> ChannelHistograms:
-    """Return the channels' histograms of a file.
-
-    Raises:
-        ValueError: they are none.
-    """
-    if tops.shape != (channels,) or tops.dtype != np.int32:
-        raise ValueError("it is of other outputs")
-    if tops.min() < NO_TOP or tops.max() >= NOT_FINITE:
-        raise ValueError("its tops are no magnitudes")
-    if tables.min() < 0 or tables.max() >= _MOST:
-        raise ValueError("its tables are no counts")
-    return ChannelHistograms(tops, tables)
-
-
 def _check(images: int, moments: ChannelMoments, channels: int) -> None:
     right = ChannelMoments.none(channels)
     for each in fields(moments):
@@ -152,9 +112,7 @@ def _check(images: int, moments: ChannelMoments, channels: int) -> None:
 
 def largest_partial(channels: int, outputs: int) -> int:
     """Return how many bytes a file of them has at most."""
-    # What can't be compressed gets longer by less than a hundredth.
-    of_histograms = channels * (9 * BINS + 4)
-    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + of_histograms
+    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + largest_packed(channels)
 
 
 def folded(parts: Iterable[PartialStatistics], channels: int) -> PartialStatistics:
