@@ -110,7 +110,7 @@ def _notes(found: ScanResult) -> str:
 def _rows(found: ScanResult) -> Iterator[str]:
     for index, each in enumerate(found.outputs):
         moments = found.statistics.moments.part(each.begin, each.end)
-        yield _row(each, moments, found.statistics.counts[index], found)
+        yield _row(each, moments, found.statistics.outputs.of_output(index), found)
 
 
 def _row(output: ScannedOutput, moments: ChannelMoments, counts: NDArray[np.int64], found: ScanResult) -> str:

@@ -24,7 +24,9 @@ tensor_moments.py: the statistics of one tensor at once, for a notebook
 channel_moments.py: these of each channel over many images; merging them (Chan)
 sample_counts.py: which elements the histograms count, and counting them
 value_histogram.py: an output's values in 65,536 buckets; quantiles from them
+output_histograms.py: each output's filled buckets, as they are merged and kept
 channel_histogram.py: each channel's values in 255 buckets below its largest; quantiles from them; merging them
+packed_histograms.py: the channels' histograms, compressed while they wait to be merged
 partial_statistics.py: what a shard gave, as data and as a file
 merge_tree.py: the partial statistics on the disk, merged in an order that no interruption changes
 opening.py: how a scan opens its runners: threads, what is compared

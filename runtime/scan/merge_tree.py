@@ -86,8 +86,7 @@ class MergeTree:
         """
         node, merged = _Node(class_number, 0, rank), []
         while node.sibling in self._nodes:
-            other = self._read(node.sibling)
-            partial = other.merged(partial) if node.rank % 2 else partial.merged(other)
+            partial = self._merged(node, partial)
             merged.append(node.sibling)
             node = node.parent
         try:
@@ -100,13 +99,18 @@ class MergeTree:
         for each in merged:
             self._remove(each)
 
+    def _merged(self, node: _Node, partial: PartialStatistics) -> PartialStatistics:
+        """Return a node's statistics merged with its sibling's."""
+        other = self._read(node.sibling)
+        return other.merged(partial) if node.rank % 2 else partial.merged(other)
+
     def statistics(self, class_number: int) -> PartialStatistics:
         """Return the statistics of all shards of a class, merged in their order.
 
         Raises:
             ArtifactError: a node is damaged.
         """
-        return folded(self._roots(class_number), *self._sizes)
+        return folded(self._roots(class_number), self._sizes[0])
 
     def _roots(self, class_number: int) -> Iterator[PartialStatistics]:
         for node in sorted(self._nodes, key=lambda node: node.shards[0]):

@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import ArtifactError, first_line
-from .channel_histogram import ChannelHistograms
 from .channel_moments import ChannelMoments
-from .value_histogram import BINS, BUCKETS, NO_TOP, NOT_FINITE
+from .output_histograms import OutputHistograms
+from .packed_histograms import PackedHistograms, largest_packed
+from .value_histogram import BUCKETS
 
 __all__ = ["PARTIAL_MARK", "PartialStatistics", "folded", "largest_partial"]
 
@@ -33,36 +34,32 @@ class PartialStatistics:
     """How many could be read."""
     moments: ChannelMoments
     """P"""
-    counts: NDArray[np.int64]
-    """O x 65,536: the histogram of each output."""
-    histograms: ChannelHistograms
+    outputs: OutputHistograms
+    """O: of each output."""
+    histograms: PackedHistograms
     """P: of each channel."""
 
     @classmethod
-    def none(cls, channels: int, outputs: int) -> "PartialStatistics":
-        """Return the statistics of no images, with P channels and O outputs."""
-        counts = np.zeros((outputs, BUCKETS), np.int64)
-        return cls(0, ChannelMoments.none(channels), counts, ChannelHistograms.none(channels))
+    def none(cls, channels: int) -> "PartialStatistics":
+        """Return the statistics of no images, with P channels."""
+        return cls(0, ChannelMoments.none(channels), OutputHistograms.none(), PackedHistograms.none(channels))
 
     def merged(self, later: "PartialStatistics") -> "PartialStatistics":
         """Return the statistics of both, of which the other one's images come later."""
         return PartialStatistics(
             self.images + later.images,
             self.moments.merged(later.moments),
-            self.counts + later.counts,
+            self.outputs.merged(later.outputs),
             self.histograms.merged(later.histograms),
         )
 
     def to_bytes(self) -> bytes:
-        """Return the content of a file: safetensors, with the histograms' empty buckets left out."""
+        """Return the content of a file: safetensors, with the channels' tables compressed by zstd."""
         from safetensors.numpy import save
 
-        places = np.flatnonzero(self.counts)
         arrays: dict[str, NDArray[Any]] = {each.name: getattr(self.moments, each.name) for each in fields(self.moments)}
-        arrays |= {"places": places, "counts": self.counts.reshape(-1)[places]}
-        arrays |= {"tops": self.histograms.tops, "tables": self.histograms.tables}
-        facts = {"images": self.images}
-        return bytes(save(arrays, {_KEY: json.dumps(facts)}))
+        arrays |= {"places": self.outputs.places, "counts": self.outputs.counts}
+        return save(arrays | self.histograms.arrays(), {_KEY: json.dumps({"images": self.images})})
 
     @classmethod
     def from_bytes(cls, content: bytes, source: object, channels: int, outputs: int) -> "PartialStatistics":
@@ -76,33 +73,32 @@ class PartialStatistics:
         try:
             header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
             images, arrays = int(json.loads(header["__metadata__"][_KEY])["images"]), load(content)
-            counts = np.zeros(outputs * BUCKETS, np.int64)
-            counts[arrays.pop("places")] = arrays.pop("counts")
-            histograms = _histograms(arrays.pop("tops"), arrays.pop("tables"), channels)
+            of_outputs = _outputs(arrays.pop("places"), arrays.pop("counts"), outputs)
+            histograms = PackedHistograms.from_arrays(arrays, channels)
             moments = ChannelMoments(**arrays)
-            _check(images, moments, counts, channels)
-            found = cls(images, moments, counts.reshape(outputs, BUCKETS), histograms)
+            _check(images, moments, channels)
+            found = cls(images, moments, of_outputs, histograms)
         except Exception as error:  # of a damaged file, safetensors and NumPy raise many types
             raise ArtifactError(f"{source} is damaged: {first_line(error)}\nScan into another folder.") from error
         return found
 
 
-def _histograms(tops: NDArray[Any], tables: NDArray[Any], channels: int) -> ChannelHistograms:
-    """Return the channels' histograms of a file.
+def _outputs(places: NDArray[Any], counts: NDArray[Any], outputs: int) -> OutputHistograms:
+    """Return the outputs' histograms of a file.
 
     Raises:
         ValueError: they are none.
     """
-    if tops.shape != (channels,) or tables.shape != (channels, BINS) or tops.dtype != np.int32:
+    if not (places.dtype == counts.dtype == np.int64 and places.ndim == 1 and places.shape == counts.shape):
+        raise ValueError("it has no counts")
+    if places.size and not (places[0] >= 0 and places[-1] < outputs * BUCKETS and (np.diff(places) > 0).all()):
         raise ValueError("it is of other outputs")
-    if tops.min() < NO_TOP or tops.max() >= NOT_FINITE:
-        raise ValueError("its tops are no magnitudes")
-    if tables.dtype.kind not in "iu" or tables.min() < 0 or tables.max() >= _MOST:
-        raise ValueError("its tables are no counts")
-    return ChannelHistograms(tops, tables)
+    if counts.min(initial=0) < 0 or counts.max(initial=0) >= _MOST:
+        raise ValueError("it has no counts")
+    return OutputHistograms(places, counts)
 
 
-def _check(images: int, moments: ChannelMoments, counts: NDArray[Any], channels: int) -> None:
+def _check(images: int, moments: ChannelMoments, channels: int) -> None:
     right = ChannelMoments.none(channels)
     for each in fields(moments):
         array, like = getattr(moments, each.name), getattr(right, each.name)
@@ -110,19 +106,18 @@ def _check(images: int, moments: ChannelMoments, counts: NDArray[Any], channels:
             raise ValueError("it is of other outputs")
         if array.dtype.kind == "i" and array.size and not (array.min() >= -1 and array.max() < _MOST):
             raise ValueError(f"its {each.name} are no counts")
-    if not 0 <= images < _MOST or counts.min() < 0 or counts.max() >= _MOST:
+    if not 0 <= images < _MOST:
         raise ValueError("it has no counts")
 
 
 def largest_partial(channels: int, outputs: int) -> int:
     """Return how many bytes a file of them has at most."""
-    of_histograms = channels * (8 * BINS + 4)
-    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + of_histograms
+    return 2**20 + 8 * channels * len(fields(ChannelMoments)) + 16 * outputs * BUCKETS + largest_packed(channels)
 
 
-def folded(parts: Iterable[PartialStatistics], channels: int, outputs: int) -> PartialStatistics:
+def folded(parts: Iterable[PartialStatistics], channels: int) -> PartialStatistics:
     """Return the statistics of all parts, merged one after another."""
     found = None
     for part in parts:  # one is held beside it, however many there are
         found = part if found is None else found.merged(part)
-    return PartialStatistics.none(channels, outputs) if found is None else found
+    return PartialStatistics.none(channels) if found is None else found

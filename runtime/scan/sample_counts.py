@@ -76,12 +76,14 @@ class SampleCounts:
             output.count([samples[index] for samples in taken])
 
     def results(self) -> tuple[NDArray[np.int64], ChannelHistograms]:
-        """Return the histogram of each output, O x 65,536, and those of all channels; after the last batch."""
+        """Return the histogram of each output, O x 65,536, and those of all channels; once, after the last batch."""
         self._count(self._waiting)
-        self._waiting = []
         for buckets in INFINITE:
             self._counts[:, buckets] = 0
-        return self._counts, ChannelHistograms.joined([each.histograms() for each in self._of_outputs])
+        found = self._counts, ChannelHistograms.joined([each.histograms() for each in self._of_outputs])
+        # They take as much as all that is merged with them.
+        del self._counts, self._of_outputs, self._waiting
+        return found
 
 
 class _OfOutput:

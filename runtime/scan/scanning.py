@@ -275,7 +275,7 @@ def _finished(
         # One at a time, and each read twice: a thousand of them are gigabytes.
         yield from ((name, tree.statistics(number)) for name, number in sorted(numbers.items()))
 
-    whole = folded((each for _, each in by_class()), outputs[-1].end, len(outputs))
+    whole = folded((each for _, each in by_class()), outputs[-1].end)
     images = sum(len(each.items) for each in shards) - superseded
     if not whole.images:
         raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .batch_reduction import BatchReduction, reduced_batch
 from .channel_moments import ChannelMoments
 from .image_list import Shard
+from .output_histograms import OutputHistograms
+from .packed_histograms import PackedHistograms
 from .partial_statistics import PartialStatistics
 from .row_moments import added
 from .sample_counts import SampleCounts
@@ -74,8 +76,9 @@ class ShardReduction:
         self.images.append(self._row(number, 0) | {"error": reason})
 
     def statistics(self) -> PartialStatistics:
-        """Return the statistics of the images so far."""
-        return PartialStatistics(self._read, self._known, *self._samples.results())
+        """Return the statistics of all images; once, as the counts are then given up."""
+        counts, histograms = self._samples.results()
+        return PartialStatistics(self._read, self._known, OutputHistograms.of(counts), PackedHistograms.of(histograms))
 
     def _row(self, number: int, row: int) -> dict[str, Any]:
         item = self.shard.items[number - self.shard.first]

@@ -51,13 +51,15 @@ def write_statistics(
             of_class = None if name is None else shown_path(name)
             if name is None:
                 # The largest table by far: it is written while the others are made.
-                groups = (_channel_histogram_rows(each, partial.histograms) for each in _grouped(outputs))
+                histograms = partial.histograms.unpacked()
+                groups = (_channel_histogram_rows(each, histograms) for each in _grouped(outputs))
                 written.append(beside.submit(write_row_groups, folder / "channel_histograms.parquet", groups))
             tables["channels"].append(_channel_rows(of_class, outputs, partial, path_of))
             for index, each in enumerate(outputs):
                 moments = partial.moments.part(each.begin, each.end)
-                tables["outputs"].append(_output_row(of_class, each, moments, partial.counts[index], path_of))
-                tables["histograms"].append(_histogram_rows(of_class, each, partial.counts[index]))
+                counts = partial.outputs.of_output(index)
+                tables["outputs"].append(_output_row(of_class, each, moments, counts, path_of))
+                tables["histograms"].append(_histogram_rows(of_class, each, counts))
         for table, parts in tables.items():
             write_table(folder / f"{table}.parquet", pa.concat_tables(parts).combine_chunks())
         for future in written:
@@ -104,7 +106,7 @@ def _channel_rows(
 ) -> "pyarrow.Table":
     import pyarrow as pa
 
-    moments, histograms = statistics.moments, statistics.histograms
+    moments, histograms = statistics.moments, statistics.histograms.unpacked()
     dead, saturated = dead_and_saturated(moments)
     counted = histograms.totals()
     return pa.table(
