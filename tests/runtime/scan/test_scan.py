@@ -25,9 +25,11 @@ from runtime.artifact.file_replacement import replace_file
 from runtime.artifact.unfinished import unfinished
 from runtime.runs.preprocessing import preprocess_files
 from runtime.scan import scanning, tables
+from runtime.scan.channel_histogram import ChannelHistograms
+from runtime.scan.packed_histograms import PackedHistograms
 from runtime.scan.partial_statistics import PartialStatistics
 from runtime.scan.scanning import Choices, scan
-from runtime.scan.value_histogram import QUANTILES
+from runtime.scan.value_histogram import BINS, QUANTILES
 
 BATCH, SHARD = 8, 16
 CHOICES = Choices(batch=BATCH, shard=SHARD)
@@ -498,6 +500,14 @@ def rewritten(change):
     return damage
 
 
+def tables_of(arrays, count):
+    """Return tables, of 8 bytes a count, in which all buckets but one have this count."""
+    channels = len(arrays["tops"])
+    tables = np.full((channels, BINS), count, np.int64)
+    tables[:, 1] = 2**40
+    return PackedHistograms.of(ChannelHistograms(arrays["tops"], tables)).arrays()
+
+
 def renamed_part(name):
     return lambda scanned, _home: next((scanned / "partial").iterdir()).rename(scanned / "partial" / name)
 
@@ -532,7 +542,13 @@ def a_pipe(name):
         (rewritten(lambda arrays: {"tops": arrays["tops"][1:]}), "it is of other outputs"),
         (rewritten(lambda arrays: {"tops": arrays["tops"] + 4080}), "its tops are no magnitudes"),
         (rewritten(lambda arrays: {"tables": arrays["tables"].astype(np.float32)}), "its tables are no counts"),
-        (rewritten(lambda arrays: {"tables": -arrays["tables"].astype(np.int64)}), "its tables are no counts"),
+        (rewritten(lambda arrays: {"tables": arrays["tables"][:-1]}), "its tables are no counts"),
+        (rewritten(lambda arrays: {"tables": arrays["tables"][::-1].copy()}), "is damaged"),
+        (rewritten(lambda arrays: {"table_widths": 2 * arrays["table_widths"]}), "is damaged"),
+        (rewritten(lambda arrays: {"table_widths": arrays["table_widths"] + 1}), "its tables are no counts"),
+        (rewritten(lambda arrays: tables_of(arrays, -1)), "its tables are no counts"),
+        (rewritten(lambda arrays: tables_of(arrays, 2**53)), "its tables are no counts"),
+        (rewritten(lambda arrays: {"places": arrays["places"][::-1].copy()}), "it is of other outputs"),
         (renamed_part("00000-99-9999999.safetensors"), "the list has"),
         (renamed_part("00000-40-0000000.safetensors"), "the list has"),
         (listed(images=["../../../etc/passwd"], states=[1]), "outside of the folder"),
