@@ -6,10 +6,12 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from runtime.artifact.manifest import Output, TokenGrid
+from runtime.maps.map_reading import read_channels, read_components, read_map
 from runtime.maps.picture import Picture, Text
 
 __all__ = [
     "LONG_NAME",
+    "TensorMaps",
     "expected_colours",
     "find_tiles",
     "output",
@@ -21,6 +23,24 @@ __all__ = [
 ]
 
 LONG_NAME = "features.denseblock4.denselayer16.conv2_with_a_name_that_goes_on_and_on"
+
+
+class TensorMaps:
+    """The maps of tensors by name, as a run gives them to an overview."""
+
+    has_channels = True
+
+    def __init__(self, arrays):
+        self.arrays = arrays
+
+    def maps(self, outputs, reduce="auto"):
+        return [read_map(self.arrays, each, reduce) for each in outputs]
+
+    def components(self, of, count):
+        return [read_components(self.arrays, each, map_, count) for each, map_ in of]
+
+    def channels(self, each, map_):
+        return read_channels(self.arrays, each, map_)
 
 
 def output(

@@ -26,7 +26,7 @@ export class ModelRun {
     this.artifact = model.artifact;
     /** @type {Tensors | null} the photo as the model is given it */
     this.input = null;
-    /** @type {import("../src/maps/overview.js").Pixels | null} how bright it is */
+    /** @type {import("../src/maps/overview.js").Pixels | null} the photo as the model sees it */
     this.seen = null;
     /** @type {Map<string, Map<string, FeatureMap>>} the photo's maps by reduction, and by output */
     this.known = new Map();

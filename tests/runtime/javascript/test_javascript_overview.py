@@ -15,6 +15,7 @@ from javascript_here import needs_node, run_node
 from PIL import Image
 from safetensors.numpy import save_file
 
+from map_pictures import TensorMaps
 from runtime.artifact.errors import UsageError
 from runtime.drawn_model import opened_to_draw
 from runtime.maps import page_layout, pages, tile
@@ -22,7 +23,7 @@ from runtime.maps.colour_scales import range_text
 from runtime.maps.feature_grid import grid_pages
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.map_page import MapPages
-from runtime.maps.map_reading import read_channels, read_components, read_map
+from runtime.maps.map_reading import read_map
 from runtime.maps.overview import overview_pages
 from runtime.maps.picture import Box, Pixels, Text
 from runtime.maps.sections import sections_of
@@ -125,24 +126,6 @@ CASES = [(model, style) for model in MODELS for style in STYLES if style == "ove
 CASES += [("unet with holes", style) for style in ("overview", "all", "in one scale")]
 
 
-class Tensors:
-    """The source of an overview's maps."""
-
-    has_channels = True
-
-    def __init__(self, arrays):
-        self.arrays = arrays
-
-    def maps(self, outputs, reduce="auto"):
-        return [read_map(self.arrays, each, reduce) for each in outputs]
-
-    def components(self, of, count):
-        return [read_components(self.arrays, each, map_, count) for each, map_ in of]
-
-    def channels(self, each, map_):
-        return read_channels(self.arrays, each, map_)
-
-
 def photo_of(side: int) -> Image.Image:
     small = np.random.default_rng(4).integers(0, 256, (7, 7, 3), np.uint8)
     return Image.fromarray(small).resize((side, side), Image.Resampling.BICUBIC)
@@ -174,7 +157,7 @@ def pages_of(outputs, arrays, seen, name) -> MapPages:
         return grid_pages(
             [read_map(arrays, each, style.reduce) for each in outputs], outputs, style, "net · a photo", seen
         )
-    return overview_pages(Tensors(arrays), outputs, style, "net · a photo", seen)
+    return overview_pages(TensorMaps(arrays), outputs, style, "net · a photo", seen)
 
 
 @pytest.fixture(scope="module")
@@ -294,5 +277,5 @@ def test_what_shows_nothing_is_refused_in_the_same_words(runs, made):
     outputs, arrays, _ = runs["cnn2"]
     blank = {name: np.zeros_like(array) for name, array in arrays.items()}
     with pytest.raises(UsageError) as refused:
-        overview_pages(Tensors(blank), outputs, GridStyle(), "net", None)
+        overview_pages(TensorMaps(blank), outputs, GridStyle(), "net", None)
     assert made["cnn2"]["of zeros"] == str(refused.value).replace(OF_THE_COMMAND_LINE, "")

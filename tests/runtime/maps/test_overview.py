@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from map_pictures import output, texts
+from map_pictures import TensorMaps, output, texts
 from runtime.maps.blocks import without_preactivations
 from runtime.maps.colour_scales import scales_of
 from runtime.maps.grid_style import GridStyle
-from runtime.maps.map_reading import read_channels, read_components, read_map
 from runtime.maps.overview import overview_pages
 from runtime.maps.parts import in_parts
 from runtime.maps.photo import Photo
@@ -20,24 +19,6 @@ from runtime.maps.takeaway import takeaway
 from runtime.maps.thinning import differing
 
 BLOCKS = 12
-
-
-class Tensors:
-    """What a run would give."""
-
-    has_channels = True
-
-    def __init__(self, arrays):
-        self.arrays = arrays
-
-    def maps(self, outputs, reduce="auto"):
-        return [read_map(self.arrays, each, reduce) for each in outputs]
-
-    def components(self, of, count):
-        return [read_components(self.arrays, each, map_, count) for each, map_ in of]
-
-    def channels(self, each, map_):
-        return read_channels(self.arrays, each, map_)
 
 
 def pattern(seed, side=16):
@@ -71,7 +52,7 @@ def blocks(make, *, layers=3):
 
 
 def overview(arrays, outputs, photo=None, **choices):
-    return overview_pages(Tensors(arrays), outputs, GridStyle(**choices), "net", photo)
+    return overview_pages(TensorMaps(arrays), outputs, GridStyle(**choices), "net", photo)
 
 
 def agreement(one, other):
@@ -129,7 +110,7 @@ def test_components_have_one_sign_over_the_page_that_of_the_photo():
     )
     grey = np.repeat(((common - common.min()) * 100).astype(np.uint8)[..., None], 3, axis=2)
     photo = Photo("a.png", Image.fromarray(grey), grey, (0, 0, 16, 16))
-    free = [each for each in Tensors(arrays).maps(outputs, "pca") if each.name.endswith(".2")]
+    free = [each for each in TensorMaps(arrays).maps(outputs, "pca") if each.name.endswith(".2")]
     assert min(agreement(each.values, common) for each in free) < 0, "by themselves some are the other way round"
     drawn = [common, *(each.values for each in overview(arrays, outputs, photo).maps if each.part == "")]
     assert len(drawn) > 3
@@ -285,7 +266,7 @@ def test_a_component_of_under_a_tenth_is_not_drawn_nor_one_of_a_fifth_beside_a_l
         weighted = zip(weights, loadings, found.reshape(4, 16, 16), strict=True)
         whole = sum(weight**0.5 * np.multiply.outer(of, one - one.mean()) for weight, of, one in weighted)
         whole = whole - whole.mean(axis=0)
-        source, outputs = Tensors({"a": whole[None].astype(np.float32)}), {"a": output("a")}
+        source, outputs = TensorMaps({"a": whole[None].astype(np.float32)}), {"a": output("a")}
         return [each.part for each in in_parts(source, outputs, source.maps(list(outputs.values()), "pca"))]
 
     assert parts(0.5, 0.3, 0.15, 0.05) == ["", "PC2"]
@@ -338,7 +319,7 @@ def photo_of(grey):
 def lead(*stages):
     """Of one map in each stage, over one photo."""
     arrays = {str(index): tensor(each, mean=3) for index, each in enumerate(stages, 1)}
-    maps = Tensors(arrays).maps([output(name) for name in arrays], "mean")
+    maps = TensorMaps(arrays).maps([output(name) for name in arrays], "mean")
     return takeaway([replace(each, stage=f"stage {each.name}") for each in maps], {}, photo_of(drawing(32)).seen)
 
 
@@ -377,7 +358,7 @@ def test_the_lead_says_that_values_fade():
 
 
 def test_components_of_opposite_sign_are_alike_and_means_are_not():
-    (map_,) = Tensors({"a": tensor(pattern(1))}).maps([output("a")], "pca")
+    (map_,) = TensorMaps({"a": tensor(pattern(1))}).maps([output("a")], "pca")
     turned = replace(map_, name="b", values=-map_.values)
     assert [each.name for each in differing([map_, turned]).maps] == ["a"]
     means = [replace(each, share=None, reduction="mean") for each in (map_, turned)]

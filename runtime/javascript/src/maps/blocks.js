@@ -99,7 +99,7 @@ export function withoutPreactivations(some, outputs) {
  * @param {Output[]} outputs
  * @returns {Output[]}
  */
-export function withoutBranches(outputs) {
+function withoutBranches(outputs) {
   const blocks = closedBlocks(outputs);
   return outputs.filter((each) => !isBranch(each.module_path, blocks));
 }

@@ -43,7 +43,7 @@ const TOO_MANY = 0.2;
  * @param {Room} room
  * @param {number} tiles
  */
-export function isFilled({ taken, columns }, tiles) {
+function isFilled({ taken, columns }, tiles) {
   return columns ? (taken + tiles) % columns === 0 : !RAGGED.includes(taken + tiles);
 }
 
