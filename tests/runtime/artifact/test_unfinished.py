@@ -39,7 +39,7 @@ with {writing} as partial:
     sys.stdin.readline()
 """
 COMMAND = """
-import signal, sys
+import select, signal, sys
 from pathlib import Path
 from runtime import commands, main
 from runtime.artifact.file_replacement import replace_file
@@ -50,6 +50,9 @@ def work():
         (folder / "half").write_text("half")
         stream.write(b"half, and the mark")
         print("at work", flush=True)
+        # A signal that comes as Python begins to wait is seen when the wait ends.
+        while not select.select([sys.stdin], [], [], 0.1)[0]:
+            pass
         sys.stdin.readline()
 
 commands.load = lambda name: work

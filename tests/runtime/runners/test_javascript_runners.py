@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import signal
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from export import export_artifact
 from probe import build_probe
 from proofs.planted_faults import edited_model
 from runtime import ExecutionError, RunnerUnavailable, Settings, open_artifact, open_runner, verify
+from runtime.artifact import unfinished
 from runtime.main import _stop
 from runtime.runners import node_process
 from runtime.runners.node_process import NodeError, NodeProcess
@@ -248,6 +250,9 @@ def test_an_interrupted_command_ends_node_first(program, tmp_path, monkeypatch):
     node = NodeProcess(tmp_path / "any.js")
     monkeypatch.setattr(os, "_exit", lambda code: None)
     monkeypatch.setattr(node_process, "_RUNNING", {node._process})  # none of another test's
+    # As the process ends, no other thread begins a file any more: here it goes on.
+    monkeypatch.setattr(unfinished, "_MAKING", threading.RLock())
+    monkeypatch.setattr(unfinished, "_IN_WORK", set())
     _stop(signal.SIGINT, None)
     assert node._process.wait(10) == -signal.SIGKILL
 
