@@ -169,24 +169,23 @@ class GRU(_Recurrent):
         linear_before_reset: int = 0,
         **attributes: Any,
     ) -> tuple[Array, ...]:
-        step = self._reset_after if linear_before_reset else self._reset_before
+        step = self._reset_after if linear_before_reset else self._step
         return self._computed(x, (w, r, b), lengths, (h,), step, **attributes)
 
-    @staticmethod
-    def _reset_after(x: Array, state: Sequence[Array], weights: Sequence[Any], functions: Any) -> list[Array]:
-        (w, r, b), (h,), (f, g) = weights, state, functions
-        of_x, of_h = _biases(b)
-        for_x, for_h = _products(x, w, of_x, 3), _products(h, r, of_h, 3)
-        update, reset = f(for_x[0] + for_h[0]), f(for_x[1] + for_h[1])
-        return [(1 - update) * g(for_x[2] + reset * for_h[2]) + update * h]
+    @classmethod
+    def _reset_after(cls, x: Array, state: Sequence[Array], weights: Sequence[Any], functions: Any) -> list[Array]:
+        return cls._step(x, state, weights, functions, after=True)
 
     @staticmethod
-    def _reset_before(x: Array, state: Sequence[Array], weights: Sequence[Any], functions: Any) -> list[Array]:
+    def _step(
+        x: Array, state: Sequence[Array], weights: Sequence[Any], functions: Any, after: bool = False
+    ) -> list[Array]:
         (w, r, b), (h,), (f, g) = weights, state, functions
         of_x, of_h = _biases(b)
         for_x, for_h = _products(x, w, of_x, 3), _products(h, r, of_h, 3)
         update, reset = f(for_x[0] + for_h[0]), f(for_x[1] + for_h[1])
-        return [(1 - update) * g(for_x[2] + _products(reset * h, r, of_h, 3)[2]) + update * h]
+        for_new = reset * for_h[2] if after else _products(reset * h, r, of_h, 3)[2]
+        return [(1 - update) * g(for_x[2] + for_new) + update * h]
 
 
 class LSTM(_Recurrent):
