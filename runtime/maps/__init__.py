@@ -16,7 +16,7 @@ thinning.py: what an overview leaves out or marks: from which correlation on map
 parts.py: several maps of one output in an overview: PC2, PC3 where they are new; a head's channels
 takeaway.py: the sentence below an overview's title: values that fade, what hardly changes, the photo's outlines
 tile_places.py: columns, even rows, where each tile is, how many a page holds; how large a map is in its tile
-page_layout.py: the size of tiles and so the usual width; the lines of text above and below them; pixels
+page_layout.py: size of tiles, the usual width; lines of text above and below; refuses a page over 16,383 pixels a side
 picture_text.py: fonts, names broken in two lines, sentences wrapped
 pages.py: what all pages have: their number, the title, the legend and sentences of the footer
 tile_texts.py: what each tile's lines say: name, operation, size, share of variance, flat; a name once for its parts

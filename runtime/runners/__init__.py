@@ -6,9 +6,9 @@ base.py: the class of all runners: open, run, bind; what a new one fills in; wha
 input_check.py: whether arrays fit the model's inputs: names, shapes, dtypes; float32 is rounded to float16
 memory_need.py: estimate of the outputs' memory; refuses a batch or inputs that don't fit, before they run
 peak_memory.py: this process's peak memory, measured; hands freed memory back to the system
-machine.py: names and versions of CPU, GPU, driver, CUDA, cuDNN; cores that may be used; memory that the GPU has in use
+machine.py: names, versions of CPU, GPU, driver, CUDA, cuDNN; cores for scan and stats; memory that the GPU has in use
 cuda_support.py: why CUDA or TensorRT can't be used: driver, GPU, libraries, package; loads the libraries
-onnx_session.py: opens ONNX Runtime: providers, threads, options by the settings; order; nodes left to the CPU
+onnx_session.py: opens ONNX Runtime: providers, options, threads (its own choice without --threads); nodes left to CPU
 onnx.py: onnx-cpu, onnx-cuda, onnx-tensorrt: ONNX Runtime, with buffers bound
 declared_tensors.py: whether a file's inputs and outputs are the manifest's
 node_support.py: where npm packages and Chromium are; why Node, a package or Chromium can't be used

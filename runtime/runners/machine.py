@@ -37,8 +37,16 @@ def cpu_name() -> str:
 
 
 def usable_cores() -> int:
-    """Return how many cores this process may use: fewer than there are in a container, or under `taskset`."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: fewer than there are under `taskset`, or in a container.
+
+    A container's share of the processor (`docker run --cpus=1.5`, cgroup v2) is rounded up to whole cores.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="utf-8").split()
+    except (OSError, ValueError):
+        return cores
+    return cores if quota == "max" else min(cores, -(-int(quota) // int(period)))
 
 
 def gpu_facts() -> Facts:

@@ -37,5 +37,5 @@ differences.py: --against: drift of each output on every image, where it starts,
 worst_images.py: --against: writes those images' inputs, for verify --input
 introduced_errors.py: --introduced: what each operation introduced and inherited on every image
 tables.py: writing and reading a Parquet file; images and summaries
-statistics_tables.py: outputs, channels and their histograms as Parquet; dead and saturated channels
+statistics_tables.py: outputs, channels, histograms as Parquet; when a channel is dead or saturated, for table(), too
 """

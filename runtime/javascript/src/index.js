@@ -1,7 +1,8 @@
 // The package's table of contents. A folder on a disk, which only Node has, is in "layerprobe/node_folder"; judging what a
 // runtime computed, which drawing needs nothing of, in "layerprobe/verdict".
 //
-// The page that `layerprobe page` writes is on top of it, in ../page/; page/page.js lists its files and offers WebGPU.
+// The page that `layerprobe page` writes is on top of it, in ../page/; page/page.js lists its files and offers WebGPU,
+// page/site_model.js opens the model on the backend that was chosen: none stands in for one that fails.
 //
 // photo or pixels -> preprocess -> Tensor -> openRunner(artifact).run -> Map of name to Tensor -> recordedRun -> file
 

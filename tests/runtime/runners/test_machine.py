@@ -1,5 +1,6 @@
-"""What a GPU's driver and NVML are asked for, with stand-ins for both; and that nothing is told where they are not."""
+"""What a GPU's driver and NVML are asked for, with stand-ins for both; nothing is told where they aren't; cores."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pynvml
@@ -7,7 +8,7 @@ import pytest
 
 from runtime.bench.benchmarking import benchmark
 from runtime.bench.table import bench_table
-from runtime.runners.machine import gpu_bytes_used, gpu_facts
+from runtime.runners.machine import gpu_bytes_used, gpu_facts, usable_cores
 from runtime.runners.onnx import OnnxRunner
 
 MEGABYTE = 1_000_000
@@ -100,3 +101,10 @@ def test_bench_says_nothing_of_a_gpu_that_a_runner_is_not_on(gpu, exported):
     report = benchmark(exported("cnn3"), ["onnx-cpu"], repeats=1)
     assert [timing.gpu_mb for timing in report.timings] == [None, None]
     assert "GPU MB" not in [column.header for column in bench_table(report).columns]
+
+
+@pytest.mark.parametrize(("share", "cores"), [("max 100000", 8), ("150000 100000", 2), ("1000000 100000", 8), ("", 8)])
+def test_a_containers_share_of_the_processor_limits_the_cores(monkeypatch, share, cores):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: set(range(8)))
+    monkeypatch.setattr(Path, "read_text", lambda self, **_options: {"/sys/fs/cgroup/cpu.max": share + "\n"}[str(self)])
+    assert usable_cores() == cores
