@@ -142,9 +142,9 @@ fuzzing: install
 kills: install
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.kills artifacts/reliability.md $(ARGS)
 
-# Ray is what the extra `ray` installs, and is 340 MB that no other test needs; moto is an S3 server.
+# Ray is what the extra `ray` installs, and is 340 MB that no other test needs; moto is an S3 server, the emulator Google's.
 cluster: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray[data]>=2.40' 'moto[s3]' flask flask-cors
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ray[data]>=2.40' 'moto[s3]' flask flask-cors gcp-storage-emulator
 	OMP_NUM_THREADS=1 $(SCRIPT) proofs.cluster artifacts/cluster.md $(ARGS)
 
 # libtorch is that of the torch package.

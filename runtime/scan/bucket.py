@@ -57,9 +57,10 @@ class Bucket:
 
         base = self._base
         try:
-            listed = self._files.get_file_info(FileSelector(base, recursive=True))
-        except FileNotFoundError as error:
-            raise InputError(f"There is no folder {self.shown}. Check the address.") from error
+            # For what isn't there, Google's raises another error than the others: only the answer tells.
+            listed = self._files.get_file_info(FileSelector(base, recursive=True, allow_not_found=True))
+            if not listed and self._files.get_file_info(base).type == FileType.NotFound:
+                raise InputError(f"There is no folder {self.shown}. Check the address.")
         except OSError as error:
             raise self._unreachable(error) from error
         names = [each.path[len(base) :].lstrip("/") for each in listed if each.type == FileType.File]

@@ -1,10 +1,11 @@
-"""`make cluster`: scans on a Ray cluster of three nodes, from an S3 server, whose workers, nodes and driver are killed.
+"""`make cluster`: scans on a Ray cluster of three nodes, from buckets, whose workers, nodes and driver are killed.
 
     python -m proofs.cluster artifacts/cluster.md
     python -m proofs.cluster artifacts/cluster.md --images 128
 
-Three nodes on this machine: a head without CPUs, as where the command is typed, and two of one CPU each. The server is
-moto's, on loopback. Each scan must give the same Parquet, to the last bit, as one without Ray from a folder.
+Three nodes on this machine: a head without CPUs, as where the command is typed, and two of one CPU each. The servers of
+the buckets, of S3 (moto) and Google Cloud Storage (gcp-storage-emulator), are on loopback. Each scan must give the same
+Parquet, to the last bit, as one without Ray from a folder.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import os
 import re
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -75,6 +77,27 @@ def upload(folder: Path, server: str) -> str:
         with store.open_output_stream(f"{_BUCKET}/{folder.name}/{file.name}") as stream:
             stream.write(file.read_bytes())
     return f"s3://{_BUCKET}/{folder.name}?endpoint_override={server}&scheme=http"
+
+
+@contextmanager
+def google_server(folder: Path) -> Iterator[str]:
+    """Yield the address for pyarrow of a folder's files in a bucket of a Google Cloud Storage server on loopback."""
+    from gcp_storage_emulator.server import create_server
+    from pyarrow.fs import GcsFileSystem
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    server = create_server("127.0.0.1", port, in_memory=True, default_bucket=_BUCKET)
+    server.start()
+    try:
+        address = f"127.0.0.1:{port}"
+        store = GcsFileSystem(anonymous=True, scheme="http", endpoint_override=address)
+        for file in sorted(folder.iterdir()):
+            with store.open_output_stream(f"{_BUCKET}/{folder.name}/{file.name}") as stream:
+                stream.write(file.read_bytes())
+        yield f"gs://anonymous@{_BUCKET}/{folder.name}?scheme=http&endpoint_override={address}"
+    finally:
+        server.stop()
 
 
 @contextmanager
@@ -188,12 +211,14 @@ def run(page: Path, images: int, folder: Path) -> int:
     subprocess.run(export, check=True, stdout=-1)
     plain = scans.run("folder", "a folder, one process of one thread", photos)
     facts = {"images": images, "shard": _SHARD, "bytes": bytes_of(folder / "folder", images), "rate": plain["rate"]}
-    with s3_server() as server:
+    with s3_server() as server, google_server(photos) as google:
         address = upload(photos, server)
         scans.run("s3", "S3, one process of one thread", address)
+        scans.run("google", "Google Cloud Storage, one process of one thread", google)
         with three_nodes() as cluster:
             node = cluster.address
             scans.run("ray", "S3, two workers", address, "--ray", node)
+            scans.run("google-ray", "Google Cloud Storage, two workers", google, "--ray", node)
             scans.run("local", "a folder, two workers", photos, "--ray", node)
             scans.run("worker", "S3, two workers", address, "--ray", node, harm=kill_worker)
 
@@ -225,7 +250,7 @@ def main() -> None:
     parser.add_argument("page", type=Path, help="the Markdown file to write")
     parser.add_argument("--images", type=int, default=160, metavar="N", help="photos in each scan")
     arguments = parser.parse_args()
-    if missing := [name for name in ("ray", "moto", "flask") if find_spec(name) is None]:
+    if missing := [name for name in ("ray", "moto", "flask", "gcp_storage_emulator") if find_spec(name) is None]:
         print(f"skipped: {', '.join(missing)} are not installed; make cluster installs them")
         return
     with tempfile.TemporaryDirectory(prefix="layerprobe-cluster-") as made:

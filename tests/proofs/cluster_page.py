@@ -30,7 +30,7 @@ def as_page(facts: Row, rows: Sequence[Row]) -> str:
         "",
         "What `layerprobe scan --ray` gives on a Ray cluster, and when parts of it are lost. Made by `make cluster`",
         "(`tests/proofs/cluster.py`): three nodes on one machine, a head without CPUs and two of one CPU each; photos",
-        "from an S3 server on loopback (moto).",
+        "from servers on loopback: S3 (moto) and Google Cloud Storage (gcp-storage-emulator).",
         "",
         f"{describe_machine()}; {time.strftime('%Y-%m-%d')}. The machine was shared with other work, so seconds are",
         "upper bounds. They include the start of the command, of its workers and of their model.",
