@@ -74,18 +74,22 @@ class ImageSource:
         )
 
 
-def open_source(folder: str | Path) -> ImageSource:
+def open_source(folder: str | Path, *, takes_photos: bool = True) -> ImageSource:
     """List the images below a folder, in a tar, or below an address such as `s3://bucket/photos`.
 
-    Files are chosen as by `input_files`; where it finds none, arrays further below, and else the members of tars.
+    Files are chosen as by `input_files`, or they are the members of tars.
+
+    Args:
+        folder: where they are.
+        takes_photos: whether the model does.
 
     Raises:
         ImageError: there are none.
-        InputError: there is no such folder, or it can't be reached.
+        InputError: there is no such folder, or it can't be reached; or it holds several kinds of files.
         RunnerUnavailable: what reads the address isn't installed.
     """
     place = _place(folder)
-    files = place.files()
+    files = place.files(takes_photos=takes_photos)
     if not files[0].endswith(TAR):
         return ImageSource(place, files)
     with ThreadPoolExecutor(min(_AT_ONCE, len(files))) as listing:

@@ -129,7 +129,7 @@ def scan(
     chosen = [each for each in artifact.manifest.outputs if each.name in runner.names]
     outputs, left_out = scanned_outputs(artifact.manifest, chosen)
     kept = [each.name for each in select_outputs([x.output for x in outputs], choices.keep)] if choices.keep else []
-    source = open_source(folder)
+    source = open_source(folder, takes_photos=artifact.manifest.preprocessing is not None)
     items = chosen_items(source.items, choices.limit, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)

@@ -172,6 +172,32 @@ def test_a_folder_of_photos_stays_one_when_a_run_was_written_into_it(tmp_path):
     assert input_files([tmp_path]) == [tmp_path / "out.safetensors"]
 
 
+def test_photos_and_arrays_in_one_folder_are_refused_by_name_and_nothing_is_left_out(conv, pair, tmp_path, layerprobe):
+    mixed = tmp_path / "mixed"
+    for name in ("cats/b.png", "cats/a.png"):
+        (mixed / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16)).save(mixed / name)
+    np.save(mixed / ".hidden.npy", np.zeros(1))
+    run = ("run", conv.path, mixed, "-o", tmp_path / "out.safetensors")
+    assert "images: 2" in layerprobe(*run).out
+    np.save(mixed / "x.npy", np.zeros((1, 3, 12, 12), np.float32))
+    for command in (
+        run,
+        ("scan", conv.path, mixed, "-o", tmp_path / "s"),
+        ("scan", conv.path, f"file://{mixed}", "-o", tmp_path / "s"),
+        ("verify", conv.path, "--input", mixed, "--runner", "onnx-cpu"),
+        ("verify", conv.path / "model.onnx", "--against", conv.path, "--input", mixed),
+    ):
+        refused = layerprobe(*command)
+        assert refused.code == 3, command
+        assert "mixed holds images (cats/a.png and 1 more) and arrays (x.npy): only one kind is read.\n" in refused.err
+    # No photo is an input of a model of arrays: these are meant, in folders below as well.
+    assert input_files([mixed], takes_photos=False) == [mixed / "x.npy"]
+    (mixed / "x.npy").unlink()
+    np.savez(mixed / "cats" / "one.npz", **features())
+    assert "inputs: 1" in layerprobe("run", pair.path, mixed, "-o", tmp_path / "out.safetensors").out
+
+
 def test_a_recorded_input_of_several_images_is_run_as_one_batch(tmp_path, layerprobe):
     probe = build_probe(nn.Sequential(nn.Conv2d(3, 2, 3)).eval(), torch.randn(1, 3, 6, 6))
     mine = {"two": (torch.randn(2, 3, 6, 6),)}

@@ -131,6 +131,18 @@ def test_a_model_without_images_takes_arrays_in_tars_and_in_folders_below(tmp_pa
     assert without_paths(tmp_path / "b", "channels.parquet") == without_paths(tmp_path / "s", "channels.parquet")
 
 
+def test_a_tar_beside_photos_is_not_left_out_silently(small, photos, tmp_path, layerprobe):
+    folder = tmp_path / "both"
+    folder.mkdir()
+    content = (photos / "00.png").read_bytes()
+    (folder / "a.png").write_bytes(content)
+    tar_of(folder / "old.tar", {"b.png": content})
+    refused = layerprobe("scan", small.path, folder, "-o", tmp_path / "s")
+    assert (refused.code, (tmp_path / "s").exists()) == (3, False)
+    assert "both holds files to scan (a.png) and tars (old.tar): only one kind is read.\n" in refused.err
+    assert layerprobe("scan", small.path, folder / "old.tar", "-o", tmp_path / "s").code == 0
+
+
 def header(name: str, size: bytes, kind: bytes = b"0") -> bytes:
     """A tar's header with any size field, its checksum right."""
     block = bytearray(tarfile.TarInfo(name).tobuf())
