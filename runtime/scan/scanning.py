@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..artifact.errors import ArtifactError, ImageError
+from ..artifact.errors import ArtifactError, ImageError, UsageError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output, fixed_batch
 from ..artifact.selection import select_outputs
@@ -49,7 +49,7 @@ class Choices:
     batch: int | None = None
     shard: int = SHARD
     limit: int | None = None
-    """At most so many images, the first ones."""
+    """At most so many images, the first ones; of a scan that goes on, those that it has already count."""
     sample: int | None = None
     """So many images, at random."""
     seed: int = 0
@@ -130,7 +130,7 @@ def scan(
     outputs, left_out = scanned_outputs(artifact.manifest, chosen)
     kept = [each.name for each in select_outputs([x.output for x in outputs], choices.keep)] if choices.keep else []
     source = open_source(folder, takes_photos=artifact.manifest.preprocessing is not None)
-    items = chosen_items(source.items, choices.limit, choices.sample, choices.seed)
+    items = chosen_items(source.items, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
     batch = fixed_batch(artifact.manifest.inputs) or (other and other.batch) or choices.batch or default_batch(chosen)
@@ -203,6 +203,8 @@ def scan(
 def _listed(target: Path, source: ImageSource, items: Sequence[str], choices: Choices, tree: MergeTree) -> list[Shard]:
     """Return the shards of all images, those that were listed earlier and those that are new; and write the list."""
     shards = read_shards(target / "images.jsonl")
+    if choices.limit is not None:
+        _refuse_fewer(target, shards, choices.limit)
     # A sample that was drawn stays as it is.
     new = () if shards and choices.sample else items
 
@@ -210,11 +212,28 @@ def _listed(target: Path, source: ImageSource, items: Sequence[str], choices: Ch
         return _state_in(source, item)
 
     known = taken(shards, _done(tree, shards), state_now, target / "images")
-    added = added_shards(known.shards, new, choices.shard, state_now, classes=choices.classes, again=known.again)
+    added = added_shards(
+        known.shards,
+        new,
+        choices.shard,
+        state_now,
+        classes=choices.classes,
+        limit=choices.limit,
+        again=known.again,
+    )
     listed = known.shards + added
     if listed != shards:
         write_shards(target / "images.jsonl", listed)
     return listed
+
+
+def _refuse_fewer(target: Path, shards: Sequence[Shard], limit: int) -> None:
+    images = len({item for shard in shards for item in shard.items})
+    if images > limit:
+        raise UsageError(
+            f"{target} holds a scan of {images:,} images, of which --limit {limit} can take none out.\n"
+            "Omit --limit, or choose another folder with -o."
+        )
 
 
 def _state_in(source: ImageSource, item: str) -> int:

@@ -327,6 +327,19 @@ def test_added_images_are_taken_and_limits_can_be_raised(odd, photos, tmp_path, 
     assert layerprobe(*command).err == "images that an earlier scan had done: 61\n"
 
 
+def test_a_limit_counts_what_an_earlier_scan_has_and_is_refused_where_that_has_more(odd, photos, tmp_path, layerprobe):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    command = ("scan", odd.path, folder, "-o", tmp_path / "s", "--provider", "cpu")
+    assert layerprobe(*command, "--limit", 5).code == 0
+    shutil.copy(folder / "cat" / "01.png", folder / "cat" / "00new.png")
+    assert "images: 5, " in layerprobe(*command, "--limit", 5).out
+    assert "images: 7, " in layerprobe(*command, "--limit", 7).out
+    assert (tmp_path / "s" / "images.jsonl").read_text().count("00new.png") == 1
+    refused = layerprobe(*command, "--limit", 3)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{tmp_path}/s holds a scan of 7 images, of which --limit 3 can take none out.\n" in refused.err
+
+
 def test_classes_are_split_and_add_up(odd, photos, tmp_path, layerprobe):
     assert layerprobe("scan", odd.path, photos, "-o", tmp_path / "s", "--classes", "--shard", 7).code == 0
     rows = pq.read_table(tmp_path / "s" / "outputs.parquet").to_pylist()
