@@ -124,6 +124,10 @@ def scan(
     from .scan.tables import require_parquet
 
     _check_together(limit, sample, against, introduced=introduced)
+    if seed and not sample:
+        raise typer.BadParameter("it is of --sample N: give both", param_hint="--seed")
+    if keep_dtype != "float32" and not keep:
+        raise typer.BadParameter("it is of --keep GLOB: give both", param_hint="--keep-dtype")
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)

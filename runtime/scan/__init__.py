@@ -5,6 +5,7 @@ in a fixed order: so it can be stopped and go on, and several workers give the s
 
 scanning.py: scan: the order of the steps; images in a shard and in a batch; going on where a call was stopped
 scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a second process are refused
+other_options.py: what tells one scan from another, in the words of the command line
 image_source.py: a folder, an address or a tar -> the images in it; how to get one
 image_place.py: a folder on this machine: photos, arrays, tars, in which order
 bucket.py: s3:// and gs://: the same for a bucket, by pyarrow

@@ -16,12 +16,12 @@ from ..artifact.folder import Artifact
 from ..artifact.manifest import MANIFEST_FILE
 from ..artifact.unfinished import UNFINISHED
 from ..artifact.versioned_json import Line, read_versioned
+from .other_options import told_apart
 
 __all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
 
 _FILE = "scan.json"
 _MARK = '"images_below"'
-_WORDS = {"against": "--against", "images_below": "the images below"}
 _PARTS = ("images", "summaries", "partial", "tensors", "differences")
 
 try:
@@ -149,15 +149,10 @@ def _refuse_another(folder: Path, earlier: ScanRecord, record: ScanRecord) -> No
                 f"{folder} holds a scan against {earlier.against} as it was; {record.against} has changed since.\n"
                 "Choose another folder with -o."
             )
-        if isinstance(there, dict):
-            key = next(key for key in (*there, *asked) if there.get(key) != asked.get(key))
-            what = f"with {key} {there.get(key)}, not {asked.get(key)}"
-        elif isinstance(there, tuple) and len(there) > 2:
-            what = f"with other {name}"
-        else:
-            what = f"with {_WORDS.get(name, name.replace('_', ' '))} {there}, not {asked}"
+        begun, this = told_apart(name, there, asked)
         raise UsageError(
-            f"{folder} holds a scan {what}, so this one can't continue it.\nChoose another folder with -o."
+            f"The scan in {folder} was begun {begun}, this one is {this}: it can't go on there.\n"
+            "Repeat the options of the first, or choose another folder with -o."
         )
 
 

@@ -611,8 +611,23 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
     command = ("scan", copy, photos, "-o", tmp_path / "s")
     assert layerprobe(*command, "--limit", 5).code == 0
     other = layerprobe(*command, "--outputs", "conv")
-    assert (other.code, "holds a scan with other outputs" in other.err) == (2, True)
-    assert (layerprobe(*command, "--batch", 2).code, len(other.err.splitlines())) == (2, 2)
+    assert (other.code, "s was begun on 9 outputs, this one is on 1: it can't go on there.\n" in other.err) == (2, True)
+    for options, said in (
+        (("--batch", 2), "with --batch 16, this one is with --batch 2:"),
+        (("--keep", "conv"), "without --keep, this one is with --keep conv:"),
+        (("--keep", "*"), "without --keep, this one is with --keep conv --keep clamp --keep permute and 6 more:"),
+        (("--sample", 3), "without --sample, this one is with --sample 3:"),
+        (("--input-size", "12x12"), "without --input-size, this one is with --input-size 12x12:"),
+        (("--classes",), "without --classes, this one is with --classes:"),
+        (("--against", "onnx-cpu=onnx-float64"), "without --against, this one is against onnx-float64:"),
+        (("--threads", 3), "with threads 1, this one is with threads 3:"),
+    ):
+        refused = layerprobe(*command, *options)
+        assert (refused.code, said in refused.err) == (2, True), refused.err
+        assert len(refused.err.splitlines()) == 2
+    for options in (("--seed", 2), ("--keep-dtype", "float16")):
+        unused = layerprobe(*command, *options)
+        assert (unused.code, "give both" in unused.err) == (2, True)
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest, indent=3))
     changed = layerprobe(*command)
