@@ -619,7 +619,7 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
         (("--sample", 3), "without --sample, this one is with --sample 3:"),
         (("--input-size", "12x12"), "without --input-size, this one is with --input-size 12x12:"),
         (("--classes",), "without --classes, this one is with --classes:"),
-        (("--against", "onnx-cpu=onnx-float64"), "without --against, this one is against onnx-float64:"),
+        (("--against", copy / "model.onnx"), f"without --against, this one is against {copy}/model.onnx:"),
         (("--threads", 3), "with threads 1, this one is with threads 3:"),
     ):
         refused = layerprobe(*command, *options)
