@@ -1,5 +1,6 @@
 """The subcommand `scan`: its options and the order of its steps."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -252,7 +253,8 @@ def _judge(
     inputs = save_worst(artifact.manifest, comparison, found.file_of, folder, size)
     images = [JudgedImage(found.paths(each.number), each.number, each.row) for each in comparison.worst]
     if pair.judge is None:
-        say(f"`layerprobe run {artifact.path} {folder}` and `layerprobe grid --against` show the images' tensors.")
+        command = shlex.join(["layerprobe", "run", str(artifact.path), str(folder)])
+        say(f"`{command} -o OUT.safetensors` and `layerprobe grid --against` show the images' tensors.")
         return False
     with phases(quiet) as on_phase:
         on_phase("judging the worst images")
@@ -261,7 +263,7 @@ def _judge(
     write_judged(target / "worst.parquet", judged_rows(reports, dict(zip(inputs, images, strict=True))))
     write_forms(report, {"json": target / "worst.json", "html": target / "worst.html"}, None)
     print_table(report_table(report, everything=False))
-    say(f"`{pair.command} --input {folder}` shows the same.")
+    say(f"`{pair.command} --input {shlex.quote(str(folder))}` shows the same.")
     return any(runner.verdict.fails for runner in report.runners)
 
 
