@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .artifact.errors import InputError, ModelError, UsageError
+from .artifact.file_reading import nothing_at
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, ONNX_FILE
 from .artifact.onnx_file import is_onnx
@@ -68,7 +69,7 @@ def opened_against(
             yield _checked(found)
     elif is_onnx(path):
         if not path.is_file():
-            raise InputError(f"There is no file {path}. Check the path.")
+            raise InputError(f"{nothing_at(path, 'file')} Check the path.")
         with _of_file(artifact, path, path, opening, on_phase) as found:
             yield _checked(found)
     else:

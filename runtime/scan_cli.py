@@ -174,7 +174,8 @@ def scan(
         for number, (image, reason) in enumerate(broken_images(target)):
             if number == _SHOWN:
                 break
-            say(f"{image}: {reason.partition(chr(10))[0]}", err=True)
+            line = reason.partition("\n")[0]
+            say(line if image in line else f"{image}: {line}", err=True)
         where = f"{target}/images/*.parquet lists them"
         say(f"layerprobe: {found.broken} of {found.images} images can't be read, and were left out; {where}.", err=True)
     if failed:

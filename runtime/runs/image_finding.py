@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ..artifact.errors import ImageError
-from ..artifact.file_reading import real_path
+from ..artifact.file_reading import nothing_at, real_path
 
 __all__ = ["IMAGE_SUFFIXES", "NoImages", "files_below", "find_images", "is_image_name", "no_such_path"]
 
@@ -64,7 +64,7 @@ def _images_below(folder: Path) -> list[str]:
 
 def no_such_path(path: Path) -> ImageError:
     """Return the error for a path at which nothing is."""
-    return ImageError(f"There is no file or folder {path}. Check the path.")
+    return ImageError(f"{nothing_at(path)} Check the path.")
 
 
 def _files_below(folder: Path, name: str, above: frozenset[Path]) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import InputError, LayerprobeError, first_line
-from ..artifact.file_reading import open_regular
+from ..artifact.file_reading import nothing_at, open_regular
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
 from ..artifact.plain_text import one_line
@@ -68,9 +68,8 @@ def input_files(paths: Sequence[Path], *, takes_photos: bool = True) -> list[Pat
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise InputError(
-                f"{path} is neither a file nor a folder: give a photo, .npy, .npz, .safetensors, or a folder of them."
-            )
+            kinds = "a photo, .npy, .npz, .safetensors" if takes_photos else "a .npy, .npz or .safetensors file"
+            raise InputError(f"{nothing_at(path)}\nGive {kinds}, or a folder of them.")
         if path.is_dir():
             below = one_kind(files_below(path), str(path), takes_photos=takes_photos)
             if not below:

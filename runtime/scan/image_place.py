@@ -8,7 +8,7 @@ from socket import gethostname
 from typing import BinaryIO, Protocol
 
 from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
-from ..artifact.file_reading import open_regular
+from ..artifact.file_reading import nothing_at, open_regular
 from ..runs.image_finding import IMAGE_SUFFIXES, files_below
 from ..runs.input_files import mixture, one_kind
 
@@ -78,7 +78,8 @@ class LocalFolder:
             return [self.tar]
         if not self.path.is_dir():
             raise InputError(
-                f"There is no folder {self.path}.\nName a folder of images, a .tar, or an address such as s3://bucket/photos."
+                f"{nothing_at(self.path, 'folder')}\n"
+                "Name a folder of images or arrays, a .tar, or an address such as s3://bucket/photos."
             )
         return files_to_scan(files_below(self.path), str(self.path), takes_photos=takes_photos)
 

@@ -115,7 +115,7 @@ def _place(folder: str | Path) -> Place:
     if path.suffix == TAR and path.is_file():
         return LocalFolder(path.parent, path.name)
     if path.exists() and not path.is_dir():
-        raise ImageError(f"{folder} is a file, not a folder of images. Name the folder, or a .tar.")
+        raise ImageError(f"{folder} is a file, not a folder. Name the folder that it is in, or a .tar.")
     return LocalFolder(path)
 
 

@@ -13,6 +13,7 @@ from ..artifact.file_hash import file_hash
 from ..artifact.file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
+from ..artifact.folder_replacement import refuse_no_folder
 from ..artifact.manifest import MANIFEST_FILE
 from ..artifact.unfinished import UNFINISHED
 from ..artifact.versioned_json import Line, read_versioned
@@ -80,7 +81,8 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
         try:
             if not file.exists() and folder.is_dir() and not all(map(_is_begun, folder.iterdir())):
                 raise UsageError(f"{folder} is not empty, and holds no scan.\nChoose another folder with -o.")
-            folder.mkdir(exist_ok=True)
+            refuse_no_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(_locked(folder))
             _refuse_links(folder)
             if file.exists():

@@ -67,7 +67,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
         (str(tmp_path / "a.npy"), 1.0),
         (str(tmp_path / "b.npy"), 2.0),
     ]
-    with pytest.raises(InputError, match="neither a file nor a folder"):
+    with pytest.raises(InputError, match="There is no file or folder"):
         read_input_tensors([tmp_path / "c.npy"], probe, None)
 
 

@@ -642,19 +642,60 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
     ("files", "code", "said"),
     [
         (None, 3, "There is no folder"),
+        ("elsewhere", 3, "p is a link to elsewhere, where nothing is.\nName a folder of images or arrays, a .tar,"),
         ({}, 3, "holds no images"),
         ({"shard.tar.gz": b"x"}, 3, "compressed tars are not read"),
         ({"a.png": b"", "b.png": b"x"}, 3, "None of 2 images can be read"),
     ],
 )
 def test_folders_without_an_image_that_can_be_read_end_in_two_lines(odd, tmp_path, layerprobe, files, code, said):
-    if files is not None:
+    if isinstance(files, str):
+        (tmp_path / "p").symlink_to(files)
+    elif files is not None:
         (tmp_path / "p").mkdir()
         for name, content in files.items():
             (tmp_path / "p" / name).write_bytes(content)
     outcome = layerprobe("scan", odd.path, tmp_path / "p", "-o", tmp_path / "s")
     assert (outcome.code, said in outcome.err) == (code, True)
     assert len(outcome.err.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("command", ["scan", "export", "page", "demo"])
+def test_a_file_or_a_link_to_nothing_in_place_of_the_folder_is_said_to_be_that(
+    odd, photos, tmp_path, layerprobe, command
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "gone").symlink_to("elsewhere")
+    given = {"scan": (odd.path, photos), "export": ("cnn2",), "page": (odd.path,), "demo": ()}[command]
+    for place, said in (
+        ("notes.txt", "notes.txt is a file, not a folder.\nChoose another path with -o.\n"),
+        ("notes.txt/deeper", "notes.txt is a file, not a folder.\nChoose another path with -o.\n"),
+        ("gone", "gone is a link to elsewhere, where nothing is.\nChoose another path with -o.\n"),
+    ):
+        refused = layerprobe(command, *given, "-o", tmp_path / place)
+        assert (refused.code, refused.err) == (2, f"layerprobe: {tmp_path}/{said}")
+
+
+def test_a_link_to_nothing_among_the_photos_is_said_to_be_one(odd, photos, tmp_path, layerprobe):
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "here.png").symlink_to(photos / "cat" / "01.png")
+    (folder / "lost.png").symlink_to("moved.png")
+    for command in (
+        ("scan", odd.path, folder, "-o", tmp_path / "s"),
+        ("run", odd.path, folder, "-o", tmp_path / "o.safetensors"),
+        ("stats", folder),
+    ):
+        outcome = layerprobe(*command)
+        assert (outcome.code, "lost.png is a link to moved.png, where nothing is." in outcome.err) == (3, True)
+    (tmp_path / "lost.npy").symlink_to("moved.npy")
+    for command in (
+        ("run", odd.path, tmp_path / "lost.npy", "-o", tmp_path / "o.safetensors"),
+        ("verify", odd.path, "--input", tmp_path / "lost.npy"),
+        ("grid", odd.path, tmp_path / "lost.npy", "-o", tmp_path / "o.png"),
+    ):
+        refused = layerprobe(*command)
+        assert (refused.code, "lost.npy is a link to moved.npy, where nothing is" in refused.err) == (3, True)
 
 
 def test_a_damaged_partial_file_is_named(odd, photos, tmp_path, layerprobe):
