@@ -142,7 +142,9 @@ def read_input_file(
         from .preprocessing import preprocess_files
 
         if preprocessing is None or len(inputs) != 1:
-            raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {_by_name(inputs)} writes one.")
+            raise InputError(
+                f"{path} is no .npy, .npz or .safetensors file, and {takes}\n{_by_name(inputs)} writes one."
+            )
         return {names[0]: as_input(preprocess_files([path], preprocessing), inputs[0])}
     with arrays_in(path, names[0]) as arrays:
         return _taken(arrays, path, inputs, takes)
@@ -172,7 +174,8 @@ def _taken(
     if set(arrays) != {spec.name for spec in inputs}:
         from .tensor_file import listed
 
-        raise InputError(f"{takes}\n{path} has {listed(arrays)}: {_by_name(inputs)}")
+        # In the first line, which is all that a list of broken files shows.
+        raise InputError(f"{path} holds {listed(arrays)}, and {takes}\n{_by_name(inputs)} writes what it takes.")
     return {spec.name: as_input(arrays[spec.name], spec) for spec in inputs}
 
 

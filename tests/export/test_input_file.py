@@ -37,7 +37,10 @@ def test_inputs_are_read_by_name_and_rounded_to_the_dtype_of_the_model(probe, tm
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"left": ARRAYS["left"]}, r"takes left \(N x 3 x 4 x 4, float32\), .*\n.* has left: numpy.savez\(file, left="),
+        (
+            {"left": ARRAYS["left"]},
+            r"npz holds left, and .* takes left \(N x 3 x 4 x 4, float32\), .*\nnumpy.savez\(file, left=",
+        ),
         (
             {**ARRAYS, "right": np.array([[None]])},
             r"can't be read as .npy or .npz: it is none, or holds Python objects\n",
