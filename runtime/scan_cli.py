@@ -120,7 +120,7 @@ def scan(
     from .artifact.selection import select_outputs
     from .reporting.scan_page import write_scan_page
     from .scan.opening import Opening
-    from .scan.scanning import SHARD, Choices, broken_images
+    from .scan.scanning import SHARD, Choices, broken_images, broken_words
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
 
@@ -176,8 +176,7 @@ def scan(
                 break
             line = reason.partition("\n")[0]
             say(line if image in line else f"{image}: {line}", err=True)
-        where = f"{target}/images/*.parquet lists them"
-        say(f"layerprobe: {found.broken} of {found.images} images can't be read, and were left out; {where}.", err=True)
+        say(f"layerprobe: {broken_words(found)}; {target}/images/*.parquet lists the reasons.", err=True)
     if failed:
         raise typer.Exit(1)
     if found.broken:

@@ -122,18 +122,26 @@ def _place(folder: str | Path) -> Place:
 def _listed(place: Place, tar: str) -> tuple[list[tuple[str, Member]], str]:
     """Return the images in a tar in the order of its members, and why it can't be read further, if it can't."""
     found: list[tuple[str, Member]] = []
+    wrong, first, end = 0, "", ""
     try:
         stream, size = place.opened(tar)
         with stream:
             for member in members_of(stream, size, tar):
                 path = PurePosixPath(member.name)
-                if is_image_name(path.name) or path.suffix in ARRAY_SUFFIXES:
+                if member.wrong:
+                    wrong, first = wrong + 1, first or member.wrong
+                elif is_image_name(path.name) or path.suffix in ARRAY_SUFFIXES:
                     found.append((f"{tar}/{path.as_posix()}", member))
     except OSError as error:
         failure = place.failure(tar, error)
         if isinstance(failure, PlaceUnreachable):
             raise failure from error
-        return found, str(failure)
+        end = str(failure)
     except InputError as error:
-        return found, str(error)
-    return found, "" if found else f"{tar} holds no images or arrays of a key and one suffix, such as 0001.jpg."
+        end = str(error)
+    if wrong:
+        more = f", with {wrong - 1:,} more" if wrong > 1 else ""
+        return found, f"{tar} has {first}, which is left out{more}. {end or 'Its other members are read.'}"
+    if not found and not end:
+        end = f"{tar} holds no images or arrays of a key and one suffix, such as 0001.jpg."
+    return found, end

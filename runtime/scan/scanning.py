@@ -17,7 +17,7 @@ from .changed_images import drop_superseded, state_of, taken
 from .compiled_loops import reduced_by
 from .differences import Comparison, compared, noise_floors
 from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
-from .image_place import Content, LocalFolder
+from .image_place import TAR, Content, LocalFolder
 from .image_source import ImageSource, open_source
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
@@ -31,7 +31,7 @@ from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_sha
 from .statistics_tables import write_statistics
 from .tables import read_columns, require_parquet, shown_path
 
-__all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
+__all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "broken_words", "default_batch", "scan"]
 
 SHARD = 256
 """Images between two points at which a scan can go on: seconds of work, and megabytes on the disk."""
@@ -72,6 +72,9 @@ class ScanResult:
     images: int
     """In the list: read or not."""
     broken: int
+    """Of them, those that can't be read, tars included."""
+    broken_tars: int
+    """Tars that can't be read, or not to their end, or with members that can't be taken."""
     earlier: int
     """Images that an earlier call had done."""
     paths: Callable[[int], str] = field(repr=False)
@@ -314,6 +317,7 @@ def _finished(
         whole,
         images,
         images - whole.images,
+        len({item for shard in shards for item in shard.items if item.endswith(TAR)}),
         earlier,
         lambda number: shown_path(item_of(number)),
         lambda number: source.get(item_of(number)),
@@ -345,6 +349,16 @@ def broken_images(target: Path) -> Iterator[tuple[str, str]]:
         for image, error in zip(table["image"].to_pylist(), table["error"].to_pylist(), strict=True):
             if error is not None:
                 yield image, error
+
+
+def broken_words(found: ScanResult) -> str:
+    """Return how many images, and how many tars, can't be read."""
+    tars = found.broken_tars
+    broken, images = found.broken - tars, found.images - tars
+    said = [f"{broken:,} of {images:,} images can't be read, and were left out"] if broken else []
+    if tars:
+        said.append(f"{tars:,} {'tars' if tars > 1 else 'tar'} can't be read whole")
+    return "; ".join(said)
 
 
 def _items(shards: Sequence[Shard]) -> Callable[[int], str]:
