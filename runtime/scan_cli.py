@@ -176,7 +176,7 @@ def scan(
                 break
             line = reason.partition("\n")[0]
             say(line if image in line else f"{image}: {line}", err=True)
-        say(f"layerprobe: {broken_words(found)}; {target}/images/*.parquet lists the reasons.", err=True)
+        say(f"layerprobe: {broken_words(found)}; {target}/images/*.parquet lists them.", err=True)
     if failed:
         raise typer.Exit(1)
     if found.broken:

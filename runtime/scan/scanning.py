@@ -29,7 +29,7 @@ from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
 from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
 from .statistics_tables import write_statistics
-from .tables import read_columns, require_parquet, shown_path
+from .tables import check_whole, part_name, read_columns, require_parquet, shown_path
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "broken_words", "default_batch", "scan"]
 
@@ -146,6 +146,7 @@ def scan(
         source, items = replace(source, items=()), []
         superseded = drop_superseded(shards, target / "images")
         numbers, done = _class_numbers(shards), _done(tree, shards)
+        _check_tables(target, shards, done, differences=other is not None)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         to_do = sum(len(each.items) for each in waiting)
         earlier = sum(len(each.items) for each in shards) - superseded - to_do
@@ -333,6 +334,17 @@ def _done(tree: MergeTree, shards: Sequence[Shard]) -> dict[str, set[int]]:
     """Return by class the ranks of the shards that are counted."""
     sizes = Counter(each.class_name for each in shards)
     return {name: tree.done(number, sizes[name]) for name, number in _class_numbers(shards).items()}
+
+
+def _check_tables(target: Path, shards: Sequence[Shard], done: dict[str, set[int]], *, differences: bool) -> None:
+    """Refuse a folder in which a table of a shard that is counted is missing or damaged: it would be left so."""
+    for shard in shards:
+        if shard.rank in done[shard.class_name]:
+            check_whole(target / "images" / part_name(shard.number))
+            # A shard of which no image can be read has no others.
+            for folder in ("summaries", *(["differences"] if differences else [])):
+                if (file := target / folder / part_name(shard.number)).exists():
+                    check_whole(file)
 
 
 def _first_reason(target: Path) -> str:

@@ -534,6 +534,10 @@ def listed(**changes):
     return damage
 
 
+def overwritten(folder):
+    return lambda scanned, _home: next((scanned / folder).iterdir()).write_bytes(b"PAR1 was here")
+
+
 def a_pipe(name):
     def damage(scanned, _home):
         (scanned / name).unlink()
@@ -570,6 +574,9 @@ def a_pipe(name):
         (listed(states=[1e400]), "other states"),
         (listed(states=[10**30]), "other states"),
         (listed(images=7), "lists no images"),
+        (overwritten("images"), "images/part-0000000.parquet is damaged: it is no Parquet file"),
+        (overwritten("summaries"), "summaries/part-0000000.parquet is damaged: it is no Parquet file"),
+        (lambda scanned, _home: next((scanned / "images").iterdir()).unlink(), "is damaged: No such file or directory"),
         (a_pipe("images.jsonl"), "not a regular file"),
         (a_pipe("scan.json"), "not a regular file"),
     ],
