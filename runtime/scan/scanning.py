@@ -1,23 +1,23 @@
 """`layerprobe scan`: the order of its steps, from a folder of images to the tables; going on where it was stopped."""
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ..artifact.errors import ArtifactError, ImageError, UsageError
+from ..artifact.errors import ArtifactError, ImageError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Output, fixed_batch
 from ..artifact.selection import select_outputs
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
-from .changed_images import drop_superseded, state_of, taken
+from .changed_images import drop_superseded
 from .compiled_loops import reduced_by
 from .differences import Comparison, compared, noise_floors
-from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
-from .image_place import TAR, Content, LocalFolder
+from .going_on import check_tables, class_numbers, done_shards, listed_shards
+from .image_list import Shard, chosen_items
+from .image_place import TAR, Content
 from .image_source import ImageSource, open_source
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
@@ -29,7 +29,7 @@ from .scanned_outputs import ScannedOutput, scanned_outputs
 from .shard_reduction import ShardReduction
 from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_shard
 from .statistics_tables import write_statistics
-from .tables import check_whole, part_name, read_columns, require_parquet, shown_path
+from .tables import read_columns, require_parquet, shown_path
 
 __all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "broken_words", "default_batch", "scan"]
 
@@ -141,12 +141,21 @@ def scan(
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
-        shards = _listed(target, source, items, choices, tree)
+        shards = listed_shards(
+            target,
+            source,
+            items,
+            tree,
+            choices.shard,
+            choices.limit,
+            sampled=choices.sample is not None,
+            classes=choices.classes,
+        )
         # From here on, the shards alone hold the paths of a million images.
         source, items = replace(source, items=()), []
         superseded = drop_superseded(shards, target / "images")
-        numbers, done = _class_numbers(shards), _done(tree, shards)
-        _check_tables(target, shards, done, differences=other is not None)
+        numbers, done = class_numbers(shards), done_shards(tree, shards)
+        check_tables(target, shards, done, differences=other is not None)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         to_do = sum(len(each.items) for each in waiting)
         earlier = sum(len(each.items) for each in shards) - superseded - to_do
@@ -202,49 +211,6 @@ def scan(
             is_judged=other.is_judged,
         )
         return replace(found, comparison=comparison)
-
-
-def _listed(target: Path, source: ImageSource, items: Sequence[str], choices: Choices, tree: MergeTree) -> list[Shard]:
-    """Return the shards of all images, those that were listed earlier and those that are new; and write the list."""
-    shards = read_shards(target / "images.jsonl")
-    if choices.limit is not None:
-        _refuse_fewer(target, shards, choices.limit)
-    # A sample that was drawn stays as it is.
-    new = () if shards and choices.sample else items
-
-    def state_now(item: str) -> int:
-        return _state_in(source, item)
-
-    known = taken(shards, _done(tree, shards), state_now, target / "images")
-    added = added_shards(
-        known.shards,
-        new,
-        choices.shard,
-        state_now,
-        classes=choices.classes,
-        limit=choices.limit,
-        again=known.again,
-    )
-    listed = known.shards + added
-    if listed != shards:
-        write_shards(target / "images.jsonl", listed)
-    return listed
-
-
-def _refuse_fewer(target: Path, shards: Sequence[Shard], limit: int) -> None:
-    images = len({item for shard in shards for item in shard.items})
-    if images > limit:
-        raise UsageError(
-            f"{target} holds a scan of {images:,} images, of which --limit {limit} can take none out.\n"
-            "Omit --limit, or choose another folder with -o."
-        )
-
-
-def _state_in(source: ImageSource, item: str) -> int:
-    """Return what changes with an image's file, as of `state_of`; 0 in a tar and in a bucket, where it isn't known."""
-    if source.members or not isinstance(source.place, LocalFolder):
-        return 0
-    return state_of(source.place.path / item)
 
 
 def _record(
@@ -323,28 +289,6 @@ def _finished(
         lambda number: shown_path(item_of(number)),
         lambda number: source.get(item_of(number)),
     )
-
-
-def _class_numbers(shards: Sequence[Shard]) -> dict[str, int]:
-    """Return the classes' numbers, in the order in which the list has them first."""
-    return {name: number for number, name in enumerate(dict.fromkeys(each.class_name for each in shards))}
-
-
-def _done(tree: MergeTree, shards: Sequence[Shard]) -> dict[str, set[int]]:
-    """Return by class the ranks of the shards that are counted."""
-    sizes = Counter(each.class_name for each in shards)
-    return {name: tree.done(number, sizes[name]) for name, number in _class_numbers(shards).items()}
-
-
-def _check_tables(target: Path, shards: Sequence[Shard], done: dict[str, set[int]], *, differences: bool) -> None:
-    """Refuse a folder in which a table of a shard that is counted is missing or damaged: it would be left so."""
-    for shard in shards:
-        if shard.rank in done[shard.class_name]:
-            check_whole(target / "images" / part_name(shard.number))
-            # A shard of which no image can be read has no others.
-            for folder in ("summaries", *(["differences"] if differences else [])):
-                if (file := target / folder / part_name(shard.number)).exists():
-                    check_whole(file)
 
 
 def _first_reason(target: Path) -> str:
