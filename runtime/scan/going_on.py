@@ -10,6 +10,7 @@ from .image_list import Shard, added_shards, read_shards, write_shards
 from .image_place import LocalFolder
 from .image_source import ImageSource
 from .merge_tree import MergeTree
+from .scan_folder import IMAGE_LIST
 from .tables import check_whole, part_name
 
 __all__ = ["check_tables", "class_numbers", "done_shards", "listed_shards"]
@@ -43,7 +44,7 @@ def listed_shards(
         ImageError: images that were counted have changed.
         ArtifactError: the list, or a table, is damaged.
     """
-    shards = read_shards(target / "images.jsonl")
+    shards = read_shards(target / IMAGE_LIST)
     if limit is not None:
         _refuse_fewer(target, shards, limit)
     # A sample that was drawn stays as it is.
@@ -64,7 +65,7 @@ def listed_shards(
     )
     listed = known.shards + added
     if listed != shards:
-        write_shards(target / "images.jsonl", listed)
+        write_shards(target / IMAGE_LIST, listed)
     return listed
 
 

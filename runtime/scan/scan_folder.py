@@ -19,8 +19,10 @@ from ..artifact.unfinished import UNFINISHED
 from ..artifact.versioned_json import Line, read_versioned
 from .other_options import told_apart
 
-__all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
+__all__ = ["IMAGE_LIST", "ScanRecord", "artifact_hash", "opened_folder"]
 
+IMAGE_LIST = "images.jsonl"
+"""As `image_list.py` writes it."""
 _FILE = "scan.json"
 _MARK = '"images_below"'
 _PARTS = ("images", "summaries", "partial", "tensors", "differences")
@@ -85,10 +87,12 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(_locked(folder))
             _refuse_links(folder)
-            if file.exists():
+            # One that failed before it listed its images holds nothing that another couldn't begin anew.
+            begun = file.exists() and (folder / IMAGE_LIST).exists()
+            if begun:
                 _refuse_another(folder, read_record(file), record)
-            # First of all: by it, what a kill leaves is known as a scan.
-            if not file.exists():
+            else:
+                # First of all: by it, what a kill leaves is known as a scan.
                 with replace_file(file, _MARK) as stream:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
             for part in _PARTS:

@@ -667,6 +667,14 @@ def test_folders_without_an_image_that_can_be_read_end_in_two_lines(odd, tmp_pat
     assert len(outcome.err.splitlines()) <= 2
 
 
+def test_a_scan_that_fails_before_its_images_are_listed_leaves_its_folder_to_others(odd, photos, tmp_path, layerprobe):
+    command = ("scan", odd.path, photos / "cat", "-o", tmp_path / "s", "--limit", 3)
+    refused = layerprobe(*command, "--classes")
+    assert (refused.code, "is in no class's folder" in refused.err) == (3, True)
+    assert layerprobe(*command).code == 0
+    assert "was begun without --classes" in layerprobe(*command, "--classes").err
+
+
 @pytest.mark.parametrize("command", ["scan", "export", "page", "demo"])
 def test_a_file_or_a_link_to_nothing_in_place_of_the_folder_is_said_to_be_that(
     odd, photos, tmp_path, layerprobe, command
