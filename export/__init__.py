@@ -11,6 +11,7 @@ pooling.py: max and average pooling for ONNX: ceil_mode, padding, divisor_overri
 adaptive_pooling.py: adaptive pooling for ONNX, also for open sizes
 resizing.py: upsampling and interpolation for ONNX: nearest pixels, scales, rounded sizes
 attention.py: scaled_dot_product_attention with other than four axes, for ONNX
+clamp_bounds.py: clamp with an integer and a float bound, which torch.onnx refuses -> two floats
 origin_marks.py: marks that survive torch.export and torch.onnx: which step of the model a node belongs to
 onnx_failures.py: why torch.onnx fails, in the model's terms (line, operator), quantized models; a way around
 torchscript_conversion.py: probe -> TorchScript by tracing; writes that broadcast, unpooling; the .pt file

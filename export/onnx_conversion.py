@@ -21,6 +21,7 @@ from runtime.artifact.errors import ExportError
 from runtime.artifact.manifest import NODE_STEP_KEY, SIZE_NODE_PREFIX, Origin, Output
 
 from .attention import give_attention_four_axes, needs_four_axes
+from .clamp_bounds import give_clamps_one_kind_of_bounds
 from .onnx_failures import explain_failure, refuse_packed_weights
 from .origin_marks import marked_module, origin_of
 from .pooling import drop_windows_in_padding
@@ -97,6 +98,7 @@ def _convert(probe: Probe) -> ir.Model:
     shapes = dynamic_shapes(probe)
     marked = marked_module(probe)
     give_attention_four_axes(marked)
+    give_clamps_one_kind_of_bounds(marked)
     try:
         return _to_onnx(probe, marked, example, dynamic_shapes=shapes)
     except Exception as error:

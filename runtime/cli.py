@@ -93,7 +93,7 @@ def run(
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
     kept = [output.name for output in chosen]
-    found = input_files(inputs or [])
+    found = input_files(inputs or [], takes_photos=opened.manifest.preprocessing is not None)
     refuse_to_overwrite(file, artifact, found)
     photos = all(map(is_photo, found))
     if size and not photos:

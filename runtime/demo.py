@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from .artifact.folder_replacement import refuse_no_folder
+
 __all__ = ["VARIANTS", "run_demo"]
 
 VARIANTS = {"cnn11": "feature_maps1.jpg", "cnn2": "feature_maps2.jpg", "cnn3": "feature_maps3.jpg"}
@@ -22,6 +24,7 @@ def run_demo(folder: Path, run_command: Callable[[Sequence[str]], None], tell: C
     import matplotlib
 
     photo = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    refuse_no_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     for model, picture in VARIANTS.items():

@@ -4,6 +4,7 @@ Three kinds: two runners of the artifact; a file of the same model, matched as `
 model with outputs of the same names, of which nothing says which one is right.
 """
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from .artifact.errors import InputError, ModelError, UsageError
+from .artifact.file_reading import nothing_at
 from .artifact.folder import Artifact, open_artifact
 from .artifact.manifest import MANIFEST_FILE, ONNX_FILE
 from .artifact.onnx_file import is_onnx
@@ -67,7 +69,7 @@ def opened_against(
             yield _checked(found)
     elif is_onnx(path):
         if not path.is_file():
-            raise InputError(f"There is no file {path}. Check the path.")
+            raise InputError(f"{nothing_at(path, 'file')} Check the path.")
         with _of_file(artifact, path, path, opening, on_phase) as found:
             yield _checked(found)
     else:
@@ -87,10 +89,12 @@ def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against
         )
     session, second = opening.open_named(artifact, one), opening.open_named(artifact, other)
 
-    def judge(_folder: Path, inputs: _Inputs, on_input: _OnInput) -> "Report":
-        return verify(artifact, (one, other), inputs=inputs, settings=opening.settings, on_input=on_input)
+    def judge(folder: Path, inputs: _Inputs, on_input: _OnInput) -> "Report":
+        # By their paths, as `verify --input` calls them.
+        given = {str(folder / name): each for name, each in inputs.items()}
+        return verify(artifact, (one, other), inputs=given, settings=opening.settings, on_input=on_input)
 
-    command = f"layerprobe verify {artifact.path} --runner {one} --runner {other}"
+    command = shlex.join(["layerprobe", "verify", str(artifact.path), "--runner", one, "--runner", other])
     model = OtherModel(second.name, second)
     return Against(session, model, judge, command, elsewhere=lambda: Compared(model, scanned=one))
 
@@ -130,7 +134,7 @@ def _of_file(
             opening.open(artifact),
             other,
             judge,
-            f"layerprobe verify {file} --against {artifact.path}",
+            shlex.join(["layerprobe", "verify", str(file), "--against", str(artifact.path)]),
             note,
             lambda: Compared(other, artifact_files(candidate, "onnx"), "onnx"),
         )

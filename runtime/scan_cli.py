@@ -1,5 +1,6 @@
 """The subcommand `scan`: its options and the order of its steps."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -119,11 +120,15 @@ def scan(
     from .artifact.selection import select_outputs
     from .reporting.scan_page import write_scan_page
     from .scan.opening import Opening
-    from .scan.scanning import SHARD, Choices, broken_images
+    from .scan.scanning import SHARD, Choices, broken_images, broken_words
     from .scan.scanning import scan as scan_folder
     from .scan.tables import require_parquet
 
     _check_together(limit, sample, against, introduced=introduced)
+    if seed and not sample:
+        raise typer.BadParameter("it is of --sample N: give both", param_hint="--seed")
+    if keep_dtype != "float32" and not keep:
+        raise typer.BadParameter("it is of --keep GLOB: give both", param_hint="--keep-dtype")
     require_parquet()
     opened = open_artifact(artifact)
     chosen = select_outputs(opened.manifest.outputs, outputs or (), operations or (), depth)
@@ -169,9 +174,9 @@ def scan(
         for number, (image, reason) in enumerate(broken_images(target)):
             if number == _SHOWN:
                 break
-            say(f"{image}: {reason.partition(chr(10))[0]}", err=True)
-        where = f"{target}/images/*.parquet lists them"
-        say(f"layerprobe: {found.broken} of {found.images} images can't be read, and were left out; {where}.", err=True)
+            line = reason.partition("\n")[0]
+            say(line if image in line else f"{image}: {line}", err=True)
+        say(f"layerprobe: {broken_words(found)}; {target}/images/*.parquet lists them.", err=True)
     if failed:
         raise typer.Exit(1)
     if found.broken:
@@ -248,7 +253,8 @@ def _judge(
     inputs = save_worst(artifact.manifest, comparison, found.file_of, folder, size)
     images = [JudgedImage(found.paths(each.number), each.number, each.row) for each in comparison.worst]
     if pair.judge is None:
-        say(f"`layerprobe run {artifact.path} {folder}` and `layerprobe grid --against` show the images' tensors.")
+        command = shlex.join(["layerprobe", "run", str(artifact.path), str(folder)])
+        say(f"`{command} -o OUT.safetensors` and `layerprobe grid --against` show the images' tensors.")
         return False
     with phases(quiet) as on_phase:
         on_phase("judging the worst images")
@@ -257,7 +263,7 @@ def _judge(
     write_judged(target / "worst.parquet", judged_rows(reports, dict(zip(inputs, images, strict=True))))
     write_forms(report, {"json": target / "worst.json", "html": target / "worst.html"}, None)
     print_table(report_table(report, everything=False))
-    say(f"`{pair.command} --input {folder}` shows the same.")
+    say(f"`{pair.command} --input {shlex.quote(str(folder))}` shows the same.")
     return any(runner.verdict.fails for runner in report.runners)
 
 

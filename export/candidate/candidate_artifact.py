@@ -73,10 +73,6 @@ def write_candidate(
     found = find_matches(sound, source, references[0])
     outputs = _outputs(source.manifest, found)
     marked, inputs = mark_candidate(sound, found, outputs)
-    returned = {old: found.matches.by_value.get(value) for value, old in sound.returned.items()}
-    results = {old: match.output for old, match in returned.items() if match is not None} or {
-        key: output for key, output in source.manifest.results.items() if output in found.matches.by_output
-    }
     with making_manifest(file.stem):
         manifest = Manifest(
             format_version=FORMAT_VERSION,
@@ -86,7 +82,7 @@ def write_candidate(
             inputs=inputs,
             preprocessing=None,
             outputs=outputs,
-            results={"": next(iter(results.values()))} if len(results) == 1 else results,
+            results=_results(source.manifest, found, sound.returned),
             skipped=(),
             capture="onnx",
             capture_reason="; ".join(sound.notes) or None,
@@ -128,6 +124,21 @@ def write_candidate(
     save_references(folder / REFERENCE_FILE, recorded)
     write_manifest(manifest, folder / MANIFEST_FILE)
     return values
+
+
+def _results(manifest: Manifest, found: Found, returned: Mapping[str, str]) -> dict[str, str]:
+    """Return the candidate's results by name; `returned` are their names in the file by its values.
+
+    A file may return what is in between as well: then the source says which are the results.
+    """
+    matches = {old: found.matches.by_value.get(value) for value, old in returned.items()}
+    named = {old: match.output for old, match in matches.items() if match is not None}
+    results = (
+        {old: output for old, output in named.items() if output in manifest.result_names}
+        or named
+        or {key: output for key, output in manifest.results.items() if output in found.matches.by_output}
+    )
+    return {"": next(iter(results.values()))} if len(results) == 1 else results
 
 
 def _outputs(manifest: Manifest, found: Found) -> tuple[Output, ...]:

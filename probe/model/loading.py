@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from runtime.artifact.errors import ModelError, first_line
+from runtime.artifact.file_reading import nothing_at
 
 from . import variants
 from .check import checked_model
@@ -363,7 +364,7 @@ def _import_source(source: str) -> Any:
 
 def _import_file(file: Path) -> Any:
     if not file.is_file():
-        raise ModelError(f"There is no file {file}.")
+        raise ModelError(nothing_at(file, "file"))
     # The file may import its neighbours, as when run as a script.
     sys.path.insert(0, str(file.parent.resolve()))
     name = _module_name(file)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from runtime.artifact.errors import WeightsError, first_line
+from runtime.artifact.file_reading import nothing_at
 from runtime.artifact.showing import shape_words
 
 from .check import checked_model
@@ -76,8 +77,8 @@ def _describe(tensor: torch.Tensor | None) -> str:
 
 def _read_state(file: Path) -> tuple[dict[str, torch.Tensor], list[str]]:
     if not file.is_file():
-        what = "is not a file" if file.exists() else "does not exist: check the path of the weights file"
-        raise WeightsError(f"{file} {what}.")
+        missing = f"{nothing_at(file, 'file')} Check the path of the weights."
+        raise WeightsError(f"{file} is not a file." if file.exists() else missing)
     try:
         if file.suffix.lower() == ".safetensors":
             from safetensors.torch import load_file

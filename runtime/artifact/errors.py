@@ -3,6 +3,10 @@
 A message says in one or two lines what was requested, what exists, and what to do next; the cause is chained.
 """
 
+from pathlib import Path
+
+from .file_reading import nothing_at
+
 __all__ = [
     "ArtifactError",
     "CaptureError",
@@ -26,6 +30,8 @@ _LONGEST = 200
 
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, cut to 200 characters: other libraries' messages can fill pages."""
+    if isinstance(error, FileNotFoundError) and error.filename and Path(error.filename).is_symlink():
+        return nothing_at(error.filename).removesuffix(".")
     said = (isinstance(error, OSError) and error.strerror) or str(error)
     line = (said.strip().splitlines() or [type(error).__name__])[0]
     sentence = line.partition(". ")[0] if len(line) > _LONGEST else line

@@ -10,6 +10,7 @@ from pathlib import Path
 
 __all__ = [
     "LARGEST_DOCUMENT_BYTES",
+    "nothing_at",
     "open_regular",
     "read_bounded",
     "real_path",
@@ -21,6 +22,14 @@ LARGEST_DOCUMENT_BYTES = 2**24
 """Of JSON. Read, it takes up to 40 times as much; a manifest of a thousand outputs has half a megabyte."""
 _LARGEST_HEADER_BYTES = 2**26
 """Of a safetensors file; with the names of a hundred thousand photos it has a quarter of that."""
+
+
+def nothing_at(path: str | Path, what: str = "file or folder") -> str:
+    """Return the sentence that says that nothing is at a path: a link may be there, and lead nowhere."""
+    try:
+        return f"{path} is a link to {Path(path).readlink()}, where nothing is."
+    except (OSError, ValueError):  # it is no link
+        return f"There is no {what} {path}."
 
 
 def refuse_special(file: str | Path) -> None:

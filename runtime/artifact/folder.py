@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from .embedded_manifest import read_embedded_manifest, refuse_other_copy
 from .errors import ArtifactError
 from .file_hash import file_hash, file_state
-from .file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
+from .file_reading import LARGEST_DOCUMENT_BYTES, nothing_at, read_bounded
 from .free_memory import free_bytes
 from .manifest import (
     AVERAGED_FILES,
@@ -193,6 +193,8 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
     try:
         text = read_bounded(file, LARGEST_DOCUMENT_BYTES)
     except (FileNotFoundError, NotADirectoryError) as error:
+        if folder.is_symlink() and not folder.exists():
+            raise ArtifactError(f"{nothing_at(folder)}\n{_how_to_make(folder)}") from error
         missing = "is no artifact: neither a folder nor a file" if folder.exists() else "does not exist"
         what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else missing
         raise ArtifactError(f"{folder} {what}.\n{_how_to_make(folder)}") from error

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .errors import ExportError, FolderExists
-from .file_reading import real_path
+from .file_reading import nothing_at, real_path
 from .unfinished import sync, unfinished
 
-__all__ = ["Foreign", "check_folder", "replace_folder"]
+__all__ = ["Foreign", "check_folder", "refuse_no_folder", "replace_folder"]
 
 Foreign = Callable[[Path], str | None]
 """Returns what in a folder is nothing that the command wrote, and would be lost with it; None if there is nothing."""
@@ -61,12 +61,13 @@ def check_folder(target: Path, foreign: Foreign, *, overwrite: bool) -> None:
     Raises:
         FolderExists: `target` exists and `overwrite` is not set, or it isn't of this kind, or it holds something else.
     """
-    if not target.exists() and not target.is_symlink():
+    refuse_no_folder(target)
+    if not target.exists():
         return
     if target.is_dir() and Path.cwd().is_relative_to(real_path(target)):
         raise FolderExists(f"{target} is the folder you are in: it would be deleted.\nChoose another folder with -o.")
-    if not target.is_dir() or target.is_symlink():
-        raise FolderExists(f"{target} exists and is not a folder.\nChoose another path with -o.")
+    if target.is_symlink():
+        raise FolderExists(f"{target} is a link, and would be replaced.\nChoose another path with -o.")
     if not any(target.iterdir()):
         return
     found = foreign(target)
@@ -74,6 +75,21 @@ def check_folder(target: Path, foreign: Foreign, *, overwrite: bool) -> None:
         raise FolderExists(f"{target} is left alone: {found}.\nChoose another folder with -o.")
     if not overwrite:
         raise FolderExists(f"{target} already exists.\nAdd --overwrite to replace it, or choose another path with -o.")
+
+
+def refuse_no_folder(target: Path) -> None:
+    """Refuse a place for a folder at which something else is.
+
+    Raises:
+        FolderExists: a file, or a link that leads nowhere, is there or above it.
+    """
+    for place in (target, *target.parents):
+        if place.is_dir():
+            return
+        if place.is_symlink() and not place.exists():
+            raise FolderExists(f"{nothing_at(place)}\nChoose another path with -o.")
+        if place.exists():
+            raise FolderExists(f"{place} is a file, not a folder.\nChoose another path with -o.")
 
 
 def _move_into_place(partial: Path, target: Path) -> None:

@@ -16,7 +16,7 @@ from ..artifact.folder import Artifact
 from ..scan.channel_moments import ChannelMoments
 from ..scan.differences import BEYOND_NOISE, BEYOND_USUAL, OutputDifference
 from ..scan.scanned_outputs import ScannedOutput
-from ..scan.scanning import ScanResult, broken_images
+from ..scan.scanning import ScanResult, broken_images, broken_words
 from ..scan.statistics_tables import dead_and_saturated
 from ..scan.value_histogram import bucket_edges, quantiles
 from .html_text import multiple, safe
@@ -103,7 +103,7 @@ def _against(found: ScanResult) -> str:
 def _notes(found: ScanResult) -> str:
     notes = [f"{name} is left out: {why}." for name, why in found.left_out.items()]
     if found.broken:
-        notes.insert(0, f"{found.broken:,} of {found.images:,} images can't be read and are left out; see below.")
+        notes.insert(0, f"{broken_words(found)}; see below.")
     return " ".join(notes)
 
 

@@ -12,17 +12,23 @@ from ..artifact.manifest import Manifest
 __all__ = ["check_inputs"]
 
 
-def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]], name: str = "") -> dict[str, NDArray[Any]]:
     """Return the inputs in the manifest's order, contiguous, in the dtypes that the model takes.
 
     float32 is accepted for every floating-point input and rounded to it; bfloat16, which NumPy lacks, stays float32.
 
+    Args:
+        manifest: of the model.
+        inputs: arrays by the names of its inputs.
+        name: what messages call them, such as their file.
+
     Raises:
         InputError: an input is missing or unknown, or has another shape or dtype.
     """
+    of = f"{name}: {manifest.model}" if name else manifest.model
     if set(inputs) != {entry.name for entry in manifest.inputs}:
         wanted = ", ".join(entry.name for entry in manifest.inputs)
-        raise InputError(f"{manifest.model} takes the inputs {wanted}; it was given {', '.join(inputs) or 'none'}.")
+        raise InputError(f"{of} takes the inputs {wanted}; it was given {', '.join(inputs) or 'none'}.")
     checked = {}
     for entry in manifest.inputs:
         array = inputs[entry.name]
@@ -34,7 +40,7 @@ def check_inputs(manifest: Manifest, inputs: Mapping[str, NDArray[Any]]) -> dict
             array = array.astype(dtype, copy=False)
         if not fits or array.dtype != dtype or array.size == 0:
             given = entry.model_copy(update={"shape": array.shape, "dtype": str(array.dtype)})
-            raise InputError(f"{manifest.model} takes {entry.described}; it was given {given.described}.")
+            raise InputError(f"{of} takes {entry.described}; it was given {given.described}.")
         # Not np.ascontiguousarray, which gives a scalar an axis.
         checked[entry.name] = np.asarray(array, order="C")
     return checked

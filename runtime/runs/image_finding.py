@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePath
 
 from ..artifact.errors import ImageError
-from ..artifact.file_reading import real_path
+from ..artifact.file_reading import nothing_at, real_path
 
-__all__ = ["IMAGE_SUFFIXES", "NoImages", "find_images", "images_below", "is_image_name", "no_such_path"]
+__all__ = ["IMAGE_SUFFIXES", "NoImages", "files_below", "find_images", "is_image_name", "no_such_path"]
 
 IMAGE_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
 _IMAGE_SUFFIXES = frozenset(IMAGE_SUFFIXES.split())
@@ -38,32 +38,36 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
                 raise no_such_path(path)
             found.append(path)
             continue
-        found += [path / name for name in images_below(path)]
+        found += [path / name for name in _images_below(path)]
     return found
 
 
-def images_below(folder: Path) -> list[str]:
-    """Return the path of each image below a folder, relative to it, with `/`; as text, of which a million are smaller.
+def files_below(folder: Path) -> Iterator[str]:
+    """Yield the path of each file below a folder, relative to it, with `/`, in the order of the paths' parts; as text,
+    of which a million are smaller. Hidden files and folders are left out, and links are followed.
 
     Raises:
-        NoImages: it holds none.
         ImageError: it can't be listed.
     """
     try:
-        below = list(_images_below(folder, "", above=frozenset()))
+        yield from _files_below(folder, "", above=frozenset())
     except OSError as error:
         raise ImageError(f"The folder {folder} can't be listed: {error}. Check its permissions.") from error
-    if not below:
+
+
+def _images_below(folder: Path) -> list[str]:
+    found = [name for name in files_below(folder) if is_image_name(name)]
+    if not found:
         raise NoImages(f"The folder {folder} holds no images ({IMAGE_SUFFIXES}). Name a folder that does.")
-    return below
+    return found
 
 
 def no_such_path(path: Path) -> ImageError:
     """Return the error for a path at which nothing is."""
-    return ImageError(f"There is no file or folder {path}. Check the path.")
+    return ImageError(f"{nothing_at(path)} Check the path.")
 
 
-def _images_below(folder: Path, name: str, above: frozenset[Path]) -> Iterator[str]:
+def _files_below(folder: Path, name: str, above: frozenset[Path]) -> Iterator[str]:
     """Walk `folder` in the order of its paths' parts; `name` is its own path with a `/` after it, and `above` are the
     real paths of its parent folders, so that a link to one can't loop.
     """
@@ -74,8 +78,8 @@ def _images_below(folder: Path, name: str, above: frozenset[Path]) -> Iterator[s
         within = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
     for each, is_folder in within:
         if is_folder:
-            yield from _images_below(folder / each, f"{name}{each}/", above | {real})
-        elif is_image_name(each):
+            yield from _files_below(folder / each, f"{name}{each}/", above | {real})
+        else:
             yield f"{name}{each}"
 
 

@@ -14,6 +14,7 @@ from math import sqrt
 from pathlib import Path
 
 from ..artifact.errors import ImageError
+from ..artifact.file_reading import nothing_at
 from ..runners.machine import usable_cores
 from .image_finding import find_images
 from .image_reading import read_image
@@ -49,6 +50,8 @@ def channel_statistics(
         ImageError: `folder` is missing, a file, or holds no images; or one of its images, or each, can't be read.
     """
     folder = Path(folder)
+    if not folder.exists():
+        raise ImageError(f"{nothing_at(folder, 'folder')} Check the path.")
     if folder.is_file():
         raise ImageError(f"{folder} is a file, not a folder of images. Name the folder.")
     paths = find_images([folder])

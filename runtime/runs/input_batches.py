@@ -9,7 +9,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from ..artifact.errors import InputError
 from ..artifact.manifest import Manifest, Preprocessing, fixed_batch
 from ..runners.input_check import check_inputs
 from .input_files import is_photo, read_input_file
@@ -70,8 +69,4 @@ def _photos(manifest: Manifest, name: str, part: Sequence[Path], steps: Preproce
 
 
 def _arrays(manifest: Manifest, file: Path) -> _Arrays:
-    arrays = read_input_file(file, manifest.inputs, None, manifest.model)
-    try:
-        return check_inputs(manifest, arrays)
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
+    return check_inputs(manifest, read_input_file(file, manifest.inputs, None, manifest.model), str(file))

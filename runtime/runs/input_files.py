@@ -1,8 +1,7 @@
 """Files -> the inputs of a model: photos, NumPy's `.npy` and `.npz`, `.safetensors`, and folders of them."""
 
-import os
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
-from ..artifact.file_reading import open_regular
+from ..artifact.errors import InputError, LayerprobeError, first_line
+from ..artifact.file_reading import nothing_at, open_regular
 from ..artifact.free_memory import free_bytes
 from ..artifact.manifest import Input, Preprocessing
-from .image_finding import images_below
+from ..artifact.plain_text import one_line
+from .image_finding import IMAGE_SUFFIXES, NoImages, files_below, is_image_name
 
 __all__ = [
     "ARRAY_SUFFIXES",
@@ -23,13 +23,16 @@ __all__ = [
     "as_input",
     "input_files",
     "is_photo",
-    "names_within",
+    "mixture",
+    "one_kind",
     "read_input_content",
     "read_input_file",
     "read_inputs",
 ]
 
 ARRAY_SUFFIXES, _SAFETENSORS = (".npy", ".npz"), ".safetensors"
+_LONGEST_NAME = 200
+"""Of a file, in a message."""
 
 
 def read_inputs(
@@ -47,45 +50,73 @@ def read_inputs(
         InputError: a file can't be read, or an input is missing or unknown.
         ImageError: a photo can't be read.
     """
-    return {str(path): read_input_file(path, inputs, preprocessing, model) for path in input_files(paths)}
+    files = input_files(paths, takes_photos=preprocessing is not None)
+    return {str(path): read_input_file(path, inputs, preprocessing, model) for path in files}
 
 
-def input_files(paths: Sequence[Path]) -> list[Path]:
-    """Return the files, and of a folder its `.npy` and `.npz` files, or else its photos, in the order of their names;
-    its `.safetensors` files if it has no others: beside photos, they are what was computed from them.
+def input_files(paths: Sequence[Path], *, takes_photos: bool = True) -> list[Path]:
+    """Return the files, and of a folder those below it of the kind that it holds, as of `one_kind`.
+
+    Args:
+        paths: files and folders.
+        takes_photos: whether the model does.
 
     Raises:
-        InputError: there is no such file or folder.
-        ImageError: a folder has neither arrays nor photos.
+        InputError: there is no such file or folder; or a folder holds photos and arrays.
+        ImageError: a folder holds neither, or can't be listed.
     """
     found: list[Path] = []
     for path in paths:
         if not path.exists():
-            raise InputError(
-                f"{path} is neither a file nor a folder: give a photo, .npy, .npz, .safetensors, or a folder of them."
-            )
+            kinds = "a photo, .npy, .npz, .safetensors" if takes_photos else "a .npy, .npz or .safetensors file"
+            raise InputError(f"{nothing_at(path)}\nGive {kinds}, or a folder of them.")
         if path.is_dir():
-            found += [path / name for name in names_within(path)]
+            below = one_kind(files_below(path), str(path), takes_photos=takes_photos)
+            if not below:
+                raise NoImages(
+                    f"The folder {path} holds no images ({IMAGE_SUFFIXES}) and no arrays (.npy .npz .safetensors).\n"
+                    "Name a folder that does."
+                )
+            found += [path / name for name in below]
         else:
             found.append(path)
     return found
 
 
-def names_within(folder: Path) -> list[str]:
-    """Return which files `input_files` takes of a folder, relative to it, with `/`.
+def one_kind(names: Iterable[str], shown: str, *, takes_photos: bool) -> list[str]:
+    """Return which files of a folder are inputs: its photos, or its `.npy` and `.npz` files; if it has neither, its
+    `.safetensors` files: beside others, these are what was computed from them.
+
+    Args:
+        names: of its files.
+        shown: what messages call it.
+        takes_photos: whether the model does; for one that takes arrays, photos beside them are no inputs.
 
     Raises:
-        NoImages: it has neither arrays nor photos.
-        ImageError: it can't be listed.
+        InputError: it holds photos and arrays, and the model takes either.
     """
-    try:
-        with os.scandir(folder) as entries:
-            within = sorted(entry.name for entry in entries)
-    except OSError as error:
-        raise ImageError(f"The folder {folder} can't be listed: {error}. Check its permissions.") from error
-    if within and all(name.endswith(_SAFETENSORS) for name in within):
-        return within
-    return [name for name in within if name.endswith(ARRAY_SUFFIXES)] or images_below(folder)
+    photos, arrays, tensors = list[str](), list[str](), list[str]()
+    for name in names:
+        if is_image_name(name):
+            photos.append(name)
+        elif name.endswith(ARRAY_SUFFIXES):
+            arrays.append(name)
+        elif name.endswith(_SAFETENSORS):
+            tensors.append(name)
+    if takes_photos and photos and arrays:
+        raise mixture(shown, {"images": photos, "arrays": arrays})
+    return arrays or photos or tensors if takes_photos else arrays or tensors or photos
+
+
+def mixture(shown: str, kinds: Mapping[str, Sequence[str]]) -> InputError:
+    """Return the error for a folder with files of several kinds, of which only one can be meant."""
+    held = " and ".join(f"{kind} ({_first(names)})" for kind, names in kinds.items())
+    return InputError(f"{shown} holds {held}: only one kind is read.\nKeep each kind in a folder of its own.")
+
+
+def _first(names: Sequence[str]) -> str:
+    name = one_line(names[0], _LONGEST_NAME)
+    return name if len(names) == 1 else f"{name} and {len(names) - 1:,} more"
 
 
 def is_photo(path: Path) -> bool:
@@ -111,7 +142,9 @@ def read_input_file(
         from .preprocessing import preprocess_files
 
         if preprocessing is None or len(inputs) != 1:
-            raise InputError(f"{takes}\n{path} is no .npy, .npz or .safetensors file: {_by_name(inputs)} writes one.")
+            raise InputError(
+                f"{path} is no .npy, .npz or .safetensors file, and {takes}\n{_by_name(inputs)} writes one."
+            )
         return {names[0]: as_input(preprocess_files([path], preprocessing), inputs[0])}
     with arrays_in(path, names[0]) as arrays:
         return _taken(arrays, path, inputs, takes)
@@ -141,7 +174,8 @@ def _taken(
     if set(arrays) != {spec.name for spec in inputs}:
         from .tensor_file import listed
 
-        raise InputError(f"{takes}\n{path} has {listed(arrays)}: {_by_name(inputs)}")
+        # In the first line, which is all that a list of broken files shows.
+        raise InputError(f"{path} holds {listed(arrays)}, and {takes}\n{_by_name(inputs)} writes what it takes.")
     return {spec.name: as_input(arrays[spec.name], spec) for spec in inputs}
 
 

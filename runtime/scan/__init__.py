@@ -3,13 +3,15 @@
 A scan is shards of image paths. Each gives partial statistics, from the artifact and its paths alone, and these merge
 in a fixed order: so it can be stopped and go on, and several workers give the same as one, to the last bit.
 
-scanning.py: scan: the order of the steps; images in a shard and in a batch; going on where a call was stopped
+scanning.py: scan: the order of the steps; images in a shard and in a batch
 scan_folder.py: scan.json: what a scan is of; another one, a changed artifact, a second process are refused
+other_options.py: what tells one scan from another, in the words of the command line
 image_source.py: a folder, an address or a tar -> the images in it; how to get one
 image_place.py: a folder on this machine: photos, arrays, tars, in which order
 bucket.py: s3:// and gs://: the same for a bucket, by pyarrow
 tar_members.py: WebDataset's tars without unpacking them: bounded, forwards only
 image_list.py: which images, cut into shards of a given size: --limit, --sample, --classes; those added since
+going_on.py: which images are listed and counted already; fewer images, a damaged table are refused
 changed_images.py: broken images that were repaired since are taken anew; counted ones that changed are refused
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
 pipeline.py: a batch a core, from its files to its statistics; added in their order

@@ -8,9 +8,7 @@ from typing import Any, BinaryIO
 from urllib.parse import urlsplit, urlunsplit
 
 from ..artifact.errors import InputError, LayerprobeError, UsageError, first_line
-from ..runs.image_finding import is_image_name
-from ..runs.input_files import ARRAY_SUFFIXES
-from .image_place import LARGEST_BYTES, TAR, Content, PlaceUnreachable, nested_files, nothing_in
+from .image_place import LARGEST_BYTES, TAR, Content, PlaceUnreachable, files_to_scan
 
 __all__ = ["Bucket"]
 
@@ -43,12 +41,12 @@ class Bucket:
         shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
         return f"{shown.rstrip('/')}/{self.tar}" if self.tar else shown
 
-    def files(self) -> list[str]:
+    def files(self, *, takes_photos: bool) -> list[str]:
         """Return the files to scan; in the order of a folder on the disk.
 
         Raises:
             ImageError: there are none.
-            InputError: there is no such folder.
+            InputError: there is no such folder, or it holds several kinds of them.
             PlaceUnreachable: it can't be listed.
         """
         if self.tar:
@@ -64,15 +62,9 @@ class Bucket:
         except OSError as error:
             raise self._unreachable(error) from error
         names = [each.path[len(base) :].lstrip("/") for each in listed if each.type == FileType.File]
-        paths = sorted(PurePosixPath(name) for name in names if not _hidden(name))
-        found = (
-            [path.as_posix() for path in paths if len(path.parts) == 1 and path.suffix in ARRAY_SUFFIXES]
-            or [path.as_posix() for path in paths if is_image_name(path.name)]
-            or nested_files(map(str, paths))
-        )
-        if not found:
-            raise nothing_in(self.shown)
-        return found
+        # Of these, only a file on the disk can be read a tensor at a time.
+        shown = (PurePosixPath(name) for name in names if not _hidden(name) and not name.endswith(".safetensors"))
+        return files_to_scan(map(str, sorted(shown)), self.shown, takes_photos=takes_photos)
 
     def absolute(self) -> "Bucket":
         """Return itself."""

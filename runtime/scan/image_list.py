@@ -10,6 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -49,19 +50,18 @@ def packed(states: Iterable[int]) -> "array[int]":
     return array("q", states)
 
 
-def chosen_items(items: Sequence[str], limit: int | None = None, sample: int | None = None, seed: int = 0) -> list[str]:
-    """Return which images are scanned, in their order.
+def chosen_items(items: Sequence[str], sample: int | None = None, seed: int = 0) -> list[str]:
+    """Return which images may be scanned, in their order.
 
     Args:
         items: all there are.
-        limit: at most so many, the first ones.
         sample: so many at random: those whose path, hashed with the seed, comes first. So adding images changes few.
         seed: of the sample.
     """
     if sample is not None:
         drawn = set(sorted(items, key=lambda item: _hashed(item, seed))[:sample])
         items = [item for item in items if item in drawn]
-    return list(items[:limit])
+    return list(items)
 
 
 def class_of(item: str) -> str:
@@ -86,6 +86,7 @@ def added_shards(
     state_of: Callable[[str], int],
     *,
     classes: bool,
+    limit: int | None = None,
     again: Sequence[str] = (),
 ) -> list[Shard]:
     """Return the shards for those of `items` that no earlier shard has, to follow these.
@@ -96,6 +97,7 @@ def added_shards(
         size: images in a shard, at most.
         state_of: returns an image's state.
         classes: whether each shard is of one class.
+        limit: of all images in the list, at most so many.
         again: images that an earlier shard has and that are taken once more.
 
     Raises:
@@ -103,7 +105,8 @@ def added_shards(
     """
     known = {item for shard in earlier for item in shard.items}
     groups: dict[str, list[str]] = {}
-    for item in (*(item for item in items if item not in known), *again):
+    new = (item for item in items if item not in known)
+    for item in (*islice(new, limit and max(limit - len(known), 0)), *again):
         groups.setdefault(class_of(item) if classes else "", []).append(item)
     ranks = Counter(shard.class_name for shard in earlier)
     number, first = len(earlier), sum(len(shard.items) for shard in earlier)

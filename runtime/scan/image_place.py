@@ -1,18 +1,18 @@
 """A folder of images, on this machine or elsewhere: its files, and what is in one. Buckets are `bucket.py`."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from socket import gethostname
 from typing import BinaryIO, Protocol
 
 from ..artifact.errors import ImageError, InputError, LayerprobeError, first_line
-from ..artifact.file_reading import open_regular
-from ..runs.image_finding import IMAGE_SUFFIXES, NoImages
-from ..runs.input_files import ARRAY_SUFFIXES, names_within
+from ..artifact.file_reading import nothing_at, open_regular
+from ..runs.image_finding import IMAGE_SUFFIXES, files_below
+from ..runs.input_files import mixture, one_kind
 
-__all__ = ["LARGEST_BYTES", "TAR", "Content", "LocalFolder", "Place", "PlaceUnreachable", "nested_files", "nothing_in"]
+__all__ = ["LARGEST_BYTES", "TAR", "Content", "LocalFolder", "Place", "PlaceUnreachable", "files_to_scan"]
 
 TAR = ".tar"
 LARGEST_BYTES = 2**30
@@ -39,8 +39,8 @@ class Place(Protocol):
     def shown(self) -> str:
         """What messages and the scan's record call it, without secrets."""
 
-    def files(self) -> list[str]:
-        """Return the files to scan: arrays or photos as of `input_files`, else arrays further below, else tars."""
+    def files(self, *, takes_photos: bool) -> list[str]:
+        """Return the files to scan, as of `files_to_scan`."""
 
     def absolute(self) -> "Place":
         """Return it as another process knows it."""
@@ -72,21 +72,16 @@ class LocalFolder:
         folder = self.path.resolve()
         return str(folder / self.tar if self.tar else folder)
 
-    def files(self) -> list[str]:
+    def files(self, *, takes_photos: bool) -> list[str]:
         """Return the files to scan."""
         if self.tar:
             return [self.tar]
         if not self.path.is_dir():
             raise InputError(
-                f"There is no folder {self.path}.\nName a folder of images, a .tar, or an address such as s3://bucket/photos."
+                f"{nothing_at(self.path, 'folder')}\n"
+                "Name a folder of images or arrays, a .tar, or an address such as s3://bucket/photos."
             )
-        try:
-            return names_within(self.path)
-        except NoImages as error:
-            nested = nested_files(path.relative_to(self.path).as_posix() for path in _files_below(self.path))
-            if not nested:
-                raise nothing_in(str(self.path)) from error
-            return nested
+        return files_to_scan(files_below(self.path), str(self.path), takes_photos=takes_photos)
 
     def absolute(self) -> "LocalFolder":
         """Return it by its absolute path."""
@@ -114,24 +109,26 @@ class LocalFolder:
         return InputError(f"{self.path / path} can't be read: {first_line(error)}.")
 
 
-def nothing_in(folder: str) -> ImageError:
-    """Return the error for a folder in which there is nothing to scan."""
-    return ImageError(
-        f"{folder} holds no images ({IMAGE_SUFFIXES}), no arrays (.npy .npz) and no tars.\n"
-        "Name a folder that does; compressed tars are not read."
-    )
+def files_to_scan(names: Iterable[str], shown: str, *, takes_photos: bool) -> list[str]:
+    """Return which files below a place are scanned: its photos or its arrays, as of `one_kind`, or its tars.
 
+    Args:
+        names: of its files, in their order.
+        shown: what messages call it.
+        takes_photos: whether the model does.
 
-def nested_files(paths: Iterable[str]) -> list[str]:
-    """Return the arrays among the files of a folder, else the tars, in the order of their paths."""
-    found = sorted(map(PurePosixPath, paths))
-    for suffixes in (ARRAY_SUFFIXES, (TAR,)):
-        if chosen := [path.as_posix() for path in found if path.suffix in suffixes]:
-            return chosen
-    return []
-
-
-def _files_below(folder: Path) -> Iterator[Path]:
-    for home, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        yield from (Path(home, name) for name in files if not name.startswith("."))
+    Raises:
+        InputError: it holds several kinds.
+        ImageError: it holds none.
+    """
+    every = list(names)
+    found = one_kind(every, shown, takes_photos=takes_photos)
+    tars = [name for name in every if name.endswith(TAR)]
+    if found and tars:
+        raise mixture(shown, {"files to scan": found, "tars": tars})
+    if not found and not tars:
+        raise ImageError(
+            f"{shown} holds no images ({IMAGE_SUFFIXES}), no arrays (.npy .npz) and no tars.\n"
+            "Name a folder that does; compressed tars are not read."
+        )
+    return found or tars

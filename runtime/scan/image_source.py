@@ -74,18 +74,22 @@ class ImageSource:
         )
 
 
-def open_source(folder: str | Path) -> ImageSource:
+def open_source(folder: str | Path, *, takes_photos: bool = True) -> ImageSource:
     """List the images below a folder, in a tar, or below an address such as `s3://bucket/photos`.
 
-    Files are chosen as by `input_files`; where it finds none, arrays further below, and else the members of tars.
+    Files are chosen as by `input_files`, or they are the members of tars.
+
+    Args:
+        folder: where they are.
+        takes_photos: whether the model does.
 
     Raises:
         ImageError: there are none.
-        InputError: there is no such folder, or it can't be reached.
+        InputError: there is no such folder, or it can't be reached; or it holds several kinds of files.
         RunnerUnavailable: what reads the address isn't installed.
     """
     place = _place(folder)
-    files = place.files()
+    files = place.files(takes_photos=takes_photos)
     if not files[0].endswith(TAR):
         return ImageSource(place, files)
     with ThreadPoolExecutor(min(_AT_ONCE, len(files))) as listing:
@@ -111,25 +115,33 @@ def _place(folder: str | Path) -> Place:
     if path.suffix == TAR and path.is_file():
         return LocalFolder(path.parent, path.name)
     if path.exists() and not path.is_dir():
-        raise ImageError(f"{folder} is a file, not a folder of images. Name the folder, or a .tar.")
+        raise ImageError(f"{folder} is a file, not a folder. Name the folder that it is in, or a .tar.")
     return LocalFolder(path)
 
 
 def _listed(place: Place, tar: str) -> tuple[list[tuple[str, Member]], str]:
     """Return the images in a tar in the order of its members, and why it can't be read further, if it can't."""
     found: list[tuple[str, Member]] = []
+    wrong, first, end = 0, "", ""
     try:
         stream, size = place.opened(tar)
         with stream:
             for member in members_of(stream, size, tar):
                 path = PurePosixPath(member.name)
-                if is_image_name(path.name) or path.suffix in ARRAY_SUFFIXES:
+                if member.wrong:
+                    wrong, first = wrong + 1, first or member.wrong
+                elif is_image_name(path.name) or path.suffix in ARRAY_SUFFIXES:
                     found.append((f"{tar}/{path.as_posix()}", member))
     except OSError as error:
         failure = place.failure(tar, error)
         if isinstance(failure, PlaceUnreachable):
             raise failure from error
-        return found, str(failure)
+        end = str(failure)
     except InputError as error:
-        return found, str(error)
-    return found, "" if found else f"{tar} holds no images or arrays of a key and one suffix, such as 0001.jpg."
+        end = str(error)
+    if wrong:
+        more = f", with {wrong - 1:,} more" if wrong > 1 else ""
+        return found, f"{tar} has {first}, which is left out{more}. {end or 'Its other members are read.'}"
+    if not found and not end:
+        end = f"{tar} holds no images or arrays of a key and one suffix, such as 0001.jpg."
+    return found, end

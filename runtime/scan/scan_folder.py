@@ -13,15 +13,18 @@ from ..artifact.file_hash import file_hash
 from ..artifact.file_reading import LARGEST_DOCUMENT_BYTES, read_bounded
 from ..artifact.file_replacement import replace_file
 from ..artifact.folder import Artifact
+from ..artifact.folder_replacement import refuse_no_folder
 from ..artifact.manifest import MANIFEST_FILE
 from ..artifact.unfinished import UNFINISHED
 from ..artifact.versioned_json import Line, read_versioned
+from .other_options import told_apart
 
-__all__ = ["ScanRecord", "artifact_hash", "opened_folder"]
+__all__ = ["IMAGE_LIST", "ScanRecord", "artifact_hash", "opened_folder"]
 
+IMAGE_LIST = "images.jsonl"
+"""As `image_list.py` writes it."""
 _FILE = "scan.json"
 _MARK = '"images_below"'
-_WORDS = {"against": "--against", "images_below": "the images below"}
 _PARTS = ("images", "summaries", "partial", "tensors", "differences")
 
 try:
@@ -80,13 +83,16 @@ def opened_folder(folder: Path, record: ScanRecord) -> Iterator[None]:
         try:
             if not file.exists() and folder.is_dir() and not all(map(_is_begun, folder.iterdir())):
                 raise UsageError(f"{folder} is not empty, and holds no scan.\nChoose another folder with -o.")
-            folder.mkdir(exist_ok=True)
+            refuse_no_folder(folder)
+            folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(_locked(folder))
             _refuse_links(folder)
-            if file.exists():
+            # One that failed before it listed its images holds nothing that another couldn't begin anew.
+            begun = file.exists() and (folder / IMAGE_LIST).exists()
+            if begun:
                 _refuse_another(folder, read_record(file), record)
-            # First of all: by it, what a kill leaves is known as a scan.
-            if not file.exists():
+            else:
+                # First of all: by it, what a kill leaves is known as a scan.
                 with replace_file(file, _MARK) as stream:
                     stream.write(record.model_dump_json(indent=1).encode() + b"\n")
             for part in _PARTS:
@@ -149,15 +155,10 @@ def _refuse_another(folder: Path, earlier: ScanRecord, record: ScanRecord) -> No
                 f"{folder} holds a scan against {earlier.against} as it was; {record.against} has changed since.\n"
                 "Choose another folder with -o."
             )
-        if isinstance(there, dict):
-            key = next(key for key in (*there, *asked) if there.get(key) != asked.get(key))
-            what = f"with {key} {there.get(key)}, not {asked.get(key)}"
-        elif isinstance(there, tuple) and len(there) > 2:
-            what = f"with other {name}"
-        else:
-            what = f"with {_WORDS.get(name, name.replace('_', ' '))} {there}, not {asked}"
+        begun, this = told_apart(name, there, asked)
         raise UsageError(
-            f"{folder} holds a scan {what}, so this one can't continue it.\nChoose another folder with -o."
+            f"The scan in {folder} was begun {begun}, this one is {this}: it can't go on there.\n"
+            "Repeat the options of the first, or choose another folder with -o."
         )
 
 

@@ -56,7 +56,8 @@ def scanned_outputs(manifest: Manifest, chosen: Sequence[Output]) -> tuple[list[
     left_out = {each.name: why for each in chosen if (why := _why_not(each, fixed))}
     kept = [each for each in chosen if each.name not in left_out]
     if not kept:
-        raise UsageError(f"No output can be scanned: {next(iter(left_out.items()))}.\nChoose others with --outputs.")
+        name, why = next(iter(left_out.items()))
+        raise UsageError(f"No output can be scanned: {name}, since {why}.\nChoose others with --outputs.")
     axes = [_channel_axis(each, fixed) for each in kept]
     counts = [1 if axis is None else int(each.shape[axis]) for each, axis in zip(kept, axes, strict=True)]
     begins = accumulate(counts, initial=0)

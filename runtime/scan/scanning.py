@@ -1,7 +1,6 @@
 """`layerprobe scan`: the order of its steps, from a folder of images to the tables; going on where it was stopped."""
 
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +12,12 @@ from ..artifact.selection import select_outputs
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
-from .changed_images import drop_superseded, state_of, taken
+from .changed_images import drop_superseded
 from .compiled_loops import reduced_by
 from .differences import Comparison, compared, noise_floors
-from .image_list import Shard, added_shards, chosen_items, read_shards, write_shards
-from .image_place import Content, LocalFolder
+from .going_on import check_tables, class_numbers, done_shards, listed_shards
+from .image_list import Shard, chosen_items
+from .image_place import TAR, Content
 from .image_source import ImageSource, open_source
 from .kept_tensors import KeptDtype, KeptTensors
 from .merge_tree import MergeTree
@@ -31,7 +31,7 @@ from .shard_worker import Arrivals, RemoteRunner, WorkerPlan, Workers, write_sha
 from .statistics_tables import write_statistics
 from .tables import read_columns, require_parquet, shown_path
 
-__all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "default_batch", "scan"]
+__all__ = ["SHARD", "Choices", "ScanResult", "broken_images", "broken_words", "default_batch", "scan"]
 
 SHARD = 256
 """Images between two points at which a scan can go on: seconds of work, and megabytes on the disk."""
@@ -49,7 +49,7 @@ class Choices:
     batch: int | None = None
     shard: int = SHARD
     limit: int | None = None
-    """At most so many images, the first ones."""
+    """At most so many images, the first ones; of a scan that goes on, those that it has already count."""
     sample: int | None = None
     """So many images, at random."""
     seed: int = 0
@@ -72,6 +72,9 @@ class ScanResult:
     images: int
     """In the list: read or not."""
     broken: int
+    """Of them, those that can't be read, tars included."""
+    broken_tars: int
+    """Tars that can't be read, or not to their end, or with members that can't be taken."""
     earlier: int
     """Images that an earlier call had done."""
     paths: Callable[[int], str] = field(repr=False)
@@ -129,8 +132,8 @@ def scan(
     chosen = [each for each in artifact.manifest.outputs if each.name in runner.names]
     outputs, left_out = scanned_outputs(artifact.manifest, chosen)
     kept = [each.name for each in select_outputs([x.output for x in outputs], choices.keep)] if choices.keep else []
-    source = open_source(folder)
-    items = chosen_items(source.items, choices.limit, choices.sample, choices.seed)
+    source = open_source(folder, takes_photos=artifact.manifest.preprocessing is not None)
+    items = chosen_items(source.items, choices.sample, choices.seed)
     if is_photo(Path(items[0])):
         artifact.manifest.image_input(choices.input_size)
     batch = fixed_batch(artifact.manifest.inputs) or (other and other.batch) or choices.batch or default_batch(chosen)
@@ -138,11 +141,21 @@ def scan(
     floors = noise_floors(artifact) if other is not None else {}
     with opened_folder(target, record):
         tree = MergeTree(target / "partial", outputs[-1].end, len(outputs))
-        shards = _listed(target, source, items, choices, tree)
+        shards = listed_shards(
+            target,
+            source,
+            items,
+            tree,
+            choices.shard,
+            choices.limit,
+            sampled=choices.sample is not None,
+            classes=choices.classes,
+        )
         # From here on, the shards alone hold the paths of a million images.
         source, items = replace(source, items=()), []
         superseded = drop_superseded(shards, target / "images")
-        numbers, done = _class_numbers(shards), _done(tree, shards)
+        numbers, done = class_numbers(shards), done_shards(tree, shards)
+        check_tables(target, shards, done, differences=other is not None)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         to_do = sum(len(each.items) for each in waiting)
         earlier = sum(len(each.items) for each in shards) - superseded - to_do
@@ -198,30 +211,6 @@ def scan(
             is_judged=other.is_judged,
         )
         return replace(found, comparison=comparison)
-
-
-def _listed(target: Path, source: ImageSource, items: Sequence[str], choices: Choices, tree: MergeTree) -> list[Shard]:
-    """Return the shards of all images, those that were listed earlier and those that are new; and write the list."""
-    shards = read_shards(target / "images.jsonl")
-    # A sample that was drawn stays as it is.
-    new = () if shards and choices.sample else items
-
-    def state_now(item: str) -> int:
-        return _state_in(source, item)
-
-    known = taken(shards, _done(tree, shards), state_now, target / "images")
-    added = added_shards(known.shards, new, choices.shard, state_now, classes=choices.classes, again=known.again)
-    listed = known.shards + added
-    if listed != shards:
-        write_shards(target / "images.jsonl", listed)
-    return listed
-
-
-def _state_in(source: ImageSource, item: str) -> int:
-    """Return what changes with an image's file, as of `state_of`; 0 in a tar and in a bucket, where it isn't known."""
-    if source.members or not isinstance(source.place, LocalFolder):
-        return 0
-    return state_of(source.place.path / item)
 
 
 def _record(
@@ -295,21 +284,11 @@ def _finished(
         whole,
         images,
         images - whole.images,
+        len({item for shard in shards for item in shard.items if item.endswith(TAR)}),
         earlier,
         lambda number: shown_path(item_of(number)),
         lambda number: source.get(item_of(number)),
     )
-
-
-def _class_numbers(shards: Sequence[Shard]) -> dict[str, int]:
-    """Return the classes' numbers, in the order in which the list has them first."""
-    return {name: number for number, name in enumerate(dict.fromkeys(each.class_name for each in shards))}
-
-
-def _done(tree: MergeTree, shards: Sequence[Shard]) -> dict[str, set[int]]:
-    """Return by class the ranks of the shards that are counted."""
-    sizes = Counter(each.class_name for each in shards)
-    return {name: tree.done(number, sizes[name]) for name, number in _class_numbers(shards).items()}
 
 
 def _first_reason(target: Path) -> str:
@@ -326,6 +305,16 @@ def broken_images(target: Path) -> Iterator[tuple[str, str]]:
         for image, error in zip(table["image"].to_pylist(), table["error"].to_pylist(), strict=True):
             if error is not None:
                 yield image, error
+
+
+def broken_words(found: ScanResult) -> str:
+    """Return how many images, and how many tars, can't be read."""
+    tars = found.broken_tars
+    broken, images = found.broken - tars, found.images - tars
+    said = [f"{broken:,} of {images:,} images can't be read, and were left out"] if broken else []
+    if tars:
+        said.append(f"{tars:,} {'tars' if tars > 1 else 'tar'} can't be read whole")
+    return "; ".join(said)
 
 
 def _items(shards: Sequence[Shard]) -> Callable[[int], str]:

@@ -27,6 +27,7 @@ from .image_source import ImageSource
 from .kept_tensors import KeptDtype, KeptTensors
 from .opening import Opening
 from .other_model import OtherModel
+from .other_options import fact_words
 from .partial_statistics import PartialStatistics
 from .pipeline import ScanJob, scan_shards
 from .scanned_outputs import scanned_outputs
@@ -232,8 +233,8 @@ def _refuse_others(facts: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
         return
     key = next(key for key in (*facts, *mine) if facts.get(key) != mine.get(key))
     raise RunnerUnavailable(
-        f"{gethostname()} has {key} {mine.get(key)}, another machine {facts.get(key)}, so their numbers may "
-        "differ.\nScan on machines that are alike."
+        f"{gethostname()} has {fact_words(mine, key)}, another machine has {fact_words(facts, key)}, so their numbers "
+        "may differ.\nScan on machines that are alike."
     )
 
 

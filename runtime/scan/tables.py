@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.errors import ArtifactError, RunnerUnavailable, first_line, how_to_install
-from ..artifact.file_reading import refuse_special
+from ..artifact.file_reading import open_regular, refuse_special
 from ..artifact.file_replacement import replace_file
 from .shard_reduction import ShardReduction
 
 if TYPE_CHECKING:
     import pyarrow
 __all__ = [
+    "check_whole",
     "column_names",
     "part_name",
     "read_columns",
@@ -33,6 +34,8 @@ __all__ = [
 ]
 
 _MARK = "layerprobe.scan_table"
+_MAGIC = b"PAR1"
+"""With which a Parquet file begins and ends."""
 
 
 def require_parquet() -> None:
@@ -173,6 +176,24 @@ def read_table(file: Path) -> "pyarrow.Table":
     """
     with _opened(file) as opened:
         return opened.read()
+
+
+def check_whole(file: Path) -> None:
+    """Check that a table is there, and begins and ends as Parquet does; more of it would take a thousand times as long.
+
+    Raises:
+        ArtifactError: it is missing or damaged.
+    """
+    try:
+        with open_regular(file) as stream:
+            start = stream.read(len(_MAGIC))
+            stream.seek(max(os.fstat(stream.fileno()).st_size - len(_MAGIC), 0))
+            if start == stream.read(len(_MAGIC)) == _MAGIC:
+                return
+        reason = "it is no Parquet file"
+    except OSError as error:
+        reason = first_line(error)
+    raise ArtifactError(f"{file} is damaged: {reason}.\nScan into another folder.")
 
 
 def column_names(file: Path) -> list[str]:

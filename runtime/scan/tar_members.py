@@ -12,11 +12,14 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ..artifact.errors import InputError, first_line
+from ..artifact.plain_text import one_line
 
 __all__ = ["Member", "members_of"]
 
 _LARGEST_HEADER = 2**20
 """Bytes of a name or of other facts before a member: more is no name. `tarfile` reads them at once."""
+_LONGEST_NAME = 200
+"""Of a member, in a message."""
 _MOST_MEMBERS = 2**20
 """WebDataset's tars have thousands."""
 
@@ -31,10 +34,13 @@ class Member:
     """Of its first byte in the tar."""
     size: int
     """In bytes."""
+    wrong: str = ""
+    """Why it can't be taken, as what the tar has: `a member that leads out of it, '../x'`."""
 
 
 def members_of(stream: BinaryIO, size: int, called: str) -> Iterator[Member]:
-    """Yield the regular files of a tar whose names have one suffix: WebDataset's `key.ext`, of `key.seg.png` the rest.
+    """Yield the regular files of a tar whose names have one suffix: WebDataset's `key.ext`, of `key.seg.png` the rest;
+    and those, whatever they are called, that can't be taken.
 
     Args:
         stream: the tar, which can be searched.
@@ -46,43 +52,67 @@ def members_of(stream: BinaryIO, size: int, called: str) -> Iterator[Member]:
         OSError: it can't be read.
     """
     known: set[str] = set()
+    last, count = "", 0
     try:
         with tarfile.open(fileobj=_Forwards(stream), mode="r:") as opened:
             while (found := opened.next()) is not None:
                 opened.members = []  # type: ignore[attr-defined]  # it would grow with the tar
                 if not found.isreg() or found.issparse():
                     continue
-                _check(found, size, known)
-                if PurePosixPath(found.name).name.count(".") == 1:
-                    yield Member(found.name, found.offset_data, found.size)
+                last = f"{one_line(found.name, _LONGEST_NAME)!r}"
+                count += 1
+                _check(found, size, count)
+                wrong = _wrong(found, last, known)
+                if wrong or PurePosixPath(found.name).name.count(".") == 1:
+                    yield Member(found.name, found.offset_data, found.size, wrong)
             _check_end(stream, opened.offset)
     except OSError:
         raise
+    except _CutOffError as error:
+        where = f"within its member {last}" if error.within else f"after its member {last}, without a tar's end"
+        raise InputError(f"{called} ends {where}: it was cut off.\nCopy it again.") from error
     except Exception as error:  # of a damaged header tarfile raises its own errors, ValueError, RecursionError, others
+        what = f"further than its member {last}" if last else "as a tar"
         raise InputError(
-            f"{called} can't be read as a tar: {first_line(error)}.\nCopy it again; compressed tars are not read."
+            f"{called} can't be read {what}: {first_line(error)}.\nCopy it again; compressed tars are not read."
         ) from error
 
 
-def _check(member: tarfile.TarInfo, size: int, known: set[str]) -> None:
-    """Refuse a member whose name or place can't be right; `known` are the names before it."""
+class _CutOffError(Exception):
+    """A tar ends too early."""
+
+    def __init__(self, *, within: bool) -> None:
+        self.within = within
+
+
+def _check(member: tarfile.TarInfo, size: int, count: int) -> None:
+    if count > _MOST_MEMBERS:
+        raise ValueError(f"it has more than {_MOST_MEMBERS:,} members")
+    if member.size < 0:
+        raise ValueError("a member's size is negative")
+    if member.offset_data + member.size > size:
+        raise _CutOffError(within=True)
+
+
+def _wrong(member: tarfile.TarInfo, called: str, known: set[str]) -> str:
+    """Return why a member can't be taken, or nothing; `known` are the names before it."""
     path = PurePosixPath(member.name)
     if path.is_absolute() or ".." in path.parts or not path.parts or "\0" in member.name:
-        raise ValueError("a member's name leads out of it")
+        return f"a member that leads out of it, {called}"
     if path.as_posix() in known:
-        raise ValueError(f"it has two members {member.name!r}")
-    if member.size < 0 or member.offset_data + member.size > size:
-        raise ValueError("a member ends behind its end")
-    if len(known) == _MOST_MEMBERS:
-        raise ValueError(f"it has more than {_MOST_MEMBERS:,} members")
+        return f"a second member {called}"
     known.add(path.as_posix())
+    return ""
 
 
 def _check_end(stream: BinaryIO, offset: int) -> None:
     """Refuse what is no header where the next one should be: for `tarfile` that is the end, too."""
     stream.seek(offset)
-    if stream.read(tarfile.BLOCKSIZE).strip(b"\0"):
-        raise ValueError("what follows its last member is no header")
+    block = stream.read(tarfile.BLOCKSIZE)
+    if block.strip(b"\0"):
+        raise ValueError("what follows is no header")
+    if len(block) < tarfile.BLOCKSIZE:
+        raise _CutOffError(within=False)
 
 
 class _Forwards(io.RawIOBase):

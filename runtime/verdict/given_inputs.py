@@ -45,7 +45,7 @@ def reference_of_file(artifact: Artifact, graph: Float64Graph, name: str, inputs
     Raises:
         InputError: the input isn't the model's.
     """
-    checked = check_inputs(artifact.manifest, inputs)
+    checked = check_inputs(artifact.manifest, inputs, name)
     walked = {output: value for output, value in graph.walk(checked) if not isinstance(value, Unknown)}
     truths = {output: Truth.of(value) for output, value in walked.items()}
     for run in _plain_runs(artifact, checked):

@@ -37,7 +37,10 @@ def test_inputs_are_read_by_name_and_rounded_to_the_dtype_of_the_model(probe, tm
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
-        ({"left": ARRAYS["left"]}, r"takes left \(N x 3 x 4 x 4, float32\), .*\n.* has left: numpy.savez\(file, left="),
+        (
+            {"left": ARRAYS["left"]},
+            r"npz holds left, and .* takes left \(N x 3 x 4 x 4, float32\), .*\nnumpy.savez\(file, left=",
+        ),
         (
             {**ARRAYS, "right": np.array([[None]])},
             r"can't be read as .npy or .npz: it is none, or holds Python objects\n",
@@ -67,7 +70,7 @@ def test_a_folder_is_read_in_the_order_of_its_names(tmp_path):
         (str(tmp_path / "a.npy"), 1.0),
         (str(tmp_path / "b.npy"), 2.0),
     ]
-    with pytest.raises(InputError, match="neither a file nor a folder"):
+    with pytest.raises(InputError, match="There is no file or folder"):
         read_input_tensors([tmp_path / "c.npy"], probe, None)
 
 

@@ -297,8 +297,8 @@ def test_an_input_of_another_name_says_what_the_file_takes(layerprobe, theirs, t
     assert (done.code, done.err.splitlines()) == (
         3,
         [
-            "layerprobe: theirs.onnx takes x (n x 3 x 8 x 8, float32).",
-            f"{tmp_path / 'in.npz'} has z: numpy.savez(file, x=array)",
+            f"layerprobe: {tmp_path / 'in.npz'} holds z, and theirs.onnx takes x (n x 3 x 8 x 8, float32).",
+            "numpy.savez(file, x=array) writes what it takes.",
         ],
     )
 

@@ -254,3 +254,27 @@ def test_attention_with_any_number_of_axes_is_exported(leading, masked):
         outputs = _run(to_onnx(probe), X)
         for name, tensor in expected.items():
             np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    "clamped",
+    [
+        lambda x: x.clamp(-1, 0.5),
+        lambda x: torch.clip(x, min=-0.5, max=1),
+        lambda x: (x * 1).clamp_(max=0.5, min=-1),
+        lambda x: (x * 9).int().clamp(-3, 4.5),
+    ],
+    ids=["method", "by name", "in place", "of integers"],
+)
+def test_a_clamp_with_an_integer_and_a_float_bound_is_exported(clamped):
+    class Model(nn.Module):
+        def forward(self, x):
+            return clamped(x) + 1
+
+    for capture in ("trace", "export"):
+        probe = build_probe(Model(), X, capture=capture)
+        with torch.no_grad():
+            expected = probe(X)
+        outputs = _run(to_onnx(probe), X)
+        for name, tensor in expected.items():
+            np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=1e-6, err_msg=name)

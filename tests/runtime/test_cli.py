@@ -439,7 +439,7 @@ def test_a_decompression_bomb_ends_with_3(exported, tmp_path, layerprobe):
         (("export", "cnn2", "-o", "{out}/a", "--mean", "0.5"), 2, "both need 1 or 3"),
         (("export", "cnn2", "-o", "{out}/a", "--std", "1,0,1"), 2, "greater than 0"),
         (("export", "cnn2", "-o", "{out}/a", "--input-size", "32"), 3, "takes 1024"),
-        (("export", "cnn2", "-o", "{out}/a", "--weights", "{out}/none.pt"), 3, "does not exist: check the path"),
+        (("export", "cnn2", "-o", "{out}/a", "--weights", "{out}/none.pt"), 3, "Check the path of the weights"),
         (("export", "cnn99", "-o", "{out}/a"), 3, "no model 'cnn99'"),
         (("nodes", "torchvision:resnet19"), 3, "resnet18"),
         (("nodes", "cnn2", "--outputs", "cnn9"), 2, "nearest"),

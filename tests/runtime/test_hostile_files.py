@@ -77,11 +77,11 @@ LOOPS = (
     (("grid", "{art}", "{photo}", "-o", "{loop}.png"), "Too many levels of symbolic links"),
     (("verify", "{art}", "--html", "{loop}"), "Too many levels of symbolic links"),
     (("verify", "{art}", "--baseline", "{loop}"), "Too many levels of symbolic links"),
-    (("run", "{art}", "{loop}", "-o", "{out}/o"), "neither a file nor a folder"),
+    (("run", "{art}", "{loop}", "-o", "{out}/o"), "is a link to"),
     (("run", "{loop}", "{photo}", "-o", "{out}/o"), "Too many levels of symbolic links"),
     (("nodes", "{loop}.onnx"), "Too many levels of symbolic links"),
     (("compare", "{loop}", "{loop}"), "Too many levels of symbolic links"),
-    (("stats", "{loop}"), "no file or folder"),
+    (("stats", "{loop}"), "is a link to"),
     (("run", "{art}", "{photo}", "-o", "{out}/" + "n" * 300), "name too long"),
 )
 

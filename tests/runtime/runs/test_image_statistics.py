@@ -164,7 +164,7 @@ def test_what_is_no_folder_of_images_is_refused(tmp_path: Path) -> None:
     for path, told in [
         (tmp_path / "photo.png", "is a file"),
         (tmp_path / "empty", "no images"),
-        (tmp_path / "x", "no file"),
+        (tmp_path / "x", "no folder"),
     ]:
         with pytest.raises(ImageError, match=told) as caught:
             channel_statistics(path)

@@ -147,6 +147,28 @@ def test_a_table_that_differs_between_files_and_a_photo_for_features_are_refused
     assert "--input-size applies to images only" in refused.err
 
 
+def test_arrays_of_other_names_or_shapes_are_refused_with_their_file_in_every_command(pair, tmp_path, layerprobe):
+    folder = tmp_path / "given"
+    folder.mkdir()
+    np.savez(folder / "named.npz", **{"other": np.zeros(1), **features()})
+    np.savez(folder / "shaped.npz", **features() | {"left": np.zeros((1, 2, 4, 4), np.float32)})
+    np.savez(folder / "sound.npz", **features())
+    said = {
+        "named.npz": "named.npz holds other, left, right, table, and Pair takes left (N x 3 x 4 x 4, float32), right",
+        "shaped.npz": "shaped.npz: Pair takes left (N x 3 x 4 x 4, float32); it was given left (1 x 2 x",
+    }
+    for name, words in said.items():
+        for command in (
+            ("run", pair.path, folder / name, "-o", tmp_path / "o.safetensors"),
+            ("verify", pair.path, "--runner", "onnx-cpu", "--input", folder / "sound.npz", "--input", folder / name),
+        ):
+            refused = layerprobe(*command)
+            assert (refused.code, words in refused.err) == (3, True), refused.err
+    listed = layerprobe("scan", pair.path, folder, "-o", tmp_path / "s")
+    assert (listed.code, "2 of 3 images can't be read" in listed.err) == (3, True)
+    assert all(words in listed.err for words in said.values())
+
+
 def test_bfloat16_and_other_types_in_safetensors_are_read_as_the_input_has_them(pair, tmp_path):
     given = {name: torch.from_numpy(array) for name, array in features().items()}
     save_torch_file({name: array.bfloat16() for name, array in given.items()}, tmp_path / "half.safetensors")
@@ -160,7 +182,7 @@ def test_bfloat16_and_other_types_in_safetensors_are_read_as_the_input_has_them(
     with pytest.raises(InputError, match="can't be read as safetensors"):
         read_inputs([tmp_path / "cut.safetensors"], pair.manifest.inputs, None, "Pair")
     save_file({"left\x1b": np.zeros(1)}, tmp_path / "names.safetensors")
-    with pytest.raises(InputError, match=r"names.safetensors has left\?: numpy.savez\(file, left=array, right=array"):
+    with pytest.raises(InputError, match=r"names.safetensors holds left\?, and Pair takes left"):
         read_inputs([tmp_path / "names.safetensors"], pair.manifest.inputs, None, "Pair")
 
 
@@ -170,6 +192,32 @@ def test_a_folder_of_photos_stays_one_when_a_run_was_written_into_it(tmp_path):
     assert input_files([tmp_path]) == [tmp_path / "a.png"]
     (tmp_path / "a.png").unlink()
     assert input_files([tmp_path]) == [tmp_path / "out.safetensors"]
+
+
+def test_photos_and_arrays_in_one_folder_are_refused_by_name_and_nothing_is_left_out(conv, pair, tmp_path, layerprobe):
+    mixed = tmp_path / "mixed"
+    for name in ("cats/b.png", "cats/a.png"):
+        (mixed / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (16, 16)).save(mixed / name)
+    np.save(mixed / ".hidden.npy", np.zeros(1))
+    run = ("run", conv.path, mixed, "-o", tmp_path / "out.safetensors")
+    assert "images: 2" in layerprobe(*run).out
+    np.save(mixed / "x.npy", np.zeros((1, 3, 12, 12), np.float32))
+    for command in (
+        run,
+        ("scan", conv.path, mixed, "-o", tmp_path / "s"),
+        ("scan", conv.path, f"file://{mixed}", "-o", tmp_path / "s"),
+        ("verify", conv.path, "--input", mixed, "--runner", "onnx-cpu"),
+        ("verify", conv.path / "model.onnx", "--against", conv.path, "--input", mixed),
+    ):
+        refused = layerprobe(*command)
+        assert refused.code == 3, command
+        assert "mixed holds images (cats/a.png and 1 more) and arrays (x.npy): only one kind is read.\n" in refused.err
+    # No photo is an input of a model of arrays: these are meant, in folders below as well.
+    assert input_files([mixed], takes_photos=False) == [mixed / "x.npy"]
+    (mixed / "x.npy").unlink()
+    np.savez(mixed / "cats" / "one.npz", **features())
+    assert "inputs: 1" in layerprobe("run", pair.path, mixed, "-o", tmp_path / "out.safetensors").out
 
 
 def test_a_recorded_input_of_several_images_is_run_as_one_batch(tmp_path, layerprobe):

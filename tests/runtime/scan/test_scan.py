@@ -327,6 +327,19 @@ def test_added_images_are_taken_and_limits_can_be_raised(odd, photos, tmp_path, 
     assert layerprobe(*command).err == "images that an earlier scan had done: 61\n"
 
 
+def test_a_limit_counts_what_an_earlier_scan_has_and_is_refused_where_that_has_more(odd, photos, tmp_path, layerprobe):
+    folder = shutil.copytree(photos, tmp_path / "photos")
+    command = ("scan", odd.path, folder, "-o", tmp_path / "s", "--provider", "cpu")
+    assert layerprobe(*command, "--limit", 5).code == 0
+    shutil.copy(folder / "cat" / "01.png", folder / "cat" / "00new.png")
+    assert "images: 5, " in layerprobe(*command, "--limit", 5).out
+    assert "images: 7, " in layerprobe(*command, "--limit", 7).out
+    assert (tmp_path / "s" / "images.jsonl").read_text().count("00new.png") == 1
+    refused = layerprobe(*command, "--limit", 3)
+    assert (refused.code, refused.out) == (2, "")
+    assert f"{tmp_path}/s holds a scan of 7 images, of which --limit 3 can take none out.\n" in refused.err
+
+
 def test_classes_are_split_and_add_up(odd, photos, tmp_path, layerprobe):
     assert layerprobe("scan", odd.path, photos, "-o", tmp_path / "s", "--classes", "--shard", 7).code == 0
     rows = pq.read_table(tmp_path / "s" / "outputs.parquet").to_pylist()
@@ -521,6 +534,10 @@ def listed(**changes):
     return damage
 
 
+def overwritten(folder):
+    return lambda scanned, _home: next((scanned / folder).iterdir()).write_bytes(b"PAR1 was here")
+
+
 def a_pipe(name):
     def damage(scanned, _home):
         (scanned / name).unlink()
@@ -557,6 +574,9 @@ def a_pipe(name):
         (listed(states=[1e400]), "other states"),
         (listed(states=[10**30]), "other states"),
         (listed(images=7), "lists no images"),
+        (overwritten("images"), "images/part-0000000.parquet is damaged: it is no Parquet file"),
+        (overwritten("summaries"), "summaries/part-0000000.parquet is damaged: it is no Parquet file"),
+        (lambda scanned, _home: next((scanned / "images").iterdir()).unlink(), "is damaged: No such file or directory"),
         (a_pipe("images.jsonl"), "not a regular file"),
         (a_pipe("scan.json"), "not a regular file"),
     ],
@@ -598,8 +618,23 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
     command = ("scan", copy, photos, "-o", tmp_path / "s")
     assert layerprobe(*command, "--limit", 5).code == 0
     other = layerprobe(*command, "--outputs", "conv")
-    assert (other.code, "holds a scan with other outputs" in other.err) == (2, True)
-    assert (layerprobe(*command, "--batch", 2).code, len(other.err.splitlines())) == (2, 2)
+    assert (other.code, "s was begun on 9 outputs, this one is on 1: it can't go on there.\n" in other.err) == (2, True)
+    for options, said in (
+        (("--batch", 2), "with --batch 16, this one is with --batch 2:"),
+        (("--keep", "conv"), "without --keep, this one is with --keep conv:"),
+        (("--keep", "*"), "without --keep, this one is with --keep conv --keep clamp --keep permute and 6 more:"),
+        (("--sample", 3), "without --sample, this one is with --sample 3:"),
+        (("--input-size", "12x12"), "without --input-size, this one is with --input-size 12x12:"),
+        (("--classes",), "without --classes, this one is with --classes:"),
+        (("--against", copy / "model.onnx"), f"without --against, this one is against {copy}/model.onnx:"),
+        (("--threads", 3), "with threads 1, this one is with threads 3:"),
+    ):
+        refused = layerprobe(*command, *options)
+        assert (refused.code, said in refused.err) == (2, True), refused.err
+        assert len(refused.err.splitlines()) == 2
+    for options in (("--seed", 2), ("--keep-dtype", "float16")):
+        unused = layerprobe(*command, *options)
+        assert (unused.code, "give both" in unused.err) == (2, True)
     manifest = json.loads((copy / "manifest.json").read_text())
     (copy / "manifest.json").write_text(json.dumps(manifest, indent=3))
     changed = layerprobe(*command)
@@ -614,19 +649,68 @@ def test_another_scan_a_changed_artifact_and_a_foreign_folder_are_refused(odd, p
     ("files", "code", "said"),
     [
         (None, 3, "There is no folder"),
+        ("elsewhere", 3, "p is a link to elsewhere, where nothing is.\nName a folder of images or arrays, a .tar,"),
         ({}, 3, "holds no images"),
         ({"shard.tar.gz": b"x"}, 3, "compressed tars are not read"),
         ({"a.png": b"", "b.png": b"x"}, 3, "None of 2 images can be read"),
     ],
 )
 def test_folders_without_an_image_that_can_be_read_end_in_two_lines(odd, tmp_path, layerprobe, files, code, said):
-    if files is not None:
+    if isinstance(files, str):
+        (tmp_path / "p").symlink_to(files)
+    elif files is not None:
         (tmp_path / "p").mkdir()
         for name, content in files.items():
             (tmp_path / "p" / name).write_bytes(content)
     outcome = layerprobe("scan", odd.path, tmp_path / "p", "-o", tmp_path / "s")
     assert (outcome.code, said in outcome.err) == (code, True)
     assert len(outcome.err.splitlines()) <= 2
+
+
+def test_a_scan_that_fails_before_its_images_are_listed_leaves_its_folder_to_others(odd, photos, tmp_path, layerprobe):
+    command = ("scan", odd.path, photos / "cat", "-o", tmp_path / "s", "--limit", 3)
+    refused = layerprobe(*command, "--classes")
+    assert (refused.code, "is in no class's folder" in refused.err) == (3, True)
+    assert layerprobe(*command).code == 0
+    assert "was begun without --classes" in layerprobe(*command, "--classes").err
+
+
+@pytest.mark.parametrize("command", ["scan", "export", "page", "demo"])
+def test_a_file_or_a_link_to_nothing_in_place_of_the_folder_is_said_to_be_that(
+    odd, photos, tmp_path, layerprobe, command
+):
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "gone").symlink_to("elsewhere")
+    given = {"scan": (odd.path, photos), "export": ("cnn2",), "page": (odd.path,), "demo": ()}[command]
+    for place, said in (
+        ("notes.txt", "notes.txt is a file, not a folder.\nChoose another path with -o.\n"),
+        ("notes.txt/deeper", "notes.txt is a file, not a folder.\nChoose another path with -o.\n"),
+        ("gone", "gone is a link to elsewhere, where nothing is.\nChoose another path with -o.\n"),
+    ):
+        refused = layerprobe(command, *given, "-o", tmp_path / place)
+        assert (refused.code, refused.err) == (2, f"layerprobe: {tmp_path}/{said}")
+
+
+def test_a_link_to_nothing_among_the_photos_is_said_to_be_one(odd, photos, tmp_path, layerprobe):
+    folder = tmp_path / "linked"
+    folder.mkdir()
+    (folder / "here.png").symlink_to(photos / "cat" / "01.png")
+    (folder / "lost.png").symlink_to("moved.png")
+    for command in (
+        ("scan", odd.path, folder, "-o", tmp_path / "s"),
+        ("run", odd.path, folder, "-o", tmp_path / "o.safetensors"),
+        ("stats", folder),
+    ):
+        outcome = layerprobe(*command)
+        assert (outcome.code, "lost.png is a link to moved.png, where nothing is." in outcome.err) == (3, True)
+    (tmp_path / "lost.npy").symlink_to("moved.npy")
+    for command in (
+        ("run", odd.path, tmp_path / "lost.npy", "-o", tmp_path / "o.safetensors"),
+        ("verify", odd.path, "--input", tmp_path / "lost.npy"),
+        ("grid", odd.path, tmp_path / "lost.npy", "-o", tmp_path / "o.png"),
+    ):
+        refused = layerprobe(*command)
+        assert (refused.code, "lost.npy is a link to moved.npy, where nothing is" in refused.err) == (3, True)
 
 
 def test_a_damaged_partial_file_is_named(odd, photos, tmp_path, layerprobe):

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -81,9 +83,15 @@ def test_two_sound_runners_pass(small, photos, tmp_path, layerprobe, stand_in):
     stand_in(
         "openvino", lambda artifact, settings, outputs, opened: opened(artifact, settings, outputs), of="torchscript"
     )
-    outcome = layerprobe("scan", small.path, photos, "-o", tmp_path / "s", "--against", "onnx-cpu=openvino")
+    target = tmp_path / "my scan"
+    outcome = layerprobe("scan", small.path, photos, "-o", target, "--against", "onnx-cpu=openvino")
     assert outcome.code == 0, outcome.err
     assert "the same on 40 of 40 images" in outcome.out
+    # What it says can be copied: each worst image's inputs by their path, and the command.
+    (given,) = {line.partition("; ")[0] for line in outcome.out.splitlines() if line.startswith("  given ")}
+    assert {Path(each) for each in given.removeprefix("  given ").split(", ")} == set((target / "worst").iterdir())
+    shown = layerprobe(*shlex.split(outcome.out.splitlines()[-1].split("`")[1])[1:])
+    assert (shown.code, given in shown.out) == (0, True), shown.err
 
 
 def test_what_is_no_pair_of_runners_is_refused(small, photos, tmp_path, layerprobe):
@@ -205,6 +213,13 @@ def test_a_sound_file_passes_on_every_image(bright, photos, tmp_path, layerprobe
     assert outcome.code == 0, outcome.err
     assert "no image differs by more than float32's noise" in outcome.out
     assert "the same on 40 of 40 images" in outcome.out
+
+
+def test_a_file_that_returns_every_value_has_the_results_of_the_model(bright, photos, tmp_path, layerprobe):
+    file = shutil.copy(bright[0] / "model.onnx", tmp_path / "theirs.onnx")
+    outcome = layerprobe("scan", bright[0], photos, "-o", tmp_path / "s", "--limit", 3, "--against", file)
+    assert outcome.code == 0, outcome.err
+    assert {line.split()[2] for line in outcome.out.splitlines() if line.startswith("  the result ")} == {"head"}
 
 
 def without_head(model):
