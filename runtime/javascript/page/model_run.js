@@ -8,7 +8,7 @@ import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
 import { readChannels, readComponents, readMap } from "../src/maps/map_reading.js";
 import { AUTO } from "../src/maps/reductions.js";
-import { coloursOfPhoto } from "../src/maps/tile.js";
+import { coloursOfPhoto } from "../src/maps/picture.js";
 import { chosenPages } from "./choice.js";
 import { classScores, topClass } from "./top_class.js";
 
@@ -233,7 +233,7 @@ function parts(outputs) {
 
 /**
  * The whole photo, small enough to be shown.
- * @param {import("../src/maps/tile.js").Seen} picture
+ * @param {import("../src/maps/picture.js").Seen} picture
  * @returns {Promise<ImageBitmap>}
  */
 function shown(picture) {
