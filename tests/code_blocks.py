@@ -1,5 +1,6 @@
 """The code blocks of a document, run in the order of reading, and held against what the document says they print."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
-from runtime.runners.node_support import node_modules, why_no_browser, why_no_package
+from runtime.runners.node_support import find_chromium, node_modules, why_no_browser, why_no_package
 
 __all__ = ["QUICKLY", "WHY_MISSING", "Block", "Reader", "blocks_of", "commands_of"]
 
@@ -125,6 +126,8 @@ class Reader:
         if words[0] == "layerprobe":
             outcome = self.layerprobe(*words[1:])
             assert outcome.code == expected, f"{place}: {line}\n{outcome.out[-2000:]}\n{outcome.err}"
+            if words[1] == "page" and not WHY_MISSING["browser"]():
+                _visit(Path(words[words.index("-o") + 1]))
             return str(outcome.out)
         if words[0] == "make":
             # Not really made: `make test` is what runs this. That its targets are there is checked.
@@ -142,6 +145,20 @@ class Reader:
         for line in block.code.splitlines():
             shown = _masked(line)
             assert line == "..." or shown in rest, f"{block.place}: {line!r} is not printed, or not there"
+
+
+def _visit(site: Path) -> None:
+    """Open a page, give it the photo, and save its tensors beside it, as a reader would."""
+    given = {
+        "modules": str(node_modules()),
+        "chromium": str(find_chromium()),
+        "testing": str(ROOT / "runtime" / "javascript" / "testing"),
+        "site": str(site.absolute()),
+        "photo": str(Path("photo.jpg").absolute()),
+        "tensors": str(Path("page.safetensors").absolute()),
+    }
+    script = ROOT / "tests" / "runtime" / "page" / "saving_visit.mjs"
+    subprocess.run(["node", script, json.dumps(given)], check=True, timeout=300)
 
 
 def _link_packages(packages: Sequence[str]) -> None:

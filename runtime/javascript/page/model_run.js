@@ -2,7 +2,7 @@
 // page shows. The means come from the averaged probe where there is one, every tensor from the full probe. It is what the
 // maps of `choice.js` come from.
 
-import { imageInput, preprocess, sizeOf, writeSafetensors } from "../src/index.js";
+import { imageInput, preprocess, sizeOf } from "../src/index.js";
 import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
@@ -158,7 +158,7 @@ export class ModelRun {
   async mapsOf(kind, outputs, reduce) {
     /** @type {FeatureMap[]} */
     const maps = [];
-    for (const part of parts(outputs)) {
+    for (const part of partsOf(outputs)) {
       const names = part.filter(hasMap).map((output) => output.name);
       const tensors = names.length ? await this.run(kind, names) : new Map();
       for (const output of part)
@@ -189,17 +189,6 @@ export class ModelRun {
   }
 
   /**
-   * Tensors of the last photo, and what the model was given, as a safetensors file that `verify` and `run` read.
-   * @param {string[]} names
-   */
-  async tensorFile(names) {
-    const tensors = new Map(await this.run("full", names));
-    for (const [name, input] of this.input ?? []) tensors.set(`input:${name}`, input);
-    const { model } = this.artifact.manifest;
-    return writeSafetensors(tensors, { "layerprobe.model": model, runtime: `${this.model.facts.runtime}, ${this.model.backend}` });
-  }
-
-  /**
    * @param {import("./site_model.js").Kind} kind
    * @param {string[]} names
    */
@@ -214,7 +203,7 @@ export class ModelRun {
  * @param {readonly any[]} outputs
  * @returns {any[][]}
  */
-function parts(outputs) {
+export function partsOf(outputs) {
   /** @type {any[][]} */
   const found = outputs.length ? [[]] : [];
   let taken = 0;

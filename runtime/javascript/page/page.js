@@ -8,6 +8,7 @@
 // choice.js: there, which maps are shown: overview, depth, search, look-alikes
 // top_class.js: there, what a trained classifier says of the photo
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
+// tensor_saving.js: there, every tensor of the photo as a file
 // large_view.js: one output large: its channels, values under the pointer
 // verdict_view.js, self_check.js: runs the recorded input here, judges it, and says how it went
 // report_words.js: the words and digits of a report
@@ -72,7 +73,7 @@ async function start() {
       usable.map((/** @type {keyof typeof BACKENDS} */ name) => [name, BACKENDS[name]]),
     );
   byId("check").hidden = !state.model.hasTruths;
-  byId("save-tensors").hidden = !state.model.hasTensors;
+  for (const id of ["save-tensors", "save-shown"]) byId(id).hidden = !state.model.hasTensors;
   byId("sample").hidden = !testPhoto;
   if (latest) return; // a photo waits
   setStatus(`Ready: ${outputs.length} outputs. The model takes ${state.model.crop.join(" × ")} pixels.`);
@@ -114,7 +115,8 @@ function listen() {
     }),
   );
   byId("save-picture").addEventListener("click", () => savePictures().catch(showProblem));
-  byId("save-tensors").addEventListener("click", () => saveTensors().catch(showProblem));
+  byId("save-tensors").addEventListener("click", () => saveTensors(null).catch(showProblem));
+  byId("save-shown").addEventListener("click", () => saveTensors(shownNames()).catch(showProblem));
   byId("judge").addEventListener("click", judge);
 }
 
@@ -226,6 +228,9 @@ function stepLarge(step) {
   openLarge((index + step + maps.length) % maps.length);
 }
 
+/** The outputs whose maps are shown. */
+const shownNames = () => [...new Set(state.pages.maps.map((/** @type {any} */ map) => map.name))];
+
 async function savePictures() {
   const { photo, pages, model } = state;
   const title = `${model.title} · ${photo.name}`;
@@ -238,17 +243,18 @@ async function savePictures() {
   }
 }
 
-async function saveTensors() {
+/** @param {string[] | null} names of the outputs; null for all */
+async function saveTensors(names) {
   setBusy(true);
+  const { model, photo } = state;
+  const name = `${fileName(`${model.title} ${photo.name}`)}.safetensors`;
   try {
-    const names = [...new Set(state.pages.maps.map((/** @type {any} */ map) => map.name))];
-    const content = await call("file", { names });
-    download(
-      new Blob([content], { type: "application/octet-stream" }),
-      `${fileName(`${state.model.title} ${state.photo.name}`)}.safetensors`,
-    );
+    const { content, count } = await call("file", { names });
+    download(content, name);
+    const tensors = count === 1 ? "1 tensor" : `${count} tensors`;
     setStatus(
-      `Saved ${names.length} tensors, ${(content.length / 1e6).toFixed(1)} MB: the outputs that are shown, and the input.`,
+      `Saved ${tensors} and the input, ${(content.size / 1e6).toFixed(1)} MB. To judge them: ` +
+        `layerprobe verify ARTIFACT --tensors ${name} --input ${name}`,
     );
   } finally {
     setBusy(false);

@@ -4,6 +4,7 @@ import { chosenPages } from "./choice.js";
 import { ModelRun } from "./model_run.js";
 import { judgedHere } from "./self_check.js";
 import { SiteModel } from "./site_model.js";
+import { tensorFile } from "./tensor_saving.js";
 
 const scope = /** @type {any} */ (self);
 /** @type {ModelRun | undefined} */
@@ -28,7 +29,7 @@ const METHODS = {
   photo: ({ source, style }) => opened().photo(source, style),
   pages: async ({ style }) => ({ pages: await chosenPages(opened(), style) }),
   channels: ({ name, style }) => opened().everyChannel(name, style),
-  file: ({ names }) => opened().tensorFile(names),
+  file: ({ names }) => tensorFile(opened(), names),
   check: ({ backend }) => judgedHere(opened().model, backend),
 };
 

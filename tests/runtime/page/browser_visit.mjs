@@ -80,7 +80,11 @@ await page.keyboard.press("Escape");
 seen.closed = !(await page.locator("#large").isVisible());
 
 await page.fill("#filter", seen.tiles[1].slice(0, 12));
+await page.waitForFunction(() => document.querySelectorAll("#grid button.tile").length === 1);
 seen.found = await page.locator("#grid button.tile .name").allTextContents();
+await saved("#save-shown", "shown.safetensors");
+seen.savedShown = await page.textContent("#status");
+await saved("#save-tensors", "every.safetensors");
 await page.fill("#filter", "");
 await saved("#save-picture", "picture.png");
 await saved("#save-tensors", "0.safetensors");

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,7 +14,7 @@ import pytest
 from javascript_here import browser, node_modules, run_node
 from onnx import helper, numpy_helper
 from PIL import Image
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
 from runtime import open_artifact
 from runtime.main import main
@@ -23,6 +24,7 @@ from runtime.maps.grid_style import GridStyle
 from runtime.maps.overview import overview_pages
 from runtime.maps.picture import Pixels
 from runtime.page.site_writing import write_page
+from runtime.page.web_runtime import PACKAGE, VERSION
 from runtime.runners.registry import open_image_runner
 from runtime.runs.photo_maps import PhotoRun
 from runtime.runs.preprocessing import preprocess_files
@@ -167,6 +169,33 @@ def test_the_model_is_given_in_the_browser_what_it_is_given_in_python(visit, art
     assert sorted(saved) == sorted(["input:image", *names(artifact)])
     for name, array in expected.items():
         np.testing.assert_allclose(saved[name], array, rtol=0, atol=1e-5 * np.abs(array).max())
+
+
+def test_every_tensor_is_saved_or_those_of_the_maps_that_are_shown(visit, artifact):
+    every, shown = (load_file(visit["folder"] / f"{name}.safetensors") for name in ("every", "shown"))
+    assert sorted(every) == sorted(["input:image", *names(artifact)])
+    assert sorted(shown) == sorted(["input:image", *visit["found"]])
+    assert re.match(r"Saved 1 tensor and the input, \d\.\d MB\. To judge them: layerprobe verify ", visit["savedShown"])
+
+
+def test_the_tensors_that_are_saved_are_judged_in_python_by_the_command_that_the_page_shows(
+    visit, artifact, layerprobe, tmp_path
+):
+    command = visit["savedShown"].partition("layerprobe ")[2]
+    given = re.sub(r"\S+\.safetensors", str(visit["folder"] / "every.safetensors"), command).split()
+    given = [str(artifact.path) if word == "ARTIFACT" else word for word in given]
+    outcome = layerprobe(*given, "--json", tmp_path / "report.json")
+    assert (outcome.code, outcome.out.partition(".")[0]) == (0, "All pass"), outcome.out
+    (judged,) = [each for each in json.loads((tmp_path / "report.json").read_text())["runners"] if each["given"]]
+    assert (judged["facts"]["runtime"], judged["facts"]["backend"]) == (f"{PACKAGE} {VERSION}", "wasm")
+    changed = load_file(visit["folder"] / "every.safetensors")
+    third = names(artifact)[2]
+    changed[third] = changed[third] * np.float32(1.001)
+    save_file(changed, tmp_path / "changed.safetensors")
+    file = tmp_path / "changed.safetensors"
+    outcome = layerprobe("verify", artifact.path, "--tensors", file, "--input", file)
+    assert outcome.code == 1
+    assert third[:40] in outcome.out.splitlines()[0]
 
 
 def test_the_picture_that_is_saved_shows_the_maps_in_their_colours(visit):
