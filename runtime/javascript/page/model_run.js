@@ -9,6 +9,7 @@ import { channelsOf, hasMap } from "../src/maps/channels.js";
 import { readChannels, readComponents, readMap } from "../src/maps/map_reading.js";
 import { AUTO } from "../src/maps/reductions.js";
 import { coloursOfPhoto } from "../src/maps/picture.js";
+import { CameraTiles } from "./camera_tiles.js";
 import { chosenPages } from "./choice.js";
 import { classScores, topClass } from "./top_class.js";
 
@@ -30,6 +31,7 @@ export class ModelRun {
     this.seen = null;
     /** @type {Map<string, Map<string, FeatureMap>>} the photo's maps by reduction, and by output */
     this.known = new Map();
+    this.camera = new CameraTiles();
   }
 
   /**
@@ -60,7 +62,7 @@ export class ModelRun {
     const seen = await this.see(source);
     const prepared = performance.now();
     const isRough = style.isFirst && this.model.means !== null && this.hasChannels && style.reduce === AUTO;
-    const pages = await chosenPages(this, isRough ? { ...style, reduce: "mean" } : style);
+    const pages = await this.pages(isRough ? { ...style, reduce: "mean" } : style);
     return {
       pages,
       isRough,
@@ -70,6 +72,14 @@ export class ModelRun {
       region: seen.region,
       milliseconds: { photo: prepared - started, maps: performance.now() - prepared },
     };
+  }
+
+  /**
+   * The last photo's maps, in memory of their own.
+   * @param {import("./choice.js").PageStyle} style
+   */
+  pages(style) {
+    return style.isLive ? this.camera.pages(this, style) : chosenPages(this, style);
   }
 
   /**

@@ -9,6 +9,7 @@
 // top_class.js: there, what a trained classifier says of the photo
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
 // tensor_saving.js: there, every tensor of the photo as a file
+// camera_tiles.js: there, which maps the camera's pictures are shown by
 // large_view.js: one output large: its channels, values under the pointer
 // verdict_view.js, self_check.js: runs the recorded input here, judges it, and says how it went
 // report_words.js: the words and digits of a report
@@ -35,7 +36,7 @@ const USUAL_COLOURS = ["", "viridis", "magma", "inferno", "cividis", "turbo", "g
 
 const call = startWorker(new URL("worker.js", import.meta.url));
 /** What the page shows: the model, the last photo with its maps, and which of them. @type {any} */
-const state = { model: null, photo: null, pages: null, scales: [] };
+const state = { model: null, photo: null, pages: null, scales: [], isLive: false };
 const tiles = new Tiles(byId("grid"), openLarge);
 const large = new LargeView(stepLarge);
 /** Of the calls for maps: what an earlier one returns is late. */
@@ -96,6 +97,7 @@ function listen() {
     input: byId("file"),
     camera: byId("camera"),
     onFile: (file, name) => showPhoto(file, name),
+    onCamera: followCamera,
     onFrame: (frame) => showPhoto(frame, "the camera", [frame]),
     onProblem: showProblem,
   });
@@ -103,6 +105,7 @@ function listen() {
     stopCamera();
     showPhoto(await (await fetch(state.model.testPhoto)).blob(), "test photo");
   });
+  byId("anew").addEventListener("click", () => call("chooseAnew").catch(showProblem));
   const again = () => newMaps(() => call("pages", { style: style() }));
   for (const id of ["depth", "reduce", "cmap", "overlay", "shared", "symmetric", "aliases"])
     byId(id).addEventListener("change", again);
@@ -118,6 +121,14 @@ function listen() {
   byId("save-tensors").addEventListener("click", () => saveTensors(null).catch(showProblem));
   byId("save-shown").addEventListener("click", () => saveTensors(shownNames()).catch(showProblem));
   byId("judge").addEventListener("click", judge);
+}
+
+/** @param {boolean} isOn */
+function followCamera(isOn) {
+  state.isLive = isOn;
+  byId("anew").hidden = !isOn;
+  if (isOn) call("chooseAnew").catch(showProblem);
+  setStatus(isOn ? "The maps follow the camera." : "The camera has stopped.");
 }
 
 /**
@@ -138,7 +149,7 @@ function showPhoto(source, name, transfer = []) {
  */
 async function newMaps(compute) {
   const mine = ++latest;
-  setBusy(true);
+  if (!state.isLive) setBusy(true);
   try {
     const started = performance.now();
     const { pages, isRough, ...photo } = await compute();
@@ -166,7 +177,9 @@ function show(pages, started) {
   draw();
   const followed = large.isOpen && shownOf(pages.maps.findIndex((/** @type {any} */ map) => large.shows(map)));
   if (followed && followed.map) large.follow(followed);
-  setStatus(`${counted(pages.maps.length)} in ${((performance.now() - started) / 1000).toFixed(2)} s.`);
+  const seconds = ((performance.now() - started) / 1000).toFixed(2);
+  // One who hears the page is told when the camera starts and ends, and not of each picture.
+  setStatus(`${counted(pages.maps.length)} in ${seconds} s.`, state.isLive ? "off" : "polite");
 }
 
 /** What is chosen, as the rules of the grid take it. */
@@ -181,6 +194,7 @@ function style() {
     shared: checked("shared"),
     symmetric: checked("symmetric"),
     aliases: checked("aliases"),
+    isLive: state.isLive,
   };
 }
 
@@ -280,10 +294,15 @@ function setBusy(busy) {
   byId("grid").setAttribute("aria-busy", String(busy));
 }
 
-/** @param {string} text */
-function setStatus(text) {
-  byId("status").classList.remove("problem");
-  byId("status").textContent = text;
+/**
+ * @param {string} text
+ * @param {"polite" | "off"} [live] whether a screen reader says it
+ */
+function setStatus(text, live = "polite") {
+  const place = byId("status");
+  place.ariaLive = live;
+  place.classList.remove("problem");
+  place.textContent = text;
   byId("busy").hidden = true;
 }
 

@@ -1,6 +1,5 @@
 // The worker: calls by name, one after the other, to the model that is open in it.
 
-import { chosenPages } from "./choice.js";
 import { ModelRun } from "./model_run.js";
 import { judgedHere } from "./self_check.js";
 import { SiteModel } from "./site_model.js";
@@ -27,7 +26,8 @@ const METHODS = {
   warm: () => opened().warm(),
   use: ({ backend }) => opened().use(backend),
   photo: ({ source, style }) => opened().photo(source, style),
-  pages: async ({ style }) => ({ pages: await chosenPages(opened(), style) }),
+  pages: async ({ style }) => ({ pages: await opened().pages(style) }),
+  chooseAnew: () => opened().camera.forget(),
   channels: ({ name, style }) => opened().everyChannel(name, style),
   file: ({ names }) => tensorFile(opened(), names),
   check: ({ backend }) => judgedHere(opened().model, backend),
