@@ -39,8 +39,8 @@ export class ModelRun {
    * @param {string} backend
    */
   async use(backend) {
-    this.known.clear();
     await this.model.use(backend);
+    this.known.clear();
   }
 
   /** Compute once, so that the first photo doesn't wait for what a browser compiles while it runs. */
@@ -58,6 +58,20 @@ export class ModelRun {
    * @param {import("./choice.js").PageStyle} style
    */
   async photo(source, style) {
+    const before = { input: this.input, seen: this.seen, known: this.known };
+    try {
+      return await this.drawn(source, style);
+    } catch (error) {
+      Object.assign(this, before); // which is what the page goes on showing
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Blob | ImageBitmap} source
+   * @param {import("./choice.js").PageStyle} style
+   */
+  async drawn(source, style) {
     const started = performance.now();
     const seen = await this.see(source);
     const prepared = performance.now();
@@ -92,7 +106,7 @@ export class ModelRun {
     this.input = new Map([[name, seen.input]]);
     const { shape, data } = seen.cropped;
     this.seen = { width: shape[1], height: shape[0], data: /** @type {Uint8Array} */ (data) };
-    this.known.clear();
+    this.known = new Map();
     return seen;
   }
 

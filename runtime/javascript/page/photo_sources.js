@@ -1,6 +1,6 @@
 // Where photos come from: a file that is dropped, pasted or picked, or the camera's frames.
 
-const NO_FILE = "There is no photo in what was dropped or pasted.";
+const NO_FILE = "There is no photo in what was dropped or pasted.\nTry a JPEG, PNG or WebP from a folder.";
 
 /**
  * @param {object} page

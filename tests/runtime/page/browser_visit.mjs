@@ -97,7 +97,7 @@ for (const [index, [name, content]] of photos.entries()) {
 }
 
 await page.click("#judge");
-await page.waitForFunction(() => !document.querySelector("#judge").disabled);
+await page.waitForFunction(() => !(document.querySelector("#judge").ariaDisabled === "true"));
 seen.verdict = await page.textContent("#verdict");
 seen.barriers.verdict = await barriers();
 await page.emulateMedia({ colorScheme: "dark" });
