@@ -160,6 +160,19 @@ def test_a_tile_opens_large_with_its_values_and_channels_by_keyboard(visit, arti
     assert visit["found"] == [names(artifact)[1]]
 
 
+def test_the_keyboards_focus_is_never_lost(visit, artifact):
+    assert visit["channel"] == "channel 2 of 5 · 48 × 40"
+    assert visit["afterChannel"] == "large-map"
+    assert visit["afterClosing"].startswith(names(artifact)[0])
+    assert visit["whileJudging"] == "judge"
+
+
+def test_a_screen_reader_is_told_how_it_went_in_a_sentence(visit):
+    assert [each for each in visit["heardOfMaps"] if each] == [visit["statusBefore"]]
+    assert re.match(r"Saved \d+ tensors and the input, ", visit["statusBefore"])
+    assert [each for each in visit["heardOfVerdict"] if each.startswith("All pass.") and "✓" not in each]
+
+
 @pytest.mark.parametrize("index", range(3))
 def test_the_model_is_given_in_the_browser_what_it_is_given_in_python(visit, artifact, photos, index):
     saved = load_file(visit["folder"] / f"{index}.safetensors")
