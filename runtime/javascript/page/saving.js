@@ -35,7 +35,7 @@ export async function saveTensors(call, { model, photo }, names) {
   const { content, count } = await call("file", { names });
   download(content, name);
   return (
-    `Saved ${count === 1 ? "1 tensor" : `${count} tensors`} and the input, ${(content.size / 1e6).toFixed(1)} MB. ` +
+    `Saved ${count === 1 ? "1 tensor" : `${count} tensors`} and the input, ${(content.size / 1e6).toFixed(1)} MB.\n` +
     `To judge them: layerprobe verify ARTIFACT --tensors ${name} --input ${name}`
   );
 }
