@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ QUICKLY = {
 
 WHY_MISSING: dict[str, Callable[[], str | None]] = {
     "node": lambda: why_no_package("onnxruntime-node", "onnxruntime-web", "sharp"),
+    "g++": lambda: None if shutil.which("g++") else "g++ is not installed",
     "browser": lambda: why_no_package("onnxruntime-web") or why_no_browser(),
 }
 """What not every machine has, by the name in a mark: the reason why a block that needs it can't be run, or None."""
@@ -45,8 +47,8 @@ class Block:
 
     place: str
     mark: str | None
-    """Of the comment above it: `<!-- test: slow -->`, which isn't run here; `<!-- test: exit 1 -->`; `<!-- test: needs
-    node -->`, a row of `WHY_MISSING`.
+    """Of the comment above it: `<!-- test: slow -->`, which isn't run here (`make cpp-examples` runs those of C++);
+    `<!-- test: exit 1 -->`; `<!-- test: needs node -->`, a row of `WHY_MISSING`.
     """
     language: str
     title: str | None
@@ -137,6 +139,8 @@ class Reader:
             # What the JavaScript package is tested with is there already.
             _link_packages([word for word in words[2:] if not word.startswith("-")])
             return ""
+        # A clone is what a reader is in.
+        line = line.replace(" runtime/cpp ", f" {shlex.quote(str(ROOT / 'runtime' / 'cpp'))} ")
         return subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=True).stdout
 
     def _assert_printed(self, block: Block) -> None:

@@ -188,7 +188,9 @@ def test_every_tensor_is_saved_or_those_of_the_maps_that_are_shown(visit, artifa
     every, shown = (load_file(visit["folder"] / f"{name}.safetensors") for name in ("every", "shown"))
     assert sorted(every) == sorted(["input:image", *names(artifact)])
     assert sorted(shown) == sorted(["input:image", *visit["found"]])
-    assert re.match(r"Saved 1 tensor and the input, \d\.\d MB\.\nTo judge them: layerprobe verify ", visit["savedShown"])
+    assert re.match(
+        r"Saved 1 tensor and the input, \d\.\d MB\.\nTo judge them: layerprobe verify ", visit["savedShown"]
+    )
 
 
 def test_the_tensors_that_are_saved_are_judged_in_python_by_the_command_that_the_page_shows(
