@@ -173,7 +173,8 @@ function followCamera(isOn) {
   state.isLive = isOn;
   byId("anew").hidden = !isOn;
   if (isOn) call("chooseAnew").catch(showProblem);
-  setStatus(isOn ? "The maps follow the camera." : "The camera has stopped.");
+  if (isOn) setStatus("The maps follow the camera.");
+  else if (!byId("status").classList.contains("problem")) setStatus("The camera has stopped.");
 }
 
 /**
@@ -192,6 +193,7 @@ function showPhoto(source, name, transfer = []) {
 
 /**
  * @param {() => Promise<any>} compute maps, and of a new photo what the model saw
+ * @returns {Promise<boolean>} whether it could
  */
 async function newMaps(compute) {
   const mine = ++latest;
@@ -200,16 +202,18 @@ async function newMaps(compute) {
     const started = performance.now();
     const { pages, isRough, ...photo } = await compute();
     // A photo is shown also if another waits: were that no photo, what is shown would not be what the worker has.
-    if (mine !== latest && !photo.seen) return;
+    if (mine !== latest && !photo.seen) return true;
     if (photo.seen) state.photo = { ...photo, detail: detailOf(photo) };
     show(pages, started);
-    if (!isRough || mine !== latest) return;
+    if (!isRough || mine !== latest) return true;
     byId("status").textContent += " Refining …";
     byId("busy").hidden = false;
     const better = await call("pages", { style: style() });
     if (mine === latest) show(better.pages, started);
+    return true;
   } catch (error) {
     if (mine === latest) showProblem(error);
+    return false;
   } finally {
     if (mine === latest) setBusy(false);
   }

@@ -8,7 +8,7 @@ const NO_FILE = "There is no photo in what was dropped or pasted.\nTry a JPEG, P
  * @param {HTMLButtonElement} page.camera
  * @param {(file: Blob, name: string) => void} page.onFile
  * @param {(isOn: boolean) => void} page.onCamera when it starts and when it ends
- * @param {(frame: ImageBitmap) => Promise<void>} page.onFrame resolved when the next frame is wanted
+ * @param {(frame: ImageBitmap) => Promise<boolean>} page.onFrame resolved when the next frame is wanted, or none
  * @param {(text: string) => void} page.onProblem
  * @returns {{ stopCamera: () => void }}
  */
@@ -49,12 +49,13 @@ export function listenForPhotos({ input, camera, onFile, onCamera, onFrame, onPr
  * @param {HTMLButtonElement} button
  * @param {object} page
  * @param {(isOn: boolean) => void} page.onCamera
- * @param {(frame: ImageBitmap) => Promise<void>} page.onFrame
+ * @param {(frame: ImageBitmap) => Promise<boolean>} page.onFrame
  * @param {(text: string) => void} page.onProblem
  */
 function cameraOf(button, { onCamera, onFrame, onProblem }) {
   /** @type {MediaStream | null} */
   let stream = null;
+  let isAsked = false;
   const stop = () => {
     if (!stream) return;
     for (const track of stream.getTracks()) track.stop();
@@ -64,19 +65,19 @@ function cameraOf(button, { onCamera, onFrame, onProblem }) {
     onCamera(false);
   };
   const start = async () => {
-    button.disabled = true; // until the visitor has allowed it
+    if (isAsked) return undefined; // the visitor has not allowed it yet
+    isAsked = true;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
     } catch (error) {
       return onProblem(`The camera can't be used: ${error instanceof Error ? error.message : error}`);
     } finally {
-      button.disabled = false;
+      isAsked = false;
     }
     const running = stream;
     for (const track of running.getTracks()) track.addEventListener("ended", stop); // as when it is unplugged
     button.ariaPressed = "true";
     button.textContent = "Stop the camera";
-    button.focus();
     onCamera(true);
     const video = document.createElement("video");
     video.muted = true;
@@ -84,7 +85,8 @@ function cameraOf(button, { onCamera, onFrame, onProblem }) {
     video.srcObject = running;
     try {
       await video.play();
-      while (stream === running) await onFrame(await createImageBitmap(video));
+      // What fails once would fail for every picture.
+      while (stream === running) if (!(await onFrame(await createImageBitmap(video)))) stop();
     } catch (error) {
       if (stream === running) onProblem(`The camera's picture can't be read: ${error instanceof Error ? error.message : error}`);
       stop();

@@ -1,4 +1,5 @@
 // The camera on a page in headless Chromium, for test_page_camera.py: which tiles there are, picture by picture, as JSON.
+import { rename } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -66,6 +67,16 @@ await page.click("#camera");
 seen.stopped = await page.evaluate(() => {
   return { live: document.querySelector("#status").ariaLive, hidden: document.querySelector("#anew").hidden };
 });
+
+// A page whose model can't be loaded: no picture of the camera can be shown.
+await rename(join(site, "artifact", "model.onnx"), join(site, "..", "model.onnx"));
+const other = await (await browser.newContext({ serviceWorkers: "block" })).newPage();
+await other.goto(`${server.address}/site/`);
+await other.waitForFunction(() => document.querySelector("#status").classList.contains("problem"));
+await other.click("#camera");
+await other.waitForFunction(() => document.querySelector("#camera").ariaPressed === "true");
+await other.waitForFunction(() => document.querySelector("#camera").ariaPressed === "false");
+seen.failed = await other.textContent("#status.problem");
 process.stdout.write(JSON.stringify(seen));
 await browser.close();
 server.close();

@@ -95,5 +95,9 @@ def test_a_screen_reader_is_told_of_the_camera_and_not_of_each_picture(visit):
     assert visit["focused"] == "camera"
 
 
+def test_the_camera_ends_with_the_reason_where_no_picture_can_be_shown(visit):
+    assert "model.onnx is missing.\nCopy the whole folder again" in visit["failed"]
+
+
 def test_nothing_went_wrong(visit):
     assert visit["problems"] == []
