@@ -23,26 +23,24 @@ const seen = { problems: [] };
 page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.problems.push(message.text()));
 page.on("pageerror", (error) => seen.problems.push(String(error)));
 
-/** What is shown of so many pictures of the camera: the name of each tile, and whether its pixels are new. */
+/** What is shown of so many pictures of the camera, of which each differs from the one before: tiles by name, pixels. */
 const frames = (count) =>
   page.evaluate(
     (count) =>
       new Promise((resolve) => {
         const found = [];
-        const caption = document.querySelector("#caption"); // is written anew of each picture, after the tiles
         const watching = new MutationObserver(() => {
           const tiles = [...document.querySelectorAll("#grid button.tile")];
-          const place = document.querySelector("#status");
-          found.push({
-            names: tiles.map((tile) => tile.querySelector(".name").textContent),
-            pixels: tiles.map((tile) => tile.querySelector("canvas").toDataURL()).join(),
-            isSaid: place.ariaLive !== "off",
-          });
+          const names = tiles.map((tile) => tile.querySelector(".name").textContent);
+          const pixels = tiles.map((tile) => tile.querySelector("canvas").toDataURL()).join();
+          const isSaid = document.querySelector("#status").ariaLive !== "off";
+          const last = found.at(-1);
+          if (last?.pixels !== pixels) found.push({ names, pixels, isSaid });
           if (found.length < count) return;
           watching.disconnect();
           resolve(found);
         });
-        watching.observe(caption, { childList: true });
+        watching.observe(document.querySelector("#caption"), { childList: true }); // written anew of each, after the tiles
       }),
     count,
   );
@@ -58,7 +56,7 @@ for (seen.tries = 0; seen.tries < 40; seen.tries++) {
   await page.click("#anew");
   await frames(2);
   seen.anew = await frames(4);
-  if (String(seen.anew[0].names) !== before) break;
+  if (String(seen.anew.at(-1).names) !== before) break;
 }
 await page.selectOption("#depth", "all");
 await frames(2);
