@@ -1,7 +1,9 @@
 """The code blocks of a document, run in the order of reading, and held against what the document says they print."""
 
+import json
 import re
 import shlex
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from conftest import ROOT
-from runtime.runners.node_support import node_modules, why_no_browser, why_no_package
+from runtime.runners.node_support import find_chromium, node_modules, why_no_browser, why_no_package
 
 __all__ = ["QUICKLY", "WHY_MISSING", "Block", "Reader", "blocks_of", "commands_of"]
 
@@ -30,6 +32,7 @@ QUICKLY = {
 
 WHY_MISSING: dict[str, Callable[[], str | None]] = {
     "node": lambda: why_no_package("onnxruntime-node", "onnxruntime-web", "sharp"),
+    "g++": lambda: None if shutil.which("g++") else "g++ is not installed",
     "browser": lambda: why_no_package("onnxruntime-web") or why_no_browser(),
 }
 """What not every machine has, by the name in a mark: the reason why a block that needs it can't be run, or None."""
@@ -44,8 +47,8 @@ class Block:
 
     place: str
     mark: str | None
-    """Of the comment above it: `<!-- test: slow -->`, which isn't run here; `<!-- test: exit 1 -->`; `<!-- test: needs
-    node -->`, a row of `WHY_MISSING`.
+    """Of the comment above it: `<!-- test: slow -->`, which isn't run here (`make cpp-examples` runs those of C++);
+    `<!-- test: exit 1 -->`; `<!-- test: needs node -->`, a row of `WHY_MISSING`.
     """
     language: str
     title: str | None
@@ -125,6 +128,8 @@ class Reader:
         if words[0] == "layerprobe":
             outcome = self.layerprobe(*words[1:])
             assert outcome.code == expected, f"{place}: {line}\n{outcome.out[-2000:]}\n{outcome.err}"
+            if words[1] == "page" and not WHY_MISSING["browser"]():
+                _visit(Path(words[words.index("-o") + 1]))
             return str(outcome.out)
         if words[0] == "make":
             # Not really made: `make test` is what runs this. That its targets are there is checked.
@@ -134,6 +139,8 @@ class Reader:
             # What the JavaScript package is tested with is there already.
             _link_packages([word for word in words[2:] if not word.startswith("-")])
             return ""
+        # A clone is what a reader is in.
+        line = line.replace(" runtime/cpp ", f" {shlex.quote(str(ROOT / 'runtime' / 'cpp'))} ")
         return subprocess.run(["bash", "-euc", line], capture_output=True, text=True, check=True).stdout
 
     def _assert_printed(self, block: Block) -> None:
@@ -142,6 +149,20 @@ class Reader:
         for line in block.code.splitlines():
             shown = _masked(line)
             assert line == "..." or shown in rest, f"{block.place}: {line!r} is not printed, or not there"
+
+
+def _visit(site: Path) -> None:
+    """Open a page, give it the photo, and save its tensors beside it, as a reader would."""
+    given = {
+        "modules": str(node_modules()),
+        "chromium": str(find_chromium()),
+        "testing": str(ROOT / "runtime" / "javascript" / "testing"),
+        "site": str(site.absolute()),
+        "photo": str(Path("photo.jpg").absolute()),
+        "tensors": str(Path("page.safetensors").absolute()),
+    }
+    script = ROOT / "tests" / "runtime" / "page" / "saving_visit.mjs"
+    subprocess.run(["node", script, json.dumps(given)], check=True, timeout=300)
 
 
 def _link_packages(packages: Sequence[str]) -> None:

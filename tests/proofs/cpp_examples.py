@@ -3,11 +3,15 @@
     python -m proofs.cpp_examples artifacts/cpp.md  # cnn2, two CNNs and a transformer; libtorch of the torch package
     python -m proofs.cpp_examples artifacts/cpp.md --ort FOLDER  # and ONNX Runtime's release in FOLDER
 
-It is not among the tests because the headers of libtorch alone take over 20 s to compile. It exits with 1 if an output
-fails, or if a photo's input is not Python's to the bit. An example whose runtime isn't found is named on the page.
+First it does what docs/deploy.md shows of them. It is not among the tests because the headers of libtorch alone take
+over 20 s to compile. It exits with 1 if an output fails, or if a photo's input is not Python's to the bit. An example
+whose runtime isn't found is named on the page.
 """
 
 import argparse
+import os
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,6 +25,7 @@ import torch
 from PIL import Image
 from safetensors.numpy import load_file
 
+from code_blocks import blocks_of
 from conftest import ROOT
 from proofs.recorded_elsewhere import MODELS, Row, exported, judged, shown_wrong, table
 from runtime import Artifact
@@ -58,6 +63,25 @@ def _photo(binary: Path, artifact: Artifact, place: Path) -> str:
     return "equal" if same else "differs"
 
 
+def follow_documentation(ort: Path | None, place: Path) -> None:
+    """Build, run and judge the examples as the page on deployment shows it, in a folder with an artifact `net`.
+
+    Raises:
+        CalledProcessError: a command fails, or what an example computed.
+    """
+    exported("cnn2", place / "net")
+    (place / "build").symlink_to(ROOT / "build")
+    shown = [block.code for block in blocks_of(ROOT / "docs" / "deploy.md") if block.mark == "slow"]
+    assert all("make cpp" in code for code in shown), "nothing else runs what is marked as slow"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    for code in shown:
+        if "ORT_ROOT" in code and not ort:
+            continue
+        here = code.replace("make cpp", f"make -C {shlex.quote(str(ROOT))} cpp")
+        here = re.sub(r"ORT_ROOT=\S+", lambda _: f"ORT_ROOT={shlex.quote(str(ort and ort.absolute()))}", here)
+        subprocess.run(["bash", "-euc", here], cwd=place, env={**os.environ, "PATH": path}, check=True)
+
+
 def rows_of(models: list[str], ort: Path | None, place: Path) -> Iterator[Row]:
     """Yield a row for each model and example."""
     names = build(place / "build", ort)
@@ -93,6 +117,7 @@ def main() -> int:
     parser.add_argument("models", nargs="*", default=list(MODELS))
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
+        follow_documentation(asked.ort, Path(place))
         rows = list(rows_of(asked.models, asked.ort, Path(place)))
     asked.page.write_text(page_of(rows), encoding="utf-8")
     return shown_wrong(rows)

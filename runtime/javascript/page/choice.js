@@ -16,6 +16,7 @@ const OF_LIBRARIES = /^(cnn11$|cnn2$|cnn3$|torchvision:|timm:)/;
  * @property {string} depth of `depthOptions`
  * @property {string} filter a part of a name or an operation
  * @property {boolean} [isFirst] whether what is there soon is enough for now
+ * @property {boolean} [isLive] whether the camera runs, whose maps keep their tiles
  */
 /** @typedef {import("../src/maps/colour_scales.js").GridStyle & OfPage} PageStyle */
 

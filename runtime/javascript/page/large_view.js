@@ -46,9 +46,16 @@ export class LargeView {
     byId("previous").addEventListener("click", () => onStep(-1));
     byId("next").addEventListener("click", () => onStep(1));
     byId("large-overlay").addEventListener("change", () => this.draw());
-    byId("whole").addEventListener("click", () => this.show(/** @type {Shown} */ (this.shown)));
+    byId("whole").addEventListener("click", () => {
+      this.show(/** @type {Shown} */ (this.shown));
+      this.canvas.focus(); // the button is gone
+    });
     byId("channel-order").addEventListener("change", () => this.listChannels());
-    byId("more").addEventListener("click", () => this.addChannels());
+    byId("more").addEventListener("click", () => {
+      const before = this.tiles.children.length;
+      this.addChannels();
+      /** @type {HTMLElement} */ (this.tiles.children[before]).focus(); // the button may be gone
+    });
     this.canvas.addEventListener("pointermove", (/** @type {PointerEvent} */ event) => this.point(event));
     this.canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => this.point(event));
     this.dialog.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {

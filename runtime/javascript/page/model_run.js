@@ -2,13 +2,14 @@
 // page shows. The means come from the averaged probe where there is one, every tensor from the full probe. It is what the
 // maps of `choice.js` come from.
 
-import { imageInput, preprocess, sizeOf, writeSafetensors } from "../src/index.js";
+import { imageInput, preprocess, sizeOf } from "../src/index.js";
 import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
 import { readChannels, readComponents, readMap } from "../src/maps/map_reading.js";
 import { AUTO } from "../src/maps/reductions.js";
-import { coloursOfPhoto } from "../src/maps/tile.js";
+import { coloursOfPhoto } from "../src/maps/picture.js";
+import { CameraTiles } from "./camera_tiles.js";
 import { chosenPages } from "./choice.js";
 import { classScores, topClass } from "./top_class.js";
 
@@ -30,6 +31,7 @@ export class ModelRun {
     this.seen = null;
     /** @type {Map<string, Map<string, FeatureMap>>} the photo's maps by reduction, and by output */
     this.known = new Map();
+    this.camera = new CameraTiles();
   }
 
   /**
@@ -37,8 +39,8 @@ export class ModelRun {
    * @param {string} backend
    */
   async use(backend) {
-    this.known.clear();
     await this.model.use(backend);
+    this.known.clear();
   }
 
   /** Compute once, so that the first photo doesn't wait for what a browser compiles while it runs. */
@@ -56,11 +58,25 @@ export class ModelRun {
    * @param {import("./choice.js").PageStyle} style
    */
   async photo(source, style) {
+    const before = { input: this.input, seen: this.seen, known: this.known };
+    try {
+      return await this.drawn(source, style);
+    } catch (error) {
+      Object.assign(this, before); // which is what the page goes on showing
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Blob | ImageBitmap} source
+   * @param {import("./choice.js").PageStyle} style
+   */
+  async drawn(source, style) {
     const started = performance.now();
     const seen = await this.see(source);
     const prepared = performance.now();
     const isRough = style.isFirst && this.model.means !== null && this.hasChannels && style.reduce === AUTO;
-    const pages = await chosenPages(this, isRough ? { ...style, reduce: "mean" } : style);
+    const pages = await this.pages(isRough ? { ...style, reduce: "mean" } : style);
     return {
       pages,
       isRough,
@@ -73,6 +89,14 @@ export class ModelRun {
   }
 
   /**
+   * The last photo's maps, in memory of their own.
+   * @param {import("./choice.js").PageStyle} style
+   */
+  pages(style) {
+    return style.isLive ? this.camera.pages(this, style) : chosenPages(this, style);
+  }
+
+  /**
    * What the model sees of a photo, which it is given from now on.
    * @param {Blob | ImageBitmap} source
    */
@@ -82,7 +106,7 @@ export class ModelRun {
     this.input = new Map([[name, seen.input]]);
     const { shape, data } = seen.cropped;
     this.seen = { width: shape[1], height: shape[0], data: /** @type {Uint8Array} */ (data) };
-    this.known.clear();
+    this.known = new Map();
     return seen;
   }
 
@@ -158,7 +182,7 @@ export class ModelRun {
   async mapsOf(kind, outputs, reduce) {
     /** @type {FeatureMap[]} */
     const maps = [];
-    for (const part of parts(outputs)) {
+    for (const part of partsOf(outputs)) {
       const names = part.filter(hasMap).map((output) => output.name);
       const tensors = names.length ? await this.run(kind, names) : new Map();
       for (const output of part)
@@ -189,17 +213,6 @@ export class ModelRun {
   }
 
   /**
-   * Tensors of the last photo, and what the model was given, as a safetensors file that `verify` and `run` read.
-   * @param {string[]} names
-   */
-  async tensorFile(names) {
-    const tensors = new Map(await this.run("full", names));
-    for (const [name, input] of this.input ?? []) tensors.set(`input:${name}`, input);
-    const { model } = this.artifact.manifest;
-    return writeSafetensors(tensors, { "layerprobe.model": model, runtime: `${this.model.facts.runtime}, ${this.model.backend}` });
-  }
-
-  /**
    * @param {import("./site_model.js").Kind} kind
    * @param {string[]} names
    */
@@ -214,7 +227,7 @@ export class ModelRun {
  * @param {readonly any[]} outputs
  * @returns {any[][]}
  */
-function parts(outputs) {
+export function partsOf(outputs) {
   /** @type {any[][]} */
   const found = outputs.length ? [[]] : [];
   let taken = 0;
@@ -233,7 +246,7 @@ function parts(outputs) {
 
 /**
  * The whole photo, small enough to be shown.
- * @param {import("../src/maps/tile.js").Seen} picture
+ * @param {import("../src/maps/picture.js").Seen} picture
  * @returns {Promise<ImageBitmap>}
  */
 function shown(picture) {

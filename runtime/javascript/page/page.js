@@ -8,6 +8,9 @@
 // choice.js: there, which maps are shown: overview, depth, search, look-alikes
 // top_class.js: there, what a trained classifier says of the photo
 // painting.js, tiles.js, picture.js: a map's pixels; the tiles; the picture that is saved
+// saving.js: the picture and the tensors become files
+// tensor_saving.js: there, every tensor of the photo as a file
+// camera_tiles.js: there, which maps the camera's pictures are shown by
 // large_view.js: one output large: its channels, values under the pointer
 // verdict_view.js, self_check.js: runs the recorded input here, judges it, and says how it went
 // report_words.js: the words and digits of a report
@@ -18,23 +21,25 @@ import { colourMapNames } from "../src/maps/colour_maps.js";
 import { AUTO, REDUCTIONS } from "../src/maps/reductions.js";
 import { notesOf, scalesOfPages } from "../src/maps/map_page.js";
 import { OVERVIEW, depthOptions } from "./choice.js";
-import { byId, download, fileName, make, setOptions } from "./elements.js";
+import { byId, make, setOptions } from "./elements.js";
 import { LargeView } from "./large_view.js";
 import { keptOffline } from "./offline.js";
 import { listenForPhotos } from "./photo_sources.js";
-import { pictures } from "./picture.js";
+import { namesOf, savePictures, saveTensors } from "./saving.js";
 import { Tiles } from "./tiles.js";
-import { showVerdict } from "./verdict_view.js";
+import { listenForVerdict } from "./verdict_view.js";
 import { startWorker } from "./worker_calls.js";
 
 const SITE = new URL("../", import.meta.url);
-const BACKENDS = { wasm: "processor (WebAssembly)", webgpu: "graphics card (WebGPU)" };
+const BACKENDS = { wasm: "CPU (WebAssembly)", webgpu: "GPU (WebGPU)" };
 const AUTO_WORDS = "the mean; where that shows nothing, the first principal component";
 const USUAL_COLOURS = ["", "viridis", "magma", "inferno", "cividis", "turbo", "gray", "RdBu_r", "coolwarm"];
 
-const call = startWorker(new URL("worker.js", import.meta.url));
+const call = startWorker(new URL("worker.js", import.meta.url), () => (opening = null));
+/** The model in the worker, which is opened again for the next photo if it couldn't be. @type {Promise<void> | null} */
+let opening = null;
 /** What the page shows: the model, the last photo with its maps, and which of them. @type {any} */
-const state = { model: null, photo: null, pages: null, scales: [] };
+const state = { model: null, photo: null, pages: null, scales: [], isLive: false, backend: "" };
 const tiles = new Tiles(byId("grid"), openLarge);
 const large = new LargeView(stepLarge);
 /** Of the calls for maps: what an earlier one returns is late. */
@@ -44,10 +49,28 @@ start().then(keep, showProblem);
 
 async function start() {
   byId("served").hidden = true;
-  const backend = "wasm";
   byId("ways").open = matchMedia("(min-width: 761px)").matches;
-  listen(); // a photo that is dropped while the model loads waits for it in the worker's queue
+  listen(); // a photo that is dropped while the model loads waits for it
+  await opened();
+  if (latest) return; // a photo waits
+  const { outputs, crop } = state.model;
+  setStatus(`Ready: ${outputs.length} outputs. The model takes ${crop.join(" × ")} pixels.`);
+  await call("warm");
+}
+
+/** Open the model, unless it is. */
+function opened() {
+  opening ??= openModel().catch((error) => {
+    opening = null;
+    throw error;
+  });
+  return opening;
+}
+
+async function openModel() {
+  const backend = byId("backend").value || "wasm";
   state.model = await call("open", { site: SITE.href, backend });
+  state.backend = backend;
   const { title, outputs, backends, runtime, madeBy, testPhoto } = state.model;
   document.title = `${title} · feature maps`;
   byId("title").textContent = title;
@@ -72,11 +95,8 @@ async function start() {
       usable.map((/** @type {keyof typeof BACKENDS} */ name) => [name, BACKENDS[name]]),
     );
   byId("check").hidden = !state.model.hasTruths;
-  byId("save-tensors").hidden = !state.model.hasTensors;
+  for (const id of ["save-tensors", "save-shown"]) byId(id).hidden = !state.model.hasTensors;
   byId("sample").hidden = !testPhoto;
-  if (latest) return; // a photo waits
-  setStatus(`Ready: ${outputs.length} outputs. The model takes ${state.model.crop.join(" × ")} pixels.`);
-  await call("warm");
 }
 
 /** Last: what is kept for later must not hold up the first photo. */
@@ -95,13 +115,17 @@ function listen() {
     input: byId("file"),
     camera: byId("camera"),
     onFile: (file, name) => showPhoto(file, name),
+    onCamera: followCamera,
     onFrame: (frame) => showPhoto(frame, "the camera", [frame]),
     onProblem: showProblem,
   });
   byId("sample").addEventListener("click", async () => {
     stopCamera();
-    showPhoto(await (await fetch(state.model.testPhoto)).blob(), "test photo");
+    const photo = await fetch(state.model.testPhoto).then((response) => response.blob(), () => null);
+    if (photo) showPhoto(photo, "test photo");
+    else showProblem("The test photo can't be loaded.\nCheck the connection.");
   });
+  byId("anew").addEventListener("click", () => call("chooseAnew").catch(showProblem));
   const again = () => newMaps(() => call("pages", { style: style() }));
   for (const id of ["depth", "reduce", "cmap", "overlay", "shared", "symmetric", "aliases"])
     byId(id).addEventListener("change", again);
@@ -109,13 +133,48 @@ function listen() {
   byId("choices").addEventListener("submit", (/** @type {Event} */ event) => event.preventDefault());
   byId("backend").addEventListener("change", () =>
     newMaps(async () => {
-      await call("use", { backend: byId("backend").value });
+      await use(byId("backend").value);
       return call("pages", { style: style() });
     }),
   );
-  byId("save-picture").addEventListener("click", () => savePictures().catch(showProblem));
-  byId("save-tensors").addEventListener("click", () => saveTensors().catch(showProblem));
-  byId("judge").addEventListener("click", judge);
+  const saving = (/** @type {(state: any) => Promise<string | void>} */ save) => async () => {
+    setBusy(true);
+    try {
+      const said = await save(state);
+      if (said) setStatus(said);
+    } catch (error) {
+      showProblem(error);
+    } finally {
+      setBusy(false);
+    }
+  };
+  byId("save-picture").addEventListener("click", saving(savePictures));
+  byId("save-tensors").addEventListener("click", saving((shown) => saveTensors(call, shown, null)));
+  byId("save-shown").addEventListener("click", saving((shown) => saveTensors(call, shown, namesOf(shown.pages))));
+  listenForVerdict(async (backend) => {
+    await opened();
+    return call("check", { backend });
+  });
+}
+
+/** @param {string} backend */
+async function use(backend) {
+  try {
+    await call("use", { backend });
+    state.backend = backend;
+  } catch (error) {
+    byId("backend").value = state.backend; // which still computes
+    throw error;
+  }
+}
+
+/** @param {boolean} isOn */
+function followCamera(isOn) {
+  state.isLive = isOn;
+  byId("anew").hidden = !isOn;
+  if (isOn) call("chooseAnew").catch(showProblem);
+  if (isOn) setStatus("The maps follow the camera.");
+  else if (!byId("status").classList.contains("problem")) setStatus("The camera has stopped.");
 }
 
 /**
@@ -125,6 +184,7 @@ function listen() {
  */
 function showPhoto(source, name, transfer = []) {
   return newMaps(async () => {
+    await opened();
     const isFirst = transfer.length === 0; // a camera has no time for two
     const found = await call("photo", { source, style: { ...style(), isFirst } }, transfer);
     return { ...found, name };
@@ -133,23 +193,27 @@ function showPhoto(source, name, transfer = []) {
 
 /**
  * @param {() => Promise<any>} compute maps, and of a new photo what the model saw
+ * @returns {Promise<boolean>} whether it could
  */
 async function newMaps(compute) {
   const mine = ++latest;
-  setBusy(true);
+  if (!state.isLive) setBusy(true);
   try {
     const started = performance.now();
     const { pages, isRough, ...photo } = await compute();
-    if (mine !== latest) return;
+    // A photo is shown also if another waits: were that no photo, what is shown would not be what the worker has.
+    if (mine !== latest && !photo.seen) return true;
     if (photo.seen) state.photo = { ...photo, detail: detailOf(photo) };
     show(pages, started);
-    if (!isRough) return;
+    if (!isRough || mine !== latest) return true;
     byId("status").textContent += " Refining …";
     byId("busy").hidden = false;
     const better = await call("pages", { style: style() });
     if (mine === latest) show(better.pages, started);
+    return true;
   } catch (error) {
     if (mine === latest) showProblem(error);
+    return false;
   } finally {
     if (mine === latest) setBusy(false);
   }
@@ -164,7 +228,9 @@ function show(pages, started) {
   draw();
   const followed = large.isOpen && shownOf(pages.maps.findIndex((/** @type {any} */ map) => large.shows(map)));
   if (followed && followed.map) large.follow(followed);
-  setStatus(`${counted(pages.maps.length)} in ${((performance.now() - started) / 1000).toFixed(2)} s.`);
+  const seconds = ((performance.now() - started) / 1000).toFixed(2);
+  // One who hears the page is told when the camera starts and ends, and not of each picture.
+  setStatus(`${counted(pages.maps.length)} in ${seconds} s.`, state.isLive ? "off" : "polite");
 }
 
 /** What is chosen, as the rules of the grid take it. */
@@ -179,6 +245,7 @@ function style() {
     shared: checked("shared"),
     symmetric: checked("symmetric"),
     aliases: checked("aliases"),
+    isLive: state.isLive,
   };
 }
 
@@ -226,58 +293,21 @@ function stepLarge(step) {
   openLarge((index + step + maps.length) % maps.length);
 }
 
-async function savePictures() {
-  const { photo, pages, model } = state;
-  const title = `${model.title} · ${photo.name}`;
-  let page = 0;
-  for (const canvas of pictures(pages, photo, title)) {
-    page++;
-    const content = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-    if (!content) throw new Error("This browser can't make a picture so large.\nShow fewer outputs.");
-    download(content, `${fileName(title)}${page > 1 ? `-${page}` : ""}.png`);
-  }
-}
-
-async function saveTensors() {
-  setBusy(true);
-  try {
-    const names = [...new Set(state.pages.maps.map((/** @type {any} */ map) => map.name))];
-    const content = await call("file", { names });
-    download(
-      new Blob([content], { type: "application/octet-stream" }),
-      `${fileName(`${state.model.title} ${state.photo.name}`)}.safetensors`,
-    );
-    setStatus(
-      `Saved ${names.length} tensors, ${(content.length / 1e6).toFixed(1)} MB: the outputs that are shown, and the input.`,
-    );
-  } finally {
-    setBusy(false);
-  }
-}
-
-async function judge() {
-  const button = byId("judge");
-  button.disabled = true;
-  byId("verdict").textContent = "Running the recorded input, and judging each operation …";
-  try {
-    showVerdict(byId("verdict"), await call("check", { backend: byId("check-backend").value }));
-  } catch (error) {
-    byId("verdict").textContent = error instanceof Error ? error.message : String(error);
-  } finally {
-    button.disabled = false;
-  }
-}
-
 /** @param {boolean} busy */
 function setBusy(busy) {
   byId("busy").hidden = !busy;
   byId("grid").setAttribute("aria-busy", String(busy));
 }
 
-/** @param {string} text */
-function setStatus(text) {
-  byId("status").classList.remove("problem");
-  byId("status").textContent = text;
+/**
+ * @param {string} text
+ * @param {"polite" | "off"} [live] whether a screen reader says it
+ */
+function setStatus(text, live = "polite") {
+  const place = byId("status");
+  place.ariaLive = live;
+  place.classList.remove("problem");
+  place.textContent = text;
   byId("busy").hidden = true;
 }
 

@@ -1,18 +1,19 @@
 // Where photos come from: a file that is dropped, pasted or picked, or the camera's frames.
 
-const NO_FILE = "There is no photo in what was dropped or pasted.";
+const NO_FILE = "There is no photo in what was dropped or pasted.\nTry a JPEG, PNG or WebP from a folder.";
 
 /**
  * @param {object} page
  * @param {HTMLInputElement} page.input of files
  * @param {HTMLButtonElement} page.camera
  * @param {(file: Blob, name: string) => void} page.onFile
- * @param {(frame: ImageBitmap) => Promise<void>} page.onFrame resolved when the next frame is wanted
+ * @param {(isOn: boolean) => void} page.onCamera when it starts and when it ends
+ * @param {(frame: ImageBitmap) => Promise<boolean>} page.onFrame resolved when the next frame is wanted, or none
  * @param {(text: string) => void} page.onProblem
  * @returns {{ stopCamera: () => void }}
  */
-export function listenForPhotos({ input, camera, onFile, onFrame, onProblem }) {
-  const { start, stop } = cameraOf(camera, onFrame, onProblem);
+export function listenForPhotos({ input, camera, onFile, onCamera, onFrame, onProblem }) {
+  const { start, stop } = cameraOf(camera, { onCamera, onFrame, onProblem });
   const take = (/** @type {FileList | File[] | null | undefined} */ files) => {
     const file = [...(files ?? [])].find((each) => !each.type || each.type.startsWith("image/"));
     if (!file) return onProblem(NO_FILE);
@@ -46,33 +47,50 @@ export function listenForPhotos({ input, camera, onFile, onFrame, onProblem }) {
 
 /**
  * @param {HTMLButtonElement} button
- * @param {(frame: ImageBitmap) => Promise<void>} onFrame
- * @param {(text: string) => void} onProblem
+ * @param {object} page
+ * @param {(isOn: boolean) => void} page.onCamera
+ * @param {(frame: ImageBitmap) => Promise<boolean>} page.onFrame
+ * @param {(text: string) => void} page.onProblem
  */
-function cameraOf(button, onFrame, onProblem) {
+function cameraOf(button, { onCamera, onFrame, onProblem }) {
   /** @type {MediaStream | null} */
   let stream = null;
+  let isAsked = false;
   const stop = () => {
-    for (const track of stream?.getTracks() ?? []) track.stop();
+    if (!stream) return;
+    for (const track of stream.getTracks()) track.stop();
     stream = null;
     button.ariaPressed = "false";
     button.textContent = "Camera";
+    onCamera(false);
   };
   const start = async () => {
+    if (isAsked) return undefined; // the visitor has not allowed it yet
+    isAsked = true;
     try {
       stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" }, audio: false });
     } catch (error) {
       return onProblem(`The camera can't be used: ${error instanceof Error ? error.message : error}`);
+    } finally {
+      isAsked = false;
     }
+    const running = stream;
+    for (const track of running.getTracks()) track.addEventListener("ended", stop); // as when it is unplugged
     button.ariaPressed = "true";
     button.textContent = "Stop the camera";
+    onCamera(true);
     const video = document.createElement("video");
     video.muted = true;
     video.playsInline = true;
-    video.srcObject = stream;
-    await video.play();
-    const running = stream;
-    while (stream === running) await onFrame(await createImageBitmap(video));
+    video.srcObject = running;
+    try {
+      await video.play();
+      // What fails once would fail for every picture.
+      while (stream === running) if (!(await onFrame(await createImageBitmap(video)))) stop();
+    } catch (error) {
+      if (stream === running) onProblem(`The camera's picture can't be read: ${error instanceof Error ? error.message : error}`);
+      stop();
+    }
     video.srcObject = null;
     return undefined;
   };

@@ -1,11 +1,10 @@
 // The grid as a picture, part by part as `layerprobe grid` lays it out, put on canvases.
 
 import { pagesOf, pictureOf } from "../src/maps/map_page.js";
+import { inPlace } from "../src/maps/picture.js";
 import { make } from "./elements.js";
-import { paint } from "./painting.js";
 
 /** @typedef {import("../src/maps/picture.js").Picture} Picture */
-/** @typedef {import("../src/maps/picture.js").Pixels} Pixels */
 
 const FONT = '"DejaVu Sans", system-ui, sans-serif';
 
@@ -32,8 +31,10 @@ function drawn({ width, height, parts }) {
   context.fillStyle = "#ffffff";
   context.fillRect(0, 0, width, height);
   for (const part of parts) {
-    if (part.kind === "pixels") drawPixels(context, part);
-    else if (part.kind === "text") {
+    if (part.kind === "pixels") {
+      const { data } = inPlace(part);
+      context.putImageData(new ImageData(data, part.width, part.height), part.x, part.y);
+    } else if (part.kind === "text") {
       context.font = fontOf(part.size, part.bold);
       context.fillStyle = part.ink;
       context.fillText(part.text, part.x, part.y);
@@ -46,19 +47,6 @@ function drawn({ width, height, parts }) {
     }
   }
   return canvas;
-}
-
-/**
- * Enlarged with crisp pixels, made smaller smoothly.
- * @param {CanvasRenderingContext2D} context
- * @param {Pixels} part
- */
-function drawPixels(context, { x, y, width, height, colours }) {
-  const canvas = make("canvas");
-  paint(canvas, colours);
-  context.imageSmoothingEnabled = colours.width > width || colours.height > height;
-  context.imageSmoothingQuality = "high";
-  context.drawImage(canvas, x, y, width, height);
 }
 
 /** @param {HTMLCanvasElement} canvas */

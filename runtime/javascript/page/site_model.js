@@ -8,6 +8,7 @@ import { OnnxRunner, imageInput, openArtifact, openRunner } from "../src/index.j
 /** Which probe: every tensor, or their means. @typedef {"full" | "means"} Kind */
 
 const MOST_THREADS = 4;
+const AGAIN = "Check the connection; or copy the page's whole folder to the server again.";
 /** Errors only: what ONNX Runtime would say else fills a visitor's console. */
 const QUIET = "error";
 
@@ -35,11 +36,10 @@ export class SiteModel {
    * @returns {Promise<SiteModel>}
    */
   static async open(site) {
-    const response = await fetch(new URL("site.json", site));
-    if (!response.ok) throw new Error(`site.json can't be loaded: the server answered ${response.status}`);
+    const facts = await factsOf(site);
     const artifact = await openArtifact(new URL("artifact/", site));
     const means = await artifact.averaged();
-    return new SiteModel(site, await response.json(), artifact, means);
+    return new SiteModel(site, facts, artifact, means);
   }
 
   /** What the page has to know of it. */
@@ -60,19 +60,20 @@ export class SiteModel {
   }
 
   /**
-   * Compute with another backend from now on.
+   * Compute with another backend from now on; with the one before if that can't be.
    * @param {string} backend
    */
   async use(backend) {
-    if (backend !== this.backend) await this.close();
-    this.backend = backend;
-    await this.runner(this.means ? "means" : "full");
-  }
-
-  async close() {
-    const open = [...this.runners.values()];
-    this.runners.clear();
-    for (const each of open) await each.then((runner) => runner.release()).catch(() => undefined);
+    const before = { backend: this.backend, runners: this.runners };
+    const isOther = backend !== this.backend;
+    if (isOther) Object.assign(this, { backend, runners: new Map() });
+    try {
+      await this.runner(this.means ? "means" : "full");
+    } catch (error) {
+      Object.assign(this, before);
+      throw error;
+    }
+    if (isOther) await released(before.runners);
   }
 
   /**
@@ -80,7 +81,10 @@ export class SiteModel {
    * @param {string} backend
    */
   async runtime(backend) {
-    const ort = await import(new URL(`runtime/ort.${backend}.min.mjs`, this.site).href);
+    const file = `runtime/ort.${backend}.min.mjs`;
+    const ort = await import(new URL(file, this.site).href).catch(() => {
+      throw new Error(`${file} can't be loaded.\n${AGAIN}`);
+    });
     ort.env.logLevel = QUIET;
     ort.env.wasm.numThreads = globalThis.crossOriginIsolated
       ? Math.min(navigator.hardwareConcurrency, MOST_THREADS)
@@ -98,7 +102,11 @@ export class SiteModel {
     if (!found) {
       const probe = kind === "means" && this.means ? this.means : this.artifact;
       const session = { executionProviders: [this.backend] };
-      found = this.runtime(this.backend).then((ort) => openRunner(probe, ort, { session }));
+      found = this.runtime(this.backend)
+        .then((ort) => openRunner(probe, ort, { session }))
+        .catch((error) => {
+          throw withoutBackend(error, this.facts.runtime);
+        });
       this.runners.set(kind, found);
       found.catch(() => this.runners.delete(kind));
     }
@@ -118,4 +126,35 @@ export class SiteModel {
     const some = runner.outputs.filter((name) => wanted.has(name));
     return new OnnxRunner(runner.ort, runner.session, runner.manifest, some).run(input);
   }
+}
+
+/**
+ * What site.json says of the page.
+ * @param {URL} site
+ * @returns {Promise<any>}
+ */
+async function factsOf(site) {
+  const response = await fetch(new URL("site.json", site)).catch(() => null);
+  if (!response?.ok) {
+    const why = response ? `: the server answered ${response.status}` : "";
+    throw new Error(`site.json can't be loaded${why}.\n${AGAIN}`);
+  }
+  return response.json().catch(() => {
+    throw new Error(`site.json is damaged.\n${AGAIN}`);
+  });
+}
+
+/** @param {Map<string, Promise<OnnxRunner>>} runners */
+async function released(runners) {
+  for (const each of runners.values()) await each.then((runner) => runner.release()).catch(() => undefined);
+}
+
+/**
+ * ONNX Runtime says of a file of its own that it can't load, and of a device that isn't there, that no backend is found.
+ * @param {Error} error
+ * @param {string} runtime
+ */
+function withoutBackend(error, runtime) {
+  const [, why] = /no available backend found\. ERR: (.*)$/s.exec(error.message) ?? [];
+  return why ? new Error(`${runtime} can't start: ${why.replace(/ Build with.*$/s, "")}\n${AGAIN}`) : error;
 }

@@ -4,7 +4,8 @@
 import { ownScale } from "../src/maps/colour_scales.js";
 import { isWeak } from "../src/maps/feature_maps.js";
 import { PHOTO_SECTION, headingOf, namedOnce, pagesOf } from "../src/maps/map_page.js";
-import { REMARKS, coloursOf, coloursOfPhoto, remarked } from "../src/maps/tile.js";
+import { coloursOfPhoto } from "../src/maps/picture.js";
+import { REMARKS, coloursOf, remarked } from "../src/maps/tile.js";
 import { arranged } from "../src/maps/tile_places.js";
 import { make, named } from "./elements.js";
 import { paint, setRange } from "./painting.js";
@@ -13,7 +14,7 @@ import { paint, setRange } from "./painting.js";
 /** @typedef {import("../src/maps/tile_texts.js").Tile} Tile */
 /** @typedef {import("../src/maps/sections.js").Section} Section */
 /** @typedef {import("../src/maps/colour_scales.js").ColourScale} ColourScale */
-/** @typedef {{ name: string, detail: string, seen: import("../src/maps/tile.js").Seen }} Photo */
+/** @typedef {{ name: string, detail: string, seen: import("../src/maps/picture.js").Seen }} Photo */
 /**
  * @typedef {object} Parts
  * @property {HTMLElement} tile

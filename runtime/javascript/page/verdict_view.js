@@ -1,4 +1,4 @@
-// The verdict on this browser, as the HTML report shows it: the first line, a card for each runner, the outputs.
+// The verdict on this browser, as the HTML report shows it below its first line: a card for each runner, the outputs.
 
 import { VERDICTS } from "../src/verdict/verdict_table.js";
 import { byId, download, make, named } from "./elements.js";
@@ -10,18 +10,39 @@ const MEANING =
   "float64 at that output. What an operation introduced is a multiple of what its arithmetic may lose: machine epsilon " +
   "times the size of the numbers that it adds up or passes through.";
 
+/** @param {(backend: string) => Promise<any>} check runs and judges there; a report, as `verify --json` writes it */
+export function listenForVerdict(check) {
+  const [button, headline, place] = [byId("judge"), byId("headline"), byId("report")];
+  button.addEventListener("click", async () => {
+    if (button.ariaDisabled === "true") return; // not disabled: it would lose the keyboard's focus
+    button.ariaDisabled = "true";
+    headline.classList.remove("problem");
+    headline.textContent = "Running the recorded input, and judging each operation …";
+    place.replaceChildren();
+    try {
+      const report = await check(byId("check-backend").value);
+      headline.textContent = report.headline;
+      showVerdict(place, report);
+    } catch (error) {
+      headline.classList.add("problem");
+      headline.textContent = error instanceof Error ? error.message : String(error);
+    } finally {
+      button.ariaDisabled = "false";
+    }
+  });
+}
+
 /**
  * @param {HTMLElement} place
  * @param {any} report as `verify --json` writes it
  */
-export function showVerdict(place, report) {
+function showVerdict(place, report) {
   const save = make("button", { type: "button", textContent: "Save the report (JSON)" });
   save.addEventListener("click", () =>
     download(new Blob([JSON.stringify(report, null, 1)], { type: "application/json" }), "report.json"),
   );
   const untried = untriedWords(report.untried);
   place.replaceChildren(
-    make("p", { className: "headline", textContent: report.headline }),
     make(
       "div",
       { className: "cards" },

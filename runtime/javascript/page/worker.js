@@ -1,9 +1,9 @@
 // The worker: calls by name, one after the other, to the model that is open in it.
 
-import { chosenPages } from "./choice.js";
 import { ModelRun } from "./model_run.js";
 import { judgedHere } from "./self_check.js";
 import { SiteModel } from "./site_model.js";
+import { tensorFile } from "./tensor_saving.js";
 
 const scope = /** @type {any} */ (self);
 /** @type {ModelRun | undefined} */
@@ -26,9 +26,10 @@ const METHODS = {
   warm: () => opened().warm(),
   use: ({ backend }) => opened().use(backend),
   photo: ({ source, style }) => opened().photo(source, style),
-  pages: async ({ style }) => ({ pages: await chosenPages(opened(), style) }),
+  pages: async ({ style }) => ({ pages: await opened().pages(style) }),
+  chooseAnew: () => opened().camera.forget(),
   channels: ({ name, style }) => opened().everyChannel(name, style),
-  file: ({ names }) => opened().tensorFile(names),
+  file: ({ names }) => tensorFile(opened(), names),
   check: ({ backend }) => judgedHere(opened().model, backend),
 };
 

@@ -4,6 +4,8 @@
 
 import { ImageError } from "./errors.js";
 import { readOrientation, saidUpright } from "./orientation.js";
+import { refuseByHeader, whyNotDecoded } from "./photo_header.js";
+import { oneLine } from "./plain_text.js";
 
 /** @typedef {import("./photo.js").Pixels} Pixels */
 
@@ -12,20 +14,24 @@ const UNCHANGED = /** @type {ImageBitmapOptions} */ ({
   premultiplyAlpha: "none",
   imageOrientation: "none",
 });
+const LONGEST_NAME = 80;
+
 /**
  * @param {Blob | ImageBitmap} source a file, or a frame, which is closed
  * @returns {Promise<Pixels>} with the orientation that the file asks for
- * @throws {ImageError} the browser can't decode it
+ * @throws {ImageError} the browser can't decode it, or it has too many pixels
  */
 export async function decodePhoto(source) {
   if (source instanceof ImageBitmap) return pixelsOf(source);
+  const name = source instanceof File && source.name ? oneLine(source.name, LONGEST_NAME) : "That file";
   const file = new Uint8Array(await source.arrayBuffer());
+  refuseByHeader(file, name);
   /** @type {ImageBitmap} */
   let bitmap;
   try {
     bitmap = await createImageBitmap(new Blob([saidUpright(file)], { type: source.type }), UNCHANGED);
   } catch {
-    throw new ImageError("This browser can't decode that file as a photo.\nTry a JPEG, PNG or WebP.");
+    throw new ImageError(whyNotDecoded(file, name));
   }
   return { ...pixelsOf(bitmap), orientation: readOrientation(file) };
 }

@@ -16,7 +16,7 @@ export { resize } from "./resize.js";
 export { imageInput, preprocess } from "./preprocessing.js";
 export { TEST_PHOTO, checkPreprocessing } from "./test_vectors.js";
 export { OnnxRunner, checkInputs, openRunner } from "./session.js";
-export { readSafetensors, writeSafetensors } from "./safetensors.js";
+export { readSafetensors, safetensorsHeader, writeSafetensors } from "./safetensors.js";
 export { SAMPLE_LIMIT, sample, samplePlaces } from "./sample.js";
 export { recordedInputs, recordedRun } from "./recorded_run.js";
 

@@ -69,40 +69,58 @@ export function readSafetensors(bytes) {
 /**
  * @param {Tensors} tensors
  * @param {Map<string, string> | Record<string, string>} [metadata]
- * @returns {Uint8Array} the file: the widest elements first, then by name, as the reference implementation orders them
+ * @returns {Uint8Array} the file
  * @throws {InputError} a tensor has a name or a type that the format hasn't
  */
 export function writeSafetensors(tensors, metadata = {}) {
-  const ordered = [...tensors].sort(
-    ([one, { data: a }], [other, { data: b }]) => b.BYTES_PER_ELEMENT - a.BYTES_PER_ELEMENT || (one < other ? -1 : 1),
-  );
-  /** @type {Record<string, unknown>} */
-  const header = Object.create(null);
-  const texts = Object.fromEntries(metadata instanceof Map ? metadata : Object.entries(metadata));
-  if (Object.keys(texts).length) header.__metadata__ = textsOnly(texts);
-  let end = 0;
-  for (const [name, { dtype, shape, data }] of ordered) {
-    const type = NAMES.get(dtype);
-    if (!type || !(data instanceof DTYPES[dtype]) || data.length !== sizeOf(shape)) {
+  for (const [name, { dtype, shape, data }] of tensors) {
+    if (!NAMES.has(dtype) || !(data instanceof DTYPES[dtype]) || data.length !== sizeOf(shape)) {
       throw new InputError(
         `${shown(name)} (${shapeWords(shape)}, ${dtype}) can't be written: it has ${data.length} elements.`,
       );
     }
-    if (name === "__metadata__") throw new InputError("A tensor can't be called __metadata__ in a safetensors file.");
-    header[name] = { dtype: type, shape, data_offsets: [end, (end += data.byteLength)] };
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const length = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
-  const file = new Uint8Array(8 + length + end);
-  new DataView(file.buffer).setBigUint64(0, BigInt(length), true);
-  file.set(text, 8);
-  file.fill(0x20, 8 + text.length, 8 + length);
-  let at = 8 + length;
-  for (const [, { data }] of ordered) {
+  const { header, names, size } = safetensorsHeader(tensors, metadata);
+  const file = new Uint8Array(size);
+  file.set(header);
+  let at = header.length;
+  for (const name of names) {
+    const { data } = /** @type {Tensor} */ (tensors.get(name));
     file.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), at);
     at += data.byteLength;
   }
   return file;
+}
+
+/**
+ * What stands in a file before the tensors, for one that is too large to be in memory at once.
+ * @param {Iterable<[name: string, tensor: { dtype: DType, shape: readonly number[] }]>} tensors
+ * @param {Map<string, string> | Record<string, string>} [metadata]
+ * @returns {{ header: Uint8Array<ArrayBuffer>, names: string[], size: number }} the order of the tensors behind it: the
+ *   widest elements first, then by name, as the reference implementation orders them; bytes of the whole file
+ * @throws {InputError} a tensor has a name that the format hasn't
+ */
+export function safetensorsHeader(tensors, metadata = {}) {
+  const width = (/** @type {{ dtype: DType }} */ { dtype }) => DTYPES[dtype].BYTES_PER_ELEMENT;
+  const ordered = [...tensors].sort(([one, a], [other, b]) => width(b) - width(a) || (one < other ? -1 : 1));
+  /** @type {Record<string, unknown>} */
+  const entries = Object.create(null);
+  const texts = Object.fromEntries(metadata instanceof Map ? metadata : Object.entries(metadata));
+  if (Object.keys(texts).length) entries.__metadata__ = textsOnly(texts);
+  let end = 0;
+  for (const [name, tensor] of ordered) {
+    if (name === "__metadata__") throw new InputError("A tensor can't be called __metadata__ in a safetensors file.");
+    const { dtype, shape } = tensor;
+    const begin = end;
+    end += sizeOf(shape) * width(tensor);
+    entries[name] = { dtype: NAMES.get(dtype), shape, data_offsets: [begin, end] };
+  }
+  const text = new TextEncoder().encode(JSON.stringify(entries));
+  const length = Math.ceil(text.length / ALIGNMENT) * ALIGNMENT;
+  const header = new Uint8Array(8 + length).fill(0x20);
+  new DataView(header.buffer).setBigUint64(0, BigInt(length), true);
+  header.set(text, 8);
+  return { header, names: ordered.map(([name]) => name), size: header.length + end };
 }
 
 /**

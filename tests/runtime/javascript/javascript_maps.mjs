@@ -9,6 +9,7 @@ import { BADGES, IN_SHORT, leftOutNotes } from "../../../runtime/javascript/src/
 import { readMap } from "../../../runtime/javascript/src/maps/map_reading.js";
 import { general } from "../../../runtime/javascript/src/number_words.js";
 import { layOut } from "../../../runtime/javascript/src/maps/page_layout.js";
+import { inPlace } from "../../../runtime/javascript/src/maps/picture.js";
 import { REDUCTIONS } from "../../../runtime/javascript/src/maps/reductions.js";
 import { pageRanges } from "../../../runtime/javascript/src/maps/sections.js";
 import { CHANNEL_PAGE, OUTPUT_PAGE } from "../../../runtime/javascript/src/maps/tile_places.js";
@@ -79,6 +80,11 @@ process.stdout.write(
         sections: !channels,
       });
       return { side, columns, rows, mapHeight, text, size: [width, height] };
+    }),
+    placed: given.placed.map(({ bytes, ...colours }, index) => {
+      const [width, height] = given.places[index];
+      const data = new Uint8ClampedArray(Buffer.from(bytes, "base64"));
+      return base64(inPlace({ kind: "pixels", x: 0, y: 0, width, height, colours: { ...colours, data } }).data);
     }),
     overviews: given.overviews.map(({ style, maps }) => overviewScales(maps.map((map) => ({ ...map, values: array(map.values) })), style)),
     pages: given.paths.map((paths) => pageRanges(paths, 48)),

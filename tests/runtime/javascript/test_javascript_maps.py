@@ -25,6 +25,7 @@ from runtime.maps.feature_maps import LEFT_OUT, worth_drawing
 from runtime.maps.footer import left_out_notes
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.map_reading import read_map
+from runtime.maps.picture import Pixels
 from runtime.maps.reductions import REDUCTIONS
 from runtime.maps.sections import page_ranges
 from runtime.maps.tile_places import CHANNEL_PAGE, OUTPUT_PAGE
@@ -55,6 +56,14 @@ NUMBERS = [
     5e-324,
 ]
 """With ties, which Python rounds to the even digit, and numbers beside the ends of where it writes an exponent."""
+
+PLACED = [
+    (np.random.default_rng(number).integers(0, 256, (*size, 3), np.uint8), place)
+    for number, (size, place) in enumerate(
+        [((7, 5), (13, 31)), ((224, 224), (301, 301)), ((224, 224), (150, 150)), ((90, 4), (6, 60)), ((8, 8), (8, 8))]
+    )
+]
+"""Colours, H W 3, and the width and height of their place: larger, smaller, both or neither; by no whole number."""
 
 
 def output(name: str, shape: tuple[int, ...], dtype: str = "float32", layout: str = "NCHW", **more) -> Output:
@@ -163,6 +172,8 @@ def made(outputs_and_arrays, tmp_path_factory):
         "colourMaps": ["viridis", "RdBu_r", "tab10", "brg"],
         "shapes": [{"shapes": shapes, "channels": channels} for shapes in SHAPES for channels in (False, True)],
         "paths": PATHS,
+        "placed": [rgba_of(each) for each, _ in PLACED],
+        "places": [place for _, place in PLACED],
         "overviews": [
             {
                 "style": style,
@@ -182,6 +193,12 @@ def made(outputs_and_arrays, tmp_path_factory):
     file.write_text(json.dumps(given))
     script = Path(__file__).with_name("javascript_maps.mjs")
     return json.loads(run_node(script, file))
+
+
+def rgba_of(colours: np.ndarray) -> dict[str, object]:
+    height, width, _ = colours.shape
+    opaque = np.dstack([colours, np.full((height, width), 255, np.uint8)])
+    return {"width": width, "height": height, "bytes": base64.b64encode(opaque.tobytes()).decode()}
 
 
 def array_of(text: str, dtype: str = "float64") -> np.ndarray:
@@ -308,6 +325,14 @@ def test_tiles_are_laid_out_as_in_python(made, number, monkeypatch):
     )
     measures = {"side": layout.side, "columns": layout.columns, "rows": layout.rows, "mapHeight": layout.map_height}
     assert found == measures | {"text": layout.text, "size": list(layout.size)}
+
+
+@pytest.mark.parametrize("number", range(len(PLACED)))
+def test_a_picture_is_as_large_as_its_place_by_pythons_pixels(made, number):
+    colours, (width, height) = PLACED[number]
+    expected = np.asarray(Pixels(0, 0, width, height, colours).image())
+    found = array_of(made["placed"][number], "uint8").reshape(height, width, 4)
+    np.testing.assert_array_equal(found[..., :3], expected)
 
 
 class OneWidth:

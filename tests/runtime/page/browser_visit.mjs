@@ -38,6 +38,16 @@ async function barriers() {
   });
 }
 
+/** What a screen reader is told when it changes: the text of each live region, as Chromium gives it to one. */
+async function heard() {
+  const { nodes } = await (await context.newCDPSession(page)).send("Accessibility.getFullAXTree");
+  const byId = new Map(nodes.map((node) => [node.nodeId, node]));
+  const textOf = ({ role, name, childIds }) =>
+    role?.value === "StaticText" ? name.value : childIds.map((id) => textOf(byId.get(id) ?? { childIds: [] })).join("");
+  const isLive = ({ properties = [] }) => properties.some((each) => each.name === "live" && each.value.value === "polite");
+  return nodes.filter((node) => !node.ignored && node.role?.value === "status" && isLive(node)).map(textOf);
+}
+
 const seen = { barriers: {} };
 await page.goto(url);
 seen.ready = await status("Ready");
@@ -74,13 +84,25 @@ seen.large = {
   channels: await page.locator("#channels button").count(),
 };
 seen.barriers.large = await barriers();
+const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent);
+await page.locator("#channels button").nth(2).focus();
+await page.keyboard.press("Enter");
+seen.channel = await page.textContent("#large-detail");
+await page.locator("#whole").focus();
+await page.keyboard.press("Enter");
+seen.afterChannel = await focused();
 await page.keyboard.press("PageDown");
 seen.next = await page.textContent("#large-name");
 await page.keyboard.press("Escape");
 seen.closed = !(await page.locator("#large").isVisible());
+seen.afterClosing = await focused();
 
 await page.fill("#filter", seen.tiles[1].slice(0, 12));
+await page.waitForFunction(() => document.querySelectorAll("#grid button.tile").length === 1);
 seen.found = await page.locator("#grid button.tile .name").allTextContents();
+await saved("#save-shown", "shown.safetensors");
+seen.savedShown = await page.textContent("#status");
+await saved("#save-tensors", "every.safetensors");
 await page.fill("#filter", "");
 await saved("#save-picture", "picture.png");
 await saved("#save-tensors", "0.safetensors");
@@ -92,9 +114,14 @@ for (const [index, [name, content]] of photos.entries()) {
   await saved("#save-tensors", `${index}.safetensors`);
 }
 
-await page.click("#judge");
-await page.waitForFunction(() => !document.querySelector("#judge").disabled);
+seen.heardOfMaps = await heard();
+seen.statusBefore = await page.textContent("#status");
+await page.focus("#judge");
+await page.keyboard.press("Enter");
+seen.whileJudging = await focused();
+await page.waitForFunction(() => !(document.querySelector("#judge").ariaDisabled === "true"));
 seen.verdict = await page.textContent("#verdict");
+seen.heardOfVerdict = await heard();
 seen.barriers.verdict = await barriers();
 await page.emulateMedia({ colorScheme: "dark" });
 seen.barriers.dark = await barriers();

@@ -66,7 +66,7 @@ await page.waitForFunction(() => document.querySelector("#channels button"));
 seen.channels = await page.locator("#channels button").count();
 await page.locator("#close").click();
 await page.click("#judge");
-await page.waitForFunction(() => !document.querySelector("#judge").disabled);
+await page.waitForFunction(() => !(document.querySelector("#judge").ariaDisabled === "true"));
 seen.verdict = await page.textContent("#verdict");
 process.stdout.write(JSON.stringify(seen));
 await browser.close();

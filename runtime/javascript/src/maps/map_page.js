@@ -6,14 +6,13 @@ import { BRANCH, WEAK, isWeak } from "./feature_maps.js";
 import { clipNotes, innerScaleNotes, photoNotes, scaleNotes } from "./footer.js";
 import { cornerOf, layOut } from "./page_layout.js";
 import { drawFooter, drawTitle } from "./pages.js";
-import { Picture } from "./picture.js";
+import { Picture, coloursOfPhoto } from "./picture.js";
 import { breakName } from "./picture_text.js";
 import { besideOf, pageRanges, sectionsOf } from "./sections.js";
 import {
   INK,
   cmapOf,
   coloursOf,
-  coloursOfPhoto,
   drawDetails,
   drawFitted,
   drawFramed,
@@ -46,7 +45,7 @@ import { tilesOf, withoutName } from "./tile_texts.js";
  * @typedef {object} Photo what the maps are of: the first tile of each page
  * @property {string} name
  * @property {string} detail the sizes, width first: `224 × 224 of 640 × 480`
- * @property {import("./tile.js").Seen} seen
+ * @property {import("./picture.js").Seen} seen
  */
 /**
  * @typedef {object} MapPage one of them
@@ -238,7 +237,7 @@ function drawPhotoTile(picture, layout, { name, detail, seen }) {
  * @param {number} index
  * @param {Tile} tile
  * @param {ColourScale | null} scale
- * @param {{ bar: boolean, over: import("./tile.js").Seen | null, brief: boolean }} how
+ * @param {{ bar: boolean, over: import("./picture.js").Seen | null, brief: boolean }} how
  */
 function drawTile(picture, layout, index, { map, name, lines }, scale, { bar, over, brief }) {
   const [x, top] = cornerOf(layout, index);

@@ -6,6 +6,7 @@ import { colourMapImage, colourTable } from "./colour_maps.js";
 import { SEQUENTIAL, rangeText } from "./colour_scales.js";
 import { BAR_HEIGHT } from "./page_layout.js";
 import { mapOverPhoto } from "./photo_overlay.js";
+import { coloursOfPhoto } from "./picture.js";
 import { shortenFront } from "./picture_text.js";
 import { fit } from "./tile_places.js";
 
@@ -13,7 +14,7 @@ import { fit } from "./tile_places.js";
 /** @typedef {import("./picture.js").Colours} Colours */
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
 /** @typedef {[x: number, y: number]} Place */
-/** What the model saw of a photo, H W 3. @typedef {{ width: number, height: number, data: Uint8Array }} Seen */
+/** @typedef {import("./picture.js").Seen} Seen */
 /** @typedef {{ width: number, height: number, values: ArrayLike<number> }} Values H W */
 
 export const INK = "#1c1c1c";
@@ -43,16 +44,6 @@ export function coloursOf(map, scale, { over = null, faint = false } = {}) {
   if (over) return { width: over.width, height: over.height, data: mapOverPhoto(over, map, table, ends) };
   const data = colourMapImage(map.values, table, ends);
   return { width: map.width, height: map.height, data: faint ? faded(data) : data };
-}
-
-/**
- * @param {Seen} seen
- * @returns {Colours}
- */
-export function coloursOfPhoto({ width, height, data }) {
-  const found = new Uint8ClampedArray(width * height * 4).fill(255);
-  for (let from = 0, to = 0; from < data.length; from += 3, to += 4) found.set(data.subarray(from, from + 3), to);
-  return { width, height, data: found };
 }
 
 /**

@@ -1,0 +1,131 @@
+// Which maps are shown while the camera runs: chosen once, by its first picture that shows something, or when the visitor
+// asks. Chosen anew of each picture they would jump.
+
+import { correlation } from "../src/maps/likeness.js";
+import { chosenPages } from "./choice.js";
+
+/** @typedef {import("../src/maps/feature_maps.js").FeatureMap} FeatureMap */
+/** @typedef {import("../src/maps/map_page.js").MapPages} MapPages */
+/** @typedef {import("./choice.js").PageStyle} PageStyle */
+/** @typedef {import("./model_run.js").ModelRun} ModelRun */
+
+/** How far the brightness of a picture must vary for maps to be chosen by it: its standard deviation, of 255. */
+const LEAST_CONTRAST = 8;
+
+export class CameraTiles {
+  constructor() {
+    /** @type {{ by: string, pages: MapPages } | null} */
+    this.kept = null;
+  }
+
+  /** Choose again by the next picture. */
+  forget() {
+    this.kept = null;
+  }
+
+  /**
+   * The maps of the last picture that the run was given.
+   * @param {ModelRun} run
+   * @param {PageStyle} style
+   * @returns {Promise<MapPages>}
+   */
+  async pages(run, style) {
+    const by = JSON.stringify([style.depth, style.filter, style.reduce, style.shared, style.aliases]);
+    const isKept = this.kept !== null && this.kept.by === by;
+    const pages = isKept && this.kept ? await ofSameTiles(run, this.kept.pages, style) : await chosenPages(run, style);
+    if (isKept || (pages.maps.length && hasContrast(run))) {
+      // The page is handed the values: what is kept here is a copy.
+      const maps = pages.maps.map((map) => ({ ...map, values: map.values.slice() }));
+      this.kept = { by, pages: { ...pages, maps } };
+    }
+    return pages;
+  }
+}
+
+/**
+ * The same tiles of another picture, under the same words, but for what was said of the first picture alone.
+ * @param {ModelRun} run
+ * @param {MapPages} before
+ * @param {PageStyle} style
+ * @returns {Promise<MapPages>}
+ */
+async function ofSameTiles(run, before, style) {
+  const outputs = new Map(run.artifact.manifest.outputs.map((/** @type {any} */ each) => [each.name, each]));
+  const firsts = await firstMaps(run, before.maps, outputs);
+  /** @type {Map<string, Promise<FeatureMap[]>>} by output, all maps of its tensor */
+  const parts = new Map();
+  const partsOf = (/** @type {FeatureMap} */ { name, part }) => {
+    const first = /** @type {FeatureMap} */ (firsts.get(name));
+    const made = () =>
+      part.startsWith("PC")
+        ? components(run, before.maps, outputs.get(name), first)
+        : run.channels(outputs.get(name), first);
+    const found = parts.get(name) ?? made();
+    parts.set(name, found);
+    return found;
+  };
+  const maps = [];
+  for (const map of before.maps) {
+    const found = map.part ? (await partsOf(map)).find(({ part }) => part === map.part) : firsts.get(map.name);
+    maps.push(asBefore(map, found));
+  }
+  return { ...before, maps, style, lead: before.brief ? await run.topClass() : "" };
+}
+
+/**
+ * The first map of each output, reduced as it was.
+ * @param {ModelRun} run
+ * @param {FeatureMap[]} before
+ * @param {Map<string, any>} outputs
+ */
+async function firstMaps(run, before, outputs) {
+  const reductions = new Map(before.map(({ name, reduction }) => [name, reduction]));
+  /** @type {Map<string, FeatureMap>} */
+  const found = new Map();
+  for (const reduction of new Set(reductions.values())) {
+    const names = [...reductions.keys()].filter((name) => reductions.get(name) === reduction);
+    const maps = await run.maps(
+      names.map((name) => outputs.get(name)),
+      reduction,
+    );
+    for (const map of maps) found.set(map.name, map);
+  }
+  return found;
+}
+
+/**
+ * As many principal components of an output as have tiles.
+ * @param {ModelRun} run
+ * @param {FeatureMap[]} before
+ * @param {any} output
+ * @param {FeatureMap} first
+ */
+async function components(run, before, output, first) {
+  const numbers = before.filter(({ name }) => name === output.name).map(({ part }) => Number(part.slice("PC".length)) || 1);
+  const [found] = await run.components([[output, first]], Math.max(...numbers));
+  return found;
+}
+
+/**
+ * A map in the place of another: what is said of that stays, and a component isn't turned over.
+ * @param {FeatureMap} before
+ * @param {FeatureMap} [found] none of a component that a picture without contrast doesn't have
+ * @returns {FeatureMap}
+ */
+function asBefore(before, found) {
+  if (!found) return { ...before, share: null, values: new Float64Array(before.values.length) };
+  const { values, share } = found;
+  const isTurned = share !== null && correlation(before, found) < 0;
+  return { ...before, share, values: values.map((value) => (isTurned ? -value : value)) };
+}
+
+/** @param {ModelRun} run */
+function hasContrast({ seen }) {
+  const { data } = /** @type {import("../src/maps/overview.js").Pixels} */ (seen);
+  let [sum, squares] = [0, 0];
+  for (let at = 0; at < data.length; at++) {
+    sum += data[at];
+    squares += data[at] ** 2;
+  }
+  return squares / data.length - (sum / data.length) ** 2 >= LEAST_CONTRAST ** 2;
+}
