@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
-from .colour_scales import FLAT, SEQUENTIAL, ColourScale, is_flat
-from .feature_maps import BRANCH, LEFT_OUT, LOW, WEAK, FeatureMap, LeftOut
+from .colour_scales import FLAT, SEQUENTIAL, ColourScale
+from .feature_maps import BRANCH, LEAST_SHARE, LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
 from .photo import Photo
 from .reductions import REDUCTIONS
@@ -23,13 +23,10 @@ __all__ = [
     "scale_notes",
     "token_notes",
     "usual_reduction",
+    "weak_notes",
 ]
 
-_BADGES = {
-    WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
-    LOW: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
-    BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
-}
+_BRANCH = "Branch: what a block adds to its input; their sum is what the block returns."
 _IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
     "inside blocks": ("inside",),
     "before an activation": ("preactivation",),
@@ -85,8 +82,23 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
         f"{'PC1' if name == 'pca' else name}: {REDUCTIONS[name].words}, of {count} whose {usual} shows nothing."
         for name, count in reductions.items()
     ]
-    marked = {badge for each in maps for badge in each.badges} | ({LOW} if any(each.is_low for each in maps) else set())
-    return notes + [words for badge, words in _BADGES.items() if badge in marked]
+    return notes + [_BRANCH] * any(BRANCH in each.badges for each in maps)
+
+
+def weak_notes(maps: Sequence[FeatureMap], *, flat: bool) -> list[str]:
+    """Return why tiles are weak.
+
+    Args:
+        maps: of these tiles.
+        flat: whether the colours of one span little of its values.
+    """
+    why = {
+        f"varies by under {FLAT:.0%} of its values": flat,
+        "varies by under 0.01% of what the strongest does": any(each.is_weak for each in maps),
+        f"holds under {LEAST_SHARE:.0%} of the variance": any(each.is_low for each in maps),
+    }
+    said = " or ".join(words for words, is_so in why.items() if is_so)
+    return [f"Weak: {said}.".replace("%", " %")] if said else []
 
 
 def usual_reduction(maps: Sequence[FeatureMap]) -> str:
@@ -116,12 +128,7 @@ def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
     clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
     less = ", less its edge and 1 % at either end" if clipped else ""
     apart = "; tiles don't compare" if len(known) > 1 else ""
-    flat = (
-        [f"Flat: the colours span less than {FLAT:.0%} of the values.".replace("%", " %")]
-        if any(map(is_flat, known))
-        else []
-    )
-    return [f"Colours ({colours}): each tile's own range{less}{apart}.", *flat]
+    return [f"Colours ({colours}): each tile's own range{less}{apart}."]
 
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:

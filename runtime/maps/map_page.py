@@ -10,8 +10,8 @@ from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .colour_scales import ColourScale, is_flat, own_scale, scales_of
-from .feature_maps import BRANCH, WEAK, FeatureMap
-from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes
+from .feature_maps import FeatureMap
+from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes, weak_notes
 from .page_layout import GridLayout, lay_out
 from .pages import Pages, draw_footer
 from .photo import Photo
@@ -98,6 +98,7 @@ class MapPages(Pages):
                     else scale_notes(self._scales[shown], self.style, shared=self.shared)
                 ),
                 *([] if self._is_inner else clip_notes(self._scales[shown], self.style)),
+                *weak_notes(maps, flat=any(self._flat[shown])),
                 *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
                 *self.closing,
                 *notes,
@@ -144,25 +145,17 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
     starts = accumulate((each.count for each in sections), initial=0)
     for section, start in zip(sections, starts, strict=False):
         tiles = range(start, start + section.count)
-        said = _said_of(section)  # once, in the first row that has room
         for row in sorted({layout.places[tile][0] for tile in tiles}):
             here = [tile for tile in tiles if layout.places[tile][0] == row]
             x, y = layout.corner(here[0])
-            done = draw_heading(
+            draw_heading(
                 picture,
                 (x, y),
                 section.stage or section.name,
                 layout.text - 1,
                 layout.corner(here[-1])[0] + layout.side - x,
                 beside=section.name if section.stage else section.beside,
-                at_end=said,
             )
-            said = () if done else said
-
-
-def _said_of(section: Section) -> Sequence[str]:
-    """What is worth saying of a section at its end."""
-    return [badge for badge in (WEAK, BRANCH) if badge in section.badges]
 
 
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
@@ -200,7 +193,7 @@ def _draw_tile(
         baseline += layout.line
     draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
     y += layout.titles_height
-    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.is_weak)
+    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
     room = max(width, layout.side // 2)  # the numbers stay below a narrow map
@@ -212,6 +205,5 @@ def _draw_tile(
         ends,
         bar=bar,
         bad=not_finite(map_.values),
-        faint=map_.is_weak,
         brief=brief,
     )

@@ -38,9 +38,6 @@ def tiles_of(maps: Sequence[FeatureMap], sections: Sequence[Section], *, flat: S
 def _tile(map_: FeatureMap, section: Section | None, *, flat: bool) -> Tile:
     if not map_.size and map_.operation:  # a class, and what shows it
         return Tile(map_, map_.name, [map_.operation])
-    said = section.badges if section else ()
-    kind = [each for each in map_.badges if each in (WEAK, BRANCH) and each not in said]
-    kind += ["flat"] if flat else []
     size = (
         map_.part
         if map_.part and map_.share is None
@@ -48,8 +45,10 @@ def _tile(map_: FeatureMap, section: Section | None, *, flat: bool) -> Tile:
         if map_.is_mean_of_few and section
         else _size(map_, section)
     )
-    lines = _joined(map_.operation, size, *kind), _joined(*map_.remarks)
-    return Tile(map_, map_.name, [each for each in lines if each])
+    lines = _joined(map_.operation, size, BRANCH * (BRANCH in map_.badges)), _joined(*map_.remarks)
+    *above, last = [each for each in lines if each] or [""]
+    mark = WEAK * (flat or map_.is_weak or map_.is_low)
+    return Tile(map_, map_.name, [each for each in (*above, _joined(last, mark)) if each])
 
 
 def _size(map_: FeatureMap, section: Section | None) -> str:

@@ -2,8 +2,8 @@
 
 import { general, percent } from "../number_words.js";
 import { hasMap } from "./channels.js";
-import { FLAT, SEQUENTIAL, isFlat } from "./colour_scales.js";
-import { BRANCH, LEFT_OUT, LOW, WEAK, isLow } from "./feature_maps.js";
+import { FLAT, SEQUENTIAL } from "./colour_scales.js";
+import { BRANCH, LEAST_SHARE, LEFT_OUT, isLow, isWeak } from "./feature_maps.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
@@ -12,12 +12,7 @@ import { REDUCTIONS } from "./reductions.js";
 /** @typedef {import("./feature_maps.js").LeftOut} LeftOut */
 /** @typedef {import("./feature_maps.js").ByReason} ByReason */
 
-/** What a tile's badge says. @type {Record<string, string>} */
-export const BADGES = {
-  [WEAK]: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
-  [LOW]: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
-  [BRANCH]: "Branch: what a block adds to its input; their sum is what the block returns.",
-};
+const OF_BRANCHES = "Branch: what a block adds to its input; their sum is what the block returns.";
 /** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
 export const IN_SHORT = {
   "inside blocks": ["inside"],
@@ -83,8 +78,22 @@ export function badgeNotes(maps) {
     const count = maps.filter((map) => map.reduction === name).length;
     return `${name === "pca" ? "PC1" : name}: ${REDUCTIONS[name].words}, of ${count} whose ${usual} shows nothing.`;
   });
-  const marked = new Set(maps.flatMap((map) => (isLow(map) ? [...map.badges, LOW] : map.badges)));
-  return [...notes, ...Object.keys(BADGES).flatMap((badge) => (marked.has(badge) ? [BADGES[badge]] : []))];
+  return maps.some(({ badges }) => badges.includes(BRANCH)) ? [...notes, OF_BRANCHES] : notes;
+}
+
+/**
+ * Why tiles are weak.
+ * @param {FeatureMap[]} maps of these tiles
+ * @param {boolean} flat whether the colours of one span little of its values
+ * @returns {string[]}
+ */
+export function weakNotes(maps, flat) {
+  const why = [
+    flat ? `varies by under ${percent(FLAT)} of its values` : "",
+    maps.some(isWeak) ? "varies by under 0.01 % of what the strongest does" : "",
+    maps.some(isLow) ? `holds under ${percent(LEAST_SHARE)} of the variance` : "",
+  ].filter(Boolean);
+  return why.length ? [`Weak: ${why.join(" or ")}.`] : [];
 }
 
 /**
@@ -123,8 +132,7 @@ export function innerScaleNotes(scales) {
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
   const less = known.some(isClipped) ? ", less its edge and 1 % at either end" : "";
   const apart = known.length > 1 ? "; tiles don't compare" : "";
-  const flat = known.some(isFlat) ? [`Flat: the colours span less than ${percent(FLAT)} of the values.`] : [];
-  return [`Colours (${colours}): each tile's own range${less}${apart}.`, ...flat];
+  return [`Colours (${colours}): each tile's own range${less}${apart}.`];
 }
 
 /**
