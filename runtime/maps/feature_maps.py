@@ -89,7 +89,7 @@ class FeatureMap:
     share: float | None = None
     """Of a principal component: how much of the channels' variance it holds."""
     part: str = ""
-    """Which of several maps of its tensor it is, if there are: `PC2`, `channel 0`."""
+    """Which of several maps of its tensor it is, if there are: `channel 0`."""
     stage: str = ""
     """Of an overview: what the neighbours of its size are called, as of `with_stages`."""
 
@@ -103,7 +103,7 @@ class FeatureMap:
         """What else is to be said of it: `PC1 43 %`, `+2 alike`."""
         if self.share is None:
             return [each for each in self.badges if each not in (WEAK, BRANCH)]
-        share = f"{self.part or 'PC1'} {self.share:.0%}".replace("%", " %")
+        share = f"PC1 {self.share:.0%}".replace("%", " %")
         return [share, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
 
     @property

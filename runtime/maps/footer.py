@@ -58,10 +58,8 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
     counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
     if usual != "pca":
         return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
-    several = len({each.part for each in maps}) > 1
-    first = "PC: principal components" if several else "PC1: the first principal component"
     return [
-        f"{first} of the channels, whose mean shows little; %: share of variance.",
+        "PC1: the first principal component of the channels, whose mean shows little; %: share of variance.",
         f"{counted[0].upper()}{counted[1:]}.",
     ]
 
@@ -70,8 +68,7 @@ def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are."""
     if usual_reduction(maps) != "pca":
         return []
-    further = ", others in the middle" if any(each.part for each in maps) else ""
-    return [f"A component's sign is free: here PC1 is bright as the photo and the tile before{further}."]
+    return ["PC1 has no sign of its own: each tile has the one by which it looks more like the tile before."]
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
-from .blocks import closed_blocks, is_branch, numbered_blocks, of_whole_blocks, with_branch_ends, without_preactivations
+from .blocks import closed_blocks, is_branch, numbered_paths, of_whole_blocks, with_branch_ends, without_preactivations
 from .feature_grid import marked, refuse_blank
 from .feature_maps import FeatureMap, LeftOut, worth_drawing
 from .footer import badge_notes, explained, left_out_counts, left_out_notes, overview_explained, sign_notes, token_notes
@@ -21,7 +21,7 @@ from .map_page import MapPages
 from .parts import PartSource, extra_channels, in_parts
 from .photo import Photo
 from .reductions import AUTO, AUTO_ORDER
-from .stages import last_of_sizes, with_stages, without_poolings
+from .stages import landmarks, with_stages, without_poolings
 from .takeaway import takeaway
 from .thinning import (
     MOST_SHOWN,
@@ -37,7 +37,7 @@ from .tile_places import OVERVIEW_PAGE
 
 __all__ = ["MapSource", "overview_pages"]
 
-_FEWEST = 4
+_FEWEST = 3
 """Maps, of which fewer leave room for the branches of blocks."""
 _THINNED = frozenset[LeftOut](("inside", "preactivation", "similar", "pooling", "noise", "checkerboard", "weak"))
 """Why an overview leaves out what another page draws."""
@@ -93,7 +93,8 @@ def overview_pages(
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
     _account(draft, outputs, blocks, some)
-    stages = with_stages(draft.maps, numbered_blocks(some) if depth else 0) if few else draft.maps
+    numbered = numbered_paths(each.module_path for each in some if each.has_map)
+    stages = with_stages(draft.maps, len(numbered) if depth else 0) if few else draft.maps
     by_name = {each.name: each for each in outputs}
     drawn = in_parts(source, by_name, stages) if few and free else stages
     thinned = bool(draft.left_out.keys() & _THINNED)
@@ -131,7 +132,7 @@ def _drafted(
     if few:
         maps, boards = without_checkerboards(maps)
         maps, pooled = without_poolings(maps)
-    stay = last_of_sizes([each for each in maps if each.left_out is None]) if few else ()
+    stay = landmarks([each for each in maps if each.left_out is None]) if few else ()
     found = worth_drawing(maps, shared=shared, stay=stay)
     if not found.maps:
         refuse_blank(outputs, found)
@@ -140,7 +141,7 @@ def _drafted(
     if sums:  # the signal doesn't fade where a branch adds little to it
         faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
         drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
-    apart = differing(drawn, room.less(extra_channels(drawn))) if few else differing(drawn)
+    apart = differing(drawn, room.less(extra_channels(drawn)), stay) if few else differing(drawn)
     noise = [name for name in apart.twins if name in apart.noise]
     similar = [name for name in apart.twins if name not in apart.noise]
     left_out: dict[LeftOut, list[str]] = {

@@ -30,7 +30,7 @@ MARGIN = 32
 GUTTER, ROW_GAP = 24, 22
 _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
-_ONE_ROW = 4  # tiles
+_ONE_ROW = 5  # tiles
 _FEW_COLUMNS = 3
 _SPLIT = 0.6
 """What a group in two rows costs, of a row that stays empty."""

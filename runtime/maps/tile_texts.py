@@ -24,8 +24,7 @@ class Tile:
     @property
     def without_name(self) -> "Tile":
         """The same beside one of the same output, which says its name already."""
-        part = self.map.part if self.map.share is None else ""
-        return Tile(self.map, "", [part, *self.lines[1:]] if self.lines else [])
+        return Tile(self.map, "", [self.map.part, *self.lines[1:]] if self.lines else [])
 
 
 def tiles_of(maps: Sequence[FeatureMap], sections: Sequence[Section], *, flat: Sequence[bool]) -> list[Tile]:
@@ -40,7 +39,7 @@ def _tile(map_: FeatureMap, section: Section | None, *, flat: bool) -> Tile:
         return Tile(map_, map_.name, [map_.operation])
     size = (
         map_.part
-        if map_.part and map_.share is None
+        if map_.part
         else f"mean of {map_.size[0]} channels"
         if map_.is_mean_of_few and section
         else _size(map_, section)

@@ -22,7 +22,7 @@ import { valueRange } from "./colour_maps.js";
  * @property {LeftOut | null} leftOut why it shows nothing, if it does
  * @property {string[]} badges what is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`
  * @property {number | null} share of a principal component: how much of the channels' variance it holds
- * @property {string} part which of several maps of its tensor it is, if there are: `PC2`, `channel 0`
+ * @property {string} part which of several maps of its tensor it is, if there are: `channel 0`
  * @property {string} stage of an overview: what the neighbours of its size are called, as of `withStages`
  */
 
@@ -83,7 +83,7 @@ export const isWeak = ({ badges }) => badges.includes(WEAK);
 export function remarksOf(map) {
   const others = map.badges.filter((badge) => badge !== WEAK && badge !== BRANCH);
   if (map.share === null) return others;
-  return [`${map.part || "PC1"} ${percent(map.share)}`, ...others.filter((badge) => badge !== map.reduction)];
+  return [`PC1 ${percent(map.share)}`, ...others.filter((badge) => badge !== map.reduction)];
 }
 
 /**

@@ -47,10 +47,8 @@ export function overviewExplained(maps, outputs, depth) {
   const which = depth ? "what each block returns" : "those that look different";
   const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
   if (usual !== "pca") return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
-  const several = new Set(maps.map((map) => map.part)).size > 1;
-  const first = several ? "PC: principal components" : "PC1: the first principal component";
   return [
-    `${first} of the channels, whose mean shows little; %: share of variance.`,
+    "PC1: the first principal component of the channels, whose mean shows little; %: share of variance.",
     `${counted[0].toUpperCase()}${counted.slice(1)}.`,
   ];
 }
@@ -61,9 +59,8 @@ export function overviewExplained(maps, outputs, depth) {
  * @returns {string[]}
  */
 export function signNotes(maps) {
-  const isFree = usualReduction(maps) === "pca";
-  const further = maps.some(({ part }) => part) ? ", others in the middle" : "";
-  return isFree ? [`A component's sign is free: here PC1 is bright as the photo and the tile before${further}.`] : [];
+  if (usualReduction(maps) !== "pca") return [];
+  return ["PC1 has no sign of its own: each tile has the one by which it looks more like the tile before."];
 }
 
 /**

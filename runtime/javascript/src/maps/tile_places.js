@@ -19,7 +19,7 @@ export const GUTTER = 24;
 export const ROW_GAP = 22;
 const LEGIBLE_SIDE = 144;
 const THINNEST = 8;
-const ONE_ROW = 4;
+const ONE_ROW = 5;
 const FEW_COLUMNS = 3;
 /** What a group in two rows costs, of a row that stays empty. */
 const SPLIT = 0.6;

@@ -30,8 +30,7 @@ export function tilesOf(maps, sections, flat) {
  * @returns {Tile}
  */
 export function withoutName({ map, lines }) {
-  const part = map.share === null ? map.part : "";
-  return { map, name: "", lines: lines.length ? [part, ...lines.slice(1)] : [] };
+  return { map, name: "", lines: lines.length ? [map.part, ...lines.slice(1)] : [] };
 }
 
 /**
@@ -53,7 +52,7 @@ function tileOf(map, section, isFlat) {
  * @param {Section | null} section
  */
 function sizeOf(map, section) {
-  if (map.part && map.share === null) return map.part;
+  if (map.part) return map.part;
   if (!section) return sizeText(map.size);
   if (isMeanOfFew(map)) return `mean of ${map.size[0]} channels`;
   return section.channels && !section.stage ? "" : `${map.size[0]} ch`;
