@@ -25,7 +25,8 @@ _LEAST_SIDE = 7
 _BLURRED = 28
 """Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
 _RIM = 14
-"""Of a map's side, one pixel for so many, what is computed from padding."""
+"""Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be
+seen."""
 
 
 def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
@@ -113,10 +114,10 @@ def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 def outlines_correlation(photo: NDArray[np.float64], map_: NDArray[np.float64]) -> float | None:
     """Return how much a map changes where a photo, H W 3, does, whatever the sign: Pearson's correlation of the square
     roots of their slopes, so that a few edges aren't all, without the rim; both averaged down as by `correlation`. None
-    of a map in which that is chance.
+    of a map that is too small to show any.
     """
     sides = _sides(photo, map_)
-    if min(sides) < _LEAST_SIDE:
+    if min(sides) < _RIM:
         return None
     rim = -(-min(sides) // _RIM)
     colours = [_coarse(photo[..., channel], sides) for channel in range(photo.shape[2])]

@@ -67,13 +67,14 @@ class MapPages(Pages):
         return [each.path for each in self.maps]
 
     @cached_property
-    def _scales(self) -> list[ColourScale | None]:
+    def scales(self) -> list[ColourScale | None]:
+        """Of each map; None where no value is finite."""
         return scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self._is_inner)
 
     @cached_property
     def _flat(self) -> list[bool]:
         """Which tiles are said to be nearly constant."""
-        return [self._is_inner and is_flat(each) for each in self._scales]
+        return [self._is_inner and is_flat(each) for each in self.scales]
 
     @property
     def _is_inner(self) -> bool:
@@ -93,11 +94,11 @@ class MapPages(Pages):
             notes=[
                 *([] if has_title else filter(None, [self.lead, *self.opening])),
                 *(
-                    inner_scale_notes(self._scales[shown])
+                    inner_scale_notes(self.scales[shown])
                     if self._is_inner
-                    else scale_notes(self._scales[shown], self.style, shared=self.shared)
+                    else scale_notes(self.scales[shown], self.style, shared=self.shared)
                 ),
-                *([] if self._is_inner else clip_notes(self._scales[shown], self.style)),
+                *([] if self._is_inner else clip_notes(self.scales[shown], self.style)),
                 *weak_notes(maps, flat=any(self._flat[shown])),
                 *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
                 *self.closing,
@@ -120,7 +121,7 @@ class MapPages(Pages):
             _draw_photo(picture, layout, photo, whole=whole)
         if sections:
             _draw_sections(picture, layout, [_PHOTO] * first + sections)
-        scales, said = self._scales[shown], ("", -1)
+        scales, said = self.scales[shown], ("", -1)
         tiles = tiles_of(maps, sections, flat=self._flat[shown])
         for index, (tile, scale) in enumerate(zip(tiles, scales, strict=True), first):
             here = tile.name, layout.places[index][0]
@@ -136,7 +137,7 @@ class MapPages(Pages):
             )
             said = here
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
-        shared = self._scales[0]
+        shared = self.scales[0]
         draw_footer(picture, layout, [shared] if self.shared and shared else [], marked)
 
 

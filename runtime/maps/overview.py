@@ -4,7 +4,7 @@ Which blocks it is of is decided in `blocks.py`, what looks alike in `thinning.p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -99,13 +99,12 @@ def overview_pages(
     drawn = in_parts(source, by_name, stages) if few and free else stages
     thinned = bool(draft.left_out.keys() & _THINNED)
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
-    return MapPages(
+    pages = MapPages(
         maps=drawn,
         style=style,
         kind=OVERVIEW_PAGE,
         shared=shared,
         title=title,
-        lead=takeaway(drawn, draft.alike, seen) if few else "",
         opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
         closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
         photo=photo,
@@ -116,6 +115,7 @@ def overview_pages(
             *left_out_notes(draft.left_out),
         ],
     )
+    return replace(pages, lead=takeaway(drawn, draft.alike, seen, pages.scales)) if few else pages
 
 
 def _drafted(

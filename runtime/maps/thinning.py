@@ -31,9 +31,9 @@ MOST_SHOWN = 11
 _SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
 all have room; and in an overview, the first by which few enough are left."""
-_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 5
+_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 4
 """The same where fewer are left."""
-_RAGGED = (5, 7, 11)
+_RAGGED = (7, 11)
 """Tiles that no even rows hold."""
 _TOO_MANY = 0.2
 """Of the maps, whose mean is noise: it is no picture of this model."""

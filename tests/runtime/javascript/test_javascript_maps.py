@@ -241,7 +241,7 @@ def test_channels_are_those_of_python_and_the_same_is_said_of_them(made, outputs
         assert [f"{number}" for number in found["numbers"]] == [map_.name for map_ in pages.maps]
         assert found["lead"] == pages.lead
         assert found["notes"] == list(pages.closing)
-        scale = pages._scales[0]
+        scale = pages.scales[0]
         assert [found["scale"][end] for end in ("low", "high")] == pytest.approx([scale.low, scale.high], rel=1e-6)
         compared += 1
     assert compared > 8

@@ -130,7 +130,7 @@ def test_of_blocks_that_hardly_change_the_first_the_middle_and_the_last_are_draw
     arrays, outputs = blocks(lambda block: tensor(first, second, third, mean=0, seed=block))
     pages = overview(arrays, outputs)
     assert [each.name for each in pages.maps] == ["blocks.0.2", "blocks.5.2", "blocks.11.2"]
-    assert re.fullmatch(r"PC1 hardly changes over 12 outputs \(r ≥ 0\.9\d\)\.", pages.lead)
+    assert re.fullmatch(r"PC1 hardly changes from the first block to the last \(correlation ≥ 0\.9\d\)\.", pages.lead)
     assert "hardly changes" not in overview(*blocks(lambda block: tensor(pattern(block), mean=0))).lead
 
 
@@ -297,41 +297,50 @@ def lead(*stages):
     """Of one map in each stage, over one photo."""
     arrays = {str(index): tensor(each, mean=3) for index, each in enumerate(stages, 1)}
     maps = TensorMaps(arrays).maps([output(name) for name in arrays], "mean")
-    return takeaway([replace(each, stage=f"stage {each.name}") for each in maps], {}, photo_of(drawing(32)).seen)
+    scales = scales_of([each.values for each in maps], GridStyle(), shared=False, inner=True)
+    return takeaway(
+        [replace(each, stage=f"stage {each.name}") for each in maps], {}, photo_of(drawing(32)).seen, scales
+    )
 
 
 @pytest.mark.parametrize(
     ("stages", "said"),
     [
-        ([drawing(32), drawing(16)], r"All tiles keep the photo's outlines \(r ≥ 0\.\d\d\)\."),
+        (
+            [drawing(32), drawing(16)],
+            r"The mean keeps the photo's outlines down to 16 × 16 pixels \(edge correlation ≥ 0\.\d\d\)\.",
+        ),
         (
             [drawing(32), drawing(16, 9)],
-            r"The photo's outlines are clear in stage 1 \(r \d\.\d\d\), gone in stage 2 \(r −?0\.[0-3]\d\)\.",
+            r"The mean keeps the photo's outlines up to stage 1 \(edge correlation ≥ 0\.\d\d; ≤ 0\.\d\d in stage 2\)\.",
         ),
         (
-            [-drawing(32), drawing(16), drawing(16, 9)],
-            r"In stage 1 the photo is inverted; its outlines are clear up to stage 2 \(.*\), gone in stage 3 \(.*\)\.",
+            [-drawing(32), drawing(16, 9)],
+            r"The mean keeps the photo's outlines up to stage 1, mostly inverted \(.*\)\.",
         ),
+        ([-drawing(32), drawing(16), drawing(16, 9)], r"The mean keeps the photo's outlines up to stage 2 \(.*\)\."),
         (
-            [drawing(32), drawing(16, 9), drawing(32)],
-            r"The photo's outlines are lost by stage 2 \(r −?0\.[0-3]\d\) and back in stage 3 \(r \d\.\d\d\)\.",
+            [drawing(32), drawing(16, 8), drawing(32)],
+            r"The photo's outlines are lost in stage 2 and first back in stage 3 "
+            r"\(edge correlation ≤ −?0\.[0-2]\d, then ≥ \d\.\d\d\)\.",
         ),
-        ([drawing(32), drawing(4)], r"The photo's outlines are clear in stage 1 \(r \d\.\d\d\)\."),
-        ([drawing(32, 9), drawing(16, 9)], r"From 32 × 32 to 16 × 16 pixels in 2 stages\."),
+        ([drawing(32), drawing(8)], r"The mean keeps the photo's outlines down to 32 × 32 pixels \(.*\)\."),
+        (
+            [drawing(32), drawing(16), drawing(32)],
+            r"The mean keeps the photo's outlines down to 16 × 16 pixels \(.*\)\.",
+        ),
+        ([drawing(32, 9), drawing(16, 9)], ""),
     ],
 )
-def test_the_lead_says_how_far_the_photo_is_seen(stages, said):
+def test_the_lead_says_how_far_the_photo_is_seen_and_nothing_where_it_is_not(stages, said):
     assert re.fullmatch(said, lead(*stages)), lead(*stages)
 
 
-def test_without_a_photo_the_lead_says_how_sizes_change():
-    maps = blocks(lambda block: tensor(pattern(block, 32 if block < 6 else 8)))
-    assert overview(*maps).lead == "From 32 × 32 to 8 × 8 pixels in 2 stages."
-
-
-def test_the_lead_says_that_values_fade():
-    fading = [drawing(32) / drawing(32).max() * by for by in (3.0, 2.0, 2e-4)]
-    assert re.fullmatch(r"Values fade from [\d.]+ in stage 1 to \d\.\de−\d in stage 3\.", lead(*fading))
+def test_the_lead_says_that_values_fade_by_the_numbers_that_are_below_the_tiles():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * (1e-5 if block == 11 else 1), layers=2)
+    pages = overview(arrays, outputs)
+    assert set(re.findall(r"\d+\.\d+(?:e−\d)?", pages.lead)) <= {each.lstrip("−") for each in texts(pages.picture(1))}
+    assert "fade" in pages.lead
 
 
 def test_components_of_opposite_sign_are_alike_and_means_are_not():

@@ -17,7 +17,7 @@ const PERIODIC = 0.2;
 const LEAST_SIDE = 7;
 /** Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3. */
 const BLURRED = 28;
-/** Of a map's side, one pixel for so many, what is computed from padding. */
+/** Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be seen. */
 const RIM = 14;
 
 /**
@@ -115,15 +115,15 @@ export function correlation(one, other) {
 
 /**
  * How much a map changes where a photo does, whatever the sign: Pearson's correlation of the square roots of their slopes,
- * so that a few edges aren't all, without the rim; both averaged down as by `correlation`. Null of a map in which that is
- * chance.
+ * so that a few edges aren't all, without the rim; both averaged down as by `correlation`. Null of a map that is too
+ * small to show any.
  * @param {Picture[]} colours of the photo
  * @param {Picture} map
  */
 export function outlinesCorrelation(colours, map) {
   const height = Math.min(colours[0].height, map.height, BLURRED);
   const width = Math.min(colours[0].width, map.width, BLURRED);
-  if (Math.min(height, width) < LEAST_SIDE) return null;
+  if (Math.min(height, width) < RIM) return null;
   const rim = Math.ceil(Math.min(height, width) / RIM);
   const [one, other] = [colours, [map]].map((parts) =>
     steepnessOf(parts.map((each) => coarse(each, height, width)), height, width, rim),

@@ -15,6 +15,7 @@ import {
   tokenNotes,
 } from "./footer.js";
 import { aligned } from "./likeness.js";
+import { scalesOfPages } from "./map_page.js";
 import { readChannels, readMap } from "./map_reading.js";
 import { extraChannels, inParts } from "./parts.js";
 import { AUTO, AUTO_ORDER } from "./reductions.js";
@@ -90,16 +91,18 @@ export async function overviewPages(source, outputs, style, seen) {
   const byName = new Map(outputs.map((output) => [output.name, output]));
   const drawn = few && isFree ? await inParts(source, byName, stages) : stages;
   const isThinned = THINNED.some((kind) => kind in draft.leftOut);
-  return {
+  const photo = seen && brightness ? { colours: channelsOf(seen), brightness } : null;
+  const pages = {
     maps: drawn,
     style,
     kind: OVERVIEW_PAGE,
-    lead: few ? takeaway(drawn, draft.alike, seen && channelsOf(seen), brightness) : "",
+    lead: "",
     opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
     closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...leftOutCounts(draft.leftOut)],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
     brief: true,
   };
+  return few ? { ...pages, lead: takeaway(drawn, draft.alike, photo, scalesOfPages(pages)) } : pages;
 }
 
 /**

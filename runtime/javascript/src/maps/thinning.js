@@ -30,9 +30,9 @@ const SIMILAR = 0.97;
 const ALIKE_AT_A_GLANCE = [0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6];
 /** The same where fewer are left. */
 const STRICTER = [0.93, 0.95, 0.97, 0.98, 0.99];
-const FEWEST = 5;
+const FEWEST = 4;
 /** Tiles that no even rows hold. */
-const RAGGED = [5, 7, 11];
+const RAGGED = [7, 11];
 /** Of the maps, whose mean is noise: it is no picture of this model. */
 const TOO_MANY = 0.2;
 
