@@ -7,6 +7,7 @@ from ..artifact.manifest import Output
 from .colour_scales import FLAT, SEQUENTIAL, ColourScale
 from .feature_maps import BRANCH, LEAST_SHARE, LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
+from .likeness import has_frame
 from .photo import Photo
 from .reductions import REDUCTIONS
 
@@ -14,6 +15,7 @@ __all__ = [
     "badge_notes",
     "clip_notes",
     "explained",
+    "frame_notes",
     "inner_scale_notes",
     "left_out_counts",
     "left_out_notes",
@@ -28,9 +30,9 @@ __all__ = [
 
 _BRANCH = "Branch: what a block adds to its input; their sum is what the block returns."
 _IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
-    "inside blocks": ("inside",),
+    "in blocks": ("inside",),
     "before an activation": ("preactivation",),
-    "like a tile drawn": ("repeat", "similar", "pooling", "noise"),
+    "like a tile here": ("repeat", "similar", "pooling", "noise"),
     "checkerboards": ("checkerboard",),
     "nearly constant": ("weak", "rounding", "constant"),
     "without a map": ("point", "flat"),
@@ -59,7 +61,7 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
     if usual != "pca":
         return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
     return [
-        "PC1: the first principal component of the channels, whose mean shows little; %: share of variance.",
+        "PC1: first principal component of the channels, with its share of variance.",
         f"{counted[0].upper()}{counted[1:]}.",
     ]
 
@@ -68,7 +70,12 @@ def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are."""
     if usual_reduction(maps) != "pca":
         return []
-    return ["PC1 has no sign of its own: each tile has the one by which it looks more like the tile before."]
+    return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."]
+
+
+def frame_notes(maps: Sequence[FeatureMap]) -> list[str]:
+    """Return where the frame is from that maps have, if some do."""
+    return ["The frames around maps come from padding."] * any(has_frame(each.values) for each in maps)
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -90,11 +97,11 @@ def weak_notes(maps: Sequence[FeatureMap], *, flat: bool) -> list[str]:
         flat: whether the colours of one span little of its values.
     """
     why = {
-        f"varies by under {FLAT:.0%} of its values": flat,
-        "varies by under 0.01% of what the strongest does": any(each.is_weak for each in maps),
-        f"holds under {LEAST_SHARE:.0%} of the variance": any(each.is_low for each in maps),
+        f"range under {FLAT:.0%} of its values": flat,
+        "range under 0.01% of the strongest tile's": any(each.is_weak for each in maps),
+        f"PC1 under {LEAST_SHARE:.0%}": any(each.is_low for each in maps),
     }
-    said = " or ".join(words for words, is_so in why.items() if is_so)
+    said = ", or ".join(words for words, is_so in why.items() if is_so)
     return [f"Weak: {said}.".replace("%", " %")] if said else []
 
 
@@ -123,9 +130,8 @@ def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
     known = [each for each in scales if each is not None]
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
-    less = ", less its edge and 1 % at either end" if clipped else ""
-    apart = "; tiles don't compare" if len(known) > 1 else ""
-    return [f"Colours ({colours}): each tile's own range{less}{apart}."]
+    less = ", less its edge and outer 1 %" if clipped else ""
+    return [f"Colours: {colours} over {'each' if len(known) > 1 else 'the'} tile's own range{less}."]
 
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:

@@ -14,7 +14,16 @@ from ..artifact.manifest import Output
 from .blocks import closed_blocks, is_branch, numbered_paths, of_whole_blocks, with_branch_ends, without_preactivations
 from .feature_grid import marked, refuse_blank
 from .feature_maps import FeatureMap, LeftOut, worth_drawing
-from .footer import badge_notes, explained, left_out_counts, left_out_notes, overview_explained, sign_notes, token_notes
+from .footer import (
+    badge_notes,
+    explained,
+    frame_notes,
+    left_out_counts,
+    left_out_notes,
+    overview_explained,
+    sign_notes,
+    token_notes,
+)
 from .grid_style import GridStyle
 from .likeness import aligned
 from .map_page import MapPages
@@ -106,7 +115,12 @@ def overview_pages(
         shared=shared,
         title=title,
         opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
-        closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
+        closing=[
+            *badge_notes(drawn),
+            *(sign_notes(drawn) if few else []),
+            *frame_notes(drawn),
+            *left_out_counts(draft.left_out),
+        ],
         photo=photo,
         brief=True,
         facts=[

@@ -100,21 +100,18 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     seen = list(takewhile(lambda each: each.is_clear, stages))
     if not seen:
         return ""
-    inverted = ", mostly inverted" if all(each.is_inverted for each in seen) else ""
+    inverted = all(each.is_inverted for each in seen)
+    kept, how = ("outlines", ", mostly inverted") if inverted else ("the photo's outlines", "")
     least = _least(min(each.lowest for each in seen))
     if len(seen) == len(stages):
         smallest = size_text(min((each.size for each in seen), key=prod))
-        return f"IT keeps the photo's outlines down to {smallest} pixels{inverted} (edge correlation {least})"
+        return f"IT keeps {kept} down to {smallest} pixels{how} (edge correlation {least})"
     lost = list(takewhile(lambda each: not each.is_clear, stages[len(seen) :]))
     back = stages[len(seen) + len(lost) :]
     if not back:
-        end = f"{_most(lost[-1].highest)} in {lost[-1].name}"
-        return f"IT keeps the photo's outlines up to {seen[-1].name}{inverted} (edge correlation {least}; {end})"
-    highest = max(each.highest for each in lost)
-    where = f"from {lost[0].name} to {lost[-1].name}" if len(lost) > 1 else f"in {lost[0].name}"
-    numbers = f"edge correlation {_most(highest)}, then {_least(back[0].lowest)}"
-    said = f"the photo's outlines are lost {where} and first back in {back[0].name} ({numbers})"
-    return said if highest < _GONE else ""
+        return f"IT keeps {kept} up to {seen[-1].name}{how} (edge correlation {least})"
+    said = f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}"
+    return f"{said} (edge correlation {_least(back[0].lowest)})" if max(each.highest for each in lost) < _GONE else ""
 
 
 def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage | None:
@@ -129,7 +126,3 @@ def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage 
 
 def _least(r: float) -> str:
     return f"≥ {np.floor(r * 100) / 100:.2f}"
-
-
-def _most(r: float) -> str:
-    return f"≤ {np.ceil(r * 100) / 100 + 0.0:.2f}".replace("-", "−")

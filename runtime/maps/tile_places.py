@@ -48,13 +48,16 @@ class PageKind:
     """Of a tile, where that is free."""
     sides_of_few: range | None = None
     """The same with up to three columns."""
+    largest_text: int = 19
+    """Font size."""
 
 
 OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
 """Six rows of eight, about 2,200 x 2,300 pixels. On a much larger page, the names are legible only when the screen
 shows just a corner of it."""
-OVERVIEW_PAGE = PageKind(48, 8, range(224, 289), range(320, 353))
-"""The most telling maps, which are large where they are few."""
+OVERVIEW_PAGE = PageKind(48, 8, range(224, 289), range(320, 353), largest_text=25)
+"""The most telling maps, which are large where they are few: with three columns of 336 pixels, text is 5 points in a
+paper's column of 85 mm."""
 CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
 """The channels of one output, which have short names."""
 COMPARISON_PAGE = PageKind(8, 8, range(224, 289))

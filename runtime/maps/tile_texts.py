@@ -40,7 +40,7 @@ def _tile(map_: FeatureMap, section: Section | None, *, flat: bool) -> Tile:
     size = (
         map_.part
         if map_.part
-        else f"mean of {map_.size[0]} channels"
+        else f"mean of {map_.size[0]} ch"
         if map_.is_mean_of_few and section
         else _size(map_, section)
     )

@@ -349,7 +349,7 @@ def test_of_more_maps_than_a_page_holds_those_of_blocks_are_drawn_unless_others_
     assert 5 <= len(shown) <= 11, "what looks alike is drawn once"
     said = " ".join(written)
     assert f"{len(shown)} of 65 outputs, what each block returns." in said
-    assert f"Not drawn: 48 inside blocks, {len(blocks) - len(shown)} like a tile drawn." in said
+    assert f"Not drawn: 48 in blocks, {len(blocks) - len(shown)} like a tile here." in said
     assert (overview.pages, lp.show(model, image, page=2).pages, lp.show(model, image, "*").pages) == (1, 2, 2)
     assert "of 65 outputs" not in " ".join(texts(lp.show(model, image, depth=2)))
 
@@ -390,7 +390,7 @@ def test_neighbours_that_hardly_differ_are_drawn_once_and_counted():
     image = torch.rand(1, 3, 12, 12)
     written = texts(lp.show(model, image))
     assert "1" not in written
-    assert "Not drawn: 1 like a tile drawn." in " ".join(written)
+    assert "Not drawn: 1 like a tile here." in " ".join(written)
     assert "1" in texts(lp.show(model, image, ["0", "1"]))
 
 
@@ -409,7 +409,7 @@ def test_where_a_blocks_sum_looks_like_its_input_the_branch_is_drawn_and_said_to
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 3, 3), Residual(), nn.Conv2d(3, 3, 3)).eval()
     written = texts(lp.show(model, torch.rand(1, 3, 12, 12)))
-    assert {"ReLU · mean of 3 channels ·", "branch"} <= {*written}
+    assert {"ReLU · mean of 3 ch ·", "branch"} <= {*written}
     assert "Branch: what a block adds to its input; their sum is what the block returns." in " ".join(written)
     assert "1.add" not in written
 
@@ -432,7 +432,7 @@ def test_an_overview_ends_at_the_deepest_layers(tmp_path, photo, layerprobe):
     torch.manual_seed(0)
     overview = " ".join(texts(lp.show(Functional(), torch.rand(1, 3, 12, 12))))
     assert "1 of 121 outputs, those that look different." in overview
-    assert "Not drawn: 120 like a tile drawn." in overview
+    assert "Not drawn: 120 like a tile here." in overview
     (tmp_path / "functional.py").write_text(
         "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
         "        super().__init__()\n        self.conv = nn.Conv2d(3, 2, 3)\n\n    def forward(self, x):\n"

@@ -343,7 +343,7 @@ def test_what_hardly_varies_beside_the_others_is_marked():
     written = texts(draw_grid(arrays, [output(name) for name in names]))
     assert [name for name, word in zip(written, written[2:], strict=False) if word == "weak"] == ["lost"]
     footer = " ".join(written)
-    assert "Weak: varies by under 0.01 % of what the strongest does." in footer
+    assert "Weak: range under 0.01 % of the strongest tile's." in footer
     assert "(viridis). Different tiles don't compare." in footer
 
 

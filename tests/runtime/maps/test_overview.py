@@ -89,7 +89,7 @@ def test_the_whole_page_is_of_principal_components_where_the_means_say_little():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
     pages = overview(arrays, outputs)
     assert {each.reduction for each in pages.maps} == {"pca"}
-    assert "PC1: the first principal component of the channels, whose mean shows little" in pages.opening[0]
+    assert "PC1: first principal component of the channels" in pages.opening[0]
     means = overview(*blocks(lambda block: tensor(pattern(block), mean=3)))
     assert {each.reduction for each in means.maps} == {"mean"}
     assert {each.reduction for each in overview(arrays, outputs, reduce="std").maps} == {"std"}, "as it was asked for"
@@ -143,7 +143,7 @@ def test_a_component_that_holds_little_is_flagged():
     flagged = [before for before, word in pairwise(written) if word == "weak"]
     assert len(flagged) == 1
     assert int(re.fullmatch(r"PC1 (\d+) % ·", flagged[0])[1]) < 15
-    assert "Weak: holds under 15 % of the variance." in written
+    assert "Weak: PC1 under 15 %." in written
 
 
 def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
@@ -215,7 +215,7 @@ def test_the_footer_says_that_an_edge_lies_beyond_the_colours_and_numbers_are_sh
     pages = overview(*blocks(edged))
     written = texts(pages.picture(1))
     assert any(re.fullmatch(r"−?\d(\.\d+)?e−[45]", each) for each in written)
-    assert "each tile's own range, less its edge and 1 % at either end; tiles don't compare." in " ".join(written)
+    assert "each tile's own range, less its edge and outer 1 %." in " ".join(written)
     assert not any("≥ " in each or "≤ " in each for each in written if "r|" not in each)
     plain = " ".join(texts(overview(*blocks(edged), clip=0).picture(1)))
     assert "Each tile is coloured from its own lowest to its own highest value" in plain
@@ -277,7 +277,7 @@ def test_what_is_nearly_constant_is_flagged():
     pages = overview(arrays, outputs)
     written = texts(pages.picture(1))
     assert written.count("weak") == 1
-    assert "Weak: varies by under 10 % of its values." in written
+    assert "Weak: range under 10 % of its values." in written
 
 
 def drawing(side, seed=0):
@@ -312,17 +312,16 @@ def lead(*stages):
         ),
         (
             [drawing(32), drawing(16, 9)],
-            r"The mean keeps the photo's outlines up to stage 1 \(edge correlation ≥ 0\.\d\d; ≤ 0\.\d\d in stage 2\)\.",
+            r"The mean keeps the photo's outlines up to stage 1 \(edge correlation ≥ 0\.\d\d\)\.",
         ),
         (
             [-drawing(32), drawing(16, 9)],
-            r"The mean keeps the photo's outlines up to stage 1, mostly inverted \(.*\)\.",
+            r"The mean keeps outlines up to stage 1, mostly inverted \(.*\)\.",
         ),
         ([-drawing(32), drawing(16), drawing(16, 9)], r"The mean keeps the photo's outlines up to stage 2 \(.*\)\."),
         (
             [drawing(32), drawing(16, 8), drawing(32)],
-            r"The photo's outlines are lost in stage 2 and first back in stage 3 "
-            r"\(edge correlation ≤ −?0\.[0-2]\d, then ≥ \d\.\d\d\)\.",
+            r"The photo's outlines are lost in stage 2 and first back in stage 3 \(edge correlation ≥ \d\.\d\d\)\.",
         ),
         ([drawing(32), drawing(8)], r"The mean keeps the photo's outlines down to 32 × 32 pixels \(.*\)\."),
         (
@@ -349,3 +348,15 @@ def test_components_of_opposite_sign_are_alike_and_means_are_not():
     assert [each.name for each in differing([map_, turned]).maps] == ["a"]
     means = [replace(each, share=None, reduction="mean") for each in (map_, turned)]
     assert [each.name for each in differing(means).maps] == ["a", "b"]
+
+
+def test_a_frame_from_padding_is_named_where_one_is_seen():
+    def padded(block):
+        values = tensor(pattern(block), mean=3)
+        values[..., [0, -1], :] -= 6
+        values[..., :, [0, -1]] -= 6
+        return values
+
+    said = "The frames around maps come from padding."
+    assert said in texts(overview(*blocks(padded)).picture(1))
+    assert said not in texts(overview(*blocks(lambda block: tensor(pattern(block), mean=3))).picture(1))

@@ -4,6 +4,7 @@ import { general, percent } from "../number_words.js";
 import { hasMap } from "./channels.js";
 import { FLAT, SEQUENTIAL } from "./colour_scales.js";
 import { BRANCH, LEAST_SHARE, LEFT_OUT, isLow, isWeak } from "./feature_maps.js";
+import { hasFrame } from "./likeness.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
@@ -15,9 +16,9 @@ import { REDUCTIONS } from "./reductions.js";
 const OF_BRANCHES = "Branch: what a block adds to its input; their sum is what the block returns.";
 /** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
 export const IN_SHORT = {
-  "inside blocks": ["inside"],
+  "in blocks": ["inside"],
   "before an activation": ["preactivation"],
-  "like a tile drawn": ["repeat", "similar", "pooling", "noise"],
+  "like a tile here": ["repeat", "similar", "pooling", "noise"],
   checkerboards: ["checkerboard"],
   "nearly constant": ["weak", "rounding", "constant"],
   "without a map": ["point", "flat"],
@@ -48,7 +49,7 @@ export function overviewExplained(maps, outputs, depth) {
   const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
   if (usual !== "pca") return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
   return [
-    "PC1: the first principal component of the channels, whose mean shows little; %: share of variance.",
+    "PC1: first principal component of the channels, with its share of variance.",
     `${counted[0].toUpperCase()}${counted.slice(1)}.`,
   ];
 }
@@ -60,8 +61,15 @@ export function overviewExplained(maps, outputs, depth) {
  */
 export function signNotes(maps) {
   if (usualReduction(maps) !== "pca") return [];
-  return ["PC1 has no sign of its own: each tile has the one by which it looks more like the tile before."];
+  return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."];
 }
+
+/**
+ * Where the frame is from that maps have, if some do.
+ * @param {FeatureMap[]} maps
+ * @returns {string[]}
+ */
+export const frameNotes = (maps) => (maps.some(hasFrame) ? ["The frames around maps come from padding."] : []);
 
 /**
  * What the tiles' badges say.
@@ -86,11 +94,11 @@ export function badgeNotes(maps) {
  */
 export function weakNotes(maps, flat) {
   const why = [
-    flat ? `varies by under ${percent(FLAT)} of its values` : "",
-    maps.some(isWeak) ? "varies by under 0.01 % of what the strongest does" : "",
-    maps.some(isLow) ? `holds under ${percent(LEAST_SHARE)} of the variance` : "",
+    flat ? `range under ${percent(FLAT)} of its values` : "",
+    maps.some(isWeak) ? "range under 0.01 % of the strongest tile's" : "",
+    maps.some(isLow) ? `PC1 under ${percent(LEAST_SHARE)}` : "",
   ].filter(Boolean);
-  return why.length ? [`Weak: ${why.join(" or ")}.`] : [];
+  return why.length ? [`Weak: ${why.join(", or ")}.`] : [];
 }
 
 /**
@@ -127,9 +135,8 @@ export function scaleNotes(scales, style) {
 export function innerScaleNotes(scales) {
   const known = scales.flatMap((each) => each ?? []);
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
-  const less = known.some(isClipped) ? ", less its edge and 1 % at either end" : "";
-  const apart = known.length > 1 ? "; tiles don't compare" : "";
-  return [`Colours (${colours}): each tile's own range${less}${apart}.`];
+  const less = known.some(isClipped) ? ", less its edge and outer 1 %" : "";
+  return [`Colours: ${colours} over ${known.length > 1 ? "each" : "the"} tile's own range${less}.`];
 }
 
 /**

@@ -20,6 +20,13 @@ const BLURRED = 28;
 /** Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be seen. */
 const RIM = 14;
 
+/** Of a map's standard deviation, by which the pixels of a frame differ from those beside them. */
+const JUMP = 0.4;
+/** How much more of them are of one sign than of the other. */
+const ONE_SIGN = 0.9;
+/** On how many sides, at least. */
+const SIDES = 3;
+
 /**
  * Which maps hardly vary beside the strongest.
  * @param {FeatureMap[]} maps
@@ -70,6 +77,33 @@ export function isCheckerboard({ values, height, width }) {
   const varying = lessMean(inner);
   const [next, second] = [1, 2].map((step) => correlated(varying, rows, columns, step));
   return second - next > PERIODIC * power(varying);
+}
+
+/**
+ * Whether pixels along most sides are all brighter, or all darker, than those beside them: computed from padding.
+ * @param {Picture} map
+ */
+export function hasFrame({ values, height, width }) {
+  if (Math.min(height, width) < LEAST_SIDE || !allFinite(values)) return false;
+  const jump = JUMP * Math.sqrt(power(lessMean(values)));
+  const [last, below] = [(height - 1) * width, width - 1];
+  // Of each side: its first pixel but one, from one to the next, to the one beside it, how many there are.
+  const sides = [
+    [1, 1, width, width - 2],
+    [last + 1, 1, -width, width - 2],
+    [width, width, 1, height - 2],
+    [width + below, width, -1, height - 2],
+  ];
+  const framed = sides.filter(([first, next, inner, count]) => {
+    let [signs, sum] = [0, 0];
+    for (let index = 0, at = first; index < count; index++, at += next) {
+      const step = values[at] - values[at + inner];
+      signs += Math.sign(step);
+      sum += step;
+    }
+    return Math.abs(signs / count) >= ONE_SIGN && jump > 0 && Math.abs(sum / count) >= jump;
+  });
+  return framed.length >= SIDES;
 }
 
 /**

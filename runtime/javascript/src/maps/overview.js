@@ -8,6 +8,7 @@ import { isWeak, worthDrawing } from "./feature_maps.js";
 import {
   badgeNotes,
   explained,
+  frameNotes,
   leftOutCounts,
   leftOutNotes,
   overviewExplained,
@@ -98,7 +99,7 @@ export async function overviewPages(source, outputs, style, seen) {
     kind: OVERVIEW_PAGE,
     lead: "",
     opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
-    closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...leftOutCounts(draft.leftOut)],
+    closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...frameNotes(drawn), ...leftOutCounts(draft.leftOut)],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
     brief: true,
   };

@@ -98,23 +98,19 @@ function outlinesOf(maps, photo) {
   const [seen, later] = splitBy(stages, isClear);
   if (!seen.length) return "";
   const last = seen[seen.length - 1];
-  const inverted = seen.every((each) => each.isInverted) ? ", mostly inverted" : "";
+  const isInverted = seen.every((each) => each.isInverted);
+  const [kept, how] = isInverted ? ["outlines", ", mostly inverted"] : ["the photo's outlines", ""];
   const least = atLeast(Math.min(...seen.map((each) => each.lowest)));
   if (!later.length) {
     const { height, width } = seen.map(({ map }) => map).reduce((one, map) => (areaOf(map) < areaOf(one) ? map : one));
     const size = sizeText([height, width]);
-    return `IT keeps the photo's outlines down to ${size} pixels${inverted} (edge correlation ${least})`;
+    return `IT keeps ${kept} down to ${size} pixels${how} (edge correlation ${least})`;
   }
   const [lost, back] = splitBy(later, (each) => !isClear(each));
-  const end = lost[lost.length - 1];
-  if (!back.length) {
-    const numbers = `edge correlation ${least}; ${atMost(end.highest)} in ${end.name}`;
-    return `IT keeps the photo's outlines up to ${last.name}${inverted} (${numbers})`;
-  }
-  const highest = Math.max(...lost.map((each) => each.highest));
-  const where = lost.length > 1 ? `from ${lost[0].name} to ${end.name}` : `in ${end.name}`;
-  const numbers = `edge correlation ${atMost(highest)}, then ${atLeast(back[0].lowest)}`;
-  return highest < GONE ? `the photo's outlines are lost ${where} and first back in ${back[0].name} (${numbers})` : "";
+  if (!back.length) return `IT keeps ${kept} up to ${last.name}${how} (edge correlation ${least})`;
+  const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
+  const isLost = Math.max(...lost.map((each) => each.highest)) < GONE;
+  return isLost ? `${said} (edge correlation ${atLeast(back[0].lowest)})` : "";
 }
 
 /**
@@ -147,6 +143,3 @@ const areaOf = ({ height, width }) => height * width;
 
 /** @param {number} r */
 const atLeast = (r) => `≥ ${(Math.floor(r * 100) / 100).toFixed(2)}`;
-
-/** @param {number} r */
-const atMost = (r) => `≤ ${(Math.ceil(r * 100) / 100 + 0).toFixed(2).replace("-", "−")}`;

@@ -54,7 +54,7 @@ function tileOf(map, section, isFlat) {
 function sizeOf(map, section) {
   if (map.part) return map.part;
   if (!section) return sizeText(map.size);
-  if (isMeanOfFew(map)) return `mean of ${map.size[0]} channels`;
+  if (isMeanOfFew(map)) return `mean of ${map.size[0]} ch`;
   return section.channels && !section.stage ? "" : `${map.size[0]} ch`;
 }
 
