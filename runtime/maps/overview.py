@@ -142,10 +142,8 @@ def _drafted(
     shared: bool,
 ) -> _Draft:
     """Return some outputs' maps without what says little beside the others."""
-    maps, pooled, boards = _of(maps, outputs), list[str](), list[str]()
-    if few:
-        maps, boards = without_checkerboards(maps)
-        maps, pooled = without_poolings(maps)
+    maps, boards = without_checkerboards(_of(maps, outputs)) if few else (_of(maps, outputs), [])
+    maps, pooled = without_poolings(maps)
     stay = landmarks([each for each in maps if each.left_out is None]) if few else ()
     found = worth_drawing(maps, shared=shared, stay=stay)
     if not found.maps:

@@ -150,7 +150,7 @@ function brightnessOf(seen) {
 function drafted(maps, outputs, photo, room, shared) {
   const of = mapsOf(maps, outputs);
   const { maps: even, boards } = room ? withoutCheckerboards(of) : { maps: of, boards: [] };
-  const { maps: some, pooled } = room ? withoutPoolings(even) : { maps: even, pooled: [] };
+  const { maps: some, pooled } = withoutPoolings(even);
   const stay = room ? landmarks(some.filter((map) => map.leftOut === null)) : new Set();
   const found = worthDrawing(some, { shared, stay });
   if (!found.maps.length) refuseBlank(outputs, found.leftOut);
