@@ -89,13 +89,11 @@ def _weights(manifest: Manifest, file: str) -> str:
     recipe = manifest.recipe
     if manifest.capture == "onnx":
         return "weights of the ONNX file"
-    if recipe is None:
-        return "weights as in memory"
-    if recipe.weights_file:
+    if recipe is not None and recipe.weights_file:
         return f"weights {file}" if file else "weights from a file"
-    if recipe.fresh_weights:
+    if recipe is not None and recipe.fresh_weights:
         return f"untrained: random weights, seed {recipe.seed}"
-    return "weights unknown: set by its code"  # a factory may have loaded trained ones
+    return "weights unknown"  # a factory may have loaded trained ones, and so may whoever had the model in memory
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
