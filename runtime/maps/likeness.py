@@ -99,7 +99,8 @@ def has_frame(values: NDArray[np.float64]) -> bool:
         return False
     steps = [(turned[0] - turned[1])[1:-1] for turned in (np.rot90(values, quarter) for quarter in range(4))]
     jump = _JUMP * float(values.std())
-    return sum(abs(np.sign(each).mean()) >= _ONE_SIGN and abs(each.mean()) >= jump > 0 for each in steps) >= _SIDES
+    framed = [abs(np.sign(each).mean()) >= _ONE_SIGN and abs(each.mean()) >= jump > 0 for each in steps]
+    return framed.count(True) >= _SIDES
 
 
 def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> list[FeatureMap]:

@@ -221,16 +221,17 @@ def test_the_footer_says_that_an_edge_lies_beyond_the_colours_and_numbers_are_sh
     assert "Each tile is coloured from its own lowest to its own highest value" in plain
 
 
-def test_poolings_and_what_only_moves_values_give_way_to_what_they_follow():
+def test_poolings_norms_and_what_only_moves_values_give_way_to_what_they_follow():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3), layers=1)
     pooled = pattern(40, 8)
     arrays |= {"pool": tensor(pooled, mean=3), "conv": tensor(pattern(41, 8), mean=3)}
-    arrays["permute"] = arrays["conv"]
-    outputs += [output("pool", label="MaxPool2d"), output("conv"), output("permute", label="permute", path="permute")]
+    arrays["permute"] = arrays["norm"] = arrays["conv"]
+    outputs += [output("pool", label="MaxPool2d"), output("conv"), output("norm", label="LayerNorm", path="norm")]
+    outputs += [output("permute", label="permute", path="permute")]
     names = [each.name for each in overview(arrays, outputs).maps]
     assert names[-1] == "conv"
     assert "pool" not in names
-    alone = [each for each in outputs if each.name not in ("conv", "permute")]
+    alone = [each for each in outputs if each.name not in ("conv", "norm", "permute")]
     assert overview(arrays, alone).maps[-1].name == "blocks.11.0", "though nothing else is of its size"
 
 
