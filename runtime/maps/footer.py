@@ -67,8 +67,8 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
-    """Return what the signs of an overview's principal components are."""
-    if usual_reduction(maps) != "pca":
+    """Return what the signs of an overview's principal components are, where there are several."""
+    if usual_reduction(maps) != "pca" or len(maps) < 2:
         return []
     return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."]
 

@@ -55,12 +55,12 @@ export function overviewExplained(maps, outputs, depth) {
 }
 
 /**
- * What the signs of an overview's principal components are.
+ * What the signs of an overview's principal components are, where there are several.
  * @param {FeatureMap[]} maps
  * @returns {string[]}
  */
 export function signNotes(maps) {
-  if (usualReduction(maps) !== "pca") return [];
+  if (usualReduction(maps) !== "pca" || maps.length < 2) return [];
   return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."];
 }
 
