@@ -109,7 +109,7 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     lost = list(takewhile(lambda each: not each.is_clear, stages[len(seen) :]))
     back = stages[len(seen) + len(lost) :]
     if not back:
-        return f"IT keeps {kept} up to {seen[-1].name}{how} (edge correlation {least})"
+        return f"IT keeps {kept} to {seen[-1].name}{how} (edge correlation {least})"
     said = f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}"
     return f"{said} (edge correlation {_least(back[0].lowest)})" if max(each.highest for each in lost) < _GONE else ""
 

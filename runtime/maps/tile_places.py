@@ -32,7 +32,7 @@ _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most l
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _ONE_ROW = 5  # tiles
 _FEW_COLUMNS = 3
-_SPLIT = 0.6
+_SPLIT = 0.3
 """What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
 """Width to height that a page comes near to: of a screen, and of paper."""

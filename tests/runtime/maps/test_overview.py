@@ -313,13 +313,13 @@ def lead(*stages):
         ),
         (
             [drawing(32), drawing(16, 9)],
-            r"The mean keeps the photo's outlines up to stage 1 \(edge correlation ≥ 0\.\d\d\)\.",
+            r"The mean keeps the photo's outlines to stage 1 \(edge correlation ≥ 0\.\d\d\)\.",
         ),
         (
             [-drawing(32), drawing(16, 9)],
-            r"The mean keeps outlines up to stage 1, mostly inverted \(.*\)\.",
+            r"The mean keeps outlines to stage 1, mostly inverted \(.*\)\.",
         ),
-        ([-drawing(32), drawing(16), drawing(16, 9)], r"The mean keeps the photo's outlines up to stage 2 \(.*\)\."),
+        ([-drawing(32), drawing(16), drawing(16, 9)], r"The mean keeps the photo's outlines to stage 2 \(.*\)\."),
         (
             [drawing(32), drawing(16, 8), drawing(32)],
             r"The photo's outlines are lost in stage 2 and first back in stage 3 \(edge correlation ≥ \d\.\d\d\)\.",

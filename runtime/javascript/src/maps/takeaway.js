@@ -107,7 +107,7 @@ function outlinesOf(maps, photo) {
     return `IT keeps ${kept} down to ${size} pixels${how} (edge correlation ${least})`;
   }
   const [lost, back] = splitBy(later, (each) => !isClear(each));
-  if (!back.length) return `IT keeps ${kept} up to ${last.name}${how} (edge correlation ${least})`;
+  if (!back.length) return `IT keeps ${kept} to ${last.name}${how} (edge correlation ${least})`;
   const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
   const isLost = Math.max(...lost.map((each) => each.highest)) < GONE;
   return isLost ? `${said} (edge correlation ${atLeast(back[0].lowest)})` : "";

@@ -23,7 +23,7 @@ const THINNEST = 8;
 const ONE_ROW = 5;
 const FEW_COLUMNS = 3;
 /** What a group in two rows costs, of a row that stays empty. */
-const SPLIT = 0.6;
+const SPLIT = 0.3;
 /** Width to height that a page comes near to: of a screen, and of paper. */
 const ASPECT = 1.15;
 
