@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from runtime.artifact.manifest import Output, TokenGrid
-from runtime.maps.map_reading import read_channels, read_components, read_map
+from runtime.maps.map_reading import read_channels, read_map
 from runtime.maps.picture import Picture, Text
 
 __all__ = [
@@ -35,9 +35,6 @@ class TensorMaps:
 
     def maps(self, outputs, reduce="auto"):
         return [read_map(self.arrays, each, reduce) for each in outputs]
-
-    def components(self, of, count):
-        return [read_components(self.arrays, each, map_, count) for each, map_ in of]
 
     def channels(self, each, map_):
         return read_channels(self.arrays, each, map_)

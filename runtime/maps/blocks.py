@@ -4,8 +4,7 @@ How many of a block's maps are drawn is up to `thinning.py`.
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from ..artifact.manifest import Output
 from ..artifact.selection import select_outputs
@@ -14,7 +13,7 @@ __all__ = [
     "closed_blocks",
     "depth_of_rows",
     "is_branch",
-    "numbered_blocks",
+    "numbered_paths",
     "of_whole_blocks",
     "with_branch_ends",
     "within",
@@ -72,11 +71,13 @@ def _with_maps(some: Sequence[Output], outputs: Sequence[Output]) -> list[Output
     return list({each.name: each for each in found.values()}.values())
 
 
-def numbered_blocks(some: Sequence[Output]) -> int:
-    """Return how many modules of one kind some outputs are of, by their numbers: 12 of `layers.0` to `layers.11`."""
-    paths = {each.module_path for each in some if each.has_map}
-    kinds = Counter(re.sub(r"\d+", "0", path) for path in paths if re.search(r"\d", path))
-    return max(kinds.values(), default=0)
+def numbered_paths(paths: Iterable[str]) -> set[str]:
+    """Return the modules of one kind that are the most, by their numbers: `layers.0` to `layers.11`."""
+    kinds: dict[str, set[str]] = {}
+    for path in paths:
+        if re.search(r"\d", path):
+            kinds.setdefault(re.sub(r"\d+", "0", path), set()).add(path)
+    return max(kinds.values(), key=len, default=set())
 
 
 def depth_of_rows(outputs: Sequence[Output], most: int) -> int | None:

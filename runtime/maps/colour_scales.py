@@ -39,6 +39,8 @@ _MANY_PIXELS, _WASHED_OUT_FEW = 100, 0.3
 """With fewer pixels, what is clipped is one of them, and less is."""
 _FAR = 0.2
 """Of a map's range: how far an end lies from the others that is clipped."""
+_PLAIN, _LEAST_POWER = range(-3, 5), -307
+"""The powers of ten of numbers that are written without one; and the least by which a number can be divided."""
 
 FLAT = 0.1
 """Of the largest value, that a map's colours span at least, or else it is nearly constant."""
@@ -171,15 +173,12 @@ def _clipped(values: NDArray[np.float64], lowest: float, highest: float, clip: f
 def range_text(scale: ColourScale, *, short: bool = False, marks: bool = True) -> tuple[str, str]:
     """Return the ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant.
 
-    In short, `≤ −0.25`: how far what shares the end's colour lies isn't said; and `1.9e−4` instead of `0.00019`.
-    Without marks, nothing is said of it.
+    In short, `≤ −0.25`: how far what shares the end's colour lies isn't said; and both have as many decimals. Without
+    marks, nothing is said of it.
     """
     if scale.lowest == scale.highest:
         return (f"{scale.lowest:.4g}".replace("-", "−"),) * 2
-    texts = ((f"{scale.low:.{digits}g}", f"{scale.high:.{digits}g}") for digits in range(3, 18))
-    low, high = next(pair for pair in texts if pair[0] != pair[1])
-    if short:
-        low, high = _in_one_form(low, high)
+    low, high = (_in_one_form if short else _apart)(scale.low, scale.high)
     if marks and scale.lowest < scale.low:
         low = f"≤ {low}" if short else f"{scale.lowest:.3g} … {low}"
     if marks and scale.highest > scale.high:
@@ -187,17 +186,19 @@ def range_text(scale: ColourScale, *, short: bool = False, marks: bool = True) -
     return low.replace("-", "−"), high.replace("-", "−")
 
 
-def _in_one_form(*numbers: str) -> tuple[str, ...]:
-    """Return `0.00019` and `1.9e-04` as `1.9e-4`, and then what is beside it and under 0.1 likewise."""
-    if not any(re.match(r"-?0\.000\d|.*e-", each) for each in numbers):
-        return tuple(_exponent(each) for each in numbers)
-    return tuple(_exponent(_scientific(each) if 0 < abs(float(each)) < 0.1 else each) for each in numbers)
+def _apart(low: float, high: float) -> tuple[str, str]:
+    """Return two numbers with as many digits as tell them apart, at least 3."""
+    texts = ((f"{low:.{digits}g}", f"{high:.{digits}g}") for digits in range(3, 18))
+    return next(pair for pair in texts if pair[0] != pair[1])
 
 
-def _scientific(number: str) -> str:
-    digits = re.sub(r"\D", "", number.partition("e")[0]).lstrip("0")
-    return f"{float(number):.{len(digits) - 1}e}"
+def _in_one_form(low: float, high: float) -> tuple[str, str]:
+    """Return the same with as many decimals, of one power of ten: `-0.0200` and `0.0249`, `0.80e-4` and `2.44e-4`."""
+    power = max(int(f"{max(abs(low), abs(high)):.2e}".partition("e")[2]), _LEAST_POWER)
+    decimals, unit, suffix = (2 - power, 1.0, "") if power in _PLAIN else (2, float(f"1e{power}"), f"e{power}")
 
+    def text(end: float, decimals: int) -> str:
+        return re.sub(r"^-(?=[0.]*$)", "", f"{end / unit:.{decimals}f}") + suffix if end else "0"
 
-def _exponent(number: str) -> str:
-    return re.sub(r"e([+-])0+(?=\d)", lambda found: f"e{found[1].replace('+', '')}", number)
+    pairs = ((text(low, digits), text(high, digits)) for digits in range(max(decimals, 0), 18 - min(power, 0)))
+    return next(pair for pair in pairs if pair[0] != pair[1])

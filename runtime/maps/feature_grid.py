@@ -82,8 +82,6 @@ def grid_pages(
 ) -> MapPages:
     """Return the pages of maps that were read one by one; those that show nothing are named in the footer.
 
-    What hardly varies beside the others is drawn fainter.
-
     Raises:
         UsageError: none shows anything.
     """

@@ -14,8 +14,8 @@ from .colour_maps import value_range
 
 __all__ = [
     "BRANCH",
+    "LEAST_SHARE",
     "LEFT_OUT",
-    "LOW",
     "WEAK",
     "FeatureMap",
     "FeatureMaps",
@@ -32,8 +32,8 @@ _ALIKE = 0.02
 WEAK, BRANCH = "weak", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
-LOW, _LOW = "low", 0.2
-"""What is said of a first principal component that holds less of the channels' variance: it is one pattern of many."""
+LEAST_SHARE = 0.15
+"""Of the channels' variance: a principal component that holds less is one pattern of many."""
 
 LeftOut = Literal[
     "inside",
@@ -89,7 +89,7 @@ class FeatureMap:
     share: float | None = None
     """Of a principal component: how much of the channels' variance it holds."""
     part: str = ""
-    """Which of several maps of its tensor it is, if there are: `PC2`, `channel 0`."""
+    """Which of several maps of its tensor it is, if there are: `channel 0`."""
     stage: str = ""
     """Of an overview: what the neighbours of its size are called, as of `with_stages`."""
 
@@ -103,13 +103,13 @@ class FeatureMap:
         """What else is to be said of it: `PC1 43 %`, `+2 alike`."""
         if self.share is None:
             return [each for each in self.badges if each not in (WEAK, BRANCH)]
-        share = f"{self.part or 'PC1'} {self.share:.0%}".replace("%", " %") + f" {LOW}" * self.is_low
+        share = f"PC1 {self.share:.0%}".replace("%", " %")
         return [share, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
 
     @property
     def is_low(self) -> bool:
-        """Whether it is a first principal component that holds little of the channels' variance."""
-        return self.share is not None and self.share < _LOW and self.part in ("", "PC1")
+        """Whether it is a principal component that holds little of the channels' variance."""
+        return self.share is not None and self.share < LEAST_SHARE
 
     @property
     def detail(self) -> str:
@@ -118,7 +118,7 @@ class FeatureMap:
 
     @property
     def is_weak(self) -> bool:
-        """Whether it hardly varies beside the others, and is drawn fainter."""
+        """Whether it hardly varies beside the others."""
         return WEAK in self.badges
 
 

@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
-from .colour_scales import FLAT, SEQUENTIAL, ColourScale, is_flat
-from .feature_maps import BRANCH, LEFT_OUT, LOW, WEAK, FeatureMap, LeftOut
+from .colour_scales import FLAT, SEQUENTIAL, ColourScale
+from .feature_maps import BRANCH, LEAST_SHARE, LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
+from .likeness import has_frame
 from .photo import Photo
 from .reductions import REDUCTIONS
 
@@ -14,6 +15,7 @@ __all__ = [
     "badge_notes",
     "clip_notes",
     "explained",
+    "frame_notes",
     "inner_scale_notes",
     "left_out_counts",
     "left_out_notes",
@@ -23,17 +25,14 @@ __all__ = [
     "scale_notes",
     "token_notes",
     "usual_reduction",
+    "weak_notes",
 ]
 
-_BADGES = {
-    WEAK: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
-    LOW: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
-    BRANCH: "Branch: what a block adds to its input; their sum is what the block returns.",
-}
+_BRANCH = "Branch: what a block adds to its input; their sum is what the block returns."
 _IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
-    "inside blocks": ("inside",),
+    "in blocks": ("inside",),
     "before an activation": ("preactivation",),
-    "like a tile drawn": ("repeat", "similar", "pooling", "noise"),
+    "like a tile here": ("repeat", "similar", "pooling", "noise"),
     "checkerboards": ("checkerboard",),
     "nearly constant": ("weak", "rounding", "constant"),
     "without a map": ("point", "flat"),
@@ -61,20 +60,22 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
     counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
     if usual != "pca":
         return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
-    several = len({each.part for each in maps}) > 1
-    first = "PC: principal components" if several else "PC1: the first principal component"
     return [
-        f"{first} of the channels, whose mean shows little; %: share of variance.",
+        "PC1: first principal component of the channels, with its share of variance.",
         f"{counted[0].upper()}{counted[1:]}.",
     ]
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
-    """Return what the signs of an overview's principal components are."""
-    if usual_reduction(maps) != "pca":
+    """Return what the signs of an overview's principal components are, where there are several."""
+    if usual_reduction(maps) != "pca" or len(maps) < 2:
         return []
-    further = ", others in the middle" if any(each.part for each in maps) else ""
-    return [f"A component's sign is free: here PC1 is bright as the photo and the tile before{further}."]
+    return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."]
+
+
+def frame_notes(maps: Sequence[FeatureMap]) -> list[str]:
+    """Return where the frame is from that maps have, if some do."""
+    return ["The frames around maps come from padding."] * any(has_frame(each.values) for each in maps)
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -85,8 +86,23 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
         f"{'PC1' if name == 'pca' else name}: {REDUCTIONS[name].words}, of {count} whose {usual} shows nothing."
         for name, count in reductions.items()
     ]
-    marked = {badge for each in maps for badge in each.badges} | ({LOW} if any(each.is_low for each in maps) else set())
-    return notes + [words for badge, words in _BADGES.items() if badge in marked]
+    return notes + [_BRANCH] * any(BRANCH in each.badges for each in maps)
+
+
+def weak_notes(maps: Sequence[FeatureMap], *, flat: bool) -> list[str]:
+    """Return why tiles are weak.
+
+    Args:
+        maps: of these tiles.
+        flat: whether the colours of one span little of its values.
+    """
+    why = {
+        f"range under {FLAT:.0%} of its values": flat,
+        "range under 0.01% of the strongest tile's": any(each.is_weak for each in maps),
+        f"PC1 under {LEAST_SHARE:.0%}": any(each.is_low for each in maps),
+    }
+    said = ", or ".join(words for words, is_so in why.items() if is_so)
+    return [f"Weak: {said}.".replace("%", " %")] if said else []
 
 
 def usual_reduction(maps: Sequence[FeatureMap]) -> str:
@@ -114,14 +130,8 @@ def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
     known = [each for each in scales if each is not None]
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
-    less = ", less its edge and 1 % at either end" if clipped else ""
-    apart = "; tiles don't compare" if len(known) > 1 else ""
-    flat = (
-        [f"Flat: the colours span less than {FLAT:.0%} of the values.".replace("%", " %")]
-        if any(map(is_flat, known))
-        else []
-    )
-    return [f"Colours ({colours}): each tile's own range{less}{apart}.", *flat]
+    less = ", less its edge and outer 1 %" if clipped else ""
+    return [f"Colours: {colours} over {'each' if len(known) > 1 else 'the'} tile's own range{less}."]
 
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 from .colour_maps import value_range
 from .feature_maps import FeatureMap
 
-__all__ = ["aligned", "are_weak", "blurred", "correlation", "is_checkerboard", "is_noise", "outlines_correlation"]
+__all__ = [
+    "aligned",
+    "are_weak",
+    "blurred",
+    "correlation",
+    "has_frame",
+    "is_checkerboard",
+    "is_noise",
+    "outlines_correlation",
+]
 
 _WEAK = 1e-4
 """Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
@@ -25,7 +34,12 @@ _LEAST_SIDE = 7
 _BLURRED = 28
 """Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
 _RIM = 14
-"""Of a map's side, one pixel for so many, what is computed from padding."""
+"""Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be
+seen."""
+
+_JUMP, _ONE_SIGN, _SIDES = 0.4, 0.9, 3
+"""Of a map's standard deviation, by which the pixels of a frame differ from those beside them; how much more of them
+have one sign than the other; on how many sides, at least."""
 
 
 def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
@@ -77,6 +91,18 @@ def is_checkerboard(values: NDArray[np.float64]) -> bool:
     return second - next_ > _PERIODIC * float((centred**2).mean())
 
 
+def has_frame(values: NDArray[np.float64]) -> bool:
+    """Return whether pixels along most sides are all brighter, or all darker, than those beside them: computed from
+    padding.
+    """
+    if min(values.shape) < _LEAST_SIDE or not np.isfinite(values).all():
+        return False
+    steps = [(turned[0] - turned[1])[1:-1] for turned in (np.rot90(values, quarter) for quarter in range(4))]
+    jump = _JUMP * float(values.std())
+    framed = [abs(np.sign(each).mean()) >= _ONE_SIGN and abs(each.mean()) >= jump > 0 for each in steps]
+    return framed.count(True) >= _SIDES
+
+
 def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> list[FeatureMap]:
     """Return the maps, those that are principal components with the sign by which they look most like the map before.
 
@@ -113,10 +139,10 @@ def correlation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
 def outlines_correlation(photo: NDArray[np.float64], map_: NDArray[np.float64]) -> float | None:
     """Return how much a map changes where a photo, H W 3, does, whatever the sign: Pearson's correlation of the square
     roots of their slopes, so that a few edges aren't all, without the rim; both averaged down as by `correlation`. None
-    of a map in which that is chance.
+    of a map that is too small to show any.
     """
     sides = _sides(photo, map_)
-    if min(sides) < _LEAST_SIDE:
+    if min(sides) < _RIM:
         return None
     rim = -(-min(sides) // _RIM)
     colours = [_coarse(photo[..., channel], sides) for channel in range(photo.shape[2])]

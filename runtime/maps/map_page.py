@@ -10,8 +10,8 @@ from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .colour_scales import ColourScale, is_flat, own_scale, scales_of
-from .feature_maps import BRANCH, WEAK, FeatureMap
-from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes
+from .feature_maps import FeatureMap
+from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes, weak_notes
 from .page_layout import GridLayout, lay_out
 from .pages import Pages, draw_footer
 from .photo import Photo
@@ -67,13 +67,14 @@ class MapPages(Pages):
         return [each.path for each in self.maps]
 
     @cached_property
-    def _scales(self) -> list[ColourScale | None]:
+    def scales(self) -> list[ColourScale | None]:
+        """Of each map; None where no value is finite."""
         return scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self._is_inner)
 
     @cached_property
     def _flat(self) -> list[bool]:
         """Which tiles are said to be nearly constant."""
-        return [self._is_inner and is_flat(each) for each in self._scales]
+        return [self._is_inner and is_flat(each) for each in self.scales]
 
     @property
     def _is_inner(self) -> bool:
@@ -93,11 +94,12 @@ class MapPages(Pages):
             notes=[
                 *([] if has_title else filter(None, [self.lead, *self.opening])),
                 *(
-                    inner_scale_notes(self._scales[shown])
+                    inner_scale_notes(self.scales[shown])
                     if self._is_inner
-                    else scale_notes(self._scales[shown], self.style, shared=self.shared)
+                    else scale_notes(self.scales[shown], self.style, shared=self.shared)
                 ),
-                *([] if self._is_inner else clip_notes(self._scales[shown], self.style)),
+                *([] if self._is_inner else clip_notes(self.scales[shown], self.style)),
+                *weak_notes(maps, flat=any(self._flat[shown])),
                 *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
                 *self.closing,
                 *notes,
@@ -119,7 +121,7 @@ class MapPages(Pages):
             _draw_photo(picture, layout, photo, whole=whole)
         if sections:
             _draw_sections(picture, layout, [_PHOTO] * first + sections)
-        scales, said = self._scales[shown], ("", -1)
+        scales, said = self.scales[shown], ("", -1)
         tiles = tiles_of(maps, sections, flat=self._flat[shown])
         for index, (tile, scale) in enumerate(zip(tiles, scales, strict=True), first):
             here = tile.name, layout.places[index][0]
@@ -135,7 +137,7 @@ class MapPages(Pages):
             )
             said = here
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
-        shared = self._scales[0]
+        shared = self.scales[0]
         draw_footer(picture, layout, [shared] if self.shared and shared else [], marked)
 
 
@@ -144,25 +146,17 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
     starts = accumulate((each.count for each in sections), initial=0)
     for section, start in zip(sections, starts, strict=False):
         tiles = range(start, start + section.count)
-        said = _said_of(section)  # once, in the first row that has room
         for row in sorted({layout.places[tile][0] for tile in tiles}):
             here = [tile for tile in tiles if layout.places[tile][0] == row]
             x, y = layout.corner(here[0])
-            done = draw_heading(
+            draw_heading(
                 picture,
                 (x, y),
                 section.stage or section.name,
                 layout.text - 1,
                 layout.corner(here[-1])[0] + layout.side - x,
                 beside=section.name if section.stage else section.beside,
-                at_end=said,
             )
-            said = () if done else said
-
-
-def _said_of(section: Section) -> Sequence[str]:
-    """What is worth saying of a section at its end."""
-    return [badge for badge in (WEAK, BRANCH) if badge in section.badges]
 
 
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
@@ -200,7 +194,7 @@ def _draw_tile(
         baseline += layout.line
     draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
     y += layout.titles_height
-    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, faint=map_.is_weak)
+    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
     room = max(width, layout.side // 2)  # the numbers stay below a narrow map
@@ -212,6 +206,5 @@ def _draw_tile(
         ends,
         bar=bar,
         bad=not_finite(map_.values),
-        faint=map_.is_weak,
         brief=brief,
     )

@@ -1,4 +1,4 @@
-"""Arrays by output to maps: one of each, or its principal components, or its channels.
+"""Arrays by output to maps: one of each, or its channels.
 
 How a tensor is reduced to a map is in `reductions.py`, which maps show something new in `feature_maps.py`.
 """
@@ -17,9 +17,9 @@ from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
 from .channel_mean import channels_of
 from .feature_maps import FeatureMap, LeftOut
-from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction, principal_components
+from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
-__all__ = ["output_tensor", "read_channels", "read_components", "read_map"]
+__all__ = ["output_tensor", "read_channels", "read_map"]
 
 _ROUNDING = 8
 """Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
@@ -63,20 +63,6 @@ def read_map(
         if left_out not in ("constant", "rounding"):
             return tried[-1]
     return tried[0]
-
-
-def read_components(arrays: Mapping[str, Any], output: Output, map_: FeatureMap, count: int) -> list[FeatureMap]:
-    """Return an output's first principal components, of which `map_` is the first; that alone if there are no more.
-
-    Raises:
-        UsageError: as of `read_map`.
-    """
-    found = principal_components(output_tensor(arrays, output), count)
-    others = [
-        replace(map_, values=values, share=share, part=f"PC{number}", badges=())
-        for number, (values, share) in enumerate(found[1:], 2)
-    ]
-    return [map_, *others]
 
 
 def read_channels(arrays: Mapping[str, Any], output: Output, map_: FeatureMap) -> list[FeatureMap]:

@@ -4,24 +4,33 @@ Which blocks it is of is decided in `blocks.py`, what looks alike in `thinning.p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
-from .blocks import closed_blocks, is_branch, numbered_blocks, of_whole_blocks, with_branch_ends, without_preactivations
+from .blocks import closed_blocks, is_branch, numbered_paths, of_whole_blocks, with_branch_ends, without_preactivations
 from .feature_grid import marked, refuse_blank
 from .feature_maps import FeatureMap, LeftOut, worth_drawing
-from .footer import badge_notes, explained, left_out_counts, left_out_notes, overview_explained, sign_notes, token_notes
+from .footer import (
+    badge_notes,
+    explained,
+    frame_notes,
+    left_out_counts,
+    left_out_notes,
+    overview_explained,
+    sign_notes,
+    token_notes,
+)
 from .grid_style import GridStyle
 from .likeness import aligned
 from .map_page import MapPages
 from .parts import PartSource, extra_channels, in_parts
 from .photo import Photo
 from .reductions import AUTO, AUTO_ORDER
-from .stages import last_of_sizes, with_stages, without_poolings
+from .stages import landmarks, with_stages, without_poolings
 from .takeaway import takeaway
 from .thinning import (
     MOST_SHOWN,
@@ -37,7 +46,7 @@ from .tile_places import OVERVIEW_PAGE
 
 __all__ = ["MapSource", "overview_pages"]
 
-_FEWEST = 4
+_FEWEST = 3
 """Maps, of which fewer leave room for the branches of blocks."""
 _THINNED = frozenset[LeftOut](("inside", "preactivation", "similar", "pooling", "noise", "checkerboard", "weak"))
 """Why an overview leaves out what another page draws."""
@@ -93,20 +102,25 @@ def overview_pages(
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
     _account(draft, outputs, blocks, some)
-    stages = with_stages(draft.maps, numbered_blocks(some) if depth else 0) if few else draft.maps
+    numbered = numbered_paths(each.module_path for each in some if each.has_map)
+    stages = with_stages(draft.maps, len(numbered) if depth else 0) if few else draft.maps
     by_name = {each.name: each for each in outputs}
     drawn = in_parts(source, by_name, stages) if few and free else stages
     thinned = bool(draft.left_out.keys() & _THINNED)
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
-    return MapPages(
+    pages = MapPages(
         maps=drawn,
         style=style,
         kind=OVERVIEW_PAGE,
         shared=shared,
         title=title,
-        lead=takeaway(drawn, draft.alike, seen) if few else "",
         opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
-        closing=[*badge_notes(drawn), *(sign_notes(drawn) if few else []), *left_out_counts(draft.left_out)],
+        closing=[
+            *badge_notes(drawn),
+            *(sign_notes(drawn) if few else []),
+            *frame_notes(drawn),
+            *left_out_counts(draft.left_out),
+        ],
         photo=photo,
         brief=True,
         facts=[
@@ -115,6 +129,7 @@ def overview_pages(
             *left_out_notes(draft.left_out),
         ],
     )
+    return replace(pages, lead=takeaway(drawn, draft.alike, seen, pages.scales)) if few else pages
 
 
 def _drafted(
@@ -127,11 +142,9 @@ def _drafted(
     shared: bool,
 ) -> _Draft:
     """Return some outputs' maps without what says little beside the others."""
-    maps, pooled, boards = _of(maps, outputs), list[str](), list[str]()
-    if few:
-        maps, boards = without_checkerboards(maps)
-        maps, pooled = without_poolings(maps)
-    stay = last_of_sizes([each for each in maps if each.left_out is None]) if few else ()
+    maps, boards = without_checkerboards(_of(maps, outputs)) if few else (_of(maps, outputs), [])
+    maps, pooled = without_poolings(maps)
+    stay = landmarks([each for each in maps if each.left_out is None]) if few else ()
     found = worth_drawing(maps, shared=shared, stay=stay)
     if not found.maps:
         refuse_blank(outputs, found)
@@ -140,7 +153,7 @@ def _drafted(
     if sums:  # the signal doesn't fade where a branch adds little to it
         faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
         drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
-    apart = differing(drawn, room.less(extra_channels(drawn))) if few else differing(drawn)
+    apart = differing(drawn, room.less(extra_channels(drawn)), stay) if few else differing(drawn)
     noise = [name for name in apart.twins if name in apart.noise]
     similar = [name for name in apart.twins if name not in apart.noise]
     left_out: dict[LeftOut, list[str]] = {

@@ -153,7 +153,7 @@ def lay_out(
         side = (style.width - 2 * MARGIN + GUTTER) // columns - GUTTER
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)
     for side in sides:
-        text = style.font_size or min(max(round(side / part), 11), 19)
+        text = style.font_size or min(max(round(side / part), 11), kind.largest_text)
         name_text = _name_size(names, text, side)
         name_font = font_of_size(name_text, bold=True)
         footer_width = max(columns * (side + GUTTER) - GUTTER, least - 2 * MARGIN)

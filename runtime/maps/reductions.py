@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["AUTO", "AUTO_COMPARED", "AUTO_ORDER", "REDUCTIONS", "Reduction", "principal_components"]
+__all__ = ["AUTO", "AUTO_COMPARED", "AUTO_ORDER", "REDUCTIONS", "Reduction"]
 
 _SAME_ENERGY = 0.05
 _Reduce = Callable[["NDArray[Any]"], "NDArray[np.float64]"]
@@ -82,7 +82,7 @@ def _principal(tensor: "NDArray[Any]") -> "NDArray[np.float64]":
     if finite.any():
         kept = pixels[:, finite]
         centred = kept - kept.mean(axis=1, keepdims=True)
-        found[finite] = _signed(_components(centred, 1)[0], np.einsum("cp,cp->p", kept, kept))
+        found[finite] = _signed(_first_component(centred), np.einsum("cp,cp->p", kept, kept))
     return found.reshape(tensor.shape[1:])
 
 
@@ -99,34 +99,17 @@ def _explained(tensor: "NDArray[Any]", scores: "NDArray[np.float64]") -> float |
     return min(share, 1.0) if np.isfinite(share) else None
 
 
-def principal_components(tensor: "NDArray[Any]", count: int) -> "list[tuple[NDArray[np.float64], float]]":
-    """Return the first principal components of the channels, H W each, with their shares of the variance.
-
-    None where a value isn't finite. Their signs are arbitrary.
-    """
-    import numpy as np
-
-    pixels = tensor.reshape(len(tensor), -1).astype(np.float64)
-    if not np.isfinite(pixels).all():
-        return []
-    scores = _components(pixels - pixels.mean(axis=1, keepdims=True), count)
-    maps = [each.reshape(tensor.shape[1:]) for each in scores]
-    return [(each, share) for each in maps if (share := _explained(tensor, each)) is not None]
-
-
-def _components(centred: "NDArray[np.float64]", count: int) -> "NDArray[np.float64]":
-    """C P to count P: the first principal components' scores, by the smaller of the two matrices that have them."""
+def _first_component(centred: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """C P to P: the first principal component's scores, by the smaller of the two matrices that have it."""
     import numpy as np
 
     channels, pixels = centred.shape
     scale = float(np.abs(centred).max()) or 1.0  # the squares of the largest numbers would overflow
     scaled = centred / scale
     if channels <= pixels:
-        directions = np.linalg.eigh(scaled @ scaled.T)[1][:, : -count - 1 : -1]
-        return np.asarray(directions.T @ scaled * scale)
+        return np.asarray(np.linalg.eigh(scaled @ scaled.T)[1][:, -1] @ scaled * scale)
     values, vectors = np.linalg.eigh(scaled.T @ scaled)
-    lengths = np.sqrt(np.maximum(values[: -count - 1 : -1], 0.0))
-    return np.asarray(vectors[:, : -count - 1 : -1].T * lengths[:, None] * scale)
+    return np.asarray(vectors[:, -1] * np.sqrt(max(values[-1], 0.0)) * scale)
 
 
 def _signed(scores: "NDArray[np.float64]", energy: "NDArray[np.float64]") -> "NDArray[np.float64]":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from ..artifact.errors import UsageError
-from .feature_maps import BRANCH, WEAK, FeatureMap, size_text
+from .feature_maps import FeatureMap, size_text
 
 __all__ = ["Section", "page_ranges", "requested_page", "sections_of"]
 
@@ -29,8 +29,6 @@ class Section:
     count: int
     stage: str = ""
     """What it is called in an overview, whose tiles say the channels themselves."""
-    badges: frozenset[str] = frozenset()
-    """Those of `WEAK` and `BRANCH` that all have."""
 
     @property
     def beside(self) -> str:
@@ -41,12 +39,11 @@ class Section:
 def sections_of(maps: Sequence[FeatureMap]) -> list[Section]:
     """Return the sections of maps, which hold all of them; none where they would say nothing.
 
-    A section is what follows one another at one height and width: a stage of the model. What is weak has its own.
+    A section is what follows one another at one height and width: a stage of the model.
     """
     if not all(each.size for each in maps):
         return []
-    groups = groupby(maps, key=lambda each: (each.size[1:], each.is_weak))
-    found = [_section(list(group)) for _, group in groups]
+    found = [_section(list(group)) for _, group in groupby(maps, key=lambda each: each.size[1:])]
     if maps and maps[0].stage:
         return found
     several = len(found) < len(maps)
@@ -112,7 +109,6 @@ def _section(maps: Sequence[FeatureMap]) -> Section:
         channels=channels.pop() if len(channels) == 1 else None,
         count=len(maps),
         stage=maps[0].stage,
-        badges=frozenset({WEAK, BRANCH}.intersection(*(each.badges for each in maps))),
     )
 
 

@@ -8,15 +8,18 @@ from dataclasses import replace
 from itertools import groupby, pairwise
 from math import prod
 
-from .blocks import within
+from .blocks import numbered_paths
 from .feature_maps import FeatureMap
 
-__all__ = ["last_of_sizes", "with_stages", "without_poolings"]
+__all__ = ["landmarks", "with_stages", "without_poolings"]
 
 _MOVES = re.compile(
-    r"(permute|transpose|reshape|view|flatten|identity|dropout|contiguous)(\.\w+)?(_\d+)?", re.IGNORECASE
+    r"(permute|transpose|reshape|view|flatten|identity|dropout|contiguous|layer_?norm(2d)?)(\.\w+)?(_\d+)?",
+    re.IGNORECASE,
 )
-"""Operations that change no value: what is before them has the better name."""
+"""Operations that change no picture: what is before them has the better name."""
+_FEWEST = 3
+"""Blocks of one size, of which more have a first, a middle and a last one."""
 
 
 def with_stages(maps: Sequence[FeatureMap], blocks: int = 0) -> list[FeatureMap]:
@@ -48,29 +51,17 @@ def _names(areas: Sequence[int], blocks: int) -> list[str]:
     ]
 
 
-def last_of_sizes(maps: Sequence[FeatureMap]) -> set[str]:
-    """Return the names of what each stage returns: of the last before the size changes, and of the last of all.
-
-    What only prepares the change, as the norm before a strided convolution in one module with it, is not the last.
+def landmarks(maps: Sequence[FeatureMap]) -> set[str]:
+    """Return the names of what is drawn although it looks like others: the last of each stage, which is what it
+    returns; where there is one size, the first, the middle and the last block.
     """
-    found = set()
     maps = [each for each in maps if not _MOVES.fullmatch(_what(each))] or maps
-    for index, map_ in enumerate(maps):
-        following = maps[index + 1] if index + 1 < len(maps) else None
-        if following and following.values.shape == map_.values.shape:
-            continue
-        around = map_.path.rpartition(".")[0]
-        before = maps[index - 1] if index else None
-        prepares = (
-            before
-            and following
-            and around
-            and before.values.shape == map_.values.shape
-            and within(following.path, around)
-            and not within(before.path, around)
-        )
-        found.add(before.name if before and prepares else map_.name)
-    return found
+    ends = {one.name for one, other in pairwise(maps) if one.values.shape != other.values.shape}
+    numbered = numbered_paths(each.path for each in maps)
+    blocks = [each for each in maps if each.path in numbered]
+    if not ends and len(blocks) > _FEWEST:
+        return {blocks[at].name for at in (0, (len(blocks) - 1) // 2, -1)}
+    return ends | {each.name for each in maps[-1:]}
 
 
 def _is_pooling(map_: FeatureMap) -> bool:

@@ -1,35 +1,39 @@
 """What an overview shows, in one sentence of what is measured: values that fade, maps that hardly change, or how far
-the photo's outlines are seen.
+the photo's outlines are seen. There is none where there is nothing of it to say.
 
 The other sentences of a page are in `footer.py`.
 """
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, takewhile
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_maps import value_range
+from .colour_scales import ColourScale, range_text
 from .feature_maps import FeatureMap, size_text
 from .likeness import blurred, correlation, outlines_correlation
 
 __all__ = ["takeaway"]
 
-_CLEAR, _GONE = 0.7, 0.4
-"""The correlation of a map's outlines with the photo's, from which on they are seen, and below which they aren't."""
-_INVERTED = -0.6
-"""The correlation with the photo's brightness, up to which a mean is its negative."""
+_CLEAR, _GONE = 0.55, 0.3
+"""The correlation of a map's edges with the photo's, from which on outlines are seen, and below which they aren't."""
+_INVERTED = -0.4
+"""The correlation with the photo's brightness, up to which a mean is mostly its negative."""
 _FADED = 1e-3
-"""Of the first map's largest value, below which the last one's has faded."""
+"""Of the first map's largest colour, below which the last one's has faded."""
 _STEADY, _VERY_ALIKE = 8, 0.95
-"""Maps that look like tiles drawn, and their least correlation, from which on it is said that they hardly change."""
+"""Maps of one size, and their least correlation with the last, from which on it is said that they hardly change."""
+_SUBJECTS = {"mean": "the mean", "pca": "PC1"}
 
 
 def takeaway(
     maps: Sequence[FeatureMap],
     alike: Mapping[str, Sequence[FeatureMap]],
     photo: NDArray[np.float64] | None,
+    scales: Sequence[ColourScale | None],
 ) -> str:
     """Return the sentence: the first that there is something to say for; empty if there is none.
 
@@ -37,80 +41,88 @@ def takeaway(
         maps: of the overview, at least one, with their stages.
         alike: by what is drawn, those that look like it.
         photo: as the model sees it, H W 3.
+        scales: of each map, whose ends are the numbers below it.
     """
+    subject = _SUBJECTS.get(maps[0].reduction, maps[0].reduction)
     whole = [each for each in maps if not each.part] or maps
-    said = _faded(whole) or _steady(whole, alike) or _outlines(whole, photo) or _sizes(whole)
-    return f"{said[0].upper()}{said[1:]}." if said else ""
+    said = _faded(maps, scales) or _steady(whole, alike) or (_outlines(whole, photo) if photo is not None else "")
+    sentence = said.replace("IT", subject)
+    return f"{sentence[0].upper()}{sentence[1:]}." if said else ""
 
 
-def _faded(maps: Sequence[FeatureMap]) -> str:
-    first, last = (_largest(each) for each in (maps[0], maps[-1]))
+def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None]) -> str:
+    (first, was), (last, became) = (_largest(each) for each in (scales[0], scales[-1]))
     if not 0 < last < _FADED * first:
         return ""
-    (start, _), *_, (end, _) = _called(maps)
-    return f"values fade from {_short(first)} in {start} to {_short(last)} in {end}"
+    return f"the values of IT fade from {was} in {maps[0].stage} to {became} in {maps[-1].stage}"
 
 
-def _largest(map_: FeatureMap) -> float:
-    return max(map(abs, value_range(map_.values) or (0.0,)))
-
-
-def _short(value: float) -> str:
-    """Return `4e−7` or `3.7`."""
-    number, _, exponent = f"{value:.1e}".partition("e")
-    return f"{float(f'{value:.1e}'):g}" if abs(int(exponent)) < 3 else f"{number}e{int(exponent)}".replace("-", "−")
+def _largest(scale: ColourScale | None) -> tuple[float, str]:
+    """Return the end that is farther from 0, without its sign, and as it is written."""
+    if scale is None:
+        return 0.0, ""
+    ends = zip((scale.low, scale.high), range_text(scale, short=True, marks=False), strict=True)
+    return max((abs(end), text.lstrip("−")) for end, text in ends)
 
 
 def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]]) -> str:
-    """Return that maps of one size hardly change, if many look like those that are drawn, and very much so."""
-    pairs = [(each, other) for each in maps for other in alike.get(each.name, ())]
-    if len(pairs) < _STEADY or len({each.size[1:] for each in maps}) > 1:
+    """Return that maps of one size hardly change, if they are many."""
+    every = [*maps, *(other for each in maps for other in alike.get(each.name, ()))]
+    if len(every) < _STEADY or len({each.size[1:] for each in maps}) > 1:
         return ""
-    least = min(abs(float(np.vdot(blurred(each.values), blurred(other.values)))) for each, other in pairs)
-    what = "PC1" if maps[0].share is not None else "the mean"
-    outputs = len(pairs) + len(maps)
-    return f"{what} hardly changes over {outputs} outputs (r ≥ {_floored(least)})" if least >= _VERY_ALIKE else ""
+    last = blurred(maps[-1].values)
+    least = min(abs(float(np.vdot(blurred(each.values), last))) for each in every)
+    what = "block" if maps[0].stage.endswith("blocks") else "tile"
+    return f"IT hardly changes from the first {what} to the last (correlation {_least(least)})" * (least >= _VERY_ALIKE)
 
 
-def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> str:
-    """Return how far the photo's outlines are seen: in all maps, up to one of them, or lost and back again."""
-    if photo is None:
+@dataclass(frozen=True)
+class _Stage:
+    """What is measured of all tiles of a stage."""
+
+    name: str
+    size: tuple[int, ...]
+    lowest: float
+    """Correlation of edges."""
+    highest: float
+    is_inverted: bool
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the photo's outlines are seen in each."""
+        return self.lowest >= _CLEAR
+
+
+def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
+    """Return how far the photo's outlines are seen: down to a size, up to a stage, or lost and back again."""
+    groups = (list(group) for _, group in groupby(maps, key=lambda each: each.stage))
+    stages = [stage for group in groups if (stage := _measured(group, photo))]
+    seen = list(takewhile(lambda each: each.is_clear, stages))
+    if not seen:
         return ""
-    likeness = [(name, outlines_correlation(photo, map_.values)) for name, map_ in _called(maps)]
-    found = [(name, r) for name, r in likeness if r is not None]
-    clear = [each for each in found if each[1] >= _CLEAR]
-    if not clear:
-        return ""
-    if clear == likeness:
-        return f"all tiles keep the photo's outlines (r ≥ {_floored(min(r for _, r in clear))})"
-    inverted = maps[0].share is None and correlation(photo.mean(axis=2), maps[0].values) <= _INVERTED
-    lead = f"in {found[0][0]} the photo is inverted; its outlines are" if inverted else "the photo's outlines are"
-    lowest = min(found[found.index(clear[0]) : found.index(clear[-1]) + 1], key=lambda each: each[1])
-    if lowest[1] < _GONE:
-        return f"{lead} lost by {_with(lowest)} and back in {_with(clear[-1])}"
-    seen = f"up to {_with(clear[-1])}" if clear[-1] != found[0] else f"in {_with(found[0])}"
-    return f"{lead} clear {seen}" + (f", gone in {_with(found[-1])}" if found[-1][1] < _GONE else "")
+    inverted = all(each.is_inverted for each in seen)
+    kept, how = ("outlines", ", mostly inverted") if inverted else ("the photo's outlines", "")
+    least = _least(min(each.lowest for each in seen))
+    if len(seen) == len(stages):
+        smallest = size_text(min((each.size for each in seen), key=prod))
+        return f"IT keeps {kept} down to {smallest} pixels{how} (edge correlation {least})"
+    lost = list(takewhile(lambda each: not each.is_clear, stages[len(seen) :]))
+    back = stages[len(seen) + len(lost) :]
+    if not back:
+        return f"IT keeps {kept} to {seen[-1].name}{how} (edge correlation {least})"
+    said = f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}"
+    return f"{said} (edge correlation {_least(back[0].lowest)})" if max(each.highest for each in lost) < _GONE else ""
 
 
-def _called(maps: Sequence[FeatureMap]) -> list[tuple[str, FeatureMap]]:
-    """Return each map with what to call it: its stage, unless others are of it, too."""
-    counts = Counter(each.stage for each in maps)
-    return [(each.stage if counts[each.stage] == 1 else each.name, each) for each in maps]
+def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage | None:
+    """Return what is measured of a stage's tiles; None of tiles in which outlines can't be seen."""
+    found = [r for each in maps if (r := outlines_correlation(photo, each.values)) is not None]
+    if not found:
+        return None
+    brightness = photo.mean(axis=2)
+    inverted = all(each.share is None and correlation(brightness, each.values) <= _INVERTED for each in maps)
+    return _Stage(maps[0].stage, maps[0].size[1:], min(found), max(found), inverted)
 
 
-def _with(named: tuple[str, float]) -> str:
-    return f"{named[0]} (r {named[1]:.2f})".replace("-0.00", "0.00").replace("(r -", "(r −")
-
-
-def _floored(r: float) -> str:
-    return f"{np.floor(r * 100) / 100:.2f}"
-
-
-def _sizes(maps: Sequence[FeatureMap]) -> str:
-    stages = list(dict.fromkeys((each.stage, each.size[1:]) for each in maps))
-    if len(stages) < 2:
-        return ""
-    first, smallest, last = stages[0][1], min((size for _, size in stages), key=np.prod), stages[-1][1]
-    if smallest != last:
-        return f"from {size_text(first)} down to {size_text(smallest)} and up to {size_text(last)} pixels"
-    return f"from {size_text(first)} to {size_text(last)} pixels in {len(stages)} stages"
+def _least(r: float) -> str:
+    return f"≥ {np.floor(r * 100) / 100:.2f}"

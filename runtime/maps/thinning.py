@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from .blocks import is_branch, within
 from .feature_maps import BRANCH, WEAK, FeatureMap, badged
 from .likeness import are_weak, blurred, is_checkerboard, is_noise
-from .stages import last_of_sizes
 
 __all__ = [
-    "FEW",
     "MOST_SHOWN",
     "Differing",
     "Room",
@@ -27,17 +25,15 @@ __all__ = [
     "without_checkerboards",
 ]
 
-FEW = 5
-"""Maps, of which fewer leave room for more principal components."""
 MOST_SHOWN = 11
 """Maps of an overview: with the photo, 12 tiles, whose text is read also on paper."""
 
 _SIMILAR, _ALIKE_AT_A_GLANCE = 0.97, (0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
 """Pearson's correlation of two maps of one size, a little blurred, from which on the second tells nothing new: where
 all have room; and in an overview, the first by which few enough are left."""
-_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 5
+_STRICTER, _FEWEST = (0.93, 0.95, 0.97, 0.98, 0.99), 4
 """The same where fewer are left."""
-_RAGGED = (5, 7, 11)
+_RAGGED = (7, 11)
 """Tiles that no even rows hold."""
 _TOO_MANY = 0.2
 """Of the maps, whose mean is noise: it is no picture of this model."""
@@ -80,13 +76,14 @@ class Room:
         return whole % self.columns == 0 if self.columns else whole not in _RAGGED
 
 
-def differing(maps: Sequence[FeatureMap], room: Room | None = None) -> Differing:
+def differing(maps: Sequence[FeatureMap], room: Room | None = None, stay: Collection[str] = ()) -> Differing:
     """Return the maps without those that look like another of their size among their neighbours.
 
     Args:
         maps: in the order of execution.
         room: of an overview, for which looking alike at a glance is enough. One more fills its last row, if that
             differs somewhat.
+        stay: the names of those to keep although they look like an earlier one, in place of which the last of them is.
     """
     few = room is not None
     limits = _ALIKE_AT_A_GLANCE if few else (_SIMILAR,)
@@ -96,17 +93,14 @@ def differing(maps: Sequence[FeatureMap], room: Room | None = None) -> Differing
         twins = _twins(maps, pictures, noise, limit)
         if twins.count(None) <= MOST_SHOWN:
             break
-    # Of principal components there are more to draw than the first, which say more than one that is repeated.
-    for limit in () if all(each.share is not None for each in maps) else _STRICTER:
+    for limit in _STRICTER:
         more = _twins(maps, pictures, noise, limit)
         if twins.count(None) >= min(_FEWEST, len(maps)) or more.count(None) > MOST_SHOWN:
             break
         twins = more
     if room:
-        twins = _led_by_the_last(maps, twins)
-        shown = twins.count(None)
-        has_components = shown < FEW and all(each.share is not None for each in maps)
-        if not room.is_filled_by(shown) and not has_components:
+        twins = _led_by(stay, maps, twins)
+        if not room.is_filled_by(twins.count(None)):
             one = _least_alike(maps, pictures, [None if noise[at] else twin for at, twin in enumerate(twins)])
             twins = [None if index == one else twin for index, twin in enumerate(twins)]
     return Differing(
@@ -172,13 +166,12 @@ def without_checkerboards(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap],
     return [each for each in maps if each.name not in left], left
 
 
-def _led_by_the_last(maps: Sequence[FeatureMap], twins: Sequence[int | None]) -> list[int | None]:
-    """Return the twins, with what a stage returns in place of the earlier map that stood for it."""
-    stays = last_of_sizes(maps)
-    led = {twin: index for index, twin in enumerate(twins) if twin is not None and maps[index].name in stays}
+def _led_by(stay: Collection[str], maps: Sequence[FeatureMap], twins: Sequence[int | None]) -> list[int | None]:
+    """Return the twins, with what stays in place of the earlier map that stood for it."""
+    marks = [index for index, each in enumerate(maps) if each.name in stay]
+    led = {twins[mark]: mark for mark in marks if twins[mark] is not None and twins[mark] not in marks}
     return [
-        None if index in led.values() else led.get(index if twin is None else twin, twin)
-        for index, twin in enumerate(twins)
+        None if index in marks else led.get(index if twin is None else twin, twin) for index, twin in enumerate(twins)
     ]
 
 

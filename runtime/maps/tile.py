@@ -31,13 +31,10 @@ __all__ = [
 ]
 
 INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#444444", "#d4d4d4", "#33628c"
-_REMARKS = {"weak": "#b3540a", "flat": "#b3540a", "low": "#b3540a", "branch": "#33628c"}
+_REMARKS = {"weak": "#b3540a", "branch": "#33628c"}
 _BAR, _BETWEEN = 5, 12
 """The height of a colour bar, which is as wide as its map, so that all are alike; and the least space between its
 numbers."""
-
-_FAINT = 0.55
-"""Of its colours, over white, that a map keeps which hardly varies beside the others."""
 
 Place = tuple[int, int]
 """x and y of the upper left corner."""
@@ -50,16 +47,11 @@ def draw_map(
     values: NDArray[np.float64],
     scale: ColourScale | None,
     over: Photo | None = None,
-    *,
-    faint: bool = False,
 ) -> tuple[int, int]:
     """Add a map, alone or over its photo, as large as a square of `side` holds. Returns its width and height."""
     ends, cmap = (scale.low, scale.high) if scale else None, cmap_of(scale)
     if over is None:
-        pixels = colour_map_image(values, colour_table(cmap), ends)
-        if faint:
-            pixels = _faded(pixels)
-        return _framed(picture, place, fit(values.shape, side), pixels)
+        return _framed(picture, place, fit(values.shape, side), colour_map_image(values, colour_table(cmap), ends))
     width, height = fit(over.shape(whole=True), side)
     return _framed(picture, place, (width, height), photo_with_map(over, (height, width), values, ends=ends, cmap=cmap))
 
@@ -80,7 +72,6 @@ def draw_range(
     *,
     bar: bool = True,
     bad: int = 0,
-    faint: bool = False,
     brief: bool = False,
 ) -> None:
     """Add the colour bar of a map, and below it its ends.
@@ -93,7 +84,6 @@ def draw_range(
         scale: of the map; None where no value is finite.
         bar: whether there is room for a bar, and it isn't in the footer.
         bad: how many values aren't finite.
-        faint: whether the map is.
         brief: whether it isn't said what is clipped.
     """
     x, y = place
@@ -111,8 +101,7 @@ def draw_range(
             if left + right + _BETWEEN <= width:
                 break
         if bar and left + right + _BETWEEN <= width:
-            colours = colour_table(cmap_of(scale))[None]
-            picture.parts.append(Pixels(x, y, width, _BAR, _faded(colours) if faint else colours))
+            picture.parts.append(Pixels(x, y, width, _BAR, colour_table(cmap_of(scale))[None]))
             baseline = y + BAR_HEIGHT + size
             picture.parts.append(Text(x, baseline, texts[0], size, SOFT_INK))
             picture.parts.append(Text(x + width - round(right), baseline, texts[1], size, SOFT_INK))
@@ -129,24 +118,20 @@ def draw_fitted(
     picture: Picture, place: Place, text: str, size: int, width: int, ink: str = SOFT_INK, *, bold: bool = False
 ) -> None:
     """Add a line of text that begins at a baseline: smaller by a few pixels at most, and cut in front, to fit."""
-    smallest = min(size, max(size - 6, 10))
-    sizes = range(size, smallest - 1, -1)
-    found = next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
+    found = _fitting(text, size, width, bold=bold)
     fitted = shorten_front(text, font_of_size(found, bold=bold), width)
     picture.parts.append(Text(*place, fitted, found, ink, bold=bold))
 
 
-def draw_heading(
-    picture: Picture,
-    place: Place,
-    text: str,
-    size: int,
-    width: int,
-    *,
-    beside: str = "",
-    at_end: Sequence[str] = (),
-) -> str | None:
-    """Add a rule above several tiles, and below it what they belong to. Returns which of `at_end` is said.
+def _fitting(text: str, size: int, width: int, *, bold: bool = False) -> int:
+    """Return the size at which a text fits, or else the smallest."""
+    smallest = min(size, max(size - 6, 10))
+    sizes = range(size, smallest, -1)
+    return next((each for each in sizes if text_length(font_of_size(each, bold=bold), text) <= width), smallest)
+
+
+def draw_heading(picture: Picture, place: Place, text: str, size: int, width: int, *, beside: str = "") -> None:
+    """Add a rule above several tiles, and below it what they belong to.
 
     Args:
         picture: to add it to.
@@ -155,7 +140,6 @@ def draw_heading(
         size: of the text.
         width: of the rule.
         beside: what all have, after the name, if there is room.
-        at_end: what is said at the rule's other end, if there is room: the first that fits.
     """
     x, y = place
     picture.parts.append(Box(x, y, width, 2, _RULE))
@@ -167,14 +151,6 @@ def draw_heading(
     taken = text_length(bold, fitted) + gap if fitted else 0.0
     if beside and taken + text_length(regular, beside) <= width:
         picture.parts.append(Text(x + round(taken), baseline, beside, size, SOFT_INK))
-        taken += text_length(regular, beside) + gap
-    small = font_of_size(size - 1)
-    lengths = {each: text_length(small, each) for each in at_end}
-    said = next((each for each, length in lengths.items() if taken + gap + length <= width), None)
-    if said:
-        start = x + width - round(lengths[said])
-        picture.parts.append(Text(start, baseline, said, size - 1, _REMARKS.get(said, SOFT_INK)))
-    return said
 
 
 def draw_details(picture: Picture, place: Place, lines: Sequence[str], size: int, line: int, width: int) -> None:
@@ -182,14 +158,15 @@ def draw_details(picture: Picture, place: Place, lines: Sequence[str], size: int
     x, baseline = place
     for index, text in enumerate(lines):
         before, word, after = _remark(text)
-        at, font = baseline + index * line, font_of_size(size)
+        at, letters = baseline + index * line, _fitting(text, size, width)
+        font = font_of_size(letters)
         if not word or text_length(font, text) > width:
             draw_fitted(picture, (x, at), text, size, width)
             continue
         start = float(x)
         for part, ink in ((before, SOFT_INK), (word, _REMARKS.get(word, SOFT_INK)), (after, SOFT_INK)):
             if part.strip():
-                picture.parts.append(Text(round(start), at, part.rstrip(), size, ink))
+                picture.parts.append(Text(round(start), at, part.rstrip(), letters, ink))
             start += text_length(font, part)
 
 
@@ -207,10 +184,6 @@ def not_finite(values: NDArray[np.float64]) -> int:
 def cmap_of(scale: ColourScale | None) -> str:
     """Return the colour map of a scale, also of none."""
     return scale.cmap if scale else SEQUENTIAL
-
-
-def _faded(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return 255 - ((255 - pixels) * _FAINT).astype(np.uint8)
 
 
 def _framed(picture: Picture, place: Place, size: tuple[int, int], pixels: NDArray[np.uint8]) -> tuple[int, int]:

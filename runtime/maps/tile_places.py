@@ -30,9 +30,9 @@ MARGIN = 32
 GUTTER, ROW_GAP = 24, 22
 _LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
-_ONE_ROW = 4  # tiles
+_ONE_ROW = 5  # tiles
 _FEW_COLUMNS = 3
-_SPLIT = 0.6
+_SPLIT = 0.3
 """What a group in two rows costs, of a row that stays empty."""
 _ASPECT = 1.15
 """Width to height that a page comes near to: of a screen, and of paper."""
@@ -48,13 +48,16 @@ class PageKind:
     """Of a tile, where that is free."""
     sides_of_few: range | None = None
     """The same with up to three columns."""
+    largest_text: int = 19
+    """Font size."""
 
 
 OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
 """Six rows of eight, about 2,200 x 2,300 pixels. On a much larger page, the names are legible only when the screen
 shows just a corner of it."""
-OVERVIEW_PAGE = PageKind(48, 8, range(224, 289), range(320, 353))
-"""The most telling maps, which are large where they are few."""
+OVERVIEW_PAGE = PageKind(48, 8, range(224, 289), range(320, 353), largest_text=25)
+"""The most telling maps, which are large where they are few: with three columns of 336 pixels, text is 5 points in a
+paper's column of 85 mm."""
 CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
 """The channels of one output, which have short names."""
 COMPARISON_PAGE = PageKind(8, 8, range(224, 289))

@@ -24,8 +24,7 @@ class Tile:
     @property
     def without_name(self) -> "Tile":
         """The same beside one of the same output, which says its name already."""
-        part = self.map.part if self.map.share is None else ""
-        return Tile(self.map, "", [part, *self.lines[1:]] if self.lines else [])
+        return Tile(self.map, "", [self.map.part, *self.lines[1:]] if self.lines else [])
 
 
 def tiles_of(maps: Sequence[FeatureMap], sections: Sequence[Section], *, flat: Sequence[bool]) -> list[Tile]:
@@ -38,18 +37,17 @@ def tiles_of(maps: Sequence[FeatureMap], sections: Sequence[Section], *, flat: S
 def _tile(map_: FeatureMap, section: Section | None, *, flat: bool) -> Tile:
     if not map_.size and map_.operation:  # a class, and what shows it
         return Tile(map_, map_.name, [map_.operation])
-    said = section.badges if section else ()
-    kind = [each for each in map_.badges if each in (WEAK, BRANCH) and each not in said]
-    kind += ["flat"] if flat else []
     size = (
         map_.part
-        if map_.part and map_.share is None
-        else f"mean of {map_.size[0]} channels"
+        if map_.part
+        else f"mean of {map_.size[0]} ch"
         if map_.is_mean_of_few and section
         else _size(map_, section)
     )
-    lines = _joined(map_.operation, size, *kind), _joined(*map_.remarks)
-    return Tile(map_, map_.name, [each for each in lines if each])
+    lines = _joined(map_.operation, size, BRANCH * (BRANCH in map_.badges)), _joined(*map_.remarks)
+    *above, last = [each for each in lines if each] or [""]
+    mark = WEAK * (flat or map_.is_weak or map_.is_low)
+    return Tile(map_, map_.name, [each for each in (*above, _joined(last, mark)) if each])
 
 
 def _size(map_: FeatureMap, section: Section | None) -> str:

@@ -16,7 +16,7 @@ from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..maps.feature_grid import refuse_mapless
 from ..maps.feature_maps import FeatureMap
-from ..maps.map_reading import read_channels, read_components, read_map
+from ..maps.map_reading import read_channels, read_map
 from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
@@ -76,11 +76,6 @@ class PhotoRun:
     def has_channels(self) -> bool:
         """Whether there are tensors, and not their means alone."""
         return not self.artifact.is_averaged
-
-    def components(self, of: Sequence[tuple[Output, FeatureMap]], count: int) -> list[list[FeatureMap]]:
-        """Return so many principal components of each output, of which its map is the first."""
-        arrays = self.tensors([output.name for output, _ in of])
-        return [read_components(arrays, output, map_, count) for output, map_ in of]
 
     def channels(self, output: Output, map_: FeatureMap) -> list[FeatureMap]:
         """Return each channel of an output, of which the map is the mean."""

@@ -16,10 +16,8 @@ from .photo_maps import PhotoRun
 from .top_class import top_class
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
-_RANDOM, _MEANT = "untrained: random weights", "Random weights: this shows sizes and structure, nothing learned."
-"""What a title says of fresh weights, and what that means for an overview."""
-_UNKNOWN = "weights as its code sets them"
-"""What is known of the weights of a factory that wasn't given any."""
+_MEANT = "Random weights: this shows sizes and structure, nothing learned."
+"""What fresh weights mean for an overview."""
 
 
 @dataclass(frozen=True)
@@ -87,15 +85,15 @@ def picture_title(manifest: Manifest, photo: str = "", weights: str | Path | Non
 
 
 def _weights(manifest: Manifest, file: str) -> str:
-    """Return what is known of a model's weights; empty if nothing is."""
+    """Return what is known of a model's weights."""
     recipe = manifest.recipe
     if manifest.capture == "onnx":
         return "weights of the ONNX file"
-    if recipe is None:  # whoever had the model in memory knows
-        return ""
-    if recipe.weights_file:
+    if recipe is not None and recipe.weights_file:
         return f"weights {file}" if file else "weights from a file"
-    return f"{_RANDOM}, seed {recipe.seed}" if recipe.fresh_weights else _UNKNOWN
+    if recipe is not None and recipe.fresh_weights:
+        return f"untrained: random weights, seed {recipe.seed}"
+    return "weights unknown"  # a factory may have loaded trained ones, and so may whoever had the model in memory
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:
@@ -113,7 +111,8 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
             from ..maps.overview import overview_pages
 
             pages = overview_pages(run, chosen, style, title, photo)
-            closing = [*pages.closing, *([_MEANT] if _RANDOM in title else [])]
+            is_random = manifest.recipe is not None and manifest.recipe.fresh_weights
+            closing = [*pages.closing, *([_MEANT] if is_random else [])]
             return replace(pages, lead=" ".join(filter(None, (pages.lead, top_class(run)))), closing=closing)
         return grid_pages(run.maps(chosen, style.reduce), chosen, style, title, photo)
     from ..maps.channel_grid import channel_pages

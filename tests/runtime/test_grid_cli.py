@@ -38,13 +38,13 @@ def wide_photo(tmp_path):
 def test_the_photo_is_the_first_tile_with_its_name_and_sizes(drawn, wide_photo):
     outcome, written = drawn(wide_photo, "--outputs", "cnn2")
     assert (outcome.code, outcome.err) == (0, "")
-    assert written[:4] == ["cnn2 · wide.png", "wide.png", "64 × 64 of 120 × 48", "cnn2"]
+    assert written[:4] == ["cnn2 · weights unknown · wide.png", "wide.png", "64 × 64 of 120 × 48", "cnn2"]
     assert "The photo is shown as the model saw it, resized and cropped, before normalisation." in " ".join(written)
 
 
 def test_the_photo_can_be_left_out(drawn, wide_photo):
     _, written = drawn(wide_photo, "--outputs", "cnn2", "--no-photo")
-    assert written[:2] == ["cnn2 · wide.png", "cnn2"]
+    assert written[:2] == ["cnn2 · weights unknown · wide.png", "cnn2"]
     assert "photo" not in " ".join(written)
 
 
@@ -76,7 +76,7 @@ def test_several_photos_stand_side_by_side(drawn, photo, wide_photo):
     outcome, written = drawn(photo, wide_photo, "--outputs", "cnn2*")
     assert (outcome.code, outcome.err) == (0, "")
     assert written[:6] == [
-        "cnn2 · grace_hopper.jpg and wide.png",
+        "cnn2 · weights unknown · grace_hopper.jpg and wide.png",
         "grace_hopper.jpg",
         "64 × 64 of 512 × 600",
         "wide.png",
@@ -85,7 +85,12 @@ def test_several_photos_stand_side_by_side(drawn, photo, wide_photo):
     ]
     assert [each for each in written if each.startswith("cnn2")] == [written[0], "cnn2", "cnn2_1", "cnn2_2"]
     _, written = drawn(photo, wide_photo, photo, "--outputs", "cnn2", "--no-photo")
-    assert written[:4] == ["cnn2 · 3 photos", "grace_hopper.jpg (1)", "wide.png", "grace_hopper.jpg (2)"]
+    assert written[:4] == [
+        "cnn2 · weights unknown · 3 photos",
+        "grace_hopper.jpg (1)",
+        "wide.png",
+        "grace_hopper.jpg (2)",
+    ]
 
 
 def test_photos_of_one_name_are_told_apart_by_their_folders(drawn, wide_photo, tmp_path):
@@ -115,7 +120,7 @@ def test_what_only_one_artifact_has_is_named(drawn, exported, photo):
 def test_channels_of_several_photos_stand_side_by_side(drawn, photo, wide_photo):
     outcome, written = drawn(photo, wide_photo, "--channels", "cnn2", "--top", 2)
     assert (outcome.code, outcome.err) == (0, "")
-    assert written[0] == "cnn2 · grace_hopper.jpg and wide.png · cnn2"
+    assert written[0] == "cnn2 · weights unknown · grace_hopper.jpg and wide.png · cnn2"
     assert "Each row is one channel of cnn2 (Conv2d · 64 × 32 × 32)" in " ".join(written)
     assert "All rows share one scale (RdBu_r)" in " ".join(written)
 

@@ -131,7 +131,7 @@ export class LargeView {
     this.canvas.style.setProperty("--aspect", String(shape.width / shape.height));
     if (!isOver) return paint(this.canvas, coloursOf(drawn, scale));
     const over = make("canvas");
-    paint(over, coloursOf(drawn, scale, { over: seen }));
+    paint(over, coloursOf(drawn, scale, seen));
     this.canvas.width = photo.width;
     this.canvas.height = photo.height;
     const context = this.canvas.getContext("2d");

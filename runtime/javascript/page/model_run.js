@@ -6,7 +6,7 @@ import { imageInput, preprocess, sizeOf } from "../src/index.js";
 import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
-import { readChannels, readComponents, readMap } from "../src/maps/map_reading.js";
+import { readChannels, readMap } from "../src/maps/map_reading.js";
 import { AUTO } from "../src/maps/reductions.js";
 import { coloursOfPhoto } from "../src/maps/picture.js";
 import { CameraTiles } from "./camera_tiles.js";
@@ -152,17 +152,6 @@ export class ModelRun {
     const again = outputs.filter((output) => unseen.has(output.name));
     const found = new Map((await this.mapsOf("full", again, reduce)).map((map) => [map.name, map]));
     return maps.map((map) => found.get(map.name) ?? map);
-  }
-
-  /**
-   * So many principal components of each output, of which its map is the first.
-   * @param {[any, FeatureMap][]} of
-   * @param {number} count
-   */
-  async components(of, count) {
-    const names = of.map(([output]) => output.name);
-    const tensors = await this.run("full", names);
-    return of.map(([output, map]) => readComponents(tensors.get(output.name), output, map, count));
   }
 
   /**

@@ -260,7 +260,7 @@ function draw() {
   tiles.show(pages, photo);
   byId("lead").textContent = pages.lead;
   byId("caption").replaceChildren(...lines(pages.opening));
-  byId("notes").replaceChildren(...lines(pages.maps.length ? notesOf(pages, state.scales) : pages.closing));
+  byId("notes").replaceChildren(...lines(pages.maps.length ? notesOf(pages, pages.maps, state.scales) : pages.closing));
   byId("facts").replaceChildren(...lines(pages.facts));
   byId("more-facts").hidden = !pages.facts.length;
 }

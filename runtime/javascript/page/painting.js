@@ -19,15 +19,14 @@ export function paint(canvas, { width, height, data }) {
  * @param {HTMLElement} place
  * @param {ColourScale | null} scale
  * @param {ArrayLike<number>} values
- * @param {{ brief: boolean, faint?: boolean, bar?: boolean }} how whether it isn't said what is clipped, and the map is
- *   faint, and the bar isn't elsewhere
+ * @param {{ brief: boolean, bar?: boolean }} how whether it isn't said what is clipped, and the bar isn't elsewhere
  */
-export function setRange(place, scale, values, { brief, faint = false, bar = true }) {
+export function setRange(place, scale, values, { brief, bar = true }) {
   const ends = endsOf(scale, notFinite(values), { brief });
   const texts = ends.map((textContent) => make("span", { textContent }));
   const isRange = scale !== null && scale.lowest !== scale.highest;
   if (!isRange || !bar) return place.replaceChildren(ends.filter(Boolean).join(" to "));
   const canvas = make("canvas", { className: "bar", "aria-hidden": "true" });
-  paint(canvas, barOf(cmapOf(scale), faint));
+  paint(canvas, barOf(cmapOf(scale)));
   return place.replaceChildren(canvas, ...texts);
 }

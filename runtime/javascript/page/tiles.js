@@ -2,7 +2,6 @@
 // the camera's next photo, keeps its tile; an overview picks its maps anew of each photo.
 
 import { ownScale } from "../src/maps/colour_scales.js";
-import { isWeak } from "../src/maps/feature_maps.js";
 import { PHOTO_SECTION, headingOf, namedOnce, pagesOf } from "../src/maps/map_page.js";
 import { coloursOfPhoto } from "../src/maps/picture.js";
 import { REMARKS, coloursOf, remarked } from "../src/maps/tile.js";
@@ -147,9 +146,8 @@ function setHeading({ tile, heading }, section, isInside, isLast) {
   tile.classList.toggle("in-section", isInside);
   tile.classList.toggle("goes-on", isInside && !isLast);
   if (!section) return heading.replaceChildren();
-  const { name, beside, atEnd } = headingOf(section);
-  const said = atEnd.slice(0, 1).map((textContent) => make("span", { className: textContent, textContent }));
-  return heading.replaceChildren(make("b", { textContent: name }), ` ${beside} `, ...said);
+  const { name, beside } = headingOf(section);
+  return heading.replaceChildren(make("b", { textContent: name }), ` ${beside}`);
 }
 
 /**
@@ -161,10 +159,9 @@ function setHeading({ tile, heading }, section, isInside, isLast) {
  */
 function fill({ tile, details, canvas, range }, { map, lines }, { style, brief }, scale, { seen }) {
   details.replaceChildren(...lines.map(lineOf));
-  const faint = isWeak(map);
-  paint(canvas, coloursOf(map, scale, { over: style.overlay ? seen : null, faint }));
+  paint(canvas, coloursOf(map, scale, style.overlay ? seen : null));
   tile.classList.toggle("smooth", Boolean(style.overlay));
-  setRange(range, style.shared ? ownScale(map.values) : scale, map.values, { brief, faint, bar: !style.shared });
+  setRange(range, style.shared ? ownScale(map.values) : scale, map.values, { brief, bar: !style.shared });
 }
 
 /** @param {string} text a line below a name; the word that is unusual stands out by its colour */

@@ -85,20 +85,38 @@ export const withMinus = (text) => text.replaceAll("-", "−");
 export const percent = (share) => `${roundHalfEven(share * 100)} %`;
 
 /**
- * `0.00019` and `1.9e-04` as `1.9e-4`, and then what is beside it and under 0.1 likewise.
- * @param {string[]} numbers
- * @returns {string[]}
+ * Python's `format(value, ".Nf")`: a tie is rounded to the even digit.
+ * @param {number} value
+ * @param {number} decimals
  */
-export function inOneForm(...numbers) {
-  const isShort = numbers.some((each) => /^-?0\.000\d|e-/.test(each));
-  return numbers.map((each) => {
-    const isSmall = isShort && Math.abs(Number(each)) > 0 && Math.abs(Number(each)) < 0.1;
-    return (isSmall ? scientific(each) : each).replace(/e([+-])0+(?=\d)/, (_, sign) => `e${sign === "-" ? "-" : ""}`);
-  });
+function fixed(value, decimals) {
+  const exact = Math.abs(value).toFixed(ALL_DIGITS);
+  const end = exact.indexOf(".") + decimals + 1;
+  const isTie = /^50*$/.test(exact.slice(end));
+  const before = exact.slice(0, decimals ? end : end - 1);
+  if (!isTie || Number(before[before.length - 1]) % 2) return value.toFixed(decimals);
+  return `${value < 0 ? "-" : ""}${before}`;
 }
 
-/** @param {string} number */
-function scientific(number) {
-  const digits = number.split("e")[0].replace(/\D/g, "").replace(/^0+/, "");
-  return Number(number).toExponential(digits.length - 1);
+/** The powers of ten of numbers that are written without one. */
+const PLAIN = { from: -3, to: 4 };
+/** The least power of ten by which a number can be divided. */
+const LEAST_POWER = -307;
+
+/**
+ * Two numbers with as many decimals as tell them apart, of one power of ten: `-0.0200` and `0.0249`, `0.80e-4` and
+ * `2.44e-4`.
+ * @param {number} low
+ * @param {number} high
+ * @returns {[string, string]}
+ */
+export function inOneForm(low, high) {
+  const power = Math.max(Number(Math.max(Math.abs(low), Math.abs(high)).toExponential(2).split("e")[1]), LEAST_POWER);
+  const isPlain = power >= PLAIN.from && power <= PLAIN.to;
+  const [unit, suffix] = isPlain ? [1, ""] : [Number(`1e${power}`), `e${power}`];
+  const text = (/** @type {number} */ end, /** @type {number} */ decimals) =>
+    end ? fixed(end / unit, decimals).replace(/^-(?=[0.]*$)/, "") + suffix : "0";
+  let decimals = isPlain ? Math.max(2 - power, 0) : 2;
+  while (text(low, decimals) === text(high, decimals) && decimals < 17 - Math.min(power, 0)) decimals++;
+  return [text(low, decimals), text(high, decimals)];
 }

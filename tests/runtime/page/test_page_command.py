@@ -48,7 +48,7 @@ def files_in(folder):
 def test_a_page_has_what_a_browser_runs_and_no_program(page, tmp_path):
     outcome = page()
     assert outcome.code == 0
-    assert outcome.out.startswith(f"{tmp_path / 'site'}: cnn2, outputs: 19, ")
+    assert outcome.out.startswith(f"{tmp_path / 'site'}: cnn2 · weights unknown, outputs: 19, ")
     assert "python -m http.server" in outcome.err
     assert " MB of it are the truths, by which the browser is judged: --no-verdict leaves that out\n" in outcome.err
     assert "--no-webgpu" not in outcome.err  # which is small here

@@ -58,17 +58,19 @@ function withMaps(some, outputs) {
 }
 
 /**
- * How many modules of one kind some outputs are of, by their numbers: 12 of `layers.0` to `layers.11`.
- * @param {Output[]} some
+ * The modules of one kind that are the most, by their numbers: `layers.0` to `layers.11`.
+ * @param {(string | null)[]} paths
+ * @returns {Set<string>}
  */
-export function numberedBlocks(some) {
-  const paths = new Set(some.filter(hasMap).map((each) => String(each.module_path ?? "")));
-  const counts = new Map();
+export function numberedPaths(paths) {
+  /** @type {Map<string, Set<string>>} */
+  const kinds = new Map();
   for (const path of paths) {
+    if (!path || !/\d/.test(path)) continue;
     const kind = path.replace(/\d+/g, "0");
-    if (/\d/.test(path)) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    kinds.set(kind, (kinds.get(kind) ?? new Set()).add(path));
   }
-  return Math.max(0, ...counts.values());
+  return [...kinds.values()].reduce((most, each) => (each.size > most.size ? each : most), new Set());
 }
 
 /**

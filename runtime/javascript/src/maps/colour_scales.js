@@ -117,8 +117,7 @@ export const ownScale = (values) => scaleOf(sortedFinite([values]), { clip: 0 })
 
 /**
  * The ends as `−30 … −0.25` and `1.5`, with as many digits as tell them apart; equal for a constant. In short, `≤ −0.25`:
- * how far what shares the end's colour lies isn't said; and `1.9e−4` instead of `0.00019`. Without marks, nothing is said of
- * it.
+ * how far what shares the end's colour lies isn't said; and both have as many decimals. Without marks, nothing is said of it.
  * @param {ColourScale} scale
  * @param {{ short?: boolean, marks?: boolean }} [how]
  * @returns {[string, string]}
@@ -128,13 +127,11 @@ export function rangeText(scale, { short = false, marks = true } = {}) {
     const text = withMinus(general(scale.lowest, 4));
     return [text, text];
   }
-  let low = "";
-  let high = "";
+  let [low, high] = short ? inOneForm(scale.low, scale.high) : ["", ""];
   for (let digits = 3; digits < 18 && low === high; digits++) {
     low = general(scale.low, digits);
     high = general(scale.high, digits);
   }
-  if (short) [low, high] = inOneForm(low, high);
   if (marks && scale.lowest < scale.low) low = short ? `≤ ${low}` : `${general(scale.lowest, 3)} … ${low}`;
   if (marks && scale.highest > scale.high) high = short ? `≥ ${high}` : `${high} … ${general(scale.highest, 3)}`;
   return [withMinus(low), withMinus(high)];

@@ -12,8 +12,7 @@ import { OUTPUT_PAGE } from "./tile_places.js";
 /** @typedef {import("./map_page.js").MapPages} MapPages */
 
 /**
- * The pages of maps that were read one by one; those that show nothing are named below them. What hardly varies beside
- * the others is drawn fainter.
+ * The pages of maps that were read one by one; those that show nothing are named below them.
  * @param {FeatureMap[]} maps
  * @param {any[]} outputs of a manifest
  * @param {import("./colour_scales.js").GridStyle} style

@@ -22,7 +22,7 @@ import { valueRange } from "./colour_maps.js";
  * @property {LeftOut | null} leftOut why it shows nothing, if it does
  * @property {string[]} badges what is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`
  * @property {number | null} share of a principal component: how much of the channels' variance it holds
- * @property {string} part which of several maps of its tensor it is, if there are: `PC2`, `channel 0`
+ * @property {string} part which of several maps of its tensor it is, if there are: `channel 0`
  * @property {string} stage of an overview: what the neighbours of its size are called, as of `withStages`
  */
 
@@ -34,9 +34,8 @@ const ALIKE = 0.02;
 export const WEAK = "weak";
 /** The badge of what a block adds to its input, where the sum looks like the input. */
 export const BRANCH = "branch";
-/** What is said of a first principal component that holds less of the channels' variance: it is one pattern of many. */
-export const LOW = "low";
-const LEAST_SHARE = 0.2;
+/** Of the channels' variance: a principal component that holds less is one pattern of many. */
+export const LEAST_SHARE = 0.15;
 
 /**
  * Why an output is not drawn, in the footer's words: of one, and of several.
@@ -65,13 +64,13 @@ export const isMeanOfFew = ({ reduction, part, size }) =>
   reduction === "mean" && !part && size.length > 0 && size[0] >= 2 && size[0] <= FEW_CHANNELS;
 
 /**
- * Whether it is a first principal component that holds little of the channels' variance.
+ * Whether it is a principal component that holds little of the channels' variance.
  * @param {FeatureMap} map
  */
-export const isLow = ({ share, part }) => share !== null && share < LEAST_SHARE && (part === "" || part === "PC1");
+export const isLow = ({ share }) => share !== null && share < LEAST_SHARE;
 
 /**
- * Whether it hardly varies beside the others, and is drawn fainter.
+ * Whether it hardly varies beside the others.
  * @param {FeatureMap} map
  */
 export const isWeak = ({ badges }) => badges.includes(WEAK);
@@ -84,8 +83,7 @@ export const isWeak = ({ badges }) => badges.includes(WEAK);
 export function remarksOf(map) {
   const others = map.badges.filter((badge) => badge !== WEAK && badge !== BRANCH);
   if (map.share === null) return others;
-  const share = `${map.part || "PC1"} ${percent(map.share)}${isLow(map) ? ` ${LOW}` : ""}`;
-  return [share, ...others.filter((badge) => badge !== map.reduction)];
+  return [`PC1 ${percent(map.share)}`, ...others.filter((badge) => badge !== map.reduction)];
 }
 
 /**

@@ -2,8 +2,9 @@
 
 import { general, percent } from "../number_words.js";
 import { hasMap } from "./channels.js";
-import { FLAT, SEQUENTIAL, isFlat } from "./colour_scales.js";
-import { BRANCH, LEFT_OUT, LOW, WEAK, isLow } from "./feature_maps.js";
+import { FLAT, SEQUENTIAL } from "./colour_scales.js";
+import { BRANCH, LEAST_SHARE, LEFT_OUT, isLow, isWeak } from "./feature_maps.js";
+import { hasFrame } from "./likeness.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
@@ -12,17 +13,12 @@ import { REDUCTIONS } from "./reductions.js";
 /** @typedef {import("./feature_maps.js").LeftOut} LeftOut */
 /** @typedef {import("./feature_maps.js").ByReason} ByReason */
 
-/** What a tile's badge says. @type {Record<string, string>} */
-export const BADGES = {
-  [WEAK]: "Weak, and fainter: what varies by less than a ten-thousandth of the strongest.",
-  [LOW]: "Low: PC1 holds under 20 % of the variance; it is one pattern of many.",
-  [BRANCH]: "Branch: what a block adds to its input; their sum is what the block returns.",
-};
+const OF_BRANCHES = "Branch: what a block adds to its input; their sum is what the block returns.";
 /** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
 export const IN_SHORT = {
-  "inside blocks": ["inside"],
+  "in blocks": ["inside"],
   "before an activation": ["preactivation"],
-  "like a tile drawn": ["repeat", "similar", "pooling", "noise"],
+  "like a tile here": ["repeat", "similar", "pooling", "noise"],
   checkerboards: ["checkerboard"],
   "nearly constant": ["weak", "rounding", "constant"],
   "without a map": ["point", "flat"],
@@ -52,24 +48,28 @@ export function overviewExplained(maps, outputs, depth) {
   const which = depth ? "what each block returns" : "those that look different";
   const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
   if (usual !== "pca") return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
-  const several = new Set(maps.map((map) => map.part)).size > 1;
-  const first = several ? "PC: principal components" : "PC1: the first principal component";
   return [
-    `${first} of the channels, whose mean shows little; %: share of variance.`,
+    "PC1: first principal component of the channels, with its share of variance.",
     `${counted[0].toUpperCase()}${counted.slice(1)}.`,
   ];
 }
 
 /**
- * What the signs of an overview's principal components are.
+ * What the signs of an overview's principal components are, where there are several.
  * @param {FeatureMap[]} maps
  * @returns {string[]}
  */
 export function signNotes(maps) {
-  const isFree = usualReduction(maps) === "pca";
-  const further = maps.some(({ part }) => part) ? ", others in the middle" : "";
-  return isFree ? [`A component's sign is free: here PC1 is bright as the photo and the tile before${further}.`] : [];
+  if (usualReduction(maps) !== "pca" || maps.length < 2) return [];
+  return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."];
 }
+
+/**
+ * Where the frame is from that maps have, if some do.
+ * @param {FeatureMap[]} maps
+ * @returns {string[]}
+ */
+export const frameNotes = (maps) => (maps.some(hasFrame) ? ["The frames around maps come from padding."] : []);
 
 /**
  * What the tiles' badges say.
@@ -83,8 +83,22 @@ export function badgeNotes(maps) {
     const count = maps.filter((map) => map.reduction === name).length;
     return `${name === "pca" ? "PC1" : name}: ${REDUCTIONS[name].words}, of ${count} whose ${usual} shows nothing.`;
   });
-  const marked = new Set(maps.flatMap((map) => (isLow(map) ? [...map.badges, LOW] : map.badges)));
-  return [...notes, ...Object.keys(BADGES).flatMap((badge) => (marked.has(badge) ? [BADGES[badge]] : []))];
+  return maps.some(({ badges }) => badges.includes(BRANCH)) ? [...notes, OF_BRANCHES] : notes;
+}
+
+/**
+ * Why tiles are weak.
+ * @param {FeatureMap[]} maps of these tiles
+ * @param {boolean} flat whether the colours of one span little of its values
+ * @returns {string[]}
+ */
+export function weakNotes(maps, flat) {
+  const why = [
+    flat ? `range under ${percent(FLAT)} of its values` : "",
+    maps.some(isWeak) ? "range under 0.01 % of the strongest tile's" : "",
+    maps.some(isLow) ? `PC1 under ${percent(LEAST_SHARE)}` : "",
+  ].filter(Boolean);
+  return why.length ? [`Weak: ${why.join(", or ")}.`] : [];
 }
 
 /**
@@ -121,10 +135,8 @@ export function scaleNotes(scales, style) {
 export function innerScaleNotes(scales) {
   const known = scales.flatMap((each) => each ?? []);
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
-  const less = known.some(isClipped) ? ", less its edge and 1 % at either end" : "";
-  const apart = known.length > 1 ? "; tiles don't compare" : "";
-  const flat = known.some(isFlat) ? [`Flat: the colours span less than ${percent(FLAT)} of the values.`] : [];
-  return [`Colours (${colours}): each tile's own range${less}${apart}.`, ...flat];
+  const less = known.some(isClipped) ? ", less its edge and outer 1 %" : "";
+  return [`Colours: ${colours} over ${known.length > 1 ? "each" : "the"} tile's own range${less}.`];
 }
 
 /**

@@ -4,7 +4,7 @@
 //
 // channels.js: N C H W, N H W C or tokens -> C H W
 // reductions.js, principal_components.js, eigenpairs.js: the ways to one map, a table; what auto tries
-// map_reading.js: a tensor -> its map, its principal components, its channels
+// map_reading.js: a tensor -> its map, its channels
 // feature_maps.js: FeatureMap: what one tile shows; what is left out
 // colour_scales.js, colour_maps.js, colour_tables.js: which value gets which colour
 // sections.js, stages.js: neighbours of one resolution; where a page may end
@@ -17,7 +17,7 @@
 
 export { channelsOf, hasMap } from "./channels.js";
 export { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
-export { readChannels, readComponents, readMap } from "./map_reading.js";
+export { readChannels, readMap } from "./map_reading.js";
 export { LEFT_OUT, detailOf, remarksOf, worthDrawing } from "./feature_maps.js";
 export { channelGrid, channelOf } from "./channel_grid.js";
 export { DIVERGING, SEQUENTIAL, overviewScales, ownScale, rangeText, scalesOf } from "./colour_scales.js";

@@ -17,8 +17,15 @@ const PERIODIC = 0.2;
 const LEAST_SIDE = 7;
 /** Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3. */
 const BLURRED = 28;
-/** Of a map's side, one pixel for so many, what is computed from padding. */
+/** Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be seen. */
 const RIM = 14;
+
+/** Of a map's standard deviation, by which the pixels of a frame differ from those beside them. */
+const JUMP = 0.4;
+/** How much more of them are of one sign than of the other. */
+const ONE_SIGN = 0.9;
+/** On how many sides, at least. */
+const SIDES = 3;
 
 /**
  * Which maps hardly vary beside the strongest.
@@ -73,6 +80,33 @@ export function isCheckerboard({ values, height, width }) {
 }
 
 /**
+ * Whether pixels along most sides are all brighter, or all darker, than those beside them: computed from padding.
+ * @param {Picture} map
+ */
+export function hasFrame({ values, height, width }) {
+  if (Math.min(height, width) < LEAST_SIDE || !allFinite(values)) return false;
+  const jump = JUMP * Math.sqrt(power(lessMean(values)));
+  const [last, below] = [(height - 1) * width, width - 1];
+  // Of each side: its first pixel but one, from one to the next, to the one beside it, how many there are.
+  const sides = [
+    [1, 1, width, width - 2],
+    [last + 1, 1, -width, width - 2],
+    [width, width, 1, height - 2],
+    [width + below, width, -1, height - 2],
+  ];
+  const framed = sides.filter(([first, next, inner, count]) => {
+    let [signs, sum] = [0, 0];
+    for (let index = 0, at = first; index < count; index++, at += next) {
+      const step = values[at] - values[at + inner];
+      signs += Math.sign(step);
+      sum += step;
+    }
+    return Math.abs(signs / count) >= ONE_SIGN && jump > 0 && Math.abs(sum / count) >= jump;
+  });
+  return framed.length >= SIDES;
+}
+
+/**
  * The maps, those that are principal components with the sign by which they look most like the map before.
  * @param {FeatureMap[]} maps one after the other
  * @param {Picture | null} photo its brightness, which stands before the first, if there is one
@@ -115,15 +149,15 @@ export function correlation(one, other) {
 
 /**
  * How much a map changes where a photo does, whatever the sign: Pearson's correlation of the square roots of their slopes,
- * so that a few edges aren't all, without the rim; both averaged down as by `correlation`. Null of a map in which that is
- * chance.
+ * so that a few edges aren't all, without the rim; both averaged down as by `correlation`. Null of a map that is too
+ * small to show any.
  * @param {Picture[]} colours of the photo
  * @param {Picture} map
  */
 export function outlinesCorrelation(colours, map) {
   const height = Math.min(colours[0].height, map.height, BLURRED);
   const width = Math.min(colours[0].width, map.width, BLURRED);
-  if (Math.min(height, width) < LEAST_SIDE) return null;
+  if (Math.min(height, width) < RIM) return null;
   const rim = Math.ceil(Math.min(height, width) / RIM);
   const [one, other] = [colours, [map]].map((parts) =>
     steepnessOf(parts.map((each) => coarse(each, height, width)), height, width, rim),

@@ -2,8 +2,7 @@
 // `runtime/maps/map_page.py`; which maps, and what is said of them, is up to `feature_grid.js` and `overview.js`.
 
 import { isFlat, isInner, overviewScales, ownScale, scalesOf } from "./colour_scales.js";
-import { BRANCH, WEAK, isWeak } from "./feature_maps.js";
-import { clipNotes, innerScaleNotes, photoNotes, scaleNotes } from "./footer.js";
+import { clipNotes, innerScaleNotes, photoNotes, scaleNotes, weakNotes } from "./footer.js";
 import { cornerOf, layOut } from "./page_layout.js";
 import { drawFooter, drawTitle } from "./pages.js";
 import { Picture, coloursOfPhoto } from "./picture.js";
@@ -57,7 +56,7 @@ import { tilesOf, withoutName } from "./tile_texts.js";
  */
 
 /** What the photo's tile is headed by. @type {Section} */
-export const PHOTO_SECTION = { name: "input", within: "", channels: null, count: 1, stage: "", badges: [] };
+export const PHOTO_SECTION = { name: "input", within: "", channels: null, count: 1, stage: "" };
 
 /**
  * The scale of each map; null where no value is finite.
@@ -70,15 +69,25 @@ export function scalesOfPages({ maps, style, brief }) {
 }
 
 /**
+ * Which of an overview's tiles are nearly constant.
+ * @param {import("./colour_scales.js").GridStyle} style
+ * @param {boolean} brief
+ * @param {(ColourScale | null)[]} scales
+ */
+const flatOf = (style, brief, scales) => scales.map((scale) => brief && isInner(style) && isFlat(scale));
+
+/**
  * The sentences below some tiles.
  * @param {MapPages} pages
+ * @param {FeatureMap[]} maps of these
  * @param {(ColourScale | null)[]} scales of these
  * @returns {string[]}
  */
-export function notesOf({ style, brief, closing }, scales) {
+export function notesOf({ style, brief, closing }, maps, scales) {
   const coloured =
     brief && isInner(style) ? innerScaleNotes(scales) : [...scaleNotes(scales, style), ...clipNotes(scales, style)];
-  return [...coloured, ...(style.overlay || !brief ? photoNotes(Boolean(style.overlay)) : []), ...closing];
+  const weak = weakNotes(maps, flatOf(style, brief, scales).some(Boolean));
+  return [...coloured, ...weak, ...(style.overlay || !brief ? photoNotes(Boolean(style.overlay)) : []), ...closing];
 }
 
 /**
@@ -88,7 +97,7 @@ export function notesOf({ style, brief, closing }, scales) {
  * @returns {MapPage[]}
  */
 export function pagesOf(pages, most = pages.kind.mostTiles) {
-  const [all, flat] = [scalesOfPages(pages), pages.brief && isInner(pages.style)];
+  const all = scalesOfPages(pages);
   const paths = pages.maps.map((map) => map.path);
   return pageRanges(paths, most).map(([from, to], index, ranges) => {
     const [maps, scales] = [pages.maps.slice(from, to), all.slice(from, to)];
@@ -97,28 +106,23 @@ export function pagesOf(pages, most = pages.kind.mostTiles) {
     const [number, count] = [index + 1, ranges.length];
     const place = `Page ${number} of ${count}: tiles ${from + 1} to ${to} of ${pages.maps.length}.`;
     return {
-      tiles: tilesOf(
-        maps,
-        sections,
-        scales.map((scale) => flat && isFlat(scale)),
-      ),
+      tiles: tilesOf(maps, sections, flatOf(pages.style, pages.brief, scales)),
       scales,
       sections,
-      notes: [...notesOf(pages, scales), ...(several ? [place] : [])],
+      notes: [...notesOf(pages, maps, scales), ...(several ? [place] : [])],
       suffix: several ? ` · page ${number} of ${count}` : "",
     };
   });
 }
 
 /**
- * What a section's heading says: its name, what is beside it, and at its end the first of these for which there is room.
+ * What a section's heading says: its name, and what is beside it.
  * @param {Section} section
- * @returns {{ name: string, beside: string, atEnd: string[] }}
+ * @returns {{ name: string, beside: string }}
  */
 export function headingOf(section) {
-  const { stage, name, badges } = section;
-  const atEnd = [WEAK, BRANCH].filter((badge) => badges.includes(badge));
-  return { name: stage || name, beside: stage ? name : besideOf(section), atEnd };
+  const { stage, name } = section;
+  return { name: stage || name, beside: stage ? name : besideOf(section) };
 }
 
 /**
@@ -203,13 +207,12 @@ function drawSections(picture, layout, sections) {
   for (const section of sections) {
     const tiles = Array.from({ length: section.count }, (_, index) => start + index);
     start += section.count;
-    const { name, beside, atEnd } = headingOf(section);
-    let said = atEnd; // once, in the first row that has room
+    const { name, beside } = headingOf(section);
     for (const row of new Set(tiles.map((tile) => layout.places[tile][0]))) {
       const here = tiles.filter((tile) => layout.places[tile][0] === row);
       const [x, y] = cornerOf(layout, here[0]);
       const width = cornerOf(layout, here[here.length - 1])[0] + layout.side - x;
-      if (drawHeading(picture, [x, y], name, layout.text - 1, width, beside, said)) said = [];
+      drawHeading(picture, [x, y], name, layout.text - 1, width, beside);
     }
   }
 }
@@ -251,10 +254,9 @@ function drawTile(picture, layout, index, { map, name, lines }, scale, { bar, ov
   }
   drawDetails(picture, [x, baseline], lines, text - 1, line, side);
   const y = top + layout.sectionHeight + layout.titlesHeight;
-  const faint = isWeak(map);
-  const [width, height] = drawFramed(picture, [x, y], side, coloursOf(map, scale, { over, faint }));
+  const [width, height] = drawFramed(picture, [x, y], side, coloursOf(map, scale, over));
   const room = Math.max(width, Math.floor(side / 2)); // the numbers stay below a narrow map
   // Without a bar the scale is in the footer, and the tile says what is its own.
   const ends = bar ? scale : ownScale(map.values);
-  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, faint, brief });
+  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, brief });
 }

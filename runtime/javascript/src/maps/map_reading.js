@@ -1,9 +1,8 @@
-// Tensors by output to maps: one of each, or its principal components, or its channels; the rules of
+// Tensors by output to maps: one of each, or its channels; the rules of
 // `runtime/maps/map_reading.py`. Which maps show something new is in `feature_maps.js`.
 
 import { UsageError } from "../errors.js";
 import { channelsOf, hasMap } from "./channels.js";
-import { principalComponents } from "./principal_components.js";
 import { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("../tensor.js").Tensor} Tensor */
@@ -52,19 +51,6 @@ export function readMap(tensor, output, reduce = AUTO, noise = 0) {
     first ??= found;
   }
   return /** @type {FeatureMap} */ (first);
-}
-
-/**
- * An output's first principal components, of which `map` is the first; that alone if there are no more.
- * @param {Tensor | undefined} tensor
- * @param {any} output of a manifest
- * @param {FeatureMap} map
- * @param {number} count
- * @returns {FeatureMap[]}
- */
-export function readComponents(tensor, output, map, count) {
-  const [, ...others] = principalComponents(givenChannels(tensor, output), count);
-  return [map, ...others.map((each, index) => ({ ...map, ...each, part: `PC${index + 2}`, badges: [] }))];
 }
 
 /**

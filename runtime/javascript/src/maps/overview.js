@@ -1,13 +1,14 @@
 // An overview of a model: the few of its maps that say the most, on one page; the order of the steps, which is that of
 // `runtime/maps/overview.py`. Which blocks it is of is decided in `blocks.js`, what looks alike in `thinning.js`.
 
-import { closedBlocks, isBranch, numberedBlocks, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
+import { closedBlocks, isBranch, numberedPaths, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
 import { hasMap } from "./channels.js";
 import { marked, refuseBlank } from "./feature_grid.js";
 import { isWeak, worthDrawing } from "./feature_maps.js";
 import {
   badgeNotes,
   explained,
+  frameNotes,
   leftOutCounts,
   leftOutNotes,
   overviewExplained,
@@ -15,10 +16,11 @@ import {
   tokenNotes,
 } from "./footer.js";
 import { aligned } from "./likeness.js";
-import { readChannels, readComponents, readMap } from "./map_reading.js";
+import { scalesOfPages } from "./map_page.js";
+import { readChannels, readMap } from "./map_reading.js";
 import { extraChannels, inParts } from "./parts.js";
 import { AUTO, AUTO_ORDER } from "./reductions.js";
-import { lastOfSizes, withStages, withoutPoolings } from "./stages.js";
+import { landmarks, withStages, withoutPoolings } from "./stages.js";
 import { takeaway } from "./takeaway.js";
 import {
   MOST_SHOWN,
@@ -50,7 +52,7 @@ import { OVERVIEW_PAGE } from "./tile_places.js";
  */
 
 /** Maps, of which fewer leave room for the branches of blocks. */
-const FEWEST = 4;
+const FEWEST = 3;
 /** Why an overview leaves out what another page draws. @type {LeftOut[]} */
 const THINNED = ["inside", "preactivation", "similar", "pooling", "noise", "checkerboard", "weak"];
 
@@ -85,20 +87,23 @@ export async function overviewPages(source, outputs, style, seen) {
     if (more.maps.length > draft.maps.length) [some, draft] = [branches, more];
   }
   account(draft, outputs, blocks, some);
-  const stages = few ? withStages(draft.maps, depth ? numberedBlocks(some) : 0) : draft.maps;
+  const numbered = numberedPaths(some.filter(hasMap).map((output) => output.module_path));
+  const stages = few ? withStages(draft.maps, depth ? numbered.size : 0) : draft.maps;
   const byName = new Map(outputs.map((output) => [output.name, output]));
   const drawn = few && isFree ? await inParts(source, byName, stages) : stages;
   const isThinned = THINNED.some((kind) => kind in draft.leftOut);
-  return {
+  const photo = seen && brightness ? { colours: channelsOf(seen), brightness } : null;
+  const pages = {
     maps: drawn,
     style,
     kind: OVERVIEW_PAGE,
-    lead: few ? takeaway(drawn, draft.alike, seen && channelsOf(seen), brightness) : "",
+    lead: "",
     opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
-    closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...leftOutCounts(draft.leftOut)],
+    closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...frameNotes(drawn), ...leftOutCounts(draft.leftOut)],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
     brief: true,
   };
+  return few ? { ...pages, lead: takeaway(drawn, draft.alike, photo, scalesOfPages(pages)) } : pages;
 }
 
 /**
@@ -109,8 +114,6 @@ export async function overviewPages(source, outputs, style, seen) {
 export const tensorSource = (tensors) => ({
   hasChannels: true,
   maps: async (outputs, reduce) => outputs.map((output) => readMap(tensors.get(output.name), output, reduce)),
-  components: async (of, count) =>
-    of.map(([output, map]) => readComponents(tensors.get(output.name), output, map, count)),
   channels: async (output, map) => readChannels(tensors.get(output.name), output, map),
 });
 
@@ -147,8 +150,8 @@ function brightnessOf(seen) {
 function drafted(maps, outputs, photo, room, shared) {
   const of = mapsOf(maps, outputs);
   const { maps: even, boards } = room ? withoutCheckerboards(of) : { maps: of, boards: [] };
-  const { maps: some, pooled } = room ? withoutPoolings(even) : { maps: even, pooled: [] };
-  const stay = room ? lastOfSizes(some.filter((map) => map.leftOut === null)) : new Set();
+  const { maps: some, pooled } = withoutPoolings(even);
+  const stay = room ? landmarks(some.filter((map) => map.leftOut === null)) : new Set();
   const found = worthDrawing(some, { shared, stay });
   if (!found.maps.length) refuseBlank(outputs, found.leftOut);
   let { maps: drawn, weak } = strongestAndLast(marked(found.maps));
@@ -159,7 +162,7 @@ function drafted(maps, outputs, photo, room, shared) {
     weak = [...weak, ...drawn.filter(isFaint).map((map) => map.name)];
     drawn = drawn.filter((map) => !isFaint(map));
   }
-  const apart = differing(drawn, room && { ...room, taken: room.taken + extraChannels(drawn) });
+  const apart = differing(drawn, room && { ...room, taken: room.taken + extraChannels(drawn) }, stay);
   const twins = [...apart.twins.keys()];
   const noise = twins.filter((name) => apart.noise.has(name));
   const similar = twins.filter((name) => !apart.noise.has(name));

@@ -80,7 +80,7 @@ export function layOut(shapes, contents) {
   const { columns, places } = arranged(different, contents, shapes.length, lines);
   const least = width ? LEAST_WIDTH : USUAL_WIDTH;
   for (const side of triedSides(different, kind, columns, width)) {
-    const text = Math.min(Math.max(roundHalfEven(side / PART), 11), 19);
+    const text = Math.min(Math.max(roundHalfEven(side / PART), 11), kind.largestText);
     const nameText = nameSize(names, text, side, measure);
     const bold = (/** @type {string} */ each) => measure(each, nameText, true);
     const plain = (/** @type {string} */ each) => measure(each, text - 1, false);

@@ -1,9 +1,8 @@
-// The principal components of a tensor's channels, for `reductions.js`, in float64 as `runtime/maps/reductions.py`.
+// The first principal component of a tensor's channels, for `reductions.js`, in float64 as `runtime/maps/reductions.py`.
 
 import { largestEigenpairs } from "./eigenpairs.js";
 
 /** @typedef {import("./channels.js").Channels} Channels */
-/** @typedef {{ values: Float64Array, share: number }} Component H W, and how much of the channels' variance it holds */
 
 const SAME_ENERGY = 0.05;
 
@@ -18,27 +17,11 @@ export function principalComponent(tensor) {
   const kept = finitePixels(tensor);
   if (kept.length === 0) return found;
   const centred = lessMeans(tensor, kept);
-  const scores = signed(scoresOf(centred, tensor.channels, 1)[0], energyOf(tensor, kept));
+  const scores = signed(scoresOf(centred, tensor.channels), energyOf(tensor, kept));
   kept.forEach((pixel, index) => {
     found[pixel] = scores[index];
   });
   return found;
-}
-
-/**
- * The first principal components of the channels; none where a value isn't finite. Their signs are arbitrary.
- * @param {Channels} tensor C H W
- * @param {number} count
- * @returns {Component[]}
- */
-export function principalComponents(tensor, count) {
-  const kept = finitePixels(tensor);
-  if (kept.length < tensor.height * tensor.width) return [];
-  const found = scoresOf(lessMeans(tensor, kept), tensor.channels, count);
-  return found.flatMap((values) => {
-    const share = explainedShare(tensor, values);
-    return share === null ? [] : [{ values, share }];
-  });
 }
 
 /**
@@ -107,13 +90,12 @@ function energyOf({ channels, height, width, data }, kept) {
 }
 
 /**
- * C P to the scores of the first components, P each, by the smaller of the two matrices that have them.
+ * C P to P: the first component's scores, by the smaller of the two matrices that have it.
  * @param {Float64Array} centred
  * @param {number} channels
- * @param {number} count
- * @returns {Float64Array[]}
+ * @returns {Float64Array}
  */
-function scoresOf(centred, channels, count) {
+function scoresOf(centred, channels) {
   const pixels = centred.length / channels;
   // The squares of the largest numbers would overflow.
   const scale = centred.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
@@ -139,11 +121,10 @@ function scoresOf(centred, channels, count) {
     return result;
   };
   const multiply = (/** @type {Float64Array} */ given) => (byChannels ? down(up(given)) : up(down(given)));
-  return largestEigenpairs(multiply, Math.min(channels, pixels), count).map(({ vector, value }) =>
-    byChannels
-      ? up(vector).map((score) => score * scale)
-      : vector.map((each) => each * Math.sqrt(Math.max(value, 0)) * scale),
-  );
+  const [{ vector, value }] = largestEigenpairs(multiply, Math.min(channels, pixels), 1);
+  return byChannels
+    ? up(vector).map((score) => score * scale)
+    : vector.map((each) => each * Math.sqrt(Math.max(value, 0)) * scale);
 }
 
 /**

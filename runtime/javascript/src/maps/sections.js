@@ -2,7 +2,7 @@
 // rules of `runtime/maps/sections.py`; how large a tile is, and where it is on its page, is in `tile_places.js`.
 
 import { roundHalfEven } from "../tensor.js";
-import { BRANCH, WEAK, isWeak, sameSize, sizeText } from "./feature_maps.js";
+import { sameSize, sizeText } from "./feature_maps.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /**
@@ -12,7 +12,6 @@ import { BRANCH, WEAK, isWeak, sameSize, sizeText } from "./feature_maps.js";
  * @property {number | null} channels of each; null where they differ
  * @property {number} count
  * @property {string} stage what it is called in an overview, whose tiles say the channels themselves
- * @property {string[]} badges those of `WEAK` and `BRANCH` that all have
  */
 
 /** Of a page's tiles, by which it may be shorter or longer to end where a block ends. */
@@ -27,7 +26,7 @@ export const besideOf = ({ stage, channels, within }) =>
 
 /**
  * The sections of maps, which hold all of them; none where they would say nothing. A section is what follows one another
- * at one height and width: a stage of the model. What is weak has its own.
+ * at one height and width: a stage of the model.
  * @param {FeatureMap[]} maps
  * @returns {Section[]}
  */
@@ -37,7 +36,7 @@ export function sectionsOf(maps) {
   const groups = [];
   for (const map of maps) {
     const [last] = groups.slice(-1);
-    if (last && sameSize(last[0], map) && isWeak(last[0]) === isWeak(map)) last.push(map);
+    if (last && sameSize(last[0], map)) last.push(map);
     else groups.push([map]);
   }
   const found = groups.map(sectionOf);
@@ -102,7 +101,6 @@ function sectionOf(maps) {
     channels: maps.every((map) => map.size[0] === first.size[0]) ? first.size[0] : null,
     count: maps.length,
     stage: first.stage,
-    badges: [WEAK, BRANCH].filter((badge) => maps.every((map) => map.badges.includes(badge))),
   };
 }
 

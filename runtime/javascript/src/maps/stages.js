@@ -1,14 +1,17 @@
 // Stages of a model, by the sizes of its maps: their names, of a U-Net those of its two halves; what each returns; and
 // poolings, which only make what is before them smaller. The rules of `runtime/maps/stages.py`.
 
-import { within } from "./blocks.js";
+import { numberedPaths } from "./blocks.js";
 import { sameSize } from "./feature_maps.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 
-/** Operations that change no value: what is before them has the better name. */
+/** Operations that change no picture: what is before them has the better name. */
 const MOVES =
-  /^(?:permute|transpose|reshape|view|flatten|identity|dropout|contiguous)(?:\.[\p{L}\p{N}_]+)?(?:_\p{Nd}+)?$/iu;
+  /^(?:permute|transpose|reshape|view|flatten|identity|dropout|contiguous|layer_?norm(?:2d)?)(?:\.[\p{L}\p{N}_]+)?(?:_\p{Nd}+)?$/iu;
+
+/** Blocks of one size, of which more have a first, a middle and a last one. */
+const FEWEST = 3;
 
 /**
  * The maps, each with the name of its stage: the neighbours of one height and width. Where the maps become smaller and
@@ -44,30 +47,19 @@ function stageNames(areas, blocks) {
 }
 
 /**
- * The names of what each stage returns: of the last before the size changes, and of the last of all. What only prepares
- * the change, as the norm before a strided convolution in one module with it, is not the last.
+ * The names of what is drawn although it looks like others: the last of each stage, which is what it returns; where there
+ * is one size, the first, the middle and the last block.
  * @param {FeatureMap[]} maps
  * @returns {Set<string>}
  */
-export function lastOfSizes(maps) {
-  /** @type {Set<string>} */
-  const found = new Set();
+export function landmarks(maps) {
   const moved = maps.filter((map) => !MOVES.test(whatOf(map)));
   const some = moved.length ? moved : maps;
-  some.forEach((map, index) => {
-    const [before, following] = [some[index - 1], some[index + 1]];
-    if (following && sameSize(following, map)) return;
-    const around = map.path.slice(0, Math.max(map.path.lastIndexOf("."), 0));
-    const prepares =
-      before &&
-      following &&
-      around &&
-      sameSize(before, map) &&
-      within(following.path, around) &&
-      !within(before.path, around);
-    found.add(prepares ? before.name : map.name);
-  });
-  return found;
+  const ends = runsOfOneSize(some).map((run) => run[run.length - 1]);
+  const numbered = numberedPaths(some.map((map) => map.path));
+  const blocks = some.filter((map) => numbered.has(map.path));
+  if (ends.length > 1 || blocks.length <= FEWEST) return new Set(ends.map((map) => map.name));
+  return new Set([0, Math.floor((blocks.length - 1) / 2), blocks.length - 1].map((at) => blocks[at].name));
 }
 
 /**

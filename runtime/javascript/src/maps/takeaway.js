@@ -1,126 +1,145 @@
 // What an overview shows, in one sentence of what is measured: values that fade, maps that hardly change, or how far the
-// photo's outlines are seen. The words of `runtime/maps/takeaway.py`; the other sentences of a page are in `footer.js`.
+// photo's outlines are seen. There is none where there is nothing of it to say. The words of `runtime/maps/takeaway.py`;
+// the other sentences of a page are in `footer.js`.
 
-import { valueRange } from "./colour_maps.js";
-import { sizeText } from "./feature_maps.js";
+import { rangeText } from "./colour_scales.js";
+import { sameSize, sizeText } from "./feature_maps.js";
 import { blurred, correlation, dot, outlinesCorrelation } from "./likeness.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {import("./likeness.js").Picture} Picture */
+/** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
+/**
+ * @typedef {object} Stage what is measured of all tiles of a stage
+ * @property {string} name
+ * @property {FeatureMap} map one of its tiles
+ * @property {number} lowest correlation of edges
+ * @property {number} highest
+ * @property {boolean} isInverted
+ */
 
-/** The correlation of a map's outlines with the photo's, from which on they are seen. */
-const CLEAR = 0.7;
+/** The correlation of a map's edges with the photo's, from which on outlines are seen. */
+const CLEAR = 0.55;
 /** The same, below which they aren't. */
-const GONE = 0.4;
-/** The correlation with the photo's brightness, up to which a mean is its negative. */
-const INVERTED = -0.6;
-/** Of the first map's largest value, below which the last one's has faded. */
+const GONE = 0.3;
+/** The correlation with the photo's brightness, up to which a mean is mostly its negative. */
+const INVERTED = -0.4;
+/** Of the first map's largest colour, below which the last one's has faded. */
 const FADED = 1e-3;
-/** Maps that look like tiles drawn, from which on it is said that they hardly change. */
+/** Maps of one size, from which on it is said that they hardly change. */
 const STEADY = 8;
-/** Their least correlation. */
+/** Their least correlation with the last. */
 const VERY_ALIKE = 0.95;
+/** @type {Record<string, string>} */
+const SUBJECTS = { mean: "the mean", pca: "PC1" };
 
 /**
  * The sentence: the first that there is something to say for; empty if there is none.
  * @param {FeatureMap[]} maps of the overview, at least one, with their stages
  * @param {Map<string, FeatureMap[]>} alike by what is drawn, those that look like it
- * @param {Picture[] | null} colours of the photo as the model sees it
- * @param {Picture | null} brightness of the same
+ * @param {{ colours: Picture[], brightness: Picture } | null} photo as the model sees it
+ * @param {(ColourScale | null)[]} scales of each map, whose ends are the numbers below it
  */
-export function takeaway(maps, alike, colours, brightness) {
+export function takeaway(maps, alike, photo, scales) {
+  const subject = SUBJECTS[maps[0].reduction] ?? maps[0].reduction;
   const parts = maps.filter(({ part }) => !part);
   const whole = parts.length ? parts : maps;
-  const outlines = () => (colours && brightness ? outlinesOf(whole, colours, brightness) : "");
-  const said = fadedOf(whole) || steadyOf(whole, alike) || outlines() || sizesOf(whole);
-  return said ? `${said[0].toUpperCase()}${said.slice(1)}.` : "";
-}
-
-/** @param {FeatureMap[]} maps */
-function fadedOf(maps) {
-  const [first, last] = [maps[0], maps[maps.length - 1]].map((map) =>
-    Math.max(...(valueRange(map.values) ?? [0]).map(Math.abs)),
-  );
-  if (!(last > 0 && last < FADED * first)) return "";
-  const names = called(maps);
-  return `values fade from ${short(first)} in ${names[0]} to ${short(last)} in ${names[names.length - 1]}`;
+  const said = fadedOf(maps, scales) || steadyOf(whole, alike) || (photo ? outlinesOf(whole, photo) : "");
+  const sentence = said.replace("IT", subject);
+  return said ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
 }
 
 /**
- * `4e−7` or `3.7`.
- * @param {number} value
+ * @param {FeatureMap[]} maps
+ * @param {(ColourScale | null)[]} scales
  */
-function short(value) {
-  const [number, exponent] = value.toExponential(1).split("e");
-  return Math.abs(Number(exponent)) < 3 ? `${Number(value.toPrecision(2))}` : `${number}e${Number(exponent)}`.replace("-", "−");
+function fadedOf(maps, scales) {
+  const [first, was] = largestOf(scales[0]);
+  const [last, became] = largestOf(scales[scales.length - 1]);
+  if (!(last > 0 && last < FADED * first)) return "";
+  return `the values of IT fade from ${was} in ${maps[0].stage} to ${became} in ${maps[maps.length - 1].stage}`;
 }
 
 /**
- * That maps of one size hardly change, if many look like those that are drawn, and very much so.
+ * The end that is farther from 0, without its sign, and as it is written.
+ * @param {ColourScale | null} scale
+ * @returns {[number, string]}
+ */
+function largestOf(scale) {
+  if (!scale) return [0, ""];
+  const [low, high] = rangeText(scale, { short: true, marks: false });
+  const [end, text] = Math.abs(scale.low) > Math.abs(scale.high) ? [scale.low, low] : [scale.high, high];
+  return [Math.abs(end), text.replace(/^−/, "")];
+}
+
+/**
+ * That maps of one size hardly change, if they are many.
  * @param {FeatureMap[]} maps
  * @param {Map<string, FeatureMap[]>} alike
  */
 function steadyOf(maps, alike) {
-  const pairs = maps.flatMap((map) => (alike.get(map.name) ?? []).map((other) => [map, other]));
-  if (pairs.length < STEADY || new Set(maps.map(sizeOf)).size > 1) return "";
-  const least = Math.min(...pairs.map(([one, other]) => Math.abs(dot(blurred(one), blurred(other)))));
-  const what = maps[0].share === null ? "the mean" : "PC1";
-  const outputs = pairs.length + maps.length;
-  return least >= VERY_ALIKE ? `${what} hardly changes over ${outputs} outputs (r ≥ ${floored(least)})` : "";
+  const every = [...maps, ...maps.flatMap((map) => alike.get(map.name) ?? [])];
+  if (every.length < STEADY || !maps.every((map) => sameSize(map, maps[0]))) return "";
+  const last = blurred(maps[maps.length - 1]);
+  const least = Math.min(...every.map((map) => Math.abs(dot(blurred(map), last))));
+  const what = maps[0].stage.endsWith("blocks") ? "block" : "tile";
+  return least >= VERY_ALIKE ? `IT hardly changes from the first ${what} to the last (correlation ${atLeast(least)})` : "";
 }
 
 /**
- * How far the photo's outlines are seen: in all maps, up to one of them, or lost and back again.
+ * How far the photo's outlines are seen: down to a size, up to a stage, or lost and back again.
  * @param {FeatureMap[]} maps
- * @param {Picture[]} colours
- * @param {Picture} brightness
+ * @param {{ colours: Picture[], brightness: Picture }} photo
  */
-function outlinesOf(maps, colours, brightness) {
-  const names = called(maps);
-  const found = maps.flatMap((map, index) => {
-    const r = outlinesCorrelation(colours, map);
-    return r === null ? [] : [{ name: names[index], r }];
-  });
-  const clear = found.filter(({ r }) => r >= CLEAR);
-  if (!clear.length) return "";
-  if (clear.length === maps.length)
-    return `all tiles keep the photo's outlines (r ≥ ${floored(Math.min(...clear.map(({ r }) => r)))})`;
-  const isInverted = maps[0].share === null && correlation(brightness, maps[0]) <= INVERTED;
-  const lead = isInverted ? `in ${found[0].name} the photo is inverted; its outlines are` : "the photo's outlines are";
-  const [first, last] = [clear[0], clear[clear.length - 1]];
-  const between = found.slice(found.indexOf(first), found.indexOf(last) + 1);
-  const lowest = between.reduce((least, each) => (each.r < least.r ? each : least));
-  if (lowest.r < GONE) return `${lead} lost by ${withR(lowest)} and back in ${withR(last)}`;
-  const end = found[found.length - 1];
-  const seen = last === found[0] ? `in ${withR(last)}` : `up to ${withR(last)}`;
-  return `${lead} clear ${seen}${end.r < GONE ? `, gone in ${withR(end)}` : ""}`;
+function outlinesOf(maps, photo) {
+  const names = [...new Set(maps.map(({ stage }) => stage))];
+  const stages = names.flatMap((name) => measuredOf(maps.filter(({ stage }) => stage === name), photo) ?? []);
+  const isClear = (/** @type {Stage} */ { lowest }) => lowest >= CLEAR;
+  const [seen, later] = splitBy(stages, isClear);
+  if (!seen.length) return "";
+  const last = seen[seen.length - 1];
+  const isInverted = seen.every((each) => each.isInverted);
+  const [kept, how] = isInverted ? ["outlines", ", mostly inverted"] : ["the photo's outlines", ""];
+  const least = atLeast(Math.min(...seen.map((each) => each.lowest)));
+  if (!later.length) {
+    const { height, width } = seen.map(({ map }) => map).reduce((one, map) => (areaOf(map) < areaOf(one) ? map : one));
+    const size = sizeText([height, width]);
+    return `IT keeps ${kept} down to ${size} pixels${how} (edge correlation ${least})`;
+  }
+  const [lost, back] = splitBy(later, (each) => !isClear(each));
+  if (!back.length) return `IT keeps ${kept} to ${last.name}${how} (edge correlation ${least})`;
+  const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
+  const isLost = Math.max(...lost.map((each) => each.highest)) < GONE;
+  return isLost ? `${said} (edge correlation ${atLeast(back[0].lowest)})` : "";
 }
 
 /**
- * What to call each map: its stage, unless others are of it, too.
+ * What is measured of a stage's tiles; null of tiles in which outlines can't be seen.
  * @param {FeatureMap[]} maps
+ * @param {{ colours: Picture[], brightness: Picture }} photo
+ * @returns {Stage | null}
  */
-const called = (maps) =>
-  maps.map(({ name, stage }) => (maps.filter((each) => each.stage === stage).length === 1 ? stage : name));
-
-/** @param {{ name: string, r: number }} likeness */
-const withR = ({ name, r }) => `${name} (r ${r.toFixed(2).replace("-0.00", "0.00").replace("-", "−")})`;
-
-/** @param {FeatureMap[]} maps */
-function sizesOf(maps) {
-  const stages = maps.filter(
-    (map, index) => maps.findIndex((each) => each.stage === map.stage && sizeOf(each) === sizeOf(map)) === index,
-  );
-  if (stages.length < 2) return "";
-  const smallest = stages.reduce((least, map) => (map.height * map.width < least.height * least.width ? map : least));
-  const [first, least, last] = [stages[0], smallest, stages[stages.length - 1]].map(sizeOf);
-  return least === last
-    ? `from ${first} to ${last} pixels in ${stages.length} stages`
-    : `from ${first} down to ${least} and up to ${last} pixels`;
+function measuredOf(maps, { colours, brightness }) {
+  const found = maps.flatMap((map) => outlinesCorrelation(colours, map) ?? []);
+  if (!found.length) return null;
+  const isInverted = maps.every((map) => map.share === null && correlation(brightness, map) <= INVERTED);
+  const [lowest, highest] = [Math.min(...found), Math.max(...found)];
+  return { name: maps[0].stage, map: maps[0], lowest, highest, isInverted };
 }
 
-/** @param {number} r */
-const floored = (r) => (Math.floor(r * 100) / 100).toFixed(2);
+/**
+ * The stages up to the first that isn't so, and the others.
+ * @param {Stage[]} stages
+ * @param {(stage: Stage) => boolean} isSo
+ * @returns {[Stage[], Stage[]]}
+ */
+function splitBy(stages, isSo) {
+  const end = stages.findIndex((each) => !isSo(each));
+  return end < 0 ? [stages, []] : [stages.slice(0, end), stages.slice(end)];
+}
 
 /** @param {FeatureMap} map */
-const sizeOf = ({ height, width }) => sizeText([height, width]);
+const areaOf = ({ height, width }) => height * width;
+
+/** @param {number} r */
+const atLeast = (r) => `≥ ${(Math.floor(r * 100) / 100).toFixed(2)}`;

@@ -5,7 +5,7 @@
 import { isBranch, within } from "./blocks.js";
 import { BRANCH, WEAK, badged, isWeak, sameSize } from "./feature_maps.js";
 import { areWeak, blurred, dot, isCheckerboard, isNoise } from "./likeness.js";
-import { lastOfSizes, runsOfOneSize } from "./stages.js";
+import { runsOfOneSize } from "./stages.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /**
@@ -20,8 +20,6 @@ import { lastOfSizes, runsOfOneSize } from "./stages.js";
  * @property {number | null} columns that are asked for
  */
 
-/** Maps, of which fewer leave room for more principal components. */
-export const FEW = 5;
 /** Maps of an overview: with the photo, 12 tiles, whose text is read also on paper. */
 export const MOST_SHOWN = 11;
 /**
@@ -32,9 +30,9 @@ const SIMILAR = 0.97;
 const ALIKE_AT_A_GLANCE = [0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6];
 /** The same where fewer are left. */
 const STRICTER = [0.93, 0.95, 0.97, 0.98, 0.99];
-const FEWEST = 5;
+const FEWEST = 4;
 /** Tiles that no even rows hold. */
-const RAGGED = [5, 7, 11];
+const RAGGED = [7, 11];
 /** Of the maps, whose mean is noise: it is no picture of this model. */
 const TOO_MANY = 0.2;
 
@@ -61,16 +59,17 @@ export function meansSayLittle(maps) {
  * @param {FeatureMap[]} maps in the order of execution
  * @param {Room | null} room of an overview, for which looking alike at a glance is enough. One more fills its last row,
  *   if that differs somewhat.
+ * @param {Set<string>} stay the names of those to keep although they look like an earlier one, in place of which the last
+ *   of them is
  * @returns {Differing}
  */
-export function differing(maps, room) {
+export function differing(maps, room, stay) {
   const pictures = maps.map(blurred);
   const noise = maps.map((map) => room !== null && isNoise(map));
   let twins = enoughTwins(maps, pictures, noise, room !== null);
   if (room) {
-    twins = ledByTheLast(maps, twins);
-    const hasComponents = kept(twins) < FEW && maps.every((map) => map.share !== null);
-    if (!isFilled(room, kept(twins)) && !hasComponents) {
+    twins = ledBy(stay, maps, twins);
+    if (!isFilled(room, kept(twins))) {
       const quiet = twins.map((twin, index) => (noise[index] ? null : twin));
       const one = leastAlike(maps, pictures, quiet);
       twins = twins.map((twin, index) => (index === one ? null : twin));
@@ -97,8 +96,7 @@ function enoughTwins(maps, pictures, noise, few) {
     twins = twinsOf(maps, pictures, noise, limit);
     if (kept(twins) <= MOST_SHOWN) break;
   }
-  // Of principal components there are more to draw than the first, which say more than one that is repeated.
-  for (const limit of maps.every((map) => map.share !== null) ? [] : STRICTER) {
+  for (const limit of STRICTER) {
     const more = twinsOf(maps, pictures, noise, limit);
     if (kept(twins) >= Math.min(FEWEST, maps.length) || kept(more) > MOST_SHOWN) break;
     twins = more;
@@ -187,20 +185,20 @@ export function withoutCheckerboards(maps) {
 }
 
 /**
- * The twins, with what a stage returns in place of the earlier map that stood for it.
+ * The twins, with what stays in place of the earlier map that stood for it.
+ * @param {Set<string>} stay
  * @param {FeatureMap[]} maps
  * @param {(number | null)[]} twins
  * @returns {(number | null)[]}
  */
-function ledByTheLast(maps, twins) {
-  const stays = lastOfSizes(maps);
+function ledBy(stay, maps, twins) {
+  const isMark = maps.map((map) => stay.has(map.name));
   /** @type {Map<number, number>} */
   const led = new Map();
   twins.forEach((twin, index) => {
-    if (twin !== null && stays.has(maps[index].name)) led.set(twin, index);
+    if (isMark[index] && twin !== null && !isMark[twin]) led.set(twin, index);
   });
-  const leaders = new Set(led.values());
-  return twins.map((twin, index) => (leaders.has(index) ? null : (led.get(twin ?? index) ?? twin)));
+  return twins.map((twin, index) => (isMark[index] ? null : (led.get(twin ?? index) ?? twin)));
 }
 
 /**

@@ -22,40 +22,35 @@ export const SOFT_INK = "#444444";
 const FRAME = "#d4d4d4";
 const RULE = "#33628c";
 /** What a line says that stands out by its colour. @type {Record<string, string>} */
-export const REMARKS = { weak: "#b3540a", flat: "#b3540a", low: "#b3540a", branch: "#33628c" };
+export const REMARKS = { weak: "#b3540a", branch: "#33628c" };
 /** The height of a colour bar, which is as wide as its map, so that all are alike. */
 const BAR = 5;
 /** The least space between its numbers. */
 const BETWEEN = 12;
-/** Of its colours, over white, that a map keeps which hardly varies beside the others. */
-const FAINT = 0.55;
 
 /**
  * The colours of a map, alone or over what the model saw of the photo.
  * @param {Values} map
  * @param {ColourScale | null} scale
- * @param {{ over?: Seen | null, faint?: boolean }} [how]
+ * @param {Seen | null} [over]
  * @returns {Colours}
  */
-export function coloursOf(map, scale, { over = null, faint = false } = {}) {
+export function coloursOf(map, scale, over = null) {
   const table = colourTable(cmapOf(scale));
   /** @type {[number, number] | null} */
   const ends = scale ? [scale.low, scale.high] : null;
   if (over) return { width: over.width, height: over.height, data: mapOverPhoto(over, map, table, ends) };
-  const data = colourMapImage(map.values, table, ends);
-  return { width: map.width, height: map.height, data: faint ? faded(data) : data };
+  return { width: map.width, height: map.height, data: colourMapImage(map.values, table, ends) };
 }
 
 /**
  * A colour bar, one pixel a level.
  * @param {string} cmap
- * @param {boolean} [faint]
  * @returns {Colours}
  */
-export function barOf(cmap, faint = false) {
+export function barOf(cmap) {
   const table = colourTable(cmap);
-  const found = coloursOfPhoto({ width: table.length / 3, height: 1, data: table });
-  return faint ? { ...found, data: faded(found.data) } : found;
+  return coloursOfPhoto({ width: table.length / 3, height: 1, data: table });
 }
 
 /** @param {ColourScale | null} scale */
@@ -107,17 +102,16 @@ export function drawFramed(picture, [x, y], side, colours) {
  * @param {ColourScale | null} of.scale of the map; null where no value is finite
  * @param {number} of.bad how many values aren't finite
  * @param {boolean} of.bar whether there is room for a bar, and it isn't in the footer
- * @param {boolean} of.faint whether the map is
  * @param {boolean} of.brief whether it isn't said what is clipped
  */
-export function drawRange(picture, [x, y], width, size, { scale, bad, bar, faint, brief }) {
+export function drawRange(picture, [x, y], width, size, { scale, bad, bar, brief }) {
   const lengthOf = (/** @type {string} */ text) => picture.measure(text, size, false);
   const fits = (/** @type {[string, string]} */ [low, high]) => lengthOf(low) + lengthOf(high) + BETWEEN <= width;
   let texts = endsOf(scale, bad, { brief });
   const isRange = scale !== null && scale.lowest !== scale.highest;
   if (isRange && !fits(texts)) texts = endsOf(scale, bad, { brief, short: true });
   if (isRange && bar && fits(texts)) {
-    picture.addPixels(x, y, width, BAR, barOf(cmapOf(scale), faint));
+    picture.addPixels(x, y, width, BAR, barOf(cmapOf(scale)));
     const baseline = y + BAR_HEIGHT + size;
     picture.addText(x, baseline, texts[0], size, SOFT_INK);
     picture.addText(x + width - roundHalfEven(lengthOf(texts[1])), baseline, texts[1], size, SOFT_INK);
@@ -150,41 +144,44 @@ export function drawName(picture, [x, y], text, size, width, bold) {
  * @param {boolean} [bold]
  */
 export function drawFitted(picture, [x, y], text, size, width, ink = SOFT_INK, bold = false) {
-  const smallest = Math.min(size, Math.max(size - 6, 10));
-  let found = size;
-  while (found > smallest && picture.measure(text, found, bold) > width) found--;
+  const found = fitting(picture, text, size, width, bold);
   picture.addText(x, y, shortenFront(text, (each) => picture.measure(each, found, bold), width), found, ink, bold);
 }
 
 /**
- * Add a rule above several tiles, and below it what they belong to. Which of `atEnd` is said.
+ * The size at which a text fits, or else the smallest.
+ * @param {Picture} picture
+ * @param {string} text
+ * @param {number} size
+ * @param {number} width
+ * @param {boolean} bold
+ */
+function fitting(picture, text, size, width, bold) {
+  const smallest = Math.min(size, Math.max(size - 6, 10));
+  let found = size;
+  while (found > smallest && picture.measure(text, found, bold) > width) found--;
+  return found;
+}
+
+/**
+ * Add a rule above several tiles, and below it what they belong to.
  * @param {Picture} picture
  * @param {Place} place of the rule
  * @param {string} text the name, in bold; cut in front to fit
  * @param {number} size of the text
  * @param {number} width of the rule
  * @param {string} beside what all have, after the name, if there is room
- * @param {string[]} atEnd what is said at the rule's other end, if there is room: the first that fits
- * @returns {string | undefined}
  */
-export function drawHeading(picture, [x, y], text, size, width, beside, atEnd) {
+export function drawHeading(picture, [x, y], text, size, width, beside) {
   picture.addBox(x, y, width, 2, RULE);
   const bold = (/** @type {string} */ each) => picture.measure(each, size, true);
   const baseline = y + 5 + size;
   const fitted = shortenFront(text, bold, width);
   if (fitted) picture.addText(x, baseline, fitted, size, RULE, true);
   const gap = Math.floor(size / 2);
-  let taken = fitted ? bold(fitted) + gap : 0;
+  const taken = fitted ? bold(fitted) + gap : 0;
   const length = picture.measure(beside, size, false);
-  if (beside && taken + length <= width) {
-    picture.addText(x + roundHalfEven(taken), baseline, beside, size, SOFT_INK);
-    taken += length + gap;
-  }
-  const lengthOf = (/** @type {string} */ each) => picture.measure(each, size - 1, false);
-  const said = atEnd.find((each) => taken + gap + lengthOf(each) <= width);
-  if (said)
-    picture.addText(x + width - roundHalfEven(lengthOf(said)), baseline, said, size - 1, REMARKS[said] ?? SOFT_INK);
-  return said;
+  if (beside && taken + length <= width) picture.addText(x + roundHalfEven(taken), baseline, beside, size, SOFT_INK);
 }
 
 /**
@@ -199,16 +196,16 @@ export function drawHeading(picture, [x, y], text, size, width, beside, atEnd) {
 export function drawDetails(picture, [x, baseline], lines, size, line, width) {
   lines.forEach((text, index) => {
     const at = baseline + index * line;
-    const parts = remarked(text);
-    if (parts.length === 1 || picture.measure(text, size, false) > width) {
+    const [parts, letters] = [remarked(text), fitting(picture, text, size, width, false)];
+    if (parts.length === 1 || picture.measure(text, letters, false) > width) {
       drawFitted(picture, [x, at], text, size, width);
       return;
     }
     let start = x;
     for (const part of parts) {
       const ink = REMARKS[part] ?? SOFT_INK;
-      if (part.trim()) picture.addText(roundHalfEven(start), at, part.trimEnd(), size, ink);
-      start += picture.measure(part, size, false);
+      if (part.trim()) picture.addText(roundHalfEven(start), at, part.trimEnd(), letters, ink);
+      start += picture.measure(part, letters, false);
     }
   });
 }
@@ -224,6 +221,3 @@ export function remarked(text) {
   const at = text.indexOf(word);
   return [text.slice(0, at), word, text.slice(at + word.length)];
 }
-
-/** @param {Uint8ClampedArray<ArrayBuffer>} data red, green, blue, 255 */
-const faded = (data) => data.map((value) => 255 - Math.trunc((255 - value) * FAINT));

@@ -12,6 +12,7 @@ import { roundHalfEven } from "../tensor.js";
  * @property {number} mostColumns
  * @property {Sides} sides of a tile, where that is free
  * @property {Sides} [sidesOfFew] the same with up to three columns
+ * @property {number} largestText font size
  */
 
 export const MARGIN = 32;
@@ -19,19 +20,23 @@ export const GUTTER = 24;
 export const ROW_GAP = 22;
 const LEGIBLE_SIDE = 144;
 const THINNEST = 8;
-const ONE_ROW = 4;
+const ONE_ROW = 5;
 const FEW_COLUMNS = 3;
 /** What a group in two rows costs, of a row that stays empty. */
-const SPLIT = 0.6;
+const SPLIT = 0.3;
 /** Width to height that a page comes near to: of a screen, and of paper. */
 const ASPECT = 1.15;
 
 /** @type {PageKind} */
-export const OUTPUT_PAGE = { mostTiles: 48, mostColumns: 8, sides: [224, 288] };
-/** The most telling maps, which are large where they are few. @type {PageKind} */
-export const OVERVIEW_PAGE = { ...OUTPUT_PAGE, sidesOfFew: [320, 352] };
+export const OUTPUT_PAGE = { mostTiles: 48, mostColumns: 8, sides: [224, 288], largestText: 19 };
+/**
+ * The most telling maps, which are large where they are few: with three columns of 336 pixels, text is 5 points in a paper's
+ * column of 85 mm.
+ * @type {PageKind}
+ */
+export const OVERVIEW_PAGE = { ...OUTPUT_PAGE, sidesOfFew: [320, 352], largestText: 25 };
 /** @type {PageKind} */
-export const CHANNEL_PAGE = { mostTiles: 100, mostColumns: 12, sides: [160, 224] };
+export const CHANNEL_PAGE = { mostTiles: 100, mostColumns: 12, sides: [160, 224], largestText: 19 };
 
 /**
  * Width and height at which a map of `shape` fills a square of `side`.

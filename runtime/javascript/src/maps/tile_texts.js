@@ -1,7 +1,7 @@
 // What is written above a tile: a map's name, its operation and size, its share of variance, what is unusual. The words of
 // `runtime/maps/tile_texts.py`; how it is drawn is in `tile.js`, what is said above several tiles in `sections.js`.
 
-import { BRANCH, WEAK, isMeanOfFew, remarksOf, sizeText } from "./feature_maps.js";
+import { BRANCH, WEAK, isLow, isMeanOfFew, isWeak, remarksOf, sizeText } from "./feature_maps.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {import("./sections.js").Section} Section */
@@ -30,8 +30,7 @@ export function tilesOf(maps, sections, flat) {
  * @returns {Tile}
  */
 export function withoutName({ map, lines }) {
-  const part = map.share === null ? map.part : "";
-  return { map, name: "", lines: lines.length ? [part, ...lines.slice(1)] : [] };
+  return { map, name: "", lines: lines.length ? [map.part, ...lines.slice(1)] : [] };
 }
 
 /**
@@ -41,13 +40,10 @@ export function withoutName({ map, lines }) {
  * @returns {Tile}
  */
 function tileOf(map, section, isFlat) {
-  const said = section ? section.badges : [];
-  const kind = map.badges.filter((badge) => (badge === WEAK || badge === BRANCH) && !said.includes(badge));
-  const lines = [
-    joined(map.operation, sizeOf(map, section), ...kind, isFlat ? "flat" : ""),
-    joined(...remarksOf(map)),
-  ];
-  return { map, name: map.name, lines: lines.filter(Boolean) };
+  const kind = map.badges.includes(BRANCH) ? BRANCH : "";
+  const lines = [joined(map.operation, sizeOf(map, section), kind), joined(...remarksOf(map))].filter(Boolean);
+  const last = joined(lines[lines.length - 1] ?? "", isFlat || isWeak(map) || isLow(map) ? WEAK : "");
+  return { map, name: map.name, lines: [...lines.slice(0, -1), last].filter(Boolean) };
 }
 
 /**
@@ -56,9 +52,9 @@ function tileOf(map, section, isFlat) {
  * @param {Section | null} section
  */
 function sizeOf(map, section) {
-  if (map.part && map.share === null) return map.part;
+  if (map.part) return map.part;
   if (!section) return sizeText(map.size);
-  if (isMeanOfFew(map)) return `mean of ${map.size[0]} channels`;
+  if (isMeanOfFew(map)) return `mean of ${map.size[0]} ch`;
   return section.channels && !section.stage ? "" : `${map.size[0]} ch`;
 }
 
