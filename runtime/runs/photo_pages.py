@@ -93,7 +93,8 @@ def _weights(manifest: Manifest, file: str) -> str:
         return f"weights {file}" if file else "weights from a file"
     if recipe is not None and recipe.fresh_weights:
         return f"untrained: random weights, seed {recipe.seed}"
-    return "weights unknown"  # a factory may have loaded trained ones, and so may whoever had the model in memory
+    # A function that makes a model may have loaded trained ones, and so may whoever had the model in memory.
+    return "weights unknown" if recipe is None else "weights from its code"
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:

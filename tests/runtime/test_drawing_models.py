@@ -224,7 +224,7 @@ def test_a_model_of_two_images_is_drawn_from_a_file_of_arrays(drawn, net, tmp_pa
     np.savez(tmp_path / "pair.npz", left=left, right=right)
     outcome, texts = drawn(f"{net}:pair", image=tmp_path / "pair.npz")
     assert outcome.code == 0
-    assert texts[0].endswith("net.py:pair · weights unknown · pair.npz")
+    assert texts[0].endswith("net.py:pair · weights from its code · pair.npz")
     assert {"conv", "conv_1", "sub"} <= set(texts)
 
 
