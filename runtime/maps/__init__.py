@@ -4,7 +4,7 @@ grid_style.py: GridStyle: choices of a grid (--reduce, --clip, ...) and limits; 
 channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
 reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
 feature_maps.py: FeatureMap: what one tile shows; what is left out: constant, rounding, 1 x 1, the same picture twice
-map_reading.py: an output's array -> its map, its principal components, its channels; what is constant or rounding
+map_reading.py: an output's array -> its map, its channels; what is constant or rounding
 colour_scales.py: default colour maps; which value gets which colour, also of differences: ends, clipping, symmetry
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop

@@ -52,21 +52,16 @@ export class CameraTiles {
 async function ofSameTiles(run, before, style) {
   const outputs = new Map(run.artifact.manifest.outputs.map((/** @type {any} */ each) => [each.name, each]));
   const firsts = await firstMaps(run, before.maps, outputs);
-  /** @type {Map<string, Promise<FeatureMap[]>>} by output, all maps of its tensor */
-  const parts = new Map();
-  const partsOf = (/** @type {FeatureMap} */ { name, part }) => {
-    const first = /** @type {FeatureMap} */ (firsts.get(name));
-    const made = () =>
-      part.startsWith("PC")
-        ? components(run, before.maps, outputs.get(name), first)
-        : run.channels(outputs.get(name), first);
-    const found = parts.get(name) ?? made();
-    parts.set(name, found);
+  /** @type {Map<string, Promise<FeatureMap[]>>} by output */
+  const channels = new Map();
+  const channelsOf = (/** @type {string} */ name) => {
+    const found = channels.get(name) ?? run.channels(outputs.get(name), /** @type {FeatureMap} */ (firsts.get(name)));
+    channels.set(name, found);
     return found;
   };
   const maps = [];
   for (const map of before.maps) {
-    const found = map.part ? (await partsOf(map)).find(({ part }) => part === map.part) : firsts.get(map.name);
+    const found = map.part ? (await channelsOf(map.name)).find(({ part }) => part === map.part) : firsts.get(map.name);
     maps.push(asBefore(map, found));
   }
   return { ...before, maps, style, lead: before.brief ? await run.topClass() : "" };
@@ -94,22 +89,9 @@ async function firstMaps(run, before, outputs) {
 }
 
 /**
- * As many principal components of an output as have tiles.
- * @param {ModelRun} run
- * @param {FeatureMap[]} before
- * @param {any} output
- * @param {FeatureMap} first
- */
-async function components(run, before, output, first) {
-  const numbers = before.filter(({ name }) => name === output.name).map(({ part }) => Number(part.slice("PC".length)) || 1);
-  const [found] = await run.components([[output, first]], Math.max(...numbers));
-  return found;
-}
-
-/**
  * A map in the place of another: what is said of that stays, and a component isn't turned over.
  * @param {FeatureMap} before
- * @param {FeatureMap} [found] none of a component that a picture without contrast doesn't have
+ * @param {FeatureMap} [found] none of a channel that this picture leaves constant
  * @returns {FeatureMap}
  */
 function asBefore(before, found) {
