@@ -104,6 +104,7 @@ await saved("#save-shown", "shown.safetensors");
 seen.savedShown = await page.textContent("#status");
 await saved("#save-tensors", "every.safetensors");
 await page.fill("#filter", "");
+await page.waitForFunction(() => document.querySelectorAll("#grid button.tile").length > 1);
 await saved("#save-picture", "picture.png");
 await saved("#save-tensors", "0.safetensors");
 for (const [index, [name, content]] of photos.entries()) {
