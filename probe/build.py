@@ -22,6 +22,7 @@ from .model.check import check_dense, checked_model
 from .model.example import Example, bind_example
 from .model.leaf_modules import leaf_test
 from .model.shared_copy import eval_copy, shared_copy
+from .model.surroundings import plain_surroundings
 from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
@@ -98,6 +99,7 @@ def probe_of_call(
     return _build(checked_model(model), call, (), capture, leaf_modules, only_call=True)
 
 
+@plain_surroundings()
 def _build(
     model: nn.Module,
     call: Example,
@@ -115,7 +117,7 @@ def _build(
             f"{type(model).__name__} is in training mode; its probe is of the model after model.eval(), where dropout "
             "is off and batch norms use their running statistics.",
             TrainingModeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     # A copy from here on: the user's own model is neither run nor put into eval mode.
     model = eval_copy(model)
