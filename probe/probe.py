@@ -29,7 +29,8 @@ class Probe(ShowsOutputs):
 
     Attributes:
         module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
-            are its own, but share the model's weights in memory.
+            are its own, but share the model's weights and buffers in memory: an optimizer, or training mode, would
+            change these for both. Tensors that the model replaced are followed when the probe itself is called.
         inputs: the tensors that the model is called with, in order: those within lists and dictionaries, too.
         outputs: the description of each output.
         skipped: the steps of the model that are not outputs, each with its reason.
@@ -67,7 +68,8 @@ class Probe(ShowsOutputs):
     overwritten: frozenset[fx.Node] = frozenset()
 
     def __call__(self, *inputs: torch.Tensor) -> Tensors[torch.Tensor]:
-        """Return every output by name, in the order of execution."""
+        """Return every output by name, in the order of execution, of the model as it is now."""
+        self.traced.following.update()
         return Tensors(self.module(*inputs), self.outputs)
 
     @property
@@ -78,6 +80,7 @@ class Probe(ShowsOutputs):
     @property
     def weights(self) -> str:
         """The SHA-256 by which the model is recognised (`weights_digest`)."""
+        self.traced.following.update()
         return weights_digest(self.traced.module)
 
     @property
