@@ -14,7 +14,7 @@ from runtime.artifact.tensors import Tensors
 
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import dtype_name
-from .model.weights import weights_digest
+from .model.weights import nonfinite_weights, weights_digest
 from .observe.shapes import SIZE_STEPS
 from .other_inputs import draw
 
@@ -90,10 +90,12 @@ class Probe(ShowsOutputs):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing of the capture."""
+        """What is worth knowing of the capture, and of weights that hold NaN."""
         training = f"{self.model_name} was in training mode: its probe is of the model in eval mode"
         captured = f"captured with torch.export: {self.capture_reason}"
-        return (*([training] if self.was_training else []), *([captured] if self.capture_reason else []))
+        broken = nonfinite_weights(self.traced.module)
+        said = {training: self.was_training, captured: self.capture_reason, broken: broken}
+        return tuple(note for note, applies in said.items() if applies)
 
     def with_fixed_batch(self) -> "Probe":
         """Return the same probe for the example's batch only."""

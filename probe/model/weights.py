@@ -12,7 +12,7 @@ from runtime.artifact.showing import shape_words
 
 from .check import checked_model
 
-__all__ = ["load_weights", "trained_weights", "weights_digest"]
+__all__ = ["load_weights", "nonfinite_weights", "trained_weights", "weights_digest"]
 
 _REMEDY = "Save only its weights: torch.save(model.state_dict(), 'weights.pt')."
 
@@ -128,6 +128,35 @@ def _unwrap(content: object, taken: list[str]) -> dict[str, torch.Tensor] | None
             taken.append(f"without the prefix {prefix!r} in their names")
             return _unwrap({key.removeprefix(prefix): value for key, value in content.items()}, taken)
     return dict(content)
+
+
+def nonfinite_weights(module: nn.Module) -> str:
+    """Return which parameters and buffers hold NaN or infinity, in words for the user; empty if none does.
+
+    The -inf of a buffer is a mask.
+    """
+    broken = [
+        (name, kind)
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if tensor.is_floating_point()
+        and tensor.layout is torch.strided
+        and (kind := _nonfinite(tensor.detach(), is_mask=not isinstance(tensor, nn.Parameter)))
+    ]
+    if not broken:
+        return ""
+    (name, kind), *others = broken
+    more = f", and {len(others)} more {'does' if len(others) == 1 else 'do'}" if others else ""
+    return f"{name} holds {kind}{more}: what is computed with it proves nothing"
+
+
+def _nonfinite(tensor: torch.Tensor, *, is_mask: bool) -> str:
+    if tensor.itemsize == 1:  # torch looks for no NaN in 8 bits
+        tensor = tensor.float()
+    if bool(tensor.isfinite().all()):
+        return ""
+    if bool(tensor.isnan().any()):
+        return "NaN"
+    return "" if is_mask and not bool(tensor.isposinf().any()) else "infinity"
 
 
 def weights_digest(module: nn.Module) -> str:
