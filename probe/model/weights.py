@@ -16,6 +16,8 @@ __all__ = ["load_weights", "nonfinite_weights", "trained_weights", "weights_dige
 
 _REMEDY = "Save only its weights: torch.save(model.state_dict(), 'weights.pt')."
 
+_COUNT = "num_batches_tracked"
+
 
 def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
     """Load the state dict in `file` (`.safetensors`, or `.pt`/`.pth`) into `model`, completely or not at all.
@@ -26,7 +28,8 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
         name: the model's name in messages; its class by default.
 
     Returns:
-        Where in the file the weights were, in words for the user; empty if the file is the model's state dict.
+        Where in the file the weights were, and what they were cast to, in words for the user; empty if the file is the
+        model's state dict.
 
     Raises:
         WeightsError: the file can't be read, or its keys or shapes don't fit the model (the message names the first).
@@ -35,6 +38,8 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
     name = name or type(model).__name__
     state, taken = _read_state(file)
     expected = model.state_dict()
+    state = _without_prefix(state, expected, taken)
+    state = _with_counts(state, expected)
     problems = [
         f"{key}: the model has {_describe(expected.get(key))}, the file {_describe(state.get(key))}"
         for key in [*expected, *(key for key in state if key not in expected)]
@@ -46,11 +51,45 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
             f"The weights in {file} don't fit {name}: {len(problems)} of "
             f"{len(expected.keys() | state.keys())} entries differ.\n{'; '.join(problems[:3])}{more}"
         )
+    cast = [(state[key].dtype, tensor.dtype) for key, tensor in expected.items() if state[key].dtype != tensor.dtype]
+    if cast:
+        taken.append("and cast from {} to {}".format(*(str(dtype).removeprefix("torch.") for dtype in cast[0])))
     try:
         model.load_state_dict(state)
     except Exception as error:
         raise WeightsError(f"{file} can't be loaded into {name}: {first_line(error)}") from error
     return taken
+
+
+def _without_prefix(
+    state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], taken: list[str]
+) -> dict[str, torch.Tensor]:
+    """Return the weights of a model that was an attribute of what was saved, as in Lightning: `model.conv1.weight`.
+
+    The state is returned as it is unless each of its keys has the prefix, and without it is the model's.
+    """
+    wanted = {key for key in expected if not key.endswith(_COUNT)}
+    first = next((key for key in expected if key in wanted), "")
+    for prefix in [key.removesuffix(first) for key in state if key.endswith(f".{first}")]:
+        inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        if len(inside) == len(state) and wanted <= inside.keys() <= expected.keys():
+            taken.append(f"without the prefix {prefix!r} in their names")
+            return inside
+    return state
+
+
+def _with_counts(state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state with the counts of batch norms as integers, on which no result depends in eval mode: they are
+    missing in old files, and `value.half()` makes them floats.
+    """
+    counts = {key: tensor for key, tensor in expected.items() if key.endswith(_COUNT)}
+    given = {key: state[key].nan_to_num().to(own.dtype) for key, own in counts.items() if _is_count(state.get(key))}
+    absent = {key: own for key, own in counts.items() if key not in state}
+    return {**state, **given, **absent}
+
+
+def _is_count(tensor: torch.Tensor | None) -> bool:
+    return tensor is not None and not tensor.ndim and not tensor.is_complex()
 
 
 def trained_weights(model: str) -> str:
