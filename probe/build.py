@@ -15,7 +15,7 @@ from runtime.artifact.manifest import Dimension, Skipped
 from .attempts import Attempts
 from .capture.labels import class_of
 from .capture.traced_model import TracedModel, return_named
-from .descriptions import Selection, choose_nodes, describe_inputs, describe_outputs
+from .descriptions import Selection, choose_nodes, describe_inputs, describe_outputs, label_parts
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
@@ -245,6 +245,7 @@ def _probe_graph(
     _refuse_written_constants(model, traced, observations)
     while settle_results(traced, observations):
         observations = observed()
+    label_parts(traced, observations)
     results = find_results(traced, observations)
     if not results:
         raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that the model returns")

@@ -70,7 +70,8 @@ def _without_prefix(
     """
     wanted = {key for key in expected if not key.endswith(_COUNT)}
     first = next((key for key in expected if key in wanted), "")
-    for prefix in [key.removesuffix(first) for key in state if key.endswith(f".{first}")]:
+    ends = (key.removesuffix(first) for key in state if key.endswith(f".{first}"))
+    for prefix in filter(next(iter(state), "").startswith, ends):
         inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
         if len(inside) == len(state) and wanted <= inside.keys() <= expected.keys():
             taken.append(f"without the prefix {prefix!r} in their names")
