@@ -47,6 +47,9 @@ def choose_nodes(
     return chosen, tuple(skipped)
 
 
+_OF_OPERATION = {"label", "operation", "source_file", "source_line"}
+
+
 def label_parts(traced: TracedModel, observations: dict[fx.Node, Observation]) -> None:
     """Label a part that is taken of a tuple as what computed it, with that one's line: `topk`, and not `getattr`.
 
@@ -55,12 +58,13 @@ def label_parts(traced: TracedModel, observations: dict[fx.Node, Observation]) -
     for node, origin in traced.origins.items():
         if not _takes_part(node) or node not in observations:
             continue
-        whole = node.args[0]
+        taken_of: Any = node.args[0]
+        whole = taken_of
         while _takes_part(whole) and not _is_tensor(whole.args[0], observations):
             whole = whole.args[0]
-        if not _is_tensor(node.args[0], observations):
+        if not _is_tensor(taken_of, observations):
             of = traced.origins.get(whole)
-            known = of.model_dump(include={"label", "operation", "source_file", "source_line"}) if of else {}
+            known: dict[str, object] = of.model_dump(include=_OF_OPERATION) if of else {}
         else:
             name = str(node.args[1])
             known = {"label": name, "operation": f"torch.Tensor.{name}"} if node.target is getattr else {}

@@ -50,7 +50,8 @@ def test_a_model_made_in_inference_mode_is_probed_and_drawn(capture):
     with torch.inference_mode():
         model = _net()
     probe = lp.build_probe(model, IMAGE, capture=capture)
-    assert torch.equal(probe(IMAGE)["2"], model(IMAGE))
+    with torch.inference_mode():
+        assert torch.equal(probe(IMAGE)["2"], model(IMAGE))
     lp.show(model, IMAGE)
 
 
