@@ -37,10 +37,11 @@ class _Link(NamedTuple):
         """Return the model's tensor of now; None if its module was replaced, or it is of another kind."""
         owner = self.owner()
         try:
-            found = _held(owner).get(self.name) if owner and model.get_submodule(self.path) is owner else None
+            found = getattr(owner, self.name) if owner and model.get_submodule(self.path) is owner else None
         except AttributeError:
             return None
-        return found if found is not None and _kind(found) == self.kind else None
+        alike = isinstance(found, torch.Tensor) and _is_plain(found) and _kind(found) == self.kind
+        return found if alike else None
 
 
 class Following:

@@ -192,7 +192,8 @@ def nonfinite_weights(module: nn.Module) -> str:
 def _nonfinite(tensor: torch.Tensor, *, is_mask: bool) -> str:
     if tensor.itemsize == 1:  # torch looks for no NaN in 8 bits
         tensor = tensor.float()
-    if bool(tensor.isfinite().all()):
+    # The sum is no number if any element is none; it may overflow, too.
+    if bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all()):
         return ""
     if bool(tensor.isnan().any()):
         return "NaN"
