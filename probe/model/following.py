@@ -6,7 +6,8 @@ can be shared; what it writes to remains its own, so that a probe never changes 
 
 import warnings
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -33,11 +34,14 @@ class _Link(NamedTuple):
     owner: weakref.ref[nn.Module]
     name: str
 
-    def theirs(self, model: nn.Module) -> torch.Tensor | None:
-        """Return the model's tensor of now; None if its module was replaced, or it is of another kind."""
+    def theirs(self, module_at: Callable[[str], nn.Module]) -> torch.Tensor | None:
+        """Return the tensor of the model, whose `get_submodule` is given, as it is now.
+
+        None if its module was replaced, or it is of another kind.
+        """
         owner = self.owner()
         try:
-            found = getattr(owner, self.name) if owner and model.get_submodule(self.path) is owner else None
+            found = getattr(owner, self.name) if owner and module_at(self.path) is owner else None
         except AttributeError:
             return None
         alike = isinstance(found, torch.Tensor) and _is_plain(found) and _kind(found) == self.kind
@@ -69,9 +73,9 @@ class Following:
         model = self._model() if self._model else None
         if model is None:
             return
-        shared = []
+        shared, module_at = [], cache(model.get_submodule)
         for link in self._found:
-            theirs = link.theirs(model)
+            theirs = link.theirs(module_at)
             if theirs is None or link.mine._version != link.version:
                 continue
             if _over_the_same(link.mine, theirs) or _equal(link.mine, theirs):
@@ -84,10 +88,11 @@ class Following:
         model = self._model() if self._model else None
         if model is None:
             return
+        module_at = cache(model.get_submodule)
         for link in self._links:
             if _kind(link.mine) != link.kind:  # probe.module.double()
                 continue
-            theirs = link.theirs(model)
+            theirs = link.theirs(module_at)
             if theirs is not None:
                 _put(link.mine, theirs)
             elif not self._told:
