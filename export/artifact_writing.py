@@ -100,6 +100,7 @@ def export_artifact(
     for spec in probe.inputs:
         if 0 in spec.shape:
             raise ExportError(f"The input {spec.name} has a size of 0: an artifact needs sizes of at least 1.")
+    probe.traced.following.update()
     for given in reversed(list(reference_inputs.values())):  # each is checked, and the first stays
         probe = probe.on_input(given)
     probe = on_cpu(probe)

@@ -1,6 +1,7 @@
 """The ways to capture a model, each tried once at most, and why none of them works."""
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 
 from torch import nn
@@ -11,6 +12,7 @@ from .capture.fx_trace import trace
 from .capture.torch_export import export_capture
 from .capture.traced_model import TracedModel
 from .model.example import Example
+from .model.following import Following
 from .model.leaf_modules import LeafTest
 from .model.shared_copy import shared_copy
 from .model.submodule_calls import CallShapes, blank_call, record_calls, record_shapes
@@ -35,10 +37,12 @@ class Attempts:
         is_leaf: LeafTest,
         *,
         dynamic_size: bool,
+        original: nn.Module,
     ) -> None:
+        """Take `model`, a copy of `original` in eval mode, and the ways to try."""
         self.failures: dict[CaptureMethod, CaptureError] = {}
         """The first of each method."""
-        self._model, self._call, self._is_leaf = model, call, is_leaf
+        self._model, self._call, self._is_leaf, self._original = model, call, is_leaf, original
         self._shapes: CallShapes = {}
         self._made: dict[int, TracedModel | CaptureError] = {}
         self._ways: list[tuple[CaptureMethod, Callable[[nn.Module], TracedModel]]] = []
@@ -91,16 +95,17 @@ class Attempts:
             try:
                 if method == "trace":
                     with weights_guarded(copy):
-                        self._made[number] = way(copy)
+                        made = way(copy)
                 else:
                     with record_shapes(copy, possible_parts(copy), self._shapes):
-                        self._made[number] = way(copy)
+                        made = way(copy)
+                self._made[number] = replace(made, following=Following(self._original, copy, made.module))
             except CaptureError as error:
                 self._made[number] = error
-        made = self._made[number]
-        if isinstance(made, CaptureError):
-            raise made
-        return made
+        found = self._made[number]
+        if isinstance(found, CaptureError):
+            raise found
+        return found
 
     def explanation(self) -> ModelError:
         """Return the error that explains why no capture works, and what can be probed instead.

@@ -15,13 +15,15 @@ from runtime.artifact.manifest import Dimension, Skipped
 from .attempts import Attempts
 from .capture.labels import class_of
 from .capture.traced_model import TracedModel, return_named
-from .descriptions import Selection, choose_nodes, describe_inputs, describe_outputs
+from .descriptions import Selection, choose_nodes, describe_inputs, describe_outputs, label_parts
 from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
 from .model.example import Example, bind_example
+from .model.following import StaleProbeWarning
 from .model.leaf_modules import leaf_test
 from .model.shared_copy import eval_copy, shared_copy
+from .model.surroundings import plain_surroundings
 from .model.weight_guard import refuse_weight_writes
 from .observe.observation import Observation, observe
 from .observe.results import find_results, settle_results, walk
@@ -29,7 +31,15 @@ from .observe.shapes import SIZE_STEPS, resized, symbolic_shapes
 from .other_inputs import another_call
 from .probe import CaptureMethod, Probe
 
-__all__ = ["Capture", "CaptureMethod", "Probe", "TrainingModeWarning", "build_probe", "probe_of_call"]
+__all__ = [
+    "Capture",
+    "CaptureMethod",
+    "Probe",
+    "StaleProbeWarning",
+    "TrainingModeWarning",
+    "build_probe",
+    "probe_of_call",
+]
 
 Capture = Literal["auto", "trace", "export"]
 _METHODS: tuple[CaptureMethod, ...] = ("trace", "export")
@@ -50,7 +60,12 @@ def build_probe(
     dynamic_size: bool = False,
     leaf_modules: Sequence[str | type[nn.Module]] = (),
 ) -> Probe:
-    """Return the probe of `model`, which stays untouched; the probe runs in eval mode and shares its weights.
+    """Return the probe of `model`, which stays untouched, in eval mode; it shares the model's weights and buffers.
+
+    Train the model on, load other weights into it, or replace a parameter by one of the same kind, and the next call of
+    the probe computes with these; where a parameter or buffer got another type, size or device, it warns
+    (`StaleProbeWarning`) and keeps the earlier values. What isn't followed: buffers that forward itself writes to, what
+    the model's own `eval()` changes (a merged adapter), and numbers and flags.
 
     The model and the probe are run on the example and on another input, and their results are compared. (The model's
     hooks fire in these runs.)
@@ -98,6 +113,7 @@ def probe_of_call(
     return _build(checked_model(model), call, (), capture, leaf_modules, only_call=True)
 
 
+@plain_surroundings()
 def _build(
     model: nn.Module,
     call: Example,
@@ -115,13 +131,13 @@ def _build(
             f"{type(model).__name__} is in training mode; its probe is of the model after model.eval(), where dropout "
             "is off and batch norms use their running statistics.",
             TrainingModeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
     # A copy from here on: the user's own model is neither run nor put into eval mode.
-    model = eval_copy(model)
+    original, model = model, eval_copy(model)
     is_leaf = leaf_test(model, leaf_modules)
     methods = _METHODS if capture == "auto" else (capture,)
-    attempts = Attempts(model, call, methods, is_leaf, dynamic_size=dynamic_size)
+    attempts = Attempts(model, call, methods, is_leaf, dynamic_size=dynamic_size, original=original)
     attempts.refuse_hopeless()
     if not only_call:
         refuse_weight_writes(shared_copy(model), call)
@@ -158,6 +174,8 @@ def _build(
             attempts.failures[method] = error  # the last way asks for the least, so its reason is the true one
         else:
             untraced = attempts.failures.get("trace")
+            if not only_call:
+                probe.traced.following.share()
             return replace(
                 probe,
                 skipped=(*probe.skipped, *_unobserved(model, probe, leaf_calls)),
@@ -227,6 +245,7 @@ def _probe_graph(
     _refuse_written_constants(model, traced, observations)
     while settle_results(traced, observations):
         observations = observed()
+    label_parts(traced, observations)
     results = find_results(traced, observations)
     if not results:
         raise CaptureError(f"The capture of {type(model).__name__} lost the tensors that the model returns")

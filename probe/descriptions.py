@@ -1,6 +1,8 @@
 """Which nodes of an observed graph become outputs, and what is known of each: its spec."""
 
+import operator
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import fx
@@ -12,7 +14,7 @@ from .capture.traced_model import TracedModel
 from .layout.layouts import infer_layouts
 from .observe.observation import Observation
 
-__all__ = ["Selection", "choose_nodes", "describe_inputs", "describe_outputs", "dtype_name"]
+__all__ = ["Selection", "choose_nodes", "describe_inputs", "describe_outputs", "dtype_name", "label_parts"]
 
 Selection = tuple[()] | tuple[Sequence[str], Sequence[str], int | None]
 """Names, labels and the depth of the outputs to keep, as of `select_outputs`; all if empty."""
@@ -43,6 +45,39 @@ def choose_nodes(
     kept = {each.name for each in select_outputs(list(candidates.values()), *wanted)}
     chosen = {each.name: node for node, each in candidates.items() if each.name in kept or node in results}
     return chosen, tuple(skipped)
+
+
+_OF_OPERATION = {"label", "operation", "source_file", "source_line"}
+
+
+def label_parts(traced: TracedModel, observations: dict[fx.Node, Observation]) -> None:
+    """Label a part that is taken of a tuple as what computed it, with that one's line: `topk`, and not `getattr`.
+
+    An attribute of a tensor has its own name: `T`.
+    """
+    for node, origin in traced.origins.items():
+        if not _takes_part(node) or node not in observations:
+            continue
+        taken_of: Any = node.args[0]
+        whole = taken_of
+        while _takes_part(whole) and not _is_tensor(whole.args[0], observations):
+            whole = whole.args[0]
+        if not _is_tensor(taken_of, observations):
+            of = traced.origins.get(whole)
+            known: dict[str, object] = of.model_dump(include=_OF_OPERATION) if of else {}
+        else:
+            name = str(node.args[1])
+            known = {"label": name, "operation": f"torch.Tensor.{name}"} if node.target is getattr else {}
+        if known.get("label"):
+            traced.origins[node] = origin.model_copy(update=known)
+
+
+def _takes_part(node: Any) -> bool:
+    return node.target in (getattr, operator.getitem) and isinstance(node.args[0], fx.Node)
+
+
+def _is_tensor(node: Any, observations: dict[fx.Node, Observation]) -> bool:
+    return node not in observations or observations[node].kind == "Tensor"
 
 
 def _unfilled(traced: TracedModel, observations: dict[fx.Node, Observation]) -> set[fx.Node]:

@@ -14,7 +14,7 @@ from runtime.artifact.tensors import Tensors
 
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import dtype_name
-from .model.weights import weights_digest
+from .model.weights import nonfinite_weights, weights_digest
 from .observe.shapes import SIZE_STEPS
 from .other_inputs import draw
 
@@ -29,7 +29,8 @@ class Probe(ShowsOutputs):
 
     Attributes:
         module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
-            are its own, but share the model's weights in memory.
+            are its own, but share the model's weights and buffers in memory: an optimizer, or training mode, would
+            change these for both. Tensors that the model replaced are followed when the probe itself is called.
         inputs: the tensors that the model is called with, in order: those within lists and dictionaries, too.
         outputs: the description of each output.
         skipped: the steps of the model that are not outputs, each with its reason.
@@ -67,7 +68,8 @@ class Probe(ShowsOutputs):
     overwritten: frozenset[fx.Node] = frozenset()
 
     def __call__(self, *inputs: torch.Tensor) -> Tensors[torch.Tensor]:
-        """Return every output by name, in the order of execution."""
+        """Return every output by name, in the order of execution, of the model as it is now."""
+        self.traced.following.update()
         return Tensors(self.module(*inputs), self.outputs)
 
     @property
@@ -78,6 +80,7 @@ class Probe(ShowsOutputs):
     @property
     def weights(self) -> str:
         """The SHA-256 by which the model is recognised (`weights_digest`)."""
+        self.traced.following.update()
         return weights_digest(self.traced.module)
 
     @property
@@ -87,10 +90,12 @@ class Probe(ShowsOutputs):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing of the capture."""
+        """What is worth knowing of the capture, and of weights that hold NaN."""
         training = f"{self.model_name} was in training mode: its probe is of the model in eval mode"
         captured = f"captured with torch.export: {self.capture_reason}"
-        return (*([training] if self.was_training else []), *([captured] if self.capture_reason else []))
+        broken = nonfinite_weights(self.traced.module)
+        said = {training: self.was_training, captured: self.capture_reason, broken: broken}
+        return tuple(note for note, applies in said.items() if applies)
 
     def with_fixed_batch(self) -> "Probe":
         """Return the same probe for the example's batch only."""

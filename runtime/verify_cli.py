@@ -262,7 +262,8 @@ def _show(report: "Report", everything: bool, earlier: "Report | None", *, stric
     failed = (
         any(runner.verdict.fails for runner in report.runners) if earlier is None else _worse(report, earlier, strict)
     )
-    if failed or (report.goal and not report.goal.passed):
+    undefined = set(report.undefined) - set(earlier.undefined if earlier else ())
+    if failed or undefined or (report.goal and not report.goal.passed):
         raise typer.Exit(1)
     known = earlier.unopened if earlier else {}
     codes = [why.exit_code for name, why in report.unopened.items() if name not in known]

@@ -8,8 +8,8 @@ import dis
 import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from types import CodeType, FrameType
 from typing import Any
 
@@ -48,6 +48,8 @@ class RecordedCall:
     leaf: bool = False
     no_tensor: bool = False
     """It returned a tuple, whose parts are separate calls where they are taken; or nothing, as `x[i] = y` does."""
+    of: "RecordedCall | None" = None
+    """Of a part that was taken, what computed the tuple; of `x.mT`, that attribute."""
 
 
 def call_number(node: fx.Node) -> int | None:
@@ -135,6 +137,9 @@ class CallRecorder(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
         frame, file, line = self._caller()
         call = RecordedCall(self._entered[-1][0], file, line, *_describe(func, frame))
+        if func.__name__ == "__get__" and func != _DATA:
+            attribute = func.__self__.__name__
+            call.of = replace(call, label=attribute, operation=f"torch.Tensor.{attribute}")
         with self._record(call):
             # torch.export can't follow `x.data`.
             result = args[0].detach() if func == _DATA else func(*args, **(kwargs or {}))
@@ -161,12 +166,12 @@ class CallRecorder(TorchFunctionMode):
         call.no_tensor = several or call.label == "setitem"
         if not several:
             return result
-        return _Parts(result, self._take)
+        return _Parts(result, partial(self._take, of=call.of or call))
 
-    def _take(self, part: Any, label: str) -> Any:
-        """Record that a part of a tuple was taken by `label`: `getitem` or `getattr`."""
+    def _take(self, part: Any, label: str, of: RecordedCall) -> Any:
+        """Record that a part of a tuple, which `of` computed, was taken by `label`: `getitem` or `getattr`."""
         home = "operator" if label == "getitem" else "builtins"
-        call = RecordedCall(self._entered[-1][0], *self._caller()[1:], label, f"{home}.{label}")
+        call = RecordedCall(self._entered[-1][0], *self._caller()[1:], label, f"{home}.{label}", of=of)
         with self._record(call):
             if isinstance(part, torch.Tensor):
                 return torch.ops.aten.alias.default(part)

@@ -177,14 +177,15 @@ def _name_nodes(
         path = call.module_path
         # A tuple that a leaf module returns has no node here, but has one in a symbolic trace, which takes the name.
         names = [namer(path if call.leaf else qualify(call.label, path)) for _ in named or range(call.no_tensor)]
+        of = call.of or call
         for node, name in zip(named, names, strict=False):
             origins[node] = Origin(
                 name=name,
-                label=call.label,
-                operation=call.operation,
+                label=of.label,
+                operation=of.operation,
                 module_path=path,
-                source_file=call.file,
-                source_line=call.line,
+                source_file=of.file,
+                source_line=of.line,
             )
     order = {node: position for position, node in enumerate(module.graph.nodes)}
     return dict(sorted(origins.items(), key=lambda item: order[item[0]])), namer

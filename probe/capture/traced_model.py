@@ -1,13 +1,14 @@
 """A model as a graph of named nodes, however it was captured (`fx_trace.py`, `torch_export.py`)."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import fx
 
 from runtime.artifact.manifest import Origin
 
 from ..model.example import Example
+from ..model.following import Following
 from .naming import NodeNamer
 from .plain_names import graph_module
 
@@ -23,12 +24,14 @@ class TracedModel:
         origins: the nodes that have a name; the others are inner steps of a leaf module, which can't be outputs.
         namer: gives each node its name.
         batched: the inputs whose first size is open; None if that is still to be determined by running the graph.
+        following: which of its tensors are the user's model's.
     """
 
     module: fx.GraphModule
     origins: dict[fx.Node, Origin]
     namer: NodeNamer
     batched: frozenset[int] | None = None
+    following: Following = field(default_factory=Following)
 
     def batch_guesses(self, example: Example) -> list[frozenset[int]]:
         """Return guesses, best first, at which inputs have the batch as their first axis."""

@@ -24,6 +24,7 @@ from .check import checked_model
 from .example import Example, bind_example
 from .source_places import place_of
 from .submodule_calls import record_call
+from .surroundings import random_state_kept
 
 __all__ = ["ImageInput", "LoadedModel", "load_model", "loaded_module"]
 
@@ -127,7 +128,7 @@ class LoadedModel:
 def load_model(
     name: str, seed: int = 0, input_size: Sequence[int] = (), default_size: Sequence[int] = ()
 ) -> LoadedModel:
-    """Return the model called `name`, its fresh weights drawn from `seed` (torch's global generator is unaffected).
+    """Return the model called `name`, its fresh weights drawn from `seed` (the global generators are unaffected).
 
     Args:
         name: `cnn11`, `cnn2`, `cnn3`, `torchvision:NAME`, `timm:NAME`, `path/to/file.py:factory` or
@@ -144,7 +145,7 @@ def load_model(
     """
     source, _, rest = name.rpartition(":")
     wanted = input_size or default_size
-    with torch.random.fork_rng(devices=[]):
+    with random_state_kept():
         torch.manual_seed(seed)
         if name in _VARIANTS:
             size = variants.IMAGE_SIZE

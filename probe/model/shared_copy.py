@@ -10,7 +10,7 @@ from runtime.artifact.errors import ModelError, first_line
 
 from .kept_functions import rebind_functions
 
-__all__ = ["deep_copy", "eval_copy", "memory_of", "shared_copy"]
+__all__ = ["deep_copy", "eval_copy", "memory_of", "over_memory", "shared_copy"]
 
 
 def eval_copy(model: nn.Module) -> nn.Module:
@@ -47,7 +47,7 @@ def shared_copy(model: nn.Module) -> nn.Module:
     Raises:
         ModelError: the model holds something that can't be copied (an open file, a lock).
     """
-    shared = {each: nn.Parameter(each.detach(), requires_grad=each.requires_grad) for each in model.parameters()}
+    shared = {each: nn.Parameter(over_memory(each), requires_grad=each.requires_grad) for each in model.parameters()}
     return _copied(model, shared)
 
 
@@ -88,6 +88,15 @@ def _copied(model: nn.Module, weights: Mapping[nn.Parameter, nn.Parameter]) -> n
         ) from error
     rebind_functions(copied, memo)
     return copied
+
+
+def over_memory(tensor: torch.Tensor) -> torch.Tensor:
+    """Return a tensor over the same memory that needs no gradient; of one made in inference mode, an ordinary one."""
+    if not tensor.is_inference():
+        return tensor.detach()
+    with torch.inference_mode(False):
+        empty = torch.empty(0, dtype=tensor.dtype, device=tensor.device)
+        return empty.set_(tensor.untyped_storage(), tensor.storage_offset(), tensor.shape, tensor.stride())
 
 
 def _as_view(value: torch.Tensor, within: torch.Tensor) -> torch.Tensor:

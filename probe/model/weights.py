@@ -12,9 +12,11 @@ from runtime.artifact.showing import shape_words
 
 from .check import checked_model
 
-__all__ = ["load_weights", "trained_weights", "weights_digest"]
+__all__ = ["load_weights", "nonfinite_weights", "trained_weights", "weights_digest"]
 
 _REMEDY = "Save only its weights: torch.save(model.state_dict(), 'weights.pt')."
+
+_COUNT = "num_batches_tracked"
 
 
 def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
@@ -26,7 +28,8 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
         name: the model's name in messages; its class by default.
 
     Returns:
-        Where in the file the weights were, in words for the user; empty if the file is the model's state dict.
+        Where in the file the weights were, and what they were cast to, in words for the user; empty if the file is the
+        model's state dict.
 
     Raises:
         WeightsError: the file can't be read, or its keys or shapes don't fit the model (the message names the first).
@@ -35,6 +38,8 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
     name = name or type(model).__name__
     state, taken = _read_state(file)
     expected = model.state_dict()
+    state = _without_prefix(state, expected, taken)
+    state = _with_counts(state, expected)
     problems = [
         f"{key}: the model has {_describe(expected.get(key))}, the file {_describe(state.get(key))}"
         for key in [*expected, *(key for key in state if key not in expected)]
@@ -46,11 +51,46 @@ def load_weights(model: nn.Module, file: Path, name: str = "") -> list[str]:
             f"The weights in {file} don't fit {name}: {len(problems)} of "
             f"{len(expected.keys() | state.keys())} entries differ.\n{'; '.join(problems[:3])}{more}"
         )
+    cast = [(state[key].dtype, tensor.dtype) for key, tensor in expected.items() if state[key].dtype != tensor.dtype]
+    if cast:
+        taken.append("and cast from {} to {}".format(*(str(dtype).removeprefix("torch.") for dtype in cast[0])))
     try:
         model.load_state_dict(state)
     except Exception as error:
         raise WeightsError(f"{file} can't be loaded into {name}: {first_line(error)}") from error
     return taken
+
+
+def _without_prefix(
+    state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], taken: list[str]
+) -> dict[str, torch.Tensor]:
+    """Return the weights of a model that was an attribute of what was saved, as in Lightning: `model.conv1.weight`.
+
+    The state is returned as it is unless each of its keys has the prefix, and without it is the model's.
+    """
+    wanted = {key for key in expected if not key.endswith(_COUNT)}
+    first = next((key for key in expected if key in wanted), "")
+    ends = (key.removesuffix(first) for key in state if key.endswith(f".{first}"))
+    for prefix in filter(next(iter(state), "").startswith, ends):
+        inside = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+        if len(inside) == len(state) and wanted <= inside.keys() <= expected.keys():
+            taken.append(f"without the prefix {prefix!r} in their names")
+            return inside
+    return state
+
+
+def _with_counts(state: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return the state with the counts of batch norms as integers, on which no result depends in eval mode: they are
+    missing in old files, and `value.half()` makes them floats.
+    """
+    counts = {key: tensor for key, tensor in expected.items() if key.endswith(_COUNT)}
+    given = {key: state[key].nan_to_num().to(own.dtype) for key, own in counts.items() if _is_count(state.get(key))}
+    absent = {key: own for key, own in counts.items() if key not in state}
+    return {**state, **given, **absent}
+
+
+def _is_count(tensor: torch.Tensor | None) -> bool:
+    return tensor is not None and not tensor.ndim and not tensor.is_complex()
 
 
 def trained_weights(model: str) -> str:
@@ -128,6 +168,36 @@ def _unwrap(content: object, taken: list[str]) -> dict[str, torch.Tensor] | None
             taken.append(f"without the prefix {prefix!r} in their names")
             return _unwrap({key.removeprefix(prefix): value for key, value in content.items()}, taken)
     return dict(content)
+
+
+def nonfinite_weights(module: nn.Module) -> str:
+    """Return which parameters and buffers hold NaN or infinity, in words for the user; empty if none does.
+
+    The -inf of a buffer is a mask.
+    """
+    broken = [
+        (name, kind)
+        for name, tensor in (*module.named_parameters(), *module.named_buffers())
+        if tensor.is_floating_point()
+        and tensor.layout is torch.strided
+        and (kind := _nonfinite(tensor.detach(), is_mask=not isinstance(tensor, nn.Parameter)))
+    ]
+    if not broken:
+        return ""
+    (name, kind), *others = broken
+    more = f", and {len(others)} more {'does' if len(others) == 1 else 'do'}" if others else ""
+    return f"{name} holds {kind}{more}: what is computed with it proves nothing"
+
+
+def _nonfinite(tensor: torch.Tensor, *, is_mask: bool) -> str:
+    if tensor.itemsize == 1:  # torch looks for no NaN in 8 bits
+        tensor = tensor.float()
+    # The sum is no number if any element is none; it may overflow, too.
+    if bool(tensor.sum().isfinite()) or bool(tensor.isfinite().all()):
+        return ""
+    if bool(tensor.isnan().any()):
+        return "NaN"
+    return "" if is_mask and not bool(tensor.isposinf().any()) else "infinity"
 
 
 def weights_digest(module: nn.Module) -> str:

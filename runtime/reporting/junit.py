@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element, SubElement
 from ..artifact.manifest import Output
 from ..verdict.drift import OutputComparison, passing_drift
 from ..verdict.goal import goal_words
-from ..verdict.headline import first_names
+from ..verdict.headline import first_names, undefined_words
 from ..verdict.report import Report, RunnerReport
 from ..verdict.verdict_kinds import Verdict
 
@@ -42,6 +42,10 @@ def junit_xml(report: Report, maps: object = None) -> str:  # noqa: ARG001 - no 
         suite = SubElement(root, "testsuite", name=_text(f"{model}.goal"))
         missed = None if report.goal.passed else ("goal", goal_words(report.goal), "")
         _add_case(suite, f"{model}.goal", report.goal.goal, failure=missed)
+    if report.undefined:
+        suite = SubElement(root, "testsuite", name=_text(f"{model}.results"))
+        for name in report.undefined:
+            _add_case(suite, f"{model}.results", name, failure=("undefined", undefined_words([name]), ""))
     if not report.runners:
         suite = SubElement(root, "testsuite", name=_text(model))
         _add_case(suite, model, "verification", failure=(Verdict.MISSING, "Nothing was compared or proven.", ""))

@@ -22,6 +22,11 @@ _CHANNELS = (1, 3, 4)
 """Of pixels: grey, RGB, and RGB with transparency."""
 
 
+_TAKEN = (
+    "A photo is an image file, a picture of Pillow's, pixels (uint8), a tensor (N C H W), or a model's inputs by name"
+)
+
+
 def as_picture(photo: Any) -> Image.Image | None:
     """Return a photo, as of `photo_inputs`, as `read_image` reads it from a file; None if it is tensors.
 
@@ -29,6 +34,11 @@ def as_picture(photo: Any) -> Image.Image | None:
         InputError: it is neither.
         ImageError: it can't be read.
     """
+    if isinstance(photo, list | tuple) and any(isinstance(each, str | Path | Image.Image) for each in photo):
+        raise InputError(
+            f"{_TAKEN}, not a {type(photo).__name__} of {len(photo)}.\n"
+            "One call draws one photo. Several side by side: layerprobe grid MODEL PHOTO PHOTO -o maps.png"
+        )
     if isinstance(photo, str | Path):
         return read_image(photo) if is_photo(Path(photo)) else None
     if isinstance(photo, Image.Image):
@@ -78,7 +88,7 @@ def photo_inputs(
         return {
             names[0]: as_input(preprocess_files([name or "the photo"], preprocessing, lambda _: picture), inputs[0])
         }
-    array = _checked(as_array(photo))
+    array = _checked(as_array(photo), "None" if photo is None else f"one {type(photo).__name__}")
     # One image is drawn: the first.
     first = array[None] if array.ndim + 1 == len(inputs[0].shape) else array[:1]
     return {names[0]: as_input(first, inputs[0])}
@@ -89,14 +99,14 @@ def photo_name(photo: Any, otherwise: str = "the photo") -> str:
     return Path(photo).name if isinstance(photo, str | Path) else otherwise
 
 
-def _checked(array: NDArray[Any]) -> NDArray[Any]:
-    """Return what a model may be called with.
+def _checked(array: NDArray[Any], what: str) -> NDArray[Any]:
+    """Return what a model may be called with; `what` it was made of is for messages.
 
     Raises:
         InputError: it is nothing of the kind.
     """
     if array.dtype.kind not in "fiub" or array.ndim == 0:
-        raise InputError(f"A photo is a path, a picture, pixels or a tensor, not {array.dtype} of no shape.")
+        raise InputError(f"{_TAKEN}, not {what}{'' if array.dtype.kind not in 'fiub' else ' without axes'}.")
     if array.ndim == 3 and array.shape[2] in _CHANNELS and array.shape[0] not in _CHANNELS:
         raise InputError(
             f"Pixels are uint8; these are {array.dtype}, {shape_words(array.shape)}.\n"

@@ -12,7 +12,15 @@ from .goal import goal_words
 from .report import Culprit, GoalReport, RunnerReport, Unopened
 from .verdict_kinds import Verdict
 
-__all__ = ["first_names", "headline", "operation_words", "result_words", "severity", "unproven_words"]
+__all__ = [
+    "first_names",
+    "headline",
+    "operation_words",
+    "result_words",
+    "severity",
+    "undefined_words",
+    "unproven_words",
+]
 
 
 def headline(
@@ -22,6 +30,7 @@ def headline(
     candidate: Candidate | None = None,
     goal: GoalReport | None = None,
     programs: Sequence[str] = (),
+    undefined: Sequence[str] = (),
 ) -> str:
     """Return the headline.
 
@@ -32,8 +41,9 @@ def headline(
         candidate: what is known of a file that is judged against another model.
         goal: whether its results reach what they have to.
         programs: runners that were left out because they run programs.
+        undefined: the model's results that have no finite value.
     """
-    words = _headline(runners, outputs, unopened)
+    words = _headline(runners, outputs, unopened, undefined)
     if candidate and candidate.precision != "float32":
         for end in (": ", "."):
             words = words.replace(f"in {FILE_RUNNER}{end}", f"in the file's {candidate.precision}{end}")
@@ -65,7 +75,21 @@ def _fused_words(runners: Sequence[RunnerReport], candidate: Candidate) -> str:
     return f" with {first_names(fused)} in it," if fused else ","
 
 
-def _headline(runners: Sequence[RunnerReport], outputs: Sequence[Output], unopened: Mapping[str, Unopened]) -> str:
+def undefined_words(names: Sequence[str]) -> str:
+    """Return that nothing can be proven of results without a finite value, as a sentence."""
+    results = f"result {names[0]} is" if len(names) == 1 else f"results {first_names(names)} are"
+    return (
+        f"The model's {results} NaN or infinite throughout, in float64, on each input: nothing was compared there, "
+        "which fails. Look for NaN in its weights, or give an input of its domain: --input."
+    )
+
+
+def _headline(
+    runners: Sequence[RunnerReport],
+    outputs: Sequence[Output],
+    unopened: Mapping[str, Unopened],
+    undefined: Sequence[str],
+) -> str:
     facts = {output.name: output for output in outputs}
     failed = [runner for runner in runners if runner.verdict.fails]
     blamed = [runner for runner in failed if runner.culprit]
@@ -86,6 +110,8 @@ def _headline(runners: Sequence[RunnerReport], outputs: Sequence[Output], unopen
         )
     if failed:
         return _without_culprit(failed[0])
+    if undefined:
+        return undefined_words(undefined)
     return f"{_passing(runners, unopened)}{_largest_error(runners, facts)}" if runners else "Nothing was compared."
 
 

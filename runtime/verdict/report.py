@@ -224,6 +224,10 @@ class Report(_Part):
     untried: dict[Line, list[Line]] = {}
     """By output, what no recorded input exercises: a fault there would not show."""
 
+    undefined: list[Line] = []
+    """The model's results that are NaN or infinite throughout, in float64, on each recorded input: of these nothing was
+    compared, and the verification fails."""
+
     def __repr__(self) -> str:
         return listing(self.headline, [f"{runner.name}: {runner.verdict}" for runner in self.runners])
 
@@ -240,7 +244,9 @@ class Report(_Part):
 
     @property
     def passed(self) -> bool:
-        """Whether every runner could be opened and passed, and a goal is met; without runners nothing is proven."""
+        """Whether every runner could be opened and passed, and a goal is met. Nothing is proven without runners, nor of
+        a result without a finite value.
+        """
         reached = self.goal is None or self.goal.passed
         failed = any(runner.verdict.fails for runner in self.runners)
-        return bool(self.runners) and not self.unopened and not failed and reached
+        return bool(self.runners) and not self.unopened and not self.undefined and not failed and reached

@@ -195,8 +195,11 @@ class _Verification:
         }
         outputs, results = self._artifact.manifest.outputs, self._artifact.manifest.result_names
         goal, programs = self._judge_goal(), [name for name, why in self._left_out.items() if why == UNTRUSTED]
+        undefined = self._undefined(results)
         return Report(
-            headline=headline(self._reports, outputs, unopened, self._artifact.manifest.candidate, goal, programs),
+            headline=headline(
+                self._reports, outputs, unopened, self._artifact.manifest.candidate, goal, programs, undefined
+            ),
             environment=describe_environment(self._artifact),
             outputs=outputs,
             results=results,
@@ -204,6 +207,7 @@ class _Verification:
             left_out=self._left_out,
             unopened=unopened,
             untried=self._untried(),
+            undefined=undefined,
             goal=goal,
             candidate=self._artifact.manifest.candidate,
         )
@@ -216,6 +220,11 @@ class _Verification:
         results = [output for output in manifest.outputs if output.name in manifest.result_names]
         references, graph = [judge.reference for judge in self._judges], self._judges[0].graph
         return judge_goal(self._goal, graph, references, results, self._right_values.of, self._reports)
+
+    def _undefined(self, results: Sequence[str]) -> list[str]:
+        """Return the results that have no finite value for any of the inputs."""
+        truths = {name: [judge.reference.truths[name].sample for judge in self._judges] for name in results}
+        return [name for name, of in truths.items() if all(each.size and not np.isfinite(each).any() for each in of)]
 
     def _untried(self) -> dict[str, list[str]]:
         """Return, by output, what none of the recorded inputs exercises."""

@@ -312,12 +312,26 @@ def test_only_what_is_drawn_is_kept_in_memory(small, photo, monkeypatch):
         (("small", np.zeros((8, 8, 2), np.uint8)), "Pixels are H W, H W C or C H W"),
         (("small", {"x": np.zeros((1, 3, 8, 8))}), "It was given x."),
         (("small", torch.zeros(1, 4, 8, 8)), "fails"),
+        (("small", ["a.jpg", "b.png"]), "by name, not a list of 2.\nOne call draws one photo. Several side"),
+        (("small", None), "A photo is an image file, a picture of Pillow's, pixels"),
+        (("small", None), "by name, not None."),
+        (("small", torch.tensor(1.0)), "by name, not one Tensor without axes."),
     ],
 )
 def test_what_show_is_not_made_for_is_told(arguments, said, small):
     model, photo = arguments
     with pytest.raises(lp.LayerprobeError, match=said.replace("(", r"\(")):
         lp.show(small if model == "small" else model, photo)
+
+
+def test_a_tensor_is_not_said_to_have_a_size_that_was_assumed(photo):
+    """Only where the size of a photo was assumed may that be why the model fails."""
+    linear = nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten(), nn.Linear(8, 2)).eval()
+    with pytest.raises(lp.ModelError) as of_tensor:
+        lp.show(linear, torch.zeros(1, 3, 32, 32))
+    assert "assumed" not in str(of_tensor.value)
+    with pytest.raises(lp.ModelError, match="Images of 224 x 224 were assumed: --input-size"):
+        lp.show(linear, photo)
 
 
 def test_a_choice_that_does_not_exist_is_told(small, photo):

@@ -57,7 +57,7 @@ def test_an_unreadable_file_is_refused(tmp_path, name):
             lambda state: {f"module.{key}": value for key, value in state.items()},
             ["without the prefix 'module.' in their names"],
         ),
-        (lambda state: {key: value.half() if value.is_floating_point() else value for key, value in state.items()}, []),
+        (lambda state: {key: value.half() for key, value in state.items()}, ["and cast from float16 to float32"]),
     ],
 )
 def test_what_training_scripts_save_is_understood_and_told(tmp_path, wrap, told):
@@ -94,3 +94,42 @@ def test_the_prefixes_of_wrapped_models_are_taken_off(tmp_path, prefix):
     torch.save({f"{prefix}{key}": value for key, value in other.state_dict().items()}, tmp_path / "w.pt")
     load_weights(model, tmp_path / "w.pt")
     assert torch.equal(model.weight, other.weight)
+
+
+class Normed(nn.Sequential):
+    """With a batch norm, which counts its batches."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.Conv2d(3, 2, 1), nn.BatchNorm2d(2))
+
+
+def _prefixed(state, prefix):
+    return {f"{prefix}{key}": value for key, value in state.items()}
+
+
+@pytest.mark.parametrize(
+    ("saved", "told"),
+    [
+        (
+            lambda state: {"state_dict": _prefixed(state, "model."), "epoch": 3},
+            ["from its entry 'state_dict' (ignoring epoch)", "without the prefix 'model.' in their names"],
+        ),
+        (lambda state: _prefixed(state, "net.encoder."), ["without the prefix 'net.encoder.' in their names"]),
+        (lambda state: {key: value.half() for key, value in state.items()}, ["and cast from float16 to float32"]),
+        (lambda state: {key: value.double() for key, value in state.items()}, ["and cast from float64 to float32"]),
+        (lambda state: {key: value for key, value in state.items() if "num_batches" not in key}, []),
+    ],
+)
+def test_what_load_state_dict_takes_is_taken_and_the_rest_is_said(tmp_path, saved, told):
+    source, target = Normed(), Normed()
+    source(torch.randn(2, 3, 4, 4))
+    torch.save(saved(source.state_dict()), tmp_path / "w.ckpt")
+    assert load_weights(target, tmp_path / "w.ckpt") == told
+    assert torch.allclose(target[1].running_mean, source[1].running_mean, atol=1e-3)
+
+
+def test_a_prefix_is_taken_off_only_where_all_keys_fit(tmp_path):
+    file = tmp_path / "w.pt"
+    torch.save({**_prefixed(Normed().state_dict(), "model."), "loss.weight": torch.ones(2)}, file)
+    with pytest.raises(WeightsError, match=r"0\.weight: the model has 2 x 3 x 1 x 1, the file none"):
+        load_weights(Normed(), file)

@@ -88,7 +88,7 @@ def test_terminal_json_and_exit_code_say_the_same(copied, tmp_path, layerprobe):
     assert "the first is cnn2 (drift)" in outcome.out
     report = json.loads((tmp_path / "r.json").read_text())
     assert " ".join(report) == (
-        "format_version headline environment outputs results runners left_out unopened goal candidate untried"
+        "format_version headline environment outputs results runners left_out unopened goal candidate untried undefined"
     )
     runner = report["runners"][0]
     assert (runner["name"], runner["verdict"], runner["first_failing"]) == ("onnx-cpu", "drift", "cnn2")

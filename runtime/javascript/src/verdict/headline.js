@@ -14,9 +14,10 @@ import { FILE_RUNNER, VERDICTS } from "./verdict_table.js";
 /**
  * @param {readonly RunnerReport[]} runners as judged
  * @param {readonly Output[]} outputs of the artifact
+ * @param {readonly string[]} [withoutValue] the model's results that have no finite value
  * @returns {string}
  */
-export function headline(runners, outputs) {
+export function headline(runners, outputs, withoutValue = []) {
   const facts = new Map(outputs.map((output) => [output.name, output]));
   const wrong = runners.filter(failed),
     blamed = wrong.filter(({ culprit }) => culprit);
@@ -31,6 +32,7 @@ export function headline(runners, outputs) {
     );
   }
   if (wrong.length) return `${wrong[0].name} fails: ${wrong[0].verdict}.`;
+  if (withoutValue.length) return undefinedWords(withoutValue);
   return passing(runners) + largestError(runners, facts) + unevaluated(runners);
 }
 
@@ -48,6 +50,15 @@ const severity = ({ culprit }) => (culprit ? (culprit.introduced ?? Infinity) : 
 
 /** The first three names, and dots for more. @param {readonly string[]} names @returns {string} */
 export const firstNames = (names) => names.slice(0, 3).join(", ") + (names.length > 3 ? ", ..." : "");
+
+/** @param {readonly string[]} names @returns {string} that nothing can be proven of results without a finite value */
+function undefinedWords(names) {
+  const results = names.length === 1 ? `result ${names[0]} is` : `results ${firstNames(names)} are`;
+  return (
+    `The model's ${results} NaN or infinite throughout, in float64, on each input: nothing was compared there, ` +
+    "which fails. Look for NaN in its weights, or give an input of its domain: --input."
+  );
+}
 
 /** @param {readonly RunnerReport[]} runners @returns {string} */
 function passing(runners) {

@@ -41,6 +41,7 @@ import { FILE_PASSING_DRIFT, FILE_RUNNER, PASSING_ERROR } from "./verdict_table.
  * @property {null} goal
  * @property {null} candidate
  * @property {Record<string, string[]>} untried
+ * @property {string[]} undefined the model's results that have no finite value for any recorded input, which fails
  */
 
 /**
@@ -114,9 +115,10 @@ export async function judge(artifact, tensors, options = {}) {
     );
   runners.push(report);
   for (const each of runners) await addDifferences(each, artifact, parts);
+  const withoutValue = undefinedOf(parts.results, references);
   return {
     format_version: 1,
-    headline: headline(runners, manifest.outputs),
+    headline: headline(runners, manifest.outputs, withoutValue),
     environment: environmentOf(manifest),
     outputs: manifest.outputs,
     results: parts.results,
@@ -126,6 +128,7 @@ export async function judge(artifact, tensors, options = {}) {
     goal: null,
     candidate: null,
     untried: untriedOf(manifest, references),
+    undefined: withoutValue,
   };
 }
 
@@ -307,6 +310,16 @@ function environmentOf({ model, versions }) {
     javascript: machine.slice(0, 200),
     time: `${new Date().toISOString().slice(0, 19)}Z`,
   };
+}
+
+/**
+ * @param {readonly string[]} results
+ * @param {readonly Reference[]} references
+ * @returns {string[]} those that are NaN or infinite throughout in each
+ */
+function undefinedOf(results, references) {
+  const samples = (/** @type {string} */ name) => references.map(({ truths }) => truths.get(name)?.sample ?? []);
+  return results.filter((name) => samples(name).every((each) => each.length && !each.some(Number.isFinite)));
 }
 
 /**
