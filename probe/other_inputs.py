@@ -73,11 +73,22 @@ def draw(
     noisy = [] if own_values else noise_places(tensors)
     shuffle = generator if seed and not own_values else None
     return tuple(
-        torch.randn(tuple(shape), generator=generator).to(tensor)
-        if place in noisy
-        else _own_rows(tensor, shape, shuffle)
+        _in_format_of(
+            tensor,
+            torch.randn(tuple(shape), generator=generator).to(tensor)
+            if place in noisy
+            else _own_rows(tensor, shape, shuffle),
+        )
         for place, (tensor, shape) in enumerate(zip(tensors, shapes, strict=True))
     )
+
+
+def _in_format_of(example: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
+    """Return it in the example's memory format: what is a view there is a copy in another, and a write misses it."""
+    for axes, kind in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+        if example.ndim == axes and not example.is_contiguous() and example.is_contiguous(memory_format=kind):
+            return drawn.contiguous(memory_format=kind)
+    return drawn
 
 
 def noise_places(tensors: Sequence[torch.Tensor]) -> list[int]:

@@ -192,3 +192,13 @@ def test_an_input_that_does_not_fit_is_told_with_what_does(tmp_path):
     ):
         export_artifact(probe, tmp_path / "a", reference_inputs={"mine": (torch.zeros(1, 3, 8, 9), torch.tensor([1]))})
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(("axes", "kind"), [(4, torch.channels_last), (5, torch.channels_last_3d)])
+@pytest.mark.parametrize("low", [-3.0, 0.0])
+def test_what_is_drawn_has_the_examples_memory_format(axes, kind, low):
+    """Noise, and the example's own rows: a write to what is a view in this format alone misses a tensor in another."""
+    example = (torch.rand(2, 3, *[4] * (axes - 2)) + low).contiguous(memory_format=kind)
+    (drawn,) = draw((example,), [(3, *example.shape[1:])], seed=1)
+    assert drawn.is_contiguous(memory_format=kind)
+    assert not drawn.is_contiguous()
