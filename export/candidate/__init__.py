@@ -9,6 +9,7 @@ matching.py: matches tensors by value alone, in one walk; the right value goes o
 structure.py: what matched tensors are computed from and used for, in both graphs, without values
 operations.py: whether an ONNX operator may be what an operation of the source became
 faults.py: matches behind a fault, where values differ: guesses by structure; too many mean other weights
+hidden_faults.py: matches of faults that only another input shows, where a ReLU hides them on the first
 source_values.py: the source's whole tensors in float64, in the candidate's layout
 truths.py: the source's recorded truths -> the candidate's reference; checks the source's own ONNX file
 marking.py: writes the candidate's file with outputs under the source's names, and each node's step

@@ -70,7 +70,7 @@ def write_candidate(
     sound = with_real_outputs(read_sound_model(file))
     on_phase("matching its tensors with the source's")
     references = source.references()
-    found = find_matches(sound, source, references[0])
+    found = find_matches(sound, source, references)
     outputs = _outputs(source.manifest, found)
     marked, inputs = mark_candidate(sound, found, outputs)
     with making_manifest(file.stem):
