@@ -59,8 +59,8 @@ def _of_another_tool(found: Iterable[OnnxNode], exported: Iterable[OnnxNode], op
     )
     if Counter(node.operator for node in found) == Counter(node.operator for node in exported):
         return list(_inside(found, exported, opset))
-    computing = [[node for node in nodes if node.operator not in _MOVING] for nodes in (found, exported)]
-    said = [*_operators(*computing), *_inside(*computing, opset)]
+    here, there = ([node for node in nodes if node.operator not in _MOVING] for nodes in (found, exported))
+    said = [*_operators(here, there), *_inside(here, there, opset)]
     return said or list(_operators(found, exported))
 
 
