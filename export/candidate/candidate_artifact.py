@@ -25,7 +25,6 @@ from runtime.artifact.manifest import (
     Output,
     Versions,
 )
-from runtime.artifact.onnx_nodes import ExportedNodes
 from runtime.artifact.reference import Reference, save_references
 from runtime.float64.graph import Float64Graph, Unknown
 
@@ -37,6 +36,7 @@ from .marking import mark_candidate
 from .matching import Match
 from .real_outputs import with_real_outputs
 from .search import Found, find_matches
+from .source_nodes import source_nodes
 from .source_values import SourceValues
 from .truths import candidate_reference, check_source
 
@@ -70,7 +70,7 @@ def write_candidate(
     sound = with_real_outputs(read_sound_model(file))
     on_phase("matching its tensors with the source's")
     references = source.references()
-    found = find_matches(sound, source, references[0])
+    found = find_matches(sound, source, references)
     outputs = _outputs(source.manifest, found)
     marked, inputs = mark_candidate(sound, found, outputs)
     with making_manifest(file.stem):
@@ -94,8 +94,8 @@ def write_candidate(
     folder.mkdir(parents=True, exist_ok=True)
     on_phase("writing the candidate's artifact")
     write_onnx(marked, manifest, folder / ONNX_FILE)
-    described_nodes = {name: each for name, each in source.exported_nodes().items() if name in manifest.output_names}
-    write_operations(ExportedNodes(format_version=1, outputs=described_nodes), folder)
+    names = dict(zip(found.inputs.names.values(), (each.name for each in inputs), strict=True))
+    write_operations(source_nodes(source.onnx(), marked, manifest.output_names, names), folder)
     values = SourceValues(
         found.source.graph,
         {match.output: match.alignment for match in found.matches.by_value.values()},

@@ -6,6 +6,7 @@ __all__ = ["is_same_operation"]
 
 _WRITTEN_AS = {
     "averagepool": "avgpool mean",
+    "batchnormalization": "batchnorm",
     "clip": "relu6 hardtanh clamp hardswish",
     "concat": "cat stack",
     "depthtospace": "pixelshuffle",

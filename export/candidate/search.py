@@ -1,6 +1,6 @@
 """Finds a source's outputs in a candidate: with the input that it wants, as near as its precision allows."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from runtime.float64.graph import Float64Graph
 from runtime.float64.number_types import SIXTEEN_BITS
 
 from .faults import match_candidate
+from .hidden_faults import match_hidden_faults
 from .inputs import InputMap, map_inputs, other_inputs
 from .matching import Match, Matches, Source, walk_to_end
 
@@ -73,19 +74,19 @@ class Found:
         return None if fitted is None else self.inputs.whole(fitted)
 
 
-def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> Found:
+def find_matches(sound: SoundModel, source: Artifact, references: Sequence[Reference]) -> Found:
     """Return what was found of a source in a candidate.
 
     Args:
         sound: the candidate.
         source: its artifact.
-        reference: the input by whose values they are compared.
+        references: the inputs by whose values they are compared: by the first; by the others where it shows no fault.
 
     Raises:
         ModelError: it is another model, or can't be evaluated.
         InputError: it takes other inputs.
     """
-    file, manifest = sound.file.path, source.manifest
+    file, manifest, reference = sound.file.path, source.manifest, references[0]
     values = Values(sound)
     graph = Float64Graph(values.marked(), list(values.all), real_values=True)
     source_graph = Float64Graph(source.file(ONNX_FILE), manifest.output_names)
@@ -101,7 +102,10 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     # A source may have far more outputs than a file computes: dropouts, norms, activations.
     is_all = len(matches.by_output) >= _MOST * sum(value.rests_on == "data" for value in values.all.values())
     matches = match_candidate(graph, values, compared, inputs.apply(compared.inputs), tolerance, matches)
-    if precision != "float32" and len(matches.by_output) >= _MOST * len(compared.tensors):
+    if precision == "float32":
+        others = _of_same_shapes(references[1:], inputs, compared, manifest.inputs)
+        match_hidden_faults(graph, values, compared, matches, inputs, others)
+    elif len(matches.by_output) >= _MOST * len(compared.tensors):
         _add_results(matches, values, compared, manifest.result_names)
     if matches.unknown and not all(name in matches.by_value for name in values.returned):
         name, reason = next(iter(matches.unknown.items()))
@@ -114,6 +118,16 @@ def find_matches(sound: SoundModel, source: Artifact, reference: Reference) -> F
     if not (is_all or len(matches.by_output) >= _ENOUGH * len(compared.tensors)) or not ends:
         raise ModelError(_another_model(sound, source, matches, compared))
     return Found(values, compared, manifest.inputs, inputs, matches, precision)
+
+
+def _of_same_shapes(
+    references: Iterable[Reference], inputs: InputMap, compared: Source, specs: Sequence[Input]
+) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """Yield the recorded inputs that the candidate can take, of the shapes of those that it was compared on."""
+    for reference in references:
+        given = inputs.fitted(reference.inputs, specs)
+        if given is not None and all(given[name].shape == array.shape for name, array in compared.inputs.items()):
+            yield inputs.whole(given)
 
 
 def _add_results(matches: Matches, values: Values, source: Source, results: Collection[str]) -> None:

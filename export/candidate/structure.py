@@ -46,6 +46,10 @@ class Structure:
             # Real numbers beside whole steps that operators pass on to each other.
             if value.node.op_type == "DequantizeLinear" and name not in self._users:
                 self._users[name] = [each for each in self._users.get(value.node.input[0], ()) if each != name]
+        self._source_users: dict[str, list[str]] = {}
+        for name, inputs_of in source.inputs_of.items():
+            for each in inputs_of:
+                self._source_users.setdefault(each, []).append(name)
         self._order = {name: number for number, name in enumerate(values.all)}
 
     def _is_data(self, name: str) -> bool:
@@ -117,6 +121,10 @@ class Structure:
             [each for names in inputs_of.values() for each in names if each not in outputs],
         )
         return {name if name in found.by_output else _INPUT for name in nearest}
+
+    def users_of_output(self, output: str, found: Matches) -> set[str]:
+        """Return the nearest outputs after one of the source's that are matched."""
+        return _nearest(output, lambda name: self._source_users.get(name, ()), found.by_output)
 
     def agreeing(self, value: str, output: str, found: Matches) -> int:
         """Return by how many matched values after this one it is taken for an output, less those that take another."""

@@ -15,6 +15,7 @@ from .onnx_file import OnnxFile, names_read
 from .onnx_weights import read_weight
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "OnnxConstant",
     "OnnxNode",
     "attribute_text",
+    "constant",
     "describe_nodes",
     "nearest_values",
 ]
@@ -68,13 +70,17 @@ class ExportedNodes(_Entry):
     """By output: the nodes between the nearest outputs or inputs and it, in the order of the file."""
 
 
-def describe_nodes(file: OnnxFile, outputs: Collection[str], wanted: Iterable[str]) -> ExportedNodes:
+def describe_nodes(
+    file: OnnxFile, outputs: Collection[str], wanted: Iterable[str], *, of_data: bool = False
+) -> ExportedNodes:
     """Return what the nodes of some outputs are.
 
     Args:
         file: the ONNX file.
         outputs: all outputs of the artifact.
         wanted: those to describe. Their weights are read.
+        of_data: only the nodes that data goes through: none that compute with sizes or constants, as each exporter
+            has its own.
 
     Raises:
         ArtifactError: it is not an ONNX model, or a weight can't be read.
@@ -85,13 +91,26 @@ def describe_nodes(file: OnnxFile, outputs: Collection[str], wanted: Iterable[st
     producers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
     needs = [tuple(names_read(node)) for node in nodes]
     named = {*outputs, *(value.name for value in model.graph.input)}
+    through = _of_data(model, nodes, needs) if of_data else range(len(nodes))
     found = {}
     for output in wanted:
         if output in producers:
             between = nearest_values(output, producers, needs, named)[1]
-            indices = sorted({*between, producers[output]})
+            indices = sorted(index for index in {*between, producers[output]} if index in through)
             found[output] = tuple(described.node(nodes[index], named) for index in indices)
     return ExportedNodes(format_version=1, outputs=found)
+
+
+def _of_data(model: "ModelProto", nodes: Sequence["NodeProto"], needs: Sequence[Sequence[str]]) -> set[int]:
+    """Return the numbers of the nodes that data goes through."""
+    weights = {tensor.name for tensor in model.graph.initializer}
+    data = {value.name for value in model.graph.input} - weights
+    through = set()
+    for index, node in enumerate(nodes):
+        if node.op_type not in ("Shape", "Size") and not data.isdisjoint(needs[index]):
+            through.add(index)
+            data.update(node.output)
+    return through
 
 
 def nearest_values(
@@ -156,20 +175,25 @@ class _Describing:
         return f"input {position + 1}"
 
     def _constant(self, name: str, tensor: "TensorProto") -> OnnxConstant:
-        import numpy as np
-
         try:
             array = read_weight(tensor, self._file.folder)
-            total = float(np.sum(array, dtype=np.float64)) if array.dtype.kind != "O" else 0.0
+            return constant(name, array)
         except Exception as error:  # protobuf's own errors share no base with onnx's
             raise ArtifactError(f"{self._file.path}: the weight {name} can't be read: {first_line(error)}") from error
-        return OnnxConstant(
-            name=name,
-            shape=array.shape,
-            sum=f"{total:.9g}",
-            sha256=hashlib.sha256(array.tobytes()).hexdigest()[:16],
-            values=_text(array.reshape(-1).tolist()) if array.size <= _SHOWN else None,
-        )
+
+
+def constant(name: str, array: "NDArray[Any]") -> OnnxConstant:
+    """Return what is recorded of a constant."""
+    import numpy as np
+
+    total = float(np.sum(array, dtype=np.float64)) if array.dtype.kind != "O" else 0.0
+    return OnnxConstant(
+        name=name,
+        shape=array.shape,
+        sum=f"{total:.9g}",
+        sha256=hashlib.sha256(array.tobytes()).hexdigest()[:16],
+        values=_text(array.reshape(-1).tolist()) if array.size <= _SHOWN else None,
+    )
 
 
 def attribute_text(attribute: "AttributeProto") -> str | None:

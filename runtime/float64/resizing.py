@@ -60,6 +60,9 @@ class Resize(OpRun):
             if roi is None or len(roi) != 2 * len(chosen):
                 raise ValueError("tf_crop_and_resize takes where each axis begins and ends")
             crops = list(zip(*np.split(roi, 2), strict=True))
+        given = x.dtype
+        if given.kind in "iu" and mode == "linear" and not antialias:
+            x = x.astype(np.float64)
         outside = []
         for axis, target, crop in zip(chosen, targets, crops, strict=True):
             length, (size, scale) = x.shape[axis], target
@@ -73,7 +76,19 @@ class Resize(OpRun):
             x = _resized(x, axis, place, mode, _NEAREST[nearest_mode], shrunk, cubic, bool(exclude_outside))
         for axis, beyond in outside:
             x[(slice(None),) * axis + (beyond,)] = extrapolation_value
-        return (x,)
+        return (x if x.dtype == given else _cut_off(x).astype(given),)
+
+
+def _cut_off(x: Array) -> Array:
+    """Return whole numbers for interpolated integers, nearer to 0: ONNX says nothing, ONNX Runtime converts them so.
+
+    An integer that float64's own rounding has moved is what it was.
+    """
+    whole = np.rint(x)
+    return np.where(np.abs(x - whole) < _OF_ROUNDING, whole, np.trunc(x))
+
+
+_OF_ROUNDING = 1e-6
 
 
 class ResizeByScales(OpRun):

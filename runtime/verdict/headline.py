@@ -44,6 +44,8 @@ def headline(
         undefined: the model's results that have no finite value.
     """
     words = _headline(runners, outputs, unopened, undefined)
+    if candidate:
+        words = words.replace(", introduced", f"{_fused_words(runners, candidate)} introduced", 1)
     if candidate and candidate.precision != "float32":
         for end in (": ", "."):
             words = words.replace(f"in {FILE_RUNNER}{end}", f"in the file's {candidate.precision}{end}")
@@ -51,7 +53,6 @@ def headline(
         words = words.replace("evaluated in float64, it still differs from the model; ", "")
         words = words.replace("times what its arithmetic may lose", "times what its bits explain", 1)
         words = words.replace("times float32's own error", "times the file's own error")
-        words = words.replace(", introduced", f"{_fused_words(runners, candidate)} introduced", 1)
     if candidate and candidate.lacks:
         words += f" The file doesn't compute the model's {first_names(candidate.lacks)}."
     if candidate and candidate.returns:
@@ -177,7 +178,7 @@ def _largest_error(runners: Iterable[RunnerReport], facts: Mapping[str, Output])
 
 
 def _introduced(operation: str, runner: str, error: float) -> str:
-    return f"{operation} introduced the largest error in {runner}: {error:.3g} times what its arithmetic may lose."
+    return f"{operation} introduced the largest error in {runner}: {_factor(error)} times what its arithmetic may lose."
 
 
 def _without_culprit(runner: RunnerReport) -> str:
@@ -282,5 +283,13 @@ def _also(worst: RunnerReport, failed: Iterable[RunnerReport]) -> str:
     return f" {', '.join(others)} {'fails' if len(others) == 1 else 'fail'}, too." if others else ""
 
 
-def _times(drift: float | None) -> str:
-    return f"{drift:.3g} times float32's own error"
+def _times(drift: float) -> str:
+    return f"{_factor(drift)} times float32's own error"
+
+
+def _factor(error: float) -> str:
+    return f"{error:.3g}" if error < _SAYS_NOTHING else "more than a billion"
+
+
+_SAYS_NOTHING = 1e9
+"""From this many times on, how many says nothing: hardly any error is permitted there."""

@@ -127,6 +127,8 @@ def _add_quantization_faults(file: FileValues, steps: Steps) -> None:
     faults = steps.faults()
     for place, found in enumerate(file.comparisons):
         if found.name not in faults:
+            if found.failed:
+                file.words.setdefault(found.name, []).extend(steps.clipped(found.name))
             continue
         file.words.setdefault(found.name, []).extend(faults[found.name])
         if not found.failed:

@@ -12,6 +12,16 @@ __all__ = ["node_differences"]
 _NEUTRAL = {"pads": "0", "strides": "1", "dilations": "1", "output_padding": "0"}
 """Attributes that may be omitted where they hold nothing but this: ONNX's schema doesn't say so."""
 
+_SHAPING = frozenset({"Dropout", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+"""Operators of which another tool's file may have others: they leave the elements in their order."""
+
+_COMMUTATIVE = frozenset({"Add", "Mul"})
+_OF_SIZES = frozenset({"Cast", "Concat", "ConstantOfShape", "Gather", "Range", "Shape", "Size", "Slice", *_SHAPING})
+_MOVING = frozenset({"Concat", "Gather", "Slice", "Split", "Transpose"})
+
+_TO_THE_END = 2**31 - 1
+"""The least end of a slice that no axis reaches."""
+
 _LONGEST = 80
 """Characters of one value in a message, whatever the file holds."""
 
@@ -27,12 +37,60 @@ def node_differences(artifact: Artifact, output: str) -> list[str]:
         if exported is None:
             return []
         file = artifact.onnx()
-        found = describe_nodes(file, artifact.manifest.output_names, [output]).outputs.get(output, ())
+        theirs = artifact.manifest.candidate is not None
+        names = artifact.manifest.output_names
+        found = describe_nodes(file, names, [output], of_data=theirs).outputs.get(output, ())
+        every = describe_nodes(file, names, [output]).outputs.get(output, ()) if theirs else found
     except ArtifactError:
         # The verdict stands without it.
         return []
     opsets = {each.domain: each.version for each in file.model().opset_import}
-    return [*_operators(found, exported), *_inside(found, exported, opsets.get("", 1))]
+    opset = opsets.get("", 1)
+    if not theirs:
+        return [*_operators(found, exported), *_inside(found, exported, opset)]
+    said = _of_another_tool(found, exported, opset)
+    return said or list(_computed_weights(found, exported, every))
+
+
+def _of_another_tool(found: Iterable[OnnxNode], exported: Iterable[OnnxNode], opset: int) -> list[str]:
+    """Compare what computes; what moves elements only if the steps are the same, or nothing else differs."""
+    found, exported = (
+        [_uniform(node) for node in nodes if node.operator not in _SHAPING] for nodes in (found, exported)
+    )
+    if Counter(node.operator for node in found) == Counter(node.operator for node in exported):
+        return list(_inside(found, exported, opset))
+    here, there = ([node for node in nodes if node.operator not in _MOVING] for nodes in (found, exported))
+    said = [*_operators(here, there), *_inside(here, there, opset)]
+    return said or list(_operators(found, exported))
+
+
+def _uniform(node: OnnxNode) -> OnnxNode:
+    """Return a node with its constant second, if its inputs may be in either order."""
+    if node.operator not in _COMMUTATIVE or set(node.parameters) != {"A"}:
+        return node
+    return node.model_copy(update={"parameters": {"B": node.parameters["A"]}})
+
+
+def _computed_weights(
+    found: Iterable[OnnxNode], exported: Iterable[OnnxNode], every: Iterable[OnnxNode]
+) -> Iterator[str]:
+    """Tell the weights that the file computes, from others: none of its nodes for that is an output of the model."""
+    by = Counter(node.operator for node in every) - Counter(node.operator for node in found)
+    names = [name for name in by if name not in _OF_SIZES]
+    for here, there in zip(found, exported, strict=False):
+        for name, weight in there.parameters.items() if here.operator == there.operator and names else ():
+            if isinstance(weight, OnnxConstant) and name not in here.parameters and _is_required(here.operator, name):
+                yield f"its {_name_of(name, weight)} is computed in the file, by {_brief(', '.join(names))}"
+
+
+def _is_required(operator: str, name: str) -> bool:
+    """Return whether an operator always has this input, so that one that isn't recorded is no constant."""
+    import onnx
+
+    if not onnx.defs.has(operator):
+        return False
+    single = onnx.defs.OpSchema.FormalParameterOption.Single
+    return any(each.name == name and each.option == single for each in onnx.defs.get_schema(operator).inputs)
 
 
 def _operators(found: Iterable[OnnxNode], exported: Iterable[OnnxNode]) -> Iterator[str]:
@@ -66,10 +124,12 @@ def _parameter(its: str, name: str, here: OnnxNode, there: OnnxNode, opset: int)
     found, exported = (node.parameters.get(name, _default(node.operator, name, opset)) for node in (here, there))
     if _value(name, found) == _value(name, exported) or (name == "kernel_shape" and None in (found, exported)):
         return
-    # A weight's own name says more than ONNX's; a constant of the exporter's has none that does.
-    weights = (each.name for each in (found, exported) if isinstance(each, OnnxConstant) and "." in each.name)
-    weight = next(weights, None)
-    what = f"its {_brief(weight)}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
+    if None in (found, exported) and _is_required(here.operator, name):
+        return  # computed on the way, in one of them
+    if here.operator == "Slice" and name == "ends" and _alike_ends(_shown(found), _shown(exported)):
+        return
+    weight = _name_of("", found, exported)
+    what = f"its {weight}" if weight else f"{its} {name}" if len(name) > 1 else f"{its} constant {name}"
     shown, meant = _shown(found), _shown(exported)
     if shown == meant and isinstance(found, OnnxConstant) and isinstance(exported, OnnxConstant):
         same = found.sum == exported.sum
@@ -77,6 +137,20 @@ def _parameter(its: str, name: str, here: OnnxNode, there: OnnxNode, opset: int)
         yield f"{what} differs from the model's ({how})"
     else:
         yield f"{what} {'are' if ' ' in shown else 'is'} {shown}, the model's {meant}"
+
+
+def _name_of(name: str, *weights: str | OnnxConstant | None) -> str:
+    """Return a weight's own name, which says more than ONNX's; a constant of the exporter's has none that does."""
+    own = (each.name for each in weights if isinstance(each, OnnxConstant) and "." in each.name)
+    return _brief(next(own, name))
+
+
+def _alike_ends(*ends: str) -> bool:
+    """Return whether one slice goes to the end, as the other may: a result of another size is told as that."""
+    numbers = [[int(each) for each in text.split()] for text in ends if text.replace(" ", "").isdigit()]
+    return len(numbers) == len(ends) and all(
+        len(set(pair)) == 1 or max(pair) >= _TO_THE_END for pair in zip(*numbers, strict=False)
+    )
 
 
 def _default(operator: str, name: str, opset: int) -> str | None:

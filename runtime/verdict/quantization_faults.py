@@ -80,6 +80,15 @@ class Steps:
             found[output].append(words)
         return dict(found)
 
+    def clipped(self, output: str) -> list[str]:
+        """Return, of an output that is wrong, the range that clips its values most, if one clips more than is usual."""
+        used = [use for name, use in self._used if name == output]
+        worst = max(used, key=lambda use: use.clipped, default=None)
+        if worst is None or worst.clipped <= _MOST_CLIPPED:
+            return []
+        reached = f"values from {worst.least:.3g} to {worst.largest:.3g}"
+        return [f"its range from {worst.low:.3g} to {worst.high:.3g} clips {reached}"]
+
     def other_kinds(self) -> dict[str, str]:
         """Return the outputs whose weights are of another kind than most are, each with both kinds."""
         found: dict[str, str] = {}

@@ -121,7 +121,7 @@ def _is_copy(source: Artifact, name: str) -> bool:
 
 def _what_it_computes(file: Path, source: Artifact) -> dict[str, dict[str, str]]:
     """Return the fields of `Foreign` that say so."""
-    found = find_matches(read_sound_model(file), source, source.references()[0])
+    found = find_matches(read_sound_model(file), source, source.references())
     ends = {value: match.output for value, match in found.matches.by_value.items()}
     users: dict[str, list[str]] = {}
     for name, inputs in found.source.inputs_of.items():

@@ -60,6 +60,9 @@ CASES: list[tuple[str, tuple[int, ...], list[Any], dict[str, Any]]] = [
       whole(np.int16, 4).astype(I32)], {"group": 2, "pads": [1, 0, 1, 1]}),
     ("QLinearConv", (10,),
      [whole(U8, 1, 2, 9), step(0.02), U8(120), whole(U8, 3, 2, 3), step(0.01), U8(100), step(0.1), U8(90)], {}),
+    # Twice as large, the weights are quarters: all that is between two integers goes to the one nearer to 0.
+    *[("Resize", (13, 19), [x, None, np.array([1, 1, 2, 2], np.float32)], {"mode": "linear"})
+      for x in (whole(I8, 1, 2, 4, 5), whole(U8, 1, 2, 4, 5), whole(np.int16, 1, 2, 4, 5).astype(I32))],
 ]  # fmt: skip
 
 

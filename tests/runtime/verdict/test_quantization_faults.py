@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from runtime.float64.bit_noise import BitNoise
@@ -25,13 +26,17 @@ _FITTING = StepUse(
 )
 
 
-def faults_of(uses: list[StepUse], reach: dict[str, float]) -> dict[str, list[str]]:
+def steps_of(uses: list[StepUse], reach: dict[str, float]) -> Steps:
     collected: Any = SimpleNamespace(
         used=uses, weights=[], biases=SimpleNamespace(found=[]), overflows={}, inputs=frozenset()
     )
     steps = Steps(cast(BitNoise, collected), [use.given for use in uses], reach)
     steps.come_to("result")
-    return steps.faults()
+    return steps
+
+
+def faults_of(uses: list[StepUse], reach: dict[str, float]) -> dict[str, list[str]]:
+    return steps_of(uses, reach).faults()
 
 
 def uses(*largest: float) -> list[StepUse]:
@@ -55,3 +60,12 @@ def test_steps_twice_as_coarse_as_the_values_need_are_told() -> None:
 @pytest.mark.parametrize(("reach", "told"), [(1.0, True), (1.5, False)])
 def test_what_another_recorded_input_fills_of_a_range_is_used(reach: float, told: bool) -> None:
     assert bool(faults_of(uses(*USUAL, 0.5), {"relu6": reach})) is told
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [([-0.02, 0.01, 0.19], ["its range from 0 to 0.06 clips values from 0 to 0.19"]), ([0.0, 0.01, 0.0601], [])],
+)
+def test_a_range_that_clips_is_named_with_its_ends(values: list[float], said: list[str]) -> None:
+    reaching = StepUse.of("sub", "", np.array(values), np.array(0.06 / 255), 0, 255)
+    assert steps_of([*uses(*USUAL), reaching], {}).clipped("sub") == said
