@@ -56,7 +56,7 @@ def label_parts(traced: TracedModel, observations: dict[fx.Node, Observation]) -
     An attribute of a tensor has its own name: `T`.
     """
     for node, origin in traced.origins.items():
-        if not _takes_part(node) or node not in observations:
+        if not _takes_part(node) or node not in observations or observations[node].kind != "Tensor":
             continue
         taken_of: Any = node.args[0]
         whole = taken_of

@@ -371,10 +371,11 @@ def test_the_demo_does_the_whole_job(tmp_path, layerprobe):
     assert {"cnn11", "cnn2", "cnn3", "feature_maps1.jpg", "feature_maps2.jpg", "feature_maps3.jpg"} <= names
     assert outcome.out.count("onnx-cpu: all") == outcome.out.count("torchscript: all") == 3
     assert str(tmp_path / "out") in outcome.out.splitlines()[-1]
-    for number, tiles in ((1, 8), (2, 16), (3, 12)):
+    for number, rows in ((1, 1), (2, 1), (3, 2)):
         with Image.open(tmp_path / "out" / f"feature_maps{number}.jpg") as picture:
             assert picture.format == "JPEG"
-            assert picture.height > 200 * tiles / 4
+            assert picture.width > 1000
+            assert picture.height > 400 * rows
 
 
 def _bad_inputs(folder, photo):

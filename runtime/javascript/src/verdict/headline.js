@@ -93,9 +93,12 @@ function wordsOf(name, facts) {
   return output ? operationWords(output) : name;
 }
 
+/** From this many times on, how many says nothing: hardly any error is permitted there. */
+const SAYS_NOTHING = 1e9;
+
 /** @param {string} operation @param {string} runner @param {number} error @returns {string} */
 function introducedWords(operation, runner, error) {
-  return `${operation} introduced the largest error in ${runner}: ${general(error, 3)} times what its arithmetic may lose.`;
+  return `${operation} introduced the largest error in ${runner}: ${factor(error)} times what its arithmetic may lose.`;
 }
 
 /** @param {RunnerReport} runner @param {Facts} facts @returns {string} */
@@ -192,4 +195,7 @@ function also(worst, wrong) {
 }
 
 /** @param {number} drift @returns {string} */
-const times = (drift) => `${general(drift, 3)} times float32's own error`;
+const times = (drift) => `${factor(drift)} times float32's own error`;
+
+/** @param {number} error @returns {string} */
+const factor = (error) => (error < SAYS_NOTHING ? general(error, 3) : "more than a billion");
