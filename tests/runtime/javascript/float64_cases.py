@@ -163,6 +163,10 @@ CASES: dict[str, tuple[_Arrays, dict[str, Any]]] = {
         [_X, _EMPTY, _EMPTY, _ints(2, 4, 13, 30)],
         {"mode": "cubic", "coordinate_transformation_mode": "pytorch_half_pixel"},
     ),
+    "Resize of integers": (
+        [np.arange(-128, 128, dtype=np.int8).reshape(1, 4, 8, 8), _EMPTY, _EMPTY, _ints(1, 4, 20, 17)],
+        {"mode": "linear"},
+    ),
     "Resize antialiased": ([_X, _EMPTY, _EMPTY, _ints(2, 4, 5, 4)], {"mode": "linear", "antialias": 1}),
     "Resize cubic, inside only": (
         [_X, _EMPTY, _EMPTY, _ints(2, 4, 5, 15)],

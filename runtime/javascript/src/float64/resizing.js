@@ -43,6 +43,8 @@ export function resize(call) {
     throw new NotComputed(`Resize with coordinate_transformation_mode=${transformation}`);
   const nearest = NEAREST[call.text("nearest_mode") || "round_prefer_floor"];
   if (!nearest || !["nearest", "linear", "cubic"].includes(mode)) throw new NotComputed(`Resize with mode=${mode}`);
+  const isCut = !x.isFloat && mode !== "nearest";
+  if (isCut && (mode === "cubic" || call.int("antialias"))) throw ofIntegers(x, mode);
   let out = x;
   axes.forEach((axis, number) => {
     const { size, ratio } = targets[number],
@@ -60,7 +62,26 @@ export function resize(call) {
       }),
     );
   });
-  return [out];
+  return [isCut ? cutOff(out) : out];
+}
+
+/**
+ * Whole numbers for interpolated integers, nearer to 0: ONNX says nothing, ONNX Runtime converts them so. An integer that
+ * float64's own rounding has moved is what it was.
+ * @param {Values} x
+ * @returns {Values}
+ */
+function cutOff(x) {
+  const whole = (/** @type {number} */ value) =>
+    Math.abs(value - Math.round(value)) < OF_ROUNDING ? Math.round(value) : Math.trunc(value);
+  return new Values(x.shape, x.data.map(whole), x.kind);
+}
+
+const OF_ROUNDING = 1e-6;
+
+/** @param {Values} x @param {string} mode @returns {NotComputed} */
+function ofIntegers(x, mode) {
+  return new NotComputed(`Resize of ${x.kind} with mode=${mode}`);
 }
 
 /**
@@ -71,6 +92,7 @@ export function resizeByScales(call) {
   const [x] = call.given(1),
     mode = call.text("mode") || "nearest",
     given = call.numbers(1) ?? call.attribute("scales");
+  if (!x.isFloat && mode !== "nearest") throw ofIntegers(x, mode);
   let out = x;
   targetsOf(x.shape, given, undefined, "stretch").forEach(({ size, ratio }, axis) => {
     const length = x.shape[axis];
