@@ -1,27 +1,18 @@
 // The camera on a page in headless Chromium, for test_page_camera.py: which tiles there are, picture by picture, as JSON.
 import { rename } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 
-const { modules, chromium: executablePath, testing, site, film } = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
-const { served } = await import(pathToFileURL(join(testing, "served.js")).href);
+import { given, newPage, started } from "./visiting.mjs";
 
-const server = await served({ site });
-const args = [
-  "--no-sandbox",
-  "--disable-background-networking",
+const { site, film } = given;
+
+const { server, browser } = await started({ site }, [
   "--use-fake-ui-for-media-stream",
   "--use-fake-device-for-media-stream",
   `--use-file-for-fake-video-capture=${film}`,
-];
-const browser = await chromium.launch({ executablePath, args });
-const page = await (await browser.newContext()).newPage();
-page.setDefaultTimeout(60_000);
+]);
 const seen = { problems: [] };
-page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.problems.push(message.text()));
-page.on("pageerror", (error) => seen.problems.push(String(error)));
+const page = await newPage(browser, {}, seen.problems);
 
 /** What is shown of so many pictures of the camera, of which each differs from the one before: tiles by name, pixels. */
 const frames = (count) =>

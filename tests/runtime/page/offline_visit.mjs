@@ -1,21 +1,12 @@
 // A page is opened once, its server ends, and it is opened again, for test_page_offline.py: what was seen, as JSON.
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { given, newPage, started } from "./visiting.mjs";
 
-const { modules, chromium: executablePath, testing, sites, photo } = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
-const { served } = await import(pathToFileURL(join(testing, "served.js")).href);
+const { sites, photo } = given;
 
 const folders = { site: sites[0] };
-const server = await served(folders);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
-const context = await browser.newContext();
-const page = await context.newPage();
-page.setDefaultTimeout(60_000);
+const { server, browser } = await started(folders);
 const problems = [];
-page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
-page.on("pageerror", (error) => problems.push(String(error)));
+const page = await newPage(browser, {}, problems);
 
 const includes = (id, text) =>
   page.waitForFunction(
@@ -50,7 +41,7 @@ folders.site = sites[1];
 seen.replaced = await opened(() => page.reload());
 seen.keptAgain = await kept();
 
-await context.setOffline(true);
+await page.context().setOffline(true);
 server.close();
 seen.unreachable = await fetch(server.address).then(
   () => false,

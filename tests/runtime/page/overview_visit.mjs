@@ -1,19 +1,11 @@
 // The overview that a page draws in headless Chromium, for test_page_overview.py: what stands on it, as JSON.
-import { createRequire } from "node:module";
-import { join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { given, newPage, started } from "./visiting.mjs";
 
-const { modules, chromium: executablePath, testing, site, photo, picture } = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
-const { served } = await import(pathToFileURL(join(testing, "served.js")).href);
+const { site, photo, picture } = given;
 
-const server = await served({ site });
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
-const page = await (await browser.newContext({ acceptDownloads: true })).newPage();
-page.setDefaultTimeout(60_000);
+const { server, browser } = await started({ site });
 const seen = { problems: [], statuses: [] };
-page.on("console", (message) => ["error", "warning"].includes(message.type()) && seen.problems.push(message.text()));
-page.on("pageerror", (error) => seen.problems.push(String(error)));
+const page = await newPage(browser, { acceptDownloads: true }, seen.problems);
 await page.exposeFunction("noted", (text) => seen.statuses.push(text));
 
 await page.goto(`${server.address}/site/`);

@@ -1,20 +1,16 @@
 // What goes wrong on a page in headless Chromium, for test_page_trouble.py: what it says, and whether it goes on, as JSON.
 import { rename } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 
-const { modules, chromium: executablePath, testing, site, photo, bad, files } = JSON.parse(process.argv[2]);
-const { chromium } = createRequire(join(modules, "index.js"))("playwright-core");
-const { served } = await import(pathToFileURL(join(testing, "served.js")).href);
+import { given, newPage, started } from "./visiting.mjs";
 
-const server = await served({ site });
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-background-networking"] });
+const { site, photo, bad, files } = given;
+
+const { server, browser } = await started({ site });
 
 /** A page of its own, without what a service worker keeps. */
 async function opened() {
-  const page = await (await browser.newContext({ serviceWorkers: "block" })).newPage();
-  page.setDefaultTimeout(60_000);
+  const page = await newPage(browser, { serviceWorkers: "block" });
   await page.goto(`${server.address}/site/`);
   return page;
 }
