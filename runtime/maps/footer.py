@@ -7,7 +7,7 @@ from ..artifact.manifest import Output
 from .colour_scales import FLAT, SEQUENTIAL, ColourScale
 from .feature_maps import BRANCH, LEAST_SHARE, LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
-from .likeness import has_frame
+from .likeness import FAINT, has_frame
 from .photo import Photo
 from .reductions import REDUCTIONS
 
@@ -98,7 +98,7 @@ def weak_notes(maps: Sequence[FeatureMap], *, flat: bool) -> list[str]:
     """
     why = {
         f"range under {FLAT:.0%} of its values": flat,
-        "range under 0.01% of the strongest tile's": any(each.is_weak for each in maps),
+        f"range under {FAINT:.2%} of the strongest tile's": any(each.is_weak for each in maps),
         f"PC1 under {LEAST_SHARE:.0%}": any(each.is_low for each in maps),
     }
     said = ", or ".join(words for words, is_so in why.items() if is_so)

@@ -13,6 +13,7 @@ from .colour_maps import value_range
 from .feature_maps import FeatureMap
 
 __all__ = [
+    "FAINT",
     "aligned",
     "are_weak",
     "blurred",
@@ -23,7 +24,7 @@ __all__ = [
     "outlines_correlation",
 ]
 
-_WEAK = 1e-4
+FAINT = 1e-4
 """Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
 _CHANCE = 0.4
 """The correlation of neighbouring pixels, below which a map looks like noise."""
@@ -45,7 +46,7 @@ have one sign than the other; on how many sides, at least."""
 def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
     """Return which maps hardly vary beside the strongest."""
     spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
-    return [span < _WEAK * max(spans) for span in spans]
+    return [span < FAINT * max(spans) for span in spans]
 
 
 def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:

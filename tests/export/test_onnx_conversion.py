@@ -13,6 +13,7 @@ from torch import nn
 
 from export import to_onnx
 from probe import build_probe
+from probe.build import Capture
 
 X = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(0))
 
@@ -25,14 +26,16 @@ def _run(model: ir.Model, x: torch.Tensor) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(None, {session.get_inputs()[0].name: x.numpy()}), strict=True))
 
 
-def _assert_same(model: nn.Module) -> dict[str, np.ndarray]:
-    probe = build_probe(model, X)
+def _assert_same(
+    model: nn.Module, capture: Capture = "auto", rtol: float = 1e-4, atol: float = 1e-5
+) -> dict[str, np.ndarray]:
+    probe = build_probe(model, X, capture=capture)
     with torch.no_grad():
         expected = probe(X)
     outputs = _run(to_onnx(probe), X)
     assert list(outputs) == list(expected)
     for name, tensor in expected.items():
-        np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
+        np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=rtol, atol=atol, err_msg=name)
     return outputs
 
 
@@ -248,12 +251,7 @@ def test_attention_with_any_number_of_axes_is_exported(leading, masked):
             return torch.nn.functional.scaled_dot_product_attention(query, query * 2, query + 1, mask)
 
     for capture in ("trace", "export"):
-        probe = build_probe(Model(), X, capture=capture)
-        with torch.no_grad():
-            expected = probe(X)
-        outputs = _run(to_onnx(probe), X)
-        for name, tensor in expected.items():
-            np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=1e-4, atol=1e-5, err_msg=name)
+        _assert_same(Model(), capture)
 
 
 @pytest.mark.parametrize(
@@ -272,9 +270,4 @@ def test_a_clamp_with_an_integer_and_a_float_bound_is_exported(clamped):
             return clamped(x) + 1
 
     for capture in ("trace", "export"):
-        probe = build_probe(Model(), X, capture=capture)
-        with torch.no_grad():
-            expected = probe(X)
-        outputs = _run(to_onnx(probe), X)
-        for name, tensor in expected.items():
-            np.testing.assert_allclose(outputs[name], tensor.numpy(), rtol=1e-6, err_msg=name)
+        _assert_same(Model(), capture, rtol=1e-6, atol=0)

@@ -4,7 +4,7 @@ import { general, percent } from "../number_words.js";
 import { hasMap } from "./channels.js";
 import { FLAT, SEQUENTIAL } from "./colour_scales.js";
 import { BRANCH, LEAST_SHARE, LEFT_OUT, isLow, isWeak } from "./feature_maps.js";
-import { hasFrame } from "./likeness.js";
+import { FAINT, hasFrame } from "./likeness.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
@@ -95,7 +95,7 @@ export function badgeNotes(maps) {
 export function weakNotes(maps, flat) {
   const why = [
     flat ? `range under ${percent(FLAT)} of its values` : "",
-    maps.some(isWeak) ? "range under 0.01 % of the strongest tile's" : "",
+    maps.some(isWeak) ? `range under ${general(100 * FAINT, 3)} % of the strongest tile's` : "",
     maps.some(isLow) ? `PC1 under ${percent(LEAST_SHARE)}` : "",
   ].filter(Boolean);
   return why.length ? [`Weak: ${why.join(", or ")}.`] : [];

@@ -8,7 +8,7 @@ import { valueRange } from "./colour_maps.js";
 /** @typedef {{ values: ArrayLike<number>, height: number, width: number }} Picture H W */
 
 /** Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before. */
-const WEAK = 1e-4;
+export const FAINT = 1e-4;
 /** The correlation of neighbouring pixels, below which a map looks like noise. */
 const CHANCE = 0.4;
 /** Of a map's variance, by which its pixels agree more with the second next than with the next: a checkerboard. */
@@ -38,7 +38,7 @@ export function areWeak(maps) {
     return high - low;
   });
   const strongest = Math.max(...spans);
-  return spans.map((span) => span < WEAK * strongest);
+  return spans.map((span) => span < FAINT * strongest);
 }
 
 /**
