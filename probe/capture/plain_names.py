@@ -10,13 +10,15 @@ from functools import reduce
 
 from torch import fx, nn
 
+from .eval_module import EvalModule
+
 __all__ = ["graph_module", "plain_name"]
 
 _PLAIN = re.compile(r"[0-9A-Za-z_]+", re.ASCII)
 _RESERVED = frozenset({*keyword.kwlist, "torch", "Ellipsis", "__constants__"})
 
 
-def graph_module(root: nn.Module, graph: fx.Graph, class_name: str) -> fx.GraphModule:
+def graph_module(root: nn.Module, graph: fx.Graph, class_name: str) -> EvalModule:
     """Return a module of the graph over the root's submodules and tensors, with odd names replaced by plain ones.
 
     A name that has to change is changed in the graph's targets as well.
@@ -27,15 +29,13 @@ def graph_module(root: nn.Module, graph: fx.Graph, class_name: str) -> fx.GraphM
             node.target = node.name
     nodes = [node for node in graph.nodes if node.op in ("call_module", "get_attr")]
     if all(map(_is_plain, {part for node in nodes for part in str(node.target).split(".")})):
-        return fx.GraphModule(root, graph, plain_name(class_name))
+        return EvalModule(root, graph, plain_name(class_name))
     held = {}
     for node in nodes:
         path = str(node.target).split(".")
         node.target = ".".join(_plain(root, path[: index + 1]) for index in range(len(path)))
         held[node.target] = reduce(getattr, path, root)
-    module = fx.GraphModule(held, graph, plain_name(class_name))
-    module.training = root.training
-    return module
+    return EvalModule(held, graph, plain_name(class_name))
 
 
 def plain_name(name: str) -> str:

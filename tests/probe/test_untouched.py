@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from probe import build_probe
+from probe import average_probe, build_probe
 from runtime.artifact.errors import ModelError
 
 IMAGE = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -307,3 +307,29 @@ def test_functions_that_refer_to_the_model_refer_to_the_copy_in_the_probe(make):
     for tensor, name in zip(returned, probe.results.values(), strict=True):
         torch.testing.assert_close(tensors[name], tensor)
     assert {output.label for output in probe.outputs} >= {"Conv2d"}
+
+
+class Drops(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm2d(3), nn.Dropout()
+
+    def forward(self, x):
+        return self.drop(self.norm(x))
+
+
+@pytest.mark.parametrize("capture", ["trace", "export"])
+@pytest.mark.parametrize(
+    "train", [lambda module: module.train(), lambda module: nn.ModuleList([module]).train()], ids=["itself", "a whole"]
+)
+@pytest.mark.parametrize("of", [lambda probe: probe.module, lambda probe: average_probe(probe).module])
+def test_a_probe_stays_in_eval_mode_and_leaves_the_statistics_alone(capture, train, of):
+    model = Drops().eval()
+    probe = build_probe(model, IMAGE, capture=capture)
+    before, expected = state_of(model), model(IMAGE)
+    module = of(probe)
+    train(module)
+    module(IMAGE)
+    assert torch.equal(probe(IMAGE)["drop"], expected)
+    assert not module.training
+    assert_same(before, state_of(model))

@@ -1,0 +1,34 @@
+"""A graph's module that stays in eval mode: a probe is of the model in eval mode, whose statistics it shares."""
+
+from collections.abc import Callable
+from typing import Any, Self
+
+from torch import fx, nn
+
+__all__ = ["EvalModule"]
+
+
+class EvalModule(fx.GraphModule):
+    """A graph module that `train()` leaves as it is, also as a part of another module that is trained.
+
+    A batch norm in training mode would write to the running statistics of the model whose memory it shares, and a
+    graph of torch.export's has no other mode than the one that was captured.
+    """
+
+    def __init__(self, root: nn.Module | dict[str, Any], graph: fx.Graph, class_name: str = "GraphModule") -> None:
+        """Make the module of the graph, over the parts of `root` to which its nodes refer."""
+        super().__init__(root, graph, class_name)
+        self.training = False
+
+    def train(self, mode: bool = True) -> Self:  # noqa: ARG002 - nn.Module's
+        """Return the module, in eval mode whatever `mode` is."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (*super().__reduce__(), type(self).__name__)
+
+
+def _restored(restore: Callable[..., fx.GraphModule], arguments: tuple[Any, ...], name: str) -> EvalModule:
+    """Return what fx restores as a graph module of its own kind, and nameless."""
+    restored = restore(*arguments)
+    return EvalModule(restored, restored.graph, name)
