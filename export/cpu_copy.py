@@ -20,22 +20,12 @@ def on_cpu(probe: Probe) -> Probe:
     tensors = (*probe.example, *probe.module.parameters(), *probe.module.buffers())
     if all(tensor.device == _CPU for tensor in tensors):
         return probe
-    traced = _moved(probe.traced.module)
-    # The copy's graph has its own nodes, under the same fx names.
-    by_name = {node.name: node for node in traced.graph.nodes}
-    origins = {by_name[node.name]: origin for node, origin in probe.traced.origins.items() if node.name in by_name}
-    return replace(
-        probe,
-        module=_moved(probe.module),
-        example=tuple(tensor.cpu() for tensor in probe.example),
-        traced=replace(probe.traced, module=traced, origins=origins),
-        nodes={name: by_name[node.name] for name, node in probe.nodes.items()},
-    )
+    moved = probe.over(_moved(probe.module), _moved(probe.traced.module))
+    return replace(moved, example=tuple(tensor.cpu() for tensor in probe.example))
 
 
 def _moved(module: fx.GraphModule) -> fx.GraphModule:
     moved = deep_copy(module).cpu()
-    assert isinstance(moved, fx.GraphModule)
     for node in moved.graph.nodes:
         if node.op == "call_method" and node.target == "cuda":
             node.target, node.args, node.kwargs = "cpu", node.args[:1], {}

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import fx
 
 from probe import Probe
 from probe.model.shared_copy import deep_copy
@@ -104,11 +103,9 @@ def _sample_in_float64(
     probe: Probe, inputs: tuple[torch.Tensor, ...], keep: Keep, copies: set[str]
 ) -> Mapping[str, Kept]:
     """Run the traced graph in float64; `copies` are the nodes (fx names) whose values share no memory with others."""
-    # The copy's graph has its own nodes, under the same fx names.
     module = deep_copy(probe.traced.module).double()
-    assert isinstance(module, fx.GraphModule)
-    by_name = {node.name: node for node in module.graph.nodes}
-    nodes = {name: by_name[node.name] for name, node in probe.nodes.items()}
+    copied = probe.traced.copied_nodes(module)
+    nodes = {name: copied[node] for name, node in probe.nodes.items()}
     sampler = WideSampler(probe, keep, module, nodes, copies)
     # What forward creates itself (`torch.zeros(n, 4)`) has the default dtype.
     default = torch.get_default_dtype()

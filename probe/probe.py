@@ -1,19 +1,21 @@
 """What `build_probe` returns: the rewritten model, what is known of it, and other inputs that it takes."""
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal, NoReturn
 
 import torch
 from torch import fx
 
-from runtime.artifact.errors import InputError
+from runtime.artifact.errors import InputError, UsageError
 from runtime.artifact.manifest import Constant, Dimension, Input, Output, Skipped, fixed_batch, leading_input
 from runtime.artifact.showing import ShowsOutputs
 from runtime.artifact.tensors import Tensors
 
 from .capture.traced_model import TracedModel, return_named
 from .descriptions import dtype_name
+from .model.shared_copy import deep_copy
 from .model.weights import nonfinite_weights, weights_digest
 from .observe.shapes import SIZE_STEPS
 from .other_inputs import draw
@@ -29,8 +31,9 @@ class Probe(ShowsOutputs):
 
     Attributes:
         module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
-            are its own, but share the model's weights and buffers in memory: an optimizer, or training mode, would
-            change these for both. Tensors that the model replaced are followed when the probe itself is called.
+            are its own, but share the model's weights and buffers in memory: an optimizer would change these for both.
+            It stays in eval mode whatever `train()` says, so that no batch norm writes to the model's statistics.
+            Tensors that the model replaced are followed when the probe itself is called.
         inputs: the tensors that the model is called with, in order: those within lists and dictionaries, too.
         outputs: the description of each output.
         skipped: the steps of the model that are not outputs, each with its reason.
@@ -71,6 +74,32 @@ class Probe(ShowsOutputs):
         """Return every output by name, in the order of execution, of the model as it is now."""
         self.traced.following.update()
         return Tensors(self.module(*inputs), self.outputs)
+
+    def __copy__(self) -> "Probe":
+        return replace(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Probe":
+        """Return the probe of the model as it is now, over weights of its own; it follows the model no more."""
+        self.traced.following.update()
+        copied = self.over(deep_copy(self.module, memo), deep_copy(self.traced.module, memo))
+        return replace(copied, example=copy.deepcopy(self.example, memo))
+
+    def __reduce__(self) -> NoReturn:
+        raise UsageError(
+            f"The probe of {self.model_name} can't be pickled: it refers to the nodes of its graph.\nPickle its "
+            ".module, which returns the same tensors by name, or export it (export_artifact) and open the artifact."
+        )
+
+    def over(self, module: fx.GraphModule, traced: fx.GraphModule) -> "Probe":
+        """Return the same probe over deep copies of `module` and of the module of `traced`."""
+        nodes = self.traced.copied_nodes(traced)
+        return replace(
+            self,
+            module=module,
+            traced=self.traced.over(traced),
+            nodes={name: nodes[node] for name, node in self.nodes.items()},
+            overwritten=frozenset(nodes[node] for node in self.overwritten),
+        )
 
     @property
     def title(self) -> str:

@@ -1,7 +1,7 @@
 """A model as a graph of named nodes, however it was captured (`fx_trace.py`, `torch_export.py`)."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import fx
 
@@ -38,6 +38,16 @@ class TracedModel:
         if self.batched is None:
             return example.batched_inputs()
         return [self.batched] if self.batched else []
+
+    def over(self, copied: fx.GraphModule) -> "TracedModel":
+        """Return the same of a deep copy of `module`, whose nodes are its own; it follows no model."""
+        nodes = self.copied_nodes(copied)
+        origins = {nodes[node]: origin for node, origin in self.origins.items() if node in nodes}
+        return replace(self, module=copied, origins=origins, following=Following())
+
+    def copied_nodes(self, copied: fx.GraphModule) -> dict[fx.Node, fx.Node]:
+        """Return the node of a deep copy of `module` for each of its own."""
+        return dict(zip(self.module.graph.nodes, copied.graph.nodes, strict=True))
 
     def adopt(self, node: fx.Node, label: str, operation: str) -> None:
         """Name a node that was added to the graph after tracing."""

@@ -49,7 +49,7 @@ class _Link(NamedTuple):
 
 
 class Following:
-    """Which of a graph's tensors are which of the model's. A copy of it, or one read from a file, follows nothing."""
+    """Which of a graph's tensors are which of the model's; by default none, so that it follows nothing."""
 
     def __init__(
         self, model: nn.Module | None = None, copy: nn.Module | None = None, captured: nn.Module | None = None
@@ -62,9 +62,6 @@ class Following:
         self._told = False
         if model is not None and copy is not None and captured is not None:
             self._found = tuple(_links(model, copy, captured))
-
-    def __reduce__(self) -> tuple[type["Following"], tuple[()]]:
-        return Following, ()
 
     def share(self) -> None:
         """Put the graph's tensors over the model's memory, after it ran: not those that it wrote to, nor what the

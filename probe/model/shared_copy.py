@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -11,6 +12,8 @@ from runtime.artifact.errors import ModelError, first_line
 from .kept_functions import rebind_functions
 
 __all__ = ["deep_copy", "eval_copy", "memory_of", "over_memory", "shared_copy"]
+
+_Module = TypeVar("_Module", bound=nn.Module)
 
 
 def eval_copy(model: nn.Module) -> nn.Module:
@@ -51,9 +54,12 @@ def shared_copy(model: nn.Module) -> nn.Module:
     return _copied(model, shared)
 
 
-def deep_copy(module: nn.Module) -> nn.Module:
-    """Return a copy that shares nothing, also where a function kept on a module refers to another."""
-    memo: dict[int, object] = {}
+def deep_copy(module: _Module, memo: dict[int, Any] | None = None) -> _Module:
+    """Return a copy that shares nothing, also where a function kept on a module refers to another.
+
+    With deepcopy's `memo`, it shares the parts that were copied before.
+    """
+    memo = {} if memo is None else memo
     copied = copy.deepcopy(module, memo)
     rebind_functions(copied, memo)
     return copied
