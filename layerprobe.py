@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         LoadedOnnx,
         OnnxProbe,
         Probe,
+        StaleProbeWarning,
+        TrainingModeWarning,
         average_probe,
         build_probe,
         load_model,
@@ -111,11 +113,13 @@ __all__ = [  # noqa: RUF022 - in the order of the work, as a table of contents i
     # what can go wrong
     "LayerprobeError", "UsageError", "ModelError", "CaptureError", "WeightsError", "ExportError", "FolderExists",
     "ArtifactError", "InputError", "ImageError", "OutputError", "ExecutionError", "RunnerUnavailable",
+    "StaleProbeWarning", "TrainingModeWarning",
 ]
 
 _HOME = {"export_artifact": "export", "export_onnx": "export"} | dict.fromkeys([
     "build_probe", "average_probe", "on_pixels", "load_model", "load_weights", "Probe", "LoadedModel",
     "CNN2", "CNN3", "CNN11", "load_onnx", "LoadedOnnx", "OnnxProbe",
+    "StaleProbeWarning", "TrainingModeWarning",
 ], "probe")
 # fmt: on
 """The package that a name is from, where that isn't `runtime`."""

@@ -1,5 +1,7 @@
 from .averaging import average_probe as average_probe
+from .build import TrainingModeWarning as TrainingModeWarning
 from .build import build_probe as build_probe
+from .model.following import StaleProbeWarning as StaleProbeWarning
 from .model.loading import LoadedModel as LoadedModel
 from .model.loading import load_model as load_model
 from .model.variants import CNN2 as CNN2

@@ -20,7 +20,6 @@ from .faithfulness import buffers_restored, compare_with_model
 from .first_run import run_model
 from .model.check import check_dense, checked_model
 from .model.example import Example, bind_example
-from .model.following import StaleProbeWarning
 from .model.leaf_modules import leaf_test
 from .model.shared_copy import eval_copy, shared_copy
 from .model.surroundings import plain_surroundings
@@ -35,7 +34,6 @@ __all__ = [
     "Capture",
     "CaptureMethod",
     "Probe",
-    "StaleProbeWarning",
     "TrainingModeWarning",
     "build_probe",
     "probe_of_call",

@@ -45,6 +45,20 @@ def test_layerprobe_lists_each_name_once_and_for_type_checkers_too():
     assert dir(layerprobe) == sorted(layerprobe.__all__)
 
 
+def test_every_error_and_warning_can_be_caught_by_its_name():
+    root = Path(layerprobe.__file__).parent
+    files = [file for package in ("probe", "export", "runtime") for file in (root / package).rglob("*.py")]
+    classes = [
+        (node.name, {base.id for base in node.bases if isinstance(base, ast.Name)}, file.name)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    shown = {name for name, bases, file in classes if "UserWarning" in bases or file == "errors.py"}
+    assert len(shown) >= 15
+    assert shown <= set(layerprobe.__all__)
+
+
 def test_layerprobe_says_that_a_name_is_unknown():
     with pytest.raises(AttributeError, match="no attribute 'build_prob'"):
         _ = layerprobe.build_prob

@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 import layerprobe as lp
-from probe.build import StaleProbeWarning
 
 IMAGE = torch.randn(4, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
@@ -96,7 +95,7 @@ def test_what_cannot_be_followed_is_said_once_and_the_earlier_values_stay(change
     probe = lp.build_probe(model, IMAGE)
     before = probe(IMAGE)["relu"]
     change(model)
-    with pytest.warns(StaleProbeWarning, match=r"Net\'s .* was replaced since its probe.*\nBuild the probe ag"):
+    with pytest.warns(lp.StaleProbeWarning, match=r"Net\'s .* was replaced since its probe.*\nBuild the probe ag"):
         assert torch.equal(probe(IMAGE)["relu"], before)
     with warnings.catch_warnings():
         warnings.simplefilter("error")

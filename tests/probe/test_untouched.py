@@ -228,7 +228,7 @@ def test_the_model_can_be_copied_as_before():
 
 
 def test_training_mode_is_said_once_and_eval_mode_is_not():
-    from probe.build import TrainingModeWarning
+    from probe import TrainingModeWarning
 
     with pytest.warns(TrainingModeWarning, match="Sequential is in training mode"):
         build_probe(nn.Sequential(nn.Dropout(), nn.Conv2d(3, 4, 3)), IMAGE)
