@@ -200,8 +200,11 @@ class Float64Graph:
             if isinstance(value, Unknown) or value.dtype.kind != "f":
                 return value
             with np.errstate(all="ignore"):
+                error = np.asarray(generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
+                # An infinity stays as it is, of a mask for example: infinity minus infinity would be NaN.
+                np.copyto(error, 0.0, where=~np.isfinite(error))
                 # NumPy returns a scalar of what has no axes, which can't be written to.
-                return np.asarray(value + generator.uniform(-epsilon, epsilon, value.shape) * scale.own)
+                return np.asarray(value + error)
 
         def passed_on(name: str, value: Any, scale: Scale) -> Any:
             return given(name, value, scale) if forced and name in forced else shaken(name, value, scale)
