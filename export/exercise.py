@@ -1,6 +1,6 @@
 """What a recorded input leaves untried of an operation: a clamp that it never reaches, a branch that is never taken.
 
-A fault there shows with no recorded input, so `verify` tells it.
+A fault there shows with no recorded input, so `verify` tells it; and where the model itself is NaN.
 """
 
 import math
@@ -15,7 +15,7 @@ from probe import Probe
 from probe.capture.labels import name_operation
 from runtime.artifact.tensors import as_array
 
-from .kept_tensors import Keep, channel_axis
+from .kept_tensors import Keep, channel_axis, nan_words
 from .sampler import Sampler
 
 __all__ = ["ExerciseSampler", "untried"]
@@ -96,13 +96,16 @@ class ExerciseSampler(Sampler):
 
     def run_node(self, n: fx.Node) -> object:
         spec = self.specs.get(n)
+        if spec is None:
+            return super().run_node(n)
         # Before the operation, which may overwrite its input.
-        if spec and (words := untried(self._graph, n, *self.fetch_args_kwargs_from_env(n))):
-            self.untried[spec.name] = words
+        words = untried(self._graph, n, *self.fetch_args_kwargs_from_env(n))
         value = super().run_node(n)
-        axis = channel_axis(spec) if spec else None
-        if spec and axis is not None:
-            whole = as_array(value)
+        whole = as_array(value)
+        if words := words | nan_words(whole):
+            self.untried[spec.name] = words
+        axis = channel_axis(spec)
+        if axis is not None:
             used = np.any(whole, axis=tuple(each for each in range(whole.ndim) if each != axis))
             if len(used) > 1 and not used.all():
                 self.zero_channels[spec.name] = frozenset(np.flatnonzero(~used).tolist())

@@ -11,7 +11,7 @@ from runtime.artifact.manifest import Output
 from runtime.artifact.reference import Truth
 from runtime.artifact.tensor_summary import SAMPLE_LIMIT, channel_statistics, sample, sample_places
 
-__all__ = ["Keep", "Kept", "channel_axis", "truth_of"]
+__all__ = ["Keep", "Kept", "channel_axis", "nan_words", "truth_of"]
 
 _LEAST_ELEMENTS = 4096
 
@@ -93,10 +93,17 @@ def truth_of(exact: Kept, runs: Sequence[Kept], axis: int | None) -> Truth:
         scale=exact.scale,
         noise_floor=error / exact.scale,
         nonfinite=runs[0].nonfinite,
+        nonfinite_in_float64=exact.nonfinite,
         channels=channels,
         channel_axis=axis,
         map=exact.map,
     )
+
+
+def nan_words(value: NDArray[Any]) -> frozenset[str]:
+    """Return in words that an output is NaN in the model itself: there, any runtime's NaN is right."""
+    count = np.count_nonzero(np.isnan(value)) if value.dtype.kind == "f" else 0
+    return frozenset({f"{'all' if count == value.size else 'some'} of it is NaN in the model itself"} if count else ())
 
 
 def _channel_noise(run: Kept, exact: Kept, axis: int | None) -> NDArray[np.float64]:

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import NodeProto, helper
 
+from .kept_tensors import nan_words
+
 __all__ = ["Exercise"]
 
 _Limits = tuple[float, float]
@@ -58,10 +60,11 @@ class Exercise:
         if name in self._ranges and value.size:
             self._ranges[name] = float(value.min()), float(value.max())
         node = self._producers.get(name)
-        words = self._untried(node) if node is not None else frozenset()
-        if words:
+        if node is None:
+            return
+        if words := self._untried(node) | nan_words(value):
             self.untried[name] = words
-        if node is not None and channel_axis is not None:
+        if channel_axis is not None:
             used = np.any(value, axis=tuple(each for each in range(value.ndim) if each != channel_axis))
             if len(used) > 1 and not used.all():
                 self.zero_channels[name] = frozenset(np.flatnonzero(~used).tolist())

@@ -39,6 +39,8 @@ class Truth:
     """Eager float32's largest absolute error on the sample, divided by `scale`."""
     nonfinite: int
     """How many elements of eager float32's whole tensor are NaN or infinite."""
+    nonfinite_in_float64: int = 0
+    """How many are so in float64, by no overflow and no rounding: the model itself is. 0 where that isn't known."""
     channels: NDArray[np.float64] | None = None
     """5 C: `channel_statistics` of the whole float64 tensor, and below them eager float32's largest absolute error in
     each channel. None where the sample is the whole tensor, or an element isn't finite."""
@@ -62,7 +64,8 @@ class Truth:
 
     def of_sample(self) -> "Truth":
         """Return the truth of the sample alone, as of a flat tensor."""
-        return replace(self, shape=self.sample.shape, channels=None, channel_axis=None, map=None)
+        alone = replace(self, shape=self.sample.shape, channels=None, channel_axis=None, map=None)
+        return replace(alone, nonfinite_in_float64=0)  # how many of these are in the sample isn't known
 
     def of_values(self, tensor: NDArray[Any]) -> "Truth":
         """Return the truth that another tensor of this shape is, with this one's scale and float32's own error."""
@@ -125,6 +128,7 @@ class _Facts(BaseModel):
     scale: PositiveFloat
     noise_floor: NonNegativeFloat
     nonfinite: NonNegativeInt
+    nonfinite_in_float64: NonNegativeInt = 0
     channel_axis: NonNegativeInt | None = None
 
 

@@ -75,7 +75,8 @@ class SizeLimit:
         if self._schema is None:
             return []
         # In the file's own type: for inference a scale is no float64.
-        narrow = {name: x.astype(np.float32) if x.size <= _DATA else x for name, x in arrays.items() if _is_real(x)}
+        with np.errstate(over="ignore"):
+            narrow = {name: x.astype(np.float32) if x.size <= _DATA else x for name, x in arrays.items() if _is_real(x)}
         typed = {name: narrow.get(name, x) for name, x in arrays.items()}
         try:
             found = onnx.shape_inference.infer_node_outputs(

@@ -1,5 +1,7 @@
 """The verdict on one output: the rule, and each way to fail it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -119,6 +121,28 @@ def test_what_overflows_in_float32_need_not_in_float64():
     assert compare_output("out", truth, wide).verdict == "nonfinite"
     wide[1, 1, 1, 1] += 0.5
     assert compare_output("out", truth, wide, in_float64=True).verdict == "drift"
+
+
+def test_what_is_nan_in_float64_has_to_be_so_in_a_file_in_float64():
+    exact = EXACT.copy()
+    exact[0, 0] = np.nan
+    truth = replace(_truth(exact, nonfinite=16), nonfinite_in_float64=16)
+    assert compare_output("out", truth, exact, in_float64=True).verdict == "pass"
+    assert compare_output("out", truth, EXACT, in_float64=True).verdict == "nonfinite"
+    assert compare_output("out", truth, EXACT).verdict == "nonfinite"
+    by_rounding = _truth(exact, nonfinite=16)
+    assert compare_output("out", by_rounding, EXACT, in_float64=True).verdict == "pass"
+
+
+def test_a_number_is_found_outside_the_sample_where_the_model_is_nan():
+    exact = np.ones(4 * SAMPLE_LIMIT)
+    place = next(place for place in range(exact.size) if sample(np.arange(exact.size))[place] != place)
+    exact[place] = np.nan
+    truth = replace(_truth(exact, nonfinite=1), nonfinite_in_float64=1)
+    assert np.isfinite(truth.sample).all()
+    assert compare_output("out", truth, exact).verdict == "pass"
+    for in_float64 in (False, True):
+        assert compare_output("out", truth, np.ones(exact.size), in_float64=in_float64).verdict == "nonfinite"
 
 
 def test_nan_beside_a_number_is_an_infinite_error_and_beside_nan_none():
