@@ -39,7 +39,13 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
         raise UsageError(f"{expected.file} and {result.file} have no output in common.\nRecord the same --outputs.")
     dtypes = {output.name: output.dtype for output in result.record.outputs}
     floors = {**expected.record.noise_floors, **result.record.noise_floors}
-    outputs = [_compare(name, expected[name], result[name], floors.get(name, 0.0), dtypes[name]) for name in names]
+    outputs, unknown = [], []
+    for name in names:
+        one = expected[name]
+        found = _compare(name, one, result[name], floors.get(name, 0.0), dtypes[name])
+        outputs.append(found)
+        if not found.failed and _is_nan(one).any():
+            unknown.append(name)
     failed = [output for output in outputs if output.failed]
     facts = [output for output in result.record.outputs if output.name in set(names)]
     runner = RunnerReport(
@@ -57,7 +63,7 @@ def compare_runs(expected: RecordedRun, result: RecordedRun) -> Report:
         for key, value in expected.record.environment.items()
         if result.record.environment.get(key) != value
     }
-    headline = " ".join([_finding(runner, facts), *_caveats(expected, result)])
+    headline = " ".join([_finding(runner, facts), *_caveats(expected, result, unknown)])
     return Report(headline=headline, environment=environment, outputs=tuple(facts), runners=[runner])
 
 
@@ -78,7 +84,9 @@ def _finding(runner: RunnerReport, facts: Sequence[Output]) -> str:
     return f"{operation} is the first that drifts: {found.drift:.3g} times float32's own error."
 
 
-def _caveats(expected: RecordedRun, result: RecordedRun) -> Iterator[str]:
+def _caveats(expected: RecordedRun, result: RecordedRun, unknown: Sequence[str]) -> Iterator[str]:
+    if unknown:
+        yield f"Both runs are NaN at the same places of {first_names(unknown)}, where nothing was compared."
     for one, other in ((expected, result), (result, expected)):
         alone = [name for name in one if name not in other]
         if alone:
@@ -113,6 +121,12 @@ def _compare(
     name: str, expected: NDArray[Any], result: NDArray[Any], noise_floor: float, dtype: str
 ) -> OutputComparison:
     # Both tensors are whole: NaN and infinity are compared everywhere, not only in the sample.
-    if expected.shape == result.shape and not np.array_equal(np.isfinite(expected), np.isfinite(result)):
+    differ = expected.shape == result.shape and not np.array_equal(np.isfinite(expected), np.isfinite(result))
+    # Two that are NaN throughout are alike, and nothing was compared.
+    if differ or (expected.size and _is_nan(expected).all()):
         return OutputComparison(name=name, verdict=Verdict.NONFINITE)
     return compare_output(name, Truth.of(expected, noise_floor), result, dtype)
+
+
+def _is_nan(array: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(np.isnan(array) if array.dtype.kind == "f" else np.zeros((), np.bool_))

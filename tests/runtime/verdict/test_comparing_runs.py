@@ -133,6 +133,29 @@ def test_neither_of_two_runs_is_blamed(recorded, layerprobe, tmp_path):
         assert json.loads((tmp_path / "r.json").read_text())["runners"][0]["culprit"]["cause"] == "unknown"
 
 
+@pytest.mark.parametrize("names", [("fc",), ("cnn1", "cnn2", "fc")])
+def test_runs_that_are_nan_throughout_are_no_runs_that_agree(recorded, layerprobe, tmp_path, names):
+    one = recorded("one")
+    broken = _altered(one, tmp_path / "nan.safetensors", lambda arrays: [arrays[name].fill(np.nan) for name in names])
+    outcome = layerprobe("compare", broken, broken)
+    assert outcome.code == 1
+    assert f"{names[0]} (" in outcome.out
+    assert "is NaN or infinite in at least one run, so the runs can't be compared there." in outcome.out
+
+
+def test_what_is_nan_in_both_runs_is_told_and_an_infinity_is_compared(recorded, layerprobe, tmp_path):
+    one = recorded("one")
+
+    def change(arrays):
+        arrays["cnn1"].fill(-np.inf)
+        arrays["cnn2"][0, 3, 2, 1] = np.nan
+
+    other = _altered(one, tmp_path / "other.safetensors", change)
+    outcome = layerprobe("compare", other, other)
+    assert outcome.code == 0
+    assert "Both runs are NaN at the same places of cnn2, where nothing was compared." in outcome.out
+
+
 def test_other_weights_are_told(recorded, layerprobe, tmp_path):
     one = recorded("one")
     other = _with_record(one, tmp_path / "other.safetensors", lambda record: record | {"weights": "0" * 64})
