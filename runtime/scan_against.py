@@ -82,10 +82,16 @@ def _of_runners(artifact: Artifact, against: str, opening: "Opening") -> Against
     from .verdict.verification import verify
 
     one, equals, other = against.partition("=")
-    if not equals or one == other:
+    if not equals:
         raise UsageError(
-            f"--against {against}: there is no such file, and these are no two runners.\n"
-            "Give an ONNX file, another artifact, or two runners, as in onnx-cpu=openvino."
+            f"--against {against} is no ONNX file, no artifact and no two runners.\n"
+            "Give an ONNX file, another artifact (`layerprobe export MODEL -o DIR` makes one), or two runners, as in "
+            "onnx-cpu=openvino."
+        )
+    if one == other:
+        raise UsageError(
+            f"--against {against} is one runner twice, so nothing would be compared.\n"
+            "Give two, as in onnx-cpu=openvino."
         )
     session, second = opening.open_named(artifact, one), opening.open_named(artifact, other)
 

@@ -22,6 +22,7 @@ from .manifest import (
     OPERATIONS_FILE,
     REFERENCE_FILE,
     Manifest,
+    is_library_model,
     parse_manifest,
 )
 from .onnx_file import OnnxFile, is_onnx, read_onnx
@@ -195,7 +196,8 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
     except (FileNotFoundError, NotADirectoryError) as error:
         if folder.is_symlink() and not folder.exists():
             raise ArtifactError(f"{nothing_at(folder)}\n{_how_to_make(folder)}") from error
-        missing = "is no artifact: neither a folder nor a file" if folder.exists() else "does not exist"
+        absent = "names a model, and this takes an artifact of one" if _names_model(str(folder)) else "does not exist"
+        missing = "is no artifact: neither a folder nor a file" if folder.exists() else absent
         what = f"has no {MANIFEST_FILE}: it is not an artifact" if folder.is_dir() else missing
         raise ArtifactError(f"{folder} {what}.\n{_how_to_make(folder)}") from error
     except OSError as error:
@@ -208,7 +210,12 @@ def open_artifact(path: "Artifact | str | Path") -> Artifact:
 
 def _how_to_make(folder: Path) -> str:
     """Return how an artifact comes to be there: of a model, if its name was given in place of an artifact."""
-    source, _, name = str(folder).partition(":")
-    if not name or len(source) == 1:  # of a drive of Windows
-        return f"`layerprobe export MODEL -o {folder}` makes one."
-    return f"That names a model. `layerprobe export {folder} -o {Path(name).name}` makes an artifact of it."
+    if _names_model(str(folder)):
+        return f"`layerprobe export {folder} -o {Path(str(folder).rpartition(':')[2]).name}` makes one."
+    return f"`layerprobe export MODEL -o {folder}` makes an artifact there."
+
+
+def _names_model(name: str) -> bool:
+    source, _, after = name.partition(":")
+    # One letter before the colon is a drive of Windows.
+    return is_library_model(name) or bool(after and len(source) > 1)

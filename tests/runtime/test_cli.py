@@ -785,9 +785,27 @@ def test_strictly_the_first_broken_image_ends_a_command(command, exported, with_
         (
             ("run", "torchvision:resnet18", "x.jpg", "-o", "x.safetensors"),
             [
-                "torchvision:resnet18 does not exist.",
-                "That names a model. `layerprobe export torchvision:resnet18 -o resnet18` makes an artifact of it.",
+                "torchvision:resnet18 names a model, and this takes an artifact of one.",
+                "`layerprobe export torchvision:resnet18 -o resnet18` makes one.",
             ],
+        ),
+        (
+            ("scan", "cnn2", "photos", "-o", "scanned"),
+            [
+                "cnn2 names a model, and this takes an artifact of one.",
+                "`layerprobe export cnn2 -o cnn2` makes one.",
+            ],
+        ),
+        (
+            ("bench", "net.py:make"),
+            [
+                "net.py:make names a model, and this takes an artifact of one.",
+                "`layerprobe export net.py:make -o make` makes one.",
+            ],
+        ),
+        (
+            ("page", "nowhere", "-o", "site"),
+            ["nowhere does not exist.", "`layerprobe export MODEL -o nowhere` makes an artifact there."],
         ),
     ],
 )

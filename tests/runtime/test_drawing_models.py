@@ -191,7 +191,7 @@ def test_a_folder_of_that_name_is_an_artifact_and_no_model(drawn, exported, tmp_
         ("cnn2", ("--runner", "torchscript"), 2, "A PyTorch model runs in PyTorch itself: omit --runner"),
         ("{art}", ("--seed", "1"), 2, "--seed (seed=) is for a model, and {art} is an artifact: omit it."),
         ("{lone}.pt", (), 4, "is a lone program, for --runner torchscript"),
-        ("no-folder", (), 3, "`layerprobe export MODEL -o no-folder` makes one."),
+        ("no-folder", (), 3, "`layerprobe export MODEL -o no-folder` makes an artifact there."),
         ("{net}", (), 3, "needs a factory"),
         ("{net}:mak", (), 3, "has no factory 'mak'. The nearest: make."),
         ("torchvision:resnet81", (), 3, "The nearest: resnet18"),

@@ -95,8 +95,13 @@ def test_two_sound_runners_pass(small, photos, tmp_path, layerprobe, stand_in):
 
 
 def test_what_is_no_pair_of_runners_is_refused(small, photos, tmp_path, layerprobe):
-    outcome = layerprobe("scan", small.path, photos, "-o", tmp_path / "s", "--against", "openvino")
-    assert (outcome.code, "or two runners, as in onnx-cpu=openvino" in outcome.err) == (2, True)
+    for against, said in (
+        ("openvino", "is no ONNX file, no artifact and no two runners."),
+        ("onnx-cpu=onnx-cpu", "is one runner twice, so nothing would be compared."),
+    ):
+        outcome = layerprobe("scan", small.path, photos, "-o", tmp_path / "s", "--against", against)
+        assert (outcome.code, f"--against {against} {said}\n" in outcome.err) == (2, True), outcome.err
+        assert "two runners, as in onnx-cpu=openvino" in outcome.err or "two, as in onnx-cpu=openvino" in outcome.err
 
 
 class Bright(nn.Module):
@@ -274,7 +279,11 @@ def test_a_model_of_other_inputs_and_a_file_that_is_not_there_are_refused(bright
     for against, code, said in (
         (other, 3, "takes"),
         (tmp_path / "absent.onnx", 3, "There is no file"),
-        (photos / "01.png", 2, "Give an ONNX file, another artifact, or two runners"),
+        (
+            photos / "01.png",
+            2,
+            "Give an ONNX file, another artifact (`layerprobe export MODEL -o DIR` makes one), or two",
+        ),
     ):
         outcome = layerprobe("scan", bright[0], photos, "-o", tmp_path / "s", "--against", against)
         assert (outcome.code, said in outcome.err) == (code, True), outcome.err
