@@ -1,16 +1,16 @@
-"""Photos and folders of photos -> image files: which files of a folder are images, and in which order they come.
+"""Which files are below a folder, in which order they come, and which of them are images.
 
 What is in them is read by `image_reading.py`.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from ..artifact.errors import ImageError
 from ..artifact.file_reading import nothing_at, real_path
 
-__all__ = ["IMAGE_SUFFIXES", "NoImages", "files_below", "find_images", "is_image_name", "no_such_path"]
+__all__ = ["IMAGE_SUFFIXES", "NoImages", "files_below", "is_image_name", "no_such_path"]
 
 IMAGE_SUFFIXES = ".avif .bmp .gif .jfif .jp2 .jpeg .jpg .pbm .pgm .png .ppm .tif .tiff .webp"
 _IMAGE_SUFFIXES = frozenset(IMAGE_SUFFIXES.split())
@@ -19,27 +19,6 @@ _IMAGE_SUFFIXES = frozenset(IMAGE_SUFFIXES.split())
 
 class NoImages(ImageError):
     """A folder can be listed, and holds none."""
-
-
-def find_images(paths: Sequence[Path]) -> list[Path]:
-    """List the image files in `paths`: a file itself, or every image below a folder, sorted.
-
-    In folders, hidden files and folders are left out (`._photo.jpg`, `.ipynb_checkpoints`), and links are followed.
-
-    Raises:
-        ImageError: `paths` is empty, or one of them is missing, can't be listed, or is a folder without images.
-    """
-    if not paths:
-        raise ImageError("No image was named. Name an image file, or a folder of images.")
-    found: list[Path] = []
-    for path in paths:
-        if not path.is_dir():
-            if not path.exists():
-                raise no_such_path(path)
-            found.append(path)
-            continue
-        found += [path / name for name in _images_below(path)]
-    return found
 
 
 def files_below(folder: Path) -> Iterator[str]:
@@ -53,13 +32,6 @@ def files_below(folder: Path) -> Iterator[str]:
         yield from _files_below(folder, "", above=frozenset())
     except OSError as error:
         raise ImageError(f"The folder {folder} can't be listed: {error}. Check its permissions.") from error
-
-
-def _images_below(folder: Path) -> list[str]:
-    found = [name for name in files_below(folder) if is_image_name(name)]
-    if not found:
-        raise NoImages(f"The folder {folder} holds no images ({IMAGE_SUFFIXES}). Name a folder that does.")
-    return found
 
 
 def no_such_path(path: Path) -> ImageError:

@@ -16,8 +16,9 @@ from pathlib import Path
 from ..artifact.errors import ImageError
 from ..artifact.file_reading import nothing_at
 from ..runners.machine import usable_cores
-from .image_finding import find_images
+from .image_finding import IMAGE_SUFFIXES, NoImages, files_below, is_image_name
 from .image_reading import read_image
+from .input_files import one_kind
 
 __all__ = ["ChannelStatistics", "channel_statistics"]
 
@@ -48,13 +49,17 @@ def channel_statistics(
 
     Raises:
         ImageError: `folder` is missing, a file, or holds no images; or one of its images, or each, can't be read.
+        InputError: it holds images and arrays.
     """
     folder = Path(folder)
     if not folder.exists():
         raise ImageError(f"{nothing_at(folder, 'folder')} Check the path.")
     if folder.is_file():
         raise ImageError(f"{folder} is a file, not a folder of images. Name the folder.")
-    paths = find_images([folder])
+    below = one_kind(files_below(folder), str(folder), takes_photos=True)
+    paths = [folder / name for name in below if is_image_name(name)]
+    if not paths:
+        raise NoImages(f"The folder {folder} holds no images ({IMAGE_SUFFIXES}). Name a folder that does.")
     # Integers add up without error in any order; a running mean, or a mean of batch means, does not.
     histogram = [0] * (3 * _LEVELS)
     for done, (path, read) in enumerate(_histograms(paths), start=1):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from runtime.artifact.errors import ImageError
+from runtime.artifact.errors import ImageError, InputError
 from runtime.runs.image_statistics import ChannelStatistics, channel_statistics
 
 
@@ -160,12 +160,25 @@ def test_an_unreadable_image_is_named_rather_than_skipped(tmp_path: Path) -> Non
 def test_what_is_no_folder_of_images_is_refused(tmp_path: Path) -> None:
     save_image(tmp_path / "photo.png", np.zeros((1, 1, 3), dtype=np.uint8))
     (tmp_path / "empty").mkdir()
+    (tmp_path / "arrays").mkdir()
+    (tmp_path / "arrays" / "a.npy").touch()
 
     for path, told in [
         (tmp_path / "photo.png", "is a file"),
-        (tmp_path / "empty", "no images"),
+        (tmp_path / "empty", "holds no images"),
+        (tmp_path / "arrays", "holds no images"),
         (tmp_path / "x", "no folder"),
     ]:
         with pytest.raises(ImageError, match=told) as caught:
             channel_statistics(path)
         assert str(path) in str(caught.value)
+
+
+def test_arrays_beside_photos_are_not_left_out_silently(tmp_path: Path) -> None:
+    save_image(tmp_path / "a.png", np.zeros((1, 1, 3), dtype=np.uint8))
+    (tmp_path / "run.safetensors").touch()  # what was computed from them
+    assert channel_statistics(tmp_path).images == 1
+
+    (tmp_path / "b.npy").touch()
+    with pytest.raises(InputError, match=r"holds images \(a.png\) and arrays \(b.npy\): only one kind is read"):
+        channel_statistics(tmp_path)
