@@ -12,7 +12,7 @@ bucket.py: s3:// and gs://: the same for a bucket, by pyarrow
 tar_members.py: WebDataset's tars without unpacking them: bounded, forwards only
 image_list.py: which images, cut into shards of a given size: --limit, --sample, --classes; those added since
 going_on.py: which images are listed and counted already; fewer images, a damaged table are refused
-changed_images.py: broken images that were repaired since are taken anew; counted ones that changed are refused
+changed_images.py: broken images and tars repaired since are taken anew; counted images that changed are refused
 scanned_outputs.py: which outputs can be reduced; a tensor as N C K
 pipeline.py: a batch a core, from its files to its statistics; added in their order
 shard_reduction.py: a shard, batch after batch -> its partial statistics, and a row for each image

@@ -1,9 +1,9 @@
 """Images that have changed since a scan read or tried to read them: one that couldn't be read is taken anew; one that
-was counted can't be taken out of the sums, so the scan is refused.
+was counted can't be taken out of the sums, so the scan is refused. A tar that was repaired is no longer listed itself.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from ..artifact.errors import ImageError
 from .image_list import Shard, packed
 from .tables import part_name, read_columns, read_table, write_table
 
-__all__ = ["Taken", "drop_superseded", "state_of", "taken"]
+__all__ = ["Taken", "drop_rows", "state_of", "superseded", "taken"]
 
 
 def state_of(file: Path) -> int:
@@ -35,7 +35,11 @@ class Taken:
 
 
 def taken(
-    shards: Sequence[Shard], done: Mapping[str, set[int]], state_now: Callable[[str], int], images: Path
+    shards: Sequence[Shard],
+    done: Mapping[str, set[int]],
+    state_now: Callable[[str], int],
+    images: Path,
+    repaired: Collection[str] = (),
 ) -> Taken:
     """Hold the images of the list against what is below the folder now.
 
@@ -44,13 +48,14 @@ def taken(
         done: by class, the ranks of the shards that are counted.
         state_now: from an image to its state, as of `state_of`; 0 where that isn't known.
         images: the tables with a row for each image of the shards that are counted.
+        repaired: tars, listed or not, that can be read to their end now.
 
     Raises:
         ImageError: images that were counted have changed.
         ArtifactError: a table is damaged.
     """
     found, again, changed = list[Shard](), list[str](), list[str]()
-    gone = _superseded(shards)
+    gone = superseded(shards, repaired)
     for shard in shards:
         now = packed(map(state_now, shard.items))
         differ = [
@@ -75,8 +80,21 @@ def taken(
     return Taken(found, again)
 
 
-def drop_superseded(shards: Sequence[Shard], images: Path) -> int:
-    """Remove the rows of images that couldn't be read and were taken anew later; return how many there are.
+def superseded(shards: Sequence[Shard], repaired: Collection[str] = ()) -> set[int]:
+    """Return the numbers of the images that are listed once more, further on, and of tars that were repaired: these
+    were listed for what couldn't be read of them.
+    """
+    later, found = set(repaired), set[int]()
+    for shard in reversed(shards):
+        for place, item in zip(range(len(shard.items) - 1, -1, -1), reversed(shard.items), strict=True):
+            if item in later:
+                found.add(shard.first + place)
+            later.add(item)
+    return found
+
+
+def drop_rows(shards: Sequence[Shard], numbers: Collection[int], images: Path) -> None:
+    """Remove the rows of images with these numbers from the tables of shards, all of which are counted.
 
     Raises:
         ArtifactError: a table is damaged.
@@ -85,28 +103,15 @@ def drop_superseded(shards: Sequence[Shard], images: Path) -> int:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    superseded = _superseded(shards)
     for shard in shards:
-        gone = [number for number in range(shard.first, shard.first + len(shard.items)) if number in superseded]
+        gone = [number for number in range(shard.first, shard.first + len(shard.items)) if number in numbers]
         file = images / part_name(shard.number)
         if not gone:
             continue
-        numbers = read_columns(file, {"number": pa.int64()})["number"]
-        stays = pc.invert(pc.is_in(numbers, pa.array(gone, pa.int64())))
+        known = read_columns(file, {"number": pa.int64()})["number"]
+        stays = pc.invert(pc.is_in(known, pa.array(gone, pa.int64())))
         if not pc.all(stays).as_py():
             write_table(file, read_table(file).filter(stays))
-    return len(superseded)
-
-
-def _superseded(shards: Sequence[Shard]) -> set[int]:
-    """Return the numbers of the images that are listed once more, further on."""
-    later, found = set[str](), set[int]()
-    for shard in reversed(shards):
-        for place, item in zip(range(len(shard.items) - 1, -1, -1), reversed(shard.items), strict=True):
-            if item in later:
-                found.add(shard.first + place)
-            later.add(item)
-    return found
 
 
 def _broken(file: Path) -> set[int]:

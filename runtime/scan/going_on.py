@@ -53,7 +53,7 @@ def listed_shards(
     def state_now(item: str) -> int:
         return _state_in(source, item)
 
-    known = taken(shards, done_shards(tree, shards), state_now, target / "images")
+    known = taken(shards, done_shards(tree, shards), state_now, target / "images", source.whole_tars())
     added = added_shards(
         known.shards,
         new,
@@ -105,7 +105,9 @@ def _refuse_fewer(target: Path, shards: Sequence[Shard], limit: int) -> None:
 
 
 def _state_in(source: ImageSource, item: str) -> int:
-    """Return what changes with an image's file, as of `state_of`; 0 in a tar and in a bucket, where it isn't known."""
-    if source.members or not isinstance(source.place, LocalFolder):
-        return 0
-    return state_of(source.place.path / item)
+    """Return what changes with an image's file, as of `state_of`, or with a tar's member: its size alone, since a tar
+    that is written anew has other times; 0 for a file in a bucket, of which nothing is known.
+    """
+    if item in source.members:
+        return 1 + source.members[item][1].size
+    return state_of(source.place.path / item) if isinstance(source.place, LocalFolder) else 0

@@ -38,6 +38,10 @@ class ImageSource:
         """What messages and the scan's record call the place, without secrets."""
         return self.place.shown
 
+    def whole_tars(self) -> set[str]:
+        """Return the tars that can be read to their end."""
+        return {tar for tar, _ in self.members.values()} - self.broken.keys()
+
     def get(self, item: str) -> Path | Content:
         """Return an image's file, or its content.
 

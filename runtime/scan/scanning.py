@@ -12,7 +12,7 @@ from ..artifact.selection import select_outputs
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
-from .changed_images import drop_superseded
+from .changed_images import drop_rows, superseded
 from .compiled_loops import reduced_by
 from .differences import Comparison, compared, noise_floors
 from .going_on import check_tables, class_numbers, done_shards, listed_shards
@@ -153,12 +153,12 @@ def scan(
         )
         # From here on, the shards alone hold the paths of a million images.
         source, items = replace(source, items=()), []
-        superseded = drop_superseded(shards, target / "images")
+        gone = superseded(shards, source.whole_tars())
         numbers, done = class_numbers(shards), done_shards(tree, shards)
         check_tables(target, shards, done, differences=other is not None)
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         to_do = sum(len(each.items) for each in waiting)
-        earlier = sum(len(each.items) for each in shards) - superseded - to_do
+        earlier = sum(len(each.items) for each in shards) - len(gone) - to_do
         keeper = KeptTensors(target / "tensors", kept, choices.keep_dtype) if kept else None
         counter = _Counter(earlier, earlier + to_do, on_progress)
 
@@ -183,13 +183,15 @@ def scan(
                 merge(reduction.shard, reduction.statistics())
 
             scan_shards(job, waiting, complete, counter.add, keeper.add if keeper else None)
+        # A tar may be repaired before what listed it is counted, so only now all of their rows are there.
+        drop_rows(shards, gone, target / "images")
         found = _finished(
             source,
             target,
             outputs,
             left_out,
             shards,
-            superseded,
+            gone,
             tree,
             numbers,
             keeper,
@@ -250,7 +252,7 @@ def _finished(
     outputs: Sequence[ScannedOutput],
     left_out: dict[str, str],
     shards: Sequence[Shard],
-    superseded: int,
+    gone: set[int],
     tree: MergeTree,
     numbers: dict[str, int],
     keeper: KeptTensors | None,
@@ -265,7 +267,7 @@ def _finished(
         yield from ((name, tree.statistics(number)) for name, number in sorted(numbers.items()))
 
     whole = folded((each for _, each in by_class()), outputs[-1].end)
-    images = sum(len(each.items) for each in shards) - superseded
+    images = sum(len(each.items) for each in shards) - len(gone)
     if not whole.images:
         raise ImageError(f"None of {images} images can be read: {_first_reason(target)}")
     item_of = _items(shards)
@@ -284,7 +286,7 @@ def _finished(
         whole,
         images,
         images - whole.images,
-        len({item for shard in shards for item in shard.items if item.endswith(TAR)}),
+        len({item for shard in shards for item in shard.items if item.endswith(TAR)} - source.whole_tars()),
         earlier,
         lambda number: shown_path(item_of(number)),
         lambda number: source.get(item_of(number)),

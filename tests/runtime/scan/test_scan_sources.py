@@ -273,3 +273,61 @@ def test_where_a_bucket_fails_no_image_counts_as_broken(small, photos, tmp_path,
     monkeypatch.undo()
     found = scan(*given)
     assert (found.images, found.broken) == (20, 0)
+
+
+@pytest.mark.parametrize("shard", [2, 256])
+def test_a_tar_that_was_repaired_is_read_to_its_end_and_no_longer_listed(small, photos, tmp_path, layerprobe, shard):
+    content = [file.read_bytes() for file in sorted(photos.iterdir())]
+    (tmp_path / "tars").mkdir()
+    whole = tar_of(tmp_path / "whole.tar", {f"{number}.png": content[number] for number in range(4)}).read_bytes()
+    tar_of(tmp_path / "tars" / "b.tar", {"9.png": content[9]})
+    command = ("scan", small.path, tmp_path / "tars", "-o", tmp_path / "s", "--shard", shard)
+    (tmp_path / "tars" / "a.tar").write_bytes(whole[:3000])
+    assert layerprobe(*command).code == 3
+    assert [row["image"] for row in rows_of(tmp_path / "s") if row["error"]] == ["a.tar"]
+    # Copied again, and cut off once more, further on.
+    (tmp_path / "tars" / "a.tar").write_bytes(whole[:4000])
+    outcome = layerprobe(*command)
+    assert (outcome.code, "1 tar can't be read whole" in outcome.err) == (3, True)
+    (tmp_path / "tars" / "a.tar").write_bytes(whole)
+    outcome = layerprobe(*command)
+    assert (outcome.code, "can't be read" in outcome.err, "images: 5, " in outcome.out) == (0, False, True)
+    rows = rows_of(tmp_path / "s")
+    assert {row["image"] for row in rows} == {*(f"a.tar/{number}.png" for number in range(4)), "b.tar/9.png"}
+    assert len(rows) == 5
+    assert layerprobe(*command).code == 0
+
+
+def test_a_tar_that_is_repaired_before_it_is_counted_is_no_broken_image(small, photos, tmp_path, monkeypatch):
+    content = [file.read_bytes() for file in sorted(photos.iterdir())]
+    (tmp_path / "tars").mkdir()
+    whole = tar_of(tmp_path / "whole.tar", {f"{number}.png": content[number] for number in range(4)}).read_bytes()
+    (tmp_path / "tars" / "a.tar").write_bytes(whole[:3000])
+    given = (small, open_runner(small, "onnx-cpu"), tmp_path / "tars", tmp_path / "s", Choices(batch=2, shard=4))
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("runtime.scan.scanning.scan_shards", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            scan(*given)
+    (tmp_path / "tars" / "a.tar").write_bytes(whole)
+    found = scan(*given)
+    assert (found.images, found.broken, found.broken_tars) == (4, 0, 0)
+    assert [row["error"] for row in rows_of(tmp_path / "s")] == [None] * 4
+
+
+def test_a_broken_member_that_was_repaired_is_read_and_a_counted_one_that_changed_is_refused(
+    small, photos, tmp_path, layerprobe
+):
+    good, other = (file.read_bytes() for file in sorted(photos.iterdir())[:2])
+    command = ("scan", small.path, tmp_path / "x.tar", "-o", tmp_path / "s")
+    tar_of(tmp_path / "x.tar", {"a.png": good, "b.png": b"broken"})
+    assert layerprobe(*command).code == 3
+    tar_of(tmp_path / "x.tar", {"a.png": good, "b.png": other})
+    assert layerprobe(*command).code == 0
+    assert [row["image"] for row in rows_of(tmp_path / "s")] == ["x.tar/a.png", "x.tar/b.png"]
+    tar_of(tmp_path / "x.tar", {"a.png": good + b"more", "b.png": other})
+    refused = layerprobe(*command)
+    assert (refused.code, "x.tar/a.png has changed since the scan counted" in refused.err) == (3, True)
