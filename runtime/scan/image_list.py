@@ -74,6 +74,10 @@ def class_of(item: str) -> str:
     parts = PurePosixPath(item).parts
     tar = next((place for place, part in enumerate(parts) if part.endswith(TAR)), -1)
     parts = parts[tar + 1 :]
+    if not parts:
+        raise ImageError(
+            f"{item} can't be read whole, and counts as an image of no class.\nRepair it, or omit --classes."
+        )
     if len(parts) < 2:
         raise ImageError(f"{item} is in no class's folder.\nMove it into one, or omit --classes.")
     return parts[0]

@@ -109,6 +109,9 @@ def test_classes_of_a_tar_are_the_folders_in_it(small, photos, tmp_path, layerpr
     tar = tar_of(tmp_path / "x.tar", {"cat/0.png": content, "dog/1.png": content})
     assert layerprobe("scan", small.path, tar, "-o", tmp_path / "s", "--classes").code == 0
     assert {row["class"] for row in rows_of(tmp_path / "s")} == {"cat", "dog"}
+    (tmp_path / "z.tar").write_bytes(tar.read_bytes()[: len(content) + 1600])
+    cut_off = layerprobe("scan", small.path, tmp_path / "z.tar", "-o", tmp_path / "z", "--classes")
+    assert (cut_off.code, cut_off.err.splitlines()[-1]) == (3, "Repair it, or omit --classes.")
     flat = tar_of(tmp_path / "y.tar", {"0.png": content})
     assert layerprobe("scan", small.path, flat, "-o", tmp_path / "t", "--classes").code == 3
 
