@@ -141,7 +141,8 @@ _STYLE: dict[str, Any] = {
         str,
         typer.Option(
             metavar="|".join((AUTO, *REDUCTIONS)),
-            help="From a tensor to a map, over its channels. auto: the mean, and pca where that shows nothing.",
+            help="From a tensor to a map, over its channels. auto: the mean, and pca where that shows nothing. pca3: "
+            "three components, as brightness and hue.",
         ),
     ],
     "shared": Annotated[

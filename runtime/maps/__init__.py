@@ -2,15 +2,17 @@
 
 grid_style.py: GridStyle: choices of a grid (--reduce, --clip, ...) and limits; None: page_layout.py, colour_scales.py
 channel_mean.py: N C H W, N H W C or tokens -> C H W: the class token is dropped, patches folded back; their mean
-reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca and its sign; what auto tries
+reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca; what auto tries
+principal_components.py: the first three of a tensor's channels, their shares; the sign of the first
 feature_maps.py: FeatureMap: what one tile shows; what is left out: constant, rounding, 1 x 1, the same picture twice
 map_reading.py: an output's array -> its map, its channels; what is constant or rounding
 colour_scales.py: default colour maps; which value gets which colour, also of differences: ends, clipping, symmetry
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
+component_colours.py: principal components as brightness and hue, in Oklab; a photo's hues
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
 sections.py: neighbours of one resolution; what is said above them; blocks by module paths; where a page may end
 blocks.py: which depth of blocks makes an overview; branches inside of a block; what its activation follows
-likeness.py: measures of maps: correlation, noise, checkerboards, weak ones; one sign for principal components
+likeness.py: measures of maps: correlation, noise, checkerboards, weak ones; one sign and hue turn for components
 stages.py: stages by the size of maps; encoder and decoder; what each stage returns; poolings
 thinning.py: what an overview leaves out or marks: from which correlation on maps look alike, poolings; full rows
 parts.py: each channel of a model's result of few, in place of their mean

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from .feature_maps import WEAK, FeatureMap, FeatureMaps, badged, worth_drawing
-from .footer import badge_notes, explained, left_out_notes, token_notes, usual_reduction
+from .footer import badge_notes, explained, hue_notes, left_out_notes, token_notes, usual_reduction
 from .grid_style import DEFAULT_STYLE, GridStyle
-from .likeness import are_weak
+from .likeness import are_weak, with_turned_hues
 from .map_page import MapPages
 from .map_reading import read_map
 from .photo import Photo
@@ -89,7 +89,7 @@ def grid_pages(
     found = worth_drawing(maps, aliases=style.aliases, shared=shared)
     if not found.maps:
         refuse_blank(outputs, found)
-    drawn = marked(found.maps)
+    drawn = with_turned_hues(marked(found.maps))
     drawn = [badged(each, WEAK) if is_weak else each for each, is_weak in zip(drawn, are_weak(drawn), strict=True)]
     return MapPages(
         maps=drawn,
@@ -98,7 +98,7 @@ def grid_pages(
         shared=shared,
         title=title,
         opening=explained(drawn),
-        closing=[*badge_notes(drawn), *token_notes(outputs), *left_out_notes(found.left_out)],
+        closing=[*badge_notes(drawn), *hue_notes(drawn), *token_notes(outputs), *left_out_notes(found.left_out)],
         photo=photo,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .colour_maps import value_range
+from .principal_components import Hues
 
 __all__ = [
     "BRANCH",
@@ -32,6 +33,7 @@ _ALIKE = 0.02
 WEAK, BRANCH = "weak", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
+
 LEAST_SHARE = 0.15
 """Of the channels' variance: a principal component that holds less is one pattern of many."""
 
@@ -88,6 +90,8 @@ class FeatureMap:
     """What is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`."""
     share: float | None = None
     """Of a principal component: how much of the channels' variance it holds."""
+    hues: Hues | None = None
+    """Of the first principal component: the next two, if they are drawn as its hue."""
     part: str = ""
     """Which of several maps of its tensor it is, if there are: `channel 0`."""
     stage: str = ""
@@ -103,8 +107,9 @@ class FeatureMap:
         """What else is to be said of it: `PC1 43 %`, `+2 alike`."""
         if self.share is None:
             return [each for each in self.badges if each not in (WEAK, BRANCH)]
-        share = f"PC1 {self.share:.0%}".replace("%", " %")
-        return [share, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
+        shares = {"PC1": self.share} | ({"PC1–3": self.hues.share} if self.hues else {})
+        said = [f"{name} {share:.0%}".replace("%", " %") for name, share in shares.items()]
+        return [*said, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
 
     @property
     def is_low(self) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "clip_notes",
     "explained",
     "frame_notes",
+    "hue_notes",
     "inner_scale_notes",
     "left_out_counts",
     "left_out_notes",
@@ -58,19 +59,30 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
     """
     usual, which = usual_reduction(maps), "what each block returns" if depth else "those that look different"
     counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
-    if usual != "pca":
+    if not REDUCTIONS[usual].components:
         return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
+    first, others = "PC1: first principal component of the channels", ", as brightness; hue: the second and third"
+    hued = others * any(each.hues for each in maps)
     return [
-        "PC1: first principal component of the channels, with its share of variance.",
+        f"{first}{hued}, with {'their' if hued else 'its'} share of variance.",
         f"{counted[0].upper()}{counted[1:]}.",
     ]
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are, where there are several."""
-    if usual_reduction(maps) != "pca" or len(maps) < 2:
+    if not REDUCTIONS[usual_reduction(maps)].components or len(maps) < 2:
         return []
     return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."]
+
+
+def hue_notes(maps: Sequence[FeatureMap]) -> list[str]:
+    """Return what the hues of principal components say, if there are some."""
+    if not any(each.hues for each in maps):
+        return []
+    return [
+        "Hues mean nothing by themselves: alike ones are alike features; each tile's are turned to the tile before."
+    ]
 
 
 def frame_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -130,8 +142,9 @@ def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
     known = [each for each in scales if each is not None]
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
-    less = ", less its edge and outer 1 %" if clipped else ""
-    return [f"Colours: {colours} over {'each' if len(known) > 1 else 'the'} tile's own range{less}."]
+    less = "; its border and outermost 1 % are clipped" if clipped else ""
+    own = "each tile on its own scale" if len(known) > 1 else "on the tile's scale"
+    return [f"Colours: {colours}, {own}{less}."]
 
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:

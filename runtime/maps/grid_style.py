@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from ..artifact.errors import UsageError
-from .reductions import AUTO, REDUCTIONS
+from .reductions import AUTO, HUED_REDUCTION, REDUCTIONS
 
 __all__ = ["DEFAULT_STYLE", "LARGEST_FONT", "LARGEST_WIDTH", "SMALLEST_FONT", "SMALLEST_WIDTH", "GridStyle"]
 
@@ -48,6 +48,11 @@ class GridStyle:
         """Check each choice."""
         if self.reduce != AUTO and self.reduce not in REDUCTIONS:
             raise UsageError(f"There is no reduction {self.reduce!r}: choose {AUTO}, {', '.join(REDUCTIONS)}.")
+        if self.reduce == HUED_REDUCTION and (self.cmap or self.shared or self.symmetric or self.overlay):
+            raise UsageError(
+                f"{HUED_REDUCTION} has colours of its own: with a colour map, a shared or symmetric scale, or over the "
+                "photo, choose pca."
+            )
         if self.clip is not None and not 0 <= self.clip < 50:
             raise UsageError(f"{self.clip:g} percent can't be clipped at either end: give 0 to less than 50.")
         if self.columns is not None and self.columns < 1:

@@ -22,6 +22,7 @@ __all__ = [
     "is_checkerboard",
     "is_noise",
     "outlines_correlation",
+    "with_turned_hues",
 ]
 
 FAINT = 1e-4
@@ -35,8 +36,9 @@ _LEAST_SIDE = 7
 _BLURRED = 28
 """Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
 _RIM = 14
-"""Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be
-seen."""
+"""Of a map's side, one pixel for so many, what is computed from padding."""
+_LEAST_OUTLINED = 28
+"""The least side of a map in which outlines can be seen."""
 
 _JUMP, _ONE_SIGN, _SIDES = 0.4, 0.9, 3
 """Of a map's standard deviation, by which the pixels of a frame differ from those beside them; how much more of them
@@ -120,6 +122,34 @@ def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> li
     return found
 
 
+def with_turned_hues(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
+    """Return the maps with their hues turned, which is free, to look most like those before; never to the photo's: a
+    model that knows nothing of colours would seem to see skin and sky.
+    """
+    found: list[FeatureMap] = []
+    before: NDArray[np.float64] | None = None
+    for each in maps:
+        hues = each.hues
+        if hues:
+            hues = hues if before is None else replace(hues, plane=_turned(hues.plane, before))
+            before = hues.plane
+        found.append(replace(each, hues=hues))
+    return found
+
+
+def _turned(plane: NDArray[np.float64], before: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return hues, H W 2, turned or mirrored so that they agree best with others: Procrustes's problem in a plane."""
+    sides = _sides(before, plane)
+    mine, theirs = ([_averaged(each[..., axis], sides) for axis in (0, 1)] for each in (plane, before))
+    (a, b), (c, d) = ([float(np.vdot(their - their.mean(), each)) for each in mine] for their in theirs)
+    turn, mirror = np.hypot(a + d, c - b), np.hypot(a - d, b + c)
+    if not np.isfinite(turn + mirror) or not turn + mirror:
+        return plane
+    sign = 1.0 if turn >= mirror else -1.0
+    cos, sin = (a + sign * d) / max(turn, mirror), (c - sign * b) / max(turn, mirror)
+    return np.asarray(plane @ np.array([[cos, -sign * sin], [sin, sign * cos]]).T)
+
+
 def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
     """Return the covariance of two maps, whose sign says whether they are bright in the same places."""
     first, second = _centred(one, other)
@@ -143,7 +173,7 @@ def outlines_correlation(photo: NDArray[np.float64], map_: NDArray[np.float64]) 
     of a map that is too small to show any.
     """
     sides = _sides(photo, map_)
-    if min(sides) < _RIM:
+    if min(sides) < _LEAST_OUTLINED:
         return None
     rim = -(-min(sides) // _RIM)
     colours = [_coarse(photo[..., channel], sides) for channel in range(photo.shape[2])]
@@ -158,7 +188,7 @@ def _steepness(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _sides(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[int]:
-    return [min(*pair, _BLURRED) for pair in zip(one.shape[:2], other.shape, strict=True)]
+    return [min(*pair, _BLURRED) for pair in zip(one.shape[:2], other.shape[:2], strict=True)]
 
 
 def _centred(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -170,10 +200,13 @@ def _centred(one: NDArray[np.float64], other: NDArray[np.float64]) -> list[NDArr
 
 
 def _coarse(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:
-    """Return a map averaged down to so many rows and columns."""
-    scaled = values / (float(np.abs(values).max()) or 1.0)
+    """Return a map averaged down to so many rows and columns, scaled so that no square overflows."""
+    return _averaged(values / (float(np.abs(values).max()) or 1.0), sides)
+
+
+def _averaged(values: NDArray[np.float64], sides: Sequence[int]) -> NDArray[np.float64]:
     for axis, side in enumerate(sides):
-        edges = np.linspace(0, scaled.shape[axis], side + 1).round().astype(int)
-        sums = np.add.reduceat(scaled, edges[:-1], axis=axis)
-        scaled = sums / np.expand_dims(np.diff(edges), 1 - axis)
-    return scaled
+        edges = np.linspace(0, values.shape[axis], side + 1).round().astype(int)
+        sums = np.add.reduceat(values, edges[:-1], axis=axis)
+        values = sums / np.expand_dims(np.diff(edges), 1 - axis)
+    return values

@@ -4,12 +4,13 @@ Which maps, and what is said of them, is up to `feature_grid.py` and `channel_gr
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import accumulate
 
 from ..artifact.errors import UsageError
 from .colour_scales import ColourScale, is_flat, own_scale, scales_of
+from .component_colours import HUED
 from .feature_maps import FeatureMap
 from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes, weak_notes
 from .page_layout import GridLayout, lay_out
@@ -69,7 +70,11 @@ class MapPages(Pages):
     @cached_property
     def scales(self) -> list[ColourScale | None]:
         """Of each map; None where no value is finite."""
-        return scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self._is_inner)
+        found = scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self._is_inner)
+        return [
+            replace(scale, cmap=HUED) if scale and each.hues else scale
+            for each, scale in zip(self.maps, found, strict=True)
+        ]
 
     @cached_property
     def _flat(self) -> list[bool]:
@@ -110,7 +115,7 @@ class MapPages(Pages):
             has_title=has_title,
             details=max(len(each.lines) for each in tiles),
             sections=bool(sections),
-            legend=self.shared or any(not_finite(each.values) for each in maps),
+            legend=self.shared or any(each.hues or not_finite(each.values) for each in maps),
         )
 
     def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
@@ -138,7 +143,8 @@ class MapPages(Pages):
             said = here
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
         shared = self.scales[0]
-        draw_footer(picture, layout, [shared] if self.shared and shared else [], marked)
+        hued = any(each.hues for each in maps)
+        draw_footer(picture, layout, [shared] if self.shared and shared else [], marked, hued=hued)
 
 
 def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Section]) -> None:
@@ -194,7 +200,7 @@ def _draw_tile(
         baseline += layout.line
     draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
     y += layout.titles_height
-    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over)
+    width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, map_.hues)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)
     room = max(width, layout.side // 2)  # the numbers stay below a narrow map

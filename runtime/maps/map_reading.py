@@ -17,7 +17,8 @@ from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
 from .channel_mean import channels_of
 from .feature_maps import FeatureMap, LeftOut
-from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
+from .principal_components import PrincipalComponents
+from .reductions import AUTO, AUTO_ORDER, HUED_REDUCTION, REDUCTIONS, Reduction
 
 __all__ = ["output_tensor", "read_channels", "read_map"]
 
@@ -54,15 +55,19 @@ def read_map(
     for name in AUTO_ORDER if reduce == AUTO else (reduce,):
         row = REDUCTIONS[name]
         with np.errstate(all="ignore"):  # inf - inf is a NaN, and the picture shows it
-            values = row.reduce(tensor)
+            parts = row.components(tensor) if row.components else None
+            values = parts.first if parts else row.reduce(tensor)
             left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
         size = output.averaged or tensor.shape[0], *tensor.shape[1:]
-        share = row.share(tensor, values) if row.share and left_out is None else None
         found = FeatureMap(output.name, _operation(output), output.module_path, values, size, name, left_out)
-        tried.append(replace(found, share=share))
+        tried.append(_of_components(found, parts) if parts and left_out is None else found)
         if left_out not in ("constant", "rounding"):
             return tried[-1]
     return tried[0]
+
+
+def _of_components(map_: FeatureMap, parts: PrincipalComponents) -> FeatureMap:
+    return replace(map_, share=parts.share, hues=parts.hues if map_.reduction == HUED_REDUCTION else None)
 
 
 def read_channels(arrays: Mapping[str, Any], output: Output, map_: FeatureMap) -> list[FeatureMap]:

@@ -18,6 +18,7 @@ from .footer import (
     badge_notes,
     explained,
     frame_notes,
+    hue_notes,
     left_out_counts,
     left_out_notes,
     overview_explained,
@@ -25,7 +26,7 @@ from .footer import (
     token_notes,
 )
 from .grid_style import GridStyle
-from .likeness import aligned
+from .likeness import aligned, with_turned_hues
 from .map_page import MapPages
 from .parts import PartSource, extra_channels, in_parts
 from .photo import Photo
@@ -118,6 +119,7 @@ def overview_pages(
         closing=[
             *badge_notes(drawn),
             *(sign_notes(drawn) if few else []),
+            *hue_notes(drawn),
             *frame_notes(drawn),
             *left_out_counts(draft.left_out),
         ],
@@ -165,7 +167,7 @@ def _drafted(
     }
     left_out = {kind: names for kind, names in left_out.items() if names}
     alike = _alike(drawn, apart, found.repeats)
-    turned = aligned(apart.maps, photo) if few else apart.maps
+    turned = with_turned_hues(aligned(apart.maps, photo) if few else apart.maps)
     return _Draft(with_branches(turned, found.repeats, sums), found.left_out | left_out, alike)
 
 

@@ -11,8 +11,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_maps import colour_table, not_finite_colour
+from .colour_maps import not_finite_colour
 from .colour_scales import ColourScale, range_text
+from .component_colours import hue_key, table_of_scale
 from .grid_style import GridStyle
 from .page_layout import GridLayout
 from .picture import Picture, Pixels, Text
@@ -125,6 +126,8 @@ def draw_footer(
     layout: GridLayout,
     scales: Sequence[ColourScale],
     not_finite: Iterable[str] = (),
+    *,
+    hued: bool = False,
 ) -> None:
     """Add the caption below the title, the legend, as far as the tiles don't have one each, and the sentences below it.
 
@@ -133,6 +136,7 @@ def draw_footer(
         layout: has the sentences.
         scales: what all tiles share.
         not_finite: the colour maps of those with values that aren't finite.
+        hued: whether there are tiles with hues.
     """
     styles = [(layout.text, INK)] * len(layout.lead) + [(layout.text - 1, SOFT_INK if layout.lead else INK)] * len(
         layout.caption
@@ -144,9 +148,11 @@ def draw_footer(
     legend: list[str | NDArray[np.uint8]] = []
     for scale in scales:
         low, high = range_text(scale)
-        legend += [*([_NEXT] if legend else []), low, colour_table(scale.cmap), high]
-    marked = [not_finite_colour(colour_table(cmap))[None] for cmap in sorted(set(not_finite))]
+        legend += [*([_NEXT] if legend else []), low, table_of_scale(scale.cmap), high]
+    marked = [not_finite_colour(table_of_scale(cmap))[None] for cmap in sorted(set(not_finite))]
     legend += [*([_NEXT] if legend else []), *marked, "not finite"] if marked else []
+    if hued:
+        legend += [*([_NEXT] if legend else []), hue_key(), "hue: PC2 to the right, PC3 upwards"]
     x, baseline = MARGIN, layout.notes_top + layout.text
     for part in legend:
         if isinstance(part, str):
@@ -154,7 +160,11 @@ def draw_footer(
             x += round(text_length(font_of_size(size), part)) + 8
         else:
             width = _SWATCH if len(part) == 1 else 12 * _SWATCH
-            picture.parts.append(Pixels(x, baseline - _SWATCH + 1, width, _SWATCH, part[None]))
+            if part.ndim == 3:
+                width = layout.line - 2
+                picture.parts.append(Pixels(x, baseline - size, width, width, part))
+            else:
+                picture.parts.append(Pixels(x, baseline - _SWATCH + 1, width, _SWATCH, part[None]))
             x += width + 8
     first = 1 if legend else 0
     for index, note in enumerate(layout.notes):

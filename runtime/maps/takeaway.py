@@ -26,7 +26,7 @@ _FADED = 1e-3
 """Of the first map's largest colour, below which the last one's has faded."""
 _STEADY, _VERY_ALIKE = 8, 0.95
 """Maps of one size, and their least correlation with the last, from which on it is said that they hardly change."""
-_SUBJECTS = {"mean": "the mean", "pca": "PC1"}
+_SUBJECTS = {"mean": "the mean", "pca": "PC1", "pca3": "PC1"}
 
 
 def takeaway(
@@ -73,7 +73,8 @@ def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]
     last = blurred(maps[-1].values)
     least = min(abs(float(np.vdot(blurred(each.values), last))) for each in every)
     what = "block" if maps[0].stage.endswith("blocks") else "tile"
-    return f"IT hardly changes from the first {what} to the last (correlation {_least(least)})" * (least >= _VERY_ALIKE)
+    said = f"IT hardly changes from the first {what} to the last: they correlate by {_least(least)}"
+    return said * (least >= _VERY_ALIKE)
 
 
 @dataclass(frozen=True)
@@ -101,17 +102,21 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     if not seen:
         return ""
     inverted = all(each.is_inverted for each in seen)
-    kept, how = ("outlines", ", mostly inverted") if inverted else ("the photo's outlines", "")
+    how = ", mostly as a negative" * inverted
     least = _least(min(each.lowest for each in seen))
     if len(seen) == len(stages):
         smallest = size_text(min((each.size for each in seen), key=prod))
-        return f"IT keeps {kept} down to {smallest} pixels{how} (edge correlation {least})"
+        return f"IT shows the photo's outlines down to {smallest} pixels{how}: their edges correlate by {least}"
     lost = list(takewhile(lambda each: not each.is_clear, stages[len(seen) :]))
     back = stages[len(seen) + len(lost) :]
     if not back:
-        return f"IT keeps {kept} to {seen[-1].name}{how} (edge correlation {least})"
+        return f"IT shows the photo's outlines up to {seen[-1].name}{how}: their edges correlate by {least}"
     said = f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}"
-    return f"{said} (edge correlation {_least(back[0].lowest)})" if max(each.highest for each in lost) < _GONE else ""
+    return (
+        f"{said}: their edges correlate by {_least(back[0].lowest)}"
+        if max(each.highest for each in lost) < _GONE
+        else ""
+    )
 
 
 def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage | None:
@@ -125,4 +130,4 @@ def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage 
 
 
 def _least(r: float) -> str:
-    return f"≥ {np.floor(r * 100) / 100:.2f}"
+    return f"{np.floor(r * 100) / 100:.2f} or more"

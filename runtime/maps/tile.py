@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from .colour_maps import colour_map_image, colour_table, finite_values
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
+from .component_colours import component_image, table_of_scale
 from .page_layout import BAR_HEIGHT
 from .photo import Photo, photo_with_map
 from .picture import Box, Picture, Pixels, Text
 from .picture_text import font_of_size, shorten_front, text_length
+from .principal_components import Hues
 from .tile_places import fit
 
 __all__ = [
@@ -47,9 +49,12 @@ def draw_map(
     values: NDArray[np.float64],
     scale: ColourScale | None,
     over: Photo | None = None,
+    hues: Hues | None = None,
 ) -> tuple[int, int]:
     """Add a map, alone or over its photo, as large as a square of `side` holds. Returns its width and height."""
     ends, cmap = (scale.low, scale.high) if scale else None, cmap_of(scale)
+    if hues and ends:
+        return _framed(picture, place, fit(values.shape, side), component_image(values, hues.plane, ends))
     if over is None:
         return _framed(picture, place, fit(values.shape, side), colour_map_image(values, colour_table(cmap), ends))
     width, height = fit(over.shape(whole=True), side)
@@ -101,7 +106,7 @@ def draw_range(
             if left + right + _BETWEEN <= width:
                 break
         if bar and left + right + _BETWEEN <= width:
-            picture.parts.append(Pixels(x, y, width, _BAR, colour_table(cmap_of(scale))[None]))
+            picture.parts.append(Pixels(x, y, width, _BAR, table_of_scale(cmap_of(scale))[None]))
             baseline = y + BAR_HEIGHT + size
             picture.parts.append(Text(x, baseline, texts[0], size, SOFT_INK))
             picture.parts.append(Text(x + width - round(right), baseline, texts[1], size, SOFT_INK))

@@ -16,8 +16,6 @@ from .photo_maps import PhotoRun
 from .top_class import top_class
 
 __all__ = ["Selection", "pages_side_by_side", "photo_pages", "picture_title"]
-_MEANT = "Random weights: this shows sizes and structure, nothing learned."
-"""What fresh weights mean for an overview."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,7 @@ def _weights(manifest: Manifest, file: str) -> str:
     if recipe is not None and recipe.weights_file:
         return f"weights {file}" if file else "weights from a file"
     if recipe is not None and recipe.fresh_weights:
-        return f"untrained: random weights, seed {recipe.seed}"
+        return f"random weights (seed {recipe.seed}), nothing learned"
     # A function that makes a model may have loaded trained ones, and so may whoever had the model in memory.
     return "weights unknown" if recipe is None else "weights from its code"
 
@@ -112,9 +110,7 @@ def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: st
             from ..maps.overview import overview_pages
 
             pages = overview_pages(run, chosen, style, title, photo)
-            is_random = manifest.recipe is not None and manifest.recipe.fresh_weights
-            closing = [*pages.closing, *([_MEANT] if is_random else [])]
-            return replace(pages, lead=" ".join(filter(None, (pages.lead, top_class(run)))), closing=closing)
+            return replace(pages, lead=" ".join(filter(None, (pages.lead, top_class(run)))))
         return grid_pages(run.maps(chosen, style.reduce), chosen, style, title, photo)
     from ..maps.channel_grid import channel_pages
 

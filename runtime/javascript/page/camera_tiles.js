@@ -1,7 +1,7 @@
 // Which maps are shown while the camera runs: chosen once, by its first picture that shows something, or when the visitor
 // asks. Chosen anew of each picture they would jump.
 
-import { correlation } from "../src/maps/likeness.js";
+import { correlation, turned } from "../src/maps/likeness.js";
 import { chosenPages } from "./choice.js";
 
 /** @typedef {import("../src/maps/feature_maps.js").FeatureMap} FeatureMap */
@@ -35,7 +35,8 @@ export class CameraTiles {
     const pages = isKept && this.kept ? await ofSameTiles(run, this.kept.pages, style) : await chosenPages(run, style);
     if (isKept || (pages.maps.length && hasContrast(run))) {
       // The page is handed the values: what is kept here is a copy.
-      const maps = pages.maps.map((map) => ({ ...map, values: map.values.slice() }));
+      const copied = (/** @type {FeatureMap["hues"]} */ hues) => hues && { ...hues, plane: hues.plane.slice() };
+      const maps = pages.maps.map((map) => ({ ...map, values: map.values.slice(), hues: copied(map.hues) }));
       this.kept = { by, pages: { ...pages, maps } };
     }
     return pages;
@@ -89,16 +90,18 @@ async function firstMaps(run, before, outputs) {
 }
 
 /**
- * A map in the place of another: what is said of that stays, and a component isn't turned over.
+ * A map in the place of another: what is said of that stays, and a component isn't turned over, nor are its hues.
  * @param {FeatureMap} before
  * @param {FeatureMap} [found] none of a channel that this picture leaves constant
  * @returns {FeatureMap}
  */
 function asBefore(before, found) {
-  if (!found) return { ...before, share: null, values: new Float64Array(before.values.length) };
-  const { values, share } = found;
+  if (!found) return { ...before, share: null, hues: null, values: new Float64Array(before.values.length) };
+  const { values, share, height, width } = found;
   const isTurned = share !== null && correlation(before, found) < 0;
-  return { ...before, share, values: values.map((value) => (isTurned ? -value : value)) };
+  const both = before.hues && found.hues ? [found.hues, before.hues].map((each) => ({ ...each, height, width })) : null;
+  const hues = both && { ...both[0], plane: turned(both[0], both[1]) };
+  return { ...before, share, hues, values: values.map((value) => (isTurned ? -value : value)) };
 }
 
 /** @param {ModelRun} run */

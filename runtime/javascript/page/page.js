@@ -18,7 +18,7 @@
 // elements.js: the elements of index.html, downloads, options
 
 import { colourMapNames } from "../src/maps/colour_maps.js";
-import { AUTO, REDUCTIONS } from "../src/maps/reductions.js";
+import { AUTO, REDUCTIONS, reductionOf } from "../src/maps/reductions.js";
 import { notesOf, scalesOfPages } from "../src/maps/map_page.js";
 import { OVERVIEW, depthOptions } from "./choice.js";
 import { byId, make, setOptions } from "./elements.js";
@@ -236,7 +236,7 @@ function show(pages, started) {
 /** What is chosen, as the rules of the grid take it. */
 function style() {
   const checked = (/** @type {string} */ id) => byId(id).checked;
-  return {
+  const chosen = {
     depth: byId("depth").value || OVERVIEW,
     reduce: byId("reduce").value || AUTO,
     filter: byId("filter").value.trim(),
@@ -247,6 +247,7 @@ function style() {
     aliases: checked("aliases"),
     isLive: state.isLive,
   };
+  return { ...chosen, reduce: reductionOf(chosen) };
 }
 
 /** @param {number} count */

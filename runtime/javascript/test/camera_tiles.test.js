@@ -35,6 +35,28 @@ test("a component that comes out with the other sign is turned as the one before
   assert.deepEqual([...maps[1].values], [...before]);
 });
 
+test("hues that come out turned are turned back", async () => {
+  const tiles = new CameraTiles();
+  const style = { ...STYLE, reduce: "pca3" };
+  const run = runOf(0);
+  const maps = run.maps;
+  run.maps = async (/** @type {any[]} */ outputs, /** @type {string} */ reduce) =>
+    (await maps(outputs, reduce)).map((/** @type {any} */ map) => {
+      const plane = Float64Array.from({ length: 2 * SIDE * SIDE }, (_, at) => Math.sin(at) * Math.cos(at / 7));
+      return { ...map, hues: { plane, share: 1 } };
+    });
+  await tiles.pages(run, style);
+  const [kept] = tiles.kept?.pages.maps ?? [];
+  const hues = /** @type {any} */ (kept.hues);
+  const turned = hues.plane.map((/** @type {number} */ value, /** @type {number} */ at) =>
+    at % 2 ? hues.plane[at - 1] : -hues.plane[at + 1],
+  );
+  kept.hues = { ...hues, plane: turned };
+  const [map] = (await tiles.pages(run, style)).maps;
+  map.hues?.plane.forEach((value, at) => assert.ok(Math.abs(value - turned[at]) < 1e-12));
+  assert.notEqual(map.hues, null);
+});
+
 test("what is chosen by a picture without contrast is chosen again", async () => {
   const tiles = new CameraTiles();
   await tiles.pages(runOf(0, 5), STYLE);

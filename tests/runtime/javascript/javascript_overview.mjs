@@ -27,6 +27,7 @@ const partOf = (part) => {
   return part.kind === "box" ? [...place, part.ink, part.filled] : [...place, mean(part.colours)];
 };
 
+const hex = (values) => Buffer.from(values.buffer).toString("hex");
 const drawn = (pages, photo) =>
   pagesOf(pages).map((page) => {
     const picture = pictureOf(pages, page, { title: "net · a photo", photo, measure });
@@ -35,7 +36,7 @@ const drawn = (pages, photo) =>
 
 const described = (pages, photo) => ({
   ...pages,
-  maps: pages.maps.map((map) => ({ ...map, values: Buffer.from(map.values.buffer).toString("hex") })),
+  maps: pages.maps.map((map) => ({ ...map, values: hex(map.values), hues: map.hues && hex(map.hues.plane) })),
   scales: scalesOfPages(pages),
   ranges: scalesOfPages(pages).map((scale) => rangeText(scale, { short: pages.brief, marks: !pages.brief })),
   sections: pagesOf(pages).map(({ sections }) => sections.map((section) => ({ ...section, beside: besideOf(section) }))),

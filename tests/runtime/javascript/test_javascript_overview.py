@@ -41,6 +41,8 @@ STYLES = {
     "all by pca": {"reduce": "pca", "clip": 5.0, "aliases": True},
     "within 900 pixels": {"width": 900},
     "in three columns": {"columns": 3},
+    "by three components": {"reduce": "pca3"},
+    "all by three components": {"reduce": "pca3"},
 }
 
 
@@ -204,6 +206,10 @@ def test_their_values_are_equal_with_the_same_sign(case):
         values = np.frombuffer(bytes.fromhex(theirs["values"])).reshape(theirs["height"], theirs["width"])
         scale = np.abs(ours.values[np.isfinite(ours.values)]).max()
         np.testing.assert_allclose(values / scale, ours.values / scale, rtol=0, atol=1e-6, err_msg=ours.name)
+        assert (theirs["hues"] is None) == (ours.hues is None)
+        if ours.hues:
+            plane = np.frombuffer(bytes.fromhex(theirs["hues"])).reshape(ours.hues.plane.shape)
+            np.testing.assert_allclose(plane, ours.hues.plane, rtol=0, atol=1e-4, err_msg=ours.name)
 
 
 def test_their_colours_have_the_same_ends(case):

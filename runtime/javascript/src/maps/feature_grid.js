@@ -4,8 +4,8 @@
 import { UsageError } from "../errors.js";
 import { hasMap } from "./channels.js";
 import { WEAK, badged, worthDrawing } from "./feature_maps.js";
-import { badgeNotes, explained, leftOutNotes, tokenNotes, usualReduction } from "./footer.js";
-import { areWeak } from "./likeness.js";
+import { badgeNotes, explained, hueNotes, leftOutNotes, tokenNotes, usualReduction } from "./footer.js";
+import { areWeak, withTurnedHues } from "./likeness.js";
 import { OUTPUT_PAGE } from "./tile_places.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
@@ -23,14 +23,14 @@ export function gridPages(maps, outputs, style) {
   const found = worthDrawing(maps, { aliases: style.aliases, shared: style.shared });
   if (!found.maps.length) refuseBlank(outputs, found.leftOut);
   const weak = areWeak(found.maps);
-  const drawn = marked(found.maps).map((map, index) => (weak[index] ? badged(map, WEAK) : map));
+  const drawn = withTurnedHues(marked(found.maps)).map((map, index) => (weak[index] ? badged(map, WEAK) : map));
   return {
     maps: drawn,
     style,
     kind: OUTPUT_PAGE,
     lead: "",
     opening: explained(drawn),
-    closing: [...badgeNotes(drawn), ...tokenNotes(outputs), ...leftOutNotes(found.leftOut)],
+    closing: [...badgeNotes(drawn), ...hueNotes(drawn), ...tokenNotes(outputs), ...leftOutNotes(found.leftOut)],
     facts: [],
     brief: false,
   };

@@ -22,6 +22,8 @@ import { valueRange } from "./colour_maps.js";
  * @property {LeftOut | null} leftOut why it shows nothing, if it does
  * @property {string[]} badges what is unusual about it: `WEAK`, `BRANCH`, another reduction than most have, `+2 alike`
  * @property {number | null} share of a principal component: how much of the channels' variance it holds
+ * @property {import("./principal_components.js").Hues | null} hues of the first principal component: the next two, if
+ *   they are drawn as its hue
  * @property {string} part which of several maps of its tensor it is, if there are: `channel 0`
  * @property {string} stage of an overview: what the neighbours of its size are called, as of `withStages`
  */
@@ -34,6 +36,7 @@ const ALIKE = 0.02;
 export const WEAK = "weak";
 /** The badge of what a block adds to its input, where the sum looks like the input. */
 export const BRANCH = "branch";
+
 /** Of the channels' variance: a principal component that holds less is one pattern of many. */
 export const LEAST_SHARE = 0.15;
 
@@ -83,7 +86,8 @@ export const isWeak = ({ badges }) => badges.includes(WEAK);
 export function remarksOf(map) {
   const others = map.badges.filter((badge) => badge !== WEAK && badge !== BRANCH);
   if (map.share === null) return others;
-  return [`PC1 ${percent(map.share)}`, ...others.filter((badge) => badge !== map.reduction)];
+  const shares = [`PC1 ${percent(map.share)}`, ...(map.hues ? [`PC1–3 ${percent(map.hues.share)}`] : [])];
+  return [...shares, ...others.filter((badge) => badge !== map.reduction)];
 }
 
 /**

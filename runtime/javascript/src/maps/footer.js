@@ -47,9 +47,11 @@ export function overviewExplained(maps, outputs, depth) {
   const usual = usualReduction(maps);
   const which = depth ? "what each block returns" : "those that look different";
   const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
-  if (usual !== "pca") return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
+  if (!REDUCTIONS[usual].components) return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
+  const isHued = maps.some(({ hues }) => hues);
+  const hued = isHued ? ", as brightness; hue: the second and third" : "";
   return [
-    "PC1: first principal component of the channels, with its share of variance.",
+    `PC1: first principal component of the channels${hued}, with ${isHued ? "their" : "its"} share of variance.`,
     `${counted[0].toUpperCase()}${counted.slice(1)}.`,
   ];
 }
@@ -60,8 +62,18 @@ export function overviewExplained(maps, outputs, depth) {
  * @returns {string[]}
  */
 export function signNotes(maps) {
-  if (usualReduction(maps) !== "pca" || maps.length < 2) return [];
+  if (!REDUCTIONS[usualReduction(maps)].components || maps.length < 2) return [];
   return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."];
+}
+
+/**
+ * What the hues of principal components say, if there are some.
+ * @param {FeatureMap[]} maps
+ * @returns {string[]}
+ */
+export function hueNotes(maps) {
+  if (!maps.some(({ hues }) => hues)) return [];
+  return ["Hues mean nothing by themselves: alike ones are alike features; each tile's are turned to the tile before."];
 }
 
 /**
@@ -135,8 +147,8 @@ export function scaleNotes(scales, style) {
 export function innerScaleNotes(scales) {
   const known = scales.flatMap((each) => each ?? []);
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
-  const less = known.some(isClipped) ? ", less its edge and outer 1 %" : "";
-  return [`Colours: ${colours} over ${known.length > 1 ? "each" : "the"} tile's own range${less}.`];
+  const clipped = known.some(isClipped) ? "; its border and outermost 1 % are clipped" : "";
+  return [`Colours: ${colours}, ${known.length > 1 ? "each tile on its own scale" : "on the tile's scale"}${clipped}.`];
 }
 
 /**

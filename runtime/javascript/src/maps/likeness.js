@@ -4,6 +4,7 @@
 import { roundHalfEven } from "../tensor.js";
 import { valueRange } from "./colour_maps.js";
 
+/** @typedef {import("./component_colours.js").Plane} Plane */
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {{ values: ArrayLike<number>, height: number, width: number }} Picture H W */
 
@@ -17,8 +18,10 @@ const PERIODIC = 0.2;
 const LEAST_SIDE = 7;
 /** Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3. */
 const BLURRED = 28;
-/** Of a map's side, one pixel for so many, what is computed from padding; and the least side in which outlines can be seen. */
+/** Of a map's side, one pixel for so many, what is computed from padding. */
 const RIM = 14;
+/** The least side of a map in which outlines can be seen. */
+const LEAST_OUTLINED = 28;
 
 /** Of a map's standard deviation, by which the pixels of a frame differ from those beside them. */
 const JUMP = 0.4;
@@ -125,6 +128,50 @@ export function aligned(maps, photo) {
 }
 
 /**
+ * The maps with their hues turned, which is free, to look most like those before; never to the photo's: a model that knows
+ * nothing of colours would seem to see skin and sky.
+ * @param {FeatureMap[]} maps
+ * @returns {FeatureMap[]}
+ */
+export function withTurnedHues(maps) {
+  /** @type {Plane | null} */
+  let before = null;
+  return maps.map((map) => {
+    if (!map.hues) return map;
+    const { height, width } = map;
+    const plane = before ? turned({ ...map.hues, height, width }, before) : map.hues.plane;
+    before = { plane, height, width };
+    return { ...map, hues: { ...map.hues, plane } };
+  });
+}
+
+/**
+ * Hues, H W 2, turned or mirrored so that they agree best with others: Procrustes's problem in a plane.
+ * @param {Plane} hues
+ * @param {Plane} before
+ * @returns {Float64Array}
+ */
+export function turned(hues, before) {
+  const height = Math.min(hues.height, before.height, BLURRED);
+  const width = Math.min(hues.width, before.width, BLURRED);
+  const [mine, theirs] = [hues, before].map((each) =>
+    [0, 1].map((axis) => averaged(each.plane.filter((_, at) => at % 2 === axis), each, height, width)),
+  );
+  const [[a, b], [c, d]] = theirs.map((their) => mine.map((each) => dot(lessMean(their), each)));
+  const [turn, mirror] = [Math.hypot(a + d, c - b), Math.hypot(a - d, b + c)];
+  if (!Number.isFinite(turn + mirror) || !(turn + mirror)) return hues.plane;
+  const sign = turn >= mirror ? 1 : -1;
+  const [cos, sin] = [(a + sign * d) / Math.max(turn, mirror), (c - sign * b) / Math.max(turn, mirror)];
+  const found = new Float64Array(hues.plane.length);
+  for (let at = 0; at < found.length; at += 2) {
+    const [one, other] = [hues.plane[at], hues.plane[at + 1]];
+    found[at] = cos * one - sign * sin * other;
+    found[at + 1] = sin * one + sign * cos * other;
+  }
+  return found;
+}
+
+/**
  * The covariance of two maps, whose sign says whether they are bright in the same places.
  * @param {Picture} one
  * @param {Picture} other
@@ -157,7 +204,7 @@ export function correlation(one, other) {
 export function outlinesCorrelation(colours, map) {
   const height = Math.min(colours[0].height, map.height, BLURRED);
   const width = Math.min(colours[0].width, map.width, BLURRED);
-  if (Math.min(height, width) < RIM) return null;
+  if (Math.min(height, width) < LEAST_OUTLINED) return null;
   const rim = Math.ceil(Math.min(height, width) / RIM);
   const [one, other] = [colours, [map]].map((parts) =>
     steepnessOf(parts.map((each) => coarse(each, height, width)), height, width, rim),
@@ -195,7 +242,7 @@ function centred(one, other) {
 }
 
 /**
- * A map averaged down to so many rows and columns.
+ * A map averaged down to so many rows and columns, scaled so that no square overflows.
  * @param {Picture} map
  * @param {number} rows
  * @param {number} columns
@@ -204,13 +251,24 @@ function coarse({ values, height, width }, rows, columns) {
   let largest = 0;
   // A NaN is the largest of all.
   for (let at = 0; at < values.length; at++) largest = Math.max(largest, Math.abs(values[at]));
+  return averaged(values, { height, width }, rows, columns, largest || 1);
+}
+
+/**
+ * @param {ArrayLike<number>} values
+ * @param {{ height: number, width: number }} size
+ * @param {number} rows
+ * @param {number} columns
+ * @param {number} [unit]
+ */
+function averaged(values, { height, width }, rows, columns, unit = 1) {
   const [tops, lefts] = [edges(height, rows), edges(width, columns)];
   const found = new Float64Array(rows * columns);
   for (let row = 0, to = 0; row < rows; row++) {
     for (let column = 0; column < columns; column++) {
       let sum = 0;
       for (let y = tops[row]; y < tops[row + 1]; y++) {
-        for (let x = lefts[column]; x < lefts[column + 1]; x++) sum += values[y * width + x] / (largest || 1);
+        for (let x = lefts[column]; x < lefts[column + 1]; x++) sum += values[y * width + x] / unit;
       }
       found[to++] = sum / (tops[row + 1] - tops[row]) / (lefts[column + 1] - lefts[column]);
     }

@@ -2,6 +2,7 @@
 // `runtime/maps/map_page.py`; which maps, and what is said of them, is up to `feature_grid.js` and `overview.js`.
 
 import { isFlat, isInner, overviewScales, ownScale, scalesOf } from "./colour_scales.js";
+import { HUED } from "./component_colours.js";
 import { clipNotes, innerScaleNotes, photoNotes, scaleNotes, weakNotes } from "./footer.js";
 import { cornerOf, layOut } from "./page_layout.js";
 import { drawFooter, drawTitle } from "./pages.js";
@@ -65,7 +66,8 @@ export const PHOTO_SECTION = { name: "input", within: "", channels: null, count:
  */
 export function scalesOfPages({ maps, style, brief }) {
   const values = maps.map((map) => map.values);
-  return brief ? overviewScales(maps, style) : scalesOf(values, style);
+  const found = brief ? overviewScales(maps, style) : scalesOf(values, style);
+  return found.map((scale, index) => (scale && maps[index].hues ? { ...scale, cmap: HUED } : scale));
 }
 
 /**
@@ -163,7 +165,8 @@ export function pictureOf(pages, page, { title, photo, measure }) {
     }),
   );
   const bad = page.tiles.flatMap(({ map }, index) => (notFinite(map.values) ? [cmapOf(page.scales[index])] : []));
-  drawFooter(picture, layout, style.shared ? page.scales[0] : null, bad);
+  const isHued = page.tiles.some(({ map }) => map.hues);
+  drawFooter(picture, layout, style.shared ? page.scales[0] : null, bad, isHued);
   return picture;
 }
 
@@ -190,7 +193,7 @@ function layoutOf(pages, { tiles, sections, notes }, photo, measure) {
     hasTitle: true,
     details: Math.max(...tiles.map(({ lines }) => lines.length)),
     sections: sections.length > 0,
-    legend: Boolean(style.shared) || tiles.some(({ map }) => notFinite(map.values) > 0),
+    legend: Boolean(style.shared) || tiles.some(({ map }) => map.hues || notFinite(map.values) > 0),
     columns: style.columns,
     width: style.width,
   });

@@ -23,7 +23,7 @@ const ROUNDING = 8;
  */
 export function readMap(tensor, output, reduce = AUTO, noise = 0) {
   const { name, module_path: path } = output;
-  const plain = { name, path, badges: [], share: null, part: "", stage: "" };
+  const plain = { name, path, badges: [], share: null, hues: null, part: "", stage: "" };
   if (!hasMap(output)) {
     const nothing = { height: 0, width: 0, values: new Float64Array(0), size: [], reduction: "" };
     return { ...plain, ...nothing, operation: output.label, leftOut: "flat" };
@@ -43,10 +43,12 @@ export function readMap(tensor, output, reduce = AUTO, noise = 0) {
   let first;
   for (const reduction of order) {
     const row = REDUCTIONS[reduction];
-    const values = row.reduce(channels);
+    const parts = row.components?.(channels);
+    const values = parts?.first ?? row.reduce(channels);
     const leftOut = showsNothing(values, channels, row, isMean, noise);
-    const share = row.share && leftOut === null ? row.share(channels, values) : null;
-    const found = { ...plain, operation: operationOf(output), height, width, values, size, reduction, leftOut, share };
+    const { share, hues } = parts && leftOut === null ? parts : plain;
+    const map = { ...plain, operation: operationOf(output), height, width, values, size, reduction, leftOut };
+    const found = { ...map, share, hues };
     if (leftOut !== "constant" && leftOut !== "rounding") return found;
     first ??= found;
   }

@@ -9,13 +9,14 @@ import {
   badgeNotes,
   explained,
   frameNotes,
+  hueNotes,
   leftOutCounts,
   leftOutNotes,
   overviewExplained,
   signNotes,
   tokenNotes,
 } from "./footer.js";
-import { aligned } from "./likeness.js";
+import { aligned, withTurnedHues } from "./likeness.js";
 import { scalesOfPages } from "./map_page.js";
 import { readChannels, readMap } from "./map_reading.js";
 import { extraChannels, inParts } from "./parts.js";
@@ -99,7 +100,13 @@ export async function overviewPages(source, outputs, style, seen) {
     kind: OVERVIEW_PAGE,
     lead: "",
     opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
-    closing: [...badgeNotes(drawn), ...(few ? signNotes(drawn) : []), ...frameNotes(drawn), ...leftOutCounts(draft.leftOut)],
+    closing: [
+      ...badgeNotes(drawn),
+      ...(few ? signNotes(drawn) : []),
+      ...hueNotes(drawn),
+      ...frameNotes(drawn),
+      ...leftOutCounts(draft.leftOut),
+    ],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
     brief: true,
   };
@@ -166,7 +173,7 @@ function drafted(maps, outputs, photo, room, shared) {
   const twins = [...apart.twins.keys()];
   const noise = twins.filter((name) => apart.noise.has(name));
   const similar = twins.filter((name) => !apart.noise.has(name));
-  const turned = room ? aligned(apart.maps, photo) : apart.maps;
+  const turned = withTurnedHues(room ? aligned(apart.maps, photo) : apart.maps);
   return {
     maps: withBranches(turned, found.repeats, sums),
     leftOut: filled({ ...found.leftOut, similar, pooling: pooled, noise, checkerboard: boards, weak }),

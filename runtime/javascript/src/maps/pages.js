@@ -1,8 +1,9 @@
 // What all pages of a picture have: the title above, the legend and sentences below; as `runtime/maps/pages.py`.
 
 import { roundHalfEven } from "../tensor.js";
-import { colourTable, notFiniteColour } from "./colour_maps.js";
+import { notFiniteColour } from "./colour_maps.js";
 import { rangeText } from "./colour_scales.js";
+import { hueKey, tableOfScale } from "./component_colours.js";
 import { INK, SOFT_INK, barOf, drawFitted } from "./tile.js";
 import { MARGIN } from "./tile_places.js";
 
@@ -42,8 +43,9 @@ export function drawTitle(picture, layout, title) {
  * @param {GridLayout} layout has the sentences
  * @param {import("./colour_scales.js").ColourScale | null} shared what all tiles share
  * @param {string[]} notFinite the colour maps of those with values that aren't finite
+ * @param {boolean} isHued whether there are tiles with hues
  */
-export function drawFooter(picture, layout, shared, notFinite) {
+export function drawFooter(picture, layout, shared, notFinite, isHued) {
   const above = [
     ...layout.lead.map((line) => ({ line, size: layout.text, ink: INK })),
     ...layout.caption.map((line) => ({ line, size: layout.text - 1, ink: layout.lead.length ? SOFT_INK : INK })),
@@ -52,7 +54,7 @@ export function drawFooter(picture, layout, shared, notFinite) {
     picture.addText(MARGIN, MARGIN + layout.text + 8 + (index + 1) * layout.line, line, size, ink),
   );
   const size = layout.text - 1;
-  const legend = legendOf(shared, notFinite);
+  const legend = legendOf(shared, notFinite, isHued);
   const baseline = layout.notesTop + layout.text;
   let x = MARGIN;
   for (const part of legend) {
@@ -60,8 +62,10 @@ export function drawFooter(picture, layout, shared, notFinite) {
       picture.addText(x, baseline, part, size, SOFT_INK);
       x += roundHalfEven(picture.measure(part, size, false)) + 8;
     } else {
-      const width = part.width === 1 ? SWATCH : 12 * SWATCH;
-      picture.addPixels(x, baseline - SWATCH + 1, width, SWATCH, part);
+      const isKey = part.height > 1;
+      const width = isKey ? layout.line - 2 : part.width === 1 ? SWATCH : 12 * SWATCH;
+      if (isKey) picture.addPixels(x, baseline - size, width, width, part);
+      else picture.addPixels(x, baseline - SWATCH + 1, width, SWATCH, part);
       x += width + 8;
     }
   }
@@ -74,14 +78,17 @@ export function drawFooter(picture, layout, shared, notFinite) {
 /**
  * @param {import("./colour_scales.js").ColourScale | null} shared
  * @param {string[]} notFinite
+ * @param {boolean} isHued
  * @returns {(string | import("./picture.js").Colours)[]}
  */
-function legendOf(shared, notFinite) {
+function legendOf(shared, notFinite, isHued) {
   const [low, high] = shared ? rangeText(shared) : ["", ""];
   const scale = shared ? [low, barOf(shared.cmap), high] : [];
   const colours = [...new Set(notFinite)].sort().map((cmap) => {
-    const data = Uint8ClampedArray.from([...notFiniteColour(colourTable(cmap)), 255]);
+    const data = Uint8ClampedArray.from([...notFiniteColour(tableOfScale(cmap)), 255]);
     return { width: 1, height: 1, data };
   });
-  return colours.length ? [...scale, ...(scale.length ? [NEXT] : []), ...colours, "not finite"] : scale;
+  const bad = colours.length ? [...colours, "not finite"] : [];
+  const key = isHued ? [hueKey(), "hue: PC2 to the right, PC3 upwards"] : [];
+  return [scale, bad, key].filter((part) => part.length).flatMap((part, index) => (index ? [NEXT, ...part] : part));
 }

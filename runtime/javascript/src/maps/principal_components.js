@@ -1,4 +1,5 @@
-// The first principal component of a tensor's channels, for `reductions.js`, in float64 as `runtime/maps/reductions.py`.
+// The first three principal components of a tensor's channels: of each pixel a brightness and a hue, in float64 as
+// `runtime/maps/principal_components.py`. How they become colours is in `component_colours.js`.
 
 import { largestEigenpairs } from "./eigenpairs.js";
 
@@ -6,41 +7,66 @@ import { largestEigenpairs } from "./eigenpairs.js";
 
 const SAME_ENERGY = 0.05;
 
-/**
- * Each pixel's channels, less their mean over the image, projected on the direction in which they vary most; high
- * where the channels are large, or where that is nearly the same everywhere, where the farthest pixels are.
- * @param {Channels} tensor C H W
- * @returns {Float64Array} H W; NaN where a channel isn't finite
- */
-export function principalComponent(tensor) {
-  const found = new Float64Array(tensor.height * tensor.width).fill(NaN);
-  const kept = finitePixels(tensor);
-  if (kept.length === 0) return found;
-  const centred = lessMeans(tensor, kept);
-  const scores = signed(scoresOf(centred, tensor.channels), energyOf(tensor, kept));
-  kept.forEach((pixel, index) => {
-    found[pixel] = scores[index];
-  });
-  return found;
-}
+/** Of the channels' variance: a second or third component that holds less has no hue, since it may be rounding. */
+const LEAST_HUE = 0.01;
 
 /**
- * The share of the channels' variance over the image that a component's scores hold.
- * @param {Channels} tensor
- * @param {Float64Array} scores
- * @returns {number | null}
+ * @typedef {object} Hues the second and the third component
+ * @property {Float64Array} plane H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly
+ *   anything
+ * @property {number} share how much of the channels' variance the first three hold
  */
-export function explainedShare(tensor, scores) {
+/**
+ * @typedef {object} PrincipalComponents the first, and where every pixel is finite, what the others are
+ * @property {Float64Array} first H W
+ * @property {number | null} share how much of the channels' variance over the image it holds
+ * @property {Hues | null} hues
+ */
+
+/**
+ * Each pixel's channels, less their mean over the image, projected on where they vary most; the first is high where the
+ * channels are large, or where that is nearly the same everywhere, where the farthest pixels are.
+ * @param {Channels} tensor C H W
+ * @param {1 | 3} [count] how many are computed: of one there are no hues
+ * @returns {PrincipalComponents} NaN where a channel isn't finite
+ */
+export function principalComponents(tensor, count = 1) {
+  const pixels = tensor.height * tensor.width;
+  const first = new Float64Array(pixels).fill(NaN);
   const kept = finitePixels(tensor);
-  if (kept.length < scores.length) return null;
-  const scale = scores.reduce((most, score) => Math.max(most, Math.abs(score)), 0) || 1;
-  let whole = 0;
-  for (const value of lessMeans(tensor, kept)) whole += (value / scale) ** 2;
-  let held = 0;
-  for (const score of scores) held += (score / scale) ** 2;
-  const share = whole ? held / whole : NaN;
-  return Number.isFinite(share) ? Math.min(share, 1) : null;
+  if (kept.length === 0) return { first, share: null, hues: null };
+  const centred = lessMeans(tensor, kept);
+  // The squares of the largest numbers would overflow.
+  const scale = centred.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
+  const scaled = centred.map((value) => value / scale);
+  const scores = scoresOf(scaled, tensor.channels, count);
+  const leading = signed(
+    scores[0].map((score) => score * scale),
+    energyOf(tensor, kept),
+  );
+  kept.forEach((pixel, index) => {
+    first[pixel] = leading[index];
+  });
+  const whole = sumOfSquares(scaled);
+  if (kept.length < pixels || !whole || !Number.isFinite(whole)) return { first, share: null, hues: null };
+  const shares = scores.map((each) => Math.min(sumOfSquares(each) / whole, 1));
+  if (count === 1) return { first, share: shares[0], hues: null };
+  const plane = new Float64Array(2 * pixels);
+  [1, 2].forEach((component, axis) => {
+    if (!scores[component] || shares[component] < LEAST_HUE) return;
+    const deviation = Math.sqrt(sumOfSquares(scores[component]) / pixels);
+    // So that one tensor has one picture.
+    const sign = scores[component].reduce((sum, score) => sum + (score / deviation) ** 3, 0) >= 0 ? 1 : -1;
+    scores[component].forEach((score, pixel) => {
+      plane[2 * pixel + axis] = (sign * score) / deviation;
+    });
+  });
+  const share = Math.min(shares.reduce((sum, each) => sum + each, 0), 1);
+  return { first, share: shares[0], hues: { plane, share } };
 }
+
+/** @param {Float64Array} values */
+const sumOfSquares = (values) => values.reduce((sum, value) => sum + value * value, 0);
 
 /**
  * The pixels of which every channel is finite.
@@ -90,16 +116,14 @@ function energyOf({ channels, height, width, data }, kept) {
 }
 
 /**
- * C P to P: the first component's scores, by the smaller of the two matrices that have it.
- * @param {Float64Array} centred
+ * C P to P each: the components' scores, by the smaller of the two matrices that have them.
+ * @param {Float64Array} scaled
  * @param {number} channels
- * @returns {Float64Array}
+ * @param {number} count
+ * @returns {Float64Array[]}
  */
-function scoresOf(centred, channels) {
-  const pixels = centred.length / channels;
-  // The squares of the largest numbers would overflow.
-  const scale = centred.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
-  const scaled = centred.map((value) => value / scale);
+function scoresOf(scaled, channels, count) {
+  const pixels = scaled.length / channels;
   const byChannels = channels <= pixels;
   /** @param {Float64Array} vector of pixels @returns {Float64Array} of channels */
   const down = (vector) => {
@@ -121,10 +145,9 @@ function scoresOf(centred, channels) {
     return result;
   };
   const multiply = (/** @type {Float64Array} */ given) => (byChannels ? down(up(given)) : up(down(given)));
-  const [{ vector, value }] = largestEigenpairs(multiply, Math.min(channels, pixels), 1);
-  return byChannels
-    ? up(vector).map((score) => score * scale)
-    : vector.map((each) => each * Math.sqrt(Math.max(value, 0)) * scale);
+  return largestEigenpairs(multiply, Math.min(channels, pixels), count).map(({ vector, value }) =>
+    byChannels ? up(vector) : vector.map((each) => each * Math.sqrt(Math.max(value, 0))),
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 // The ways from a tensor, C H W, to one map, H W: the table of `runtime/maps/reductions.py`, with the same rows.
 
-import { explainedShare, principalComponent } from "./principal_components.js";
+import { principalComponents } from "./principal_components.js";
 
 /** @typedef {import("./channels.js").Channels} Channels */
 /**
@@ -9,8 +9,8 @@ import { explainedShare, principalComponent } from "./principal_components.js";
  * @property {(tensor: Channels) => Float64Array} magnitude the size of the numbers it computes with, H W, of which
  *   rounding is a fraction
  * @property {string} words what a map is, for the sentences below a grid
- * @property {(tensor: Channels, values: Float64Array) => number | null} [share] C H W and the map to how much of the
- *   channels' variance it holds; null where that means nothing
+ * @property {(tensor: Channels) => import("./principal_components.js").PrincipalComponents} [components] where the map is
+ *   the first of several: C H W to all of them
  */
 
 /**
@@ -54,6 +54,8 @@ function std(tensor) {
   return sums.map((sum) => Math.sqrt(sum / tensor.channels));
 }
 
+export const HUED_REDUCTION = "pca3";
+
 /** By name, in Python's order. @type {Record<string, Reduction>} */
 export const REDUCTIONS = {
   mean: { reduce: mean, magnitude: absMean, words: "the mean over the channels" },
@@ -62,12 +64,25 @@ export const REDUCTIONS = {
   max: { reduce: max, magnitude: maxMagnitude, words: "the largest of the channels" },
   "abs-mean": { reduce: absMean, magnitude: absMean, words: "the mean of the channels' absolute values" },
   pca: {
-    reduce: principalComponent,
+    reduce: (tensor) => principalComponents(tensor).first,
     magnitude: l2,
     words: "the first principal component of the channels, high where they are strong",
-    share: explainedShare,
+    components: principalComponents,
+  },
+  [HUED_REDUCTION]: {
+    reduce: (tensor) => principalComponents(tensor).first,
+    magnitude: l2,
+    words: "the channels' principal components, PC1 as brightness, PC2 and PC3 as hue",
+    components: (tensor) => principalComponents(tensor, 3),
   },
 };
+
+/**
+ * The reduction as it can be drawn: three components have colours of their own, and with others only the first is drawn.
+ * @param {{ reduce: string, cmap: string | null, shared: boolean, symmetric: boolean, overlay: boolean }} style
+ */
+export const reductionOf = ({ reduce, cmap, shared, symmetric, overlay }) =>
+  reduce === HUED_REDUCTION && (cmap || shared || symmetric || overlay) ? "pca" : reduce;
 
 export const AUTO = "auto";
 /** What `auto` tries in turn until a map shows something. */

@@ -31,7 +31,7 @@ const STEADY = 8;
 /** Their least correlation with the last. */
 const VERY_ALIKE = 0.95;
 /** @type {Record<string, string>} */
-const SUBJECTS = { mean: "the mean", pca: "PC1" };
+const SUBJECTS = { mean: "the mean", pca: "PC1", pca3: "PC1" };
 
 /**
  * The sentence: the first that there is something to say for; empty if there is none.
@@ -83,7 +83,8 @@ function steadyOf(maps, alike) {
   const last = blurred(maps[maps.length - 1]);
   const least = Math.min(...every.map((map) => Math.abs(dot(blurred(map), last))));
   const what = maps[0].stage.endsWith("blocks") ? "block" : "tile";
-  return least >= VERY_ALIKE ? `IT hardly changes from the first ${what} to the last (correlation ${atLeast(least)})` : "";
+  const said = `IT hardly changes from the first ${what} to the last: they correlate by ${atLeast(least)}`;
+  return least >= VERY_ALIKE ? said : "";
 }
 
 /**
@@ -99,18 +100,18 @@ function outlinesOf(maps, photo) {
   if (!seen.length) return "";
   const last = seen[seen.length - 1];
   const isInverted = seen.every((each) => each.isInverted);
-  const [kept, how] = isInverted ? ["outlines", ", mostly inverted"] : ["the photo's outlines", ""];
+  const how = isInverted ? ", mostly as a negative" : "";
   const least = atLeast(Math.min(...seen.map((each) => each.lowest)));
   if (!later.length) {
     const { height, width } = seen.map(({ map }) => map).reduce((one, map) => (areaOf(map) < areaOf(one) ? map : one));
     const size = sizeText([height, width]);
-    return `IT keeps ${kept} down to ${size} pixels${how} (edge correlation ${least})`;
+    return `IT shows the photo's outlines down to ${size} pixels${how}: their edges correlate by ${least}`;
   }
   const [lost, back] = splitBy(later, (each) => !isClear(each));
-  if (!back.length) return `IT keeps ${kept} to ${last.name}${how} (edge correlation ${least})`;
+  if (!back.length) return `IT shows the photo's outlines up to ${last.name}${how}: their edges correlate by ${least}`;
   const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
   const isLost = Math.max(...lost.map((each) => each.highest)) < GONE;
-  return isLost ? `${said} (edge correlation ${atLeast(back[0].lowest)})` : "";
+  return isLost ? `${said}: their edges correlate by ${atLeast(back[0].lowest)}` : "";
 }
 
 /**
@@ -142,4 +143,4 @@ function splitBy(stages, isSo) {
 const areaOf = ({ height, width }) => height * width;
 
 /** @param {number} r */
-const atLeast = (r) => `≥ ${(Math.floor(r * 100) / 100).toFixed(2)}`;
+const atLeast = (r) => `${(Math.floor(r * 100) / 100).toFixed(2)} or more`;

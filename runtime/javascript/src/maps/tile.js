@@ -2,8 +2,9 @@
 // `runtime/maps/tile.py`, except that a map over the photo shows what the model saw of it alone.
 
 import { roundHalfEven } from "../tensor.js";
-import { colourMapImage, colourTable } from "./colour_maps.js";
+import { colourMapImage } from "./colour_maps.js";
 import { SEQUENTIAL, rangeText } from "./colour_scales.js";
+import { componentImage, tableOfScale } from "./component_colours.js";
 import { BAR_HEIGHT } from "./page_layout.js";
 import { mapOverPhoto } from "./photo_overlay.js";
 import { coloursOfPhoto } from "./picture.js";
@@ -15,7 +16,13 @@ import { fit } from "./tile_places.js";
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
 /** @typedef {[x: number, y: number]} Place */
 /** @typedef {import("./picture.js").Seen} Seen */
-/** @typedef {{ width: number, height: number, values: ArrayLike<number> }} Values H W */
+/**
+ * @typedef {object} Values H W
+ * @property {number} width
+ * @property {number} height
+ * @property {ArrayLike<number>} values
+ * @property {import("./principal_components.js").Hues | null} [hues]
+ */
 
 export const INK = "#1c1c1c";
 export const SOFT_INK = "#444444";
@@ -36,11 +43,13 @@ const BETWEEN = 12;
  * @returns {Colours}
  */
 export function coloursOf(map, scale, over = null) {
-  const table = colourTable(cmapOf(scale));
+  const { width, height, hues } = map;
+  if (hues && scale && !over) return { width, height, data: componentImage(map.values, hues.plane, scale) };
+  const table = tableOfScale(cmapOf(scale));
   /** @type {[number, number] | null} */
   const ends = scale ? [scale.low, scale.high] : null;
   if (over) return { width: over.width, height: over.height, data: mapOverPhoto(over, map, table, ends) };
-  return { width: map.width, height: map.height, data: colourMapImage(map.values, table, ends) };
+  return { width, height, data: colourMapImage(map.values, table, ends) };
 }
 
 /**
@@ -49,7 +58,7 @@ export function coloursOf(map, scale, over = null) {
  * @returns {Colours}
  */
 export function barOf(cmap) {
-  const table = colourTable(cmap);
+  const table = tableOfScale(cmap);
   return coloursOfPhoto({ width: table.length / 3, height: 1, data: table });
 }
 

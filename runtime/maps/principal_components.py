@@ -1,0 +1,101 @@
+"""The first three principal components of a tensor's channels: of each pixel a brightness and a hue.
+
+How they become colours is in `component_colours.py`, how those of neighbouring tiles are made alike in `likeness.py`.
+NumPy is imported where it is used, as in `reductions.py`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Hues", "PrincipalComponents", "principal_components"]
+
+_SAME_ENERGY = 0.05
+_LEAST_HUE = 0.01
+"""Of the channels' variance: a second or third component that holds less has no hue, since it may be rounding."""
+
+
+@dataclass(frozen=True)
+class Hues:
+    """The second and the third component."""
+
+    plane: "NDArray[np.float64]"
+    """H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly anything."""
+    share: float
+    """How much of the channels' variance the first three hold."""
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """The first component, and where every pixel is finite, what the others are and how much they hold."""
+
+    first: "NDArray[np.float64]"
+    """H W: its scores."""
+    share: float | None = None
+    """How much of the channels' variance over the image it holds."""
+    hues: Hues | None = None
+
+
+def principal_components(tensor: "NDArray[Any]") -> PrincipalComponents:
+    """Return each pixel's channels, less their mean over the image, projected on where they vary most.
+
+    So Eigen-CAM (Muhammad and Yeasin, 2020) finds without a gradient or a class what a layer responds to; it leaves the
+    channels' means in. A principal component has no sign of its own: here the first is high where the channels are
+    large (their sum of squares), so that bright is where the layer responds; where that is nearly the same everywhere,
+    as after a layer norm, its farthest pixels are high. A pixel that isn't finite is NaN.
+
+    Args:
+        tensor: C H W.
+    """
+    import numpy as np
+
+    shape = tensor.shape[1:]
+    pixels = tensor.reshape(len(tensor), -1).astype(np.float64)
+    finite = np.isfinite(pixels).all(axis=0)
+    first = np.full(pixels.shape[1], np.nan)
+    if not finite.any():
+        return PrincipalComponents(first.reshape(shape))
+    kept = pixels[:, finite]
+    centred = kept - kept.mean(axis=1, keepdims=True)
+    scale = float(np.abs(centred).max()) or 1.0  # the squares of the largest numbers would overflow
+    scores = _scores(centred / scale)
+    first[finite] = _signed(scores[0] * scale, np.einsum("cp,cp->p", kept, kept))
+    found = PrincipalComponents(first.reshape(shape))
+    held, whole = np.sum(scores**2, axis=1), float(np.sum((centred / scale) ** 2))
+    if not finite.all() or not whole or not np.isfinite(whole):
+        return found
+    shares = np.minimum(held / whole, 1.0)
+    seen = shares[1:] >= _LEAST_HUE
+    deviations = np.sqrt(held[1:] / pixels.shape[1])
+    plane = np.where(seen[:, None], scores[1:] / np.where(seen, deviations, 1.0)[:, None], 0.0)
+    plane *= np.where(np.sum(plane**3, axis=1) >= 0, 1.0, -1.0)[:, None]  # so that one tensor has one picture
+    hues = Hues(plane.T.reshape(*shape, 2), min(float(shares.sum()), 1.0))
+    return PrincipalComponents(found.first, float(shares[0]), hues)
+
+
+def _scores(centred: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    """C P to 3 P: the components' scores, by the smaller of the two matrices that have them; 0 of one that isn't."""
+    import numpy as np
+
+    channels, pixels = centred.shape
+    found = np.zeros((3, pixels))
+    if channels <= pixels:
+        few = np.linalg.eigh(centred @ centred.T)[1][:, :-4:-1].T @ centred
+    else:
+        values, vectors = np.linalg.eigh(centred.T @ centred)
+        few = (vectors[:, :-4:-1] * np.sqrt(np.maximum(values[:-4:-1], 0.0))).T
+    found[: len(few)] = few
+    return found
+
+
+def _signed(scores: "NDArray[np.float64]", energy: "NDArray[np.float64]") -> "NDArray[np.float64]":
+    import numpy as np
+
+    varying = energy - energy.mean()
+    if np.ptp(energy) > _SAME_ENERGY * energy.max():
+        return scores if scores @ varying >= 0 else -scores
+    largest = np.abs(scores).max() or 1.0
+    return scores if np.sum((scores / largest) ** 3) >= 0 else -scores
