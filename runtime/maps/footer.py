@@ -60,7 +60,8 @@ def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) 
     usual, which = usual_reduction(maps), "what each block returns" if depth else "those that look different"
     counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
     if not REDUCTIONS[usual].components:
-        return [f"Each tile is {REDUCTIONS[usual].words}: {counted}."]
+        parts = f", and of {maps[-1].name} each channel" * bool(maps[-1].part)
+        return [f"Each tile is {REDUCTIONS[usual].words}{parts}: {counted}."]
     first, others = "PC1: first principal component of the channels", ", as brightness; hue: the second and third"
     hued = others * any(each.hues for each in maps)
     return [

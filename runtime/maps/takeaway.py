@@ -73,7 +73,7 @@ def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]
     last = blurred(maps[-1].values)
     least = min(abs(float(np.vdot(blurred(each.values), last))) for each in every)
     what = "block" if maps[0].stage.endswith("blocks") else "tile"
-    said = f"IT hardly changes from the first {what} to the last: they correlate by {_least(least)}"
+    said = f"IT hardly changes from the first {what} to the last: each correlates with the last by {_least(least)}"
     return said * (least >= _VERY_ALIKE)
 
 
@@ -102,21 +102,22 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     if not seen:
         return ""
     inverted = all(each.is_inverted for each in seen)
-    how = ", mostly as a negative" * inverted
-    least = _least(min(each.lowest for each in seen))
+    how = ", mostly as a negative" * inverted + _edges_of(min(each.lowest for each in seen))
     if len(seen) == len(stages):
         smallest = size_text(min((each.size for each in seen), key=prod))
-        return f"IT shows the photo's outlines down to {smallest} pixels{how}: their edges correlate by {least}"
+        return f"IT shows the photo's outlines down to {smallest} pixels{how}"
     lost = list(takewhile(lambda each: not each.is_clear, stages[len(seen) :]))
     back = stages[len(seen) + len(lost) :]
     if not back:
-        return f"IT shows the photo's outlines up to {seen[-1].name}{how}: their edges correlate by {least}"
-    said = f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}"
-    return (
-        f"{said}: their edges correlate by {_least(back[0].lowest)}"
-        if max(each.highest for each in lost) < _GONE
-        else ""
+        return f"IT shows the photo's outlines up to {seen[-1].name}{how}"
+    said = (
+        f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}{_edges_of(back[0].lowest)}"
     )
+    return said * (max(each.highest for each in lost) < _GONE)
+
+
+def _edges_of(r: float) -> str:
+    return f": its edges correlate with the photo's by {_least(r)}"
 
 
 def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage | None:

@@ -130,7 +130,7 @@ def test_of_blocks_that_hardly_change_the_first_the_middle_and_the_last_are_draw
     arrays, outputs = blocks(lambda block: tensor(first, second, third, mean=0, seed=block))
     pages = overview(arrays, outputs)
     assert [each.name for each in pages.maps] == ["blocks.0.2", "blocks.5.2", "blocks.11.2"]
-    said = r"PC1 hardly changes from the first block to the last: they correlate by 0\.9\d or more\."
+    said = r"PC1 hardly changes from the first block to the last: each correlates with the last by 0\.9\d or more\."
     assert re.fullmatch(said, pages.lead)
     assert "hardly changes" not in overview(*blocks(lambda block: tensor(pattern(block), mean=0))).lead
 
@@ -157,6 +157,7 @@ def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
     written = texts(pages.picture(1))
     assert {"Conv2d · channel 0", "channel 1"} <= set(written)
     assert written.count("head") == 1
+    assert "Each tile is the mean over the channels, and of head each channel:" in " ".join(written)
 
 
 @pytest.mark.parametrize(
@@ -325,7 +326,7 @@ def lead(*stages):
     ],
 )
 def test_the_lead_says_how_far_the_photo_is_seen_and_nothing_where_it_is_not(stages, said):
-    measured = r"their edges correlate by 0\.\d\d or more\."
+    measured = r"its edges correlate with the photo's by 0\.\d\d or more\."
     assert re.fullmatch(said.format(measured), lead(*stages)), lead(*stages)
 
 

@@ -47,7 +47,9 @@ export function overviewExplained(maps, outputs, depth) {
   const usual = usualReduction(maps);
   const which = depth ? "what each block returns" : "those that look different";
   const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
-  if (!REDUCTIONS[usual].components) return [`Each tile is ${REDUCTIONS[usual].words}: ${counted}.`];
+  const last = maps[maps.length - 1];
+  const parts = last.part ? `, and of ${last.name} each channel` : "";
+  if (!REDUCTIONS[usual].components) return [`Each tile is ${REDUCTIONS[usual].words}${parts}: ${counted}.`];
   const isHued = maps.some(({ hues }) => hues);
   const hued = isHued ? ", as brightness; hue: the second and third" : "";
   return [

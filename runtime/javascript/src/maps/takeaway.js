@@ -83,7 +83,7 @@ function steadyOf(maps, alike) {
   const last = blurred(maps[maps.length - 1]);
   const least = Math.min(...every.map((map) => Math.abs(dot(blurred(map), last))));
   const what = maps[0].stage.endsWith("blocks") ? "block" : "tile";
-  const said = `IT hardly changes from the first ${what} to the last: they correlate by ${atLeast(least)}`;
+  const said = `IT hardly changes from the first ${what} to the last: each correlates with the last by ${atLeast(least)}`;
   return least >= VERY_ALIKE ? said : "";
 }
 
@@ -100,19 +100,20 @@ function outlinesOf(maps, photo) {
   if (!seen.length) return "";
   const last = seen[seen.length - 1];
   const isInverted = seen.every((each) => each.isInverted);
-  const how = isInverted ? ", mostly as a negative" : "";
-  const least = atLeast(Math.min(...seen.map((each) => each.lowest)));
+  const how = (isInverted ? ", mostly as a negative" : "") + edgesOf(Math.min(...seen.map((each) => each.lowest)));
   if (!later.length) {
     const { height, width } = seen.map(({ map }) => map).reduce((one, map) => (areaOf(map) < areaOf(one) ? map : one));
-    const size = sizeText([height, width]);
-    return `IT shows the photo's outlines down to ${size} pixels${how}: their edges correlate by ${least}`;
+    return `IT shows the photo's outlines down to ${sizeText([height, width])} pixels${how}`;
   }
   const [lost, back] = splitBy(later, (each) => !isClear(each));
-  if (!back.length) return `IT shows the photo's outlines up to ${last.name}${how}: their edges correlate by ${least}`;
-  const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
+  if (!back.length) return `IT shows the photo's outlines up to ${last.name}${how}`;
   const isLost = Math.max(...lost.map((each) => each.highest)) < GONE;
-  return isLost ? `${said}: their edges correlate by ${atLeast(back[0].lowest)}` : "";
+  const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
+  return isLost ? said + edgesOf(back[0].lowest) : "";
 }
+
+/** @param {number} r */
+const edgesOf = (r) => `: its edges correlate with the photo's by ${atLeast(r)}`;
 
 /**
  * What is measured of a stage's tiles; null of tiles in which outlines can't be seen.
