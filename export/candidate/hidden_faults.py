@@ -141,7 +141,8 @@ class _Other:
             return np.inf
         spread = self.source.tensors[match.output].spread
         with np.errstate(all="ignore"):
-            off = float(np.max(np.abs(value.astype(np.float64) - right), initial=0.0))
+            same = (value == right) | (np.isnan(value) & np.isnan(right))  # infinities, too, as in a mask's scores
+            off = float(np.max(np.abs(value.astype(np.float64) - right), initial=0.0, where=~same))
         return off / spread if spread and np.isfinite(off) else 0.0 if off == 0.0 else np.inf
 
 

@@ -64,9 +64,14 @@ class Tensor:
             self.size, self.shape = array.size, array.shape
             # Whole, since the order of the elements isn't known yet.
             wide = array.astype(np.float64, copy=False).reshape(-1)
-            self.mean = float(wide.mean()) if array.size else 0.0
-            self.spread = float(np.sqrt(np.mean(np.square(wide)))) if array.size else 0.0
-        self.finite = bool(np.isfinite(self.spread))
+            self.infinities: tuple[int, ...] = ()
+            if not np.isfinite(wide.sum()):  # as a mask's scores, of which the others say what they are
+                counted = (np.isposinf(wide), np.isneginf(wide), np.isnan(wide))
+                self.infinities = tuple(int(each.sum()) for each in counted)
+                wide = wide[np.isfinite(wide)]
+            self.mean = float(wide.mean()) if wide.size else 0.0
+            self.spread = float(np.sqrt(np.mean(np.square(wide)))) if wide.size else 0.0
+        self.finite = bool(np.isfinite(self.spread)) and (wide.size > 0 or not array.size)
 
     @property
     def deviation(self) -> float:
@@ -95,6 +100,7 @@ class Tensor:
         return (
             self.finite
             and other.finite
+            and self.infinities == other.infinities
             and abs(self.spread - other.spread) <= allowed
             and abs(self.mean - other.mean) <= allowed
         )
@@ -132,6 +138,11 @@ def best_alignment(
 
 
 def _difference(one: NDArray[np.float64], other: NDArray[np.float64], spread: float) -> float:
+    if not np.isfinite(one.sum() + other.sum()):
+        known = np.isfinite(one) & np.isfinite(other)
+        if not known.any() or not np.array_equal(one[~known], other[~known], equal_nan=True):
+            return float("inf")
+        one, other = one[known], other[known]
     return float(np.sqrt(np.mean(np.square(one - other)))) / max(spread, _TINY)
 
 

@@ -37,7 +37,19 @@ def natural_scale(call: Call) -> Array:
     rule = scale_in_steps if call.output.dtype.kind in "iu" else _RULES.get(call.node.op_type, _of_unknown)
     with np.errstate(all="ignore"):
         # Of one type, whatever the rule mixes, as operators want their inputs to be.
-        return np.asarray(rule(call)).astype(np.float32, copy=False)
+        scale = np.asarray(rule(call)).astype(np.float32, copy=False)
+    return _of_numbers(scale, call.output)
+
+
+def _of_numbers(scale: Array, output: Array) -> Array:
+    """Return a scale, 0 where the output is infinite, as the scores that an attention's mask takes out: an infinite
+    loss there would be one of all that is computed from it, and allow any error. What isn't known of a number is its
+    own size.
+    """
+    if output.dtype.kind != "f" or (np.isfinite(output).all() and not np.isnan(scale).any()):
+        return scale
+    known = np.where(np.isnan(scale) & ~np.isnan(output), absolute(output).astype(np.float32), scale)
+    return np.where(np.isinf(output), np.float32(0), known)
 
 
 def least_scale(call: Call) -> Array | None:

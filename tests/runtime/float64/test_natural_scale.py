@@ -237,4 +237,4 @@ def test_what_was_lost_before_counts_as_it_arrives() -> None:
 
 
 def test_an_operator_without_a_row_has_the_scale_of_its_largest_value() -> None:
-    assert _call("NoSuchOperator", [np.ones(3)], np.array([1.0, -7.0, np.inf])).tolist() == 7.0
+    assert _call("NoSuchOperator", [np.ones(3)], np.array([1.0, -7.0, np.inf])).tolist() == [7.0, 7.0, 0.0]
