@@ -19,6 +19,11 @@ EPSILON = float(np.finfo(np.float32).eps)
 RANDOM = np.random.default_rng(7)
 
 
+@pytest.fixture(autouse=True)
+def _same_noise_in_any_order() -> None:
+    RANDOM.bit_generator.state = np.random.default_rng(7).bit_generator.state
+
+
 def _noise(*shape: int) -> Any:
     return RANDOM.standard_normal(shape).astype(np.float32)
 
