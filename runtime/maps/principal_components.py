@@ -23,14 +23,15 @@ class Hues:
     """The second and the third component."""
 
     plane: "NDArray[np.float64]"
-    """H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly anything."""
+    """H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly anything, and where a
+    pixel isn't finite."""
     share: float
-    """How much of the channels' variance the first three hold."""
+    """How much of the channels' variance, over the finite pixels, the first three hold."""
 
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """The first component, and where every pixel is finite, what the others are and how much they hold."""
+    """The first component, what the others are, and where every pixel is finite, how much it holds."""
 
     first: "NDArray[np.float64]"
     """H W: its scores."""
@@ -65,15 +66,17 @@ def principal_components(tensor: "NDArray[Any]") -> PrincipalComponents:
     first[finite] = _signed(scores[0] * scale, np.einsum("cp,cp->p", kept, kept))
     found = PrincipalComponents(first.reshape(shape))
     held, whole = np.sum(scores**2, axis=1), float(np.sum((centred / scale) ** 2))
-    if not finite.all() or not whole or not np.isfinite(whole):
+    if not whole or not np.isfinite(whole):
         return found
     shares = np.minimum(held / whole, 1.0)
     seen = shares[1:] >= _LEAST_HUE
-    deviations = np.sqrt(held[1:] / pixels.shape[1])
-    plane = np.where(seen[:, None], scores[1:] / np.where(seen, deviations, 1.0)[:, None], 0.0)
-    plane *= np.where(np.sum(plane**3, axis=1) >= 0, 1.0, -1.0)[:, None]  # so that one tensor has one picture
-    hues = Hues(plane.T.reshape(*shape, 2), min(float(shares.sum()), 1.0))
-    return PrincipalComponents(found.first, float(shares[0]), hues)
+    deviations = np.sqrt(held[1:] / kept.shape[1])
+    others = np.where(seen[:, None], scores[1:] / np.where(seen, deviations, 1.0)[:, None], 0.0)
+    others *= np.where(np.sum(others**3, axis=1) >= 0, 1.0, -1.0)[:, None]  # so that one tensor has one picture
+    plane = np.zeros((pixels.shape[1], 2))
+    plane[finite] = others.T
+    hues = Hues(plane.reshape(*shape, 2), min(float(shares.sum()), 1.0))
+    return PrincipalComponents(found.first, float(shares[0]) if finite.all() else None, hues)
 
 
 def _scores(centred: "NDArray[np.float64]") -> "NDArray[np.float64]":

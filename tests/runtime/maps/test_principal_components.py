@@ -91,17 +91,23 @@ def test_in_grey_the_picture_is_the_first_component():
     assert (np.diff(table[:, 0]) >= 0).all()
 
 
-def test_what_is_not_finite_has_a_colour_of_its_own():
-    tensor, _ = regions()
-    tensor[3, 4, 5] = np.nan
+def test_what_is_not_finite_has_a_colour_of_its_own_and_every_other_pixel_its_hue():
+    tensor, which = regions()
+    tensor[3, 4, 5], tensor[0, 0, 0] = np.nan, np.inf
     found = principal_components(tensor)
-    assert np.argwhere(np.isnan(found.first)).tolist() == [[4, 5]]
-    assert found.hues is None
+    assert np.argwhere(np.isnan(found.first)).tolist() == [[0, 0], [4, 5]]
     assert found.share is None
-    values = np.where(np.isnan(found.first), np.nan, 1.0)
-    image = component_image(values, np.zeros((SIDE, SIDE, 2)), (0.0, 2.0))
-    assert np.ptp(image[4, 5].astype(int)) > 100
-    assert np.ptp(image[0, 0].astype(int)) <= 1
+    finite = np.isfinite(found.first)
+    alone = principal_components(tensor[:, finite][:, None])
+    assert np.allclose(found.hues.plane[finite], alone.hues.plane[0])
+    assert not found.hues.plane[~finite].any()
+    drawn = texts(draw_grid({"conv": tensor[None]}, [output("conv")], reduce="pca3"))
+    assert "(brightness and hue)" in " ".join(drawn), "as its caption says"
+    ends = np.nanmin(found.first), np.nanmax(found.first)
+    image = component_image(found.first, found.hues.plane, ends).astype(int)
+    assert np.array_equal(image[0, 0], image[4, 5])
+    assert not (image[finite] == image[0, 0]).all(axis=1).any()
+    assert image[finite & (which == 3)].std(axis=0).max() < 6
 
 
 def test_hues_are_turned_as_near_as_can_be_to_the_tile_before_and_nothing_else_of_them_changes():

@@ -13,11 +13,11 @@ const LEAST_HUE = 0.01;
 /**
  * @typedef {object} Hues the second and the third component
  * @property {Float64Array} plane H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly
- *   anything
- * @property {number} share how much of the channels' variance the first three hold
+ *   anything, and where a pixel isn't finite
+ * @property {number} share how much of the channels' variance, over the finite pixels, the first three hold
  */
 /**
- * @typedef {object} PrincipalComponents the first, and where every pixel is finite, what the others are
+ * @typedef {object} PrincipalComponents the first, what the others are, and where every pixel is finite, how much it holds
  * @property {Float64Array} first H W
  * @property {number | null} share how much of the channels' variance over the image it holds
  * @property {Hues | null} hues
@@ -48,21 +48,22 @@ export function principalComponents(tensor, count = 1) {
     first[pixel] = leading[index];
   });
   const whole = sumOfSquares(scaled);
-  if (kept.length < pixels || !whole || !Number.isFinite(whole)) return { first, share: null, hues: null };
+  if (!whole || !Number.isFinite(whole)) return { first, share: null, hues: null };
   const shares = scores.map((each) => Math.min(sumOfSquares(each) / whole, 1));
-  if (count === 1) return { first, share: shares[0], hues: null };
+  const share = kept.length < pixels ? null : shares[0];
+  if (count === 1) return { first, share, hues: null };
   const plane = new Float64Array(2 * pixels);
   [1, 2].forEach((component, axis) => {
     if (!scores[component] || shares[component] < LEAST_HUE) return;
-    const deviation = Math.sqrt(sumOfSquares(scores[component]) / pixels);
+    const deviation = Math.sqrt(sumOfSquares(scores[component]) / kept.length);
     // So that one tensor has one picture.
     const sign = scores[component].reduce((sum, score) => sum + (score / deviation) ** 3, 0) >= 0 ? 1 : -1;
-    scores[component].forEach((score, pixel) => {
-      plane[2 * pixel + axis] = (sign * score) / deviation;
+    scores[component].forEach((score, index) => {
+      plane[2 * kept[index] + axis] = (sign * score) / deviation;
     });
   });
-  const share = Math.min(shares.reduce((sum, each) => sum + each, 0), 1);
-  return { first, share: shares[0], hues: { plane, share } };
+  const ofThree = Math.min(shares.reduce((sum, each) => sum + each, 0), 1);
+  return { first, share, hues: { plane, share: ofThree } };
 }
 
 /** @param {Float64Array} values */
