@@ -99,8 +99,8 @@ function asBefore(before, found) {
   if (!found) return { ...before, share: null, hues: null, values: new Float64Array(before.values.length) };
   const { values, share, height, width } = found;
   const isTurned = share !== null && correlation(before, found) < 0;
-  const both = before.hues && found.hues ? [found.hues, before.hues].map((each) => ({ ...each, height, width })) : null;
-  const hues = both && { ...both[0], plane: turned(both[0], both[1]) };
+  const [mine, theirs] = [found.hues, before.hues].map((each) => each && { ...each, height, width });
+  const hues = mine && theirs ? { ...mine, plane: turned(mine, theirs) } : found.hues;
   return { ...before, share, hues, values: values.map((value) => (isTurned ? -value : value)) };
 }
 

@@ -57,6 +57,19 @@ test("hues that come out turned are turned back", async () => {
   assert.notEqual(map.hues, null);
 });
 
+test("hues are there again after a picture without any", async () => {
+  const tiles = new CameraTiles();
+  const style = { ...STYLE, reduce: "pca3" };
+  const hasHues = async (/** @type {any} */ run) => (await tiles.pages(run, style)).maps.map(({ hues }) => hues !== null);
+  const covered = runOf(0);
+  const maps = covered.maps;
+  covered.maps = async (/** @type {any[]} */ outputs, /** @type {string} */ reduce) =>
+    (await maps(outputs, reduce)).map((/** @type {any} */ map) => ({ ...map, hues: null, share: null }));
+  assert.deepEqual(await hasHues(runOf(0)), [true, true]);
+  assert.deepEqual(await hasHues(covered), [false, false]);
+  assert.deepEqual(await hasHues(runOf(1)), [true, true]);
+});
+
 test("what is chosen by a picture without contrast is chosen again", async () => {
   const tiles = new CameraTiles();
   await tiles.pages(runOf(0, 5), STYLE);
