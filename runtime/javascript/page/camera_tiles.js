@@ -2,7 +2,7 @@
 // asks. Chosen anew of each picture they would jump.
 
 import { correlation, turned } from "../src/maps/likeness.js";
-import { chosenPages } from "./choice.js";
+import { chosenPages, copiesOf } from "./choice.js";
 
 /** @typedef {import("../src/maps/feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {import("../src/maps/map_page.js").MapPages} MapPages */
@@ -35,9 +35,7 @@ export class CameraTiles {
     const pages = isKept && this.kept ? await ofSameTiles(run, this.kept.pages, style) : await chosenPages(run, style);
     if (isKept || (pages.maps.length && hasContrast(run))) {
       // The page is handed the values: what is kept here is a copy.
-      const copied = (/** @type {FeatureMap["hues"]} */ hues) => hues && { ...hues, plane: hues.plane.slice() };
-      const maps = pages.maps.map((map) => ({ ...map, values: map.values.slice(), hues: copied(map.hues) }));
-      this.kept = { by, pages: { ...pages, maps } };
+      this.kept = { by, pages: { ...pages, maps: copiesOf(pages.maps) } };
     }
     return pages;
   }

@@ -6,9 +6,7 @@ import { overviewPages } from "../src/maps/overview.js";
 import { OUTPUT_PAGE } from "../src/maps/tile_places.js";
 import { atDepth, deepestModule } from "../src/selection.js";
 
-/** Names of models whose weights are known to be fresh unless they are from a file. */
-const OF_LIBRARIES = /^(cnn11$|cnn2$|cnn3$|torchvision:|timm:)/;
-
+/** @typedef {import("../src/maps/feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {import("../src/maps/map_page.js").MapPages} MapPages */
 /**
  * @typedef {object} OfPage what the visitor chose
@@ -53,12 +51,25 @@ export async function chosenPages(run, style) {
   const some = searched(run.artifact.manifest.outputs, style);
   try {
     const pages = await pagesOfSome(run, some, style);
-    return { ...pages, maps: pages.maps.map((map) => ({ ...map, values: map.values.slice() })) };
+    return { ...pages, maps: copiesOf(pages.maps) };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     const why = some.length ? error.message : `No output's name or operation contains ${style.filter}.`;
     return { maps: [], style, kind: OUTPUT_PAGE, lead: "", opening: [], closing: [why], facts: [], brief: true };
   }
+}
+
+/**
+ * Maps in memory of their own.
+ * @param {FeatureMap[]} maps
+ * @returns {FeatureMap[]}
+ */
+export function copiesOf(maps) {
+  return maps.map(({ values, hues, ...others }) => ({
+    ...others,
+    values: values.slice(),
+    hues: hues && { ...hues, plane: hues.plane.slice() },
+  }));
 }
 
 /**
@@ -71,19 +82,9 @@ async function pagesOfSome(run, outputs, style) {
   if (style.depth === OVERVIEW && !style.filter && !style.aliases) {
     const pages = await overviewPages(run, outputs, style, run.seen);
     const lead = [pages.lead, await run.topClass()].filter(Boolean).join(" ");
-    return { ...pages, lead, closing: [...pages.closing, ...meantBy(run.artifact.manifest)] };
+    return { ...pages, lead };
   }
   return gridPages(await run.maps(outputs, style.reduce), outputs, style);
-}
-
-/**
- * What random weights mean for a picture, if the model is known to have them; as `runtime/runs/photo_pages.py`.
- * @param {any} manifest
- * @returns {string[]}
- */
-function meantBy({ recipe }) {
-  const isRandom = recipe && !recipe.weights_file && OF_LIBRARIES.test(recipe.model);
-  return isRandom ? ["Random weights: this shows sizes and structure, nothing learned."] : [];
 }
 
 /**
