@@ -2,6 +2,8 @@
 // channels as tiles, some at a time.
 
 import { channelOf } from "../src/maps/channel_grid.js";
+import { SEQUENTIAL } from "../src/maps/colour_scales.js";
+import { HUED } from "../src/maps/component_colours.js";
 import { detailOf } from "../src/maps/feature_maps.js";
 import { coloursOf } from "../src/maps/tile.js";
 import { general, withMinus } from "../src/number_words.js";
@@ -25,6 +27,12 @@ const AT_ONCE = 64;
 const DIMMED = 0.35;
 /** By key: to the right, down. @type {Record<string, [number, number]>} */
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/**
+ * The scale of a map over the photo, which is grey: the greys of a brightness would not be seen.
+ * @param {ColourScale | null} scale
+ */
+export const scaleOverPhoto = (scale) => (scale?.cmap === HUED ? { ...scale, cmap: SEQUENTIAL } : scale);
 
 export class LargeView {
   /** @param {(step: number) => void} onStep to the next output, or the one before */
@@ -114,16 +122,17 @@ export class LargeView {
     this.drawn = drawn;
     this.scale = scale;
     this.cursor = [Math.floor(drawn.width / 2), Math.floor(drawn.height / 2)];
-    setRange(byId("large-range"), scale, drawn.values, { brief: Boolean(this.shown?.brief) });
     byId("value").textContent = "Point at a pixel, or move with the arrow keys, to read its value.";
     this.draw();
   }
 
   draw() {
     if (!this.drawn || !this.shown) return;
-    const { drawn, scale } = this;
+    const { drawn } = this;
     const { seen, photo, region, size } = this.shown.photo;
     const isOver = byId("large-overlay").checked;
+    const scale = isOver ? scaleOverPhoto(this.scale) : this.scale;
+    setRange(byId("large-range"), scale, drawn.values, { brief: Boolean(this.shown.brief) });
     this.canvas.classList.toggle("smooth", isOver);
     const what = drawn.channel === undefined ? "" : `, channel ${drawn.channel}`;
     this.canvas.setAttribute("aria-label", `${this.shown.output.name}${what}, ${drawn.height} × ${drawn.width} pixels`);
