@@ -125,7 +125,7 @@ MODELS = {
 
 
 CASES = [(model, style) for model in MODELS for style in STYLES if style == "overview" or model in ("resnet18", "vit")]
-CASES += [("unet with holes", style) for style in ("overview", "all", "in one scale")]
+CASES += [("unet with holes", style) for style in ("overview", "all", "in one scale", "all by three components")]
 
 
 def photo_of(side: int) -> Image.Image:
