@@ -24,6 +24,12 @@ class EvalModule(fx.GraphModule):
         """Return the module, in eval mode whatever `mode` is."""
         return self
 
+    def __copy__(self) -> "EvalModule":
+        # fx's would be a graph module of its own kind over the same parts, and its train() would reach them.
+        copied = EvalModule(self, self.graph, type(self).__name__)
+        copied.meta = self.meta
+        return copied
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (*super().__reduce__(), type(self).__name__)
 

@@ -320,7 +320,13 @@ class Drops(nn.Module):
 
 @pytest.mark.parametrize("capture", ["trace", "export"])
 @pytest.mark.parametrize(
-    "train", [lambda module: module.train(), lambda module: nn.ModuleList([module]).train()], ids=["itself", "a whole"]
+    "train",
+    [
+        lambda module: module.train(),
+        lambda module: nn.ModuleList([module]).train(),
+        lambda module: copy.copy(module).train(),
+    ],
+    ids=["itself", "a whole", "a copy over the same parts"],
 )
 @pytest.mark.parametrize("of", [lambda probe: probe.module, lambda probe: average_probe(probe).module])
 def test_a_probe_stays_in_eval_mode_and_leaves_the_statistics_alone(capture, train, of):
@@ -328,8 +334,8 @@ def test_a_probe_stays_in_eval_mode_and_leaves_the_statistics_alone(capture, tra
     probe = build_probe(model, IMAGE, capture=capture)
     before, expected = state_of(model), model(IMAGE)
     module = of(probe)
-    train(module)
-    module(IMAGE)
+    trained = train(module)
+    trained[0](IMAGE) if isinstance(trained, nn.ModuleList) else trained(IMAGE)
     assert torch.equal(probe(IMAGE)["drop"], expected)
     assert not module.training
     assert_same(before, state_of(model))
