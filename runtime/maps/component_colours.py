@@ -70,8 +70,9 @@ def _brightness_table() -> NDArray[np.uint8]:
 
 
 def hue_key() -> NDArray[np.uint8]:
-    """Return the hues of the second component, from left to right, and the third, upwards, where the first is in the
-    middle: S S 3 (RGB).
+    """Return the hues of the second and third component, around grey, where the first is in the middle: S S 3 (RGB).
+
+    Which way either points is a tile's own, since hues are turned.
     """
     scores = np.linspace(-_KEY, _KEY, 33)
     plane = np.stack(np.meshgrid(scores, scores[::-1]), axis=-1)

@@ -152,7 +152,7 @@ def draw_footer(
     marked = [not_finite_colour(table_of_scale(cmap))[None] for cmap in sorted(set(not_finite))]
     legend += [*([_NEXT] if legend else []), *marked, "not finite"] if marked else []
     if hued:
-        legend += [*([_NEXT] if legend else []), hue_key(), "hue: PC2 to the right, PC3 upwards"]
+        legend += [*([_NEXT] if legend else []), hue_key(), "hue: PC2 and PC3"]
     x, baseline = MARGIN, layout.notes_top + layout.text
     for part in legend:
         if isinstance(part, str):

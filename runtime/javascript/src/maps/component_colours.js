@@ -52,7 +52,8 @@ export function tableOfScale(cmap) {
 }
 
 /**
- * The hues of the second component, from left to right, and the third, upwards, where the first is in the middle.
+ * The hues of the second and the third component, around grey, where the first is in the middle; which way either points
+ * is a tile's own.
  * @returns {import("./picture.js").Colours}
  */
 export function hueKey() {

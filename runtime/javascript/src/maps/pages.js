@@ -89,6 +89,6 @@ function legendOf(shared, notFinite, isHued) {
     return { width: 1, height: 1, data };
   });
   const bad = colours.length ? [...colours, "not finite"] : [];
-  const key = isHued ? [hueKey(), "hue: PC2 to the right, PC3 upwards"] : [];
+  const key = isHued ? [hueKey(), "hue: PC2 and PC3"] : [];
   return [scale, bad, key].filter((part) => part.length).flatMap((part, index) => (index ? [NEXT, ...part] : part));
 }
