@@ -17,8 +17,7 @@ from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
 from .channel_mean import channels_of
 from .feature_maps import FeatureMap, LeftOut
-from .principal_components import PrincipalComponents
-from .reductions import AUTO, AUTO_ORDER, HUED_REDUCTION, REDUCTIONS, Reduction
+from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
 __all__ = ["output_tensor", "read_channels", "read_map"]
 
@@ -60,14 +59,10 @@ def read_map(
             left_out = _shows_nothing(values, tensor, row, output, (noise or {}).get(output.name, 0.0))
         size = output.averaged or tensor.shape[0], *tensor.shape[1:]
         found = FeatureMap(output.name, _operation(output), output.module_path, values, size, name, left_out)
-        tried.append(_of_components(found, parts) if parts and left_out is None else found)
+        tried.append(replace(found, share=parts.share, hues=parts.hues) if parts and left_out is None else found)
         if left_out not in ("constant", "rounding"):
             return tried[-1]
     return tried[0]
-
-
-def _of_components(map_: FeatureMap, parts: PrincipalComponents) -> FeatureMap:
-    return replace(map_, share=parts.share, hues=parts.hues if map_.reduction == HUED_REDUCTION else None)
 
 
 def read_channels(arrays: Mapping[str, Any], output: Output, map_: FeatureMap) -> list[FeatureMap]:

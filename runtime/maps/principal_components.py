@@ -5,7 +5,7 @@ NumPy is imported where it is used, as in `reductions.py`.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class PrincipalComponents:
     hues: Hues | None = None
 
 
-def principal_components(tensor: "NDArray[Any]") -> PrincipalComponents:
+def principal_components(tensor: "NDArray[Any]", *, count: Literal[1, 3] = 3) -> PrincipalComponents:
     """Return each pixel's channels, less their mean over the image, projected on where they vary most.
 
     So Eigen-CAM (Muhammad and Yeasin, 2020) finds without a gradient or a class what a layer responds to; it leaves the
@@ -50,6 +50,7 @@ def principal_components(tensor: "NDArray[Any]") -> PrincipalComponents:
 
     Args:
         tensor: C H W.
+        count: how many are computed; of one there are no hues.
     """
     import numpy as np
 
@@ -62,13 +63,15 @@ def principal_components(tensor: "NDArray[Any]") -> PrincipalComponents:
     kept = pixels[:, finite]
     centred = kept - kept.mean(axis=1, keepdims=True)
     scale = float(np.abs(centred).max()) or 1.0  # the squares of the largest numbers would overflow
-    scores = _scores(centred / scale)
+    scores = _scores(centred / scale, count)
     first[finite] = _signed(scores[0] * scale, np.einsum("cp,cp->p", kept, kept))
-    found = PrincipalComponents(first.reshape(shape))
     held, whole = np.sum(scores**2, axis=1), float(np.sum((centred / scale) ** 2))
     if not whole or not np.isfinite(whole):
-        return found
+        return PrincipalComponents(first.reshape(shape))
     shares = np.minimum(held / whole, 1.0)
+    share = float(shares[0]) if finite.all() else None
+    if count == 1:
+        return PrincipalComponents(first.reshape(shape), share)
     seen = shares[1:] >= _LEAST_HUE
     deviations = np.sqrt(held[1:] / kept.shape[1])
     others = np.where(seen[:, None], scores[1:] / np.where(seen, deviations, 1.0)[:, None], 0.0)
@@ -76,20 +79,20 @@ def principal_components(tensor: "NDArray[Any]") -> PrincipalComponents:
     plane = np.zeros((pixels.shape[1], 2))
     plane[finite] = others.T
     hues = Hues(plane.reshape(*shape, 2), min(float(shares.sum()), 1.0))
-    return PrincipalComponents(found.first, float(shares[0]) if finite.all() else None, hues)
+    return PrincipalComponents(first.reshape(shape), share, hues)
 
 
-def _scores(centred: "NDArray[np.float64]") -> "NDArray[np.float64]":
-    """C P to 3 P: the components' scores, by the smaller of the two matrices that have them; 0 of one that isn't."""
+def _scores(centred: "NDArray[np.float64]", count: int) -> "NDArray[np.float64]":
+    """C P to `count` P: the components' scores, by the smaller of the two matrices that have them; 0 for none."""
     import numpy as np
 
     channels, pixels = centred.shape
-    found = np.zeros((3, pixels))
+    found = np.zeros((count, pixels))
     if channels <= pixels:
-        few = np.linalg.eigh(centred @ centred.T)[1][:, :-4:-1].T @ centred
+        few = np.linalg.eigh(centred @ centred.T)[1][:, : -count - 1 : -1].T @ centred
     else:
         values, vectors = np.linalg.eigh(centred.T @ centred)
-        few = (vectors[:, :-4:-1] * np.sqrt(np.maximum(values[:-4:-1], 0.0))).T
+        few = (vectors[:, : -count - 1 : -1] * np.sqrt(np.maximum(values[: -count - 1 : -1], 0.0))).T
     found[: len(few)] = few
     return found
 

@@ -6,6 +6,7 @@ used: the command line lists this table in its help.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .principal_components import PrincipalComponents, principal_components
@@ -68,7 +69,7 @@ def _max_magnitude(tensor: "NDArray[Any]") -> "NDArray[np.float64]":
 
 
 def _principal(tensor: "NDArray[Any]") -> "NDArray[np.float64]":
-    return principal_components(tensor).first
+    return principal_components(tensor, count=1).first
 
 
 HUED_REDUCTION = "pca3"
@@ -83,7 +84,7 @@ REDUCTIONS = {
         _principal,
         _l2,
         "the first principal component of the channels, high where they are strong",
-        components=principal_components,
+        components=partial(principal_components, count=1),
         comparable=False,
     ),
     HUED_REDUCTION: Reduction(

@@ -28,7 +28,7 @@ export function componentImage(values, plane, { low, high }) {
   // Halved, because the range may be larger than the largest float64.
   const half = high / 2 - low / 2 || 1;
   const image = new Uint8ClampedArray(4 * values.length).fill(255);
-  const missing = notFiniteColour(tableOfScale(HUED));
+  const missing = notFiniteColour(BRIGHTNESS);
   for (let at = 0; at < values.length; at++) {
     const position = Math.min(Math.max((values[at] / 2 - low / 2) / half, 0), 1);
     const [a, b] = [plane[2 * at] * CHROMA, plane[2 * at + 1] * CHROMA];
@@ -46,9 +46,7 @@ export function componentImage(values, plane, { low, high }) {
  * @throws {import("../errors.js").UsageError} there is no such colour map
  */
 export function tableOfScale(cmap) {
-  if (cmap !== HUED) return colourTable(cmap);
-  const levels = Array.from({ length: LEVELS }, (_, level) => srgb(lightnessOf(level / (LEVELS - 1)), 0, 0));
-  return Uint8Array.from(levels.flat());
+  return cmap === HUED ? BRIGHTNESS : colourTable(cmap);
 }
 
 /**
@@ -87,3 +85,8 @@ function srgb(lightness, a, b) {
     return Math.floor(part * 255 + 0.5);
   });
 }
+
+/** The first component's colours where the others are 0: greys. */
+const BRIGHTNESS = Uint8Array.from(
+  Array.from({ length: LEVELS }, (_, level) => srgb(lightnessOf(level / (LEVELS - 1)), 0, 0)).flat(),
+);

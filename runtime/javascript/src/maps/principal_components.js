@@ -30,7 +30,7 @@ const LEAST_HUE = 0.01;
  * @param {1 | 3} [count] how many are computed: of one there are no hues
  * @returns {PrincipalComponents} NaN where a channel isn't finite
  */
-export function principalComponents(tensor, count = 1) {
+export function principalComponents(tensor, count = 3) {
   const pixels = tensor.height * tensor.width;
   const first = new Float64Array(pixels).fill(NaN);
   const kept = finitePixels(tensor);

@@ -64,16 +64,16 @@ export const REDUCTIONS = {
   max: { reduce: max, magnitude: maxMagnitude, words: "the largest of the channels" },
   "abs-mean": { reduce: absMean, magnitude: absMean, words: "the mean of the channels' absolute values" },
   pca: {
-    reduce: (tensor) => principalComponents(tensor).first,
+    reduce: (tensor) => principalComponents(tensor, 1).first,
     magnitude: l2,
     words: "the first principal component of the channels, high where they are strong",
-    components: principalComponents,
+    components: (tensor) => principalComponents(tensor, 1),
   },
   [HUED_REDUCTION]: {
-    reduce: (tensor) => principalComponents(tensor).first,
+    reduce: (tensor) => principalComponents(tensor, 1).first,
     magnitude: l2,
     words: "the channels' principal components, PC1 as brightness, PC2 and PC3 as hue",
-    components: (tensor) => principalComponents(tensor, 3),
+    components: principalComponents,
   },
 };
 
