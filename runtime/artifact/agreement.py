@@ -65,11 +65,13 @@ class Tensor:
             # Whole, since the order of the elements isn't known yet.
             wide = array.astype(np.float64, copy=False).reshape(-1)
             self.infinities: tuple[int, ...] = ()
-            if not np.isfinite(wide.sum()):  # as a mask's scores, of which the others say what they are
+            total = wide.sum()
+            if not np.isfinite(total):  # as a mask's scores, of which the others say what they are
                 counted = (np.isposinf(wide), np.isneginf(wide), np.isnan(wide))
                 self.infinities = tuple(int(each.sum()) for each in counted)
                 wide = wide[np.isfinite(wide)]
-            self.mean = float(wide.mean()) if wide.size else 0.0
+                total = wide.sum()
+            self.mean = float(total / wide.size) if wide.size else 0.0
             self.spread = float(np.sqrt(np.mean(np.square(wide)))) if wide.size else 0.0
         self.finite = bool(np.isfinite(self.spread)) and (wide.size > 0 or not array.size)
 
@@ -138,12 +140,13 @@ def best_alignment(
 
 
 def _difference(one: NDArray[np.float64], other: NDArray[np.float64], spread: float) -> float:
-    if not np.isfinite(one.sum() + other.sum()):
+    distance = float(np.sqrt(np.mean(np.square(one - other))))
+    if not np.isfinite(distance):  # as nearly never
         known = np.isfinite(one) & np.isfinite(other)
         if not known.any() or not np.array_equal(one[~known], other[~known], equal_nan=True):
             return float("inf")
-        one, other = one[known], other[known]
-    return float(np.sqrt(np.mean(np.square(one - other)))) / max(spread, _TINY)
+        distance = float(np.sqrt(np.mean(np.square(one[known] - other[known]))))
+    return distance / max(spread, _TINY)
 
 
 def _angle(one: NDArray[np.float64], other: NDArray[np.float64], _: float) -> float:

@@ -38,7 +38,7 @@ def natural_scale(call: Call) -> Array:
     with np.errstate(all="ignore"):
         # Of one type, whatever the rule mixes, as operators want their inputs to be.
         scale = np.asarray(rule(call)).astype(np.float32, copy=False)
-    return _of_numbers(scale, call.output)
+        return _of_numbers(scale, call.output)
 
 
 def _of_numbers(scale: Array, output: Array) -> Array:
@@ -46,7 +46,8 @@ def _of_numbers(scale: Array, output: Array) -> Array:
     loss there would be one of all that is computed from it, and allow any error. What isn't known of a number is its
     own size.
     """
-    if output.dtype.kind != "f" or (np.isfinite(output).all() and not np.isnan(scale).any()):
+    # A sum is not finite where a number isn't, and makes no second array of what nearly always is.
+    if output.dtype.kind != "f" or (np.isfinite(output.sum()) and not np.isnan(scale.sum())):
         return scale
     known = np.where(np.isnan(scale) & ~np.isnan(output), absolute(output).astype(np.float32), scale)
     return np.where(np.isinf(output), np.float32(0), known)
