@@ -264,6 +264,11 @@ CHAINS: dict[str, tuple[list[onnx.NodeProto], dict[str, Any], dict[str, NDArray[
         {"x": _X},
         {"table": _noise(11, 11)},
     ),
+    "a softmax of masked scores": (
+        [_node("Where", ["keeps", "x", "never"], ["masked"]), _node("Softmax", ["masked"], ["y"], axis=-1)],
+        {"x": _X},
+        {"keeps": np.arange(11) % 3 > 0, "never": np.array(-np.inf, np.float32)},
+    ),
 }
 """Several nodes of which only the last one's result is known, so that losses are followed from one to the next: nodes,
 inputs and weights."""

@@ -198,7 +198,31 @@ const atLeast = (x, least) => (least ? map(x, (each) => Math.max(each, least)) :
 export function naturalScale(call) {
   const rule = OPERATORS.get(call.node.opType)?.scale;
   if (!rule) throw new Error(`${call.node.opType} has no natural scale`);
-  return call.output.isFloat ? rule(call) : ofSteps(call);
+  return call.output.isFloat ? ofNumbers(rule(call), call.output) : ofSteps(call);
+}
+
+/**
+ * A scale, 0 where the output is infinite, as the scores that an attention's mask takes out: an infinite loss there would
+ * be one of all that is computed from it, and allow any error. What isn't known of a number is its own size.
+ *
+ * @param {Values} scale
+ * @param {Values} output
+ * @returns {Values}
+ */
+function ofNumbers(scale, output) {
+  // A sum is not finite where a number isn't, and makes no second array of what nearly always is.
+  if (Number.isFinite(total(output.data)) && !Number.isNaN(total(scale.data))) return scale;
+  return zip(output, scale, (value, each) => {
+    if (Math.abs(value) === Infinity) return 0;
+    return Number.isNaN(each) && !Number.isNaN(value) ? Math.abs(value) : each;
+  });
+}
+
+/** @param {Float64Array | Float32Array} data */
+function total(data) {
+  let sum = 0;
+  for (let place = 0; place < data.length; place++) sum += data[place];
+  return sum;
 }
 
 /**

@@ -17,6 +17,7 @@ import { sizeOf } from "../tensor.js";
  * @property {number} scale its largest absolute value
  * @property {number} noiseFloor eager float32's largest error on the sample, divided by `scale`
  * @property {number} nonfinite how many elements of eager float32's tensor are NaN or infinite
+ * @property {number} nonfiniteInFloat64 how many are so in float64: the model itself is. 0 where that isn't known
  * @property {Float64Array | null} channels 5 C: mean, root mean square, minimum, maximum, eager float32's largest error;
  *     null where the sample is the whole tensor
  * @property {number | null} channelAxis null: the tensor counts as one channel
@@ -76,6 +77,7 @@ function truthOf(tensors, number, name, facts) {
   const sample = tensors.get(`${number}/truth:${name}`),
     channels = tensors.get(`${number}/channels:${name}`);
   const { shape, scale, noise_floor: noiseFloor, nonfinite, channel_axis: axis = null } = facts;
+  const { nonfinite_in_float64: nonfiniteInFloat64 = 0 } = facts;
   const size = sizeOf(shape);
   if (
     !(sample?.data instanceof Float64Array) ||
@@ -83,17 +85,25 @@ function truthOf(tensors, number, name, facts) {
   ) {
     throw new Error(`the size of the truth of ${name} doesn't match its shape`);
   }
-  const known = [scale, noiseFloor, nonfinite].every((each) => Number.isFinite(each) && each >= 0) && scale > 0;
+  const numbers = [scale, noiseFloor, nonfinite, nonfiniteInFloat64];
+  const known = numbers.every((each) => Number.isFinite(each) && each >= 0) && scale > 0;
   const wide = axis === null ? 1 : shape[axis];
   if (!known || (channels && (!(channels.data instanceof Float64Array) || channels.data.length !== 5 * wide))) {
     throw new Error(`the facts of ${name} don't match its shape`);
   }
   const statistics = channels ? /** @type {Float64Array} */ (channels.data) : null;
-  return { sample: sample.data, shape, scale, noiseFloor, nonfinite, channels: statistics, channelAxis: axis };
+  const counts = { nonfinite, nonfiniteInFloat64 };
+  return { sample: sample.data, shape, scale, noiseFloor, ...counts, channels: statistics, channelAxis: axis };
 }
 
 /** @param {Truth} truth @returns {Truth} of the sample alone, as of a flat tensor */
-export const ofSample = (truth) => ({ ...truth, shape: [truth.sample.length], channels: null, channelAxis: null });
+export const ofSample = (truth) => ({
+  ...truth,
+  shape: [truth.sample.length],
+  nonfiniteInFloat64: 0, // how many of these are in the sample isn't known
+  channels: null,
+  channelAxis: null,
+});
 
 /** @type {Map<string, Float64Array>} the places of samples, most of which have the same sizes */
 const PLACES = new Map();
