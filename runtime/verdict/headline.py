@@ -31,6 +31,7 @@ def headline(
     goal: GoalReport | None = None,
     programs: Sequence[str] = (),
     undefined: Sequence[str] = (),
+    partly_nan: Sequence[str] = (),
 ) -> str:
     """Return the headline.
 
@@ -42,8 +43,9 @@ def headline(
         goal: whether its results reach what they have to.
         programs: runners that were left out because they run programs.
         undefined: the model's results that have no finite value.
+        partly_nan: the model's results that are NaN in part.
     """
-    words = _headline(runners, outputs, unopened, undefined)
+    words = _headline(runners, outputs, unopened, undefined, partly_nan)
     if candidate:
         words = words.replace(", introduced", f"{_fused_words(runners, candidate)} introduced", 1)
     if candidate and candidate.precision != "float32":
@@ -85,11 +87,20 @@ def undefined_words(names: Sequence[str]) -> str:
     )
 
 
+def _partly_nan_words(names: Sequence[str]) -> str:
+    """Return that results are NaN in the model itself, after a sentence; nothing if none is."""
+    if not names:
+        return ""
+    results = f"result {names[0]} is" if len(names) == 1 else f"results {first_names(names)} are"
+    return f" The model's {results} NaN in part, in float64, on each input: there, NaN is right."
+
+
 def _headline(
     runners: Sequence[RunnerReport],
     outputs: Sequence[Output],
     unopened: Mapping[str, Unopened],
     undefined: Sequence[str],
+    partly_nan: Sequence[str],
 ) -> str:
     facts = {output.name: output for output in outputs}
     failed = [runner for runner in runners if runner.verdict.fails]
@@ -113,7 +124,8 @@ def _headline(
         return _without_culprit(failed[0])
     if undefined:
         return undefined_words(undefined)
-    return f"{_passing(runners, unopened)}{_largest_error(runners, facts)}" if runners else "Nothing was compared."
+    passing = f"{_passing(runners, unopened)}{_partly_nan_words(partly_nan)}"
+    return f"{passing}{_largest_error(runners, facts)}" if runners else "Nothing was compared."
 
 
 def operation_words(output: Output) -> str:

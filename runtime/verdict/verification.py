@@ -198,7 +198,14 @@ class _Verification:
         undefined = self._undefined(results)
         return Report(
             headline=headline(
-                self._reports, outputs, unopened, self._artifact.manifest.candidate, goal, programs, undefined
+                self._reports,
+                outputs,
+                unopened,
+                self._artifact.manifest.candidate,
+                goal,
+                programs,
+                undefined,
+                [name for name in self._holding_nan(results) if name not in undefined],
             ),
             environment=describe_environment(self._artifact),
             outputs=outputs,
@@ -223,8 +230,15 @@ class _Verification:
 
     def _undefined(self, results: Sequence[str]) -> list[str]:
         """Return the results that have no finite value for any of the inputs."""
-        truths = {name: [judge.reference.truths[name].sample for judge in self._judges] for name in results}
-        return [name for name, of in truths.items() if all(each.size and not np.isfinite(each).any() for each in of)]
+        samples = {name: self._samples(name) for name in results}
+        return [name for name, of in samples.items() if all(each.size and not np.isfinite(each).any() for each in of)]
+
+    def _holding_nan(self, results: Sequence[str]) -> list[str]:
+        """Return the results that are NaN somewhere for each of the inputs."""
+        return [name for name in results if all(np.isnan(each).any() for each in self._samples(name))]
+
+    def _samples(self, name: str) -> list[NDArray[np.float64]]:
+        return [judge.reference.truths[name].sample for judge in self._judges]
 
     def _untried(self) -> dict[str, list[str]]:
         """Return, by output, what none of the recorded inputs exercises."""

@@ -15,9 +15,10 @@ import { FILE_RUNNER, VERDICTS } from "./verdict_table.js";
  * @param {readonly RunnerReport[]} runners as judged
  * @param {readonly Output[]} outputs of the artifact
  * @param {readonly string[]} [withoutValue] the model's results that have no finite value
+ * @param {readonly string[]} [partlyNan] the model's results that are NaN in part
  * @returns {string}
  */
-export function headline(runners, outputs, withoutValue = []) {
+export function headline(runners, outputs, withoutValue = [], partlyNan = []) {
   const facts = new Map(outputs.map((output) => [output.name, output]));
   const wrong = runners.filter(failed),
     blamed = wrong.filter(({ culprit }) => culprit);
@@ -33,7 +34,7 @@ export function headline(runners, outputs, withoutValue = []) {
   }
   if (wrong.length) return `${wrong[0].name} fails: ${wrong[0].verdict}.`;
   if (withoutValue.length) return undefinedWords(withoutValue);
-  return passing(runners) + largestError(runners, facts) + unevaluated(runners);
+  return passing(runners) + partlyNanWords(partlyNan) + largestError(runners, facts) + unevaluated(runners);
 }
 
 /** An operation as a reader knows it: `Conv2d conv1 (net.py:7)`. @param {Output} output @returns {string} */
@@ -58,6 +59,13 @@ function undefinedWords(names) {
     `The model's ${results} NaN or infinite throughout, in float64, on each input: nothing was compared there, ` +
     "which fails. Look for NaN in its weights, or give an input of its domain: --input."
   );
+}
+
+/** @param {readonly string[]} names @returns {string} that results are NaN in the model itself, after a sentence */
+function partlyNanWords(names) {
+  if (!names.length) return "";
+  const results = names.length === 1 ? `result ${names[0]} is` : `results ${firstNames(names)} are`;
+  return ` The model's ${results} NaN in part, in float64, on each input: there, NaN is right.`;
 }
 
 /** @param {readonly RunnerReport[]} runners @returns {string} */

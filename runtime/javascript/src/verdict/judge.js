@@ -116,9 +116,10 @@ export async function judge(artifact, tensors, options = {}) {
   runners.push(report);
   for (const each of runners) await addDifferences(each, artifact, parts);
   const withoutValue = undefinedOf(parts.results, references);
+  const partlyNan = holdingNan(parts.results, references).filter((name) => !withoutValue.includes(name));
   return {
     format_version: 1,
-    headline: headline(runners, manifest.outputs, withoutValue),
+    headline: headline(runners, manifest.outputs, withoutValue, partlyNan),
     environment: environmentOf(manifest),
     outputs: manifest.outputs,
     results: parts.results,
@@ -318,9 +319,22 @@ function environmentOf({ model, versions }) {
  * @returns {string[]} those that are NaN or infinite throughout in each
  */
 function undefinedOf(results, references) {
-  const samples = (/** @type {string} */ name) => references.map(({ truths }) => truths.get(name)?.sample ?? []);
-  return results.filter((name) => samples(name).every((each) => each.length && !each.some(Number.isFinite)));
+  return results.filter((name) =>
+    samplesOf(name, references).every((each) => each.length && !each.some(Number.isFinite)),
+  );
 }
+
+/**
+ * @param {readonly string[]} results
+ * @param {readonly Reference[]} references
+ * @returns {string[]} those that are NaN somewhere in each
+ */
+function holdingNan(results, references) {
+  return results.filter((name) => samplesOf(name, references).every((each) => each.some(Number.isNaN)));
+}
+
+/** @param {string} name @param {readonly Reference[]} references */
+const samplesOf = (name, references) => references.map(({ truths }) => truths.get(name)?.sample ?? new Float64Array());
 
 /**
  * @param {Artifact["manifest"]} manifest
