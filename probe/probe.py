@@ -32,7 +32,7 @@ class Probe(ShowsOutputs):
     Attributes:
         module: the `torch.fx.GraphModule`; `forward` returns `{name: tensor}` in the order of `outputs`. Its modules
             are its own, but share the model's weights and buffers in memory: an optimizer would change these for both.
-            It stays in eval mode whatever `train()` says, so that no batch norm writes to the model's statistics.
+            All stay in eval mode whatever `train()` says, so that no batch norm writes to the model's statistics.
             Tensors that the model replaced are followed when the probe itself is called.
         inputs: the tensors that the model is called with, in order: those within lists and dictionaries, too.
         outputs: the description of each output.

@@ -7,7 +7,7 @@ exported_graph.py: torch.export's program -> a graph like symbolic tracing's; au
 naming.py: a node's unique name: torchvision's feature names, repeated ones (relu_1), parts of tuples (getitem_1)
 labels.py: a node's label: Conv2d, flatten, aten operators; full class names
 plain_names.py: module names that Python or TorchScript can't take as identifiers (class, non-ASCII)
-eval_module.py: a graph's module stays in eval mode: train() does nothing; it can be pickled
+eval_module.py: a graph's module and its parts stay in eval mode: train() does nothing; it can be pickled
 traced_model.py: the result of either way; the probe's module: returns by name, clones what is overwritten later
 quiet.py: hides torch's warnings and logs, and rewords its errors: torch.cond, values of tensors
 """

@@ -2,13 +2,17 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from export import export_artifact
 from probe import average_probe, build_probe
+from runtime import open_artifact
 from runtime.artifact.errors import ModelError
+from runtime.verdict.verification import verify
 
 IMAGE = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
@@ -318,6 +322,12 @@ class Drops(nn.Module):
         return self.drop(self.norm(x))
 
 
+def _train_each_part(module):
+    for part in module.children():
+        assert part.train() is part
+    return module
+
+
 @pytest.mark.parametrize("capture", ["trace", "export"])
 @pytest.mark.parametrize(
     "train",
@@ -325,8 +335,9 @@ class Drops(nn.Module):
         lambda module: module.train(),
         lambda module: nn.ModuleList([module]).train(),
         lambda module: copy.copy(module).train(),
+        _train_each_part,
     ],
-    ids=["itself", "a whole", "a copy over the same parts"],
+    ids=["itself", "a whole", "a copy over the same parts", "a part by hand"],
 )
 @pytest.mark.parametrize("of", [lambda probe: probe.module, lambda probe: average_probe(probe).module])
 def test_a_probe_stays_in_eval_mode_and_leaves_the_statistics_alone(capture, train, of):
@@ -339,3 +350,21 @@ def test_a_probe_stays_in_eval_mode_and_leaves_the_statistics_alone(capture, tra
     assert torch.equal(probe(IMAGE)["drop"], expected)
     assert not module.training
     assert_same(before, state_of(model))
+    assert model.train().norm.training
+
+
+def test_a_part_that_is_trained_by_hand_shows_in_no_file_that_is_exported(tmp_path):
+    model = Drops().eval()
+    probe = build_probe(model, IMAGE)
+    before = state_of(model)
+    probe.module.norm.train()
+    artifact = open_artifact(export_artifact(probe, tmp_path / "artifact"))
+    assert_same(before, state_of(model))
+    assert np.allclose(
+        artifact.reference().truths["drop"].sample, model(*_recorded(artifact)).detach().flatten(), atol=1e-6
+    )
+    assert verify(artifact, ["onnx-cpu", "torchscript"]).passed
+
+
+def _recorded(artifact):
+    return map(torch.from_numpy, artifact.reference().inputs.values())
