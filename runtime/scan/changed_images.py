@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ..artifact.errors import ImageError
 from .image_list import Shard, packed
+from .image_place import TAR
 from .tables import part_name, read_columns, read_table, write_table
 
-__all__ = ["Taken", "drop_rows", "state_of", "superseded", "taken"]
+__all__ = ["Taken", "drop_rows", "dropped_tars", "state_of", "superseded", "taken"]
 
 
 def state_of(file: Path) -> int:
@@ -90,6 +91,23 @@ def superseded(shards: Sequence[Shard], repaired: Collection[str] = ()) -> set[i
             if item in later:
                 found.add(shard.first + place)
             later.add(item)
+    return found
+
+
+def dropped_tars(shards: Sequence[Shard], done: Mapping[str, set[int]], images: Path) -> set[int]:
+    """Return the numbers of tars whose rows an earlier call removed, since they were repaired: they may be gone by now.
+
+    Raises:
+        ArtifactError: a table is damaged.
+    """
+    import pyarrow as pa
+
+    found = set[int]()
+    for shard in shards:
+        tars = {number for number, item in enumerate(shard.items, shard.first) if item.endswith(TAR)}
+        if tars and shard.rank in done.get(shard.class_name, ()):
+            rows = read_columns(images / part_name(shard.number), {"number": pa.int64()})
+            found |= tars.difference(rows["number"].to_pylist())
     return found
 
 

@@ -12,7 +12,7 @@ from ..artifact.selection import select_outputs
 from ..runners.base import Runner
 from ..runners.memory_need import bytes_of
 from ..runs.input_files import is_photo
-from .changed_images import drop_rows, superseded
+from .changed_images import drop_rows, dropped_tars, superseded
 from .compiled_loops import reduced_by
 from .differences import Comparison, compared, noise_floors
 from .going_on import check_tables, class_numbers, done_shards, listed_shards
@@ -153,9 +153,9 @@ def scan(
         )
         # From here on, the shards alone hold the paths of a million images.
         source, items = replace(source, items=()), []
-        gone = superseded(shards, source.whole_tars())
         numbers, done = class_numbers(shards), done_shards(tree, shards)
         check_tables(target, shards, done, differences=other is not None)
+        gone = superseded(shards, source.whole_tars()) | dropped_tars(shards, done, target / "images")
         waiting = [each for each in shards if each.rank not in done[each.class_name]]
         to_do = sum(len(each.items) for each in waiting)
         earlier = sum(len(each.items) for each in shards) - len(gone) - to_do
@@ -286,7 +286,11 @@ def _finished(
         whole,
         images,
         images - whole.images,
-        len({item for shard in shards for item in shard.items if item.endswith(TAR)} - source.whole_tars()),
+        sum(
+            item.endswith(TAR) and number not in gone
+            for shard in shards
+            for number, item in enumerate(shard.items, shard.first)
+        ),
         earlier,
         lambda number: shown_path(item_of(number)),
         lambda number: source.get(item_of(number)),

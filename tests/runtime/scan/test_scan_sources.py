@@ -299,6 +299,11 @@ def test_a_tar_that_was_repaired_is_read_to_its_end_and_no_longer_listed(small, 
     assert {row["image"] for row in rows} == {*(f"a.tar/{number}.png" for number in range(4)), "b.tar/9.png"}
     assert len(rows) == 5
     assert layerprobe(*command).code == 0
+    # Its images are counted: it isn't needed any more.
+    (tmp_path / "tars" / "a.tar").unlink()
+    outcome = layerprobe(*command)
+    assert (outcome.code, "can't be read" in outcome.err, "images: 5, " in outcome.out) == (0, False, True)
+    assert rows_of(tmp_path / "s") == rows
 
 
 def test_a_tar_that_is_repaired_before_it_is_counted_is_no_broken_image(small, photos, tmp_path, monkeypatch):
