@@ -104,10 +104,12 @@ class FeatureMap:
 
     @property
     def remarks(self) -> list[str]:
-        """What else is to be said of it: `PC1 43 %`, `+2 alike`."""
+        """What else is to be said of it: `PC1 43 %`, `PC1–3 81 %`, `+2 alike`."""
         if self.share is None:
             return [each for each in self.badges if each not in (WEAK, BRANCH)]
-        shares = {"PC1": self.share} | ({"PC1–3": self.hues.share} if self.hues else {})
+        shares = {"PC1": self.share}
+        if self.hues and self.hues.count > 1:
+            shares[f"PC1–{self.hues.count}"] = self.hues.share
         said = [f"{name} {share:.0%}".replace("%", " %") for name, share in shares.items()]
         return [*said, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
 

@@ -26,7 +26,9 @@ class Hues:
     """H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly anything, and where a
     pixel isn't finite."""
     share: float
-    """How much of the channels' variance, over the finite pixels, the first three hold."""
+    """How much of the channels' variance, over the finite pixels, those that are drawn hold, with the first."""
+    count: int
+    """How many these are, up to 3: 1 where no other holds anything, as of one channel."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def principal_components(tensor: "NDArray[Any]", *, count: Literal[1, 3] = 3) ->
     others *= np.where(np.sum(others**3, axis=1) >= 0, 1.0, -1.0)[:, None]  # so that one tensor has one picture
     plane = np.zeros((pixels.shape[1], 2))
     plane[finite] = others.T
-    hues = Hues(plane.reshape(*shape, 2), min(float(shares.sum()), 1.0))
+    drawn = 1 + int(seen.sum())
+    hues = Hues(plane.reshape(*shape, 2), min(float(shares[:drawn].sum()), 1.0), drawn)
     return PrincipalComponents(first.reshape(shape), share, hues)
 
 

@@ -43,7 +43,7 @@ test("hues that come out turned are turned back", async () => {
   run.maps = async (/** @type {any[]} */ outputs, /** @type {string} */ reduce) =>
     (await maps(outputs, reduce)).map((/** @type {any} */ map) => {
       const plane = Float64Array.from({ length: 2 * SIDE * SIDE }, (_, at) => Math.sin(at) * Math.cos(at / 7));
-      return { ...map, hues: { plane, share: 1 } };
+      return { ...map, hues: { plane, share: 1, count: 3 } };
     });
   await tiles.pages(run, style);
   const [kept] = tiles.kept?.pages.maps ?? [];

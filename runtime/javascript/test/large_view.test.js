@@ -7,7 +7,7 @@ import { scaleOverPhoto } from "../page/large_view.js";
 import { coloursOf } from "../src/maps/tile.js";
 
 test("three components over the photo have colours, as one has", () => {
-  const hues = { plane: new Float64Array(8), share: 1 };
+  const hues = { plane: new Float64Array(8), share: 1, count: 3 };
   const map = { width: 2, height: 2, values: Float64Array.of(0, 1, 2, 3), hues };
   const seen = { width: 2, height: 2, data: new Uint8Array(12).fill(90) };
   const scale = { low: 0, high: 3, lowest: 0, highest: 3, cmap: "brightness and hue" };

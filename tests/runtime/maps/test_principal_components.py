@@ -149,6 +149,23 @@ def test_a_grid_of_three_components_says_how_to_read_it():
     assert read_map(arrays, outputs[0], "pca").hues is None
 
 
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        ([[1, 0, 0]], ["PC1 100 %"]),
+        ([[1, 0, 0], [2, 0, 0], [3, 0, 0]], ["PC1 100 %"]),
+        ([[2, 0, 0], [0, 1, 0]], ["PC1 80 %", "PC1–2 100 %"]),
+        ([[2, 0, 0], [0, 1, 0], [0, 0, 1], [0, 0, 0]], ["PC1 67 %", "PC1–3 100 %"]),
+        ([[2, 0, 0], [0, 1, 0], [0, 0, 0.05]], ["PC1 80 %", "PC1–2 100 %"]),
+    ],
+    ids=["one channel", "one pattern", "two channels", "three patterns", "a third that has no hue"],
+)
+def test_shares_are_said_of_the_components_that_there_are(channels, said):
+    patterns = np.linalg.qr(np.random.default_rng(0).normal(size=(SIDE * SIDE, 4)))[0]
+    patterns = np.linalg.qr(patterns - patterns.mean(axis=0))[0][:, :3].T.reshape(3, SIDE, SIDE)
+    assert map_of(np.tensordot(np.array(channels, float), patterns, axes=1), "a").remarks == said
+
+
 @pytest.mark.parametrize("choice", [{"cmap": "magma"}, {"shared": True}, {"symmetric": True}, {"overlay": True}])
 def test_colours_of_one_number_are_refused_for_three(choice):
     with pytest.raises(UsageError, match=r"^pca3 has colours of its own: .* choose pca\.$"):

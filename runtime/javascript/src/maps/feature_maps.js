@@ -79,14 +79,15 @@ export const isLow = ({ share }) => share !== null && share < LEAST_SHARE;
 export const isWeak = ({ badges }) => badges.includes(WEAK);
 
 /**
- * What else is to be said of it: `PC1 43 %`, `+2 alike`.
+ * What else is to be said of it: `PC1 43 %`, `PC1–3 81 %`, `+2 alike`.
  * @param {FeatureMap} map
  * @returns {string[]}
  */
 export function remarksOf(map) {
   const others = map.badges.filter((badge) => badge !== WEAK && badge !== BRANCH);
   if (map.share === null) return others;
-  const shares = [`PC1 ${percent(map.share)}`, ...(map.hues ? [`PC1–3 ${percent(map.hues.share)}`] : [])];
+  const { share: all, count } = map.hues ?? { share: 0, count: 1 };
+  const shares = [`PC1 ${percent(map.share)}`, ...(count > 1 ? [`PC1–${count} ${percent(all)}`] : [])];
   return [...shares, ...others.filter((badge) => badge !== map.reduction)];
 }
 

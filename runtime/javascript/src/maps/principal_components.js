@@ -14,7 +14,9 @@ const LEAST_HUE = 0.01;
  * @typedef {object} Hues the second and the third component
  * @property {Float64Array} plane H W 2: their scores, each in multiples of its standard deviation; 0 where it holds hardly
  *   anything, and where a pixel isn't finite
- * @property {number} share how much of the channels' variance, over the finite pixels, the first three hold
+ * @property {number} share how much of the channels' variance, over the finite pixels, those that are drawn hold, with
+ *   the first
+ * @property {number} count how many these are, up to 3: 1 where no other holds anything, as of one channel
  */
 /**
  * @typedef {object} PrincipalComponents the first, what the others are, and where every pixel is finite, how much it holds
@@ -53,8 +55,9 @@ export function principalComponents(tensor, count = 3) {
   const share = kept.length < pixels ? null : shares[0];
   if (count === 1) return { first, share, hues: null };
   const plane = new Float64Array(2 * pixels);
+  const drawn = shares.filter((each, component) => component === 0 || each >= LEAST_HUE);
   [1, 2].forEach((component, axis) => {
-    if (!scores[component] || shares[component] < LEAST_HUE) return;
+    if (component >= drawn.length) return;
     const deviation = Math.sqrt(sumOfSquares(scores[component]) / kept.length);
     // So that one tensor has one picture.
     const sign = scores[component].reduce((sum, score) => sum + (score / deviation) ** 3, 0) >= 0 ? 1 : -1;
@@ -62,8 +65,8 @@ export function principalComponents(tensor, count = 3) {
       plane[2 * kept[index] + axis] = (sign * score) / deviation;
     });
   });
-  const ofThree = Math.min(shares.reduce((sum, each) => sum + each, 0), 1);
-  return { first, share, hues: { plane, share: ofThree } };
+  const held = Math.min(drawn.reduce((sum, each) => sum + each, 0), 1);
+  return { first, share, hues: { plane, share: held, count: drawn.length } };
 }
 
 /** @param {Float64Array} values */
