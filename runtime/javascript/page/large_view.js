@@ -5,6 +5,7 @@ import { channelOf } from "../src/maps/channel_grid.js";
 import { SEQUENTIAL } from "../src/maps/colour_scales.js";
 import { HUED } from "../src/maps/component_colours.js";
 import { detailOf } from "../src/maps/feature_maps.js";
+import { OWN_COLOURS } from "../src/maps/reductions.js";
 import { coloursOf } from "../src/maps/tile.js";
 import { general, withMinus } from "../src/number_words.js";
 import { byId, make } from "./elements.js";
@@ -132,6 +133,9 @@ export class LargeView {
     const { seen, photo, region, size } = this.shown.photo;
     const isOver = byId("large-overlay").checked;
     const scale = isOver ? scaleOverPhoto(this.scale) : this.scale;
+    const isInstead = scale?.cmap !== this.scale?.cmap;
+    byId("large-instead").hidden = !isInstead;
+    byId("large-instead").textContent = isInstead ? OWN_COLOURS : "";
     setRange(byId("large-range"), scale, drawn.values, { brief: Boolean(this.shown.brief) });
     this.canvas.classList.toggle("smooth", isOver);
     const what = drawn.channel === undefined ? "" : `, channel ${drawn.channel}`;

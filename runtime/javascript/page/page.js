@@ -18,7 +18,7 @@
 // elements.js: the elements of index.html, downloads, options
 
 import { colourMapNames } from "../src/maps/colour_maps.js";
-import { AUTO, REDUCTIONS, reductionOf } from "../src/maps/reductions.js";
+import { AUTO, HUED_REDUCTION, OWN_COLOURS, REDUCTIONS, reductionOf } from "../src/maps/reductions.js";
 import { notesOf, scalesOfPages } from "../src/maps/map_page.js";
 import { OVERVIEW, depthOptions } from "./choice.js";
 import { byId, make, setOptions } from "./elements.js";
@@ -260,7 +260,8 @@ function draw() {
   state.scales = scalesOfPages(pages);
   tiles.show(pages, photo);
   byId("lead").textContent = pages.lead;
-  byId("caption").replaceChildren(...lines(pages.opening));
+  const isAnother = byId("reduce").value === HUED_REDUCTION && pages.style.reduce !== HUED_REDUCTION;
+  byId("caption").replaceChildren(...lines([...(isAnother ? [OWN_COLOURS] : []), ...pages.opening]));
   byId("notes").replaceChildren(...lines(pages.maps.length ? notesOf(pages, pages.maps, state.scales) : pages.closing));
   byId("facts").replaceChildren(...lines(pages.facts));
   byId("more-facts").hidden = !pages.facts.length;

@@ -164,10 +164,14 @@ function fill({ tile, details, canvas, range }, { map, lines }, { style, brief }
   setRange(range, style.shared ? ownScale(map.values) : scale, map.values, { brief, bar: !style.shared });
 }
 
-/** @param {string} text a line below a name; the word that is unusual stands out by its colour */
+/**
+ * A line below a name, of which the word that is unusual stands out by its colour: where there isn't room for all, what is
+ * before it is cut.
+ * @param {string} text
+ */
 function lineOf(text) {
-  const parts = remarked(text).map((part) =>
-    Object.hasOwn(REMARKS, part) ? make("span", { className: part, textContent: part }) : part,
-  );
+  const parts = remarked(text)
+    .filter(Boolean)
+    .map((part) => make("span", { className: Object.hasOwn(REMARKS, part) ? part : "", textContent: part }));
   return make("span", { className: "detail" }, parts);
 }

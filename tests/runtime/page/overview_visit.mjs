@@ -33,6 +33,37 @@ seen.labels = await page.$$eval("#grid button.tile", (all) => all.map((tile) => 
 if (!seen.names.length) throw new Error(await page.textContent("#status"));
 const [file] = await Promise.all([page.waitForEvent("download"), page.click("#save-picture")]);
 await file.saveAs(picture);
+
+/** What the caption says after a choice. */
+async function captionAfter(choose) {
+  await page.evaluate(() => (document.querySelector("#status").textContent = ""));
+  await choose();
+  await page.waitForFunction(() => / maps in /.test(document.querySelector("#status").textContent));
+  return texts("#caption li");
+}
+seen.captions = [
+  await captionAfter(() => page.selectOption("#reduce", "pca3")),
+  await captionAfter(() => page.check("#overlay")),
+  await captionAfter(() => page.uncheck("#overlay")),
+  await captionAfter(() => page.selectOption("#cmap", "magma")),
+  await captionAfter(() => page.selectOption("#reduce", "pca")),
+];
+await captionAfter(() => page.selectOption("#cmap", ""));
+await captionAfter(() => page.selectOption("#reduce", "pca3"));
+await captionAfter(() => page.selectOption("#depth", "all"));
+await page.setViewportSize({ width: 320, height: 700 });
+seen.marks = await page.$$eval("#grid .detail", (all) =>
+  all
+    .filter((line) => line.querySelector(".weak"))
+    .map((line) => ({
+      text: line.textContent,
+      isCut: line.firstElementChild.scrollWidth > line.firstElementChild.clientWidth,
+      isSeen: line.querySelector(".weak").getBoundingClientRect().right <= line.getBoundingClientRect().right,
+    })),
+);
+await page.locator("#grid button.tile").first().click();
+const isInstead = () => page.textContent("#large-instead");
+seen.large = [await isInstead(), await page.check("#large-overlay").then(isInstead)];
 process.stdout.write(JSON.stringify(seen));
 await browser.close();
 server.close();

@@ -15,6 +15,7 @@ from PIL import Image
 from export import export_artifact
 from probe import build_probe
 from runtime import Preprocessing, open_artifact
+from runtime.artifact.errors import UsageError
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.overview import overview_pages
 from runtime.page.site_writing import write_page
@@ -31,6 +32,8 @@ def artifact(tmp_path_factory):
     torch.manual_seed(2)
     sizes = {"num_layers": 8, "num_heads": 2, "hidden_dim": 24, "mlp_dim": 48, "num_classes": 5}
     model = torchvision.models.VisionTransformer(image_size=SIDE, patch_size=8, **sizes).eval()
+    for parameter in model.encoder.layers.encoder_layer_3.mlp[3].parameters():
+        parameter.data.mul_(1e-7)  # beside the others it is weak
     probe = build_probe(model, torch.zeros(1, 3, SIDE, SIDE))
     folder = tmp_path_factory.mktemp("overview") / "artifact"
     return open_artifact(export_artifact(probe, folder, averaged=True, preprocessing=STEPS))
@@ -95,6 +98,19 @@ def test_the_means_are_there_before_the_components(seen):
     refining = [each for each in seen["statuses"] if each.endswith("Refining …")]
     assert len(refining) == 1
     assert seen["statuses"].index(refining[0]) < len(seen["statuses"]) - 1
+
+
+def test_where_three_components_can_not_be_drawn_the_page_says_why_in_the_words_of_the_command(seen):
+    with pytest.raises(UsageError) as refused:
+        GridStyle(reduce="pca3", overlay=True)
+    why = str(refused.value).removesuffix("choose pca.") + "pca is drawn."
+    assert seen["large"] == ["", why]
+    assert [why in caption for caption in seen["captions"]] == [False, True, False, True, False]
+
+
+def test_a_mark_is_seen_where_its_line_is_too_long(seen):
+    assert any(mark["isCut"] for mark in seen["marks"]), "so that the test tries what it says"
+    assert [mark["text"] for mark in seen["marks"] if not mark["isSeen"]] == []
 
 
 def test_the_saved_picture_has_as_many_maps(seen, drawn):

@@ -77,6 +77,11 @@ export const REDUCTIONS = {
   },
 };
 
+/** Why another reduction is drawn than was chosen: what `GridStyle` says in Python, which refuses it. */
+export const OWN_COLOURS =
+  `${HUED_REDUCTION} has colours of its own: with a colour map, a shared or symmetric scale, or over the photo, ` +
+  "pca is drawn.";
+
 /**
  * The reduction as it can be drawn: three components have colours of their own, and with others only the first is drawn.
  * @param {{ reduce: string, cmap: string | null, shared: boolean, symmetric: boolean, overlay: boolean }} style
