@@ -121,6 +121,33 @@ def _draw_title(picture: Picture, layout: GridLayout, title: str) -> None:
     draw_fitted(picture, (x, baseline), title, layout.text, width, INK, bold=True)
 
 
+@dataclass(frozen=True)
+class _Patch:
+    """Colours between the words of a legend."""
+
+    colours: NDArray[np.uint8]
+    """H W 3."""
+    width: int = _SWATCH
+    height: int = _SWATCH
+
+
+def _legend(scales: Sequence[ColourScale], not_finite: Sequence[str], line: int, *, hued: bool) -> list[str | _Patch]:
+    """Return what explains colours: a bar for each scale, what isn't finite, hues, as far as there are any.
+
+    `line` is how high a patch may be.
+    """
+    parts: list[list[str | _Patch]] = []
+    for scale in scales:
+        low, high = range_text(scale)
+        parts.append([low, _Patch(table_of_scale(scale.cmap)[None], 12 * _SWATCH), high])
+    if not_finite:
+        marks = [_Patch(not_finite_colour(table_of_scale(cmap))[None, None]) for cmap in not_finite]
+        parts.append([*marks, "not finite"])
+    if hued:
+        parts.append([_Patch(hue_key(), line, line), "hue: PC2 and PC3"])
+    return [each for index, part in enumerate(parts) for each in ([_NEXT, *part] if index else part)]
+
+
 def draw_footer(
     picture: Picture,
     layout: GridLayout,
@@ -145,27 +172,15 @@ def draw_footer(
         below = MARGIN + layout.text + 8 + index * layout.line
         picture.parts.append(Text(MARGIN, below, line, letters, ink))
     size = layout.text - 1
-    legend: list[str | NDArray[np.uint8]] = []
-    for scale in scales:
-        low, high = range_text(scale)
-        legend += [*([_NEXT] if legend else []), low, table_of_scale(scale.cmap), high]
-    marked = [not_finite_colour(table_of_scale(cmap))[None] for cmap in sorted(set(not_finite))]
-    legend += [*([_NEXT] if legend else []), *marked, "not finite"] if marked else []
-    if hued:
-        legend += [*([_NEXT] if legend else []), hue_key(), "hue: PC2 and PC3"]
+    legend = _legend(scales, sorted(set(not_finite)), layout.line - 2, hued=hued)
     x, baseline = MARGIN, layout.notes_top + layout.text
     for part in legend:
         if isinstance(part, str):
             picture.parts.append(Text(x, baseline, part, size, SOFT_INK))
             x += round(text_length(font_of_size(size), part)) + 8
         else:
-            width = _SWATCH if len(part) == 1 else 12 * _SWATCH
-            if part.ndim == 3:
-                width = layout.line - 2
-                picture.parts.append(Pixels(x, baseline - size, width, width, part))
-            else:
-                picture.parts.append(Pixels(x, baseline - _SWATCH + 1, width, _SWATCH, part[None]))
-            x += width + 8
+            picture.parts.append(Pixels(x, baseline - part.height + 1, part.width, part.height, part.colours))
+            x += part.width + 8
     first = 1 if legend else 0
     for index, note in enumerate(layout.notes):
         picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK))

@@ -54,7 +54,7 @@ export function drawFooter(picture, layout, shared, notFinite, isHued) {
     picture.addText(MARGIN, MARGIN + layout.text + 8 + (index + 1) * layout.line, line, size, ink),
   );
   const size = layout.text - 1;
-  const legend = legendOf(shared, notFinite, isHued);
+  const legend = legendOf(shared, notFinite, layout.line - 2, isHued);
   const baseline = layout.notesTop + layout.text;
   let x = MARGIN;
   for (const part of legend) {
@@ -62,11 +62,8 @@ export function drawFooter(picture, layout, shared, notFinite, isHued) {
       picture.addText(x, baseline, part, size, SOFT_INK);
       x += roundHalfEven(picture.measure(part, size, false)) + 8;
     } else {
-      const isKey = part.height > 1;
-      const width = isKey ? layout.line - 2 : part.width === 1 ? SWATCH : 12 * SWATCH;
-      if (isKey) picture.addPixels(x, baseline - size, width, width, part);
-      else picture.addPixels(x, baseline - SWATCH + 1, width, SWATCH, part);
-      x += width + 8;
+      picture.addPixels(x, baseline - part.height + 1, part.width, part.height, part.colours);
+      x += part.width + 8;
     }
   }
   const first = legend.length ? 1 : 0;
@@ -75,20 +72,32 @@ export function drawFooter(picture, layout, shared, notFinite, isHued) {
   );
 }
 
+/** @typedef {{ colours: import("./picture.js").Colours, width: number, height: number }} Patch between a legend's words */
+
 /**
+ * @param {import("./picture.js").Colours} colours
+ * @param {number} [width]
+ * @param {number} [height]
+ * @returns {Patch}
+ */
+const patch = (colours, width = SWATCH, height = SWATCH) => ({ colours, width, height });
+
+/**
+ * What explains colours: the bar of a scale, what isn't finite, hues, as far as there are any.
  * @param {import("./colour_scales.js").ColourScale | null} shared
  * @param {string[]} notFinite
+ * @param {number} line how high a patch may be
  * @param {boolean} isHued
- * @returns {(string | import("./picture.js").Colours)[]}
+ * @returns {(string | Patch)[]}
  */
-function legendOf(shared, notFinite, isHued) {
+function legendOf(shared, notFinite, line, isHued) {
   const [low, high] = shared ? rangeText(shared) : ["", ""];
-  const scale = shared ? [low, barOf(shared.cmap), high] : [];
-  const colours = [...new Set(notFinite)].sort().map((cmap) => {
+  const scale = shared ? [low, patch(barOf(shared.cmap), 12 * SWATCH), high] : [];
+  const marks = [...new Set(notFinite)].sort().map((cmap) => {
     const data = Uint8ClampedArray.from([...notFiniteColour(tableOfScale(cmap)), 255]);
-    return { width: 1, height: 1, data };
+    return patch({ width: 1, height: 1, data });
   });
-  const bad = colours.length ? [...colours, "not finite"] : [];
-  const key = isHued ? [hueKey(), "hue: PC2 and PC3"] : [];
+  const bad = marks.length ? [...marks, "not finite"] : [];
+  const key = isHued ? [patch(hueKey(), line, line), "hue: PC2 and PC3"] : [];
   return [scale, bad, key].filter((part) => part.length).flatMap((part, index) => (index ? [NEXT, ...part] : part));
 }
