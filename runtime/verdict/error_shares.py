@@ -124,8 +124,9 @@ def shares_of_error(
             share = _share(
                 result, expected, loss, truth, dtype, file.corrections.get(name), another_fault=another_fault
             )
-            if found.verdict is Verdict.NONFINITE and file.faults.get(name) == math.inf and share:
-                share = ErrorShare(math.inf, share.inherited)
+            if found.verdict is Verdict.NONFINITE and share:
+                arose_here = file.faults.get(name) == math.inf or _is_number_beyond(result, expected)
+                share = ErrorShare(math.inf, share.inherited) if arose_here else share
             if name in file.unsampled and found.failed and share:
                 share = ErrorShare(max(share.introduced, found.drift or 0.0), share.inherited)
             if part and inputs_right and not file.faults.keys().isdisjoint(part.absent_before.get(name, ())):
@@ -135,6 +136,11 @@ def shares_of_error(
         if split.comparison.failed or (split.share and split.share.introduced > PASSING_ERROR):
             wrong.add(name)
         yield split
+
+
+def _is_number_beyond(result: NDArray[Any], expected: NDArray[Any]) -> bool:
+    """Return whether a result is a number where what it is computed from makes NaN or infinity."""
+    return bool(np.any(np.isfinite(result) & ~np.isfinite(expected)))
 
 
 def _spreads(loss: NDArray[Any], shape: tuple[int, ...]) -> bool:

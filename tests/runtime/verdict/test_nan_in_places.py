@@ -5,6 +5,7 @@ import onnx
 import pytest
 import torch
 from onnx import numpy_helper
+from safetensors.numpy import save_file
 from torch import nn
 
 import layerprobe as lp
@@ -70,6 +71,15 @@ def test_nan_and_numbers_in_the_wrong_places_fail_the_file_and_its_runner(node_n
     assert _verdicts(report) == {"onnx-float64": "nonfinite", "onnx-cpu": "nonfinite"}
     culprits = [(runner.culprit.output, runner.culprit.cause) for runner in report.runners]
     assert culprits == [(node_name, "export"), (node_name, "export")]
+
+
+@pytest.mark.parametrize("name", ["truediv", "mul"])
+def test_a_number_where_an_operation_makes_nan_or_infinity_of_right_inputs_is_its_own_fault(name, divides, tmp_path):
+    run = lp.open_runner(divides, "onnx-cpu").run(lp.open_artifact(divides).reference().inputs)
+    wrong = {**run, name: np.where(np.isfinite(run[name]), run[name], np.float32(1))}
+    save_file(wrong, tmp_path / "wrong.safetensors")
+    runner = lp.verify(divides, tensors=[tmp_path / "wrong.safetensors"]).runners[-1]
+    assert (str(runner.verdict), runner.culprit.output) == ("nonfinite", name)
 
 
 class Overflows(nn.Module):

@@ -81,8 +81,10 @@ export function* sharesOfError(graph, reference, inputs, file, arrays, dtypes, p
       const found = compareOutput(name, truth, result, dtype, { loss });
       const anotherFault = wrongInFile.has(name) && inputsRight;
       let share = shareOf(result, expected, loss, truth, dtype, file.corrections.get(name), anotherFault);
-      if (found.verdict === "nonfinite" && file.faults.get(name) === Infinity && share)
-        share = { ...share, introduced: Infinity };
+      if (found.verdict === "nonfinite" && share) {
+        const aroseHere = file.faults.get(name) === Infinity || isNumberBeyond(result, expected);
+        share = aroseHere ? { ...share, introduced: Infinity } : share;
+      }
       if (file.unsampled.has(name) && failed(found) && share)
         share = { ...share, introduced: Math.max(share.introduced, found.drift ?? 0) };
       if (inputsRight && part.absentBefore.get(name)?.some((each) => file.faults.has(each))) {
@@ -95,6 +97,15 @@ export function* sharesOfError(graph, reference, inputs, file, arrays, dtypes, p
     yield split;
   }
 }
+
+/**
+ * Whether a result is a number where what it is computed from makes NaN or infinity.
+ *
+ * @param {Values} result
+ * @param {Values} expected of the same shape
+ */
+const isNumberBeyond = ({ data }, expected) =>
+  data.some((each, at) => Number.isFinite(each) && !Number.isFinite(expected.data[at]));
 
 /** @param {Numbers} data @returns {Values} */
 const flat = (data) => new Values([data.length], data);
