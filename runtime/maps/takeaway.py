@@ -1,5 +1,5 @@
-"""What an overview shows, in one sentence of what is measured: values that fade, maps that hardly change, or how far
-the photo's outlines are seen. There is none where there is nothing of it to say.
+"""What an overview shows, in one sentence of what is measured: values that aren't finite or fade, maps that hardly
+change, or how far the photo's outlines are seen. There is none where there is nothing of it to say.
 
 The other sentences of a page are in `footer.py`.
 """
@@ -45,9 +45,19 @@ def takeaway(
     """
     subject = _SUBJECTS.get(maps[0].reduction, maps[0].reduction)
     whole = [each for each in maps if not each.part] or maps
-    said = _faded(maps, scales) or _steady(whole, alike) or (_outlines(whole, photo) if photo is not None else "")
+    said = (
+        _not_finite(maps)
+        or _faded(maps, scales)
+        or _steady(whole, alike)
+        or (_outlines(whole, photo) if photo is not None else "")
+    )
     sentence = said.replace("IT", subject)
     return f"{sentence[0].upper()}{sentence[1:]}." if said else ""
+
+
+def _not_finite(maps: Sequence[FeatureMap]) -> str:
+    first = next((each.name for each in maps if not np.isfinite(each.values).all()), None)
+    return f"the first tile with values that aren't finite is {first}" if first is not None else ""
 
 
 def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None]) -> str:

@@ -427,6 +427,16 @@ def test_where_a_blocks_sum_looks_like_its_input_the_branch_is_drawn_and_said_to
     assert "1.add" not in written
 
 
+def test_the_activation_after_a_blocks_sum_is_no_branch_of_it():
+    torch.manual_seed(0)
+    model = torchvision.models.resnet.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1]).eval()
+    written = texts(lp.show(model, torch.rand(1, 3, 64, 64)))
+    shown = [at for at, text in enumerate(written) if text.startswith("layer") and "." in text]
+    branches = {written[at] for at in shown if "branch" in written[at + 1 : at + 3]}
+    assert {"layer1.0.conv2", "layer2.0.conv2"} <= branches
+    assert {"layer2.0.relu_1", "layer4.0.relu_1"} <= {written[at] for at in shown} - branches
+
+
 class Functional(nn.Module):
     """One convolution, and more functions behind it than a page holds."""
 

@@ -275,6 +275,24 @@ def test_a_weak_map_is_left_out_where_its_stage_has_another():
     assert "weak" in texts(pages.picture(1))
 
 
+def test_one_outlier_makes_no_other_map_weak():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3))
+    arrays["blocks.6.2"][0, 0, 5, 5] = 1e9
+    assert not any(each.is_weak for each in overview(arrays, outputs).maps)
+    assert "weak" not in overview(arrays, outputs).facts[-1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_maps_that_arent_finite_are_drawn_and_the_first_is_named(value):
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * (value if block > 5 else 1))
+    arrays["blocks.11.2"] = np.full((1, 24, 16, 16), value, np.float32)
+    pages = overview(arrays, outputs)
+    whole = [each.name for each in pages.maps if np.isfinite(each.values).all()]
+    assert {each.name for each in pages.maps} - {*whole} >= {"blocks.6.2", "blocks.11.2"}
+    assert not any(each.is_weak for each in pages.maps)
+    assert pages.lead == "The first tile with values that aren't finite is blocks.6.2."
+
+
 def test_what_is_nearly_constant_is_flagged():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) + (1000 if block == 11 else 0))
     pages = overview(arrays, outputs)

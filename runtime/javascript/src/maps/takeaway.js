@@ -1,6 +1,6 @@
-// What an overview shows, in one sentence of what is measured: values that fade, maps that hardly change, or how far the
-// photo's outlines are seen. There is none where there is nothing of it to say. The words of `runtime/maps/takeaway.py`;
-// the other sentences of a page are in `footer.js`.
+// What an overview shows, in one sentence of what is measured: values that aren't finite or fade, maps that hardly
+// change, or how far the photo's outlines are seen. There is none where there is nothing of it to say. The words of
+// `runtime/maps/takeaway.py`; the other sentences of a page are in `footer.js`.
 
 import { rangeText } from "./colour_scales.js";
 import { sameSize, sizeText } from "./feature_maps.js";
@@ -44,9 +44,15 @@ export function takeaway(maps, alike, photo, scales) {
   const subject = SUBJECTS[maps[0].reduction] ?? maps[0].reduction;
   const parts = maps.filter(({ part }) => !part);
   const whole = parts.length ? parts : maps;
-  const said = fadedOf(maps, scales) || steadyOf(whole, alike) || (photo ? outlinesOf(whole, photo) : "");
+  const said = notFiniteOf(maps) || fadedOf(maps, scales) || steadyOf(whole, alike) || (photo ? outlinesOf(whole, photo) : "");
   const sentence = said.replace("IT", subject);
   return said ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
+}
+
+/** @param {FeatureMap[]} maps */
+function notFiniteOf(maps) {
+  const first = maps.find(({ values }) => !values.every(Number.isFinite));
+  return first ? `the first tile with values that aren't finite is ${first.name}` : "";
 }
 
 /**
