@@ -46,7 +46,9 @@ def deepest_layer(
             raise _not_exported(manifest, head.step)
         if by_name[head.layer].has_map and _pixels(by_name[head.layer], sizes) > 1:
             return by_name[head.layer]
-    able = [each for each in manifest.outputs if each.has_map and "float" in each.dtype]
+    mapped = [each for each in manifest.outputs if each.has_map]
+    # Of a file all of whose layers are in whole steps, one of these: for score and eigen.
+    able = [each for each in mapped if "float" in each.dtype] or mapped
     found = [
         (pixels, each)
         for each in able
