@@ -24,6 +24,8 @@ _INVERTED = -0.4
 """The correlation with the photo's brightness, up to which a mean is mostly its negative."""
 _FADED = 1e-3
 """Of the first map's largest colour, below which the last one's has faded."""
+_RISEN = 10
+"""Of the same, above which values don't fade: a last sigmoid is small where it finds nothing."""
 _STEADY, _VERY_ALIKE = 8, 0.95
 """Maps of one size, and their least correlation with the last, from which on it is said that they hardly change."""
 _SUBJECTS = {"mean": "the mean", "pca": "PC1", "pca3": "PC1"}
@@ -61,8 +63,9 @@ def _not_finite(maps: Sequence[FeatureMap]) -> str:
 
 
 def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None]) -> str:
-    (first, was), (last, became) = (_largest(each) for each in (scales[0], scales[-1]))
-    if not 0 < last < _FADED * first:
+    largest = [_largest(each) for each in scales]
+    (first, was), (last, became) = largest[0], largest[-1]
+    if not 0 < last < _FADED * first or max(each for each, _ in largest) > _RISEN * first:
         return ""
     return f"the values of IT fade from {was} in {maps[0].stage} to {became} in {maps[-1].stage}"
 

@@ -355,6 +355,12 @@ def test_the_lead_says_that_values_fade_by_the_numbers_that_are_below_the_tiles(
     assert "fade" in pages.lead
 
 
+def test_values_that_rise_before_a_small_result_dont_fade():
+    scale = [1.0] * 6 + [50.0] * 5 + [1e-5]
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * scale[block], layers=2)
+    assert "fade" not in overview(arrays, outputs).lead
+
+
 def test_components_of_opposite_sign_are_alike_and_means_are_not():
     (map_,) = TensorMaps({"a": tensor(pattern(1))}).maps([output("a")], "pca")
     turned = replace(map_, name="b", values=-map_.values)

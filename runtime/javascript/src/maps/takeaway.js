@@ -26,6 +26,8 @@ const GONE = 0.3;
 const INVERTED = -0.4;
 /** Of the first map's largest colour, below which the last one's has faded. */
 const FADED = 1e-3;
+/** Of the same, above which values don't fade: a last sigmoid is small where it finds nothing. */
+const RISEN = 10;
 /** Maps of one size, from which on it is said that they hardly change. */
 const STEADY = 8;
 /** Their least correlation with the last. */
@@ -60,9 +62,9 @@ function notFiniteOf(maps) {
  * @param {(ColourScale | null)[]} scales
  */
 function fadedOf(maps, scales) {
-  const [first, was] = largestOf(scales[0]);
-  const [last, became] = largestOf(scales[scales.length - 1]);
-  if (!(last > 0 && last < FADED * first)) return "";
+  const largest = scales.map(largestOf);
+  const [[first, was], [last, became]] = [largest[0], largest[largest.length - 1]];
+  if (!(last > 0 && last < FADED * first) || largest.some(([each]) => each > RISEN * first)) return "";
   return `the values of IT fade from ${was} in ${maps[0].stage} to ${became} in ${maps[maps.length - 1].stage}`;
 }
 
