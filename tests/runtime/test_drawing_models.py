@@ -437,6 +437,16 @@ def test_the_activation_after_a_blocks_sum_is_no_branch_of_it():
     assert {"layer2.0.relu_1", "layer4.0.relu_1"} <= {written[at] for at in shown} - branches
 
 
+def test_the_channels_of_a_module_are_those_of_its_last_output_and_of_several_outputs_none():
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh())).eval()
+    image = torch.rand(1, 3, 12, 12)
+    assert "Each tile is one channel of 0.1 (Tanh · 4 × 10 × 10)" in " ".join(
+        texts(lp.show(model, image, channels="0"))
+    )
+    with pytest.raises(lp.UsageError, match=r"The channels of one output .* '0\.\*' matches 2: 0\.0, 0\.1\."):
+        lp.show(model, image, channels="0.*")
+
+
 class Functional(nn.Module):
     """One convolution, and more functions behind it than a page holds."""
 

@@ -147,7 +147,11 @@ def test_a_model_is_opened_once_for_all_photos(drawn, photo, wide_photo, monkeyp
         (("{photo}", "{out}/none.jpg"), 3, "none.jpg"),
         (("{photo}", "--against", "{out}/none"), 3, "none"),
         (("{photo}", "--against", "{other}", "--outputs", "maxpool*"), 2, "cnn3 has none of them"),
-        (("{photo}", "--against", "{other}", "--channels", "maxpool_3"), 2, "No output is called 'maxpool_3'"),
+        (
+            ("{photo}", "--against", "{other}", "--channels", "maxpool_3"),
+            2,
+            "No output or module is called 'maxpool_3'",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_two_lines(
