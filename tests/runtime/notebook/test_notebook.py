@@ -89,6 +89,9 @@ def test_what_is_shown_of_a_large_model_is_short():
     assert len(repr(arrays)) < 1000
     report = make_report(make_runner("onnx-cpu", [make_output("fc")]))
     assert len(repr(report.model_copy(update={"headline": "All pass. " * 400}))) < 1000
+    weights = np.linspace(0, 1, 999)
+    assert len(repr(lp.ClassActivation(np.zeros((7, 7)), "exact", "layer4", 3, 0.5, weights))) < 1000
+    assert repr(lp.draw_grid({"conv": np.eye(24)[None, None]}, [make_facts("conv")])).startswith("Picture of ")
     assert "the first 200 are shown" in arrays._repr_html_()
     assert len(_rows(arrays._repr_html_())) == 201
 
