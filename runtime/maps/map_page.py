@@ -213,4 +213,5 @@ def _draw_tile(
         bar=bar,
         bad=not_finite(map_.values),
         brief=brief,
+        most=layout.side,
     )

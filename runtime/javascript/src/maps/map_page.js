@@ -261,5 +261,5 @@ function drawTile(picture, layout, index, { map, name, lines }, scale, { bar, ov
   const room = Math.max(width, Math.floor(side / 2)); // the numbers stay below a narrow map
   // Without a bar the scale is in the footer, and the tile says what is its own.
   const ends = bar ? scale : ownScale(map.values);
-  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, brief });
+  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, brief, most: side });
 }
