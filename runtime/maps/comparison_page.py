@@ -212,7 +212,8 @@ class ComparisonPages(Pages):
 
 
 def likeness_note(rows: Sequence[MapRow], what: str = "") -> str:
-    """Return in which of at least two rows the maps are most alike, and in which least."""
+    """Return in which of at least two rows the maps are most alike, and in which least; of finite ones."""
+    rows = [each for each in rows if np.isfinite(each.values).all()]
     if len(rows) < 2:
         return ""
     found = [each.likeness for each in rows]

@@ -135,6 +135,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     seen = {head: run.seen() for head, run in runs.items()}  # what can't be read ends it before a model is run
     if style.overlay and None in seen.values():
         raise UsageError("--overlay draws the maps over photos, and one of these inputs is none: omit it.")
+    has_photos = selection.show_photo and None not in seen.values()  # an array beside a photo has none above it
     if selection.channels is None:
         from ..maps.blocks import depth_of_rows
         from ..maps.comparison import Column, comparison_pages
@@ -147,7 +148,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
             head: Column(
                 selection.of(first.manifest) if run.artifact is first else _selected(selection, run.artifact),
                 run.maps,
-                seen[head] if selection.show_photo else None,
+                seen[head] if has_photos else None,
             )
             for head, run in runs.items()
         }
@@ -159,8 +160,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
 
     of_each = {head: selection.with_channels(run.artifact.manifest) for head, run in runs.items()}
     tensors = {head: channels_to_draw(run.tensors([of_each[head].name]), of_each[head]) for head, run in runs.items()}
-    photos = [photo for photo in seen.values() if photo is not None]
-    shown = photos if selection.show_photo and len(photos) == len(runs) else ()
+    shown = [photo for photo in seen.values() if photo is not None and has_photos]
     output = next(iter(of_each.values()))
     return channel_comparison(tensors, output, selection.top, style, f"{title} · {output.name}", shown)
 

@@ -48,6 +48,14 @@ def test_the_photo_can_be_left_out(drawn, wide_photo):
     assert "photo" not in " ".join(written)
 
 
+def test_a_photo_and_an_array_stand_side_by_side_without_a_photo(drawn, wide_photo, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 64, 64), np.float32))
+    outcome, written = drawn(wide_photo, tmp_path / "x.npy", "--outputs", "cnn2")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert {"wide.png", "x.npy"} <= {*written}
+    assert "of 120 × 48" not in " ".join(written)
+
+
 def test_maps_lie_over_the_whole_photo_on_request(drawn, wide_photo, tmp_path):
     _, written = drawn(wide_photo, "--outputs", "cnn2", "--overlay")
     assert "Each map is interpolated, over the photo in grey" in " ".join(written)

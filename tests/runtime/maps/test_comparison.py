@@ -77,6 +77,14 @@ def test_what_only_one_run_has_is_named():
     assert "1 output that only theirs has: pool." in written
 
 
+def test_maps_that_arent_finite_are_not_said_to_be_alike_or_not():
+    theirs = run(10)
+    theirs["relu"] = theirs["relu"] * np.nan
+    written = texts(draw_comparison({"a": run(0), "b": theirs}, OUTPUTS))
+    assert not any("alike" in each for each in written)
+    assert any("alike" in each for each in texts(draw_comparison({"a": run(0), "b": run(10)}, OUTPUTS)))
+
+
 def test_a_name_that_is_of_another_operation_in_the_second_model_is_told():
     def column(**labels):
         outputs = [output(name, label=label) for name, label in labels.items()]
