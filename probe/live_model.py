@@ -75,6 +75,7 @@ class LiveModel:
 def open_live(
     model: str | nn.Module | Probe,
     *,
+    example: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     input_size: Sequence[int] = (),
     weights: str | Path | None = None,
@@ -89,6 +90,7 @@ def open_live(
 
     Args:
         model: its name, as `load_model` takes it; a module, which stays untouched; or its probe.
+        example: what a module of several inputs is called with, by name: arrays or tensors.
         preprocessing: how a photo becomes the input; by default as `layerprobe export` chooses it, which for a module
             is ImageNet's, in the size that the module itself says, or 224 x 224.
         input_size: height and width of the photo, or channels, height and width.
@@ -115,6 +117,8 @@ def open_live(
     elif isinstance(model, nn.Module):
         module = checked_model(model)
         loaded = loaded_module(type(module).__name__, module, input_size or size)
+        if example and len(example) > 1:
+            loaded = loaded.called_with({name: _as_tensor(each, loaded.example[0]) for name, each in example.items()})
         if weights or submodule:
             raise UsageError("A module has its weights and its parts: weights= and submodule= are for a model's name.")
     else:
@@ -147,6 +151,12 @@ def _live_probe(probe: Probe, preprocessing: Preprocessing | None) -> LiveModel:
         like_image = loaded_module(probe.model_name, probe.module, tuple(first.shape[1:]))
         preprocessing = preprocessing_of(like_image)
     return LiveModel(probe.model_name, probe.inputs, preprocessing, probe.example, lambda _: probe)
+
+
+def _as_tensor(given: Any, like: torch.Tensor) -> torch.Tensor:
+    """Return an array or a tensor on the model's device, floats in its dtype."""
+    tensor = torch.as_tensor(given)
+    return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
 
 
 def _input(name: str, tensor: torch.Tensor) -> Input:

@@ -447,6 +447,26 @@ def test_the_channels_of_a_module_are_those_of_its_last_output_and_of_several_ou
         lp.show(model, image, channels="0.*")
 
 
+class Masked(nn.Module):
+    """Takes an image and a mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, image, mask):
+        return self.conv(image) * mask
+
+
+@pytest.mark.parametrize("as_given", [lambda tensor: tensor, lambda tensor: tensor.double().numpy()])
+def test_a_module_of_several_inputs_is_drawn_with_those_by_name(as_given):
+    given = {"image": as_given(torch.rand(1, 3, 12, 12)), "mask": as_given(torch.rand(1, 1, 10, 10))}
+    written = texts(lp.show(Masked().eval(), given))
+    assert {"conv", "mul"} <= {*written}
+    with pytest.raises(lp.ModelError, match="takes image, mask"):
+        lp.show(Masked().eval(), {"image": given["image"], "msk": given["mask"]})
+
+
 class Functional(nn.Module):
     """One convolution, and more functions behind it than a page holds."""
 
