@@ -361,6 +361,17 @@ def test_where_all_layers_are_of_whole_steps_one_of_them_is_weighed(tmp_path):
     assert (found.layer, found.method) == ("whole", "score")
 
 
+def test_an_image_with_the_channels_last_is_masked_in_its_height_and_width(tmp_path, made):
+    nodes = [node("Transpose", ["photo"], ["x"], perm=[0, 3, 1, 2]), *MAPS, *OTHER_HEADS["two layers"][0]]
+    file = save(tmp_path / "last.onnx", nodes, [value("photo", 1, 8, 8, 3)], ["y"], used(nodes), opset=18)
+    last = open_artifact(export_onnx(load_onnx(file).probe, tmp_path / "last"))
+    first, image = made(OTHER_HEADS["two layers"][0]), images(1)[0]
+    turned = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    expected = class_activation(first, image, 1, "score", runner="onnx-cpu").weights
+    found = class_activation(last, turned, 1, "score", runner="onnx-cpu").weights
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (3, 8, 8)])
 def test_an_array_that_is_not_one_image_is_refused(shape, made):
     with pytest.raises(UsageError, match=r"theirs takes x \(N x 3 x 8 x 8, float32\); it was given an array of shape"):
