@@ -36,6 +36,8 @@ class Captured(NamedTuple):
     """What it takes and returns, of an artifact that has no files."""
     only: Callable[[Sequence[str]], Callable[..., Mapping[str, torch.Tensor]]]
     """Returns what computes some of the outputs, by name, from the inputs in their order."""
+    sources: Callable[[str], set[str]]
+    """Returns the outputs that an output is computed from."""
     device: str
     notes: tuple[str, ...]
     """What is worth knowing of the weights and of the capture."""
@@ -68,7 +70,11 @@ class LiveModel:
         probe = self.capture(given)
         manifest = manifest_of(probe, self.name, self.preprocessing, 0, torch.__version__, recipe=self.recipe)
         return Captured(
-            manifest, lambda names: probe.only(names).module, str(given[0].device), self.notes + probe.notes
+            manifest,
+            lambda names: probe.only(names).module,
+            probe.sources,
+            str(given[0].device),
+            self.notes + probe.notes,
         )
 
 

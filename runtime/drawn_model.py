@@ -114,7 +114,7 @@ def opened_to_draw(
         artifact = Artifact(Path(live.name), captured.manifest)
 
         def open_live(artifact: Artifact, names: Sequence[str] | None) -> Runner:
-            opened: Runner = load(_LIVE_RUNNER)(artifact, captured.only, captured.device, names)
+            opened: Runner = load(_LIVE_RUNNER)(artifact, captured.only, captured.sources, captured.device, names)
             return opened
 
         recipe = captured.manifest.recipe

@@ -154,7 +154,16 @@ class ClassRun:
         """The layer that is weighed by default."""
         height, width = (self.image.shape[axis] for axis in self.spatial_axes)
         sizes = {"N": 1, "H": height, "W": width}
-        return deepest_layer(self.manifest, sizes, self.graph, self.head)
+        return deepest_layer(self.manifest, sizes, self.graph, self.head, self._needed())
+
+    def _needed(self) -> set[str] | None:
+        """The values that the result is computed from, as far as they are known; None without a result."""
+        if self.graph is not None:
+            return self.graph.needed
+        try:
+            return self.runner([self.result.name]).sources(self.result.name)
+        except UsageError:
+            return None
 
     def batch(self, *outputs: Output) -> int:
         """Return how many images are run together, so that these outputs have one of each."""
