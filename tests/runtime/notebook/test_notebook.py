@@ -187,6 +187,12 @@ def test_statistics_are_those_of_numpy(tensors):
     assert sum(row["dead_channels"] for row in rows) > 0
 
 
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8", "bool"])
+def test_the_dtype_of_a_tensor_without_a_description_is_its_own(dtype):
+    assert lp.table({"y": torch.ones(2, 3).to(getattr(torch, dtype))})[0]["dtype"] == dtype
+    assert lp.table({"y": [1.0, 2.0]})[0]["dtype"] == "float64"
+
+
 def test_statistics_leave_out_what_is_not_finite_and_count_it():
     (row,) = lp.table({"y": torch.tensor([1.0, 3.0, math.nan, math.inf, -math.inf, 0.0])})
     assert row == {
