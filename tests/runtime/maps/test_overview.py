@@ -293,6 +293,15 @@ def test_maps_that_arent_finite_are_drawn_and_the_first_is_named(value):
     assert pages.lead == "The first tile with values that aren't finite is blocks.6.2."
 
 
+def test_a_map_of_one_finite_value_is_not_called_weak():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3))
+    arrays["blocks.11.2"] = np.full((1, 24, 16, 16), np.nan, np.float32)
+    arrays["blocks.11.2"][0, :, 3, 3] = 7
+    written = texts(overview(arrays, outputs).picture(1))
+    assert "constant 7 · 255 not finite" in written
+    assert "weak" not in written
+
+
 def test_what_is_nearly_constant_is_flagged():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) + (1000 if block == 11 else 0))
     pages = overview(arrays, outputs)
