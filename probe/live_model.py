@@ -36,6 +36,8 @@ class Captured(NamedTuple):
     """What it takes and returns, of an artifact that has no files."""
     only: Callable[[Sequence[str]], Callable[..., Mapping[str, torch.Tensor]]]
     """Returns what computes some of the outputs, by name, from the inputs in their order."""
+    sources: Callable[[str], set[str]]
+    """Returns the outputs that an output is computed from."""
     device: str
     notes: tuple[str, ...]
     """What is worth knowing of the weights and of the capture."""
@@ -68,13 +70,18 @@ class LiveModel:
         probe = self.capture(given)
         manifest = manifest_of(probe, self.name, self.preprocessing, 0, torch.__version__, recipe=self.recipe)
         return Captured(
-            manifest, lambda names: probe.only(names).module, str(given[0].device), self.notes + probe.notes
+            manifest,
+            lambda names: probe.only(names).module,
+            probe.sources,
+            str(given[0].device),
+            self.notes + probe.notes,
         )
 
 
 def open_live(
     model: str | nn.Module | Probe,
     *,
+    example: Mapping[str, Any] | None = None,
     preprocessing: Preprocessing | None = None,
     input_size: Sequence[int] = (),
     weights: str | Path | None = None,
@@ -89,6 +96,7 @@ def open_live(
 
     Args:
         model: its name, as `load_model` takes it; a module, which stays untouched; or its probe.
+        example: what a module of several inputs is called with, by name: arrays or tensors.
         preprocessing: how a photo becomes the input; by default as `layerprobe export` chooses it, which for a module
             is ImageNet's, in the size that the module itself says, or 224 x 224.
         input_size: height and width of the photo, or channels, height and width.
@@ -115,6 +123,8 @@ def open_live(
     elif isinstance(model, nn.Module):
         module = checked_model(model)
         loaded = loaded_module(type(module).__name__, module, input_size or size)
+        if example and len(example) > 1:
+            loaded = loaded.called_with({name: _as_tensor(each, loaded.example[0]) for name, each in example.items()})
         if weights or submodule:
             raise UsageError("A module has its weights and its parts: weights= and submodule= are for a model's name.")
     else:
@@ -147,6 +157,12 @@ def _live_probe(probe: Probe, preprocessing: Preprocessing | None) -> LiveModel:
         like_image = loaded_module(probe.model_name, probe.module, tuple(first.shape[1:]))
         preprocessing = preprocessing_of(like_image)
     return LiveModel(probe.model_name, probe.inputs, preprocessing, probe.example, lambda _: probe)
+
+
+def _as_tensor(given: Any, like: torch.Tensor) -> torch.Tensor:
+    """Return an array or a tensor on the model's device, floats in its dtype."""
+    tensor = torch.as_tensor(given)
+    return tensor.to(like.device, like.dtype if tensor.is_floating_point() else None)
 
 
 def _input(name: str, tensor: torch.Tensor) -> Input:

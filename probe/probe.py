@@ -156,6 +156,16 @@ class Probe(ShowsOutputs):
             nodes=nodes,
         )
 
+    def sources(self, name: str) -> set[str]:
+        """Return the outputs that an output is computed from, and itself."""
+        found, waiting = set[fx.Node](), [self.nodes[name]]
+        while waiting:
+            node = waiting.pop()
+            if node not in found:
+                found.add(node)
+                waiting += node.all_input_nodes
+        return {each for each, node in self.nodes.items() if node in found}
+
     def noise_input(
         self, batch: int = 1, seed: int = 0, *, larger: bool | Mapping[str, int] = False
     ) -> tuple[torch.Tensor, ...]:

@@ -106,14 +106,15 @@ def opened_to_draw(
             option = "--provider" if provider != "auto" else "--runner"
             raise UsageError(f"A PyTorch model runs in PyTorch itself: omit {option}, or export the model first.")
         on_phase("loading the model")
-        live = load(_OPEN_LIVE)(str(model) if named else model, input_size=size, **made)
+        example = photo if isinstance(photo, Mapping) and not named else None
+        live = load(_OPEN_LIVE)(str(model) if named else model, example=example, input_size=size, **made)
         inputs = photo_inputs(photo, live.inputs, live.preprocessing, live.name)
         on_phase("tracing")
         captured = live.captured(inputs)
         artifact = Artifact(Path(live.name), captured.manifest)
 
         def open_live(artifact: Artifact, names: Sequence[str] | None) -> Runner:
-            opened: Runner = load(_LIVE_RUNNER)(artifact, captured.only, captured.device, names)
+            opened: Runner = load(_LIVE_RUNNER)(artifact, captured.only, captured.sources, captured.device, names)
             return opened
 
         recipe = captured.manifest.recipe

@@ -100,7 +100,9 @@ def shrunk(tile: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8
 
 def with_title(written: list[str]) -> list[str]:
     """The texts of a picture, with the parts of its title as one."""
-    return ["".join(written[:2]), *written[2:]] if written[1:] and written[1].startswith(" · ") else written
+    first, *others = written or [""]
+    is_title = bool(others) and others[0].lstrip().startswith("· ")
+    return [f"{first} {others[0].lstrip()}", *others[1:]] if is_title else written
 
 
 def texts(picture: Picture) -> list[str]:

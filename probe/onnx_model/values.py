@@ -129,7 +129,9 @@ class Values:
 
 
 def _types(model: onnx.ModelProto) -> dict[str, int]:
-    """Return the ONNX types of values: as onnx infers them, else, for another domain's operators, the first input's."""
+    """Return the ONNX types of values: as onnx infers them, else, for another domain's operators, the first input's in
+    floating point, or the zero point's where the result is in steps of it.
+    """
     try:
         graph = onnx.shape_inference.infer_shapes(model).graph
     except Exception:  # of several types, for a model that isn't sound, which the walk tells better
@@ -141,7 +143,8 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
     }
     types |= {tensor.name: tensor.data_type for tensor in graph.initializer}
     for node in model.graph.node:
-        like = next((types[name] for name in node.input if types.get(name) in _FLOATS), None)
+        names, kinds = (reversed(node.input), _STEPS) if _is_in_steps(node) else (iter(node.input), _FLOATS)
+        like = next((types[name] for name in names if types.get(name) in kinds), None)
         for name in filter(None, node.output):
             if like and name not in types:
                 types[name] = like
@@ -149,6 +152,17 @@ def _types(model: onnx.ModelProto) -> dict[str, int]:
 
 
 _FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+_STEPS = frozenset({TensorProto.INT8, TensorProto.UINT8, TensorProto.INT16, TensorProto.UINT16})
+
+
+def _is_in_steps(node: onnx.NodeProto) -> bool:
+    """Return whether an operator of ONNX Runtime's returns whole steps. Its last input is then their zero point."""
+    is_gemm = node.op_type == "QGemm" and len(node.input) == _GEMM_IN_STEPS and bool(node.input[-1])
+    return is_gemm or node.op_type.startswith(("QLinear", "QuantizeLinear"))
+
+
+_GEMM_IN_STEPS = 9
+"""Its inputs; with fewer, it returns real numbers."""
 
 
 def described_value(name: str, type_: int, shape: tuple[Dimension, ...] | None) -> onnx.ValueInfoProto:

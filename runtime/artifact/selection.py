@@ -95,6 +95,9 @@ def _last_of_blocks(candidates: Sequence[AnyOrigin], depth: int) -> list[AnyOrig
 def _find(pattern: str, candidates: Sequence[Origin]) -> list[str]:
     names = [each.name for each in candidates]
     last = {path: each.name for each in candidates for path in _module_paths([each.module_path])}
+    # A name of somebody else's may have brackets, which as a glob match other names.
+    if pattern in names or pattern in last:
+        return [pattern if pattern in names else last[pattern]]
     # Where a module and an output have one name, the output is meant.
     modules = [last[path] for path in last.keys() - set(names) if fnmatchcase(path, pattern)]
     matching = [name for name in names if fnmatchcase(name, pattern)] + modules

@@ -99,7 +99,8 @@ class CamRows(Pages):
         width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, photo)
         ends, size = own_scale(map_.values) if self.shared else scale, layout.text - 1
         place, room = (x, y + height + _BELOW), max(width, layout.side // 2)
-        draw_range(picture, place, room, size, ends, bar=not self.shared, bad=not_finite(map_.values))
+        bad = not_finite(map_.values)
+        draw_range(picture, place, room, size, ends, bar=not self.shared, bad=bad, most=layout.side)
 
 
 def _draw_texts(picture: Picture, layout: GridLayout, place: tuple[int, int], name: str, detail: str) -> None:

@@ -13,6 +13,7 @@ from ..artifact.errors import RunnerUnavailable, UsageError
 from ..artifact.folder import Artifact, open_artifact
 from ..artifact.manifest import Output
 from ..artifact.selection import select_outputs
+from ..artifact.showing import shape_words
 from ..maps.reductions import REDUCTIONS
 from ..runners.registry import open_runner
 from ..runners.settings import Settings
@@ -42,6 +43,11 @@ class ClassActivation:
     """Of each channel; None where the method has none."""
     tried: int | None = None
     """How many channels were tried one by one, if not all that respond."""
+
+    def __repr__(self) -> str:
+        score = "" if self.score is None else f" ({self.score:.1%})"
+        of = "whatever the class" if self.class_ is None else f"class {self.class_}{score}"
+        return f"ClassActivation by {self.method} of {self.layer}, {of}: map {shape_words(self.map.shape)}"
 
 
 def class_activation(

@@ -30,6 +30,15 @@ _PIXELS_AT_ONCE = _AT_ONCE * 224 * 224
 """Of larger images fewer are run together: their memory is that of 16 usual ones."""
 
 
+_CHANNELS = (1, 3, 4)
+"""Of images."""
+
+
+def _layout_of(image: NDArray[Any]) -> str:
+    """Return the layout of an array of one image, of which the manifest doesn't say it."""
+    return "NHWC" if image.shape[3] in _CHANNELS and image.shape[1] not in _CHANNELS else "NCHW"
+
+
 class ClassRun:
     """A photo, or one image as the model takes it, and the model that is run on it.
 
@@ -80,7 +89,7 @@ class ClassRun:
             self.input_name, steps = self.manifest.image_input(size)
             given = preprocess_files([photo], steps)
         self.image = check_inputs(self.manifest, {self.input_name: given})[self.input_name]
-        layout = self.manifest.preprocessing.layout if self.manifest.preprocessing else "NCHW"
+        layout = self.manifest.preprocessing.layout if self.manifest.preprocessing else _layout_of(self.image)
         self.spatial_axes = layout.index("H"), layout.index("W")
         self.ran: dict[tuple[str, ...], Runner] = {}
         self._tensors: dict[str, NDArray[Any]] = {}
@@ -145,7 +154,16 @@ class ClassRun:
         """The layer that is weighed by default."""
         height, width = (self.image.shape[axis] for axis in self.spatial_axes)
         sizes = {"N": 1, "H": height, "W": width}
-        return deepest_layer(self.manifest, sizes, self.graph, self.head)
+        return deepest_layer(self.manifest, sizes, self.graph, self.head, self._needed())
+
+    def _needed(self) -> set[str] | None:
+        """The values that the result is computed from, as far as they are known; None without a result."""
+        if self.graph is not None:
+            return self.graph.needed
+        try:
+            return self.runner([self.result.name]).sources(self.result.name)
+        except UsageError:
+            return None
 
     def batch(self, *outputs: Output) -> int:
         """Return how many images are run together, so that these outputs have one of each."""

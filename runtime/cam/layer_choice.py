@@ -1,6 +1,6 @@
 """Which layer's channels are weighed: the deepest that still has a height and a width, or one that is asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from ..artifact.errors import UsageError
 from ..artifact.manifest import Manifest, Output
@@ -27,7 +27,11 @@ def layers_with_maps(outputs: Sequence[Output]) -> list[Output]:
 
 
 def deepest_layer(
-    manifest: Manifest, sizes: Mapping[str, int], graph: ClassGraph | None, head: LinearHead | None
+    manifest: Manifest,
+    sizes: Mapping[str, int],
+    graph: ClassGraph | None,
+    head: LinearHead | None,
+    needed: Container[str] | None,
 ) -> Output:
     """Return the layer whose average the scores are, or else the last output of the smallest maps above 1 x 1 pixel.
 
@@ -36,6 +40,7 @@ def deepest_layer(
         sizes: what the symbols in the shapes stand for.
         graph: of the result, if there is an ONNX file and a result.
         head: its linear head, if it has one.
+        needed: what the result is computed from, if that is known: another head's layers are none of it.
 
     Raises:
         UsageError: there is none, or the artifact was exported without the layers that are deeper.
@@ -46,11 +51,13 @@ def deepest_layer(
             raise _not_exported(manifest, head.step)
         if by_name[head.layer].has_map and _pixels(by_name[head.layer], sizes) > 1:
             return by_name[head.layer]
-    able = [each for each in manifest.outputs if each.has_map and "float" in each.dtype]
+    mapped = [each for each in manifest.outputs if each.has_map]
+    # Of a file all of whose layers are in whole steps, one of these: for score and eigen.
+    able = [each for each in mapped if "float" in each.dtype] or mapped
     found = [
         (pixels, each)
         for each in able
-        if (graph is None or each.name in graph.needed) and (pixels := _pixels(each, sizes)) > 1
+        if (needed is None or each.name in needed) and (pixels := _pixels(each, sizes)) > 1
     ]
     if not found:
         raise UsageError(

@@ -16,7 +16,7 @@ likeness.py: measures of maps: correlation, noise, checkerboards, weak ones; one
 stages.py: stages by the size of maps; encoder and decoder; what each stage returns; poolings
 thinning.py: what an overview leaves out or marks: from which correlation on maps look alike, poolings; full rows
 parts.py: each channel of a model's result of few, in place of their mean
-takeaway.py: the sentence below an overview's title: values that fade, what hardly changes, the photo's outlines
+takeaway.py: the sentence below an overview's title: NaN, values that fade, what hardly changes, the photo's outlines
 tile_places.py: columns, even rows, where each tile is, how many a page holds; how large a map is in its tile
 page_layout.py: size of tiles, the usual width; lines of text above and below; refuses a page over 16,383 pixels a side
 picture_text.py: fonts, names broken in two lines, sentences wrapped

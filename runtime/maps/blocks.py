@@ -10,6 +10,7 @@ from ..artifact.manifest import Output
 from ..artifact.selection import select_outputs
 
 __all__ = [
+    "branch_names",
     "closed_blocks",
     "depth_of_rows",
     "is_branch",
@@ -145,6 +146,16 @@ def closed_blocks(outputs: Sequence[Output]) -> set[str]:
     held = {path: sum(is_branch(each, [path]) for each in paths) for path in {*paths} if path}
     # What holds more is around the whole model.
     return {path for path, count in held.items() if 0 < count <= _LARGEST_SHARE * len(outputs)}
+
+
+def branch_names(outputs: Sequence[Output], blocks: Collection[str]) -> set[str]:
+    """Return the outputs inside of the blocks before each one's own last operation: not the activation of its sum."""
+    last = {each.module_path: at for at, each in enumerate(outputs)}
+    return {
+        each.name
+        for at, each in enumerate(outputs)
+        if any(at < last.get(block, 0) and is_branch(each.module_path, [block]) for block in blocks)
+    }
 
 
 def is_branch(path: str, blocks: Collection[str]) -> bool:

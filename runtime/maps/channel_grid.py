@@ -152,7 +152,7 @@ def ranked(tensor: NDArray[Any], output: Output, top: int | None) -> tuple[list[
     if top is not None and top < 1:
         raise UsageError(f"The {top} strongest channels were requested; it takes at least 1.")
     lowest, highest = tensor.min(axis=(1, 2)), tensor.max(axis=(1, 2))
-    varying = lowest != highest  # a NaN differs from itself, and is shown
+    varying = (lowest != highest) | np.isinf(lowest)  # a NaN differs from itself, and is shown, too
     numbers, dead = np.flatnonzero(varying), np.flatnonzero(~varying)
     if not numbers.size:
         size = f"{len(tensor)} channels of {' × '.join(map(str, tensor.shape[1:]))} pixels"

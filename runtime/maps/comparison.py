@@ -117,6 +117,7 @@ def comparison_pages(columns: Mapping[str, Column], style: GridStyle, title: str
     apart = [row.name for row in rows if len(columns) == 2 and row.difference is None]
     if apart:
         left_out.append(f"{len(apart)} of other sizes in the two, without a difference: {listed(apart)}.")
+    left_out += _renamed(columns, [row.name for row in rows])
     outputs = [each for each in next(iter(columns.values())).outputs if each.name in names]
     return ComparisonPages(
         rows=rows,
@@ -156,6 +157,26 @@ def _matched(columns: Mapping[str, Column]) -> tuple[list[str], list[str]]:
         for head, missing in alone.items()
         if missing
     ]
+
+
+def _renamed(columns: Mapping[str, Column], names: Sequence[str]) -> list[str]:
+    """Return which names are of another operation in another run: a quantizer calls what is before a ReLU like it."""
+    (head, first), *others = (
+        (head, {each.name: each.label for each in column.outputs}) for head, column in columns.items()
+    )
+    found = [
+        f"{name} ({first[name]} in {head}, {labels[name]} in {other})"
+        for name in names
+        for other, labels in others
+        if not _alike(first[name], labels[name])
+    ]
+    return [f"Named alike, of different operations: {listed(found, 2)}."] if found else []
+
+
+def _alike(one: str, other: str) -> bool:
+    """Return whether two labels are of one operation, by PyTorch's or ONNX's name: `Conv2d` and `Conv 3x3`."""
+    first, second = (each.partition(" ")[0].casefold().replace("_", "") for each in (one, other))
+    return first.startswith(second) or second.startswith(first)
 
 
 def _few(names: Sequence[str]) -> str:

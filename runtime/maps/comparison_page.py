@@ -194,6 +194,7 @@ class ComparisonPages(Pages):
             ends,
             bar=bar,
             bad=not_finite(row.values),
+            most=width,
         )
         if row.difference is not None:
             x = layout.corner(index + len(row.maps))[0]
@@ -203,7 +204,7 @@ class ComparisonPages(Pages):
                 return
             ends = difference if bar else own_scale(row.difference)
             place, room = (x, below), _bar_width(drawn, layout)
-            draw_range(picture, place, room, size, ends, bar=bar, bad=not_finite(row.difference))
+            draw_range(picture, place, room, size, ends, bar=bar, bad=not_finite(row.difference), most=layout.side)
 
     @property
     def _over(self) -> Sequence[Photo | None]:
@@ -211,7 +212,8 @@ class ComparisonPages(Pages):
 
 
 def likeness_note(rows: Sequence[MapRow], what: str = "") -> str:
-    """Return in which of at least two rows the maps are most alike, and in which least."""
+    """Return in which of at least two rows the maps are most alike, and in which least; of finite ones."""
+    rows = [each for each in rows if np.isfinite(each.values).all()]
     if len(rows) < 2:
         return ""
     found = [each.likeness for each in rows]

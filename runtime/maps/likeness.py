@@ -3,13 +3,14 @@
 What follows from it for an overview is up to `thinning.py`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_maps import value_range
+from .colour_maps import finite_values, value_range
 from .feature_maps import FeatureMap
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
 
 FAINT = 1e-4
 """Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before."""
+_OUTLIERS = 0.01
+"""Of the strongest map's pixels, at either end: one pixel of a million would make all others weak."""
 _CHANCE = 0.4
 """The correlation of neighbouring pixels, below which a map looks like noise."""
 _PERIODIC = 0.2
@@ -46,9 +49,27 @@ have one sign than the other; on how many sides, at least."""
 
 
 def are_weak(maps: Sequence[FeatureMap]) -> list[bool]:
-    """Return which maps hardly vary beside the strongest."""
+    """Return which maps hardly vary beside the strongest, whose outliers don't count; none that isn't finite."""
     spans = [high - low for low, high in (value_range(each.values) or (0.0, 0.0) for each in maps)]
-    return [span < FAINT * max(spans) for span in spans]
+    strongest = 0.0
+    if min(spans) >= FAINT * max(spans):
+        return [False] * len(maps)  # of nearly all pages, in no time
+    for span, each in sorted(zip(spans, maps, strict=True), key=lambda pair: -pair[0]):
+        if span <= strongest:
+            break
+        strongest = max(strongest, _inner_span(each.values))
+    faint = FAINT * strongest
+    return [span < faint and bool(np.isfinite(each.values).all()) for span, each in zip(spans, maps, strict=True)]
+
+
+def _inner_span(values: NDArray[np.float64]) -> float:
+    """Return the range of a map's finite values without 1 % of them, at least one, at either end."""
+    finite = finite_values(values)
+    count = math.ceil(finite.size * _OUTLIERS)
+    if 2 * count >= finite.size:
+        return 0.0
+    ends = np.partition(finite, (count, finite.size - 1 - count))
+    return float(ends[finite.size - 1 - count] - ends[count])
 
 
 def blurred(values: NDArray[np.float64]) -> NDArray[np.float64]:

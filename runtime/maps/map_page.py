@@ -79,7 +79,8 @@ class MapPages(Pages):
     @cached_property
     def _flat(self) -> list[bool]:
         """Which tiles are said to be nearly constant."""
-        return [self._is_inner and is_flat(each) for each in self.scales]
+        pairs = zip(self.maps, self.scales, strict=True)
+        return [self._is_inner and is_flat(scale) and not not_finite(each.values) for each, scale in pairs]
 
     @property
     def _is_inner(self) -> bool:
@@ -213,4 +214,5 @@ def _draw_tile(
         bar=bar,
         bad=not_finite(map_.values),
         brief=brief,
+        most=layout.side,
     )

@@ -98,7 +98,7 @@ def _shows_nothing(
     if values.size == 1:
         return "point"
     low, high = float(values.min()), float(values.max())
-    if low == high:
+    if low == high and np.isfinite(low):  # all of it infinite says something
         return "constant"
     if output.averaged is not None:
         return "rounding" if high - low <= _ROUNDING * noise else None

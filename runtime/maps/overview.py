@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
-from .blocks import closed_blocks, is_branch, numbered_paths, of_whole_blocks, with_branch_ends, without_preactivations
+from .blocks import (
+    branch_names,
+    closed_blocks,
+    numbered_paths,
+    of_whole_blocks,
+    with_branch_ends,
+    without_preactivations,
+)
 from .feature_grid import marked, refuse_blank
 from .feature_maps import FeatureMap, LeftOut, worth_drawing
 from .footer import (
@@ -153,7 +160,8 @@ def _drafted(
     drawn, weak = strongest_and_last(marked(found.maps))
     sums = closed_blocks(outputs) if few else ()
     if sums:  # the signal doesn't fade where a branch adds little to it
-        faint = [each.name for each in drawn if each.is_weak and is_branch(each.path, sums)]
+        branches = branch_names(outputs, sums)
+        faint = [each.name for each in drawn if each.is_weak and each.name in branches]
         drawn, weak = [each for each in drawn if each.name not in faint], [*weak, *faint]
     apart = differing(drawn, room.less(extra_channels(drawn)), stay) if few else differing(drawn)
     noise = [name for name in apart.twins if name in apart.noise]
@@ -168,7 +176,7 @@ def _drafted(
     left_out = {kind: names for kind, names in left_out.items() if names}
     alike = _alike(drawn, apart, found.repeats)
     turned = with_turned_hues(aligned(apart.maps, photo) if few else apart.maps)
-    return _Draft(with_branches(turned, found.repeats, sums), found.left_out | left_out, alike)
+    return _Draft(with_branches(turned, found.repeats, outputs, sums), found.left_out | left_out, alike)
 
 
 def _alike(

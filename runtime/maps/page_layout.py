@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
 from .picture_text import break_name, font_of_size, text_length, wrap
-from .tile_places import GUTTER, MARGIN, OUTPUT_PAGE, ROW_GAP, PageKind, arranged, fit, preferred_side, sides_of
+from .tile_places import (
+    GUTTER,
+    LEGIBLE_LETTERS,
+    MARGIN,
+    OUTPUT_PAGE,
+    ROW_GAP,
+    PageKind,
+    arranged,
+    fit,
+    preferred_side,
+    sides_of,
+)
 
 __all__ = ["BAR_HEIGHT", "GridLayout", "lay_out", "least_width"]
 
@@ -146,9 +157,10 @@ def lay_out(
     columns, places = arranged(
         tiles, groups, kind, different, style, lines=(3 + details if details else 2) + 1.5 * sections
     )
-    least = _LEAST_WIDTH if style.width else _USUAL_WIDTH
+    least = min(style.width, _LEAST_WIDTH) if style.width else _USUAL_WIDTH
     if style.width is None:
-        sides = range(preferred_side(different, sides_of(kind, columns)), _SMALLEST_SIDE - 1, -4)
+        legible = LEGIBLE_LETTERS * (style.font_size or 0)
+        sides = range(max(preferred_side(different, sides_of(kind, columns)), legible), _SMALLEST_SIDE - 1, -4)
     else:
         side = (style.width - 2 * MARGIN + GUTTER) // columns - GUTTER
         sides = range(side, max(side, _SMALLEST_SIDE) - 1, -1)

@@ -111,7 +111,7 @@ def _draw_title(picture: Picture, layout: GridLayout, title: str) -> None:
     x, baseline = MARGIN, MARGIN + layout.text
     first, *others = title.split(_PART)
     rest = "".join(f"{_PART}{each}" for each in others)
-    for size in range(layout.text + 5, layout.text - 2, -1):
+    for size in range(layout.text + 5, max(layout.text // 2, 9), -1):
         bold = text_length(font_of_size(size, bold=True), first)
         if bold + text_length(font_of_size(size - 2), rest) <= width:
             picture.parts.append(Text(x, baseline, first, size, INK, bold=True))

@@ -95,6 +95,9 @@ class Picture:
         """
         load(_SAVE)(self, path)
 
+    def __repr__(self) -> str:
+        return f"Picture of {self.width} x {self.height} px, page {self.page} of {self.pages}: save(FILE) writes it"
+
     def _repr_png_(self) -> bytes:
         stream = io.BytesIO()
         self.image().save(stream, format="PNG")

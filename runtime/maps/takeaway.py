@@ -1,5 +1,5 @@
-"""What an overview shows, in one sentence of what is measured: values that fade, maps that hardly change, or how far
-the photo's outlines are seen. There is none where there is nothing of it to say.
+"""What an overview shows, in one sentence of what is measured: values that aren't finite or fade, maps that hardly
+change, or how far the photo's outlines are seen. There is none where there is nothing of it to say.
 
 The other sentences of a page are in `footer.py`.
 """
@@ -24,6 +24,8 @@ _INVERTED = -0.4
 """The correlation with the photo's brightness, up to which a mean is mostly its negative."""
 _FADED = 1e-3
 """Of the first map's largest colour, below which the last one's has faded."""
+_RISEN = 10
+"""Of the same, above which values don't fade: a last sigmoid is small where it finds nothing."""
 _STEADY, _VERY_ALIKE = 8, 0.95
 """Maps of one size, and their least correlation with the last, from which on it is said that they hardly change."""
 _SUBJECTS = {"mean": "the mean", "pca": "PC1", "pca3": "PC1"}
@@ -45,14 +47,25 @@ def takeaway(
     """
     subject = _SUBJECTS.get(maps[0].reduction, maps[0].reduction)
     whole = [each for each in maps if not each.part] or maps
-    said = _faded(maps, scales) or _steady(whole, alike) or (_outlines(whole, photo) if photo is not None else "")
+    said = (
+        _not_finite(maps)
+        or _faded(maps, scales)
+        or _steady(whole, alike)
+        or (_outlines(whole, photo) if photo is not None else "")
+    )
     sentence = said.replace("IT", subject)
     return f"{sentence[0].upper()}{sentence[1:]}." if said else ""
 
 
+def _not_finite(maps: Sequence[FeatureMap]) -> str:
+    first = next((each.name for each in maps if not np.isfinite(each.values).all()), None)
+    return f"the first tile with values that aren't finite is {first}" if first is not None else ""
+
+
 def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None]) -> str:
-    (first, was), (last, became) = (_largest(each) for each in (scales[0], scales[-1]))
-    if not 0 < last < _FADED * first:
+    largest = [_largest(each) for each in scales]
+    (first, was), (last, became) = largest[0], largest[-1]
+    if not 0 < last < _FADED * first or max(each for each, _ in largest) > _RISEN * first:
         return ""
     return f"the values of IT fade from {was} in {maps[0].stage} to {became} in {maps[-1].stage}"
 

@@ -10,7 +10,8 @@ from itertools import groupby, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .blocks import is_branch, within
+from ..artifact.manifest import Output
+from .blocks import branch_names, within
 from .feature_maps import BRANCH, WEAK, FeatureMap, badged
 from .likeness import are_weak, blurred, is_checkerboard, is_noise
 
@@ -189,14 +190,19 @@ def strongest_and_last(maps: Sequence[FeatureMap]) -> tuple[list[FeatureMap], li
 
 
 def with_branches(
-    maps: Sequence[FeatureMap], repeats: Collection[tuple[FeatureMap, FeatureMap]], sums: Collection[str] = ()
+    maps: Sequence[FeatureMap],
+    repeats: Collection[tuple[FeatureMap, FeatureMap]],
+    outputs: Sequence[Output],
+    sums: Collection[str] = (),
 ) -> list[FeatureMap]:
     """Return the maps, those that aren't weak marked which are a branch of a block.
 
     Args:
         maps: that are drawn.
         repeats: what looks like one of them, and that one: a block's sum that looks like what the block was given.
+        outputs: of which these are, in the order of execution.
         sums: the blocks that are known to return something else than what their last module does.
     """
     blocks = {each.path for each, twin in repeats if each.path and not within(twin.path, each.path)} | {*sums}
-    return [badged(each, BRANCH) if not each.is_weak and is_branch(each.path, blocks) else each for each in maps]
+    branches = branch_names(outputs, blocks)
+    return [badged(each, BRANCH) if not each.is_weak and each.name in branches else each for each in maps]

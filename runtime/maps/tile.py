@@ -78,6 +78,7 @@ def draw_range(
     bar: bool = True,
     bad: int = 0,
     brief: bool = False,
+    most: int = 0,
 ) -> None:
     """Add the colour bar of a map, and below it its ends.
 
@@ -90,6 +91,7 @@ def draw_range(
         bar: whether there is room for a bar, and it isn't in the footer.
         bad: how many values aren't finite.
         brief: whether it isn't said what is clipped.
+        most: the width of the tile, which numbers may take where they are wider than a narrow map's bar.
     """
     x, y = place
     beyond = f" · {bad} not finite" if bad else ""
@@ -111,7 +113,7 @@ def draw_range(
             picture.parts.append(Text(x, baseline, texts[0], size, SOFT_INK))
             picture.parts.append(Text(x + width - round(right), baseline, texts[1], size, SOFT_INK))
             return
-    draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, width)
+    draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, max(width, most))
 
 
 def draw_name(picture: Picture, place: Place, text: str, size: int, width: int, *, bold: bool = True) -> None:

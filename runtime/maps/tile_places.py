@@ -15,6 +15,7 @@ __all__ = [
     "CHANNEL_PAGE",
     "COMPARISON_PAGE",
     "GUTTER",
+    "LEGIBLE_LETTERS",
     "MARGIN",
     "OUTPUT_PAGE",
     "OVERVIEW_PAGE",
@@ -28,7 +29,7 @@ __all__ = [
 
 MARGIN = 32
 GUTTER, ROW_GAP = 24, 22
-_LEGIBLE_SIDE, _LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
+_LEGIBLE_SIDE, LEGIBLE_LETTERS = 144, 12  # pixels, and font sizes: what most layers' shapes take
 _THINNEST = 8  # otherwise a 1 x 512 map would be a hairline
 _ONE_ROW = 5  # tiles
 _FEW_COLUMNS = 3
@@ -91,7 +92,7 @@ def arranged(
         return columns, whole if whole[-1][0] == filled[-1][0] else filled
     most = min(kind.most_columns, tiles)
     if style.width is not None:
-        least = max(_LEGIBLE_SIDE, _LEGIBLE_LETTERS * (style.font_size or 0))
+        least = max(_LEGIBLE_SIDE, LEGIBLE_LETTERS * (style.font_size or 0))
         most = max(min(most, (style.width - 2 * MARGIN + GUTTER) // (least + GUTTER)), 1)
     if tiles <= _ONE_ROW:
         return most, _places(regular, most)

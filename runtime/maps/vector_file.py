@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from .picture import Box, Picture, Pixels, Text
+from .picture_text import font_of_size, text_length
 
 __all__ = ["write_pdf", "write_svg"]
 
@@ -52,10 +53,12 @@ def _figure(picture: Picture) -> Figure:
             extent = (part.x, part.x + part.width, part.y + part.height, part.y)
             axes.imshow(part.image(), extent=extent, interpolation="none", aspect="auto", zorder=order)
         elif isinstance(part, Text):
+            text = part.text.lstrip(" ")  # browsers leave out the spaces that a text begins with
+            indent = part.text[: len(part.text) - len(text)]
             axes.text(
-                part.x,
+                part.x + text_length(font_of_size(part.size, bold=part.bold), indent),
                 part.y,
-                part.text,
+                text,
                 fontsize=part.size * _POINT,
                 fontweight="bold" if part.bold else "normal",
                 color=part.ink,

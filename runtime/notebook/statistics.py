@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
@@ -29,10 +28,11 @@ def table(tensors: Mapping[str, Any], outputs: Sequence[Output] | None = None) -
         None where nothing is finite.
     """
     known = {each.name: each for each in (outputs if outputs is not None else getattr(tensors, "outputs", ()))}
-    return [_row(name, as_array(tensor), known.get(name)) for name, tensor in tensors.items()]
+    return [_row(name, tensor, known.get(name)) for name, tensor in tensors.items()]
 
 
-def _row(name: str, array: NDArray[Any], output: Output | None) -> dict[str, Any]:
+def _row(name: str, tensor: Any, output: Output | None) -> dict[str, Any]:
+    array = as_array(tensor)
     real = np.abs(array.astype(np.complex128)) if array.dtype.kind == "c" else array
     axis = _channel_axis(output, array.ndim)
     channels = tensor_moments(real, axis)
@@ -51,7 +51,8 @@ def _row(name: str, array: NDArray[Any], output: Output | None) -> dict[str, Any
         "output": name,
         "label": output.label if output else None,
         "shape": tuple(map(int, array.shape)),
-        "dtype": output.dtype if output else str(array.dtype),
+        # A bfloat16 tensor arrives as float32.
+        "dtype": output.dtype if output else str(getattr(tensor, "dtype", array.dtype)).removeprefix("torch."),
         **(numbers if count else dict.fromkeys(numbers)),
         "zeros": int(whole.zeros[0]) / array.size if array.size else None,
         "channels": None if axis is None else len(channels.count),

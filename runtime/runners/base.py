@@ -129,6 +129,10 @@ class Runner(ABC):
         """
         return _Repeated(self, inputs)
 
+    def sources(self, name: str) -> set[str] | None:  # noqa: ARG002 - for those that can
+        """Return the outputs that an output is computed from; None where the runtime doesn't know."""
+        return None
+
     def rest(self, artifact: Artifact, layer: str, value: str) -> RestOfModel:  # noqa: ARG002 - for those that can
         """Return the model from one of its outputs on, in this runtime.
 

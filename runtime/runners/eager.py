@@ -43,18 +43,28 @@ class LiveRunner(_InPyTorch):
     """A model in memory, described by an artifact without files."""
 
     def __init__(
-        self, artifact: Artifact, only: Callable[[Sequence[str]], Compute], device: str, outputs: Sequence[str] | None
+        self,
+        artifact: Artifact,
+        only: Callable[[Sequence[str]], Compute],
+        sources: Callable[[str], set[str]],
+        device: str,
+        outputs: Sequence[str] | None,
     ) -> None:
-        """Take what returns the computation of some outputs, and the device that the model is on.
+        """Take what returns the computation of some outputs, what returns those that one is computed from, and the
+        device that the model is on.
 
         Raises:
             UsageError: one of `outputs` is not an output of the model.
         """
-        self._only = only
+        self._only, self._sources = only, sources
         super().__init__(artifact, "eager", device, outputs=outputs)
 
     def _open(self, artifact: Artifact) -> None:  # noqa: ARG002
         self._live = self._only(self.names)
+
+    def sources(self, name: str) -> set[str]:
+        """Return the outputs that an output is computed from."""
+        return self._sources(name)
 
 
 class EagerRunner(_InPyTorch):

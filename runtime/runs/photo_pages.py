@@ -7,7 +7,7 @@ from pathlib import Path
 from ..artifact.errors import UsageError
 from ..artifact.folder import Artifact
 from ..artifact.manifest import Manifest, Output
-from ..artifact.selection import known_outputs, select_outputs
+from ..artifact.selection import select_outputs
 from ..maps.feature_grid import grid_pages
 from ..maps.grid_style import GridStyle
 from ..maps.pages import Pages
@@ -70,11 +70,17 @@ class Selection:
         """Return the output whose channels are drawn.
 
         Raises:
-            UsageError: there is no such output.
+            UsageError: there is no such output, or there are several.
         """
         assert self.channels is not None
-        known_outputs(manifest, [self.channels])
-        return next(each for each in manifest.outputs if each.name == self.channels)
+        found = select_outputs(manifest.outputs, [self.channels])
+        if len(found) > 1:
+            few = ", ".join(each.name for each in found[:3])
+            raise UsageError(
+                f"The channels of one output can be drawn at a time; {self.channels!r} matches {len(found)}: {few}"
+                f"{', …' * (len(found) > 3)}.\nName one of them."
+            )
+        return found[0]
 
 
 def picture_title(manifest: Manifest, photo: str = "", weights: str | Path | None = None) -> str:
@@ -129,6 +135,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     seen = {head: run.seen() for head, run in runs.items()}  # what can't be read ends it before a model is run
     if style.overlay and None in seen.values():
         raise UsageError("--overlay draws the maps over photos, and one of these inputs is none: omit it.")
+    has_photos = selection.show_photo and None not in seen.values()  # an array beside a photo has none above it
     if selection.channels is None:
         from ..maps.blocks import depth_of_rows
         from ..maps.comparison import Column, comparison_pages
@@ -141,7 +148,7 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
             head: Column(
                 selection.of(first.manifest) if run.artifact is first else _selected(selection, run.artifact),
                 run.maps,
-                seen[head] if selection.show_photo else None,
+                seen[head] if has_photos else None,
             )
             for head, run in runs.items()
         }
@@ -152,9 +159,8 @@ def pages_side_by_side(runs: Mapping[str, PhotoRun], selection: Selection, style
     from ..maps.channel_grid import channels_to_draw
 
     of_each = {head: selection.with_channels(run.artifact.manifest) for head, run in runs.items()}
-    tensors = {head: channels_to_draw(run.tensors([selection.channels]), of_each[head]) for head, run in runs.items()}
-    photos = [photo for photo in seen.values() if photo is not None]
-    shown = photos if selection.show_photo and len(photos) == len(runs) else ()
+    tensors = {head: channels_to_draw(run.tensors([of_each[head].name]), of_each[head]) for head, run in runs.items()}
+    shown = [photo for photo in seen.values() if photo is not None and has_photos]
     output = next(iter(of_each.values()))
     return channel_comparison(tensors, output, selection.top, style, f"{title} · {output.name}", shown)
 

@@ -143,7 +143,7 @@ def test_grid_draws_the_channels_of_one_output(exported, photo, tmp_path, layerp
     outcome = layerprobe(*command, "cnn2", "--top", 3)
     assert outcome.code == 0, outcome.err
     assert (tmp_path / "maps.svg").read_text().count("<image") == 1 + 3 + 1, "photo, channels, colour bar"
-    assert "No output is called 'cn2'" in layerprobe(*command, "cn2").err
+    assert "No output or module is called 'cn2'" in layerprobe(*command, "cn2").err
     assert layerprobe(*command, "cnn2", "--outputs", "cnn2").code == 2
     assert layerprobe("grid", exported("cnn2").path, photo, "-o", tmp_path / "maps.svg", "--top", 3).code == 2
 

@@ -427,6 +427,46 @@ def test_where_a_blocks_sum_looks_like_its_input_the_branch_is_drawn_and_said_to
     assert "1.add" not in written
 
 
+def test_the_activation_after_a_blocks_sum_is_no_branch_of_it():
+    torch.manual_seed(0)
+    model = torchvision.models.resnet.ResNet(torchvision.models.resnet.BasicBlock, [1, 1, 1, 1]).eval()
+    written = texts(lp.show(model, torch.rand(1, 3, 64, 64)))
+    shown = [at for at, text in enumerate(written) if text.startswith("layer") and "." in text]
+    branches = {written[at] for at in shown if "branch" in written[at + 1 : at + 3]}
+    assert {"layer1.0.conv2", "layer2.0.conv2"} <= branches
+    assert {"layer2.0.relu_1", "layer4.0.relu_1"} <= {written[at] for at in shown} - branches
+
+
+def test_the_channels_of_a_module_are_those_of_its_last_output_and_of_several_outputs_none():
+    model = nn.Sequential(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Tanh())).eval()
+    image = torch.rand(1, 3, 12, 12)
+    assert "Each tile is one channel of 0.1 (Tanh · 4 × 10 × 10)" in " ".join(
+        texts(lp.show(model, image, channels="0"))
+    )
+    with pytest.raises(lp.UsageError, match=r"The channels of one output .* '0\.\*' matches 2: 0\.0, 0\.1\."):
+        lp.show(model, image, channels="0.*")
+
+
+class Masked(nn.Module):
+    """Takes an image and a mask."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, image, mask):
+        return self.conv(image) * mask
+
+
+@pytest.mark.parametrize("as_given", [lambda tensor: tensor, lambda tensor: tensor.double().numpy()])
+def test_a_module_of_several_inputs_is_drawn_with_those_by_name(as_given):
+    given = {"image": as_given(torch.rand(1, 3, 12, 12)), "mask": as_given(torch.rand(1, 1, 10, 10))}
+    written = texts(lp.show(Masked().eval(), given))
+    assert {"conv", "mul"} <= {*written}
+    with pytest.raises(lp.ModelError, match="takes image, mask"):
+        lp.show(Masked().eval(), {"image": given["image"], "msk": given["mask"]})
+
+
 class Functional(nn.Module):
     """One convolution, and more functions behind it than a page holds."""
 

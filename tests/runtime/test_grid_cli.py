@@ -48,6 +48,14 @@ def test_the_photo_can_be_left_out(drawn, wide_photo):
     assert "photo" not in " ".join(written)
 
 
+def test_a_photo_and_an_array_stand_side_by_side_without_a_photo(drawn, wide_photo, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((1, 3, 64, 64), np.float32))
+    outcome, written = drawn(wide_photo, tmp_path / "x.npy", "--outputs", "cnn2")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert {"wide.png", "x.npy"} <= {*written}
+    assert "of 120 × 48" not in " ".join(written)
+
+
 def test_maps_lie_over_the_whole_photo_on_request(drawn, wide_photo, tmp_path):
     _, written = drawn(wide_photo, "--outputs", "cnn2", "--overlay")
     assert "Each map is interpolated, over the photo in grey" in " ".join(written)
@@ -147,7 +155,11 @@ def test_a_model_is_opened_once_for_all_photos(drawn, photo, wide_photo, monkeyp
         (("{photo}", "{out}/none.jpg"), 3, "none.jpg"),
         (("{photo}", "--against", "{out}/none"), 3, "none"),
         (("{photo}", "--against", "{other}", "--outputs", "maxpool*"), 2, "cnn3 has none of them"),
-        (("{photo}", "--against", "{other}", "--channels", "maxpool_3"), 2, "No output is called 'maxpool_3'"),
+        (
+            ("{photo}", "--against", "{other}", "--channels", "maxpool_3"),
+            2,
+            "No output or module is called 'maxpool_3'",
+        ),
     ],
 )
 def test_what_cannot_be_compared_is_refused_in_two_lines(

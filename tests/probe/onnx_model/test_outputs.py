@@ -72,6 +72,27 @@ def test_a_weight_that_is_unpacked_is_an_output(file):
     assert list(outputs(load_onnx(save(file, nodes, [X], ["y"], weights)).probe)) == ["w", "y"]
 
 
+@pytest.mark.parametrize(("zero", "dtype"), [(["zero"], "int8"), ([], "float32")])
+def test_a_product_of_the_runtimes_own_is_in_the_steps_of_its_zero_point(zero, dtype, file):
+    nodes = [
+        node("QuantizeLinear", ["x", "step", "zero"], ["q"]),
+        node(
+            "QGemm",
+            ["q", "step", "zero", "w", "step", "zero", "", *(["step"] if zero else []), *zero],
+            ["y"],
+            domain="com.microsoft",
+        ),
+    ]
+    weights = [constant("step", 0.1, "float32"), constant("zero", 3, "int8"), constant("w", np.eye(4), "int8")]
+    save(file, nodes, [value("x", 1, 4)], ["y"], weights, domains={"com.microsoft": 1})
+    probe = load_onnx(file).probe
+    assert outputs(probe, "dtype") == {"q": "int8", "y": dtype}
+    marked = onnx.load_model_from_string(probe.file.content).graph.output
+    assert {each.name: each.type.tensor_type.elem_type for each in marked}["y"] == helper.np_dtype_to_tensor_dtype(
+        np.dtype(dtype)
+    )
+
+
 def test_views_are_aliases_of_what_they_show(file):
     nodes = [
         CONV,

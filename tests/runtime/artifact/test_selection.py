@@ -39,6 +39,15 @@ def select(patterns=(), operations=(), depth=None):
     return [each.name for each in select_outputs(ORIGINS, patterns, operations, depth)]
 
 
+@pytest.mark.parametrize("name", ["a [b]", "c*", "d?", "[!e]"])
+def test_a_name_that_is_no_glob_of_itself_is_found_and_nothing_else(name):
+    others = [
+        each.model_copy(update={"name": other}) for each, other in zip(ORIGINS, ("a b", "cc", "dd"), strict=False)
+    ]
+    theirs = ORIGINS[0].model_copy(update={"name": name})
+    assert select_outputs([*others, theirs], [name]) == [theirs]
+
+
 @pytest.mark.parametrize(
     ("patterns", "chosen"),
     [

@@ -118,6 +118,33 @@ def test_another_layer_and_several_can_be_weighed(drawn, bright_quarter):
     assert [text for text in texts if text.endswith(("· relu", "· small"))] == ["ablation · relu", "exact · small"]
 
 
+TWO_HEADS = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.trunk, self.boxes, self.fc = nn.Conv2d(3, 4, 3, 2), nn.Conv2d(4, 4, 1), nn.Linear(4, 5)
+
+    def forward(self, x):
+        x = self.trunk(x)
+        return {"boxes": self.boxes(x).sigmoid(), "scores": self.fc(x.mean((2, 3)))}
+
+
+def make():
+    return Net().eval(), torch.zeros(1, 3, 32, 32)
+"""
+
+
+def test_of_a_model_of_two_heads_the_layer_is_one_that_the_scores_are_computed_from(drawn, bright_quarter, tmp_path):
+    (tmp_path / "heads.py").write_text(TWO_HEADS)
+    outcome, texts, _ = drawn(bright_quarter, artifact=f"{tmp_path / 'heads.py'}:make")
+    assert outcome.code == 0, outcome.err
+    assert "score · trunk" in texts
+
+
 def test_another_size_can_be_drawn_where_the_model_takes_it(drawn, bright_quarter, theirs, tmp_path, layerprobe):
     outcome, texts, _ = drawn(bright_quarter, "--input-size", "16x24", "--method", "score", "--method", "ablation")
     assert outcome.code == 0, outcome.err

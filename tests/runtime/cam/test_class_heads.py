@@ -341,6 +341,37 @@ def test_a_layer_of_whole_steps_is_not_the_default_and_can_not_be_ablated(made):
         class_activation(artifact, image, 1, "ablation", layer="whole", runner="onnx-cpu")
 
 
+def test_where_all_layers_are_of_whole_steps_one_of_them_is_weighed(tmp_path):
+    nodes = [
+        node("QuantizeLinear", ["x", "step", "zero"], ["q"]),
+        node("QLinearConv", ["q", "step", "zero", "w", "step", "none", "step", "zero"], ["whole"]),
+        node("Flatten", ["whole"], ["flat"]),
+        node("QLinearMatMul", ["flat", "step", "zero", "head", "step", "none", "step", "zero"], ["classes"]),
+        node("DequantizeLinear", ["classes", "step", "zero"], ["y"]),
+    ]
+    draws = np.random.default_rng(0)
+    weights = [constant("step", 0.1, "float32"), constant("zero", 3, "uint8"), constant("none", 0, "int8")]
+    weights += [
+        constant("w", draws.integers(-9, 9, (4, 3, 3, 3)), "int8"),
+        constant("head", draws.integers(-9, 9, (144, 5)), "int8"),
+    ]
+    file = save(tmp_path / "steps.onnx", nodes, [value("x", 1, 3, 8, 8)], [value("y", 1, 5)], weights)
+    artifact = open_artifact(export_onnx(load_onnx(file).probe, tmp_path / "steps"))
+    found = class_activation(artifact, images(1)[0], runner="onnx-cpu")
+    assert (found.layer, found.method) == ("whole", "score")
+
+
+def test_an_image_with_the_channels_last_is_masked_in_its_height_and_width(tmp_path, made):
+    nodes = [node("Transpose", ["photo"], ["x"], perm=[0, 3, 1, 2]), *MAPS, *OTHER_HEADS["two layers"][0]]
+    file = save(tmp_path / "last.onnx", nodes, [value("photo", 1, 8, 8, 3)], ["y"], used(nodes), opset=18)
+    last = open_artifact(export_onnx(load_onnx(file).probe, tmp_path / "last"))
+    first, image = made(OTHER_HEADS["two layers"][0]), images(1)[0]
+    turned = np.ascontiguousarray(image.transpose(0, 2, 3, 1))
+    expected = class_activation(first, image, 1, "score", runner="onnx-cpu").weights
+    found = class_activation(last, turned, 1, "score", runner="onnx-cpu").weights
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (3, 8, 8)])
 def test_an_array_that_is_not_one_image_is_refused(shape, made):
     with pytest.raises(UsageError, match=r"theirs takes x \(N x 3 x 8 x 8, float32\); it was given an array of shape"):

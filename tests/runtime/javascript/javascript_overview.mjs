@@ -38,7 +38,7 @@ const described = (pages, photo) => ({
   ...pages,
   maps: pages.maps.map((map) => ({ ...map, values: hex(map.values), hues: map.hues && hex(map.hues.plane) })),
   scales: scalesOfPages(pages),
-  ranges: scalesOfPages(pages).map((scale) => rangeText(scale, { short: pages.brief, marks: !pages.brief })),
+  ranges: scalesOfPages(pages).map((scale) => scale && rangeText(scale, { short: pages.brief, marks: !pages.brief })),
   sections: pagesOf(pages).map(({ sections }) => sections.map((section) => ({ ...section, beside: besideOf(section) }))),
   pictures: drawn(pages, photo),
 });

@@ -14,6 +14,7 @@ import torchvision
 from javascript_here import needs_node, run_node
 from PIL import Image
 from safetensors.numpy import save_file
+from torchvision.models.resnet import BasicBlock, ResNet
 
 from map_pictures import TensorMaps
 from runtime.artifact.errors import UsageError
@@ -116,6 +117,7 @@ def vit() -> torch.nn.Module:
 MODELS = {
     "cnn2": (lambda: "cnn2", 64),
     "resnet18": (torchvision.models.resnet18, 96),
+    "resnet10": (lambda: ResNet(BasicBlock, [1, 1, 1, 1]), 64),
     "mobilenet_v2": (torchvision.models.mobilenet_v2, 96),
     "vit": (vit, 96),
     "unet": (UNet, 64),
@@ -125,6 +127,7 @@ MODELS = {
 
 
 CASES = [(model, style) for model in MODELS for style in STYLES if style == "overview" or model in ("resnet18", "vit")]
+CASES += [("unet with an outlier", "overview"), ("resnet10 of NaN", "overview"), ("resnet10 of NaN", "all")]
 CASES += [("unet with holes", style) for style in ("overview", "all", "in one scale", "all by three components")]
 
 
@@ -150,6 +153,14 @@ def runs():
     holes = {name: array.copy() for name, array in arrays.items()}
     holes["down.0.5"][0, 1, 9, 9], holes["up.1.5"][0, 0, 3, 3] = np.nan, -np.inf
     found["unet with holes"] = outputs, holes, seen
+    outlier = {name: array.copy() for name, array in arrays.items()}
+    outlier["up.0.5"][0, 0, 5, 5] = 1e9
+    found["unet with an outlier"] = outputs, outlier, seen
+    outputs, arrays, seen = found["resnet10"]
+    first = [each.name for each in outputs].index("layer3.0.conv1")
+    nan = {each.name: np.full_like(arrays[each.name], np.nan) for each in outputs[first:]}
+    nan |= {"layer4.0.relu_1": np.full_like(nan["layer4.0.relu_1"], np.inf)}
+    found["resnet10 of NaN"] = outputs, arrays | nan, seen
     return found
 
 
@@ -204,7 +215,7 @@ def test_their_values_are_equal_with_the_same_sign(case):
     pages, found = case
     for theirs, ours in zip(found["maps"], pages.maps, strict=True):
         values = np.frombuffer(bytes.fromhex(theirs["values"])).reshape(theirs["height"], theirs["width"])
-        scale = np.abs(ours.values[np.isfinite(ours.values)]).max()
+        scale = np.abs(ours.values[np.isfinite(ours.values)]).max(initial=1e-30)
         np.testing.assert_allclose(values / scale, ours.values / scale, rtol=0, atol=1e-6, err_msg=ours.name)
         assert (theirs["hues"] is None) == (ours.hues is None)
         if ours.hues:
@@ -215,12 +226,15 @@ def test_their_values_are_equal_with_the_same_sign(case):
 def test_their_colours_have_the_same_ends(case):
     pages, found = case
     for theirs, ours in zip(found["scales"], pages.scales, strict=True):
+        if theirs is None or ours is None:
+            assert theirs is ours, "no value is finite"
+            continue
         assert theirs["cmap"] == ours.cmap
         spread = ours.highest - ours.lowest
         for end in ("low", "high", "lowest", "highest"):
             assert theirs[end] == pytest.approx(getattr(ours, end), abs=1e-6 * spread)
     assert found["ranges"] == [
-        list(range_text(each, short=pages.brief, marks=not pages.brief)) for each in pages.scales
+        each and list(range_text(each, short=pages.brief, marks=not pages.brief)) for each in pages.scales
     ]
 
 

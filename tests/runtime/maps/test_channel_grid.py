@@ -71,6 +71,14 @@ def test_channels_that_are_constant_are_counted():
     assert left_out in " ".join(texts(picture))
 
 
+def test_a_channel_that_is_infinite_everywhere_is_drawn():
+    array = random_maps(1, 3, 8, 8)
+    array[0, 1], array[0, 2] = np.inf, 2
+    written = texts(draw_channels({"conv": array}, output("conv")))
+    assert "64 not finite" in written
+    assert "1 of the 3 channels is constant over the image and left out: 2." in written
+
+
 def test_many_channels_take_several_pages():
     maps = random_maps(1, 130, 2, 2)
     pages = [draw_channels({"conv": maps}, output("conv"), page=page) for page in (1, 2)]

@@ -8,8 +8,9 @@ from map_pictures import output, random_maps, texts
 from runtime.artifact.errors import UsageError
 from runtime.maps.channel_comparison import channel_comparison
 from runtime.maps.colour_maps import colour_map_image, colour_table
-from runtime.maps.comparison import draw_comparison
+from runtime.maps.comparison import Column, comparison_pages, draw_comparison
 from runtime.maps.grid_style import GridStyle
+from runtime.maps.map_reading import read_map
 from runtime.maps.photo import Photo
 from runtime.maps.picture import Pixels
 
@@ -74,6 +75,24 @@ def test_what_only_one_run_has_is_named():
     written = texts(draw_comparison({"mine": one, "theirs": other}, [*OUTPUTS, output("pool")]))
     assert "1 output that only mine has: relu." in written
     assert "1 output that only theirs has: pool." in written
+
+
+def test_maps_that_arent_finite_are_not_said_to_be_alike_or_not():
+    theirs = run(10)
+    theirs["relu"] = theirs["relu"] * np.nan
+    written = texts(draw_comparison({"a": run(0), "b": theirs}, OUTPUTS))
+    assert not any("alike" in each for each in written)
+    assert any("alike" in each for each in texts(draw_comparison({"a": run(0), "b": run(10)}, OUTPUTS)))
+
+
+def test_a_name_that_is_of_another_operation_in_the_second_model_is_told():
+    def column(**labels):
+        outputs = [output(name, label=label) for name, label in labels.items()]
+        return Column(outputs, lambda some, reduce: [read_map(run(0), each, reduce) for each in some])
+
+    theirs = column(conv="Conv 3x3", relu="Conv 3x3")
+    pages = comparison_pages({"float": column(conv="Conv2d", relu="Relu"), "int8": theirs}, GridStyle())
+    assert pages.closing[-1] == "Named alike, of different operations: relu (Relu in float, Conv 3x3 in int8)."
 
 
 def test_runs_of_different_models_are_refused_with_what_each_has():

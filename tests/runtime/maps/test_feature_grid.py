@@ -224,6 +224,17 @@ def test_a_long_second_line_is_set_smaller_before_it_is_cut():
     assert "ConvNormActivation · 1024 × 16 × 16" in set(texts(draw_grid({"ln": random_maps(1, 261, 1024)}, [entry])))
 
 
+def test_no_digit_of_a_narrow_maps_range_is_cut():
+    narrow = np.linspace(-0.00149, -0.00047, 128).reshape(1, 1, 64, 2)
+    assert "−0.00149 to −0.00047" in texts(draw_grid({"a": narrow}, [output("a")]))
+
+
+def test_a_title_that_is_a_little_too_long_is_smaller_and_the_models_name_whole():
+    name, rest = "torchvision:deeplabv3_mobilenet_v3_large", " · random weights (seed 0), nothing learned · cat.jpg"
+    arrays = {name: random_maps(1, 2, 8, 8, seed=seed) for seed, name in enumerate("abc")}
+    assert texts(draw_grid(arrays, [output(each) for each in arrays], title=name + rest))[:2] == [name, rest]
+
+
 def test_a_page_says_which_tiles_it_holds_also_without_a_title():
     arrays = dict.fromkeys((f"conv{index}" for index in range(49)), random_maps(1, 1, 2, 2))
     picture = draw_grid(arrays, [output(name) for name in arrays], page=2, aliases=True)

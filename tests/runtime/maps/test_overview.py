@@ -275,6 +275,33 @@ def test_a_weak_map_is_left_out_where_its_stage_has_another():
     assert "weak" in texts(pages.picture(1))
 
 
+def test_one_outlier_makes_no_other_map_weak():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3))
+    arrays["blocks.6.2"][0, 0, 5, 5] = 1e9
+    assert not any(each.is_weak for each in overview(arrays, outputs).maps)
+    assert "weak" not in overview(arrays, outputs).facts[-1]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_maps_that_arent_finite_are_drawn_and_the_first_is_named(value):
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * (value if block > 5 else 1))
+    arrays["blocks.11.2"] = np.full((1, 24, 16, 16), value, np.float32)
+    pages = overview(arrays, outputs)
+    whole = [each.name for each in pages.maps if np.isfinite(each.values).all()]
+    assert {each.name for each in pages.maps} - {*whole} >= {"blocks.6.2", "blocks.11.2"}
+    assert not any(each.is_weak for each in pages.maps)
+    assert pages.lead == "The first tile with values that aren't finite is blocks.6.2."
+
+
+def test_a_map_of_one_finite_value_is_not_called_weak():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3))
+    arrays["blocks.11.2"] = np.full((1, 24, 16, 16), np.nan, np.float32)
+    arrays["blocks.11.2"][0, :, 3, 3] = 7
+    written = texts(overview(arrays, outputs).picture(1))
+    assert "constant 7 · 255 not finite" in written
+    assert "weak" not in written
+
+
 def test_what_is_nearly_constant_is_flagged():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) + (1000 if block == 11 else 0))
     pages = overview(arrays, outputs)
@@ -335,6 +362,12 @@ def test_the_lead_says_that_values_fade_by_the_numbers_that_are_below_the_tiles(
     pages = overview(arrays, outputs)
     assert set(re.findall(r"\d+\.\d+(?:e−\d)?", pages.lead)) <= {each.lstrip("−") for each in texts(pages.picture(1))}
     assert "fade" in pages.lead
+
+
+def test_values_that_rise_before_a_small_result_dont_fade():
+    scale = [1.0] * 6 + [50.0] * 5 + [1e-5]
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * scale[block], layers=2)
+    assert "fade" not in overview(arrays, outputs).lead
 
 
 def test_components_of_opposite_sign_are_alike_and_means_are_not():

@@ -34,7 +34,7 @@ def test_no_number_of_tiles_makes_a_strip_or_leaves_an_orphan(side, kind):
 @pytest.mark.parametrize("width", [320, 600, 1000, 3000])
 def test_a_width_that_is_asked_for_is_kept(width):
     found = layout_of(9, width=width).size[0]
-    assert max(width, 480) - 9 <= found <= max(width, 480)
+    assert width - 9 <= found <= width
 
 
 def test_columns_that_do_not_fit_the_width_say_so():
@@ -45,6 +45,12 @@ def test_columns_that_do_not_fit_the_width_say_so():
 def test_a_font_size_that_is_asked_for_is_kept():
     assert layout_of(3, font_size=30).text == 30
     assert layout_of(3, font_size=30).size[1] > layout_of(3).size[1]
+
+
+@pytest.mark.parametrize("size", [24, 40, 72])
+def test_tiles_are_as_wide_as_the_numbers_below_them_need_in_a_large_font(size):
+    numbers = ImageFont.truetype(Path(get_data_path()) / "fonts/ttf/DejaVuSans.ttf", size).getlength("−0.0123  0.00456")
+    assert layout_of(12, font_size=size).side >= numbers
 
 
 def test_a_name_too_long_for_two_lines_is_cut_in_the_middle():

@@ -13,8 +13,9 @@ from PIL import Image, JpegImagePlugin
 from map_pictures import output, random_maps, texts
 from runtime.artifact.errors import OutputError, UsageError
 from runtime.maps.feature_grid import draw_grid, draw_pages
-from runtime.maps.picture import Picture
+from runtime.maps.picture import Picture, Text
 from runtime.maps.picture_saving import picture_format, save_picture, save_pictures
+from runtime.maps.picture_text import font_of_size, text_length
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_in_svg_text_stays_text_and_maps_stay_pixels(tmp_path, picture):
     save_picture(picture, tmp_path / "a.svg")
     root = ElementTree.parse(tmp_path / "a.svg").getroot()
     tag = "{http://www.w3.org/2000/svg}"
-    assert [each.text for each in root.iter(f"{tag}text")] == texts(picture)
+    assert [each.text for each in root.iter(f"{tag}text")] == [each.lstrip() for each in texts(picture)]
     assert len(list(root.iter(f"{tag}image"))) == 2, "the map and its colour bar"
     assert float(root.get("width").removesuffix("pt")) == picture.width * 0.75
 
@@ -137,6 +138,16 @@ def test_a_file_of_the_users_among_the_pages_is_kept_and_none_is_written(tmp_pat
     with pytest.raises(UsageError, match=r"a-2\.png exists"):
         save_pictures(draw_pages(arrays, [output(name) for name in arrays]), tmp_path / "a.png")
     assert [file.name for file in tmp_path.iterdir()] == ["a-2.png"]
+
+
+def test_no_text_of_an_svg_begins_with_a_space_which_browsers_leave_out(tmp_path):
+    picture = draw_grid({"a": random_maps(1, 2, 8, 8)}, [output("a")], title="net · random weights")
+    save_picture(picture, tmp_path / "a.svg")
+    (x, text), *_ = re.findall(r'<text[^>]* x="([\d.]+)"[^>]*>(· [^<]*)</text>', (tmp_path / "a.svg").read_text())
+    assert text == "· random weights"
+    title = next(each for each in picture.parts if isinstance(each, Text) and each.text == " · random weights")
+    space = text_length(font_of_size(title.size), " ")
+    assert float(x) / 0.75 == pytest.approx(title.x + space, abs=0.1)
 
 
 @pytest.mark.parametrize("suffix", ["svg", "pdf"])

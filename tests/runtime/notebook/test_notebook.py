@@ -89,6 +89,9 @@ def test_what_is_shown_of_a_large_model_is_short():
     assert len(repr(arrays)) < 1000
     report = make_report(make_runner("onnx-cpu", [make_output("fc")]))
     assert len(repr(report.model_copy(update={"headline": "All pass. " * 400}))) < 1000
+    weights = np.linspace(0, 1, 999)
+    assert len(repr(lp.ClassActivation(np.zeros((7, 7)), "exact", "layer4", 3, 0.5, weights))) < 1000
+    assert repr(lp.draw_grid({"conv": np.eye(24)[None, None]}, [make_facts("conv")])).startswith("Picture of ")
     assert "the first 200 are shown" in arrays._repr_html_()
     assert len(_rows(arrays._repr_html_())) == 201
 
@@ -182,6 +185,12 @@ def test_statistics_are_those_of_numpy(tensors):
         assert row["channels"] == len(channels)
         assert row["dead_channels"] == int((channels == 0).all(axis=1).sum())
     assert sum(row["dead_channels"] for row in rows) > 0
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "int8", "bool"])
+def test_the_dtype_of_a_tensor_without_a_description_is_its_own(dtype):
+    assert lp.table({"y": torch.ones(2, 3).to(getattr(torch, dtype))})[0]["dtype"] == dtype
+    assert lp.table({"y": [1.0, 2.0]})[0]["dtype"] == "float64"
 
 
 def test_statistics_leave_out_what_is_not_finite_and_count_it():

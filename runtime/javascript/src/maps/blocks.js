@@ -140,6 +140,20 @@ export function closedBlocks(outputs) {
 }
 
 /**
+ * The outputs inside of the blocks before each one's own last operation: not the activation of its sum.
+ * @param {Output[]} outputs
+ * @param {Iterable<string>} blocks
+ * @returns {Set<string>} their names
+ */
+export function branchNames(outputs, blocks) {
+  const last = new Map(outputs.map((each, at) => [each.module_path, at]));
+  const inside = [...blocks].flatMap((block) =>
+    outputs.filter((each, at) => at < (last.get(block) ?? 0) && isBranch(each.module_path, [block])),
+  );
+  return new Set(inside.map((each) => each.name));
+}
+
+/**
  * Whether a module is inside of one of the blocks.
  * @param {string} path
  * @param {Iterable<string>} blocks

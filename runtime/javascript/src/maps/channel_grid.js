@@ -35,7 +35,8 @@ export function channelGrid(tensor, style) {
   const all = Array.from({ length: tensor.channels }, (_, number) => number);
   const isVarying = all.map((number) => {
     const channel = channelOf(tensor, number);
-    return channel.some((value) => value !== channel[0]); // a NaN differs from itself, and is shown
+    // A NaN differs from itself, and is shown, too.
+    return channel.some((value) => value !== channel[0] || !Number.isFinite(value));
   });
   const numbers = all.filter((number) => isVarying[number]);
   const spread = new Map(numbers.map((number) => [number, spreadOf(channelOf(tensor, number))]));

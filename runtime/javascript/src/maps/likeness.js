@@ -10,6 +10,8 @@ import { valueRange } from "./colour_maps.js";
 
 /** Of what the strongest map varies by: what varies less is mostly chance, or rounding of what was computed before. */
 export const FAINT = 1e-4;
+/** Of the strongest map's pixels, at either end: one pixel of a million would make all others weak. */
+const OUTLIERS = 0.01;
 /** The correlation of neighbouring pixels, below which a map looks like noise. */
 const CHANCE = 0.4;
 /** Of a map's variance, by which its pixels agree more with the second next than with the next: a checkerboard. */
@@ -31,7 +33,7 @@ const ONE_SIGN = 0.9;
 const SIDES = 3;
 
 /**
- * Which maps hardly vary beside the strongest.
+ * Which maps hardly vary beside the strongest, whose outliers don't count; none that isn't finite.
  * @param {FeatureMap[]} maps
  * @returns {boolean[]}
  */
@@ -40,8 +42,22 @@ export function areWeak(maps) {
     const [low, high] = valueRange(map.values) ?? [0, 0];
     return high - low;
   });
-  const strongest = Math.max(...spans);
-  return spans.map((span) => span < FAINT * strongest);
+  let strongest = 0;
+  for (const index of [...spans.keys()].sort((one, other) => spans[other] - spans[one])) {
+    if (spans[index] <= strongest) break;
+    strongest = Math.max(strongest, innerSpan(maps[index].values));
+  }
+  return maps.map(({ values }, index) => spans[index] < FAINT * strongest && values.every(Number.isFinite));
+}
+
+/**
+ * The range of a map's finite values without 1 % of them, at least one, at either end.
+ * @param {ArrayLike<number>} values
+ */
+function innerSpan(values) {
+  const finite = Float64Array.from(values).filter(Number.isFinite).sort();
+  const count = Math.ceil(finite.length * OUTLIERS);
+  return 2 * count >= finite.length ? 0 : finite[finite.length - 1 - count] - finite[count];
 }
 
 /**

@@ -74,9 +74,11 @@ export function scalesOfPages({ maps, style, brief }) {
  * Which of an overview's tiles are nearly constant.
  * @param {import("./colour_scales.js").GridStyle} style
  * @param {boolean} brief
+ * @param {FeatureMap[]} maps
  * @param {(ColourScale | null)[]} scales
  */
-const flatOf = (style, brief, scales) => scales.map((scale) => brief && isInner(style) && isFlat(scale));
+const flatOf = (style, brief, maps, scales) =>
+  scales.map((scale, index) => brief && isInner(style) && isFlat(scale) && !notFinite(maps[index].values));
 
 /**
  * The sentences below some tiles.
@@ -88,7 +90,7 @@ const flatOf = (style, brief, scales) => scales.map((scale) => brief && isInner(
 export function notesOf({ style, brief, closing }, maps, scales) {
   const coloured =
     brief && isInner(style) ? innerScaleNotes(scales) : [...scaleNotes(scales, style), ...clipNotes(scales, style)];
-  const weak = weakNotes(maps, flatOf(style, brief, scales).some(Boolean));
+  const weak = weakNotes(maps, flatOf(style, brief, maps, scales).some(Boolean));
   return [...coloured, ...weak, ...(style.overlay || !brief ? photoNotes(Boolean(style.overlay)) : []), ...closing];
 }
 
@@ -108,7 +110,7 @@ export function pagesOf(pages, most = pages.kind.mostTiles) {
     const [number, count] = [index + 1, ranges.length];
     const place = `Page ${number} of ${count}: tiles ${from + 1} to ${to} of ${pages.maps.length}.`;
     return {
-      tiles: tilesOf(maps, sections, flatOf(pages.style, pages.brief, scales)),
+      tiles: tilesOf(maps, sections, flatOf(pages.style, pages.brief, maps, scales)),
       scales,
       sections,
       notes: [...notesOf(pages, maps, scales), ...(several ? [place] : [])],
@@ -261,5 +263,5 @@ function drawTile(picture, layout, index, { map, name, lines }, scale, { bar, ov
   const room = Math.max(width, Math.floor(side / 2)); // the numbers stay below a narrow map
   // Without a bar the scale is in the footer, and the tile says what is its own.
   const ends = bar ? scale : ownScale(map.values);
-  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, brief });
+  drawRange(picture, [x, y + height + 6], room, text - 1, { scale: ends, bad: notFinite(map.values), bar, brief, most: side });
 }

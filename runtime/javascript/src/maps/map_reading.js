@@ -98,7 +98,7 @@ function showsNothing(values, tensor, row, isMean, noise) {
     low = Math.min(low, value);
     high = Math.max(high, value);
   }
-  if (low === high) return "constant";
+  if (low === high && Number.isFinite(low)) return "constant"; // all of it infinite says something
   if (isMean) return high - low <= ROUNDING * noise ? "rounding" : null;
   if (!tensor.isFloat || !Number.isFinite(high - low)) return null;
   const largest = row.magnitude(tensor).reduce((most, value) => Math.max(most, value), 0);

@@ -1,7 +1,14 @@
 // An overview of a model: the few of its maps that say the most, on one page; the order of the steps, which is that of
 // `runtime/maps/overview.py`. Which blocks it is of is decided in `blocks.js`, what looks alike in `thinning.js`.
 
-import { closedBlocks, isBranch, numberedPaths, ofWholeBlocks, withBranchEnds, withoutPreactivations } from "./blocks.js";
+import {
+  branchNames,
+  closedBlocks,
+  numberedPaths,
+  ofWholeBlocks,
+  withBranchEnds,
+  withoutPreactivations,
+} from "./blocks.js";
 import { hasMap } from "./channels.js";
 import { marked, refuseBlank } from "./feature_grid.js";
 import { isWeak, worthDrawing } from "./feature_maps.js";
@@ -164,8 +171,9 @@ function drafted(maps, outputs, photo, room, shared) {
   let { maps: drawn, weak } = strongestAndLast(marked(found.maps));
   const sums = room ? closedBlocks(outputs) : new Set();
   if (sums.size) {
+    const branches = branchNames(outputs, sums);
     // The signal doesn't fade where a branch adds little to it.
-    const isFaint = (/** @type {FeatureMap} */ map) => isWeak(map) && isBranch(map.path, sums);
+    const isFaint = (/** @type {FeatureMap} */ map) => isWeak(map) && branches.has(map.name);
     weak = [...weak, ...drawn.filter(isFaint).map((map) => map.name)];
     drawn = drawn.filter((map) => !isFaint(map));
   }
@@ -175,7 +183,7 @@ function drafted(maps, outputs, photo, room, shared) {
   const similar = twins.filter((name) => !apart.noise.has(name));
   const turned = withTurnedHues(room ? aligned(apart.maps, photo) : apart.maps);
   return {
-    maps: withBranches(turned, found.repeats, sums),
+    maps: withBranches(turned, found.repeats, outputs, sums),
     leftOut: filled({ ...found.leftOut, similar, pooling: pooled, noise, checkerboard: boards, weak }),
     alike: lookAlikes(drawn, apart.twins, found.repeats),
   };

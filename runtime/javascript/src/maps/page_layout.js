@@ -78,7 +78,7 @@ export function layOut(shapes, contents) {
   const different = uniqueShapes(shapes);
   const lines = (details ? 3 + details : 2) + (sections ? 1.5 : 0);
   const { columns, places } = arranged(different, contents, shapes.length, lines);
-  const least = width ? LEAST_WIDTH : USUAL_WIDTH;
+  const least = width ? Math.min(width, LEAST_WIDTH) : USUAL_WIDTH;
   for (const side of triedSides(different, kind, columns, width)) {
     const text = Math.min(Math.max(roundHalfEven(side / PART), 11), kind.largestText);
     const nameText = nameSize(names, text, side, measure);

@@ -27,7 +27,7 @@ export function drawTitle(picture, layout, title) {
   const [x, baseline] = [MARGIN, MARGIN + layout.text];
   const [first, ...others] = title.split(PART);
   const rest = others.map((each) => PART + each).join("");
-  for (let size = layout.text + 5; size > layout.text - 2; size--) {
+  for (let size = layout.text + 5; size > Math.max(Math.trunc(layout.text / 2), 9); size--) {
     const bold = picture.measure(first, size, true);
     if (bold + picture.measure(rest, size - 2, false) > width) continue;
     picture.addText(x, baseline, first, size, INK, true);

@@ -1,6 +1,6 @@
-// What an overview shows, in one sentence of what is measured: values that fade, maps that hardly change, or how far the
-// photo's outlines are seen. There is none where there is nothing of it to say. The words of `runtime/maps/takeaway.py`;
-// the other sentences of a page are in `footer.js`.
+// What an overview shows, in one sentence of what is measured: values that aren't finite or fade, maps that hardly
+// change, or how far the photo's outlines are seen. There is none where there is nothing of it to say. The words of
+// `runtime/maps/takeaway.py`; the other sentences of a page are in `footer.js`.
 
 import { rangeText } from "./colour_scales.js";
 import { sameSize, sizeText } from "./feature_maps.js";
@@ -26,6 +26,8 @@ const GONE = 0.3;
 const INVERTED = -0.4;
 /** Of the first map's largest colour, below which the last one's has faded. */
 const FADED = 1e-3;
+/** Of the same, above which values don't fade: a last sigmoid is small where it finds nothing. */
+const RISEN = 10;
 /** Maps of one size, from which on it is said that they hardly change. */
 const STEADY = 8;
 /** Their least correlation with the last. */
@@ -44,9 +46,15 @@ export function takeaway(maps, alike, photo, scales) {
   const subject = SUBJECTS[maps[0].reduction] ?? maps[0].reduction;
   const parts = maps.filter(({ part }) => !part);
   const whole = parts.length ? parts : maps;
-  const said = fadedOf(maps, scales) || steadyOf(whole, alike) || (photo ? outlinesOf(whole, photo) : "");
+  const said = notFiniteOf(maps) || fadedOf(maps, scales) || steadyOf(whole, alike) || (photo ? outlinesOf(whole, photo) : "");
   const sentence = said.replace("IT", subject);
   return said ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
+}
+
+/** @param {FeatureMap[]} maps */
+function notFiniteOf(maps) {
+  const first = maps.find(({ values }) => !values.every(Number.isFinite));
+  return first ? `the first tile with values that aren't finite is ${first.name}` : "";
 }
 
 /**
@@ -54,9 +62,9 @@ export function takeaway(maps, alike, photo, scales) {
  * @param {(ColourScale | null)[]} scales
  */
 function fadedOf(maps, scales) {
-  const [first, was] = largestOf(scales[0]);
-  const [last, became] = largestOf(scales[scales.length - 1]);
-  if (!(last > 0 && last < FADED * first)) return "";
+  const largest = scales.map(largestOf);
+  const [[first, was], [last, became]] = [largest[0], largest[largest.length - 1]];
+  if (!(last > 0 && last < FADED * first) || largest.some(([each]) => each > RISEN * first)) return "";
   return `the values of IT fade from ${was} in ${maps[0].stage} to ${became} in ${maps[maps.length - 1].stage}`;
 }
 

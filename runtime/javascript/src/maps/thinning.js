@@ -2,7 +2,7 @@
 // `runtime/maps/thinning.py`; what shows nothing at all is found in `feature_maps.js`, how two maps are compared in
 // `likeness.js`.
 
-import { isBranch, within } from "./blocks.js";
+import { branchNames, within } from "./blocks.js";
 import { BRANCH, WEAK, badged, isWeak, sameSize } from "./feature_maps.js";
 import { areWeak, blurred, dot, isCheckerboard, isNoise } from "./likeness.js";
 import { runsOfOneSize } from "./stages.js";
@@ -223,11 +223,12 @@ export function strongestAndLast(maps) {
  * @param {FeatureMap[]} maps that are drawn
  * @param {[FeatureMap, FeatureMap][]} repeats what looks like one of them, and that one: a block's sum that looks like
  *   what the block was given
+ * @param {any[]} outputs of which these are, in the order of execution
  * @param {Iterable<string>} sums the blocks that are known to return something else than what their last module does
  * @returns {FeatureMap[]}
  */
-export function withBranches(maps, repeats, sums) {
+export function withBranches(maps, repeats, outputs, sums) {
   const alike = repeats.filter(([each, twin]) => each.path && !within(twin.path, each.path)).map(([each]) => each.path);
-  const blocks = new Set([...alike, ...sums]);
-  return maps.map((map) => (!isWeak(map) && isBranch(map.path, blocks) ? badged(map, BRANCH) : map));
+  const branches = branchNames(outputs, new Set([...alike, ...sums]));
+  return maps.map((map) => (!isWeak(map) && branches.has(map.name) ? badged(map, BRANCH) : map));
 }

@@ -112,8 +112,9 @@ export function drawFramed(picture, [x, y], side, colours) {
  * @param {number} of.bad how many values aren't finite
  * @param {boolean} of.bar whether there is room for a bar, and it isn't in the footer
  * @param {boolean} of.brief whether it isn't said what is clipped
+ * @param {number} [of.most] the width of the tile, which numbers may take where they are wider than a narrow map's bar
  */
-export function drawRange(picture, [x, y], width, size, { scale, bad, bar, brief }) {
+export function drawRange(picture, [x, y], width, size, { scale, bad, bar, brief, most = width }) {
   const lengthOf = (/** @type {string} */ text) => picture.measure(text, size, false);
   const fits = (/** @type {[string, string]} */ [low, high]) => lengthOf(low) + lengthOf(high) + BETWEEN <= width;
   let texts = endsOf(scale, bad, { brief });
@@ -126,7 +127,7 @@ export function drawRange(picture, [x, y], width, size, { scale, bad, bar, brief
     picture.addText(x + width - roundHalfEven(lengthOf(texts[1])), baseline, texts[1], size, SOFT_INK);
     return;
   }
-  drawFitted(picture, [x, y + size], texts.filter(Boolean).join(" to "), size, width);
+  drawFitted(picture, [x, y + size], texts.filter(Boolean).join(" to "), size, Math.max(width, most));
 }
 
 /**
