@@ -6,7 +6,7 @@ from matplotlib.colors import Normalize
 from numpy.typing import NDArray
 
 from runtime.artifact.manifest import Output, TokenGrid
-from runtime.maps.map_reading import read_channels, read_map
+from runtime.maps.map_reading import read_map, read_parts
 from runtime.maps.picture import Picture, Text
 
 __all__ = [
@@ -36,8 +36,8 @@ class TensorMaps:
     def maps(self, outputs, reduce="auto"):
         return [read_map(self.arrays, each, reduce) for each in outputs]
 
-    def channels(self, each, map_):
-        return read_channels(self.arrays, each, map_)
+    def parts(self, outputs, maps):
+        return [read_parts(self.arrays, each, map_) for each, map_ in zip(outputs, maps, strict=True)]
 
 
 def output(

@@ -17,13 +17,17 @@ from .grid_style import GridStyle
 __all__ = [
     "DIVERGING",
     "FLAT",
+    "LEAST_STRENGTH",
     "SEQUENTIAL",
     "ColourScale",
+    "around_zero",
     "difference_scales",
     "is_flat",
     "own_scale",
     "range_text",
     "scales_of",
+    "strengths_of",
+    "with_power",
 ]
 
 SEQUENTIAL, DIVERGING = "viridis", "RdBu_r"
@@ -39,9 +43,12 @@ _MANY_PIXELS, _WASHED_OUT_FEW = 100, 0.3
 """With fewer pixels, what is clipped is one of them, and less is."""
 _FAR = 0.2
 """Of a map's range: how far an end lies from the others that is clipped."""
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLAIN, _LEAST_POWER = range(-3, 5), -307
 """The powers of ten of numbers that are written without one; and the least by which a number can be divided."""
 
+LEAST_STRENGTH, _SIMILAR = 1e-8, 1e-3
+"""Of the widest range: what is no strength, and from which on ranges are similar."""
 FLAT = 0.1
 """Of the largest value, that a map's colours span at least, or else it is nearly constant."""
 _EDGE, _SMALLEST_EDGED = 0.07, 12
@@ -57,6 +64,8 @@ class ColourScale:
     cmap: str
     lowest: float
     highest: float
+    pale: bool = False
+    """Whether the colours are pale, since the map says little."""
 
 
 def scales_of(
@@ -104,6 +113,26 @@ def difference_scales(
 def is_flat(scale: ColourScale | None) -> bool:
     """Return whether the colours span little of the values: what is seen is nearly constant."""
     return scale is not None and scale.high / 2 - scale.low / 2 < FLAT * max(abs(scale.low), abs(scale.high)) / 2
+
+
+def strengths_of(scales: Sequence[ColourScale | None]) -> list[float] | None:
+    """Return how wide each range is beside the widest, on a scale of powers of ten from 0, for `LEAST_STRENGTH` of it
+    or less, to 1; None where all are of a similar width.
+    """
+    spans = [each.high / 2 - each.low / 2 if each else 0.0 for each in scales]
+    widest, narrowest = max(spans, default=0.0), min((each for each in spans if each), default=0.0)
+    if not 0 < narrowest < _SIMILAR * widest:
+        return None
+    whole = -math.log10(LEAST_STRENGTH)
+    return [max(1 + math.log10(each / widest) / whole, 0.0) if each / widest else 0.0 for each in spans]
+
+
+def around_zero(scale: ColourScale | None) -> ColourScale | None:
+    """Return the scale with colours that diverge from 0, as far below it as above."""
+    if scale is None or not scale.low < 0 < scale.high:
+        return scale
+    end = max(-scale.low, scale.high)
+    return replace(scale, low=-end, high=end, cmap=DIVERGING)
 
 
 def own_scale(values: NDArray[np.float64]) -> ColourScale | None:
@@ -183,7 +212,14 @@ def range_text(scale: ColourScale, *, short: bool = False, marks: bool = True) -
         low = f"≤ {low}" if short else f"{scale.lowest:.3g} … {low}"
     if marks and scale.highest > scale.high:
         high = f"≥ {high}" if short else f"{high} … {scale.highest:.3g}"
-    return low.replace("-", "−"), high.replace("-", "−")
+    return (with_power(low), with_power(high)) if short else (low.replace("-", "−"), high.replace("-", "−"))
+
+
+def with_power(text: str) -> str:
+    """Return a number as it is set in print: `−3.69·10⁻⁷` for `-3.69e-07`."""
+    digits, _, power = text.partition("e")
+    raised = f"·10{str(int(power)).translate(_RAISED)}" if power else ""
+    return digits.replace("-", "−") + raised
 
 
 def _apart(low: float, high: float) -> tuple[str, str]:

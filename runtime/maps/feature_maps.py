@@ -15,7 +15,9 @@ from .principal_components import Hues
 
 __all__ = [
     "BRANCH",
-    "LEAST_SHARE",
+    "FIRST_COMPONENT",
+    "FLAT_MAP",
+    "FRAMED",
     "LEFT_OUT",
     "WEAK",
     "FeatureMap",
@@ -30,12 +32,12 @@ _FEW_CHANNELS = 3
 """Up to so many are each of a meaning of its own, as the classes of a U-Net: that a map is their mean is said."""
 _ALIKE = 0.02
 """Of a map's range: two maps that nowhere differ by more look the same."""
-WEAK, BRANCH = "weak", "branch"
+FLAT_MAP, FRAMED = "flat", "frame"
+"""What is said of a map whose values hardly differ, and of one whose padding is seen."""
+WEAK, BRANCH = "faint", "branch"
 """The badges of a map that hardly varies beside the others; of what a block adds to its input, where the sum looks like
 the input."""
-
-LEAST_SHARE = 0.15
-"""Of the channels' variance: a principal component that holds less is one pattern of many."""
+FIRST_COMPONENT = "PC1"
 
 LeftOut = Literal[
     "inside",
@@ -93,7 +95,7 @@ class FeatureMap:
     hues: Hues | None = None
     """Of the first principal component: the next two, if they are drawn as its hue."""
     part: str = ""
-    """Which of several maps of its tensor it is, if there are: `channel 0`."""
+    """Which of several maps of its tensor it is, if there are: `channel 0`, `PC2`."""
     stage: str = ""
     """Of an overview: what the neighbours of its size are called, as of `with_stages`."""
 
@@ -107,16 +109,16 @@ class FeatureMap:
         """What else is to be said of it: `PC1 43 %`, `PC1–3 81 %`, `+2 alike`."""
         if self.share is None:
             return [each for each in self.badges if each not in (WEAK, BRANCH)]
-        shares = {"PC1": self.share}
+        shares = {self.part or FIRST_COMPONENT: self.share}
         if self.hues and self.hues.count > 1:
             shares[f"PC1–{self.hues.count}"] = self.hues.share
         said = [f"{name} {share:.0%}".replace("%", " %") for name, share in shares.items()]
         return [*said, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
 
     @property
-    def is_low(self) -> bool:
-        """Whether it is a principal component that holds little of the channels' variance."""
-        return self.share is not None and self.share < LEAST_SHARE
+    def is_further_component(self) -> bool:
+        """Whether it is a principal component, and not the first."""
+        return self.share is not None and self.part not in ("", FIRST_COMPONENT)
 
     @property
     def detail(self) -> str:

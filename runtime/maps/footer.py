@@ -4,10 +4,10 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 
 from ..artifact.manifest import Output
-from .colour_scales import FLAT, SEQUENTIAL, ColourScale
-from .feature_maps import BRANCH, LEAST_SHARE, LEFT_OUT, FeatureMap, LeftOut
+from .colour_scales import DIVERGING, FLAT, LEAST_STRENGTH, SEQUENTIAL, ColourScale, with_power
+from .feature_maps import BRANCH, LEFT_OUT, FeatureMap, LeftOut
 from .grid_style import GridStyle
-from .likeness import FAINT, has_frame
+from .likeness import FAINT, is_framed
 from .photo import Photo
 from .reductions import REDUCTIONS
 
@@ -18,7 +18,6 @@ __all__ = [
     "frame_notes",
     "hue_notes",
     "inner_scale_notes",
-    "left_out_counts",
     "left_out_notes",
     "listed",
     "overview_explained",
@@ -29,16 +28,10 @@ __all__ = [
     "weak_notes",
 ]
 
+_NO_BREAK = "\u00a0"
+_FAINT = f"Faint: range under {FAINT:.2%} of the widest.".replace("%", f"{_NO_BREAK}%")
+_FLAT = f"Flat: range under {FLAT:.0%} of its values.".replace("%", f"{_NO_BREAK}%")
 _BRANCH = "Branch: what a block adds to its input; their sum is what the block returns."
-_IN_SHORT: Mapping[str, Sequence[LeftOut]] = {
-    "in blocks": ("inside",),
-    "before an activation": ("preactivation",),
-    "like a tile here": ("repeat", "similar", "pooling", "noise"),
-    "checkerboards": ("checkerboard",),
-    "nearly constant": ("weak", "rounding", "constant"),
-    "without a map": ("point", "flat"),
-}
-"""Why outputs are not drawn, as an overview says it: each reason is in one row."""
 _NAMES_SHOWN = 6
 _ALL_SHOWN = 2
 """Names of what is left out for one reason; of more, one is an example."""
@@ -49,32 +42,30 @@ def explained(maps: Sequence[FeatureMap], what: str = "tile") -> list[str]:
     return [f"Each {what} is one output, in the order of execution: {REDUCTIONS[usual_reduction(maps)].words}."]
 
 
-def overview_explained(maps: Sequence[FeatureMap], outputs: int, *, depth: int) -> list[str]:
-    """Return what the tiles of an overview show, and which outputs they are of.
+def overview_explained(maps: Sequence[FeatureMap], *, depth: int) -> list[str]:
+    """Return what the tiles of an overview show.
 
     Args:
         maps: of all tiles.
-        outputs: how many there are.
         depth: of the blocks that it is of; 0 if it is of none.
     """
-    usual, which = usual_reduction(maps), "what each block returns" if depth else "those that look different"
-    counted = f"{len({each.name for each in maps})} of {outputs} outputs, {which}"
-    if not REDUCTIONS[usual].components:
+    usual, whose = REDUCTIONS[usual_reduction(maps)], "a block's channels" if depth else "a layer's channels"
+    if not usual.components:
         parts = f", and of {maps[-1].name} each channel" * bool(maps[-1].part)
-        return [f"Each tile is {REDUCTIONS[usual].words}{parts}: {counted}."]
-    first, others = "PC1: first principal component of the channels", ", as brightness; hue: the second and third"
-    hued = others * any(each.hues for each in maps)
-    return [
-        f"{first}{hued}, with {'their' if hued else 'its'} share of variance.",
-        f"{counted[0].upper()}{counted[1:]}.",
-    ]
+        return [f"Each tile is {usual.words.replace('the channels', whose)}{parts}."]
+    if any(each.hues for each in maps):
+        return [f"PC1 as brightness, PC2 and PC3 as hue: principal components of {whose}, with shares of variance."]
+    several = list(dict.fromkeys(each.part for each in maps if each.part))
+    if several:
+        return [f"{', '.join(several)}: the first principal components of {whose}, with shares of variance."]
+    return [f"PC1: the first principal component of {whose}, with its share of variance."]
 
 
 def sign_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return what the signs of an overview's principal components are, where there are several."""
     if not REDUCTIONS[usual_reduction(maps)].components or len(maps) < 2:
         return []
-    return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."]
+    return ["Signs of components are free: each is turned to look like the one before."]
 
 
 def hue_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -88,7 +79,7 @@ def hue_notes(maps: Sequence[FeatureMap]) -> list[str]:
 
 def frame_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return where the frame is from that maps have, if some do."""
-    return ["The frames around maps come from padding."] * any(has_frame(each.values) for each in maps)
+    return ["Frame: computed from padding."] * any(is_framed(each) and not each.is_weak for each in maps)
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
@@ -100,22 +91,6 @@ def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:
         for name, count in reductions.items()
     ]
     return notes + [_BRANCH] * any(BRANCH in each.badges for each in maps)
-
-
-def weak_notes(maps: Sequence[FeatureMap], *, flat: bool) -> list[str]:
-    """Return why tiles are weak.
-
-    Args:
-        maps: of these tiles.
-        flat: whether the colours of one span little of its values.
-    """
-    why = {
-        f"range under {FLAT:.0%} of its values": flat,
-        f"range under {FAINT:.2%} of the strongest tile's": any(each.is_weak for each in maps),
-        f"PC1 under {LEAST_SHARE:.0%}": any(each.is_low for each in maps),
-    }
-    said = ", or ".join(words for words, is_so in why.items() if is_so)
-    return [f"Weak: {said}.".replace("%", " %")] if said else []
 
 
 def usual_reduction(maps: Sequence[FeatureMap]) -> str:
@@ -143,9 +118,26 @@ def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
     known = [each for each in scales if each is not None]
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
-    less = "; its border and outermost 1 % are clipped" if clipped else ""
-    own = "each tile on its own scale" if len(known) > 1 else "on the tile's scale"
-    return [f"Colours: {colours}, {own}{less}."]
+    less = f", which ignore its border and its outermost 1{_NO_BREAK}%" if clipped else ""
+    around = "; 0 is the mean over the image" * any(each.cmap == DIVERGING for each in known)
+    return [f"Each tile has its own colour limits ({colours}){less}{around}."]
+
+
+def weak_notes(maps: Sequence[FeatureMap], strengths: Sequence[float] | None, *, flat: bool) -> list[str]:
+    """Return which tiles are faint or flat, and what the bars beside the tiles' texts say, as far as there are any.
+
+    Args:
+        maps: of these tiles.
+        strengths: of all.
+        flat: whether one is nearly constant.
+    """
+    least = with_power(f"{LEAST_STRENGTH:.0e}").removeprefix("1·")
+    bars = f"Bars: range on a log scale, full for the widest, empty at {least} of it."
+    return [
+        *([bars] if strengths else []),
+        *([_FAINT] if any(each.is_weak for each in maps) else []),
+        *([_FLAT] if flat else []),
+    ]
 
 
 def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:
@@ -166,14 +158,6 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
         return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
     shown, them = ("The photo is", "it") if len(photos) == 1 else ("The photos are", "them")
     return [f"{shown} shown as the model saw {them}, resized and cropped, before normalisation."]
-
-
-def left_out_counts(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
-    """Return how many are not drawn, and why in short; each is counted once."""
-    counts = Counter[str]()
-    for words, kinds in _IN_SHORT.items():
-        counts[words] = sum(len(left_out.get(kind, ())) for kind in kinds)
-    return [f"Not drawn: {said}."] if (said := ", ".join(f"{n} {words}" for words, n in counts.items() if n)) else []
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

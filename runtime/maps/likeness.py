@@ -15,14 +15,17 @@ from .feature_maps import FeatureMap
 
 __all__ = [
     "FAINT",
+    "LEAST_OUTLINED",
     "aligned",
     "are_weak",
     "blurred",
     "correlation",
-    "has_frame",
     "is_checkerboard",
+    "is_framed",
     "is_noise",
+    "middle_correlation",
     "outlines_correlation",
+    "steadiness",
     "with_turned_hues",
 ]
 
@@ -40,9 +43,11 @@ _BLURRED = 28
 """Pixels: a larger map is averaged down to about as many, a smaller one over 3 x 3."""
 _RIM = 14
 """Of a map's side, one pixel for so many, what is computed from padding."""
-_LEAST_OUTLINED = 28
+LEAST_OUTLINED = 28
 """The least side of a map in which outlines can be seen."""
 
+_MANY, _VERY_ALIKE = 8, 0.95
+"""Maps of one size, and their least correlation with the last, from which on they hardly change."""
 _JUMP, _ONE_SIGN, _SIDES = 0.4, 0.9, 3
 """Of a map's standard deviation, by which the pixels of a frame differ from those beside them; how much more of them
 have one sign than the other; on how many sides, at least."""
@@ -115,11 +120,12 @@ def is_checkerboard(values: NDArray[np.float64]) -> bool:
     return second - next_ > _PERIODIC * float((centred**2).mean())
 
 
-def has_frame(values: NDArray[np.float64]) -> bool:
-    """Return whether pixels along most sides are all brighter, or all darker, than those beside them: computed from
-    padding.
+def is_framed(map_: FeatureMap) -> bool:
+    """Return whether in a map of few pixels those along most sides are all brighter, or all darker, than those beside
+    them: computed from padding.
     """
-    if min(values.shape) < _LEAST_SIDE or not np.isfinite(values).all():
+    values = map_.values
+    if max(values.shape) > LEAST_OUTLINED or min(values.shape) < _LEAST_SIDE or not np.isfinite(values).all():
         return False
     steps = [(turned[0] - turned[1])[1:-1] for turned in (np.rot90(values, quarter) for quarter in range(4))]
     jump = _JUMP * float(values.std())
@@ -128,19 +134,45 @@ def has_frame(values: NDArray[np.float64]) -> bool:
 
 
 def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> list[FeatureMap]:
-    """Return the maps, those that are principal components with the sign by which they look most like the map before.
+    """Return the maps, those that are principal components with the sign by which they look most like the same one of
+    the tensor before.
 
     Args:
         maps: one after the other.
-        photo: its brightness, H W, which stands before the first, if there is one.
+        photo: its brightness, H W, which stands before the first components, if there is one. Before the first of the
+            second ones stands what is bright in the middle: with the photo's brightness they have little in common.
     """
     found: list[FeatureMap] = []
-    before = photo
+    before: dict[str, NDArray[np.float64]] = {}
     for each in maps:
-        turned = each.share is not None and before is not None and _agreement(before, each.values) < 0
+        other = before.get(each.part, _bright_middle(each.values.shape) if each.is_further_component else photo)
+        turned = each.share is not None and other is not None and _agreement(other, each.values) < 0
         found.append(replace(each, values=-each.values) if turned else each)
-        before = found[-1].values
+        before[each.part] = found[-1].values
     return found
+
+
+def middle_correlation(values: NDArray[np.float64]) -> float:
+    """Return Pearson's correlation of a map with one that is brightest in its middle, both without the rim, which is
+    computed from padding; 0 if there is none.
+    """
+    rim = -(-min(values.shape) // _RIM)
+    return correlation(*(each[rim:-rim, rim:-rim] for each in (_bright_middle(values.shape), values)))
+
+
+def _bright_middle(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    """Return a map that is brightest in its middle, where most photos have what they are of."""
+    height, width = (1 - np.abs(np.linspace(-1, 1, side + 2)[1:-1]) for side in shape)
+    return np.asarray(np.minimum.outer(height, width))
+
+
+def steadiness(maps: Sequence[FeatureMap]) -> float | None:
+    """Return the least correlation of many maps of one size with the last, whatever its sign, if they hardly change."""
+    if len(maps) < _MANY or len({each.size[1:] for each in maps}) > 1:
+        return None
+    last = blurred(maps[-1].values)
+    least = min(abs(float(np.vdot(blurred(each.values), last))) for each in maps)
+    return least if least >= _VERY_ALIKE else None
 
 
 def with_turned_hues(maps: Sequence[FeatureMap]) -> list[FeatureMap]:
@@ -194,7 +226,7 @@ def outlines_correlation(photo: NDArray[np.float64], map_: NDArray[np.float64]) 
     of a map that is too small to show any.
     """
     sides = _sides(photo, map_)
-    if min(sides) < _LEAST_OUTLINED:
+    if min(sides) < LEAST_OUTLINED:
         return None
     rim = -(-min(sides) // _RIM)
     colours = [_coarse(photo[..., channel], sides) for channel in range(photo.shape[2])]

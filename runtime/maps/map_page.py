@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from ..artifact.errors import UsageError
-from .colour_scales import ColourScale, is_flat, own_scale, scales_of
+from .colour_scales import ColourScale, around_zero, is_flat, own_scale, scales_of, strengths_of
 from .component_colours import HUED
 from .feature_maps import FeatureMap
 from .footer import clip_notes, inner_scale_notes, photo_notes, scale_notes, weak_notes
@@ -28,8 +28,10 @@ from .tile import (
     draw_name,
     draw_photo,
     draw_range,
+    draw_strength,
     not_finite,
 )
+from .tile_places import most_columns
 from .tile_texts import Tile, tiles_of
 
 __all__ = ["MapPages"]
@@ -46,6 +48,10 @@ class MapPages(Pages):
     """What the maps are of: the first tile of each page."""
     brief: bool = False
     """Whether it is an overview: the footer and the numbers are short, and no edge takes a map's colours."""
+    per_row: int | None = None
+    """How many maps a row has, where each row is of the same outputs as the first: their second components, their third
+    ones. If so many columns have room, and no other number of them is asked for.
+    """
     facts: Sequence[str] = ()
     """What is worth knowing of the picture and not said in it: names of what is left out, and options."""
 
@@ -68,19 +74,47 @@ class MapPages(Pages):
         return [each.path for each in self.maps]
 
     @cached_property
+    def _rows_of(self) -> int | None:
+        """The maps of a row, as above; None where rows are as there is room."""
+        wanted = (self.per_row or 0) + (self.photo is not None)
+        has_room = self.style.columns is None and most_columns(wanted, self.style) == wanted
+        return self.per_row if has_room else None
+
+    def _sections(self, maps: Sequence[FeatureMap]) -> list[Section]:
+        """The sections of some maps; where all rows are of the same, those of the first."""
+        return sections_of(maps[: self._rows_of])
+
+    @cached_property
     def scales(self) -> list[ColourScale | None]:
         """Of each map; None where no value is finite."""
         found = scales_of([each.values for each in self.maps], self.style, shared=self.shared, inner=self._is_inner)
-        return [
-            replace(scale, cmap=HUED) if scale and each.hues else scale
-            for each, scale in zip(self.maps, found, strict=True)
-        ]
+        return [self._coloured(each, scale) for each, scale in zip(self.maps, found, strict=True)]
+
+    def _coloured(self, map_: FeatureMap, scale: ColourScale | None) -> ColourScale | None:
+        """The scale of a map with the colours of principal components; in an overview, these are around 0, the mean
+        over the image, and pale in what says little.
+        """
+        if map_.hues and scale:
+            return replace(scale, cmap=HUED)
+        style = self.style
+        chosen = not self.brief or self.shared or style.overlay or style.cmap or style.symmetric is not None
+        found = scale if map_.share is None or chosen else around_zero(scale)
+        pale = self._is_flat(map_, found) or (map_.is_weak and self._is_inner)
+        return replace(found, pale=True) if found and pale else found
+
+    def _is_flat(self, map_: FeatureMap, scale: ColourScale | None) -> bool:
+        """Whether a tile is said to be nearly constant."""
+        return self._is_inner and is_flat(scale) and not not_finite(map_.values)
 
     @cached_property
     def _flat(self) -> list[bool]:
-        """Which tiles are said to be nearly constant."""
-        pairs = zip(self.maps, self.scales, strict=True)
-        return [self._is_inner and is_flat(scale) and not not_finite(each.values) for each, scale in pairs]
+        """Which tiles are said to be so."""
+        return [self._is_flat(each, scale) for each, scale in zip(self.maps, self.scales, strict=True)]
+
+    @cached_property
+    def _strengths(self) -> list[float] | None:
+        """How wide the range of each tile is beside the others, where that differs much."""
+        return strengths_of(self.scales) if self._is_inner else None
 
     @property
     def _is_inner(self) -> bool:
@@ -90,26 +124,27 @@ class MapPages(Pages):
     def _layout(self, shown: slice, notes: Sequence[str], *, has_title: bool) -> GridLayout:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
         first = [photo.shape(whole)] if photo else []
-        sections = sections_of(maps)
+        sections = self._sections(maps)
         tiles = tiles_of(maps, sections, flat=self._flat[shown])
+        notes = [
+            *([] if has_title else filter(None, [self.lead, *self.opening])),
+            *(
+                inner_scale_notes(self.scales[shown])
+                if self._is_inner
+                else scale_notes(self.scales[shown], self.style, shared=self.shared)
+            ),
+            *([] if self._is_inner else clip_notes(self.scales[shown], self.style)),
+            *weak_notes(maps, self._strengths, flat=any(self._flat[shown])),
+            *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
+            *self.closing,
+            *notes,
+        ]
         return lay_out(
             first + [first[0] if whole else each.values.shape for each in maps],
             self.kind,
             self.style,
             names=[each.name for each in tiles],
-            notes=[
-                *([] if has_title else filter(None, [self.lead, *self.opening])),
-                *(
-                    inner_scale_notes(self.scales[shown])
-                    if self._is_inner
-                    else scale_notes(self.scales[shown], self.style, shared=self.shared)
-                ),
-                *([] if self._is_inner else clip_notes(self.scales[shown], self.style)),
-                *weak_notes(maps, flat=any(self._flat[shown])),
-                *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
-                *self.closing,
-                *notes,
-            ],
+            notes=[" ".join(notes)] if self.brief else notes,
             lead=[self.lead] if has_title and self.lead else (),
             caption=self.opening if has_title else (),
             groups=[1] * len(first) + [each.count for each in sections] if sections else (),
@@ -117,12 +152,13 @@ class MapPages(Pages):
             details=max(len(each.lines) for each in tiles),
             sections=bool(sections),
             legend=self.shared or any(each.hues or not_finite(each.values) for each in maps),
+            per_row=self._rows_of,
         )
 
     def _draw(self, picture: Picture, layout: GridLayout, shown: slice) -> None:
         photo, whole, maps = self.photo, self.style.overlay, self.maps[shown]
         first = 1 if photo else 0
-        sections = sections_of(maps)
+        sections = self._sections(maps)
         if photo:
             _draw_photo(picture, layout, photo, whole=whole)
         if sections:
@@ -140,6 +176,7 @@ class MapPages(Pages):
                 bar=not self.shared,
                 over=photo if whole else None,
                 brief=self.brief,
+                strength=self._strengths[shown][index - first] if self._strengths else None,
             )
             said = here
         marked = [cmap_of(its) for map_, its in zip(maps, scales, strict=True) if not_finite(map_.values)]
@@ -169,7 +206,7 @@ def _draw_sections(picture: Picture, layout: GridLayout, sections: Sequence[Sect
 def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bool) -> None:
     """Add the first tile: the photo, with its name on one line and its size where maps have theirs."""
     x, y = layout.corner(0)
-    y += layout.section_height + layout.titles_height
+    y += layout.height_above(0)
     above = layout.line if layout.details else 0
     baseline = y - layout.titles_height + (layout.name_lines - 1) * layout.line + layout.text
     draw_name(picture, (x, baseline), photo.name, layout.text, layout.side, bold=not layout.sections)
@@ -177,6 +214,24 @@ def _draw_photo(picture: Picture, layout: GridLayout, photo: Photo, *, whole: bo
     size = layout.text - 1
     place = (x, baseline + above) if above else (x, y + height + 6 + size)
     draw_fitted(picture, place, photo.detail, size, layout.side)
+
+
+def _draw_texts(picture: Picture, layout: GridLayout, index: int, tile: Tile, strength: float | None) -> None:
+    """Add what is above a tile's map, less what the tile in the first row says; at its end how wide the range is."""
+    x, y = layout.corner(index)
+    lines, details = ([], tile.lines[-1:]) if layout.is_short(index) else (layout.name_lines_of(tile.name), tile.lines)
+    above = 0 if layout.is_short(index) else layout.section_height + (layout.name_lines - len(lines)) * layout.line
+    baseline = y + above + layout.text  # so that the names end at one height
+    for line in lines:
+        if line:
+            picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=not layout.sections))
+        baseline += layout.line
+    size = layout.text - 1
+    before, last = details[:-1], details[-1:]
+    end = baseline + len(before) * layout.line
+    bar = 0 if strength is None else draw_strength(picture, (x + layout.side, end), size, strength)
+    draw_details(picture, (x, baseline), before, size, layout.line, layout.side)
+    draw_details(picture, (x, end), last, size, layout.line, layout.side - bar)
 
 
 def _draw_tile(
@@ -189,18 +244,12 @@ def _draw_tile(
     bar: bool,
     over: Photo | None,
     brief: bool,
+    strength: float | None,
 ) -> None:
     map_ = tile.map
     x, y = layout.corner(index)
-    y += layout.section_height
-    lines = layout.name_lines_of(tile.name)
-    baseline = y + (layout.name_lines - len(lines)) * layout.line + layout.text  # so that the names end at one height
-    for line in lines:
-        if line:
-            picture.parts.append(Text(x, baseline, line, layout.name_text, INK, bold=not layout.sections))
-        baseline += layout.line
-    draw_details(picture, (x, baseline), tile.lines, layout.text - 1, layout.line, layout.side)
-    y += layout.titles_height
+    _draw_texts(picture, layout, index, tile, strength)
+    y += layout.height_above(index)
     width, height = draw_map(picture, (x, y), layout.side, map_.values, scale, over, map_.hues)
     # Without a bar the scale is in the footer, and the tile says what is its own.
     ends = scale if bar else own_scale(map_.values)

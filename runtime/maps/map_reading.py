@@ -1,4 +1,4 @@
-"""Arrays by output to maps: one of each, or its channels.
+"""Arrays by output to maps: one of each, or its channels or principal components.
 
 How a tensor is reduced to a map is in `reductions.py`, which maps show something new in `feature_maps.py`.
 """
@@ -16,10 +16,11 @@ from ..artifact.errors import UsageError
 from ..artifact.manifest import Output
 from ..artifact.tensors import as_array
 from .channel_mean import channels_of
-from .feature_maps import FeatureMap, LeftOut
+from .feature_maps import FIRST_COMPONENT, FeatureMap, LeftOut
+from .principal_components import principal_components
 from .reductions import AUTO, AUTO_ORDER, REDUCTIONS, Reduction
 
-__all__ = ["output_tensor", "read_channels", "read_map"]
+__all__ = ["output_tensor", "read_map", "read_parts"]
 
 _ROUNDING = 8
 """Machine epsilons of the magnitude, up to which a map's range counts as rounding. For fresh LayerNorms, whose mean
@@ -65,13 +66,20 @@ def read_map(
     return tried[0]
 
 
-def read_channels(arrays: Mapping[str, Any], output: Output, map_: FeatureMap) -> list[FeatureMap]:
-    """Return the map of each of an output's channels, of which `map_` is the mean.
+def read_parts(arrays: Mapping[str, Any], output: Output, map_: FeatureMap) -> list[FeatureMap]:
+    """Return the maps of an output of which `map_` is one: where that is its first principal component, this and the
+    next two; else the map of each of its channels.
 
     Raises:
         UsageError: as of `read_map`.
     """
     tensor = output_tensor(arrays, output)
+    if map_.share is not None:
+        others = enumerate(principal_components(tensor).others, 2)
+        return [
+            replace(map_, part=FIRST_COMPONENT),
+            *(replace(map_, part=f"PC{number}", values=values, share=share) for number, (values, share) in others),
+        ]
     return [
         replace(map_, values=np.asarray(each, np.float64), part=f"channel {index}") for index, each in enumerate(tensor)
     ]

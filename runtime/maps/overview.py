@@ -26,14 +26,13 @@ from .footer import (
     explained,
     frame_notes,
     hue_notes,
-    left_out_counts,
     left_out_notes,
     overview_explained,
     sign_notes,
     token_notes,
 )
 from .grid_style import GridStyle
-from .likeness import aligned, with_turned_hues
+from .likeness import aligned, steadiness, with_turned_hues
 from .map_page import MapPages
 from .parts import PartSource, extra_channels, in_parts
 from .photo import Photo
@@ -109,11 +108,14 @@ def overview_pages(
         more = _drafted(maps, branches, brightness, room, few=True, shared=shared)
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
+    if few and free:
+        _leave_out_the_middle(draft)
     _account(draft, outputs, blocks, some)
     numbered = numbered_paths(each.module_path for each in some if each.has_map)
     stages = with_stages(draft.maps, len(numbered) if depth else 0) if few else draft.maps
     by_name = {each.name: each for each in outputs}
-    drawn = in_parts(source, by_name, stages) if few and free else stages
+    drawn = aligned(in_parts(source, by_name, stages), brightness) if few and free else stages
+    count = len({each.name for each in drawn})
     thinned = bool(draft.left_out.keys() & _THINNED)
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     pages = MapPages(
@@ -122,18 +124,18 @@ def overview_pages(
         kind=OVERVIEW_PAGE,
         shared=shared,
         title=title,
-        opening=overview_explained(drawn, len(outputs), depth=depth) if thinned else explained(drawn),
+        opening=overview_explained(drawn, depth=depth) if thinned else explained(drawn),
         closing=[
             *badge_notes(drawn),
             *(sign_notes(drawn) if few else []),
             *hue_notes(drawn),
             *frame_notes(drawn),
-            *left_out_counts(draft.left_out),
         ],
         photo=photo,
         brief=True,
+        per_row=len(stages) if any(each.is_further_component for each in drawn) else None,
         facts=[
-            *([f"Drawn: {which}. --all-pages draws all."] if thinned else []),
+            *([f"Drawn: {count} of {len(outputs)} outputs, {which}. --all-pages draws all."] if thinned else []),
             *token_notes(outputs),
             *left_out_notes(draft.left_out),
         ],
@@ -188,6 +190,17 @@ def _alike(
     for each, twin in [*twins, *((one, apart.twins.get(other.name, other.name)) for one, other in repeats)]:
         found.setdefault(twin, []).append(each)
     return found
+
+
+def _leave_out_the_middle(draft: _Draft) -> None:
+    """Leave of components that hardly change from block to block the first and the last, beside which others fit."""
+    if len(draft.maps) < _FEWEST or draft.maps[-1].share is None:
+        return
+    first, *between, last = draft.maps
+    others = [*(each for twins in draft.alike.values() for each in twins), *between]
+    if steadiness([first, *others, last]) is not None:
+        draft.maps, draft.alike = [first, last], {last.name: others}
+        draft.left_out.setdefault("similar", []).extend(each.name for each in between)
 
 
 def _account(draft: _Draft, outputs: Sequence[Output], blocks: Sequence[Output], some: Sequence[Output]) -> None:

@@ -4,7 +4,7 @@ It handles sizes and text, not values; drawing is in `feature_grid.py`, rows and
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..artifact.errors import UsageError
 from .grid_style import DEFAULT_STYLE, GridStyle
@@ -18,6 +18,7 @@ from .tile_places import (
     PageKind,
     arranged,
     fit,
+    in_rows,
     preferred_side,
     sides_of,
 )
@@ -26,6 +27,8 @@ __all__ = ["BAR_HEIGHT", "GridLayout", "lay_out", "least_width"]
 
 _GAP = 6
 """Between a map and the text above or below it."""
+_PROSE_PART = 54
+"""Of a page's width, how large its sentences are."""
 BAR_HEIGHT = 8
 """Of a colour bar, with the space below it."""
 _LONGEST_SIDE = 16_383  # WebP's own limit, the lowest of the raster formats'
@@ -53,6 +56,8 @@ class GridLayout:
     """Font size; most text is one smaller."""
     name_text: int
     """Of the names."""
+    prose: int
+    """Of the title and the sentences."""
     header: int
     lead: list[str]
     """The lines below the title that say what is seen."""
@@ -66,11 +71,20 @@ class GridLayout:
     """Of the picture."""
     legend: bool
     """Whether a line above the notes explains colours."""
+    short_rows: bool = False
+    """Whether the tiles below the first row have one line of text alone."""
+    notes_beside: bool = False
+    """Whether the notes are below the first tile, beside the rows that have none there."""
 
     @property
     def line(self) -> int:
         """From one baseline to the next."""
         return round(self.text * 1.35)
+
+    @property
+    def prose_line(self) -> int:
+        """From one baseline of sentences to the next."""
+        return round(self.prose * 1.35)
 
     @property
     def section_height(self) -> int:
@@ -82,9 +96,21 @@ class GridLayout:
         """Of the lines between the blocks' names and the map."""
         return (self.name_lines + self.details) * self.line + _GAP
 
-    @property
-    def _row_height(self) -> int:
-        return self.section_height + self.titles_height + self.map_height + _GAP + BAR_HEIGHT + self.line + ROW_GAP
+    def is_short(self, index: int) -> bool:
+        """Whether a tile has one line of text alone."""
+        return self.short_rows and self.places[index][0] > 0
+
+    def height_above(self, index: int) -> int:
+        """Of what is above a tile's map."""
+        return self._height_above_row(self.places[index][0])
+
+    def _height_above_row(self, row: int) -> int:
+        return self.line + _GAP if self.short_rows and row else self.section_height + self.titles_height
+
+    def _top(self, row: int) -> int:
+        """Of a row, below the header."""
+        below = self.map_height + _GAP + BAR_HEIGHT + self.line + ROW_GAP
+        return MARGIN + self.header + sum(self._height_above_row(each) + below for each in range(row))
 
     @property
     def grid_width(self) -> int:
@@ -94,13 +120,23 @@ class GridLayout:
     @property
     def notes_top(self) -> int:
         """Where the footer begins."""
-        return MARGIN + self.header + self.rows * self._row_height + _GAP
+        return self._top(1) if self.notes_beside else self._top(self.rows) + _GAP
+
+    @property
+    def notes_text(self) -> int:
+        """Font size of the notes; they are one smaller."""
+        return self.text if self.notes_beside else self.prose
+
+    @property
+    def notes_line(self) -> int:
+        """From one baseline of the notes to the next."""
+        return self.line if self.notes_beside else self.prose_line
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the picture."""
-        height = self.notes_top + (len(self.notes) + self.legend) * self.line + MARGIN
-        return max(self.grid_width + 2 * MARGIN, self.least_width), height
+        below = 0 if self.notes_beside else _GAP + (len(self.notes) + self.legend) * self.prose_line
+        return max(self.grid_width + 2 * MARGIN, self.least_width), self._top(self.rows) + below + MARGIN
 
     def name_lines_of(self, name: str) -> list[str]:
         """A tile's name in one line or two, as wide as the tile at most."""
@@ -113,7 +149,7 @@ class GridLayout:
     def corner(self, index: int) -> tuple[int, int]:
         """The upper left corner of a tile, its titles included."""
         row, column = self.places[index]
-        return MARGIN + column * (self.side + GUTTER), MARGIN + self.header + row * self._row_height
+        return MARGIN + column * (self.side + GUTTER), self._top(row)
 
 
 def lay_out(
@@ -131,6 +167,7 @@ def lay_out(
     sections: bool = False,
     heads: bool = False,
     legend: bool = False,
+    per_row: int | None = None,
 ) -> GridLayout:
     """The layout with the largest tiles, from the preferred side down, that keeps the picture within its limits.
 
@@ -148,14 +185,17 @@ def lay_out(
         sections: whether each row has a line for the blocks' names.
         heads: whether a line is kept free below the title for the columns' names.
         legend: whether a line is kept free above the notes for what explains colours.
+        per_row: how many of the named tiles each row has, where all below the first have one line of text alone.
 
     Raises:
         UsageError: with this many columns, or in this width, no size fits.
     """
     tiles, different = len(shapes), set(shapes)
     part = 12
-    columns, places = arranged(
-        tiles, groups, kind, different, style, lines=(3 + details if details else 2) + 1.5 * sections
+    columns, places = (
+        in_rows(tiles - len(names), len(names), per_row)
+        if per_row
+        else arranged(tiles, groups, kind, different, style, lines=(3 + details if details else 2) + 1.5 * sections)
     )
     least = min(style.width, _LEAST_WIDTH) if style.width else _USUAL_WIDTH
     if style.width is None:
@@ -169,8 +209,11 @@ def lay_out(
         name_text = _name_size(names, text, side)
         name_font = font_of_size(name_text, bold=True)
         footer_width = max(columns * (side + GUTTER) - GUTTER, least - 2 * MARGIN)
-        first = wrap(lead, font_of_size(text), footer_width)
-        under_title = wrap(caption, font_of_size(text - 1), footer_width)
+        prose = text
+        if kind.large_prose and not style.font_size:
+            prose = min(max(text, round(footer_width / _PROSE_PART)), kind.largest_text)
+        first = wrap(lead, font_of_size(prose), footer_width)
+        under_title = wrap(caption, font_of_size(prose - 1), footer_width)
         layout = GridLayout(
             side=side,
             columns=columns,
@@ -181,14 +224,20 @@ def lay_out(
             sections=sections,
             text=text,
             name_text=name_text,
-            header=(2 * text + 16) * has_title + _lines_height([*first, *under_title], text) + (2 * text + 10) * heads,
+            prose=prose,
+            header=(2 * prose + 16) * has_title
+            + _lines_height([*first, *under_title], prose)
+            + (2 * text + 10) * heads,
             lead=first,
             caption=under_title,
             places=places,
             least_width=least,
             legend=legend,
-            notes=wrap(notes, font_of_size(text - 1), footer_width),
+            short_rows=per_row is not None,
+            notes=wrap(notes, font_of_size(prose - 1), footer_width),
         )
+        if per_row and not legend:
+            layout = _with_notes_beside(layout, notes)
         if max(layout.size) <= _LONGEST_SIDE:
             return layout
     within = f" within {style.width:,} pixels" if style.width else ""
@@ -196,6 +245,13 @@ def lay_out(
         f"{tiles} tiles in rows of {columns} are too many to stay legible in one picture{within} (at most "
         f"{_LONGEST_SIDE:,} pixels per side). Choose other columns, or fewer outputs (--columns, --outputs)."
     )
+
+
+def _with_notes_beside(layout: GridLayout, notes: Sequence[str]) -> GridLayout:
+    """Return the layout with its notes below the first tile, if they have room there."""
+    beside = replace(layout, notes=wrap(notes, font_of_size(layout.text - 1), layout.side), notes_beside=True)
+    room = layout.size[1] - MARGIN - (len(layout.notes) * layout.prose_line) - beside.notes_top
+    return beside if len(beside.notes) * beside.line <= room else layout
 
 
 def least_width(columns: int) -> int:

@@ -108,17 +108,17 @@ class Pages(ABC):
 def _draw_title(picture: Picture, layout: GridLayout, title: str) -> None:
     """Add the title, of which the first part, the model, stands out."""
     width = picture.width - 2 * MARGIN
-    x, baseline = MARGIN, MARGIN + layout.text
+    x, baseline = MARGIN, MARGIN + layout.prose
     first, *others = title.split(_PART)
     rest = "".join(f"{_PART}{each}" for each in others)
-    for size in range(layout.text + 5, max(layout.text // 2, 9), -1):
+    for size in range(layout.prose + 5, max(layout.prose // 2, 9), -1):
         bold = text_length(font_of_size(size, bold=True), first)
         if bold + text_length(font_of_size(size - 2), rest) <= width:
             picture.parts.append(Text(x, baseline, first, size, INK, bold=True))
             if rest:
                 picture.parts.append(Text(x + round(bold), baseline, rest, size - 2, SOFT_INK))
             return
-    draw_fitted(picture, (x, baseline), title, layout.text, width, INK, bold=True)
+    draw_fitted(picture, (x, baseline), title, layout.prose, width, INK, bold=True)
 
 
 @dataclass(frozen=True)
@@ -165,15 +165,15 @@ def draw_footer(
         not_finite: the colour maps of those with values that aren't finite.
         hued: whether there are tiles with hues.
     """
-    styles = [(layout.text, INK)] * len(layout.lead) + [(layout.text - 1, SOFT_INK if layout.lead else INK)] * len(
+    styles = [(layout.prose, INK)] * len(layout.lead) + [(layout.prose - 1, SOFT_INK if layout.lead else INK)] * len(
         layout.caption
     )
     for index, (line, (letters, ink)) in enumerate(zip([*layout.lead, *layout.caption], styles, strict=True), 1):
-        below = MARGIN + layout.text + 8 + index * layout.line
+        below = MARGIN + layout.prose + 8 + index * layout.prose_line
         picture.parts.append(Text(MARGIN, below, line, letters, ink))
-    size = layout.text - 1
-    legend = _legend(scales, sorted(set(not_finite)), layout.line - 2, hued=hued)
-    x, baseline = MARGIN, layout.notes_top + layout.text
+    size = layout.notes_text - 1
+    legend = _legend(scales, sorted(set(not_finite)), layout.notes_line - 2, hued=hued)
+    x, baseline = MARGIN, layout.notes_top + layout.notes_text
     for part in legend:
         if isinstance(part, str):
             picture.parts.append(Text(x, baseline, part, size, SOFT_INK))
@@ -183,4 +183,4 @@ def draw_footer(
             x += part.width + 8
     first = 1 if legend else 0
     for index, note in enumerate(layout.notes):
-        picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK))
+        picture.parts.append(Text(MARGIN, baseline + (index + first) * layout.notes_line, note, size, SOFT_INK))

@@ -1,6 +1,7 @@
 """Text that fits a place in a picture: the font, one line cut to a width, sentences broken into lines."""
 
 import bisect
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
@@ -80,7 +81,7 @@ def wrap(sentences: Sequence[str], font: ImageFont.FreeTypeFont, width: float) -
     for sentence in sentences:
         line: list[str] = []
         filled = 0.0
-        for word in sentence.split():
+        for word in re.split(r"[ \n]+", sentence.strip()):  # a no-break space stays in its word
             length = text_length(font, word)
             if line and filled + space + length > width:
                 lines.append(" ".join(line))

@@ -4,6 +4,7 @@ How they become colours is in `component_colours.py`, how those of neighbouring 
 NumPy is imported where it is used, as in `reductions.py`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -40,6 +41,8 @@ class PrincipalComponents:
     share: float | None = None
     """How much of the channels' variance over the image it holds."""
     hues: Hues | None = None
+    others: "Sequence[tuple[NDArray[np.float64], float]]" = ()
+    """The second and the third: the scores, H W, and how much of the variance over the finite pixels each holds."""
 
 
 def principal_components(tensor: "NDArray[Any]", *, count: Literal[1, 3] = 3) -> PrincipalComponents:
@@ -48,7 +51,7 @@ def principal_components(tensor: "NDArray[Any]", *, count: Literal[1, 3] = 3) ->
     So Eigen-CAM (Muhammad and Yeasin, 2020) finds without a gradient or a class what a layer responds to; it leaves the
     channels' means in. A principal component has no sign of its own: here the first is high where the channels are
     large (their sum of squares), so that bright is where the layer responds; where that is nearly the same everywhere,
-    as after a layer norm, its farthest pixels are high. A pixel that isn't finite is NaN.
+    as after a layer norm, and in the others, its farthest pixels are high. A pixel that isn't finite is NaN.
 
     Args:
         tensor: C H W.
@@ -59,30 +62,35 @@ def principal_components(tensor: "NDArray[Any]", *, count: Literal[1, 3] = 3) ->
     shape = tensor.shape[1:]
     pixels = tensor.reshape(len(tensor), -1).astype(np.float64)
     finite = np.isfinite(pixels).all(axis=0)
-    first = np.full(pixels.shape[1], np.nan)
+
+    def laid_out(scores: "NDArray[np.float64]") -> "NDArray[np.float64]":
+        found = np.full(pixels.shape[1], np.nan)
+        found[finite] = scores
+        return found.reshape(shape)
+
     if not finite.any():
-        return PrincipalComponents(first.reshape(shape))
+        return PrincipalComponents(laid_out(np.empty(0)))
     kept = pixels[:, finite]
     centred = kept - kept.mean(axis=1, keepdims=True)
     scale = float(np.abs(centred).max()) or 1.0  # the squares of the largest numbers would overflow
     scores = _scores(centred / scale, count)
-    first[finite] = _signed(scores[0] * scale, np.einsum("cp,cp->p", kept, kept))
+    first = laid_out(_signed(scores[0] * scale, np.einsum("cp,cp->p", kept, kept)))
     held, whole = np.sum(scores**2, axis=1), float(np.sum((centred / scale) ** 2))
     if not whole or not np.isfinite(whole):
-        return PrincipalComponents(first.reshape(shape))
+        return PrincipalComponents(first)
     shares = np.minimum(held / whole, 1.0)
     share = float(shares[0]) if finite.all() else None
     if count == 1:
-        return PrincipalComponents(first.reshape(shape), share)
+        return PrincipalComponents(first, share)
     seen = shares[1:] >= _LEAST_HUE
     deviations = np.sqrt(held[1:] / kept.shape[1])
-    others = np.where(seen[:, None], scores[1:] / np.where(seen, deviations, 1.0)[:, None], 0.0)
-    others *= np.where(np.sum(others**3, axis=1) >= 0, 1.0, -1.0)[:, None]  # so that one tensor has one picture
+    scores = scores[1:] * np.where(np.sum(scores[1:] ** 3, axis=1) >= 0, 1.0, -1.0)[:, None]  # one tensor, one picture
     plane = np.zeros((pixels.shape[1], 2))
-    plane[finite] = others.T
+    plane[finite] = np.where(seen[:, None], scores / np.where(seen, deviations, 1.0)[:, None], 0.0).T
     drawn = 1 + int(seen.sum())
     hues = Hues(plane.reshape(*shape, 2), min(float(shares[:drawn].sum()), 1.0), drawn)
-    return PrincipalComponents(first.reshape(shape), share, hues)
+    others = [(laid_out(each * scale), float(one)) for each, one in zip(scores, shares[1:], strict=True)]
+    return PrincipalComponents(first, share, hues, others)
 
 
 def _scores(centred: "NDArray[np.float64]", count: int) -> "NDArray[np.float64]":

@@ -1,5 +1,5 @@
-"""What an overview shows, in one sentence of what is measured: values that aren't finite or fade, maps that hardly
-change, or how far the photo's outlines are seen. There is none where there is nothing of it to say.
+"""What an overview shows, in a sentence of what is measured: values that aren't finite or fade, components that follow
+the photo's colours, maps that hardly change, how far the photo's outlines are seen; none where there is nothing to say.
 
 The other sentences of a page are in `footer.py`.
 """
@@ -8,26 +8,28 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 from math import prod
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_scales import ColourScale, range_text
-from .feature_maps import FeatureMap, size_text
-from .likeness import blurred, correlation, outlines_correlation
+from .colour_scales import ColourScale, with_power
+from .feature_maps import FIRST_COMPONENT, FeatureMap, size_text
+from .likeness import LEAST_OUTLINED, correlation, middle_correlation, outlines_correlation, steadiness
 
 __all__ = ["takeaway"]
 
 _CLEAR, _GONE = 0.55, 0.3
 """The correlation of a map's edges with the photo's, from which on outlines are seen, and below which they aren't."""
-_INVERTED = -0.4
-"""The correlation with the photo's brightness, up to which a mean is mostly its negative."""
+_COLOUR_AXES = {"brightness": (1, 1, 1), "red against blue": (1, 0, -1), "green against magenta": (-1, 2, -1)}
+"""What weights of red, green and blue show."""
+_SAME, _APART = 0.9, 0.6
+"""The correlation from which on a component follows such a colour; and with what is bright in the middle, from which on
+that is set apart."""
 _FADED = 1e-3
-"""Of the first map's largest colour, below which the last one's has faded."""
+"""Of the first map's range, below which the last one's has faded."""
 _RISEN = 10
-"""Of the same, above which values don't fade: a last sigmoid is small where it finds nothing."""
-_STEADY, _VERY_ALIKE = 8, 0.95
-"""Maps of one size, and their least correlation with the last, from which on it is said that they hardly change."""
+"""Of the same, above which ranges don't shrink: a last sigmoid is small where it finds nothing."""
 _SUBJECTS = {"mean": "the mean", "pca": "PC1", "pca3": "PC1"}
 
 
@@ -46,15 +48,15 @@ def takeaway(
         scales: of each map, whose ends are the numbers below it.
     """
     subject = _SUBJECTS.get(maps[0].reduction, maps[0].reduction)
-    whole = [each for each in maps if not each.part] or maps
-    said = (
-        _not_finite(maps)
-        or _faded(maps, scales)
-        or _steady(whole, alike)
-        or (_outlines(whole, photo) if photo is not None else "")
-    )
-    sentence = said.replace("IT", subject)
-    return f"{sentence[0].upper()}{sentence[1:]}." if said else ""
+    firsts = [each for each in maps if not each.is_further_component]
+    whole = [each for each in firsts if not each.part or each.share is not None] or firsts
+    seen = _colours(maps, photo) if photo is not None else ""
+    steady = _steady(whole, alike)
+    outlines = _outlines(whole, photo) if photo is not None and not (seen or steady) else ""
+    first = _not_finite(maps) or _faded(firsts, scales)
+    said = [first] if first else [seen, steady, outlines, _middle(whole, photo)]
+    sentence = "; ".join(filter(None, said)).replace("IT", subject)
+    return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
 
 
 def _not_finite(maps: Sequence[FeatureMap]) -> str:
@@ -63,31 +65,27 @@ def _not_finite(maps: Sequence[FeatureMap]) -> str:
 
 
 def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None]) -> str:
-    largest = [_largest(each) for each in scales]
-    (first, was), (last, became) = largest[0], largest[-1]
-    if not 0 < last < _FADED * first or max(each for each, _ in largest) > _RISEN * first:
+    first, last = scales[0], scales[len(maps) - 1]
+    widths = [each.high - each.low if each else 0.0 for each in scales[: len(maps)]]
+    shrinks = 0 < widths[-1] < _FADED * widths[0] and max(widths) <= _RISEN * widths[0]
+    if not first or not last or not shrinks:
         return ""
-    return f"the values of IT fade from {was} in {maps[0].stage} to {became} in {maps[-1].stage}"
+    was, became = (each.name if maps[0].stage == maps[-1].stage else each.stage for each in (maps[0], maps[-1]))
+    return f"the range of IT shrinks from {_range(first)} in {was} to {_range(last)} in {became}"
 
 
-def _largest(scale: ColourScale | None) -> tuple[float, str]:
-    """Return the end that is farther from 0, without its sign, and as it is written."""
-    if scale is None:
-        return 0.0, ""
-    ends = zip((scale.low, scale.high), range_text(scale, short=True, marks=False), strict=True)
-    return max((abs(end), text.lstrip("−")) for end, text in ends)
+def _range(scale: ColourScale) -> str:
+    sign, width = ("±", scale.high) if scale.low == -scale.high else ("", scale.high - scale.low)
+    return sign + with_power(f"{width:.3g}")
 
 
 def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]]) -> str:
     """Return that maps of one size hardly change, if they are many."""
-    every = [*maps, *(other for each in maps for other in alike.get(each.name, ()))]
-    if len(every) < _STEADY or len({each.size[1:] for each in maps}) > 1:
+    least = steadiness([*(other for each in maps for other in alike.get(each.name, ())), *maps])
+    if least is None:
         return ""
-    last = blurred(maps[-1].values)
-    least = min(abs(float(np.vdot(blurred(each.values), last))) for each in every)
     what = "block" if maps[0].stage.endswith("blocks") else "tile"
-    said = f"IT hardly changes from the first {what} to the last: each correlates with the last by {_least(least)}"
-    return said * (least >= _VERY_ALIKE)
+    return f"IT hardly changes from {what} to {what} ({_least(least)})"
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,6 @@ class _Stage:
     lowest: float
     """Correlation of edges."""
     highest: float
-    is_inverted: bool
 
     @property
     def is_clear(self) -> bool:
@@ -114,8 +111,7 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     seen = list(takewhile(lambda each: each.is_clear, stages))
     if not seen:
         return ""
-    inverted = all(each.is_inverted for each in seen)
-    how = ", mostly as a negative" * inverted + _edges_of(min(each.lowest for each in seen))
+    how = _edges_of(min(each.lowest for each in seen))
     if len(seen) == len(stages):
         smallest = size_text(min((each.size for each in seen), key=prod))
         return f"IT shows the photo's outlines down to {smallest} pixels{how}"
@@ -130,7 +126,7 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
 
 
 def _edges_of(r: float) -> str:
-    return f": its edges correlate with the photo's by {_least(r)}"
+    return f" (edges correlate: {_least(r)})"
 
 
 def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage | None:
@@ -138,10 +134,38 @@ def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage 
     found = [r for each in maps if (r := outlines_correlation(photo, each.values)) is not None]
     if not found:
         return None
-    brightness = photo.mean(axis=2)
-    inverted = all(each.share is None and correlation(brightness, each.values) <= _INVERTED for each in maps)
-    return _Stage(maps[0].stage, maps[0].size[1:], min(found), max(found), inverted)
+    return _Stage(maps[0].stage, maps[0].size[1:], min(found), max(found))
+
+
+def _colours(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
+    """Return which components are hardly more than the photo's brightness, or one colour of it against another."""
+    said: list[str] = []
+    for part in dict.fromkeys(each.part for each in maps if each.share is not None):
+        values = [each.values for each in maps if each.part == part]
+        least = {
+            axis: min(abs(correlation(photo @ weights, each)) for each in values)
+            for axis, weights in _COLOUR_AXES.items()
+        }
+        axis = max(least, key=lambda each: least[each])
+        if least[axis] >= _SAME:
+            follows = "its" if said else "follows the photo's"
+            said.append(f"{part or FIRST_COMPONENT} {follows} {axis} ({_least(least[axis])})")
+    return ", ".join(said)
+
+
+def _middle(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> str:
+    """Return which map of one component sets the middle of the image apart, where most photos have what they are of,
+    among those that are too small for outlines, if it isn't rather a colour of the photo.
+    """
+    small = [each for each in maps if each.share is not None and min(each.values.shape) < LEAST_OUTLINED]
+    most, map_ = max(
+        ((abs(middle_correlation(each.values)), each) for each in small), key=itemgetter(0), default=(0, None)
+    )
+    if map_ is None or photo is None or most < _APART:
+        return ""
+    rather = max(abs(correlation(photo @ weights, map_.values)) for weights in _COLOUR_AXES.values())
+    return f"{map_.name} sets the image's middle apart ({_least(most)})" * bool(rather < most)
 
 
 def _least(r: float) -> str:
-    return f"{np.floor(r * 100) / 100:.2f} or more"
+    return f"|r| ≥ {np.floor(r * 100) / 100:.2f}"

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .colour_maps import colour_map_image, colour_table, finite_values
+from .colour_maps import colour_map_image, finite_values
 from .colour_scales import SEQUENTIAL, ColourScale, range_text
 from .component_colours import component_image, table_of_scale
+from .feature_maps import BRANCH, FLAT_MAP, FRAMED, WEAK
 from .page_layout import BAR_HEIGHT
 from .photo import Photo, photo_with_map
 from .picture import Box, Picture, Pixels, Text
@@ -29,11 +30,14 @@ __all__ = [
     "draw_name",
     "draw_photo",
     "draw_range",
+    "draw_strength",
     "not_finite",
 ]
 
 INK, SOFT_INK, _FRAME, _RULE = "#1c1c1c", "#444444", "#d4d4d4", "#33628c"
-_REMARKS = {"weak": "#b3540a", "branch": "#33628c"}
+_REMARKS = {WEAK: "#b3540a", FLAT_MAP: "#b3540a", BRANCH: "#33628c", FRAMED: "#33628c"}
+_PALE = 0.4
+"""How far pale colours are from white, of what others are."""
 _BAR, _BETWEEN = 5, 12
 """The height of a colour bar, which is as wide as its map, so that all are alike; and the least space between its
 numbers."""
@@ -56,7 +60,7 @@ def draw_map(
     if hues and ends:
         return _framed(picture, place, fit(values.shape, side), component_image(values, hues.plane, ends))
     if over is None:
-        return _framed(picture, place, fit(values.shape, side), colour_map_image(values, colour_table(cmap), ends))
+        return _framed(picture, place, fit(values.shape, side), colour_map_image(values, _table(scale), ends))
     width, height = fit(over.shape(whole=True), side)
     return _framed(picture, place, (width, height), photo_with_map(over, (height, width), values, ends=ends, cmap=cmap))
 
@@ -108,12 +112,39 @@ def draw_range(
             if left + right + _BETWEEN <= width:
                 break
         if bar and left + right + _BETWEEN <= width:
-            picture.parts.append(Pixels(x, y, width, _BAR, table_of_scale(cmap_of(scale))[None]))
+            picture.parts.append(Pixels(x, y, width, _BAR, _table(scale)[None]))
             baseline = y + BAR_HEIGHT + size
+            if brief:
+                _draw_zero(picture, (x, y), width, scale, size, room=(left + _BETWEEN, width - right - _BETWEEN))
             picture.parts.append(Text(x, baseline, texts[0], size, SOFT_INK))
             picture.parts.append(Text(x + width - round(right), baseline, texts[1], size, SOFT_INK))
             return
     draw_fitted(picture, (x, y + size), " to ".join(filter(None, texts)), size, max(width, most))
+
+
+def _draw_zero(
+    picture: Picture, place: Place, width: int, scale: ColourScale, size: int, *, room: tuple[float, float]
+) -> None:
+    """Mark where 0 is on a colour bar whose ends are on either side of it; say so if there is room between them."""
+    if not scale.low < 0 < scale.high:
+        return
+    (x, y), half = place, text_length(font_of_size(size), "0") / 2
+    at = width / (1 - scale.high / scale.low)
+    picture.parts.append(Box(x + round(at) - 1, y + _BAR, 2, 3, SOFT_INK))
+    if room[0] <= at - half and at + half <= room[1]:
+        picture.parts.append(Text(x + round(at - half), y + BAR_HEIGHT + size, "0", size, SOFT_INK))
+
+
+def draw_strength(picture: Picture, place: Place, size: int, part: float) -> int:
+    """Add a bar that ends at a place on a baseline, of which so large a part is filled. Returns how much of the line it
+    takes.
+    """
+    width, height = 2 * size, round(0.45 * size)
+    x, y = place[0] - width, place[1] - height
+    picture.parts.append(Box(x, y, width, height, _FRAME))
+    if round(width * part):
+        picture.parts.append(Box(x, y, round(width * part), height, _RULE))
+    return width + size // 2
 
 
 def draw_name(picture: Picture, place: Place, text: str, size: int, width: int, *, bold: bool = True) -> None:
@@ -179,13 +210,19 @@ def draw_details(picture: Picture, place: Place, lines: Sequence[str], size: int
 
 def _remark(text: str) -> tuple[str, str, str]:
     """Return what is before the first remark of a line, the remark, and what is after it."""
-    word = next((each for each in text.split() if each in _REMARKS), "")
+    word = next((each for each in text.split(" · ") if each in _REMARKS), "")
     return text.partition(word) if word else (text, "", "")
 
 
 def not_finite(values: NDArray[np.float64]) -> int:
     """Return how many values are NaN or infinite."""
     return values.size - finite_values(values).size
+
+
+def _table(scale: ColourScale | None) -> NDArray[np.uint8]:
+    """Return the colours of a scale from its lowest to its highest value, levels x 3 (RGB)."""
+    table = table_of_scale(cmap_of(scale))
+    return (255 - (255 - table.astype(float)) * _PALE).round().astype(np.uint8) if scale and scale.pale else table
 
 
 def cmap_of(scale: ColourScale | None) -> str:

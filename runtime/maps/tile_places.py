@@ -23,6 +23,8 @@ __all__ = [
     "PageKind",
     "arranged",
     "fit",
+    "in_rows",
+    "most_columns",
     "preferred_side",
     "sides_of",
 ]
@@ -51,12 +53,14 @@ class PageKind:
     """The same with up to three columns."""
     largest_text: int = 19
     """Font size."""
+    large_prose: bool = False
+    """Whether the sentences grow with the page, so that they are read also where that is made small."""
 
 
 OUTPUT_PAGE = PageKind(48, 8, range(224, 289))
 """Six rows of eight, about 2,200 x 2,300 pixels. On a much larger page, the names are legible only when the screen
 shows just a corner of it."""
-OVERVIEW_PAGE = PageKind(48, 8, range(224, 289), range(320, 353), largest_text=25)
+OVERVIEW_PAGE = PageKind(48, 8, range(224, 289), range(320, 353), largest_text=25, large_prose=True)
 """The most telling maps, which are large where they are few: with three columns of 336 pixels, text is 5 points in a
 paper's column of 85 mm."""
 CHANNEL_PAGE = PageKind(100, 12, range(160, 225))
@@ -76,6 +80,22 @@ def sides_of(kind: PageKind, columns: int) -> range:
     return kind.sides_of_few if kind.sides_of_few and columns <= _FEW_COLUMNS else kind.sides
 
 
+def most_columns(wanted: int, style: GridStyle) -> int:
+    """Return how many of the columns a page has room for whose width and letters are asked for."""
+    if style.width is None:
+        return wanted
+    least = max(_LEGIBLE_SIDE, LEGIBLE_LETTERS * (style.font_size or 0))
+    return max(min(wanted, (style.width - 2 * MARGIN + GUTTER) // (least + GUTTER)), 1)
+
+
+def in_rows(first: int, rest: int, per_row: int) -> tuple[int, list[tuple[int, int]]]:
+    """Return the columns and places of some first tiles, each in a column of its own, and of the rest beside them in
+    rows of so many.
+    """
+    beside = [(index // per_row, first + index % per_row) for index in range(rest)]
+    return first + per_row, [*((0, column) for column in range(first)), *beside]
+
+
 def arranged(
     tiles: int,
     groups: Sequence[int],
@@ -90,10 +110,7 @@ def arranged(
         columns = min(style.columns, tiles)
         whole, filled = _places(groups or regular, columns), _places(regular, columns)
         return columns, whole if whole[-1][0] == filled[-1][0] else filled
-    most = min(kind.most_columns, tiles)
-    if style.width is not None:
-        least = max(_LEGIBLE_SIDE, LEGIBLE_LETTERS * (style.font_size or 0))
-        most = max(min(most, (style.width - 2 * MARGIN + GUTTER) // (least + GUTTER)), 1)
+    most = most_columns(min(kind.most_columns, tiles), style)
     if tiles <= _ONE_ROW:
         return most, _places(regular, most)
     side = preferred_side(shapes, kind.sides)

@@ -16,7 +16,7 @@ from ..artifact.folder import Artifact
 from ..artifact.manifest import Output
 from ..maps.feature_grid import refuse_mapless
 from ..maps.feature_maps import FeatureMap
-from ..maps.map_reading import read_channels, read_map
+from ..maps.map_reading import read_map, read_parts
 from ..maps.photo import Photo
 from ..maps.reductions import AUTO
 from ..runners.base import Runner
@@ -77,9 +77,10 @@ class PhotoRun:
         """Whether there are tensors, and not their means alone."""
         return not self.artifact.is_averaged
 
-    def channels(self, output: Output, map_: FeatureMap) -> list[FeatureMap]:
-        """Return each channel of an output, of which the map is the mean."""
-        return read_channels(self.tensors([output.name]), output, map_)
+    def parts(self, outputs: Sequence[Output], maps: Sequence[FeatureMap]) -> list[list[FeatureMap]]:
+        """Return the maps of each output of which its map is one, as of `read_parts`."""
+        arrays = self.tensors([output.name for output in outputs])
+        return [read_parts(arrays, output, map_) for output, map_ in zip(outputs, maps, strict=True)]
 
     def tensors(self, names: Sequence[str]) -> Mapping[str, NDArray[Any]]:
         """Return some outputs by name."""

@@ -51,18 +51,16 @@ export class CameraTiles {
 async function ofSameTiles(run, before, style) {
   const outputs = new Map(run.artifact.manifest.outputs.map((/** @type {any} */ each) => [each.name, each]));
   const firsts = await firstMaps(run, before.maps, outputs);
-  /** @type {Map<string, Promise<FeatureMap[]>>} by output */
-  const channels = new Map();
-  const channelsOf = (/** @type {string} */ name) => {
-    const found = channels.get(name) ?? run.channels(outputs.get(name), /** @type {FeatureMap} */ (firsts.get(name)));
-    channels.set(name, found);
-    return found;
-  };
-  const maps = [];
-  for (const map of before.maps) {
-    const found = map.part ? (await channelsOf(map.name)).find(({ part }) => part === map.part) : firsts.get(map.name);
-    maps.push(asBefore(map, found));
-  }
+  const parted = [...new Set(before.maps.filter(({ part }) => part).map(({ name }) => name))];
+  const parts = parted.length
+    ? await run.parts(
+        parted.map((name) => outputs.get(name)),
+        parted.map((name) => /** @type {FeatureMap} */ (firsts.get(name))),
+      )
+    : [];
+  const partOf = (/** @type {FeatureMap} */ { name, part }) =>
+    parts[parted.indexOf(name)].find((each) => each.part === part);
+  const maps = before.maps.map((map) => asBefore(map, map.part ? partOf(map) : firsts.get(map.name)));
   return { ...before, maps, style, lead: before.brief ? await run.topClass() : "" };
 }
 

@@ -6,7 +6,7 @@ import { imageInput, preprocess, sizeOf } from "../src/index.js";
 import { decodePhoto } from "../src/browser_photo.js";
 import { channelGrid } from "../src/maps/channel_grid.js";
 import { channelsOf, hasMap } from "../src/maps/channels.js";
-import { readChannels, readMap } from "../src/maps/map_reading.js";
+import { readMap, readParts } from "../src/maps/map_reading.js";
 import { AUTO } from "../src/maps/reductions.js";
 import { coloursOfPhoto } from "../src/maps/picture.js";
 import { CameraTiles } from "./camera_tiles.js";
@@ -155,12 +155,14 @@ export class ModelRun {
   }
 
   /**
-   * Each channel of an output, of which the map is the mean.
-   * @param {any} output
-   * @param {FeatureMap} map
+   * The maps of each output of which its map is one, as of `readParts`.
+   * @param {any[]} outputs
+   * @param {FeatureMap[]} maps
    */
-  async channels(output, map) {
-    return readChannels((await this.run("full", [output.name])).get(output.name), output, map);
+  async parts(outputs, maps) {
+    const names = outputs.map(({ name }) => name);
+    const tensors = await this.run("full", names);
+    return outputs.map((output, index) => readParts(tensors.get(output.name), output, maps[index]));
   }
 
   /**

@@ -1,9 +1,12 @@
 // Colours on canvases: at their own size, which the page scales.
 
-import { barOf, cmapOf, endsOf, notFinite } from "../src/maps/tile.js";
+import { barOf, endsOf, notFinite, zeroOf } from "../src/maps/tile.js";
 import { make } from "./elements.js";
 
 /** @typedef {import("../src/maps/colour_scales.js").ColourScale} ColourScale */
+
+/** Of a colour bar's width, what the numbers at its ends take. */
+const FREE = 0.33;
 
 /**
  * @param {HTMLCanvasElement} canvas becomes as large as the colours
@@ -27,6 +30,12 @@ export function setRange(place, scale, values, { brief, bar = true }) {
   const isRange = scale !== null && scale.lowest !== scale.highest;
   if (!isRange || !bar) return place.replaceChildren(ends.filter(Boolean).join(" to "));
   const canvas = make("canvas", { className: "bar", "aria-hidden": "true" });
-  paint(canvas, barOf(cmapOf(scale)));
+  paint(canvas, barOf(scale));
+  const zero = brief ? zeroOf(scale) : null;
+  if (zero !== null && Math.min(zero, 1 - zero) > FREE) {
+    const mark = make("span", { className: "zero", textContent: "0", "aria-hidden": "true" });
+    mark.style.left = `${100 * zero}%`;
+    texts.push(mark);
+  }
   return place.replaceChildren(canvas, ...texts);
 }

@@ -2,7 +2,7 @@
 // the camera's next photo, keeps its tile; an overview picks its maps anew of each photo.
 
 import { ownScale } from "../src/maps/colour_scales.js";
-import { PHOTO_SECTION, headingOf, namedOnce, pagesOf } from "../src/maps/map_page.js";
+import { PHOTO_SECTION, headingOf, namedOnce, pagesOf, rowsOf } from "../src/maps/map_page.js";
 import { coloursOfPhoto } from "../src/maps/picture.js";
 import { REMARKS, coloursOf, remarked } from "../src/maps/tile.js";
 import { arranged } from "../src/maps/tile_places.js";
@@ -49,7 +49,8 @@ export class Tiles {
    */
   show(pages, photo) {
     const [page] = pagesOf(pages, pages.maps.length); // a page in a browser has no end
-    const { tiles, scales, sections } = page ?? { tiles: [], scales: [], sections: [] };
+    const { tiles, scales, strengths, sections } = page ?? { tiles: [], scales: [], strengths: null, sections: [] };
+    const perRow = rowsOf(pages, true);
     this.place.classList.toggle("has-sections", sections.length > 0);
     this.place.classList.toggle("brief", pages.brief);
     this.place.style.setProperty("--columns", String(columnsOf(pages, photo, sections)));
@@ -63,12 +64,16 @@ export class Tiles {
     const shortly = namedOnce(tiles, pages.brief, () => 0);
     this.shown = tiles.map((tile, index) => {
       const parts = this.partsOf(tile);
-      const { section, isFirst, isLast } = places[index] ?? { section: null, isFirst: false, isLast: true };
-      setHeading(parts, isFirst ? section : null, section !== null, isLast);
+      // Where rows are of the same outputs, only the first has headings.
+      const isBelow = places.length > 0 && index >= places.length;
+      const { section, isFirst, isLast } = places[index % places.length] ?? { section: null, isFirst: false, isLast: true };
+      const isHeaded = isFirst && !isBelow;
+      setHeading(parts, isHeaded ? section : null, section !== null && !isBelow, isLast);
       parts.name.classList.toggle("again", shortly[index] !== tile);
-      fill(parts, shortly[index], pages, scales[index], photo);
+      parts.tile.classList.toggle("row-start", Boolean(perRow && index && index % perRow === 0));
+      fill(parts, shortly[index], pages, { scale: scales[index], strength: strengths && strengths[index] }, photo);
       // What is said once above several tiles, for one who hears each by itself.
-      const { name: stage, beside } = section && !isFirst ? headingOf(section) : { name: "", beside: "" };
+      const { name: stage, beside } = section && !isHeaded ? headingOf(section) : { name: "", beside: "" };
       parts.unseen.textContent = `${stage} ${beside}`.trim();
       return parts.tile;
     });
@@ -110,7 +115,10 @@ export class Tiles {
  * @param {Photo} photo
  * @param {Section[]} sections
  */
-function columnsOf({ maps, kind }, { seen }, sections) {
+function columnsOf(pages, { seen }, sections) {
+  const perRow = rowsOf(pages, true);
+  if (perRow) return 1 + perRow;
+  const { maps, kind } = pages;
   /** @type {[number, number][]} */
   const shapes = [seen, ...maps].map(({ height, width }) => [height, width]);
   const groups = sections.length ? [1, ...sections.map(({ count }) => count)] : [];
@@ -154,14 +162,25 @@ function setHeading({ tile, heading }, section, isInside, isLast) {
  * @param {Parts} parts
  * @param {Tile} tile
  * @param {MapPages} pages
- * @param {ColourScale | null} scale
+ * @param {{ scale: ColourScale | null, strength: number | null }} how
  * @param {Photo} photo
  */
-function fill({ tile, details, canvas, range }, { map, lines }, { style, brief }, scale, { seen }) {
+function fill({ tile, details, canvas, range }, { map, lines }, { style, brief }, { scale, strength }, { seen }) {
   details.replaceChildren(...lines.map(lineOf));
+  if (strength !== null) details.lastChild?.appendChild(strengthBar(strength));
   paint(canvas, coloursOf(map, scale, style.overlay ? seen : null));
   tile.classList.toggle("smooth", Boolean(style.overlay));
   setRange(range, style.shared ? ownScale(map.values) : scale, map.values, { brief, bar: !style.shared });
+}
+
+/**
+ * How wide a tile's range is, at the end of the last line above its map.
+ * @param {number} part
+ */
+function strengthBar(part) {
+  const filled = make("i");
+  filled.style.width = `${Math.round(100 * part)}%`;
+  return make("span", { className: "strength", "aria-hidden": "true" }, [filled]);
 }
 
 /**

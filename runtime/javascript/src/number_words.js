@@ -79,6 +79,17 @@ export function shortFloat32(value) {
 export const withMinus = (text) => text.replaceAll("-", "−");
 
 /**
+ * A number as it is set in print: `−3.69·10⁻⁷` for `-3.69e-7`.
+ * @param {string} text
+ */
+export function withPower(text) {
+  const [digits, power] = text.split("e");
+  if (!power) return withMinus(text);
+  const raised = String(Number(power)).replace(/[-\d]/g, (digit) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"["-0123456789".indexOf(digit)]);
+  return `${withMinus(digits)}·10${raised}`;
+}
+
+/**
  * Python's `format(share, ".0%")`, with a space before the sign.
  * @param {number} share
  */

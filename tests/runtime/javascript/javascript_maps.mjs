@@ -5,7 +5,7 @@ import { channelsOf, hasMap } from "../../../runtime/javascript/src/maps/channel
 import { colourMapImage, colourTable } from "../../../runtime/javascript/src/maps/colour_maps.js";
 import { overviewScales, rangeText, scalesOf } from "../../../runtime/javascript/src/maps/colour_scales.js";
 import { LEFT_OUT, detailOf, worthDrawing } from "../../../runtime/javascript/src/maps/feature_maps.js";
-import { IN_SHORT, leftOutNotes } from "../../../runtime/javascript/src/maps/footer.js";
+import { leftOutNotes } from "../../../runtime/javascript/src/maps/footer.js";
 import { readMap } from "../../../runtime/javascript/src/maps/map_reading.js";
 import { general } from "../../../runtime/javascript/src/number_words.js";
 import { layOut } from "../../../runtime/javascript/src/maps/page_layout.js";
@@ -67,7 +67,7 @@ process.stdout.write(
     grids,
     numbers: given.numbers.map(([value, digits]) => general(value, digits)),
     tables: Object.fromEntries(given.colourMaps.map((name) => [name, base64(colourTable(name))])),
-    words: [Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, row.words])), LEFT_OUT, IN_SHORT],
+    words: [Object.fromEntries(Object.entries(REDUCTIONS).map(([name, row]) => [name, row.words])), LEFT_OUT],
     layouts: given.shapes.map(({ shapes, channels }) => {
       const names = shapes.map((_, index) => String(index));
       const { side, columns, rows, mapHeight, text, width, height } = layOut(shapes, {

@@ -27,7 +27,6 @@ from runtime.maps.map_page import MapPages
 from runtime.maps.map_reading import read_map
 from runtime.maps.overview import overview_pages
 from runtime.maps.picture import Box, Pixels, Text
-from runtime.maps.sections import sections_of
 from runtime.runs.photo_maps import PhotoRun
 
 pytestmark = needs_node
@@ -250,7 +249,7 @@ def test_the_same_pages_have_the_same_sections(case):
     pages, found = case
     for shown, theirs in zip(pages._ranges, found["sections"], strict=True):
         assert theirs == [
-            {**asdict(each), "beside": each.beside} for each in sections_of(pages.maps[shown.start : shown.stop])
+            {**asdict(each), "beside": each.beside} for each in pages._sections(pages.maps[shown.start : shown.stop])
         ]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from map_pictures import find_tiles, output, random_maps, texts
 from runtime.maps.colour_maps import colour_table
-from runtime.maps.colour_scales import ColourScale, range_text, scales_of
+from runtime.maps.colour_scales import ColourScale, around_zero, range_text, scales_of, strengths_of
 from runtime.maps.feature_grid import draw_grid
 from runtime.maps.grid_style import GridStyle
 
@@ -99,15 +99,31 @@ def test_the_largest_numbers_have_a_scale():
     ("ends", "said"),
     [
         ((-0.00103, 0.00098), ("−0.00103", "0.00098")),
-        ((0.0000791, 0.000244), ("0.79e−4", "2.44e−4")),
+        ((0.0000791, 0.000244), ("0.79·10⁻⁴", "2.44·10⁻⁴")),
         ((-7.06, 12.41), ("−7.1", "12.4")),
         ((-0.02, 0.0249), ("−0.0200", "0.0249")),
         ((-1e-9, 3.2), ("0.00", "3.20")),
         ((999.91, 999.95), ("999.9", "1000.0")),
-        ((0.0, 0.0002), ("0", "2.00e−4")),
-        ((-5e-324, 5e-324), ("−0.00000000000000005e−307", "0.00000000000000005e−307")),
-        ((-1.5e300, 2e305), ("0.00e305", "2.00e305")),
+        ((0.0, 0.0002), ("0", "2.00·10⁻⁴")),
+        ((-5e-324, 5e-324), ("−0.00000000000000005·10⁻³⁰⁷", "0.00000000000000005·10⁻³⁰⁷")),
+        ((-1.5e300, 2e305), ("0.00·10³⁰⁵", "2.00·10³⁰⁵")),
     ],
 )
 def test_the_short_numbers_of_a_tile_are_in_one_form(ends, said):
     assert range_text(ColourScale(*ends, "viridis", *ends), short=True) == said
+
+
+def test_strengths_are_on_a_log_scale_where_ranges_differ_much():
+    scales = [ColourScale(0, end, "viridis", 0, end) for end in (1.0, 1e-4, 1e-8, 1e-9)]
+    assert strengths_of([*scales, None]) == pytest.approx([1, 0.5, 0, 0, 0])
+    assert strengths_of(scales[:1] * 3) is None
+    assert strengths_of([None]) is None
+
+
+def test_a_scale_of_both_signs_can_be_made_to_diverge_from_zero():
+    scale = around_zero(ColourScale(-2, 3, "viridis", -5, 7))
+    assert (scale.low, scale.high, scale.cmap) == (-3, 3, "RdBu_r")
+    assert (scale.lowest, scale.highest) == (-5, 7), "what there is"
+    positive = ColourScale(1, 3, "viridis", 1, 3)
+    assert around_zero(positive) is positive
+    assert around_zero(None) is None

@@ -346,15 +346,15 @@ def test_the_footer_says_what_a_tile_is_and_how_it_is_coloured():
 
 
 def test_what_hardly_varies_beside_the_others_is_marked():
-    names = ("strong", "faint", "lost")
+    names = ("strong", "low", "lost")
     arrays = {
         name: random_maps(1, 2, 4, 4, seed=seed) * 10.0**-power
         for seed, (name, power) in enumerate(zip(names, (0, 3, 6), strict=True))
     }
     written = texts(draw_grid(arrays, [output(name) for name in names]))
-    assert [name for name, word in zip(written, written[2:], strict=False) if word == "weak"] == ["lost"]
+    assert [name for name, word in zip(written, written[2:], strict=False) if word == "faint"] == ["lost"]
     footer = " ".join(written)
-    assert "Weak: range under 0.01 % of the strongest tile's." in footer
+    assert "Faint: range under 0.01 % of the widest." in footer
     assert "(viridis). Different tiles don't compare." in footer
 
 

@@ -14,6 +14,7 @@ from runtime.maps.colour_scales import scales_of
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.overview import overview_pages
 from runtime.maps.photo import Photo
+from runtime.maps.picture import Box, Pixels
 from runtime.maps.takeaway import takeaway
 from runtime.maps.thinning import differing
 
@@ -60,9 +61,8 @@ def agreement(one, other):
 
 def counted(pages):
     """What is drawn, of how many; and how many are left out for each reason."""
-    written = " ".join(texts(pages.picture(1)))
-    drawn, of = map(int, re.search(r"(\d+) of (\d+) outputs", written).groups())
-    return drawn, of, [int(each) for each in re.findall(r"(?:^|, )(\d+) ", written.partition("Not drawn: ")[2])]
+    drawn, of = map(int, re.search(r"Drawn: (\d+) of (\d+) outputs", pages.facts[0]).groups())
+    return drawn, of, [int(each) for each in re.findall(r"[:;] (\d+) ", pages.facts[-1])]
 
 
 def test_what_each_block_returns_is_drawn_and_the_counts_close():
@@ -89,7 +89,7 @@ def test_the_whole_page_is_of_principal_components_where_the_means_say_little():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
     pages = overview(arrays, outputs)
     assert {each.reduction for each in pages.maps} == {"pca"}
-    assert "PC1: first principal component of the channels" in pages.opening[0]
+    assert pages.opening == ["PC1: the first principal component of a block's channels, with its share of variance."]
     means = overview(*blocks(lambda block: tensor(pattern(block), mean=3)))
     assert {each.reduction for each in means.maps} == {"mean"}
     assert {each.reduction for each in overview(arrays, outputs, reduce="std").maps} == {"std"}, "as it was asked for"
@@ -121,30 +121,87 @@ def test_checkerboards_give_way_to_what_follows_them():
     arrays, outputs = blocks(lambda block: tensor(pattern(block) / 4 + board if block == 5 else pattern(block), mean=3))
     pages = overview(arrays, outputs)
     assert "blocks.5.2" not in [each.name for each in pages.maps]
-    assert "1 checkerboards" in pages.closing[-1]
-    assert "checkerboard" not in overview(*blocks(lambda block: tensor(pattern(block), mean=3))).closing[-1]
+    assert "1 is a checkerboard (blocks.5.2)" in pages.facts[-1]
+    assert "checkerboard" not in overview(*blocks(lambda block: tensor(pattern(block), mean=3))).facts[-1]
 
 
-def test_of_blocks_that_hardly_change_the_first_the_middle_and_the_last_are_drawn_and_that_is_said():
-    first, second, third = (pattern(seed) for seed in (1, 2, 3))
-    arrays, outputs = blocks(lambda block: tensor(first, second, third, mean=0, seed=block))
+def test_of_blocks_that_hardly_change_the_first_and_the_last_are_drawn_with_more_of_their_components():
+    patterns = [pattern(seed) for seed in (1, 2, 3)]
+    arrays, outputs = blocks(lambda block: tensor(*patterns, mean=0, seed=block))
     pages = overview(arrays, outputs)
-    assert [each.name for each in pages.maps] == ["blocks.0.2", "blocks.5.2", "blocks.11.2"]
-    said = r"PC1 hardly changes from the first block to the last: each correlates with the last by 0\.9\d or more\."
-    assert re.fullmatch(said, pages.lead)
+    assert [(each.name, each.part) for each in pages.maps] == [
+        (f"blocks.{block}.2", part) for part in ("PC1", "PC2") for block in (0, 11)
+    ]
+    assert re.fullmatch(r"PC1 hardly changes from block to block \(\|r\| ≥ 0\.9\d\)\.", pages.lead)
+    assert "12 blocks" in texts(pages.picture(1))
+    drawn, of, left_out = counted(pages)
+    assert (drawn, of, drawn + sum(left_out)) == (2, len(outputs), len(outputs))
     assert "hardly changes" not in overview(*blocks(lambda block: tensor(pattern(block), mean=0))).lead
 
 
-def test_a_component_that_holds_little_is_flagged():
-    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
-    draws = np.random.default_rng(0)
-    weak = np.stack([pattern(seed) for seed in range(200, 224)]) + draws.normal(size=(24, 16, 16))
-    arrays["blocks.3.2"] = (weak - weak.mean(axis=0)).astype(np.float32)[None]
-    written = texts(overview(arrays, outputs).picture(1))
-    flagged = [before for before, word in pairwise(written) if word == "weak"]
-    assert len(flagged) == 1
-    assert int(re.fullmatch(r"PC1 (\d+) % ·", flagged[0])[1]) < 15
-    assert "Weak: PC1 under 15 %." in written
+def staged(*patterns):
+    """Blocks of three stages, whose channels hold the patterns, made smaller from one stage to the next."""
+    patterns = [(each - each.mean()) / each.std() * (1 + 0.5 * at) for at, each in enumerate(patterns)]
+    sides = [(32, 16, 8)[block // 4] for block in range(BLOCKS)]
+    return blocks(lambda block: tensor(*(shrunken(each, sides[block]) for each in patterns), mean=0, seed=block))
+
+
+def shrunken(values, side):
+    step = len(values) // side
+    return values.reshape(side, step, side, step).mean(axis=(1, 3))
+
+
+def test_few_maps_have_a_row_of_the_second_components_below_the_first():
+    one, other = pattern(1, 32), pattern(2, 32)
+    arrays, outputs = staged(one, other)
+    grey = np.zeros((32, 32, 3), np.uint8)
+    pages = overview(arrays, outputs, Photo("a.png", Image.fromarray(grey), grey, (0, 0, 32, 32)))
+    assert [(each.part, each.stage) for each in pages.maps] == [
+        (part, f"stage {stage}") for part in ("PC1", "PC2") for stage in (1, 2, 3)
+    ]
+    firsts, seconds = pages.maps[:3], pages.maps[3:]
+    assert min(abs(agreement(each.values, shrunken(one, len(each.values)))) for each in firsts) > 0.9
+    assert min(abs(agreement(each.values, shrunken(other, len(each.values)))) for each in seconds) > 0.9
+    assert [round(each.share, 1) for each in seconds] == [0.3, 0.3, 0.3]
+    picture = pages.picture(1)
+    written = texts(picture)
+    assert {"stage 1", "stage 2", "stage 3"} <= set(written)
+    assert all(written.count(f"stage {stage}") == 1 for stage in (1, 2, 3)), "said above the first row alone"
+    assert [bool(re.fullmatch(r"PC2 \d+ %", each)) for each in written].count(True) == 3
+    assert written.count("blocks.3.2") == 1
+    places = {(each.x, each.y) for each in picture.parts if each.__class__.__name__ == "Pixels" and each.height > 99}
+    assert len({x for x, _ in places}) == 4, "the photo, and a column for each stage"
+    assert len({y for _, y in places}) == 2
+    narrow = texts(overview(arrays, outputs, columns=2).picture(1))
+    assert narrow.count("blocks.3.2") == 2, "each tile says what it is where rows are others"
+
+
+def test_components_that_hold_little_have_no_row():
+    assert [each.part for each in overview(*staged(pattern(5, 32))).maps] == ["", "", ""]
+
+
+def test_the_lead_says_that_components_are_colours_of_the_photo():
+    bright, warm = pattern(1, 32), pattern(2, 32)
+    seen = (60 * np.stack([bright + warm, bright, bright - warm], axis=-1) + 127).astype(np.uint8)
+    arrays, outputs = staged(bright, warm)
+    lead = overview(arrays, outputs, Photo("a.png", Image.fromarray(seen), seen, (0, 0, 32, 32))).lead
+    number = r"\(\|r\| ≥ (0\.9\d|1\.00)\)"
+    assert re.fullmatch(f"PC1 follows the photo's brightness {number}, PC2 its red against blue {number}\\.", lead)
+    other = overview(*staged(pattern(3, 32), pattern(11, 32)), Photo("a", Image.fromarray(seen), seen, (0, 0, 32, 32)))
+    assert "follows" not in other.lead
+
+
+def test_the_lead_names_the_map_that_sets_the_middle_apart_and_not_what_is_a_colour_of_the_photo():
+    rows, columns = np.mgrid[-1:1:32j, -1:1:32j]
+    middle = np.exp(-4 * (rows**2 + columns**2))
+    stripes = np.repeat(((np.sin(9 * rows) > 0) * 255).astype(np.uint8)[..., None], 3, axis=2)
+    photo = Photo("a.png", Image.fromarray(stripes), stripes, (0, 0, 32, 32))
+    arrays, outputs = staged(pattern(5, 32))
+    arrays["blocks.11.2"] = tensor(shrunken(middle - middle.mean(), 8), mean=0)
+    said = r"blocks\.11\.2 sets the image's middle apart \(\|r\| ≥ 0\.\d\d\)"
+    assert re.search(said, overview(arrays, outputs, photo).lead, re.I)
+    bright = np.repeat((middle * 255).astype(np.uint8)[..., None], 3, axis=2)
+    assert "apart" not in overview(arrays, outputs, Photo("a", Image.fromarray(bright), bright, (0, 0, 32, 32))).lead
 
 
 def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
@@ -157,7 +214,7 @@ def test_each_channel_of_a_head_of_few_is_drawn_instead_of_their_mean():
     written = texts(pages.picture(1))
     assert {"Conv2d · channel 0", "channel 1"} <= set(written)
     assert written.count("head") == 1
-    assert "Each tile is the mean over the channels, and of head each channel:" in " ".join(written)
+    assert "Each tile is the mean over a block's channels, and of head each channel." in " ".join(written)
 
 
 @pytest.mark.parametrize(
@@ -216,8 +273,9 @@ def test_the_footer_says_that_an_edge_lies_beyond_the_colours_and_numbers_are_sh
 
     pages = overview(*blocks(edged))
     written = texts(pages.picture(1))
-    assert any(re.fullmatch(r"−?\d(\.\d+)?e−[45]", each) for each in written)
-    assert "each tile on its own scale; its border and outermost 1 % are clipped." in " ".join(written)
+    assert any(re.fullmatch(r"−?\d(\.\d+)?·10⁻[⁴⁵]", each) for each in written)
+    less = "which ignore its border and its outermost 1 %"
+    assert f"Each tile has its own colour limits (viridis), {less}." in " ".join(written)
     assert not any("≥ " in each or "≤ " in each for each in written if "r|" not in each)
     plain = " ".join(texts(overview(*blocks(edged), clip=0).picture(1)))
     assert "Each tile is coloured from its own lowest to its own highest value" in plain
@@ -272,7 +330,7 @@ def test_a_weak_map_is_left_out_where_its_stage_has_another():
     arrays |= {each.name: 1e-6 * tensor(pattern(50 + at, 8), mean=3) for at, each in enumerate(smaller)}
     pages = overview(arrays, [*outputs, *smaller])
     assert [each.name for each in pages.maps if each.is_weak] == ["small.1"], "else the last of them stays"
-    assert "weak" in texts(pages.picture(1))
+    assert "faint" in texts(pages.picture(1))
 
 
 def test_one_outlier_makes_no_other_map_weak():
@@ -299,15 +357,50 @@ def test_a_map_of_one_finite_value_is_not_called_weak():
     arrays["blocks.11.2"][0, :, 3, 3] = 7
     written = texts(overview(arrays, outputs).picture(1))
     assert "constant 7 · 255 not finite" in written
-    assert "weak" not in written
+    assert not {"faint", "flat"} & {*written}
 
 
-def test_what_is_nearly_constant_is_flagged():
+def pale(pages):
+    """The names of the tiles in pale colours, which are those of the bars below them, too."""
+    return [each.name for each, scale in zip(pages.maps, pages.scales, strict=True) if scale.pale]
+
+
+def test_what_is_nearly_constant_is_flagged_and_pale():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) + (1000 if block == 11 else 0))
     pages = overview(arrays, outputs)
     written = texts(pages.picture(1))
-    assert written.count("weak") == 1
-    assert "Weak: range under 10 % of its values." in written
+    assert written.count("flat") == 1
+    assert "Flat: range under 10 % of its values." in " ".join(written)
+    assert pale(pages) == ["blocks.11.2"]
+    colours = [each.colours for each in pages.picture(1).parts if isinstance(each, Pixels)]
+    darkest = [int(each.min()) for each in colours if each.shape[0] > 1]
+    assert darkest[-1] >= 0.6 * 255 - 1
+    assert max(darkest[:-1]) < 100
+    assert pale(overview(arrays, outputs, clip=0)) == [], "not where colours are asked for"
+
+
+def test_bars_say_how_wide_ranges_are_where_they_differ_by_orders():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * 10.0 ** (-block / 2))
+    pages = overview(arrays, outputs)
+    boxes = [each for each in pages.picture(1).parts if isinstance(each, Box) and each.filled and 5 < each.height < 20]
+    tracks = [each.width for each in boxes if each.ink == boxes[0].ink]
+    filled = [each.width for each in boxes if each.ink != boxes[0].ink]
+    assert len(tracks) == len(pages.maps)
+    assert filled == sorted(filled, reverse=True)
+    assert filled[0] == tracks[0]
+    assert "Bars: range on a log scale, full for the widest, empty at 10⁻⁸ of it." in " ".join(texts(pages.picture(1)))
+    assert "Bars" not in " ".join(texts(overview(*blocks(lambda block: tensor(pattern(block), mean=3))).picture(1)))
+
+
+def test_components_diverge_from_zero_unless_other_colours_are_asked_for():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
+    pages = overview(arrays, outputs)
+    assert all(each.cmap == "RdBu_r" and each.low == -each.high for each in pages.scales)
+    written = texts(pages.picture(1))
+    assert written.count("0") == len(pages.maps), "each bar has a 0"
+    assert "0 is the mean over the image" in " ".join(written)
+    for choices in ({"cmap": "magma"}, {"symmetric": False}, {"shared": True}):
+        assert {each.cmap for each in overview(arrays, outputs, **choices).scales} <= {"magma", "viridis"}
 
 
 def drawing(side, seed=0):
@@ -338,10 +431,7 @@ def lead(*stages):
     [
         ([drawing(64), drawing(32)], "The mean shows the photo's outlines down to 32 × 32 pixels: {}"),
         ([drawing(64), drawing(32, 9)], "The mean shows the photo's outlines up to stage 1: {}"),
-        (
-            [-drawing(64), drawing(32, 9)],
-            "The mean shows the photo's outlines up to stage 1, mostly as a negative: {}",
-        ),
+        ([-drawing(64), drawing(32, 9)], "The mean shows the photo's outlines up to stage 1: {}"),
         ([-drawing(64), drawing(32), drawing(32, 9)], "The mean shows the photo's outlines up to stage 2: {}"),
         (
             [drawing(64), drawing(32, 8), drawing(64)],
@@ -353,21 +443,30 @@ def lead(*stages):
     ],
 )
 def test_the_lead_says_how_far_the_photo_is_seen_and_nothing_where_it_is_not(stages, said):
-    measured = r"its edges correlate with the photo's by 0\.\d\d or more\."
-    assert re.fullmatch(said.format(measured), lead(*stages)), lead(*stages)
+    measured = r" \(edges correlate: \|r\| ≥ 0\.\d\d\)\."
+    assert re.fullmatch(said.replace(": {}", measured), lead(*stages)), lead(*stages)
 
 
-def test_the_lead_says_that_values_fade_by_the_numbers_that_are_below_the_tiles():
+def test_the_lead_says_how_far_ranges_shrink():
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * (1e-5 if block == 11 else 1), layers=2)
     pages = overview(arrays, outputs)
-    assert set(re.findall(r"\d+\.\d+(?:e−\d)?", pages.lead)) <= {each.lstrip("−") for each in texts(pages.picture(1))}
-    assert "fade" in pages.lead
+    first, last = pages.scales[0], pages.scales[-1]
+    was, became = re.fullmatch(
+        r"The range of the mean shrinks from (\S+) in .* to (\S+)·10⁻⁵ in .*\.", pages.lead
+    ).groups()
+    assert float(was) == pytest.approx(first.high - first.low, rel=0.01)
+    assert 1e-5 * float(became) == pytest.approx(last.high - last.low, rel=0.01)
+    assert "in blocks.0.0 to " in pages.lead, "there is one stage"
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0) * (1e-5 if block == 11 else 1))
+    signed = overview(arrays, outputs)
+    was = re.match(r"The range of PC1 shrinks from ±(\S+) in ", signed.lead)[1]
+    assert was in texts(signed.picture(1)), "as below its tile"
 
 
 def test_values_that_rise_before_a_small_result_dont_fade():
     scale = [1.0] * 6 + [50.0] * 5 + [1e-5]
     arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=3) * scale[block], layers=2)
-    assert "fade" not in overview(arrays, outputs).lead
+    assert "shrinks" not in overview(arrays, outputs).lead
 
 
 def test_components_of_opposite_sign_are_alike_and_means_are_not():
@@ -385,6 +484,7 @@ def test_a_frame_from_padding_is_named_where_one_is_seen():
         values[..., :, [0, -1]] -= 6
         return values
 
-    said = "The frames around maps come from padding."
-    assert said in texts(overview(*blocks(padded)).picture(1))
-    assert said not in texts(overview(*blocks(lambda block: tensor(pattern(block), mean=3))).picture(1))
+    written = texts(overview(*blocks(padded)).picture(1))
+    assert "Frame: computed from padding." in " ".join(written)
+    assert "frame" in written
+    assert "frame" not in texts(overview(*blocks(lambda block: tensor(pattern(block), mean=3))).picture(1))

@@ -54,11 +54,11 @@ await captionAfter(() => page.selectOption("#depth", "all"));
 await page.setViewportSize({ width: 320, height: 700 });
 seen.marks = await page.$$eval("#grid .detail", (all) =>
   all
-    .filter((line) => line.querySelector(".weak"))
+    .filter((line) => line.querySelector(".faint, .flat"))
     .map((line) => ({
       text: line.textContent,
       isCut: line.firstElementChild.scrollWidth > line.firstElementChild.clientWidth,
-      isSeen: line.querySelector(".weak").getBoundingClientRect().right <= line.getBoundingClientRect().right,
+      isSeen: line.querySelector(".faint, .flat").getBoundingClientRect().right <= line.getBoundingClientRect().right,
     })),
 );
 await page.locator("#grid button.tile").first().click();

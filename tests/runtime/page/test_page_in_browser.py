@@ -132,7 +132,7 @@ def test_a_dropped_photo_shows_a_tile_for_each_output_by_its_name(visit, artifac
     assert visit["tiles"] == names(artifact)
     assert visit["photo"].startswith("photo.png246 × 294 of 130 × 90")
     assert visit["caption"] == ["Each tile is one output, in the order of execution: the mean over the channels."]
-    assert visit["notes"][0].startswith("Colours: viridis, each tile on its own scale")
+    assert visit["notes"][0].startswith("Each tile has its own colour limits (viridis)")
 
 
 def test_names_stay_text(visit, artifact):

@@ -1,7 +1,7 @@
 // Which value of a map gets which colour: each map's own ends or one pair for all, clipped, symmetric around zero. The
 // rules are those of `runtime/maps/colour_scales.py`.
 
-import { general, inOneForm, withMinus } from "../number_words.js";
+import { general, inOneForm, withMinus, withPower } from "../number_words.js";
 import { roundHalfEven } from "../tensor.js";
 
 /**
@@ -11,6 +11,7 @@ import { roundHalfEven } from "../tensor.js";
  * @property {string} cmap
  * @property {number} lowest what there is, beyond which there is nothing
  * @property {number} highest
+ * @property {boolean} [pale] whether the colours are pale, since the map says little
  */
 /**
  * @typedef {object} GridStyle
@@ -42,6 +43,10 @@ const FAR = 0.2;
 export const FLAT = 0.1;
 /** Of a map's side, what is its edge. */
 const EDGE = 0.07;
+/** Of the widest range: what is no strength. */
+export const LEAST_STRENGTH = 1e-8;
+/** Of the widest range, from which on ranges are similar. */
+const SIMILAR = 1e-3;
 /** The shortest side of which that is a small part. */
 const SMALLEST_EDGED = 12;
 
@@ -110,6 +115,17 @@ function ofMost({ values, height, width }, scale) {
 }
 
 /**
+ * The scale with colours that diverge from 0, as far below it as above.
+ * @param {ColourScale | null} scale
+ * @returns {ColourScale | null}
+ */
+export function aroundZero(scale) {
+  if (scale === null || !(scale.low < 0 && scale.high > 0)) return scale;
+  const end = Math.max(-scale.low, scale.high);
+  return { ...scale, low: -end, high: end, cmap: DIVERGING };
+}
+
+/**
  * The scale from a map's lowest to its highest value.
  * @param {ArrayLike<number>} values
  */
@@ -134,7 +150,21 @@ export function rangeText(scale, { short = false, marks = true } = {}) {
   }
   if (marks && scale.lowest < scale.low) low = short ? `≤ ${low}` : `${general(scale.lowest, 3)} … ${low}`;
   if (marks && scale.highest > scale.high) high = short ? `≥ ${high}` : `${high} … ${general(scale.highest, 3)}`;
-  return [withMinus(low), withMinus(high)];
+  return short ? [withPower(low), withPower(high)] : [withMinus(low), withMinus(high)];
+}
+
+/**
+ * How wide each range is beside the widest, on a scale of powers of ten from 0, for `LEAST_STRENGTH` of it or less, to 1;
+ * null where all are of a similar width.
+ * @param {(ColourScale | null)[]} scales
+ * @returns {number[] | null}
+ */
+export function strengthsOf(scales) {
+  const spans = scales.map((scale) => (scale ? scale.high / 2 - scale.low / 2 : 0));
+  const widest = Math.max(0, ...spans);
+  const narrowest = Math.min(...spans.filter(Boolean));
+  if (!(narrowest < SIMILAR * widest)) return null;
+  return spans.map((span) => (span / widest ? Math.max(1 - Math.log10(span / widest) / Math.log10(LEAST_STRENGTH), 0) : 0));
 }
 
 /**

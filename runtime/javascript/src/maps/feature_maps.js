@@ -24,7 +24,7 @@ import { valueRange } from "./colour_maps.js";
  * @property {number | null} share of a principal component: how much of the channels' variance it holds
  * @property {import("./principal_components.js").Hues | null} hues of the first principal component: the next two, if
  *   they are drawn as its hue
- * @property {string} part which of several maps of its tensor it is, if there are: `channel 0`
+ * @property {string} part which of several maps of its tensor it is, if there are: `channel 0`, `PC2`
  * @property {string} stage of an overview: what the neighbours of its size are called, as of `withStages`
  */
 
@@ -32,13 +32,15 @@ import { valueRange } from "./colour_maps.js";
 const FEW_CHANNELS = 3;
 /** Of a map's range: two maps that nowhere differ by more look the same. */
 const ALIKE = 0.02;
+/** What is said of a map whose values hardly differ. */
+export const FLAT_MAP = "flat";
+/** What is said of a map whose padding is seen. */
+export const FRAMED = "frame";
 /** The badge of a map that hardly varies beside the others. */
-export const WEAK = "weak";
+export const WEAK = "faint";
 /** The badge of what a block adds to its input, where the sum looks like the input. */
 export const BRANCH = "branch";
-
-/** Of the channels' variance: a principal component that holds less is one pattern of many. */
-export const LEAST_SHARE = 0.15;
+export const FIRST_COMPONENT = "PC1";
 
 /**
  * Why an output is not drawn, in the footer's words: of one, and of several.
@@ -67,10 +69,10 @@ export const isMeanOfFew = ({ reduction, part, size }) =>
   reduction === "mean" && !part && size.length > 0 && size[0] >= 2 && size[0] <= FEW_CHANNELS;
 
 /**
- * Whether it is a principal component that holds little of the channels' variance.
+ * Whether it is a principal component, and not the first.
  * @param {FeatureMap} map
  */
-export const isLow = ({ share }) => share !== null && share < LEAST_SHARE;
+export const isFurtherComponent = ({ share, part }) => share !== null && part !== "" && part !== FIRST_COMPONENT;
 
 /**
  * Whether it hardly varies beside the others.
@@ -87,7 +89,7 @@ export function remarksOf(map) {
   const others = map.badges.filter((badge) => badge !== WEAK && badge !== BRANCH);
   if (map.share === null) return others;
   const { share: all, count } = map.hues ?? { share: 0, count: 1 };
-  const shares = [`PC1 ${percent(map.share)}`, ...(count > 1 ? [`PC1–${count} ${percent(all)}`] : [])];
+  const shares = [`${map.part || FIRST_COMPONENT} ${percent(map.share)}`, ...(count > 1 ? [`PC1–${count} ${percent(all)}`] : [])];
   return [...shares, ...others.filter((badge) => badge !== map.reduction)];
 }
 

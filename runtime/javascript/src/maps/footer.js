@@ -1,10 +1,10 @@
 // The sentences below a grid: what a tile is, how it is coloured, and what is left out, as `runtime/maps/footer.py`.
 
-import { general, percent } from "../number_words.js";
+import { general, withPower } from "../number_words.js";
 import { hasMap } from "./channels.js";
-import { FLAT, SEQUENTIAL } from "./colour_scales.js";
-import { BRANCH, LEAST_SHARE, LEFT_OUT, isLow, isWeak } from "./feature_maps.js";
-import { FAINT, hasFrame } from "./likeness.js";
+import { DIVERGING, FLAT, LEAST_STRENGTH, SEQUENTIAL } from "./colour_scales.js";
+import { BRANCH, LEFT_OUT, isWeak } from "./feature_maps.js";
+import { FAINT, isFramed } from "./likeness.js";
 import { REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
@@ -14,15 +14,10 @@ import { REDUCTIONS } from "./reductions.js";
 /** @typedef {import("./feature_maps.js").ByReason} ByReason */
 
 const OF_BRANCHES = "Branch: what a block adds to its input; their sum is what the block returns.";
-/** Why outputs are not drawn, as an overview says it: each reason is in one row. @type {Record<string, LeftOut[]>} */
-export const IN_SHORT = {
-  "in blocks": ["inside"],
-  "before an activation": ["preactivation"],
-  "like a tile here": ["repeat", "similar", "pooling", "noise"],
-  checkerboards: ["checkerboard"],
-  "nearly constant": ["weak", "rounding", "constant"],
-  "without a map": ["point", "flat"],
-};
+/** With a space at which no line is broken. @param {string} number */
+const inPercent = (number) => `${number}\u00a0%`;
+const OF_FAINT = `Faint: range under ${inPercent(general(100 * FAINT, 3))} of the widest.`;
+const OF_FLAT = `Flat: range under ${inPercent(general(100 * FLAT, 3))} of its values.`;
 const NAMES_SHOWN = 6;
 /** Names of what is left out for one reason; of more, one is an example. */
 const ALL_SHOWN = 2;
@@ -37,25 +32,27 @@ export function explained(maps) {
 }
 
 /**
- * What the tiles of an overview show, and which outputs they are of.
+ * What the tiles of an overview show.
  * @param {FeatureMap[]} maps of all tiles
- * @param {number} outputs how many there are
  * @param {number} depth of the blocks that it is of; 0 if it is of none
  * @returns {string[]}
  */
-export function overviewExplained(maps, outputs, depth) {
-  const usual = usualReduction(maps);
-  const which = depth ? "what each block returns" : "those that look different";
-  const counted = `${new Set(maps.map((map) => map.name)).size} of ${outputs} outputs, ${which}`;
-  const last = maps[maps.length - 1];
-  const parts = last.part ? `, and of ${last.name} each channel` : "";
-  if (!REDUCTIONS[usual].components) return [`Each tile is ${REDUCTIONS[usual].words}${parts}: ${counted}.`];
-  const isHued = maps.some(({ hues }) => hues);
-  const hued = isHued ? ", as brightness; hue: the second and third" : "";
-  return [
-    `PC1: first principal component of the channels${hued}, with ${isHued ? "their" : "its"} share of variance.`,
-    `${counted[0].toUpperCase()}${counted.slice(1)}.`,
-  ];
+export function overviewExplained(maps, depth) {
+  const { words, components } = REDUCTIONS[usualReduction(maps)];
+  const whose = depth ? "a block's channels" : "a layer's channels";
+  if (!components) {
+    const last = maps[maps.length - 1];
+    const parts = last.part ? `, and of ${last.name} each channel` : "";
+    return [`Each tile is ${words.replace("the channels", whose)}${parts}.`];
+  }
+  if (maps.some(({ hues }) => hues)) {
+    return [`PC1 as brightness, PC2 and PC3 as hue: principal components of ${whose}, with shares of variance.`];
+  }
+  const several = [...new Set(maps.map(({ part }) => part).filter(Boolean))];
+  if (several.length) {
+    return [`${several.join(", ")}: the first principal components of ${whose}, with shares of variance.`];
+  }
+  return [`PC1: the first principal component of ${whose}, with its share of variance.`];
 }
 
 /**
@@ -65,7 +62,7 @@ export function overviewExplained(maps, outputs, depth) {
  */
 export function signNotes(maps) {
   if (!REDUCTIONS[usualReduction(maps)].components || maps.length < 2) return [];
-  return ["The sign of PC1 is free: each tile's is chosen to look like the tile before."];
+  return ["Signs of components are free: each is turned to look like the one before."];
 }
 
 /**
@@ -83,7 +80,7 @@ export function hueNotes(maps) {
  * @param {FeatureMap[]} maps
  * @returns {string[]}
  */
-export const frameNotes = (maps) => (maps.some(hasFrame) ? ["The frames around maps come from padding."] : []);
+export const frameNotes = (maps) => (maps.some((map) => isFramed(map) && !isWeak(map)) ? ["Frame: computed from padding."] : []);
 
 /**
  * What the tiles' badges say.
@@ -101,18 +98,16 @@ export function badgeNotes(maps) {
 }
 
 /**
- * Why tiles are weak.
+ * Which tiles are faint or flat, and what the bars beside the tiles' texts say, as far as there are any.
  * @param {FeatureMap[]} maps of these tiles
- * @param {boolean} flat whether the colours of one span little of its values
+ * @param {number[] | null} strengths of all
+ * @param {boolean} flat whether one is nearly constant
  * @returns {string[]}
  */
-export function weakNotes(maps, flat) {
-  const why = [
-    flat ? `range under ${percent(FLAT)} of its values` : "",
-    maps.some(isWeak) ? `range under ${general(100 * FAINT, 3)} % of the strongest tile's` : "",
-    maps.some(isLow) ? `PC1 under ${percent(LEAST_SHARE)}` : "",
-  ].filter(Boolean);
-  return why.length ? [`Weak: ${why.join(", or ")}.`] : [];
+export function weakNotes(maps, strengths, flat) {
+  const least = withPower(LEAST_STRENGTH.toExponential()).replace(/^1·/, "");
+  const bars = `Bars: range on a log scale, full for the widest, empty at ${least} of it.`;
+  return [...(strengths ? [bars] : []), ...(maps.some(isWeak) ? [OF_FAINT] : []), ...(flat ? [OF_FLAT] : [])];
 }
 
 /**
@@ -149,8 +144,9 @@ export function scaleNotes(scales, style) {
 export function innerScaleNotes(scales) {
   const known = scales.flatMap((each) => each ?? []);
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
-  const clipped = known.some(isClipped) ? "; its border and outermost 1 % are clipped" : "";
-  return [`Colours: ${colours}, ${known.length > 1 ? "each tile on its own scale" : "on the tile's scale"}${clipped}.`];
+  const less = known.some(isClipped) ? `, which ignore its border and its outermost ${inPercent("1")}` : "";
+  const around = known.some(({ cmap }) => cmap === DIVERGING) ? "; 0 is the mean over the image" : "";
+  return [`Each tile has its own colour limits (${colours})${less}${around}.`];
 }
 
 /**
@@ -179,19 +175,6 @@ const isClipped = ({ lowest, low, high, highest }) => lowest < low || highest > 
 export function photoNotes(overlay) {
   if (overlay) return ["Each map is interpolated, over the photo in grey, which weakens its colours."];
   return ["The photo is shown as the model saw it, resized and cropped, before normalisation."];
-}
-
-/**
- * How many are not drawn, and why in short; each is counted once.
- * @param {ByReason} leftOut
- * @returns {string[]}
- */
-export function leftOutCounts(leftOut) {
-  const counts = Object.entries(IN_SHORT).flatMap(([words, kinds]) => {
-    const count = kinds.reduce((sum, kind) => sum + (leftOut[kind] ?? []).length, 0);
-    return count ? [`${count} ${words}`] : [];
-  });
-  return counts.length ? [`Not drawn: ${counts.join(", ")}.`] : [];
 }
 
 /**

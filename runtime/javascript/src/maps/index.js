@@ -17,7 +17,7 @@
 
 export { channelsOf, hasMap } from "./channels.js";
 export { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
-export { readChannels, readMap } from "./map_reading.js";
+export { readMap, readParts } from "./map_reading.js";
 export { LEFT_OUT, detailOf, remarksOf, worthDrawing } from "./feature_maps.js";
 export { channelGrid, channelOf } from "./channel_grid.js";
 export { DIVERGING, SEQUENTIAL, overviewScales, ownScale, rangeText, scalesOf } from "./colour_scales.js";

@@ -3,6 +3,7 @@
 
 import { roundHalfEven } from "../tensor.js";
 import { valueRange } from "./colour_maps.js";
+import { isFurtherComponent, sameSize } from "./feature_maps.js";
 
 /** @typedef {import("./component_colours.js").Plane} Plane */
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
@@ -23,9 +24,13 @@ const BLURRED = 28;
 /** Of a map's side, one pixel for so many, what is computed from padding. */
 const RIM = 14;
 /** The least side of a map in which outlines can be seen. */
-const LEAST_OUTLINED = 28;
+export const LEAST_OUTLINED = 28;
 
 /** Of a map's standard deviation, by which the pixels of a frame differ from those beside them. */
+/** Maps of one size, from which on they can hardly change. */
+const MANY = 8;
+/** Their least correlation with the last, from which on they do. */
+const VERY_ALIKE = 0.95;
 const JUMP = 0.4;
 /** How much more of them are of one sign than of the other. */
 const ONE_SIGN = 0.9;
@@ -99,11 +104,12 @@ export function isCheckerboard({ values, height, width }) {
 }
 
 /**
- * Whether pixels along most sides are all brighter, or all darker, than those beside them: computed from padding.
+ * Whether in a map of few pixels those along most sides are all brighter, or all darker, than those beside them: computed
+ * from padding.
  * @param {Picture} map
  */
-export function hasFrame({ values, height, width }) {
-  if (Math.min(height, width) < LEAST_SIDE || !allFinite(values)) return false;
+export function isFramed({ values, height, width }) {
+  if (Math.max(height, width) > LEAST_OUTLINED || Math.min(height, width) < LEAST_SIDE || !allFinite(values)) return false;
   const jump = JUMP * Math.sqrt(power(lessMean(values)));
   const [last, below] = [(height - 1) * width, width - 1];
   // Of each side: its first pixel but one, from one to the next, to the one beside it, how many there are.
@@ -134,13 +140,63 @@ export function hasFrame({ values, height, width }) {
 export function aligned(maps, photo) {
   /** @type {FeatureMap[]} */
   const found = [];
-  let before = photo;
+  /** @type {Map<string, Picture>} */
+  const before = new Map();
   for (const map of maps) {
-    const isTurned = map.share !== null && before !== null && agreement(before, map) < 0;
+    const other = before.get(map.part) ?? (isFurtherComponent(map) ? brightMiddle(map) : photo);
+    const isTurned = map.share !== null && other !== null && agreement(other, map) < 0;
     found.push(isTurned ? { ...map, values: map.values.map((value) => -value) } : map);
-    before = found[found.length - 1];
+    before.set(map.part, found[found.length - 1]);
   }
   return found;
+}
+
+/**
+ * Pearson's correlation of a map with one that is brightest in its middle, both without the rim, which is computed from
+ * padding; 0 if there is none.
+ * @param {Picture} map
+ */
+export function middleCorrelation(map) {
+  const rim = Math.ceil(Math.min(map.height, map.width) / RIM);
+  const [middle, inner] = [brightMiddle(map), map].map((each) => within(each, rim));
+  return correlation(middle, inner);
+}
+
+/**
+ * A map without its rim.
+ * @param {Picture} map
+ * @param {number} rim
+ * @returns {Picture}
+ */
+function within({ values, height, width }, rim) {
+  const size = { height: Math.max(height - 2 * rim, 0), width: Math.max(width - 2 * rim, 0) };
+  const at = (/** @type {number} */ index) => (Math.floor(index / size.width) + rim) * width + (index % size.width) + rim;
+  return { ...size, values: Float64Array.from({ length: size.height * size.width }, (_, index) => values[at(index)]) };
+}
+
+/**
+ * A map that is brightest in its middle, where most photos have what they are of.
+ * @param {{ height: number, width: number }} size
+ * @returns {Picture}
+ */
+function brightMiddle({ height, width }) {
+  const nearness = (/** @type {number} */ at, /** @type {number} */ side) => 1 - Math.abs((2 * (at + 1)) / (side + 1) - 1);
+  const values = Float64Array.from({ length: height * width }, (_, at) =>
+    Math.min(nearness(Math.floor(at / width), height), nearness(at % width, width)),
+  );
+  return { height, width, values };
+}
+
+/**
+ * The least correlation of many maps of one size with the last, whatever its sign, if they hardly change.
+ * @param {FeatureMap[]} maps
+ * @returns {number | null}
+ */
+export function steadiness(maps) {
+  if (maps.length < MANY || !maps.every((map) => sameSize(map, maps[0]))) return null;
+  const last = blurred(maps[maps.length - 1]);
+  const least = Math.min(...maps.map((map) => Math.abs(dot(blurred(map), last))));
+  return least >= VERY_ALIKE ? least : null;
 }
 
 /**

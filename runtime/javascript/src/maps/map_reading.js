@@ -1,8 +1,10 @@
-// Tensors by output to maps: one of each, or its channels; the rules of
+// Tensors by output to maps: one of each, or its channels or principal components; the rules of
 // `runtime/maps/map_reading.py`. Which maps show something new is in `feature_maps.js`.
 
 import { UsageError } from "../errors.js";
 import { channelsOf, hasMap } from "./channels.js";
+import { FIRST_COMPONENT } from "./feature_maps.js";
+import { principalComponents } from "./principal_components.js";
 import { AUTO, AUTO_ORDER, REDUCTIONS } from "./reductions.js";
 
 /** @typedef {import("../tensor.js").Tensor} Tensor */
@@ -56,14 +58,20 @@ export function readMap(tensor, output, reduce = AUTO, noise = 0) {
 }
 
 /**
- * The map of each of an output's channels, of which `map` is the mean.
+ * The maps of an output of which `map` is one: where that is its first principal component, this and the next two; else
+ * the map of each of its channels.
  * @param {Tensor | undefined} tensor
  * @param {any} output of a manifest
  * @param {FeatureMap} map
  * @returns {FeatureMap[]}
  */
-export function readChannels(tensor, output, map) {
-  const { channels, height, width, data } = givenChannels(tensor, output);
+export function readParts(tensor, output, map) {
+  const given = givenChannels(tensor, output);
+  if (map.share !== null) {
+    const others = principalComponents(given).others.map((each, index) => ({ ...map, ...each, part: `PC${index + 2}` }));
+    return [{ ...map, part: FIRST_COMPONENT }, ...others];
+  }
+  const { channels, height, width, data } = given;
   const pixels = height * width;
   return Array.from({ length: channels }, (_, index) => ({
     ...map,

@@ -11,21 +11,20 @@ import {
 } from "./blocks.js";
 import { hasMap } from "./channels.js";
 import { marked, refuseBlank } from "./feature_grid.js";
-import { isWeak, worthDrawing } from "./feature_maps.js";
+import { isFurtherComponent, isWeak, worthDrawing } from "./feature_maps.js";
 import {
   badgeNotes,
   explained,
   frameNotes,
   hueNotes,
-  leftOutCounts,
   leftOutNotes,
   overviewExplained,
   signNotes,
   tokenNotes,
 } from "./footer.js";
-import { aligned, withTurnedHues } from "./likeness.js";
+import { aligned, steadiness, withTurnedHues } from "./likeness.js";
 import { scalesOfPages } from "./map_page.js";
-import { readChannels, readMap } from "./map_reading.js";
+import { readMap, readParts } from "./map_reading.js";
 import { extraChannels, inParts } from "./parts.js";
 import { AUTO, AUTO_ORDER } from "./reductions.js";
 import { landmarks, withStages, withoutPoolings } from "./stages.js";
@@ -94,11 +93,12 @@ export async function overviewPages(source, outputs, style, seen) {
     const more = drafted(maps, branches, brightness, room, shared);
     if (more.maps.length > draft.maps.length) [some, draft] = [branches, more];
   }
+  if (few && isFree) leaveOutTheMiddle(draft);
   account(draft, outputs, blocks, some);
   const numbered = numberedPaths(some.filter(hasMap).map((output) => output.module_path));
   const stages = few ? withStages(draft.maps, depth ? numbered.size : 0) : draft.maps;
   const byName = new Map(outputs.map((output) => [output.name, output]));
-  const drawn = few && isFree ? await inParts(source, byName, stages) : stages;
+  const drawn = few && isFree ? aligned(await inParts(source, byName, stages), brightness) : stages;
   const isThinned = THINNED.some((kind) => kind in draft.leftOut);
   const photo = seen && brightness ? { colours: channelsOf(seen), brightness } : null;
   const pages = {
@@ -106,16 +106,16 @@ export async function overviewPages(source, outputs, style, seen) {
     style,
     kind: OVERVIEW_PAGE,
     lead: "",
-    opening: isThinned ? overviewExplained(drawn, outputs.length, depth) : explained(drawn),
+    opening: isThinned ? overviewExplained(drawn, depth) : explained(drawn),
     closing: [
       ...badgeNotes(drawn),
       ...(few ? signNotes(drawn) : []),
       ...hueNotes(drawn),
       ...frameNotes(drawn),
-      ...leftOutCounts(draft.leftOut),
     ],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
     brief: true,
+    perRow: drawn.some(isFurtherComponent) ? stages.length : null,
   };
   return few ? { ...pages, lead: takeaway(drawn, draft.alike, photo, scalesOfPages(pages)) } : pages;
 }
@@ -128,7 +128,7 @@ export async function overviewPages(source, outputs, style, seen) {
 export const tensorSource = (tensors) => ({
   hasChannels: true,
   maps: async (outputs, reduce) => outputs.map((output) => readMap(tensors.get(output.name), output, reduce)),
-  channels: async (output, map) => readChannels(tensors.get(output.name), output, map),
+  parts: async (outputs, maps) => outputs.map((output, index) => readParts(tensors.get(output.name), output, maps[index])),
 });
 
 /**
@@ -213,6 +213,21 @@ function lookAlikes(maps, twins, repeats) {
   }
   for (const [map, other] of repeats) add(twins.get(other.name) ?? other.name, map);
   return found;
+}
+
+/**
+ * Leave of components that hardly change from block to block the first and the last, beside which others fit.
+ * @param {Draft} draft
+ */
+function leaveOutTheMiddle(draft) {
+  const [first, last] = [draft.maps[0], draft.maps[draft.maps.length - 1]];
+  if (draft.maps.length < FEWEST || last.share === null) return;
+  const between = draft.maps.slice(1, -1);
+  const others = [...[...draft.alike.values()].flat(), ...between];
+  if (steadiness([first, ...others, last]) === null) return;
+  draft.maps = [first, last];
+  draft.alike = new Map([[last.name, others]]);
+  draft.leftOut.similar = [...(draft.leftOut.similar ?? []), ...between.map(({ name }) => name)];
 }
 
 /**

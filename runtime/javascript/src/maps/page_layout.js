@@ -5,7 +5,7 @@
 import { UsageError } from "../errors.js";
 import { roundHalfEven } from "../tensor.js";
 import { breakName, wrap } from "./picture_text.js";
-import { GUTTER, MARGIN, ROW_GAP, arranged, fit, preferredSide, sidesOf } from "./tile_places.js";
+import { GUTTER, MARGIN, ROW_GAP, arranged, fit, inRows, preferredSide, sidesOf } from "./tile_places.js";
 
 /** @typedef {import("./picture_text.js").Measure} Measure */
 /** @typedef {import("./tile_places.js").Shape} Shape */
@@ -22,6 +22,12 @@ import { GUTTER, MARGIN, ROW_GAP, arranged, fit, preferredSide, sidesOf } from "
  * @property {boolean} sections whether a line above each row names the blocks
  * @property {number} text font size; most text is one smaller
  * @property {number} nameText of the names
+ * @property {number} prose font size of the title and the sentences
+ * @property {number} proseLine from one baseline of sentences to the next
+ * @property {boolean} notesBeside whether the notes are below the first tile, beside the rows that have none there
+ * @property {number} notesText font size of the notes; they are one smaller
+ * @property {number} notesLine from one baseline of the notes to the next
+ * @property {boolean} shortRows whether the tiles below the first row have one line of text alone
  * @property {number} header height of what is above the tiles
  * @property {string[]} lead the lines below the title that say what is seen
  * @property {string[]} caption the lines below these
@@ -31,7 +37,6 @@ import { GUTTER, MARGIN, ROW_GAP, arranged, fit, preferredSide, sidesOf } from "
  * @property {number} line from one baseline to the next
  * @property {number} sectionHeight
  * @property {number} titlesHeight of the lines between the blocks' names and the map
- * @property {number} rowHeight
  * @property {number} notesTop
  * @property {number} width of the picture
  * @property {number} height
@@ -49,6 +54,8 @@ import { GUTTER, MARGIN, ROW_GAP, arranged, fit, preferredSide, sidesOf } from "
  * @property {boolean} [hasTitle] whether a line is kept free above the tiles
  * @property {number} [details] how many lines the tiles have below the name
  * @property {boolean} [sections] whether each row has a line for the blocks' names
+ * @property {number | null} [perRow] how many of the named tiles each row has, where all below the first have one line of
+ *   text alone
  * @property {number | null} [columns]
  * @property {number | null} [width] of the picture; null where what suits is taken
  */
@@ -63,6 +70,8 @@ const SMALLEST_SIDE = 112;
 const LEAST_WIDTH = 480;
 const USUAL_WIDTH = 624;
 const PART = 12;
+/** Of a page's width, how large its sentences are. */
+const PROSE_PART = 54;
 
 /**
  * The layout with the largest tiles, from the preferred side down, that keeps the picture within its limits.
@@ -73,21 +82,26 @@ const PART = 12;
  */
 export function layOut(shapes, contents) {
   const { kind, names, notes, measure, lead = [], caption = [] } = contents;
-  const { hasTitle = false, details = 1, sections = false, legend = false } = contents;
+  const { hasTitle = false, details = 1, sections = false, legend = false, perRow = null } = contents;
   const width = contents.width ?? null;
   const different = uniqueShapes(shapes);
   const lines = (details ? 3 + details : 2) + (sections ? 1.5 : 0);
-  const { columns, places } = arranged(different, contents, shapes.length, lines);
+  const { columns, places } = perRow
+    ? inRows(shapes.length - names.length, names.length, perRow)
+    : arranged(different, contents, shapes.length, lines);
   const least = width ? Math.min(width, LEAST_WIDTH) : USUAL_WIDTH;
   for (const side of triedSides(different, kind, columns, width)) {
     const text = Math.min(Math.max(roundHalfEven(side / PART), 11), kind.largestText);
     const nameText = nameSize(names, text, side, measure);
     const bold = (/** @type {string} */ each) => measure(each, nameText, true);
-    const plain = (/** @type {string} */ each) => measure(each, text - 1, false);
     const footerWidth = Math.max(span(columns, side), least - 2 * MARGIN);
-    const first = wrap(lead, (each) => measure(each, text, false), footerWidth);
+    const prose = kind.largeProse
+      ? Math.min(Math.max(text, roundHalfEven(footerWidth / PROSE_PART)), kind.largestText)
+      : text;
+    const plain = (/** @type {string} */ each) => measure(each, prose - 1, false);
+    const first = wrap(lead, (each) => measure(each, prose, false), footerWidth);
     const underTitle = wrap(caption, plain, footerWidth);
-    const found = measured(least, {
+    const chosen = {
       side,
       columns,
       rows: places.length ? places[places.length - 1][0] + 1 : 0,
@@ -97,18 +111,38 @@ export function layOut(shapes, contents) {
       sections,
       text,
       nameText,
-      header: (hasTitle ? 2 * text + 16 : 0) + linesHeight(first.length + underTitle.length, text),
+      prose,
+      shortRows: perRow !== null,
+      header: (hasTitle ? 2 * prose + 16 : 0) + linesHeight(first.length + underTitle.length, prose),
       lead: first,
       caption: underTitle,
       legend,
       notes: wrap(notes, plain, footerWidth),
       places,
-    });
+      notesBeside: false,
+    };
+    const found = measured(least, perRow && !legend ? withNotesBeside(chosen, notes, least, measure) : chosen);
     if (Math.max(found.width, found.height) <= LONGEST_SIDE) return found;
   }
   throw new UsageError(
     `${shapes.length} tiles in rows of ${columns} are too many to stay legible in one picture: choose fewer outputs.`,
   );
+}
+
+/**
+ * The layout with its notes below the first tile, if they have room there.
+ * @param {Chosen} chosen
+ * @param {string[]} notes
+ * @param {number} least width of the picture
+ * @param {Measure} measure
+ * @returns {Chosen}
+ */
+function withNotesBeside(chosen, notes, least, measure) {
+  const lines = wrap(notes, (each) => measure(each, chosen.text - 1, false), chosen.side);
+  const beside = { ...chosen, notes: lines, notesBeside: true };
+  const [below, other] = [measured(least, chosen), measured(least, beside)];
+  const room = below.height - MARGIN - chosen.notes.length * below.proseLine - other.notesTop;
+  return lines.length * other.line <= room ? beside : chosen;
 }
 
 /**
@@ -119,7 +153,41 @@ export function layOut(shapes, contents) {
  */
 export function cornerOf(layout, index) {
   const [row, column] = layout.places[index];
-  return [MARGIN + column * (layout.side + GUTTER), MARGIN + layout.header + row * layout.rowHeight];
+  return [MARGIN + column * (layout.side + GUTTER), topOf(layout, row)];
+}
+
+/**
+ * Whether a tile has one line of text alone.
+ * @param {GridLayout} layout
+ * @param {number} index
+ */
+export const isShort = (layout, index) => layout.shortRows && layout.places[index][0] > 0;
+
+/**
+ * The height of what is above a tile's map.
+ * @param {GridLayout} layout
+ * @param {number} index
+ */
+export const heightAbove = (layout, index) => heightAboveRow(layout, layout.places[index][0]);
+
+/**
+ * @typedef {Pick<GridLayout, "shortRows" | "line" | "sectionHeight" | "titlesHeight" | "mapHeight" | "header">} OfRows
+ * @param {OfRows} layout
+ * @param {number} row
+ */
+const heightAboveRow = ({ shortRows, line, sectionHeight, titlesHeight }, row) =>
+  shortRows && row ? line + GAP : sectionHeight + titlesHeight;
+
+/**
+ * The top of a row, below the header.
+ * @param {OfRows} layout
+ * @param {number} row
+ */
+function topOf(layout, row) {
+  const below = layout.mapHeight + GAP + BAR_HEIGHT + layout.line + ROW_GAP;
+  let top = MARGIN + layout.header;
+  for (let each = 0; each < row; each++) top += heightAboveRow(layout, each) + below;
+  return top;
 }
 
 /**
@@ -140,19 +208,25 @@ function triedSides(shapes, kind, columns, width) {
 }
 
 /**
+ * @typedef {Omit<GridLayout, "line" | "proseLine" | "sectionHeight" | "titlesHeight" | "notesTop" | "notesText" | "notesLine"
+ *   | "width" | "height">} Chosen
  * @param {number} least width of the picture
- * @param {Omit<GridLayout, "line" | "rowHeight" | "sectionHeight" | "titlesHeight" | "notesTop" | "width" | "height">} chosen
+ * @param {Chosen} chosen
  * @returns {GridLayout}
  */
 function measured(least, chosen) {
   const line = roundHalfEven(chosen.text * 1.35);
   const sectionHeight = chosen.sections ? line + 8 : 0;
   const titlesHeight = (chosen.nameLines + chosen.details) * line + GAP;
-  const rowHeight = sectionHeight + titlesHeight + chosen.mapHeight + GAP + BAR_HEIGHT + line + ROW_GAP;
-  const notesTop = MARGIN + chosen.header + chosen.rows * rowHeight + GAP;
+  const proseLine = roundHalfEven(chosen.prose * 1.35);
+  const rows = { ...chosen, line, sectionHeight, titlesHeight };
+  const bottom = topOf(rows, chosen.rows);
+  const { notesBeside } = chosen;
+  const notesTop = notesBeside ? topOf(rows, 1) : bottom + GAP;
+  const below = notesBeside ? 0 : GAP + (chosen.notes.length + (chosen.legend ? 1 : 0)) * proseLine;
   const width = Math.max(span(chosen.columns, chosen.side) + 2 * MARGIN, least);
-  const height = notesTop + (chosen.notes.length + (chosen.legend ? 1 : 0)) * line + MARGIN;
-  return { ...chosen, line, sectionHeight, titlesHeight, rowHeight, notesTop, width, height };
+  const [notesText, notesLine] = notesBeside ? [chosen.text, line] : [chosen.prose, proseLine];
+  return { ...rows, proseLine, notesTop, notesText, notesLine, width, height: bottom + below + MARGIN };
 }
 
 /**

@@ -24,17 +24,17 @@ const NEXT = "  ";
  */
 export function drawTitle(picture, layout, title) {
   const width = picture.width - 2 * MARGIN;
-  const [x, baseline] = [MARGIN, MARGIN + layout.text];
+  const [x, baseline] = [MARGIN, MARGIN + layout.prose];
   const [first, ...others] = title.split(PART);
   const rest = others.map((each) => PART + each).join("");
-  for (let size = layout.text + 5; size > Math.max(Math.trunc(layout.text / 2), 9); size--) {
+  for (let size = layout.prose + 5; size > Math.max(Math.trunc(layout.prose / 2), 9); size--) {
     const bold = picture.measure(first, size, true);
     if (bold + picture.measure(rest, size - 2, false) > width) continue;
     picture.addText(x, baseline, first, size, INK, true);
     if (rest) picture.addText(x + roundHalfEven(bold), baseline, rest, size - 2, SOFT_INK);
     return;
   }
-  drawFitted(picture, [x, baseline], title, layout.text, width, INK, true);
+  drawFitted(picture, [x, baseline], title, layout.prose, width, INK, true);
 }
 
 /**
@@ -47,15 +47,15 @@ export function drawTitle(picture, layout, title) {
  */
 export function drawFooter(picture, layout, shared, notFinite, isHued) {
   const above = [
-    ...layout.lead.map((line) => ({ line, size: layout.text, ink: INK })),
-    ...layout.caption.map((line) => ({ line, size: layout.text - 1, ink: layout.lead.length ? SOFT_INK : INK })),
+    ...layout.lead.map((line) => ({ line, size: layout.prose, ink: INK })),
+    ...layout.caption.map((line) => ({ line, size: layout.prose - 1, ink: layout.lead.length ? SOFT_INK : INK })),
   ];
   above.forEach(({ line, size, ink }, index) =>
-    picture.addText(MARGIN, MARGIN + layout.text + 8 + (index + 1) * layout.line, line, size, ink),
+    picture.addText(MARGIN, MARGIN + layout.prose + 8 + (index + 1) * layout.proseLine, line, size, ink),
   );
-  const size = layout.text - 1;
-  const legend = legendOf(shared, notFinite, layout.line - 2, isHued);
-  const baseline = layout.notesTop + layout.text;
+  const size = layout.notesText - 1;
+  const legend = legendOf(shared, notFinite, layout.notesLine - 2, isHued);
+  const baseline = layout.notesTop + layout.notesText;
   let x = MARGIN;
   for (const part of legend) {
     if (typeof part === "string") {
@@ -68,7 +68,7 @@ export function drawFooter(picture, layout, shared, notFinite, isHued) {
   }
   const first = legend.length ? 1 : 0;
   layout.notes.forEach((note, index) =>
-    picture.addText(MARGIN, baseline + (index + first) * layout.line, note, size, SOFT_INK),
+    picture.addText(MARGIN, baseline + (index + first) * layout.notesLine, note, size, SOFT_INK),
   );
 }
 
@@ -92,7 +92,7 @@ const patch = (colours, width = SWATCH, height = SWATCH) => ({ colours, width, h
  */
 function legendOf(shared, notFinite, line, isHued) {
   const [low, high] = shared ? rangeText(shared) : ["", ""];
-  const scale = shared ? [low, patch(barOf(shared.cmap), 12 * SWATCH), high] : [];
+  const scale = shared ? [low, patch(barOf(shared), 12 * SWATCH), high] : [];
   const marks = [...new Set(notFinite)].sort().map((cmap) => {
     const data = Uint8ClampedArray.from([...notFiniteColour(tableOfScale(cmap)), 255]);
     return patch({ width: 1, height: 1, data });

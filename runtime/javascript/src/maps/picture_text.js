@@ -51,7 +51,7 @@ export function wrap(sentences, measure, width) {
     /** @type {string[]} */
     let line = [];
     let filled = 0;
-    for (const word of sentence.split(/\s+/).filter(Boolean)) {
+    for (const word of sentence.split(/[ \n]+/).filter(Boolean)) {
       const length = measure(word);
       if (line.length && filled + space + length > width) {
         lines.push(line.join(" "));

@@ -23,6 +23,8 @@ const LEAST_HUE = 0.01;
  * @property {Float64Array} first H W
  * @property {number | null} share how much of the channels' variance over the image it holds
  * @property {Hues | null} hues
+ * @property {{ values: Float64Array, share: number }[]} others the second and the third, if they are computed: the scores,
+ *   H W, and how much of the variance over the finite pixels each holds
  */
 
 /**
@@ -34,40 +36,48 @@ const LEAST_HUE = 0.01;
  */
 export function principalComponents(tensor, count = 3) {
   const pixels = tensor.height * tensor.width;
-  const first = new Float64Array(pixels).fill(NaN);
   const kept = finitePixels(tensor);
-  if (kept.length === 0) return { first, share: null, hues: null };
+  const laidOut = (/** @type {Float64Array} */ scores) => {
+    const found = new Float64Array(pixels).fill(NaN);
+    kept.forEach((pixel, index) => {
+      found[pixel] = scores[index];
+    });
+    return found;
+  };
+  const none = { share: null, hues: null, others: [] };
+  if (kept.length === 0) return { first: laidOut(new Float64Array(0)), ...none };
   const centred = lessMeans(tensor, kept);
   // The squares of the largest numbers would overflow.
   const scale = centred.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const scaled = centred.map((value) => value / scale);
   const scores = scoresOf(scaled, tensor.channels, count);
-  const leading = signed(
-    scores[0].map((score) => score * scale),
-    energyOf(tensor, kept),
-  );
-  kept.forEach((pixel, index) => {
-    first[pixel] = leading[index];
-  });
+  const unscaled = scores[0].map((score) => score * scale);
+  const first = laidOut(signed(unscaled, energyOf(tensor, kept)));
   const whole = sumOfSquares(scaled);
-  if (!whole || !Number.isFinite(whole)) return { first, share: null, hues: null };
+  if (!whole || !Number.isFinite(whole)) return { first, ...none };
   const shares = scores.map((each) => Math.min(sumOfSquares(each) / whole, 1));
   const share = kept.length < pixels ? null : shares[0];
-  if (count === 1) return { first, share, hues: null };
+  if (count === 1) return { ...none, first, share };
+  // So that one tensor has one picture.
+  const rest = scores.slice(1).map((each) => (each.reduce((sum, score) => sum + score ** 3, 0) >= 0 ? each : negated(each)));
   const plane = new Float64Array(2 * pixels);
   const drawn = shares.filter((each, component) => component === 0 || each >= LEAST_HUE);
-  [1, 2].forEach((component, axis) => {
-    if (component >= drawn.length) return;
-    const deviation = Math.sqrt(sumOfSquares(scores[component]) / kept.length);
-    // So that one tensor has one picture.
-    const sign = scores[component].reduce((sum, score) => sum + (score / deviation) ** 3, 0) >= 0 ? 1 : -1;
-    scores[component].forEach((score, index) => {
-      plane[2 * kept[index] + axis] = (sign * score) / deviation;
+  rest.slice(0, drawn.length - 1).forEach((each, axis) => {
+    const deviation = Math.sqrt(sumOfSquares(each) / kept.length);
+    each.forEach((score, index) => {
+      plane[2 * kept[index] + axis] = score / deviation;
     });
   });
   const held = Math.min(drawn.reduce((sum, each) => sum + each, 0), 1);
-  return { first, share, hues: { plane, share: held, count: drawn.length } };
+  const others = rest.map((each, index) => ({
+    values: laidOut(each.map((score) => score * scale)),
+    share: shares[index + 1],
+  }));
+  return { first, share, hues: { plane, share: held, count: drawn.length }, others };
 }
+
+/** @param {Float64Array} values */
+const negated = (values) => values.map((value) => -value);
 
 /** @param {Float64Array} values */
 const sumOfSquares = (values) => values.reduce((sum, value) => sum + value * value, 0);
@@ -174,5 +184,5 @@ function signed(scores, energy) {
   });
   for (const score of scores) skew += (score / (largest || 1)) ** 3;
   const sign = high - low > SAME_ENERGY * high ? along : skew;
-  return sign >= 0 ? scores : scores.map((score) => -score);
+  return sign >= 0 ? scores : negated(scores);
 }

@@ -1,10 +1,10 @@
-// What an overview shows, in one sentence of what is measured: values that aren't finite or fade, maps that hardly
-// change, or how far the photo's outlines are seen. There is none where there is nothing of it to say. The words of
-// `runtime/maps/takeaway.py`; the other sentences of a page are in `footer.js`.
+// What an overview shows, in one sentence of what is measured: values that aren't finite or fade, components that follow the
+// photo's colours, maps that hardly change, how far the photo's outlines are seen. There is none where there is nothing to
+// say. The words of `runtime/maps/takeaway.py`; the other sentences of a page are in `footer.js`.
 
-import { rangeText } from "./colour_scales.js";
-import { sameSize, sizeText } from "./feature_maps.js";
-import { blurred, correlation, dot, outlinesCorrelation } from "./likeness.js";
+import { general, withPower } from "../number_words.js";
+import { FIRST_COMPONENT, isFurtherComponent, sizeText } from "./feature_maps.js";
+import { LEAST_OUTLINED, correlation, middleCorrelation, outlinesCorrelation, steadiness } from "./likeness.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {import("./likeness.js").Picture} Picture */
@@ -15,23 +15,22 @@ import { blurred, correlation, dot, outlinesCorrelation } from "./likeness.js";
  * @property {FeatureMap} map one of its tiles
  * @property {number} lowest correlation of edges
  * @property {number} highest
- * @property {boolean} isInverted
  */
 
 /** The correlation of a map's edges with the photo's, from which on outlines are seen. */
 const CLEAR = 0.55;
 /** The same, below which they aren't. */
 const GONE = 0.3;
-/** The correlation with the photo's brightness, up to which a mean is mostly its negative. */
-const INVERTED = -0.4;
-/** Of the first map's largest colour, below which the last one's has faded. */
+/** What weights of red, green and blue show. @type {Record<string, number[]>} */
+const COLOUR_AXES = { brightness: [1, 1, 1], "red against blue": [1, 0, -1], "green against magenta": [-1, 2, -1] };
+/** The correlation from which on a component follows such a colour. */
+const SAME = 0.9;
+/** The correlation with what is bright in the middle, from which on that is set apart. */
+const APART = 0.6;
+/** Of the first map's range, below which the last one's has faded. */
 const FADED = 1e-3;
-/** Of the same, above which values don't fade: a last sigmoid is small where it finds nothing. */
+/** Of the same, above which ranges don't shrink: a last sigmoid is small where it finds nothing. */
 const RISEN = 10;
-/** Maps of one size, from which on it is said that they hardly change. */
-const STEADY = 8;
-/** Their least correlation with the last. */
-const VERY_ALIKE = 0.95;
 /** @type {Record<string, string>} */
 const SUBJECTS = { mean: "the mean", pca: "PC1", pca3: "PC1" };
 
@@ -44,11 +43,16 @@ const SUBJECTS = { mean: "the mean", pca: "PC1", pca3: "PC1" };
  */
 export function takeaway(maps, alike, photo, scales) {
   const subject = SUBJECTS[maps[0].reduction] ?? maps[0].reduction;
-  const parts = maps.filter(({ part }) => !part);
-  const whole = parts.length ? parts : maps;
-  const said = notFiniteOf(maps) || fadedOf(maps, scales) || steadyOf(whole, alike) || (photo ? outlinesOf(whole, photo) : "");
-  const sentence = said.replace("IT", subject);
-  return said ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
+  const firsts = maps.filter((map) => !isFurtherComponent(map));
+  const ofFirsts = scales.filter((_, index) => !isFurtherComponent(maps[index]));
+  const unparted = firsts.filter(({ part, share }) => !part || share !== null);
+  const whole = unparted.length ? unparted : firsts;
+  const [seen, steady] = [photo ? coloursOf(maps, photo) : "", steadyOf(whole, alike)];
+  const outlines = photo && !seen && !steady ? outlinesOf(whole, photo) : "";
+  const faded = notFiniteOf(maps) || fadedOf(firsts, ofFirsts);
+  const said = faded ? [faded] : [seen, steady, outlines, photo ? middleOf(whole, photo) : ""];
+  const sentence = said.filter(Boolean).join("; ").replaceAll("IT", subject);
+  return sentence ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
 }
 
 /** @param {FeatureMap[]} maps */
@@ -62,22 +66,16 @@ function notFiniteOf(maps) {
  * @param {(ColourScale | null)[]} scales
  */
 function fadedOf(maps, scales) {
-  const largest = scales.map(largestOf);
-  const [[first, was], [last, became]] = [largest[0], largest[largest.length - 1]];
-  if (!(last > 0 && last < FADED * first) || largest.some(([each]) => each > RISEN * first)) return "";
-  return `the values of IT fade from ${was} in ${maps[0].stage} to ${became} in ${maps[maps.length - 1].stage}`;
-}
-
-/**
- * The end that is farther from 0, without its sign, and as it is written.
- * @param {ColourScale | null} scale
- * @returns {[number, string]}
- */
-function largestOf(scale) {
-  if (!scale) return [0, ""];
-  const [low, high] = rangeText(scale, { short: true, marks: false });
-  const [end, text] = Math.abs(scale.low) > Math.abs(scale.high) ? [scale.low, low] : [scale.high, high];
-  return [Math.abs(end), text.replace(/^−/, "")];
+  const [first, last] = [scales[0], scales[scales.length - 1]];
+  const width = (/** @type {ColourScale | null} */ scale) => (scale ? scale.high - scale.low : 0);
+  if (!first || !last || !(width(last) > 0 && width(last) < FADED * width(first))) return "";
+  if (Math.max(...scales.map(width)) > RISEN * width(first)) return "";
+  const [was, became] = [first, last].map((scale) =>
+    scale.low === -scale.high ? `±${withPower(general(scale.high, 3))}` : withPower(general(width(scale), 3)),
+  );
+  const ends = [maps[0], maps[maps.length - 1]];
+  const [from, to] = ends.map(({ name, stage }) => (ends[0].stage === ends[1].stage ? name : stage));
+  return `the range of IT shrinks from ${was} in ${from} to ${became} in ${to}`;
 }
 
 /**
@@ -86,13 +84,10 @@ function largestOf(scale) {
  * @param {Map<string, FeatureMap[]>} alike
  */
 function steadyOf(maps, alike) {
-  const every = [...maps, ...maps.flatMap((map) => alike.get(map.name) ?? [])];
-  if (every.length < STEADY || !maps.every((map) => sameSize(map, maps[0]))) return "";
-  const last = blurred(maps[maps.length - 1]);
-  const least = Math.min(...every.map((map) => Math.abs(dot(blurred(map), last))));
+  const least = steadiness([...maps.flatMap((map) => alike.get(map.name) ?? []), ...maps]);
+  if (least === null) return "";
   const what = maps[0].stage.endsWith("blocks") ? "block" : "tile";
-  const said = `IT hardly changes from the first ${what} to the last: each correlates with the last by ${atLeast(least)}`;
-  return least >= VERY_ALIKE ? said : "";
+  return `IT hardly changes from ${what} to ${what} (${atLeast(least)})`;
 }
 
 /**
@@ -107,8 +102,7 @@ function outlinesOf(maps, photo) {
   const [seen, later] = splitBy(stages, isClear);
   if (!seen.length) return "";
   const last = seen[seen.length - 1];
-  const isInverted = seen.every((each) => each.isInverted);
-  const how = (isInverted ? ", mostly as a negative" : "") + edgesOf(Math.min(...seen.map((each) => each.lowest)));
+  const how = edgesOf(Math.min(...seen.map((each) => each.lowest)));
   if (!later.length) {
     const { height, width } = seen.map(({ map }) => map).reduce((one, map) => (areaOf(map) < areaOf(one) ? map : one));
     return `IT shows the photo's outlines down to ${sizeText([height, width])} pixels${how}`;
@@ -121,7 +115,7 @@ function outlinesOf(maps, photo) {
 }
 
 /** @param {number} r */
-const edgesOf = (r) => `: its edges correlate with the photo's by ${atLeast(r)}`;
+const edgesOf = (r) => ` (edges correlate: ${atLeast(r)})`;
 
 /**
  * What is measured of a stage's tiles; null of tiles in which outlines can't be seen.
@@ -129,12 +123,10 @@ const edgesOf = (r) => `: its edges correlate with the photo's by ${atLeast(r)}`
  * @param {{ colours: Picture[], brightness: Picture }} photo
  * @returns {Stage | null}
  */
-function measuredOf(maps, { colours, brightness }) {
+function measuredOf(maps, { colours }) {
   const found = maps.flatMap((map) => outlinesCorrelation(colours, map) ?? []);
   if (!found.length) return null;
-  const isInverted = maps.every((map) => map.share === null && correlation(brightness, map) <= INVERTED);
-  const [lowest, highest] = [Math.min(...found), Math.max(...found)];
-  return { name: maps[0].stage, map: maps[0], lowest, highest, isInverted };
+  return { name: maps[0].stage, map: maps[0], lowest: Math.min(...found), highest: Math.max(...found) };
 }
 
 /**
@@ -148,8 +140,55 @@ function splitBy(stages, isSo) {
   return end < 0 ? [stages, []] : [stages.slice(0, end), stages.slice(end)];
 }
 
+/**
+ * Which components are hardly more than the photo's brightness, or one colour of it against another.
+ * @param {FeatureMap[]} maps
+ * @param {{ colours: Picture[] }} photo
+ */
+function coloursOf(maps, photo) {
+  /** @type {string[]} */
+  const said = [];
+  for (const part of new Set(maps.filter(({ share }) => share !== null).map((map) => map.part))) {
+    const some = maps.filter((map) => map.part === part);
+    const found = Object.entries(COLOUR_AXES).map(([axis, weights]) => {
+      const colour = weighed(photo, weights);
+      return { axis, least: Math.min(...some.map((map) => Math.abs(correlation(colour, map)))) };
+    });
+    const { axis, least } = found.reduce((one, each) => (each.least > one.least ? each : one));
+    if (least < SAME) continue;
+    said.push(`${part || FIRST_COMPONENT} ${said.length ? "its" : "follows the photo's"} ${axis} (${atLeast(least)})`);
+  }
+  return said.join(", ");
+}
+
+/**
+ * @param {{ colours: Picture[] }} photo
+ * @param {number[]} weights of red, green and blue
+ * @returns {Picture}
+ */
+function weighed({ colours }, weights) {
+  const sum = (/** @type {number} */ at) => colours.reduce((all, { values }, colour) => all + weights[colour] * values[at], 0);
+  return { ...colours[0], values: Float64Array.from(colours[0].values, (_, at) => sum(at)) };
+}
+
+/**
+ * Which map of one component sets the middle of the image apart, where most photos have what they are of, among those that
+ * are too small for outlines, if it isn't rather a colour of the photo.
+ * @param {FeatureMap[]} maps
+ * @param {{ colours: Picture[] }} photo
+ */
+function middleOf(maps, photo) {
+  const small = maps.filter(({ share, height, width }) => share !== null && Math.min(height, width) < LEAST_OUTLINED);
+  const found = small.map((map) => ({ map, r: Math.abs(middleCorrelation(map)) }));
+  if (!found.length) return "";
+  const { map, r } = found.reduce((one, each) => (each.r > one.r ? each : one));
+  if (r < APART) return "";
+  const rather = Object.values(COLOUR_AXES).map((weights) => Math.abs(correlation(weighed(photo, weights), map)));
+  return Math.max(...rather) < r ? `${map.name} sets the image's middle apart (${atLeast(r)})` : "";
+}
+
 /** @param {FeatureMap} map */
 const areaOf = ({ height, width }) => height * width;
 
 /** @param {number} r */
-const atLeast = (r) => `${(Math.floor(r * 100) / 100).toFixed(2)} or more`;
+const atLeast = (r) => `|r| ≥ ${(Math.floor(r * 100) / 100).toFixed(2)}`;

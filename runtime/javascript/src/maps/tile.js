@@ -5,6 +5,7 @@ import { roundHalfEven } from "../tensor.js";
 import { colourMapImage } from "./colour_maps.js";
 import { SEQUENTIAL, rangeText } from "./colour_scales.js";
 import { componentImage, tableOfScale } from "./component_colours.js";
+import { BRANCH, FLAT_MAP, FRAMED, WEAK } from "./feature_maps.js";
 import { BAR_HEIGHT } from "./page_layout.js";
 import { mapOverPhoto } from "./photo_overlay.js";
 import { coloursOfPhoto } from "./picture.js";
@@ -29,7 +30,9 @@ export const SOFT_INK = "#444444";
 const FRAME = "#d4d4d4";
 const RULE = "#33628c";
 /** What a line says that stands out by its colour. @type {Record<string, string>} */
-export const REMARKS = { weak: "#b3540a", branch: "#33628c" };
+export const REMARKS = { [WEAK]: "#b3540a", [FLAT_MAP]: "#b3540a", [BRANCH]: "#33628c", [FRAMED]: "#33628c" };
+/** How far pale colours are from white, of what others are. */
+const PALE = 0.4;
 /** The height of a colour bar, which is as wide as its map, so that all are alike. */
 const BAR = 5;
 /** The least space between its numbers. */
@@ -45,7 +48,7 @@ const BETWEEN = 12;
 export function coloursOf(map, scale, over = null) {
   const { width, height, hues } = map;
   if (hues && scale && !over) return { width, height, data: componentImage(map.values, hues.plane, scale) };
-  const table = tableOfScale(cmapOf(scale));
+  const table = tableOf(scale);
   /** @type {[number, number] | null} */
   const ends = scale ? [scale.low, scale.high] : null;
   if (over) return { width: over.width, height: over.height, data: mapOverPhoto(over, map, table, ends) };
@@ -53,12 +56,21 @@ export function coloursOf(map, scale, over = null) {
 }
 
 /**
+ * The colours of a scale from its lowest to its highest value, RGB after RGB.
+ * @param {ColourScale | null} scale
+ */
+function tableOf(scale) {
+  const table = tableOfScale(cmapOf(scale));
+  return scale?.pale ? Uint8Array.from(table, (level) => roundHalfEven(255 - (255 - level) * PALE)) : table;
+}
+
+/**
  * A colour bar, one pixel a level.
- * @param {string} cmap
+ * @param {ColourScale | null} scale
  * @returns {Colours}
  */
-export function barOf(cmap) {
-  const table = tableOfScale(cmap);
+export function barOf(scale) {
+  const table = tableOf(scale);
   return coloursOfPhoto({ width: table.length / 3, height: 1, data: table });
 }
 
@@ -121,13 +133,53 @@ export function drawRange(picture, [x, y], width, size, { scale, bad, bar, brief
   const isRange = scale !== null && scale.lowest !== scale.highest;
   if (isRange && !fits(texts)) texts = endsOf(scale, bad, { brief, short: true });
   if (isRange && bar && fits(texts)) {
-    picture.addPixels(x, y, width, BAR, barOf(cmapOf(scale)));
+    picture.addPixels(x, y, width, BAR, barOf(scale));
     const baseline = y + BAR_HEIGHT + size;
+    if (brief) drawZero(picture, [x, y], width, scale, size, [lengthOf(texts[0]) + BETWEEN, width - lengthOf(texts[1]) - BETWEEN]);
     picture.addText(x, baseline, texts[0], size, SOFT_INK);
     picture.addText(x + width - roundHalfEven(lengthOf(texts[1])), baseline, texts[1], size, SOFT_INK);
     return;
   }
   drawFitted(picture, [x, y + size], texts.filter(Boolean).join(" to "), size, Math.max(width, most));
+}
+
+/**
+ * Where 0 is on a colour bar whose ends are on either side of it, as a part of its width; null where it isn't.
+ * @param {ColourScale | null} scale
+ */
+export const zeroOf = (scale) => (scale && scale.low < 0 && scale.high > 0 ? 1 / (1 - scale.high / scale.low) : null);
+
+/**
+ * Mark where 0 is on a colour bar; say so if there is room between the numbers of its ends.
+ * @param {Picture} picture
+ * @param {Place} place
+ * @param {number} width
+ * @param {ColourScale} scale
+ * @param {number} size of the text
+ * @param {[number, number]} room
+ */
+function drawZero(picture, [x, y], width, scale, size, [from, to]) {
+  const part = zeroOf(scale);
+  if (part === null) return;
+  const [at, half] = [width * part, picture.measure("0", size, false) / 2];
+  picture.addBox(x + roundHalfEven(at) - 1, y + BAR, 2, 3, SOFT_INK);
+  if (at - half < from || at + half > to) return;
+  picture.addText(x + roundHalfEven(at - half), y + BAR_HEIGHT + size, "0", size, SOFT_INK);
+}
+
+/**
+ * Add a bar that ends at a place on a baseline, of which so large a part is filled; how much of the line it takes.
+ * @param {Picture} picture
+ * @param {Place} place
+ * @param {number} size of the text beside it
+ * @param {number} part
+ */
+export function drawStrength(picture, [right, baseline], size, part) {
+  const [width, height] = [2 * size, roundHalfEven(0.45 * size)];
+  const [x, y, filled] = [right - width, baseline - height, roundHalfEven(width * part)];
+  picture.addBox(x, y, width, height, FRAME);
+  if (filled) picture.addBox(x, y, filled, height, RULE);
+  return width + Math.floor(size / 2);
 }
 
 /**
@@ -226,7 +278,7 @@ export function drawDetails(picture, [x, baseline], lines, size, line, width) {
  * @returns {string[]}
  */
 export function remarked(text) {
-  const word = text.split(" ").find((each) => Object.hasOwn(REMARKS, each));
+  const word = text.split(" · ").find((each) => Object.hasOwn(REMARKS, each));
   if (!word) return [text];
   const at = text.indexOf(word);
   return [text.slice(0, at), word, text.slice(at + word.length)];

@@ -13,6 +13,8 @@ import { roundHalfEven } from "../tensor.js";
  * @property {Sides} sides of a tile, where that is free
  * @property {Sides} [sidesOfFew] the same with up to three columns
  * @property {number} largestText font size
+ * @property {boolean} [largeProse] whether the sentences grow with the page, so that they are read also where that is made
+ *   small
  */
 
 export const MARGIN = 32;
@@ -34,7 +36,7 @@ export const OUTPUT_PAGE = { mostTiles: 48, mostColumns: 8, sides: [224, 288], l
  * column of 85 mm.
  * @type {PageKind}
  */
-export const OVERVIEW_PAGE = { ...OUTPUT_PAGE, sidesOfFew: [320, 352], largestText: 25 };
+export const OVERVIEW_PAGE = { ...OUTPUT_PAGE, sidesOfFew: [320, 352], largestText: 25, largeProse: true };
 /** @type {PageKind} */
 export const CHANNEL_PAGE = { mostTiles: 100, mostColumns: 12, sides: [160, 224], largestText: 19 };
 
@@ -58,6 +60,32 @@ export function fit([height, width], side) {
 export const sidesOf = ({ sides, sidesOfFew }, columns) => (sidesOfFew && columns <= FEW_COLUMNS ? sidesOfFew : sides);
 
 /**
+ * How many of the columns a page has room for whose width is asked for.
+ * @param {number} wanted
+ * @param {number | null} [width]
+ */
+export function mostColumns(wanted, width) {
+  if (!width) return wanted;
+  return Math.max(Math.min(wanted, Math.floor((width - 2 * MARGIN + GUTTER) / (LEGIBLE_SIDE + GUTTER))), 1);
+}
+
+/**
+ * The columns and places of some first tiles, each in a column of its own, and of the rest beside them in rows of so many.
+ * @param {number} first
+ * @param {number} rest
+ * @param {number} perRow
+ * @returns {{ columns: number, places: Place[] }}
+ */
+export function inRows(first, rest, perRow) {
+  /** @type {(index: number) => Place} */
+  const beside = (index) => [Math.floor(index / perRow), first + (index % perRow)];
+  const places = Array.from({ length: first + rest }, (_, index) =>
+    index < first ? /** @type {Place} */ ([0, index]) : beside(index - first),
+  );
+  return { columns: first + perRow, places };
+}
+
+/**
  * How many columns make a page neither a strip nor end in a row that is nearly empty, and each tile's place.
  * @param {Shape[]} shapes
  * @param {{ kind: PageKind, groups?: number[], columns?: number | null, width?: number | null }} contents
@@ -73,8 +101,7 @@ export function arranged(shapes, { kind, groups = [], columns: asked, width }, t
     const [whole, filled] = [groups.length ? groups : regular, regular].map((way) => placesOf(way, columns));
     return { columns, places: whole[tiles - 1][0] === filled[tiles - 1][0] ? whole : filled };
   }
-  let most = Math.min(kind.mostColumns, tiles);
-  if (width) most = Math.max(Math.min(most, Math.floor((width - 2 * MARGIN + GUTTER) / (LEGIBLE_SIDE + GUTTER))), 1);
+  const most = mostColumns(Math.min(kind.mostColumns, tiles), width);
   if (tiles <= ONE_ROW) return { columns: most, places: placesOf(regular, most) };
   const side = preferredSide(shapes, kind.sides);
   const row = Math.max(...shapes.map((shape) => fit(shape, side)[1])) + ((lines * side) / 15) * 1.35 + ROW_GAP;
