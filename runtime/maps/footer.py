@@ -119,7 +119,7 @@ def inner_scale_notes(scales: Collection[ColourScale | None]) -> list[str]:
     colours = ", ".join(dict.fromkeys(each.cmap for each in known)) or SEQUENTIAL
     clipped = any(each.lowest < each.low or each.highest > each.high for each in known)
     less = f", which ignore its border and its outermost 1{_NO_BREAK}%" if clipped else ""
-    around = "; 0 is the mean over the image" * any(each.cmap == DIVERGING for each in known)
+    around = f"; 0{_NO_BREAK}is the mean over the image" * any(each.cmap == DIVERGING for each in known)
     return [f"Each tile has its own colour limits ({colours}){less}{around}."]
 
 

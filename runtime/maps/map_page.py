@@ -149,7 +149,7 @@ class MapPages(Pages):
             caption=self.opening if has_title else (),
             groups=[1] * len(first) + [each.count for each in sections] if sections else (),
             has_title=has_title,
-            details=max(len(each.lines) for each in tiles),
+            details=max(len(each.lines) for each in tiles[: self._rows_of]),
             sections=bool(sections),
             legend=self.shared or any(each.hues or not_finite(each.values) for each in maps),
             per_row=self._rows_of,

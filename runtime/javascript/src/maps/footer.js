@@ -145,7 +145,7 @@ export function innerScaleNotes(scales) {
   const known = scales.flatMap((each) => each ?? []);
   const colours = [...new Set(known.map((each) => each.cmap))].join(", ") || SEQUENTIAL;
   const less = known.some(isClipped) ? `, which ignore its border and its outermost ${inPercent("1")}` : "";
-  const around = known.some(({ cmap }) => cmap === DIVERGING) ? "; 0 is the mean over the image" : "";
+  const around = known.some(({ cmap }) => cmap === DIVERGING) ? "; 0\u00a0is the mean over the image" : "";
   return [`Each tile has its own colour limits (${colours})${less}${around}.`];
 }
 

@@ -246,7 +246,7 @@ function layoutOf(pages, { tiles, sections, notes }, photo, measure) {
     caption: opening,
     groups: sections.length ? [...first.map(() => 1), ...sections.map(({ count }) => count)] : [],
     hasTitle: true,
-    details: Math.max(...tiles.map(({ lines }) => lines.length)),
+    details: Math.max(...tiles.slice(0, rowsOf(pages, photo !== null) ?? undefined).map(({ lines }) => lines.length)),
     sections: sections.length > 0,
     legend: Boolean(style.shared) || tiles.some(({ map }) => map.hues || notFinite(map.values) > 0),
     columns: style.columns,
