@@ -79,7 +79,7 @@ def hue_notes(maps: Sequence[FeatureMap]) -> list[str]:
 
 def frame_notes(maps: Sequence[FeatureMap]) -> list[str]:
     """Return where the frame is from that maps have, if some do."""
-    return ["Frame: computed from padding."] * any(is_framed(each) and not each.is_weak for each in maps)
+    return ["Frame: from padding."] * any(is_framed(each) and not each.is_weak for each in maps)
 
 
 def badge_notes(maps: Sequence[FeatureMap]) -> list[str]:

@@ -53,7 +53,7 @@ def _tile(map_: FeatureMap, section: Section | None, *, flat: bool) -> Tile:
         else _size(map_, section)
     )
     lines = [_joined(map_.operation, size, BRANCH * (BRANCH in map_.badges)), _joined(*map_.remarks)]
-    if not map_.operation and not map_.is_further_component:
+    if not (map_.operation or map_.hues or map_.is_further_component):
         lines = [_joined(*lines)]
     *above, last = [each for each in lines if each] or [""]
     marks = {FLAT_MAP: flat, WEAK: map_.is_weak, FRAMED: section is not None and is_framed(map_)}

@@ -98,7 +98,7 @@ def _weights(manifest: Manifest, file: str) -> str:
     if recipe is not None and recipe.fresh_weights:
         return f"random weights (seed {recipe.seed}), nothing learned"
     # A function that makes a model may have loaded trained ones, and so may whoever had the model in memory.
-    return "weights unknown" if recipe is None else "weights set by its code, perhaps random"
+    return "weights unknown" if recipe is None else "weights from its code"
 
 
 def photo_pages(run: PhotoRun, selection: Selection, style: GridStyle, title: str) -> Pages:

@@ -485,6 +485,6 @@ def test_a_frame_from_padding_is_named_where_one_is_seen():
         return values
 
     written = texts(overview(*blocks(padded)).picture(1))
-    assert "Frame: computed from padding." in " ".join(written)
+    assert "Frame: from padding." in " ".join(written)
     assert "frame" in written
     assert "frame" not in texts(overview(*blocks(lambda block: tensor(pattern(block), mean=3))).picture(1))

@@ -80,7 +80,7 @@ export function hueNotes(maps) {
  * @param {FeatureMap[]} maps
  * @returns {string[]}
  */
-export const frameNotes = (maps) => (maps.some((map) => isFramed(map) && !isWeak(map)) ? ["Frame: computed from padding."] : []);
+export const frameNotes = (maps) => (maps.some((map) => isFramed(map) && !isWeak(map)) ? ["Frame: from padding."] : []);
 
 /**
  * What the tiles' badges say.

@@ -43,7 +43,7 @@ export function withoutName({ map, lines }) {
 function tileOf(map, section, isFlat) {
   const kind = map.badges.includes(BRANCH) ? BRANCH : "";
   const [size, remarks] = [joined(map.operation, sizeOf(map, section), kind), joined(...remarksOf(map))];
-  const lines = (map.operation || isFurtherComponent(map) ? [size, remarks] : [joined(size, remarks)]).filter(Boolean);
+  const lines = (map.operation || map.hues || isFurtherComponent(map) ? [size, remarks] : [joined(size, remarks)]).filter(Boolean);
   const mark = isFlat ? FLAT_MAP : isWeak(map) ? WEAK : section && isFramed(map) ? FRAMED : "";
   const last = joined(lines[lines.length - 1] ?? "", mark);
   return { map, name: map.name, lines: [...lines.slice(0, -1), last].filter(Boolean) };
