@@ -6,7 +6,7 @@ reductions.py: table of the ways to one map: mean, std, l2, max, abs-mean, pca; 
 principal_components.py: the first three of a tensor's channels, their shares; the sign of the first
 feature_maps.py: FeatureMap: what one tile shows; what is left out: constant, rounding, 1 x 1, the same picture twice
 map_reading.py: an output's array -> its map, its channels; what is constant or rounding
-colour_scales.py: default colour maps; which value gets which colour, also of differences: ends, clipping, symmetry
+colour_scales.py: which value gets which colour, also of differences: ends, clipping, symmetry; strengths of ranges
 colour_maps.py: matplotlib's colour tables and the look-up; the colour of NaN
 component_colours.py: principal components as brightness and hue, in Oklab; a photo's hues
 photo.py: Photo: a photo and the part that the model saw; a map over it (--overlay); dimmed outside the crop
@@ -15,8 +15,8 @@ blocks.py: which depth of blocks makes an overview; branches inside of a block; 
 likeness.py: measures of maps: correlation, noise, checkerboards, weak ones; one sign and hue turn for components
 stages.py: stages by the size of maps; encoder and decoder; what each stage returns; poolings
 thinning.py: what an overview leaves out or marks: from which correlation on maps look alike, poolings; full rows
-parts.py: each channel of a model's result of few, in place of their mean
-takeaway.py: the sentence below an overview's title: NaN, values that fade, what hardly changes, the photo's outlines
+parts.py: each channel of a model's result of few, in place of their mean; rows of second and third components
+takeaway.py: the sentence below an overview's title: NaN, ranges that shrink, the photo's colours and outlines
 tile_places.py: columns, even rows, where each tile is, how many a page holds; how large a map is in its tile
 page_layout.py: size of tiles, the usual width; lines of text above and below; refuses a page over 16,383 pixels a side
 picture_text.py: fonts, names broken in two lines, sentences wrapped
@@ -24,7 +24,7 @@ pages.py: what all pages have: their number, the title, the legend and sentences
 tile_texts.py: what each tile's lines say: name, operation, size, share of variance, flat; a name once for its parts
 map_page.py: draws a page of tiles: names of stages and blocks, the photo, maps with colour bars
 tile.py: draws one tile: a map, alone or over the photo, its frame, range and colour bar; fits text that it is given
-footer.py: the sentences below a grid: how it is coloured, what is left out, tokens
+footer.py: the sentences below a grid: how it is coloured, faint or flat tiles, tokens; what is left out, by its reasons
 feature_grid.py: draw_grid, draw_pages: the outputs of a run
 overview.py: the overview of a model, step by step: blocks, mean or PC1, counts that close
 channel_grid.py: draw_channels: every channel of one output, or the strongest (--channels, --top)
