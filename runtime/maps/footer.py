@@ -12,8 +12,10 @@ from .photo import Photo
 from .reductions import REDUCTIONS
 
 __all__ = [
+    "IN_SHORT",
     "badge_notes",
     "clip_notes",
+    "drawn_counts",
     "explained",
     "frame_notes",
     "hue_notes",
@@ -32,6 +34,15 @@ _NO_BREAK = "\u00a0"
 _FAINT = f"Faint: range under {FAINT:.2%} of the widest.".replace("%", f"{_NO_BREAK}%")
 _FLAT = f"Flat: range under {FLAT:.0%} of its values.".replace("%", f"{_NO_BREAK}%")
 _BRANCH = "Branch: what a block adds to its input; their sum is what the block returns."
+IN_SHORT: Mapping[tuple[str, str], Sequence[LeftOut]] = {
+    ("lies inside a block", "lie inside blocks"): ("inside",),
+    ("precedes an activation", "precede an activation"): ("preactivation",),
+    ("looks like a tile here", "look like a tile here"): ("repeat", "similar", "pooling", "noise"),
+    ("is a checkerboard", "are checkerboards"): ("checkerboard",),
+    ("is nearly constant", "are nearly constant"): ("weak", "rounding", "constant"),
+    ("has no map", "have no map"): ("point", "flat"),
+}
+"""Why outputs are not drawn, as an overview says it of one and of several: each reason is in one row."""
 _NAMES_SHOWN = 6
 _ALL_SHOWN = 2
 """Names of what is left out for one reason; of more, one is an example."""
@@ -158,6 +169,14 @@ def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:
         return [f"Each map is interpolated, over the photo in grey, which weakens its colours.{cropped}"]
     shown, them = ("The photo is", "it") if len(photos) == 1 else ("The photos are", "them")
     return [f"{shown} shown as the model saw {them}, resized and cropped, before normalisation."]
+
+
+def drawn_counts(maps: Sequence[FeatureMap], outputs: int, left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:
+    """Return how many outputs are drawn, and of the others how many for which reason; each is counted once."""
+    counts = {words: sum(len(left_out.get(kind, ())) for kind in kinds) for words, kinds in IN_SHORT.items()}
+    why = ", ".join(f"{count} {words[count > 1]}" for words, count in counts.items() if count)
+    drawn = len({each.name for each in maps})
+    return [f"{drawn} of {outputs} outputs {'are' if drawn > 1 else 'is'} drawn; of the others {why}."] if why else []
 
 
 def left_out_notes(left_out: Mapping[LeftOut, Sequence[str]]) -> list[str]:

@@ -23,6 +23,7 @@ from .feature_grid import marked, refuse_blank
 from .feature_maps import FeatureMap, LeftOut, worth_drawing
 from .footer import (
     badge_notes,
+    drawn_counts,
     explained,
     frame_notes,
     hue_notes,
@@ -115,7 +116,6 @@ def overview_pages(
     stages = with_stages(draft.maps, len(numbered) if depth else 0) if few else draft.maps
     by_name = {each.name: each for each in outputs}
     drawn = aligned(in_parts(source, by_name, stages), brightness) if few and free else stages
-    count = len({each.name for each in drawn})
     thinned = bool(draft.left_out.keys() & _THINNED)
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     pages = MapPages(
@@ -130,12 +130,13 @@ def overview_pages(
             *(sign_notes(drawn) if few else []),
             *hue_notes(drawn),
             *frame_notes(drawn),
+            *drawn_counts(drawn, len(outputs), draft.left_out),
         ],
         photo=photo,
         brief=True,
         per_row=len(stages) if any(each.is_further_component for each in drawn) else None,
         facts=[
-            *([f"Drawn: {count} of {len(outputs)} outputs, {which}. --all-pages draws all."] if thinned else []),
+            *([f"Drawn: {which}. --all-pages draws all."] if thinned else []),
             *token_notes(outputs),
             *left_out_notes(draft.left_out),
         ],

@@ -125,12 +125,12 @@ class GridLayout:
     @property
     def notes_text(self) -> int:
         """Font size of the notes; they are one smaller."""
-        return self.text if self.notes_beside else self.prose
+        return self.text - 2 if self.notes_beside else self.prose
 
     @property
     def notes_line(self) -> int:
         """From one baseline of the notes to the next."""
-        return self.line if self.notes_beside else self.prose_line
+        return round(self.notes_text * 1.35)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -249,9 +249,10 @@ def lay_out(
 
 def _with_notes_beside(layout: GridLayout, notes: Sequence[str]) -> GridLayout:
     """Return the layout with its notes below the first tile, if they have room there."""
-    beside = replace(layout, notes=wrap(notes, font_of_size(layout.text - 1), layout.side), notes_beside=True)
+    beside = replace(layout, notes_beside=True)
+    beside = replace(beside, notes=wrap(notes, font_of_size(beside.notes_text - 1), layout.side))
     room = layout.size[1] - MARGIN - (len(layout.notes) * layout.prose_line) - beside.notes_top
-    return beside if len(beside.notes) * beside.line <= room else layout
+    return beside if len(beside.notes) * beside.notes_line <= room else layout
 
 
 def least_width(columns: int) -> int:

@@ -74,7 +74,7 @@ class Pages(ABC):
             notes = [f"Page {page} of {self.count}: {self._entries} {of_all}."]
             title = f"{title} · page {page} of {self.count}" if title else None
         layout = self._layout(slice(shown.start, shown.stop), notes, has_title=bool(title))
-        picture = Picture(*layout.size, page=page, pages=self.count)
+        picture = Picture(*layout.size, page=page, pages=self.count, facts=tuple(self.said))
         if title:
             _draw_title(picture, layout, title)
         self._draw(picture, layout, slice(shown.start, shown.stop))

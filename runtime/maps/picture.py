@@ -4,6 +4,7 @@ What it shows is up to `feature_grid.py`. Here it becomes an image; `vector_file
 """
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,6 +73,8 @@ class Picture:
     pages: int = 1
     parts: list[Pixels | Text | Box] = field(default_factory=list)
     """In the order of drawing."""
+    facts: Sequence[str] = ()
+    """What is worth knowing of it and not said in it: the names of outputs that are left out, and why."""
 
     def image(self) -> Image.Image:
         """Return the picture as an image in RGB."""

@@ -361,8 +361,10 @@ def test_of_more_maps_than_a_page_holds_those_of_blocks_are_drawn_unless_others_
     assert shown[-1] == blocks[-1], "what the model ends with is always drawn"
     assert 5 <= len(shown) <= 11, "what looks alike is drawn once"
     said = " ".join(written)
-    assert f"{len(shown)} of 65 outputs, what each block returns." in said
-    assert f"Not drawn: 48 in blocks, {len(blocks) - len(shown)} like a tile here." in said
+    others = f"48 lie inside blocks, {len(blocks) - len(shown)} look like a tile here"
+    assert f"{len(shown)} of 65 outputs are drawn; of the others {others}." in said
+    assert overview.facts[0] == "Drawn: what each block returns (--depth 3). --all-pages draws all."
+    assert "48 are inside blocks (1.0.0.0, …)" in overview.facts[-1], "with names"
     assert (overview.pages, lp.show(model, image, page=2).pages, lp.show(model, image, "*").pages) == (1, 2, 2)
     assert "of 65 outputs" not in " ".join(texts(lp.show(model, image, depth=2)))
 
@@ -388,10 +390,10 @@ def test_of_what_hardly_varies_the_last_of_a_block_is_drawn_and_said_to_be_weak(
     image = torch.rand(1, 3, 20, 20)
     written = texts(lp.show(model, image))
     assert [text for text in written if text in ("0.0", "0.1", "0.2", "1.2")] == ["0.0", "0.1", "0.2", "1.2"]
-    assert "weak" in written
-    assert "Not drawn: 2 nearly constant." in " ".join(written)
+    assert any(text.endswith("faint") for text in written)
+    assert "of the others 2 are nearly constant." in " ".join(written)
     asked = texts(lp.show(model, image, ["0.2", "1.0"]))
-    assert "weak" in asked or "Conv2d · 3 × 20 × 20 · weak" in asked
+    assert "faint" in asked or "Conv2d · 3 × 20 × 20 · faint" in asked
 
 
 def test_neighbours_that_hardly_differ_are_drawn_once_and_counted():
@@ -403,7 +405,7 @@ def test_neighbours_that_hardly_differ_are_drawn_once_and_counted():
     image = torch.rand(1, 3, 12, 12)
     written = texts(lp.show(model, image))
     assert "1" not in written
-    assert "Not drawn: 1 like a tile here." in " ".join(written)
+    assert "2 of 3 outputs are drawn; of the others 1 looks like a tile here." in " ".join(written)
     assert "1" in texts(lp.show(model, image, ["0", "1"]))
 
 
@@ -484,8 +486,7 @@ class Functional(nn.Module):
 def test_an_overview_ends_at_the_deepest_layers(tmp_path, photo, layerprobe):
     torch.manual_seed(0)
     overview = " ".join(texts(lp.show(Functional(), torch.rand(1, 3, 12, 12))))
-    assert "1 of 121 outputs, those that look different." in overview
-    assert "Not drawn: 120 like a tile here." in overview
+    assert "1 of 121 outputs is drawn; of the others 120 look like a tile here." in overview
     (tmp_path / "functional.py").write_text(
         "import torch\nfrom torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
         "        super().__init__()\n        self.conv = nn.Conv2d(3, 2, 3)\n\n    def forward(self, x):\n"

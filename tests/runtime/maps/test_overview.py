@@ -61,8 +61,9 @@ def agreement(one, other):
 
 def counted(pages):
     """What is drawn, of how many; and how many are left out for each reason."""
-    drawn, of = map(int, re.search(r"Drawn: (\d+) of (\d+) outputs", pages.facts[0]).groups())
-    return drawn, of, [int(each) for each in re.findall(r"[:;] (\d+) ", pages.facts[-1])]
+    written = " ".join(texts(pages.picture(1)))
+    drawn, of, others = re.search(r"(\d+) of (\d+) outputs (?:is|are) drawn; of the others (.*)\.", written).groups()
+    return int(drawn), int(of), [int(each) for each in re.findall(r"(?:^|, )(\d+) ", others)]
 
 
 def test_what_each_block_returns_is_drawn_and_the_counts_close():

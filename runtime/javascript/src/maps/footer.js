@@ -18,6 +18,18 @@ const OF_BRANCHES = "Branch: what a block adds to its input; their sum is what t
 const inPercent = (number) => `${number}\u00a0%`;
 const OF_FAINT = `Faint: range under ${inPercent(general(100 * FAINT, 3))} of the widest.`;
 const OF_FLAT = `Flat: range under ${inPercent(general(100 * FLAT, 3))} of its values.`;
+/**
+ * Why outputs are not drawn, as an overview says it of one and of several: each reason is in one row.
+ * @type {[one: string, several: string, kinds: LeftOut[]][]}
+ */
+export const IN_SHORT = [
+  ["lies inside a block", "lie inside blocks", ["inside"]],
+  ["precedes an activation", "precede an activation", ["preactivation"]],
+  ["looks like a tile here", "look like a tile here", ["repeat", "similar", "pooling", "noise"]],
+  ["is a checkerboard", "are checkerboards", ["checkerboard"]],
+  ["is nearly constant", "are nearly constant", ["weak", "rounding", "constant"]],
+  ["has no map", "have no map", ["point", "flat"]],
+];
 const NAMES_SHOWN = 6;
 /** Names of what is left out for one reason; of more, one is an example. */
 const ALL_SHOWN = 2;
@@ -175,6 +187,23 @@ const isClipped = ({ lowest, low, high, highest }) => lowest < low || highest > 
 export function photoNotes(overlay) {
   if (overlay) return ["Each map is interpolated, over the photo in grey, which weakens its colours."];
   return ["The photo is shown as the model saw it, resized and cropped, before normalisation."];
+}
+
+/**
+ * How many outputs are drawn, and of the others how many for which reason; each is counted once.
+ * @param {FeatureMap[]} maps
+ * @param {number} outputs
+ * @param {ByReason} leftOut
+ * @returns {string[]}
+ */
+export function drawnCounts(maps, outputs, leftOut) {
+  const why = IN_SHORT.flatMap(([one, several, kinds]) => {
+    const count = kinds.reduce((sum, kind) => sum + (leftOut[kind] ?? []).length, 0);
+    return count ? [`${count} ${count > 1 ? several : one}`] : [];
+  });
+  const drawn = new Set(maps.map(({ name }) => name)).size;
+  const said = `${drawn} of ${outputs} outputs ${drawn > 1 ? "are" : "is"} drawn; of the others ${why.join(", ")}.`;
+  return why.length ? [said] : [];
 }
 
 /**

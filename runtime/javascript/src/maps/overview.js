@@ -14,6 +14,7 @@ import { marked, refuseBlank } from "./feature_grid.js";
 import { isFurtherComponent, isWeak, worthDrawing } from "./feature_maps.js";
 import {
   badgeNotes,
+  drawnCounts,
   explained,
   frameNotes,
   hueNotes,
@@ -112,6 +113,7 @@ export async function overviewPages(source, outputs, style, seen) {
       ...(few ? signNotes(drawn) : []),
       ...hueNotes(drawn),
       ...frameNotes(drawn),
+      ...drawnCounts(drawn, outputs.length, draft.leftOut),
     ],
     facts: [...tokenNotes(outputs), ...leftOutNotes(draft.leftOut)],
     brief: true,

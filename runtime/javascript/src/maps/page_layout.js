@@ -70,6 +70,8 @@ const SMALLEST_SIDE = 112;
 const LEAST_WIDTH = 480;
 const USUAL_WIDTH = 624;
 const PART = 12;
+/** By how much notes are smaller that are beside rows. */
+const BESIDE = 2;
 /** Of a page's width, how large its sentences are. */
 const PROSE_PART = 54;
 
@@ -138,11 +140,11 @@ export function layOut(shapes, contents) {
  * @returns {Chosen}
  */
 function withNotesBeside(chosen, notes, least, measure) {
-  const lines = wrap(notes, (each) => measure(each, chosen.text - 1, false), chosen.side);
+  const lines = wrap(notes, (each) => measure(each, chosen.text - BESIDE - 1, false), chosen.side);
   const beside = { ...chosen, notes: lines, notesBeside: true };
   const [below, other] = [measured(least, chosen), measured(least, beside)];
   const room = below.height - MARGIN - chosen.notes.length * below.proseLine - other.notesTop;
-  return lines.length * other.line <= room ? beside : chosen;
+  return lines.length * other.notesLine <= room ? beside : chosen;
 }
 
 /**
@@ -225,7 +227,8 @@ function measured(least, chosen) {
   const notesTop = notesBeside ? topOf(rows, 1) : bottom + GAP;
   const below = notesBeside ? 0 : GAP + (chosen.notes.length + (chosen.legend ? 1 : 0)) * proseLine;
   const width = Math.max(span(chosen.columns, chosen.side) + 2 * MARGIN, least);
-  const [notesText, notesLine] = notesBeside ? [chosen.text, line] : [chosen.prose, proseLine];
+  const notesText = notesBeside ? chosen.text - BESIDE : chosen.prose;
+  const notesLine = roundHalfEven(notesText * 1.35);
   return { ...rows, proseLine, notesTop, notesText, notesLine, width, height: bottom + below + MARGIN };
 }
 
