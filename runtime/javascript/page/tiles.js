@@ -55,7 +55,8 @@ export class Tiles {
     this.place.classList.toggle("brief", pages.brief);
     this.place.style.setProperty("--columns", String(columnsOf(pages, photo, sections)));
     // So that the names begin at one height.
-    this.place.style.setProperty("--lines", String(Math.max(1, ...tiles.map(({ lines }) => lines.length))));
+    const firsts = tiles.slice(0, perRow ?? tiles.length);
+    this.place.style.setProperty("--lines", String(Math.max(1, ...firsts.map(({ lines }) => lines.length))));
     this.showPhoto(photo, sections.length > 0);
     const places = sections.flatMap((section) =>
       Array.from({ length: section.count }, (_, at) => ({ section, isFirst: at === 0, isLast: at === section.count - 1 })),
@@ -64,14 +65,15 @@ export class Tiles {
     const shortly = namedOnce(tiles, pages.brief, () => 0);
     this.shown = tiles.map((tile, index) => {
       const parts = this.partsOf(tile);
-      // Where rows are of the same outputs, only the first has headings.
-      const isBelow = places.length > 0 && index >= places.length;
+      // Where rows are of the same outputs, only the first has headings, and says their sizes.
+      const isBelow = perRow !== null && index >= perRow;
+      const texts = isBelow ? { ...tile, lines: tile.lines.slice(-1) } : shortly[index];
       const { section, isFirst, isLast } = places[index % places.length] ?? { section: null, isFirst: false, isLast: true };
       const isHeaded = isFirst && !isBelow;
       setHeading(parts, isHeaded ? section : null, section !== null && !isBelow, isLast);
       parts.name.classList.toggle("again", shortly[index] !== tile);
       parts.tile.classList.toggle("row-start", Boolean(perRow && index && index % perRow === 0));
-      fill(parts, shortly[index], pages, { scale: scales[index], strength: strengths && strengths[index] }, photo);
+      fill(parts, texts, pages, { scale: scales[index], strength: strengths && strengths[index] }, photo);
       // What is said once above several tiles, for one who hears each by itself.
       const { name: stage, beside } = section && !isHeaded ? headingOf(section) : { name: "", beside: "" };
       parts.unseen.textContent = `${stage} ${beside}`.trim();
