@@ -42,12 +42,13 @@ def _described(tensor: Any) -> str:
 def as_array(tensor: Any) -> NDArray[Any]:
     """Return a PyTorch tensor as a NumPy array, and an array as it is.
 
-    A bfloat16 tensor becomes float32, which holds all its values and which NumPy has.
+    A bfloat16 tensor becomes float32, which holds all its values and which NumPy has; a sparse one becomes dense.
     """
     # Compared by name, because this package doesn't need PyTorch.
     if not hasattr(tensor, "detach"):
         return np.asarray(tensor)
-    wide = tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor
+    dense = tensor if str(tensor.layout) == "torch.strided" else tensor.to_dense()
+    wide = dense.float() if str(tensor.dtype) == "torch.bfloat16" else dense
     # The imaginary part of a conjugate is a view that is negated as it is read, which NumPy can't do.
     array: NDArray[Any] = wide.detach().resolve_conj().resolve_neg().cpu().contiguous().numpy()
     return array

@@ -126,6 +126,12 @@ def refuse_mapless(outputs: Sequence[Output]) -> None:
 def _read(
     arrays: Mapping[str, Any], outputs: Sequence[Output], style: GridStyle, noise: Mapping[str, float] | None
 ) -> list[FeatureMap]:
+    names = [output for output in outputs if not isinstance(output, Output)]
+    if names:
+        raise UsageError(
+            f"{names[0]!r} is no output: an output says how its array is laid out, which a name doesn't.\n"
+            "Draw those of the manifest: [each for each in artifact.manifest.outputs if each.name in NAMES]."
+        )
     return [read_map(arrays, output, style.reduce, noise) for output in outputs]
 
 

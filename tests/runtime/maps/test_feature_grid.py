@@ -257,6 +257,11 @@ def test_nothing_to_draw_is_an_error():
         draw_grid({}, [])
 
 
+def test_names_in_place_of_outputs_are_refused_with_what_to_give():
+    with pytest.raises(UsageError, match=r"'conv' is no output.*\n.*manifest\.outputs"):
+        draw_grid({"conv": random_maps(1, 3, 8, 8)}, ["conv"])
+
+
 def test_a_missing_array_is_named_with_its_neighbours():
     with pytest.raises(UsageError, match=r"'layer1\.conv1'.*layer1\.conv2"):
         draw_grid({"layer1.conv2": random_maps(1, 2, 4, 4)}, [output("layer1.conv1")])

@@ -219,3 +219,9 @@ def test_channels_are_where_the_layout_says():
     output = make_facts("y").model_copy(update={"layout": "NHWC"})
     (row,) = lp.table({"y": array}, [output])
     assert (row["channels"], row["dead_channels"]) == (3, 1)
+
+
+def test_a_sparse_tensor_has_the_statistics_of_what_it_stands_for():
+    dense = torch.tensor([[0.0, 2.0], [0.0, 4.0]])
+    (sparse,), (expected,) = lp.table({"a": dense.to_sparse()}), lp.table({"a": dense})
+    assert sparse == expected
