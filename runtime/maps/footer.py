@@ -120,7 +120,8 @@ def scale_notes(
     apart = f" Different {what}s don't compare." if not shared and len(known) > 1 else ""
     # Also where a map is as high as it is low by itself.
     both_signs = any(each.low == -each.high != 0 for each in known)
-    symmetric = "; what has both signs, symmetrically around 0" if style.symmetric and both_signs else ""
+    diverging = style.symmetric or (not style.cmap and any(each.cmap == DIVERGING for each in known))
+    symmetric = "; what has both signs, symmetrically around 0" if diverging and both_signs else ""
     return [f"{whole} ({colours}){symmetric}.{apart}"]
 
 
@@ -151,13 +152,14 @@ def weak_notes(maps: Sequence[FeatureMap], strengths: Sequence[float] | None, *,
     ]
 
 
-def clip_notes(scales: Collection[ColourScale | None], style: GridStyle) -> list[str]:
-    """Return what an end with two numbers says, if there is one."""
+def clip_notes(scales: Collection[ColourScale | None], style: GridStyle, *, marks: bool = True) -> list[str]:
+    """Return what an end with two numbers says, if there is one; without marks, that ends are clipped."""
     if not any(each and (each.lowest < each.low or each.highest > each.high) for each in scales):
         return []
     percent = "1" if style.clip is None else f"{style.clip:g}"
     why = ", since so few would take many of the colours" if style.clip is None else ""
-    return [f"≤, ≥ and …: up to {percent} % of the pixels lie farther out and share the end's colour{why}."]
+    begins = "≤, ≥ and …: up" if marks else "Up"
+    return [f"{begins} to {percent} % of the pixels lie farther out and share the end's colour{why}."]
 
 
 def photo_notes(photos: Sequence[Photo], *, overlay: bool) -> list[str]:

@@ -154,9 +154,11 @@ def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> li
 
 def middle_correlation(values: NDArray[np.float64]) -> float:
     """Return Pearson's correlation of a map with one that is brightest in its middle, both without the rim, which is
-    computed from padding; 0 if there is none.
+    computed from padding; 0 if there is none, as of a map that is all rim.
     """
     rim = -(-min(values.shape) // _RIM)
+    if min(values.shape) <= 2 * rim:
+        return 0.0
     return correlation(*(each[rim:-rim, rim:-rim] for each in (_bright_middle(values.shape), values)))
 
 

@@ -77,7 +77,7 @@ class MapPages(Pages):
     def _rows_of(self) -> int | None:
         """The maps of a row, as above; None where rows are as there is room."""
         wanted = (self.per_row or 0) + (self.photo is not None)
-        has_room = self.style.columns is None and most_columns(wanted, self.style) == wanted
+        has_room = self.style.columns in (None, wanted) and most_columns(wanted, self.style) == wanted
         return self.per_row if has_room else None
 
     def _sections(self, maps: Sequence[FeatureMap]) -> list[Section]:
@@ -133,7 +133,7 @@ class MapPages(Pages):
                 if self._is_inner
                 else scale_notes(self.scales[shown], self.style, shared=self.shared)
             ),
-            *([] if self._is_inner else clip_notes(self.scales[shown], self.style)),
+            *([] if self._is_inner else clip_notes(self.scales[shown], self.style, marks=not self.brief)),
             *weak_notes(maps, self._strengths, flat=any(self._flat[shown])),
             *photo_notes([photo] if photo and (whole or not self.brief) else [], overlay=whole),
             *self.closing,

@@ -236,7 +236,7 @@ def lay_out(
             short_rows=per_row is not None,
             notes=wrap(notes, font_of_size(prose - 1), footer_width),
         )
-        if per_row and not legend:
+        if per_row and tiles > len(names) and not legend:
             layout = _with_notes_beside(layout, notes)
         if max(layout.size) <= _LONGEST_SIDE:
             return layout
@@ -248,7 +248,7 @@ def lay_out(
 
 
 def _with_notes_beside(layout: GridLayout, notes: Sequence[str]) -> GridLayout:
-    """Return the layout with its notes below the first tile, if they have room there."""
+    """Return the layout with its notes below the first tile, which has a column of its own, if they have room there."""
     beside = replace(layout, notes_beside=True)
     beside = replace(beside, notes=wrap(notes, font_of_size(beside.notes_text - 1), layout.side))
     room = layout.size[1] - MARGIN - (len(layout.notes) * layout.prose_line) - beside.notes_top

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from .colour_scales import ColourScale, with_power
 from .feature_maps import FIRST_COMPONENT, FeatureMap, size_text
+from .footer import usual_reduction
 from .likeness import LEAST_OUTLINED, correlation, middle_correlation, outlines_correlation, steadiness
 
 __all__ = ["takeaway"]
@@ -47,15 +48,16 @@ def takeaway(
         photo: as the model sees it, H W 3.
         scales: of each map, whose ends are the numbers below it.
     """
-    subject = _SUBJECTS.get(maps[0].reduction, maps[0].reduction)
+    usual = usual_reduction(maps)
+    subject = _SUBJECTS.get(usual, usual)
     firsts = [each for each in maps if not each.is_further_component]
     whole = [each for each in firsts if not each.part or each.share is not None] or firsts
     seen = _colours(maps, photo) if photo is not None else ""
-    steady = _steady(whole, alike)
-    outlines = _outlines(whole, photo) if photo is not None and not (seen or steady) else ""
-    first = _not_finite(maps) or _faded(firsts, scales)
+    steady = _steady(whole, alike, subject)
+    outlines = _outlines(whole, photo, subject) if photo is not None and not (seen or steady) else ""
+    first = _not_finite(maps) or _faded(firsts, scales, subject)
     said = [first] if first else [seen, steady, outlines, _middle(whole, photo)]
-    sentence = "; ".join(filter(None, said)).replace("IT", subject)
+    sentence = "; ".join(filter(None, said))
     return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
 
 
@@ -64,14 +66,14 @@ def _not_finite(maps: Sequence[FeatureMap]) -> str:
     return f"the first tile with values that aren't finite is {first}" if first is not None else ""
 
 
-def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None]) -> str:
+def _faded(maps: Sequence[FeatureMap], scales: Sequence[ColourScale | None], subject: str) -> str:
     first, last = scales[0], scales[len(maps) - 1]
     widths = [each.high - each.low if each else 0.0 for each in scales[: len(maps)]]
     shrinks = 0 < widths[-1] < _FADED * widths[0] and max(widths) <= _RISEN * widths[0]
     if not first or not last or not shrinks:
         return ""
     was, became = (each.name if maps[0].stage == maps[-1].stage else each.stage for each in (maps[0], maps[-1]))
-    return f"the range of IT shrinks from {_range(first)} in {was} to {_range(last)} in {became}"
+    return f"the range of {subject} shrinks from {_range(first)} in {was} to {_range(last)} in {became}"
 
 
 def _range(scale: ColourScale) -> str:
@@ -79,13 +81,13 @@ def _range(scale: ColourScale) -> str:
     return sign + with_power(f"{width:.3g}")
 
 
-def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]]) -> str:
+def _steady(maps: Sequence[FeatureMap], alike: Mapping[str, Sequence[FeatureMap]], subject: str) -> str:
     """Return that maps of one size hardly change, if they are many."""
     least = steadiness([*(other for each in maps for other in alike.get(each.name, ())), *maps])
     if least is None:
         return ""
     what = "block" if maps[0].stage.endswith("blocks") else "tile"
-    return f"IT hardly changes from {what} to {what} ({_least(least)})"
+    return f"{subject} hardly changes from {what} to {what} ({_least(least)})"
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class _Stage:
         return self.lowest >= _CLEAR
 
 
-def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
+def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64], subject: str) -> str:
     """Return how far the photo's outlines are seen: down to a size, up to a stage, or lost and back again."""
     groups = (list(group) for _, group in groupby(maps, key=lambda each: each.stage))
     stages = [stage for group in groups if (stage := _measured(group, photo))]
@@ -114,11 +116,11 @@ def _outlines(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     how = _edges_of(min(each.lowest for each in seen))
     if len(seen) == len(stages):
         smallest = size_text(min((each.size for each in seen), key=prod))
-        return f"IT shows the photo's outlines down to {smallest} pixels{how}"
+        return f"{subject} shows the photo's outlines down to {smallest} pixels{how}"
     lost = list(takewhile(lambda each: not each.is_clear, stages[len(seen) :]))
     back = stages[len(seen) + len(lost) :]
     if not back:
-        return f"IT shows the photo's outlines up to {seen[-1].name}{how}"
+        return f"{subject} shows the photo's outlines up to {seen[-1].name}{how}"
     said = (
         f"the photo's outlines are lost in {lost[0].name} and first back in {back[0].name}{_edges_of(back[0].lowest)}"
     )
@@ -164,7 +166,7 @@ def _middle(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> st
     if map_ is None or photo is None or most < _APART:
         return ""
     rather = max(abs(correlation(photo @ weights, map_.values)) for weights in _COLOUR_AXES.values())
-    return f"{map_.name} sets the image's middle apart ({_least(most)})" * bool(rather < most)
+    return f"in {map_.name}, the image's middle is set apart ({_least(most)})" * bool(rather < most)
 
 
 def _least(r: float) -> str:

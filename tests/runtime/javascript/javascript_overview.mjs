@@ -29,7 +29,7 @@ const partOf = (part) => {
 
 const hex = (values) => Buffer.from(values.buffer).toString("hex");
 const drawn = (pages, photo) =>
-  pagesOf(pages).map((page) => {
+  pagesOf(pages, undefined, photo !== null).map((page) => {
     const picture = pictureOf(pages, page, { title: "net · a photo", photo, measure });
     return { size: [picture.width, picture.height], parts: picture.parts.map(partOf) };
   });
@@ -39,7 +39,7 @@ const described = (pages, photo) => ({
   maps: pages.maps.map((map) => ({ ...map, values: hex(map.values), hues: map.hues && hex(map.hues.plane) })),
   scales: scalesOfPages(pages),
   ranges: scalesOfPages(pages).map((scale) => scale && rangeText(scale, { short: pages.brief, marks: !pages.brief })),
-  sections: pagesOf(pages).map(({ sections }) => sections.map((section) => ({ ...section, beside: besideOf(section) }))),
+  sections: pagesOf(pages, undefined, photo !== null).map(({ sections }) => sections.map((section) => ({ ...section, beside: besideOf(section) }))),
   pictures: drawn(pages, photo),
 });
 
@@ -52,7 +52,8 @@ for (const [model, { outputs, tensors: file, photo, ...rest }] of Object.entries
   const { tensors } = readSafetensors(readFileSync(file));
   made[model] = {};
   for (const [, name] of given.cases.filter(([its]) => its === model)) {
-    made[model][name] = described(await pages(tensors, outputs, seen, name, given.styles[name]), { ...photo, seen });
+    const shown = name === "without a photo" ? null : { ...photo, seen };
+    made[model][name] = described(await pages(tensors, outputs, shown?.seen ?? null, name, given.styles[name]), shown);
   }
   made[model]["of zeros"] = await pages(zeros(tensors), outputs, seen, "overview", {}).catch(({ message }) => message);
 }

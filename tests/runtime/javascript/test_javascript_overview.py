@@ -41,6 +41,9 @@ STYLES = {
     "all by pca": {"reduce": "pca", "clip": 5.0, "aliases": True},
     "within 900 pixels": {"width": 900},
     "in three columns": {"columns": 3},
+    "in four columns": {"columns": 4},
+    "clipped": {"clip": 5.0},
+    "without a photo": {},
     "by three components": {"reduce": "pca3"},
     "all by three components": {"reduce": "pca3"},
 }
@@ -122,10 +125,15 @@ MODELS = {
     "unet": (UNet, 64),
     "steady": (Steady, 40),
     "steady in stages": (lambda: Steady(pooled_after=(3, 7)), 48),
+    "steady down to 2 pixels": (lambda: Steady(pooled_after=(2, 5, 8)), 16),
 }
 
 
-CASES = [(model, style) for model in MODELS for style in STYLES if style == "overview" or model in ("resnet18", "vit")]
+OF_ROWS = ("without a photo", "in four columns", "clipped")
+"""What concerns overviews of two rows."""
+CASES = [("steady in stages", style) for style in OF_ROWS]
+CASES += [(model, "overview") for model in MODELS]
+CASES += [(model, style) for model in ("resnet18", "vit") for style in STYLES if style not in ("overview", *OF_ROWS)]
 CASES += [("unet with an outlier", "overview"), ("resnet10 of NaN", "overview"), ("resnet10 of NaN", "all")]
 CASES += [("unet with holes", style) for style in ("overview", "all", "in one scale", "all by three components")]
 
@@ -169,7 +177,9 @@ def pages_of(outputs, arrays, seen, name) -> MapPages:
         return grid_pages(
             [read_map(arrays, each, style.reduce) for each in outputs], outputs, style, "net · a photo", seen
         )
-    return overview_pages(TensorMaps(arrays), outputs, style, "net · a photo", seen)
+    return overview_pages(
+        TensorMaps(arrays), outputs, style, "net · a photo", None if name == "without a photo" else seen
+    )
 
 
 @pytest.fixture(scope="module")

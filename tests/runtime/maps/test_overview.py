@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from itertools import pairwise
+from itertools import cycle, pairwise
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from runtime.maps.colour_scales import scales_of
 from runtime.maps.grid_style import GridStyle
 from runtime.maps.overview import overview_pages
 from runtime.maps.photo import Photo
-from runtime.maps.picture import Box, Pixels
+from runtime.maps.picture import Box, Pixels, Text
 from runtime.maps.takeaway import takeaway
 from runtime.maps.thinning import differing
 
@@ -177,6 +177,31 @@ def test_few_maps_have_a_row_of_the_second_components_below_the_first():
     assert narrow.count("blocks.3.2") == 2, "each tile says what it is where rows are others"
 
 
+def test_without_a_photo_the_notes_are_below_all_rows():
+    picture = overview(*staged(pattern(1, 32), pattern(2, 32))).picture(1)
+    maps = [each for each in picture.parts if isinstance(each, Pixels) and each.height > 99]
+    assert len({each.y for each in maps}) == 2
+    (notes,) = [each for each in picture.parts if isinstance(each, Text) and each.text.startswith("Each tile has")]
+    assert notes.y > max(each.y + each.height for each in maps)
+
+
+def test_the_rows_stay_where_as_many_columns_are_asked_for_as_they_have():
+    arrays, outputs = staged(pattern(1, 32), pattern(2, 32))
+    free, asked = (overview(arrays, outputs, **choices).picture(1) for choices in ({}, {"columns": 3}))
+    assert texts(asked) == texts(free)
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (1, 9), (9, 1), (3, 3)])
+def test_components_of_a_few_pixels_are_drawn(shape):
+    arrays, outputs = staged(pattern(1, 32), pattern(2, 32))
+    for block in range(8, 12):
+        small = np.random.default_rng(block).normal(size=(1, 24, *shape)).astype(np.float32)
+        arrays[f"blocks.{block}.2"] = small - small.mean(axis=1, keepdims=True)
+    grey = np.zeros((32, 32, 3), np.uint8)
+    for photo in (None, Photo("a.png", Image.fromarray(grey), grey, (0, 0, 32, 32))):
+        assert overview(arrays, outputs, photo).maps[-1].values.shape == shape
+
+
 def test_components_that_hold_little_have_no_row():
     assert [each.part for each in overview(*staged(pattern(5, 32))).maps] == ["", "", ""]
 
@@ -199,8 +224,8 @@ def test_the_lead_names_the_map_that_sets_the_middle_apart_and_not_what_is_a_col
     photo = Photo("a.png", Image.fromarray(stripes), stripes, (0, 0, 32, 32))
     arrays, outputs = staged(pattern(5, 32))
     arrays["blocks.11.2"] = tensor(shrunken(middle - middle.mean(), 8), mean=0)
-    said = r"blocks\.11\.2 sets the image's middle apart \(\|r\| ≥ 0\.\d\d\)"
-    assert re.search(said, overview(arrays, outputs, photo).lead, re.I)
+    said = r"In blocks\.11\.2, the image's middle is set apart \(\|r\| ≥ 0\.\d\d\)\."
+    assert re.fullmatch(said, overview(arrays, outputs, photo).lead)
     bright = np.repeat((middle * 255).astype(np.uint8)[..., None], 3, axis=2)
     assert "apart" not in overview(arrays, outputs, Photo("a", Image.fromarray(bright), bright, (0, 0, 32, 32))).lead
 
@@ -404,6 +429,18 @@ def test_components_diverge_from_zero_unless_other_colours_are_asked_for():
         assert {each.cmap for each in overview(arrays, outputs, **choices).scales} <= {"magma", "viridis"}
 
 
+def test_where_colours_are_clipped_as_asked_for_the_notes_say_how_they_are():
+    arrays, outputs = blocks(lambda block: tensor(pattern(block), mean=0))
+    written = " ".join(texts(overview(arrays, outputs, clip=0).picture(1)))
+    assert "highest value (RdBu_r); what has both signs, symmetrically around 0." in written
+    assert "farther out" not in written
+    written = " ".join(texts(overview(arrays, outputs, clip=5).picture(1)))
+    assert " Up to 5 % of the pixels lie farther out and share the end's colour." in written
+    assert "≥ and" not in written, "no number has such a mark"
+    chosen = " ".join(texts(overview(arrays, outputs, clip=0, cmap="magma").picture(1)))
+    assert "symmetrically" not in chosen
+
+
 def drawing(side, seed=0):
     """A picture with outlines."""
     found = np.zeros((64, 64))
@@ -417,13 +454,14 @@ def photo_of(grey):
     return Photo("a.png", Image.fromarray(seen), seen, (0, 0, *grey.shape))
 
 
-def lead(*stages):
+def lead(*stages, word="stage", reductions=("mean",)):
     """Of one map in each stage, over one photo."""
     arrays = {str(index): tensor(each, mean=3) for index, each in enumerate(stages, 1)}
-    maps = TensorMaps(arrays).maps([output(name) for name in arrays], "mean")
+    by_name = zip(arrays, cycle(reductions), strict=False)
+    maps = [TensorMaps(arrays).maps([output(name)], reduction)[0] for name, reduction in by_name]
     scales = scales_of([each.values for each in maps], GridStyle(), shared=False, inner=True)
     return takeaway(
-        [replace(each, stage=f"stage {each.name}") for each in maps], {}, photo_of(drawing(64)).seen, scales
+        [replace(each, stage=f"{word} {each.name}") for each in maps], {}, photo_of(drawing(64)).seen, scales
     )
 
 
@@ -446,6 +484,11 @@ def lead(*stages):
 def test_the_lead_says_how_far_the_photo_is_seen_and_nothing_where_it_is_not(stages, said):
     measured = r" \(edges correlate: \|r\| ≥ 0\.\d\d\)\."
     assert re.fullmatch(said.replace(": {}", measured), lead(*stages)), lead(*stages)
+
+
+def test_the_lead_is_of_what_most_tiles_show_and_leaves_names_as_they_are():
+    mixed = lead(drawing(64), drawing(32, 9), word="UNIT", reductions=("std", "mean"))
+    assert mixed.startswith("The mean shows the photo's outlines up to UNIT 1 (")
 
 
 def test_the_lead_says_how_far_ranges_shrink():

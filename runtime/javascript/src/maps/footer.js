@@ -144,7 +144,8 @@ export function scaleNotes(scales, style) {
   const apart = !style.shared && known.length > 1 ? " Different tiles don't compare." : "";
   // Also where a map is as high as it is low by itself.
   const bothSigns = known.some((each) => each.low === -each.high && each.low !== 0);
-  const symmetric = style.symmetric && bothSigns ? "; what has both signs, symmetrically around 0" : "";
+  const isDiverging = style.symmetric || (!style.cmap && known.some(({ cmap }) => cmap === DIVERGING));
+  const symmetric = isDiverging && bothSigns ? "; what has both signs, symmetrically around 0" : "";
   return [`${whole} (${colours})${symmetric}.${apart}`];
 }
 
@@ -162,18 +163,18 @@ export function innerScaleNotes(scales) {
 }
 
 /**
- * What an end with two numbers says, if there is one.
+ * What an end with two numbers says, if there is one; without marks, that ends are clipped.
  * @param {(ColourScale | null)[]} scales of all tiles
  * @param {GridStyle} style
+ * @param {boolean} [hasMarks]
  * @returns {string[]}
  */
-export function clipNotes(scales, style) {
+export function clipNotes(scales, style, hasMarks = true) {
   if (!scales.some((each) => each && isClipped(each))) return [];
   const clip = style.clip ?? null;
   const why = clip === null ? ", since so few would take many of the colours" : "";
-  return [
-    `≤, ≥ and …: up to ${general(clip ?? 1, 6)} % of the pixels lie farther out and share the end's colour${why}.`,
-  ];
+  const begins = hasMarks ? "≤, ≥ and …: up" : "Up";
+  return [`${begins} to ${general(clip ?? 1, 6)} % of the pixels lie farther out and share the end's colour${why}.`];
 }
 
 /** @param {ColourScale} scale */

@@ -124,7 +124,7 @@ const strengthsOfPages = ({ style, brief }, scales) => (brief && isInner(style) 
  */
 export function rowsOf({ perRow = null, style }, hasPhoto) {
   const wanted = (perRow ?? 0) + (hasPhoto ? 1 : 0);
-  return !style.columns && mostColumns(wanted, style.width) === wanted ? perRow : null;
+  return (style.columns || wanted) === wanted && mostColumns(wanted, style.width) === wanted ? perRow : null;
 }
 
 /**
@@ -137,7 +137,9 @@ export function rowsOf({ perRow = null, style }, hasPhoto) {
  */
 export function notesOf({ style, brief, closing }, maps, scales, strengths = strengthsOfPages({ style, brief }, scales)) {
   const coloured =
-    brief && isInner(style) ? innerScaleNotes(scales) : [...scaleNotes(scales, style), ...clipNotes(scales, style)];
+    brief && isInner(style)
+      ? innerScaleNotes(scales)
+      : [...scaleNotes(scales, style), ...clipNotes(scales, style, !brief)];
   const flat = flatOf(style, brief, maps, scales).some(Boolean);
   const ofPhoto = style.overlay || !brief ? photoNotes(Boolean(style.overlay)) : [];
   return [...coloured, ...weakNotes(maps, strengths, flat), ...ofPhoto, ...closing];

@@ -123,7 +123,8 @@ export function layOut(shapes, contents) {
       places,
       notesBeside: false,
     };
-    const found = measured(least, perRow && !legend ? withNotesBeside(chosen, notes, least, measure) : chosen);
+    const hasRoomBeside = perRow && shapes.length > names.length && !legend;
+    const found = measured(least, hasRoomBeside ? withNotesBeside(chosen, notes, least, measure) : chosen);
     if (Math.max(found.width, found.height) <= LONGEST_SIDE) return found;
   }
   throw new UsageError(
@@ -132,7 +133,7 @@ export function layOut(shapes, contents) {
 }
 
 /**
- * The layout with its notes below the first tile, if they have room there.
+ * The layout with its notes below the first tile, which has a column of its own, if they have room there.
  * @param {Chosen} chosen
  * @param {string[]} notes
  * @param {number} least width of the picture

@@ -4,6 +4,7 @@
 
 import { general, withPower } from "../number_words.js";
 import { FIRST_COMPONENT, isFurtherComponent, sizeText } from "./feature_maps.js";
+import { usualReduction } from "./footer.js";
 import { LEAST_OUTLINED, correlation, middleCorrelation, outlinesCorrelation, steadiness } from "./likeness.js";
 
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
@@ -42,16 +43,17 @@ const SUBJECTS = { mean: "the mean", pca: "PC1", pca3: "PC1" };
  * @param {(ColourScale | null)[]} scales of each map, whose ends are the numbers below it
  */
 export function takeaway(maps, alike, photo, scales) {
-  const subject = SUBJECTS[maps[0].reduction] ?? maps[0].reduction;
+  const usual = usualReduction(maps);
+  const subject = SUBJECTS[usual] ?? usual;
   const firsts = maps.filter((map) => !isFurtherComponent(map));
   const ofFirsts = scales.filter((_, index) => !isFurtherComponent(maps[index]));
   const unparted = firsts.filter(({ part, share }) => !part || share !== null);
   const whole = unparted.length ? unparted : firsts;
-  const [seen, steady] = [photo ? coloursOf(maps, photo) : "", steadyOf(whole, alike)];
-  const outlines = photo && !seen && !steady ? outlinesOf(whole, photo) : "";
-  const faded = notFiniteOf(maps) || fadedOf(firsts, ofFirsts);
+  const [seen, steady] = [photo ? coloursOf(maps, photo) : "", steadyOf(whole, alike, subject)];
+  const outlines = photo && !seen && !steady ? outlinesOf(whole, photo, subject) : "";
+  const faded = notFiniteOf(maps) || fadedOf(firsts, ofFirsts, subject);
   const said = faded ? [faded] : [seen, steady, outlines, photo ? middleOf(whole, photo) : ""];
-  const sentence = said.filter(Boolean).join("; ").replaceAll("IT", subject);
+  const sentence = said.filter(Boolean).join("; ");
   return sentence ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
 }
 
@@ -64,8 +66,9 @@ function notFiniteOf(maps) {
 /**
  * @param {FeatureMap[]} maps
  * @param {(ColourScale | null)[]} scales
+ * @param {string} subject
  */
-function fadedOf(maps, scales) {
+function fadedOf(maps, scales, subject) {
   const [first, last] = [scales[0], scales[scales.length - 1]];
   const width = (/** @type {ColourScale | null} */ scale) => (scale ? scale.high - scale.low : 0);
   if (!first || !last || !(width(last) > 0 && width(last) < FADED * width(first))) return "";
@@ -75,27 +78,29 @@ function fadedOf(maps, scales) {
   );
   const ends = [maps[0], maps[maps.length - 1]];
   const [from, to] = ends.map(({ name, stage }) => (ends[0].stage === ends[1].stage ? name : stage));
-  return `the range of IT shrinks from ${was} in ${from} to ${became} in ${to}`;
+  return `the range of ${subject} shrinks from ${was} in ${from} to ${became} in ${to}`;
 }
 
 /**
  * That maps of one size hardly change, if they are many.
  * @param {FeatureMap[]} maps
  * @param {Map<string, FeatureMap[]>} alike
+ * @param {string} subject
  */
-function steadyOf(maps, alike) {
+function steadyOf(maps, alike, subject) {
   const least = steadiness([...maps.flatMap((map) => alike.get(map.name) ?? []), ...maps]);
   if (least === null) return "";
   const what = maps[0].stage.endsWith("blocks") ? "block" : "tile";
-  return `IT hardly changes from ${what} to ${what} (${atLeast(least)})`;
+  return `${subject} hardly changes from ${what} to ${what} (${atLeast(least)})`;
 }
 
 /**
  * How far the photo's outlines are seen: down to a size, up to a stage, or lost and back again.
  * @param {FeatureMap[]} maps
  * @param {{ colours: Picture[], brightness: Picture }} photo
+ * @param {string} subject
  */
-function outlinesOf(maps, photo) {
+function outlinesOf(maps, photo, subject) {
   const names = [...new Set(maps.map(({ stage }) => stage))];
   const stages = names.flatMap((name) => measuredOf(maps.filter(({ stage }) => stage === name), photo) ?? []);
   const isClear = (/** @type {Stage} */ { lowest }) => lowest >= CLEAR;
@@ -105,10 +110,10 @@ function outlinesOf(maps, photo) {
   const how = edgesOf(Math.min(...seen.map((each) => each.lowest)));
   if (!later.length) {
     const { height, width } = seen.map(({ map }) => map).reduce((one, map) => (areaOf(map) < areaOf(one) ? map : one));
-    return `IT shows the photo's outlines down to ${sizeText([height, width])} pixels${how}`;
+    return `${subject} shows the photo's outlines down to ${sizeText([height, width])} pixels${how}`;
   }
   const [lost, back] = splitBy(later, (each) => !isClear(each));
-  if (!back.length) return `IT shows the photo's outlines up to ${last.name}${how}`;
+  if (!back.length) return `${subject} shows the photo's outlines up to ${last.name}${how}`;
   const isLost = Math.max(...lost.map((each) => each.highest)) < GONE;
   const said = `the photo's outlines are lost in ${lost[0].name} and first back in ${back[0].name}`;
   return isLost ? said + edgesOf(back[0].lowest) : "";
@@ -184,7 +189,7 @@ function middleOf(maps, photo) {
   const { map, r } = found.reduce((one, each) => (each.r > one.r ? each : one));
   if (r < APART) return "";
   const rather = Object.values(COLOUR_AXES).map((weights) => Math.abs(correlation(weighed(photo, weights), map)));
-  return Math.max(...rather) < r ? `${map.name} sets the image's middle apart (${atLeast(r)})` : "";
+  return Math.max(...rather) < r ? `in ${map.name}, the image's middle is set apart (${atLeast(r)})` : "";
 }
 
 /** @param {FeatureMap} map */
