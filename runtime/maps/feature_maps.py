@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from .colour_maps import value_range
 from .principal_components import Hues
+from .reductions import REDUCTIONS
 
 __all__ = [
     "BRANCH",
@@ -114,6 +115,11 @@ class FeatureMap:
             shares[f"PC1–{self.hues.count}"] = self.hues.share
         said = [f"{name} {share:.0%}".replace("%", " %") for name, share in shares.items()]
         return [*said, *(each for each in self.badges if each not in (WEAK, BRANCH, self.reduction))]
+
+    @property
+    def is_component(self) -> bool:
+        """Whether it is a principal component; of one that isn't finite everywhere the share isn't known."""
+        return self.reduction in REDUCTIONS and REDUCTIONS[self.reduction].components is not None
 
     @property
     def is_further_component(self) -> bool:

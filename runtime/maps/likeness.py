@@ -146,10 +146,17 @@ def aligned(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> li
     before: dict[str, NDArray[np.float64]] = {}
     for each in maps:
         other = before.get(each.part, _bright_middle(each.values.shape) if each.is_further_component else photo)
-        turned = each.share is not None and other is not None and _agreement(other, each.values) < 0
+        turned = each.is_component and other is not None and _agreement(other, _filled(each.values)) < 0
         found.append(replace(each, values=-each.values) if turned else each)
-        before[each.part] = found[-1].values
+        if np.isfinite(each.values).any():
+            before[each.part] = _filled(found[-1].values)
     return found
+
+
+def _filled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a map with the mean in place of what isn't finite; 0 if nothing is."""
+    finite = np.isfinite(values)
+    return values if finite.all() else np.where(finite, values, values[finite].mean() if finite.any() else 0.0)
 
 
 def middle_correlation(values: NDArray[np.float64]) -> float:

@@ -98,7 +98,7 @@ class MapPages(Pages):
             return replace(scale, cmap=HUED)
         style = self.style
         chosen = not self.brief or self.shared or style.overlay or style.cmap or style.symmetric is not None
-        found = scale if map_.share is None or chosen else around_zero(scale)
+        found = around_zero(scale) if map_.is_component and not chosen else scale
         pale = self._is_flat(map_, found) or (map_.is_weak and self._is_inner)
         return replace(found, pale=True) if found and pale else found
 

@@ -117,6 +117,26 @@ def test_components_have_one_sign_over_the_page_that_of_the_photo():
     assert min(agreement(one, other) for one, other in pairwise(drawn)) > 0, "each as the one before"
 
 
+@pytest.mark.parametrize("holes", [(0, slice(None), 3, 3), ...])
+def test_values_that_are_not_finite_turn_no_sign_and_are_among_components_of_their_colours(holes):
+    common = pattern(3)
+    arrays, outputs = blocks(lambda block: tensor(common + 0.4 * pattern(block), mean=0, seed=block))
+    grey = photo_of((common - common.min()) * 100)
+    found = overview(arrays, outputs, grey)
+    spoilt = found.maps[1].name
+    arrays[spoilt][holes] = np.nan
+    pages = overview(arrays, outputs, grey)
+    drawn = [each for each in pages.maps if not each.is_further_component]
+    of_spoilt = next(each for each in drawn if each.name == spoilt)
+    others = [each.values for each in drawn if each is not of_spoilt]
+    assert len(others) > 2
+    assert min(agreement(each, common) for each in others) > 0
+    finite = np.isfinite(of_spoilt.values)
+    if finite.any():
+        assert agreement(of_spoilt.values[finite], common[finite]) > 0
+    assert {each.cmap for each in pages.scales if each} == {"RdBu_r"}
+
+
 def test_checkerboards_give_way_to_what_follows_them():
     board = np.indices((16, 16)).sum(axis=0) % 2 - 0.5
     arrays, outputs = blocks(lambda block: tensor(pattern(block) / 4 + board if block == 5 else pattern(block), mean=3))

@@ -3,6 +3,7 @@
 
 import { general, percent, withMinus } from "../number_words.js";
 import { valueRange } from "./colour_maps.js";
+import { REDUCTIONS } from "./reductions.js";
 
 /**
  * @typedef {"inside" | "preactivation" | "repeat" | "similar" | "pooling" | "noise" | "checkerboard" | "weak" | "rounding" |
@@ -67,6 +68,12 @@ export const LEFT_OUT = {
  */
 export const isMeanOfFew = ({ reduction, part, size }) =>
   reduction === "mean" && !part && size.length > 0 && size[0] >= 2 && size[0] <= FEW_CHANNELS;
+
+/**
+ * Whether it is a principal component; of one that isn't finite everywhere the share isn't known.
+ * @param {FeatureMap} map
+ */
+export const isComponent = ({ reduction }) => Boolean(REDUCTIONS[reduction]?.components);
 
 /**
  * Whether it is a principal component, and not the first.

@@ -3,7 +3,7 @@
 
 import { roundHalfEven } from "../tensor.js";
 import { valueRange } from "./colour_maps.js";
-import { isFurtherComponent, sameSize } from "./feature_maps.js";
+import { isComponent, isFurtherComponent, sameSize } from "./feature_maps.js";
 
 /** @typedef {import("./component_colours.js").Plane} Plane */
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
@@ -144,11 +144,23 @@ export function aligned(maps, photo) {
   const before = new Map();
   for (const map of maps) {
     const other = before.get(map.part) ?? (isFurtherComponent(map) ? brightMiddle(map) : photo);
-    const isTurned = map.share !== null && other !== null && agreement(other, map) < 0;
+    const isTurned = isComponent(map) && other !== null && agreement(other, filled(map)) < 0;
     found.push(isTurned ? { ...map, values: map.values.map((value) => -value) } : map);
-    before.set(map.part, found[found.length - 1]);
+    if (map.values.some(Number.isFinite)) before.set(map.part, filled(found[found.length - 1]));
   }
   return found;
+}
+
+/**
+ * A map with the mean in place of what isn't finite; 0 where nothing is.
+ * @param {Picture} map
+ * @returns {Picture}
+ */
+function filled({ values, height, width }) {
+  const all = Array.from(values);
+  const finite = all.filter(Number.isFinite);
+  const mean = finite.reduce((sum, value) => sum + value, 0) / (finite.length || 1);
+  return { values: Float64Array.from(all, (value) => (Number.isFinite(value) ? value : mean)), height, width };
 }
 
 /**

@@ -4,7 +4,7 @@
 import { aroundZero, isFlat, isInner, overviewScales, ownScale, scalesOf, strengthsOf } from "./colour_scales.js";
 import { HUED } from "./component_colours.js";
 import { clipNotes, innerScaleNotes, photoNotes, scaleNotes, weakNotes } from "./footer.js";
-import { isWeak } from "./feature_maps.js";
+import { isComponent, isWeak } from "./feature_maps.js";
 import { cornerOf, heightAbove, isShort, layOut } from "./page_layout.js";
 import { drawFooter, drawTitle } from "./pages.js";
 import { Picture, coloursOfPhoto } from "./picture.js";
@@ -88,7 +88,7 @@ export function scalesOfPages({ maps, style, brief }) {
 function colouredAs(map, scale, style, brief) {
   if (map.hues && scale) return { ...scale, cmap: HUED };
   const isChosen = !brief || style.shared || style.overlay || style.cmap || style.symmetric;
-  const found = map.share === null || isChosen ? scale : aroundZero(scale);
+  const found = isComponent(map) && !isChosen ? aroundZero(scale) : scale;
   const isPale = brief && isInner(style) && (isWeak(map) || saysFlat(map, found));
   return found && isPale ? { ...found, pale: true } : found;
 }
