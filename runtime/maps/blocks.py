@@ -16,6 +16,7 @@ __all__ = [
     "is_branch",
     "numbered_paths",
     "of_whole_blocks",
+    "residual_blocks",
     "with_branch_ends",
     "within",
     "without_branches",
@@ -27,6 +28,8 @@ _CROWDED, _ENOUGH, _TELLING = 32, 10, 6
 least."""
 _LARGEST_SHARE = 0.5
 """Of the outputs, that a block of several may hold."""
+_SUM = "add"
+"""Its label in lower case, of PyTorch and of ONNX."""
 _LINEAR = ("conv", "batchnorm", "linear", "gemm")
 _ACTIVATIONS = re.compile(r"[a-z]*elu6?|mish|[a-z]*sigmoid|[a-z]*swish|silu|softplus|[a-z]*tanh")
 """By their labels in lower case, without underscores: of PyTorch's modules and functions, and of ONNX."""
@@ -146,6 +149,13 @@ def closed_blocks(outputs: Sequence[Output]) -> set[str]:
     held = {path: sum(is_branch(each, [path]) for each in paths) for path in {*paths} if path}
     # What holds more is around the whole model.
     return {path for path, count in held.items() if 0 < count <= _LARGEST_SHARE * len(outputs)}
+
+
+def residual_blocks(outputs: Sequence[Output]) -> set[str]:
+    """Return the closed blocks that add up: of others, as a stage that only transposes at its end, nothing inside is
+    what the block adds to its input.
+    """
+    return closed_blocks(outputs) & {each.module_path for each in outputs if each.label.lower() == _SUM}
 
 
 def branch_names(outputs: Sequence[Output], blocks: Collection[str]) -> set[str]:

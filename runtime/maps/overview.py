@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from ..artifact.manifest import Output
 from .blocks import (
     branch_names,
-    closed_blocks,
     numbered_paths,
     of_whole_blocks,
+    residual_blocks,
     with_branch_ends,
     without_preactivations,
 )
@@ -161,7 +161,7 @@ def _drafted(
     if not found.maps:
         refuse_blank(outputs, found)
     drawn, weak = strongest_and_last(marked(found.maps))
-    sums = closed_blocks(outputs) if few else ()
+    sums = residual_blocks(outputs) if few else ()
     if sums:  # the signal doesn't fade where a branch adds little to it
         branches = branch_names(outputs, sums)
         faint = [each.name for each in drawn if each.is_weak and each.name in branches]

@@ -280,6 +280,19 @@ def test_stages_are_named_and_an_encoder_told_from_a_decoder(sides, names):
     assert set(names) <= set(texts(pages.picture(1)))
 
 
+@pytest.mark.parametrize(("label", "is_sum"), [("add", True), ("Add", True), ("reshape", False), ("cat", False)])
+def test_branches_are_of_blocks_that_add_up(label, is_sum):
+    arrays, outputs = {}, []
+    for stage in range(4):
+        layers = [output(f"stages.{stage}.{layer}") for layer in range(3)]
+        outputs += [*layers, output(f"stages.{stage}.{label}", path=f"stages.{stage}", label=label)]
+    arrays = {each.name: tensor(pattern(at), mean=3) for at, each in enumerate(outputs)}
+    pages = overview(arrays, outputs)
+    marked = {each.name for each in pages.maps if "branch" in each.badges}
+    assert marked == {each.name for each in pages.maps if is_sum and label not in each.name}
+    assert ("Branch: " in " ".join(texts(pages.picture(1)))) == is_sum
+
+
 def test_what_an_activation_follows_is_not_drawn_beside_it():
     labels = ["Conv2d", "BatchNorm2d", "ReLU", "Conv2d", "MaxPool2d", "leaky_relu", "conv2d", "Hardswish"]
     outputs = [output(str(index), label=label) for index, label in enumerate(labels)]

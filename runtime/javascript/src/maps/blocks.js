@@ -14,6 +14,8 @@ const ENOUGH = 10;
 const TELLING = 6;
 /** Of the outputs, that a block of several may hold. */
 const LARGEST_SHARE = 0.5;
+/** Its label in lower case, of PyTorch and of ONNX. */
+const SUM = "add";
 const LINEAR = ["conv", "batchnorm", "linear", "gemm"];
 /** By their labels in lower case, without underscores: of PyTorch's modules and functions, and of ONNX. */
 const ACTIVATIONS = /^(?:[a-z]*elu6?|mish|[a-z]*sigmoid|[a-z]*swish|silu|softplus|[a-z]*tanh)$/;
@@ -137,6 +139,17 @@ export function closedBlocks(outputs) {
     if (held === 0 || held > LARGEST_SHARE * outputs.length) found.delete(path);
   }
   return found;
+}
+
+/**
+ * The closed blocks that add up: of others, as a stage that only transposes at its end, nothing inside is what the block
+ * adds to its input.
+ * @param {Output[]} outputs
+ * @returns {Set<string>}
+ */
+export function residualBlocks(outputs) {
+  const sums = new Set(outputs.filter(({ label }) => label.toLowerCase() === SUM).map((each) => each.module_path));
+  return new Set([...closedBlocks(outputs)].filter((path) => sums.has(path)));
 }
 
 /**

@@ -3,9 +3,9 @@
 
 import {
   branchNames,
-  closedBlocks,
   numberedPaths,
   ofWholeBlocks,
+  residualBlocks,
   withBranchEnds,
   withoutPreactivations,
 } from "./blocks.js";
@@ -171,7 +171,7 @@ function drafted(maps, outputs, photo, room, shared) {
   const found = worthDrawing(some, { shared, stay });
   if (!found.maps.length) refuseBlank(outputs, found.leftOut);
   let { maps: drawn, weak } = strongestAndLast(marked(found.maps));
-  const sums = room ? closedBlocks(outputs) : new Set();
+  const sums = room ? residualBlocks(outputs) : new Set();
   if (sums.size) {
     const branches = branchNames(outputs, sums);
     // The signal doesn't fade where a branch adds little to it.
