@@ -15,6 +15,7 @@ from ..artifact.onnx_file import is_onnx
 from ..maps.channel_mean import channels_of
 from ..runners.base import RestOfModel, Runner
 from ..runners.input_check import check_inputs
+from ..runs.photo_input import IMAGE_CHANNELS
 from ..runs.preprocessing import preprocess_files
 from .class_head import ClassGraph, LinearHead
 from .class_scores import class_result, probabilities
@@ -30,13 +31,9 @@ _PIXELS_AT_ONCE = _AT_ONCE * 224 * 224
 """Of larger images fewer are run together: their memory is that of 16 usual ones."""
 
 
-_CHANNELS = (1, 3, 4)
-"""Of images."""
-
-
 def _layout_of(image: NDArray[Any]) -> str:
     """Return the layout of an array of one image, of which the manifest doesn't say it."""
-    return "NHWC" if image.shape[3] in _CHANNELS and image.shape[1] not in _CHANNELS else "NCHW"
+    return "NHWC" if image.shape[3] in IMAGE_CHANNELS and image.shape[1] not in IMAGE_CHANNELS else "NCHW"
 
 
 class ClassRun:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..artifact.manifest import Output
 from .blocks import (
@@ -102,11 +101,10 @@ def overview_pages(
     if depth and free and means_say_little(_of(maps, some)):
         maps = source.maps(branches, AUTO_ORDER[-1])
     seen = photo.seen[..., :3].astype(np.float64) if photo else None
-    brightness = seen.mean(axis=2) if seen is not None else None
     room = Room(int(photo is not None), style.columns)
-    draft = _drafted(maps, some, brightness, room, few=few, shared=shared)
+    draft = _drafted(maps, some, room, few=few, shared=shared)
     if len(draft.maps) < _FEWEST and len(branches) > len(some):  # in a fresh ConvNeXt, the sums are their inputs
-        more = _drafted(maps, branches, brightness, room, few=True, shared=shared)
+        more = _drafted(maps, branches, room, few=True, shared=shared)
         if len(more.maps) > len(draft.maps):
             some, draft = branches, more
     if few and free:
@@ -115,7 +113,8 @@ def overview_pages(
     numbered = numbered_paths(each.module_path for each in some if each.has_map)
     stages = with_stages(draft.maps, len(numbered) if depth else 0) if few else draft.maps
     by_name = {each.name: each for each in outputs}
-    drawn = aligned(in_parts(source, by_name, stages), brightness) if few and free else stages
+    parts = in_parts(source, by_name, stages) if few and free else stages
+    drawn = aligned(parts, seen.mean(axis=2) if seen is not None else None) if few else parts
     thinned = bool(draft.left_out.keys() & _THINNED)
     which = f"what each block returns (--depth {depth})" if depth else "the maps that look different"
     pages = MapPages(
@@ -147,7 +146,6 @@ def overview_pages(
 def _drafted(
     maps: Sequence[FeatureMap],
     outputs: Sequence[Output],
-    photo: NDArray[np.float64] | None,
     room: Room,
     *,
     few: bool,
@@ -178,7 +176,7 @@ def _drafted(
     }
     left_out = {kind: names for kind, names in left_out.items() if names}
     alike = _alike(drawn, apart, found.repeats)
-    turned = with_turned_hues(aligned(apart.maps, photo) if few else apart.maps)
+    turned = with_turned_hues(apart.maps)
     return _Draft(with_branches(turned, found.repeats, outputs, sums), found.left_out | left_out, alike)
 
 

@@ -52,13 +52,21 @@ def takeaway(
     subject = _SUBJECTS.get(usual, usual)
     firsts = [each for each in maps if not each.is_further_component]
     whole = [each for each in firsts if not each.part or each.share is not None] or firsts
-    seen = _colours(maps, photo) if photo is not None else ""
-    steady = _steady(whole, alike, subject)
-    outlines = _outlines(whole, photo, subject) if photo is not None and not (seen or steady) else ""
-    first = _not_finite(maps) or _faded(firsts, scales, subject)
-    said = [first] if first else [seen, steady, outlines, _middle(whole, photo)]
-    sentence = "; ".join(filter(None, said))
+    sentence = _not_finite(maps) or _faded(firsts, scales, subject)
+    if not sentence:
+        steady = _steady(whole, alike, subject)
+        sentence = steady if photo is None else _of_photo(maps, whole, photo, steady, subject)
     return f"{sentence[0].upper()}{sentence[1:]}." if sentence else ""
+
+
+def _of_photo(
+    maps: Sequence[FeatureMap], whole: Sequence[FeatureMap], photo: NDArray[np.float64], steady: str, subject: str
+) -> str:
+    """Return what is seen of the photo, with what is said besides: that maps are steady."""
+    axes = {axis: photo @ weights for axis, weights in _COLOUR_AXES.items()}
+    seen = _colours(maps, axes)
+    outlines = "" if seen or steady else _outlines(whole, photo, subject)
+    return "; ".join(filter(None, [seen, steady, outlines, _middle(whole, axes)]))
 
 
 def _not_finite(maps: Sequence[FeatureMap]) -> str:
@@ -139,15 +147,12 @@ def _measured(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> _Stage 
     return _Stage(maps[0].stage, maps[0].size[1:], min(found), max(found))
 
 
-def _colours(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
+def _colours(maps: Sequence[FeatureMap], axes: Mapping[str, NDArray[np.float64]]) -> str:
     """Return which components are hardly more than the photo's brightness, or one colour of it against another."""
     said: list[str] = []
     for part in dict.fromkeys(each.part for each in maps if each.share is not None):
         values = [each.values for each in maps if each.part == part]
-        least = {
-            axis: min(abs(correlation(photo @ weights, each)) for each in values)
-            for axis, weights in _COLOUR_AXES.items()
-        }
+        least = {axis: min(abs(correlation(colour, each)) for each in values) for axis, colour in axes.items()}
         axis = max(least, key=lambda each: least[each])
         if least[axis] >= _SAME:
             follows = "its" if said else "follows the photo's"
@@ -155,7 +160,7 @@ def _colours(maps: Sequence[FeatureMap], photo: NDArray[np.float64]) -> str:
     return ", ".join(said)
 
 
-def _middle(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> str:
+def _middle(maps: Sequence[FeatureMap], axes: Mapping[str, NDArray[np.float64]]) -> str:
     """Return which map of one component sets the middle of the image apart, where most photos have what they are of,
     among those that are too small for outlines, if it isn't rather a colour of the photo.
     """
@@ -163,9 +168,9 @@ def _middle(maps: Sequence[FeatureMap], photo: NDArray[np.float64] | None) -> st
     most, map_ = max(
         ((abs(middle_correlation(each.values)), each) for each in small), key=itemgetter(0), default=(0, None)
     )
-    if map_ is None or photo is None or most < _APART:
+    if map_ is None or most < _APART:
         return ""
-    rather = max(abs(correlation(photo @ weights, map_.values)) for weights in _COLOUR_AXES.values())
+    rather = max(abs(correlation(colour, map_.values)) for colour in axes.values())
     return f"in {map_.name}, the image's middle is set apart ({_least(most)})" * bool(rather < most)
 
 

@@ -16,9 +16,9 @@ from .image_reading import read_image, upright_rgb
 from .input_files import as_input, is_photo, read_input_file
 from .preprocessing import preprocess_files
 
-__all__ = ["as_picture", "photo_inputs", "photo_name"]
+__all__ = ["IMAGE_CHANNELS", "as_picture", "photo_inputs", "photo_name"]
 
-_CHANNELS = (1, 3, 4)
+IMAGE_CHANNELS = (1, 3, 4)
 """Of pixels: grey, RGB, and RGB with transparency."""
 
 
@@ -46,9 +46,9 @@ def as_picture(photo: Any) -> Image.Image | None:
     array = None if isinstance(photo, Mapping) else as_array(photo)
     if array is None or array.dtype != np.uint8:
         return None
-    if array.ndim == 3 and array.shape[0] in _CHANNELS and array.shape[2] not in _CHANNELS:
+    if array.ndim == 3 and array.shape[0] in IMAGE_CHANNELS and array.shape[2] not in IMAGE_CHANNELS:
         array = array.transpose(1, 2, 0)  # as torchvision.io.read_image returns it
-    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in _CHANNELS) or not array.size:
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in IMAGE_CHANNELS) or not array.size:
         raise InputError(f"Pixels are H W, H W C or C H W, with 1, 3 or 4 channels, not {shape_words(array.shape)}.")
     pixels = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
     return upright_rgb(Image.fromarray(np.ascontiguousarray(pixels)))
@@ -107,7 +107,7 @@ def _checked(array: NDArray[Any], what: str) -> NDArray[Any]:
     """
     if array.dtype.kind not in "fiub" or array.ndim == 0:
         raise InputError(f"{_TAKEN}, not {what}{'' if array.dtype.kind not in 'fiub' else ' without axes'}.")
-    if array.ndim == 3 and array.shape[2] in _CHANNELS and array.shape[0] not in _CHANNELS:
+    if array.ndim == 3 and array.shape[2] in IMAGE_CHANNELS and array.shape[0] not in IMAGE_CHANNELS:
         raise InputError(
             f"Pixels are uint8; these are {array.dtype}, {shape_words(array.shape)}.\n"
             "From 0 to 1: (255 * pixels).astype('uint8'). Already preprocessed: N C H W."

@@ -74,7 +74,6 @@ const THINNED = ["inside", "preactivation", "similar", "pooling", "noise", "chec
  * @throws {import("../errors.js").UsageError} no output shows anything
  */
 export async function overviewPages(source, outputs, style, seen) {
-  const brightness = seen ? brightnessOf(seen) : null;
   const [reduce, shared] = [style.reduce ?? AUTO, Boolean(style.shared)];
   let maps = await source.maps(outputs, reduce);
   const isFree = reduce === AUTO && source.hasChannels;
@@ -87,11 +86,11 @@ export async function overviewPages(source, outputs, style, seen) {
     maps = await source.maps(branches, AUTO_ORDER[AUTO_ORDER.length - 1]);
   }
   /** @type {import("./thinning.js").Room} */
-  const room = { taken: brightness ? 1 : 0, columns: style.columns ?? null };
-  let draft = drafted(maps, some, brightness, few ? room : null, shared);
+  const room = { taken: seen ? 1 : 0, columns: style.columns ?? null };
+  let draft = drafted(maps, some, few ? room : null, shared);
   if (draft.maps.length < FEWEST && branches.length > some.length) {
     // In a fresh ConvNeXt, the sums are their inputs.
-    const more = drafted(maps, branches, brightness, room, shared);
+    const more = drafted(maps, branches, room, shared);
     if (more.maps.length > draft.maps.length) [some, draft] = [branches, more];
   }
   if (few && isFree) leaveOutTheMiddle(draft);
@@ -99,9 +98,9 @@ export async function overviewPages(source, outputs, style, seen) {
   const numbered = numberedPaths(some.filter(hasMap).map((output) => output.module_path));
   const stages = few ? withStages(draft.maps, depth ? numbered.size : 0) : draft.maps;
   const byName = new Map(outputs.map((output) => [output.name, output]));
-  const drawn = few && isFree ? aligned(await inParts(source, byName, stages), brightness) : stages;
+  const parts = few && isFree ? await inParts(source, byName, stages) : stages;
+  const drawn = few ? aligned(parts, seen && brightnessOf(seen)) : parts;
   const isThinned = THINNED.some((kind) => kind in draft.leftOut);
-  const photo = seen && brightness ? { colours: channelsOf(seen), brightness } : null;
   const pages = {
     maps: drawn,
     style,
@@ -119,7 +118,7 @@ export async function overviewPages(source, outputs, style, seen) {
     brief: true,
     perRow: drawn.some(isFurtherComponent) ? stages.length : null,
   };
-  return few ? { ...pages, lead: takeaway(drawn, draft.alike, photo, scalesOfPages(pages)) } : pages;
+  return few ? { ...pages, lead: takeaway(drawn, draft.alike, seen && channelsOf(seen), scalesOfPages(pages)) } : pages;
 }
 
 /**
@@ -158,12 +157,11 @@ function brightnessOf(seen) {
  * Some outputs' maps without what says little beside the others.
  * @param {FeatureMap[]} maps
  * @param {Output[]} outputs
- * @param {Picture | null} photo
  * @param {import("./thinning.js").Room | null} room null where all have room
  * @param {boolean} shared
  * @returns {Draft}
  */
-function drafted(maps, outputs, photo, room, shared) {
+function drafted(maps, outputs, room, shared) {
   const of = mapsOf(maps, outputs);
   const { maps: even, boards } = room ? withoutCheckerboards(of) : { maps: of, boards: [] };
   const { maps: some, pooled } = withoutPoolings(even);
@@ -183,7 +181,7 @@ function drafted(maps, outputs, photo, room, shared) {
   const twins = [...apart.twins.keys()];
   const noise = twins.filter((name) => apart.noise.has(name));
   const similar = twins.filter((name) => !apart.noise.has(name));
-  const turned = withTurnedHues(room ? aligned(apart.maps, photo) : apart.maps);
+  const turned = withTurnedHues(apart.maps);
   return {
     maps: withBranches(turned, found.repeats, outputs, sums),
     leftOut: filled({ ...found.leftOut, similar, pooling: pooled, noise, checkerboard: boards, weak }),

@@ -10,6 +10,7 @@ import { LEAST_OUTLINED, correlation, middleCorrelation, outlinesCorrelation, st
 /** @typedef {import("./feature_maps.js").FeatureMap} FeatureMap */
 /** @typedef {import("./likeness.js").Picture} Picture */
 /** @typedef {import("./colour_scales.js").ColourScale} ColourScale */
+/** What one of the axes of colours shows of the photo. @typedef {{ axis: string, colour: Picture }} Axis */
 /**
  * @typedef {object} Stage what is measured of all tiles of a stage
  * @property {string} name
@@ -39,7 +40,7 @@ const SUBJECTS = { mean: "the mean", pca: "PC1", pca3: "PC1" };
  * The sentence: the first that there is something to say for; empty if there is none.
  * @param {FeatureMap[]} maps of the overview, at least one, with their stages
  * @param {Map<string, FeatureMap[]>} alike by what is drawn, those that look like it
- * @param {{ colours: Picture[], brightness: Picture } | null} photo as the model sees it
+ * @param {Picture[] | null} photo as the model sees it: red, green and blue
  * @param {(ColourScale | null)[]} scales of each map, whose ends are the numbers below it
  */
 export function takeaway(maps, alike, photo, scales) {
@@ -49,12 +50,27 @@ export function takeaway(maps, alike, photo, scales) {
   const ofFirsts = scales.filter((_, index) => !isFurtherComponent(maps[index]));
   const unparted = firsts.filter(({ part, share }) => !part || share !== null);
   const whole = unparted.length ? unparted : firsts;
-  const [seen, steady] = [photo ? coloursOf(maps, photo) : "", steadyOf(whole, alike, subject)];
-  const outlines = photo && !seen && !steady ? outlinesOf(whole, photo, subject) : "";
-  const faded = notFiniteOf(maps) || fadedOf(firsts, ofFirsts, subject);
-  const said = faded ? [faded] : [seen, steady, outlines, photo ? middleOf(whole, photo) : ""];
-  const sentence = said.filter(Boolean).join("; ");
+  let sentence = notFiniteOf(maps) || fadedOf(firsts, ofFirsts, subject);
+  if (!sentence) {
+    const steady = steadyOf(whole, alike, subject);
+    sentence = photo ? ofPhoto(maps, whole, photo, steady, subject) : steady;
+  }
   return sentence ? `${sentence[0].toUpperCase()}${sentence.slice(1)}.` : "";
+}
+
+/**
+ * What is seen of the photo, with what is said besides: that maps are steady.
+ * @param {FeatureMap[]} maps
+ * @param {FeatureMap[]} whole
+ * @param {Picture[]} photo
+ * @param {string} steady
+ * @param {string} subject
+ */
+function ofPhoto(maps, whole, photo, steady, subject) {
+  const axes = Object.entries(COLOUR_AXES).map(([axis, weights]) => ({ axis, colour: weighed(photo, weights) }));
+  const seen = coloursOf(maps, axes);
+  const outlines = seen || steady ? "" : outlinesOf(whole, photo, subject);
+  return [seen, steady, outlines, middleOf(whole, axes)].filter(Boolean).join("; ");
 }
 
 /** @param {FeatureMap[]} maps */
@@ -97,7 +113,7 @@ function steadyOf(maps, alike, subject) {
 /**
  * How far the photo's outlines are seen: down to a size, up to a stage, or lost and back again.
  * @param {FeatureMap[]} maps
- * @param {{ colours: Picture[], brightness: Picture }} photo
+ * @param {Picture[]} photo
  * @param {string} subject
  */
 function outlinesOf(maps, photo, subject) {
@@ -125,11 +141,11 @@ const edgesOf = (r) => ` (edges correlate: ${atLeast(r)})`;
 /**
  * What is measured of a stage's tiles; null of tiles in which outlines can't be seen.
  * @param {FeatureMap[]} maps
- * @param {{ colours: Picture[], brightness: Picture }} photo
+ * @param {Picture[]} photo
  * @returns {Stage | null}
  */
-function measuredOf(maps, { colours }) {
-  const found = maps.flatMap((map) => outlinesCorrelation(colours, map) ?? []);
+function measuredOf(maps, photo) {
+  const found = maps.flatMap((map) => outlinesCorrelation(photo, map) ?? []);
   if (!found.length) return null;
   return { name: maps[0].stage, map: maps[0], lowest: Math.min(...found), highest: Math.max(...found) };
 }
@@ -148,17 +164,17 @@ function splitBy(stages, isSo) {
 /**
  * Which components are hardly more than the photo's brightness, or one colour of it against another.
  * @param {FeatureMap[]} maps
- * @param {{ colours: Picture[] }} photo
+ * @param {Axis[]} axes
  */
-function coloursOf(maps, photo) {
+function coloursOf(maps, axes) {
   /** @type {string[]} */
   const said = [];
   for (const part of new Set(maps.filter(({ share }) => share !== null).map((map) => map.part))) {
     const some = maps.filter((map) => map.part === part);
-    const found = Object.entries(COLOUR_AXES).map(([axis, weights]) => {
-      const colour = weighed(photo, weights);
-      return { axis, least: Math.min(...some.map((map) => Math.abs(correlation(colour, map)))) };
-    });
+    const found = axes.map(({ axis, colour }) => ({
+      axis,
+      least: Math.min(...some.map((map) => Math.abs(correlation(colour, map)))),
+    }));
     const { axis, least } = found.reduce((one, each) => (each.least > one.least ? each : one));
     if (least < SAME) continue;
     said.push(`${part || FIRST_COMPONENT} ${said.length ? "its" : "follows the photo's"} ${axis} (${atLeast(least)})`);
@@ -167,28 +183,28 @@ function coloursOf(maps, photo) {
 }
 
 /**
- * @param {{ colours: Picture[] }} photo
+ * @param {Picture[]} photo
  * @param {number[]} weights of red, green and blue
  * @returns {Picture}
  */
-function weighed({ colours }, weights) {
-  const sum = (/** @type {number} */ at) => colours.reduce((all, { values }, colour) => all + weights[colour] * values[at], 0);
-  return { ...colours[0], values: Float64Array.from(colours[0].values, (_, at) => sum(at)) };
+function weighed(photo, weights) {
+  const sum = (/** @type {number} */ at) => photo.reduce((all, { values }, colour) => all + weights[colour] * values[at], 0);
+  return { ...photo[0], values: Float64Array.from(photo[0].values, (_, at) => sum(at)) };
 }
 
 /**
  * Which map of one component sets the middle of the image apart, where most photos have what they are of, among those that
  * are too small for outlines, if it isn't rather a colour of the photo.
  * @param {FeatureMap[]} maps
- * @param {{ colours: Picture[] }} photo
+ * @param {Axis[]} axes
  */
-function middleOf(maps, photo) {
+function middleOf(maps, axes) {
   const small = maps.filter(({ share, height, width }) => share !== null && Math.min(height, width) < LEAST_OUTLINED);
   const found = small.map((map) => ({ map, r: Math.abs(middleCorrelation(map)) }));
   if (!found.length) return "";
   const { map, r } = found.reduce((one, each) => (each.r > one.r ? each : one));
   if (r < APART) return "";
-  const rather = Object.values(COLOUR_AXES).map((weights) => Math.abs(correlation(weighed(photo, weights), map)));
+  const rather = axes.map(({ colour }) => Math.abs(correlation(colour, map)));
   return Math.max(...rather) < r ? `in ${map.name}, the image's middle is set apart (${atLeast(r)})` : "";
 }
 
